@@ -1,0 +1,60 @@
+# How every target of the project is compiled, and where binaries go.
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_program(FLO_CCACHE ccache)
+if(FLO_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER ${FLO_CCACHE})
+endif()
+
+# flo_options: warnings and hardening for our own code; generated code links flo_codegen_options instead.
+add_library(flo_codegen_options INTERFACE)
+target_compile_definitions(flo_codegen_options INTERFACE _GNU_SOURCE)
+if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" AND NOT FLO_SANITIZE)
+  target_compile_options(flo_codegen_options INTERFACE
+    -fstack-protector-strong -fstack-clash-protection -fno-common
+    -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+  target_compile_definitions(flo_codegen_options INTERFACE _FORTIFY_SOURCE=2)
+  target_link_options(flo_codegen_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
+endif()
+if(FLO_SANITIZE)
+  target_compile_options(flo_codegen_options INTERFACE
+    -fsanitize=${FLO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(flo_codegen_options INTERFACE -fsanitize=${FLO_SANITIZE})
+endif()
+if(FLO_COVERAGE)
+  target_compile_options(flo_codegen_options INTERFACE --coverage)
+  target_link_options(flo_codegen_options INTERFACE --coverage)
+endif()
+if(FLO_FUZZ)
+  target_compile_options(flo_codegen_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+add_library(flo_options INTERFACE)
+target_link_libraries(flo_options INTERFACE flo_codegen_options)
+target_compile_options(flo_options INTERFACE
+  -Wall -Wextra -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+  -Wimplicit-fallthrough -Wpointer-arith -Wundef -Wcast-qual)
+if(FLO_WERROR)
+  target_compile_options(flo_options INTERFACE -Werror)
+endif()
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
+pkg_check_modules(LIBEVENT REQUIRED IMPORTED_TARGET libevent_core>=2.1 libevent_extra)
+pkg_check_modules(LIBEVENT_SSL REQUIRED IMPORTED_TARGET libevent_openssl)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(CZMQ REQUIRED IMPORTED_TARGET libczmq>=4.2 libzmq)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)

@@ -1,0 +1,23 @@
+# flo_layer(NAME SOURCES ... LINKS ...): one folder of common/ as a static library.
+#
+# A layer sees its own folder as "<layer>/<file>.h" and links only the layers that the layer rule
+# (docs/architecture.md) allows it, so that a call upward does not link; tests/unit/layers checks
+# the includes too.
+function(flo_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(flo_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(flo_${name} PUBLIC ${CMAKE_SOURCE_DIR}/common
+                                                ${CMAKE_SOURCE_DIR}/common/include)
+  target_link_libraries(flo_${name} PUBLIC ${ARG_LINKS} PRIVATE flo_options)
+endfunction()
+
+# flo_test(NAME SOURCES ... LINKS ...): a cmocka test program, one ctest entry.
+function(flo_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS} PkgConfig::CMOCKA flo_options)
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS "${ARG_LABELS}")
+endfunction()

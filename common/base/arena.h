@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arena.h - memory that is freed all at once: one arena per request, per workflow task, per run.
+ *
+ * Allocation is a pointer bump inside a chunk; chunks grow geometrically. An arena may carry a
+ * budget: past it allocation returns NULL, which is how a hostile message is kept from eating the
+ * machine (RELIABILITY 0.2). Not thread safe: one owner.
+ */
+#ifndef FLO_BASE_ARENA_H
+#define FLO_BASE_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct flo_arena_chunk;
+
+struct flo_arena {
+    struct flo_arena_chunk *head; /* newest chunk first */
+    size_t used_bytes;            /* handed out, alignment included */
+    size_t held_bytes;            /* taken from the heap */
+    size_t budget_bytes;          /* most that may be held; 0 = no bound */
+};
+
+/* An empty arena; takes no memory yet. budget_bytes 0 = no bound. */
+void flo_arena_init(struct flo_arena *arena, size_t budget_bytes);
+/* Free everything. The arena is as after init. NULL is fine. */
+void flo_arena_fini(struct flo_arena *arena);
+/* Forget everything but keep the newest chunk for reuse. */
+void flo_arena_reset(struct flo_arena *arena);
+
+/* bytes of uninitialised memory aligned for any type; NULL past the budget or without memory. */
+void *flo_arena_alloc(struct flo_arena *arena, size_t bytes);
+void *flo_arena_calloc(struct flo_arena *arena, size_t count, size_t bytes);
+void *flo_arena_memdup(struct flo_arena *arena, const void *data, size_t bytes);
+char *flo_arena_strdup(struct flo_arena *arena, const char *text);
+char *flo_arena_strndup(struct flo_arena *arena, const char *text, size_t len);
+char *flo_arena_printf(struct flo_arena *arena, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clock.h - the two clocks, in nanoseconds. Only shells call these: pure cores (common/workflow,
+ * engine/core, common/tuner) get the time as an argument.
+ */
+#ifndef FLO_BASE_CLOCK_H
+#define FLO_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FLO_NS_PER_S INT64_C(1000000000)
+#define FLO_NS_PER_MS INT64_C(1000000)
+
+/* Wall clock, nanoseconds since 1970-01-01T00:00:00Z. For what people and histories see. */
+int64_t flo_clock_wall_ns(void);
+/* CLOCK_BOOTTIME: never steps, goes on while the machine sleeps. For waiting. */
+int64_t flo_clock_mono_ns(void);
+
+/* "2026-11-21T09:04:05.123456Z", microseconds, UTC; out_text holds at least 28 bytes. */
+void flo_clock_rfc3339(int64_t wall_ns, char *out_text, size_t size);
+
+#endif

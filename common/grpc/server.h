@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server.h - gRPC server half: unary calls on HTTP/2 (h2c or TLS with ALPN h2), on one event loop.
+ *
+ * A handler gets the whole request message, already decompressed (gzip), and answers now or any
+ * time later through flo_grpc_respond*; a long poll is a call that is answered late. Answers made
+ * in one turn of the loop leave in one write per connection. Limits: RELIABILITY groups H and G.
+ * One thread: the loop's.
+ */
+#ifndef FLO_GRPC_SERVER_H
+#define FLO_GRPC_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flotilla/error.h"
+#include "grpc/client.h" /* flo_grpc_header */
+#include "grpc/status.h"
+
+struct event_base;
+struct flo_grpc_server;      /* opaque: server.c */
+struct flo_grpc_server_call; /* one request being served */
+
+struct flo_grpc_server_options {
+    const char *listen;         /* "host:port"; port 0 = the kernel chooses */
+    const char *tls_cert_file;  /* PEM chain; NULL = h2c */
+    const char *tls_key_file;
+    const char *tls_client_ca_file; /* require and check client certificates; NULL = do not ask */
+    size_t max_receive_bytes;   /* one message; default 4 MiB */
+    size_t max_connections;     /* default 10,000; more are closed at accept */
+    uint32_t max_streams;       /* per connection; default 10,000 */
+    int64_t handshake_timeout_ms; /* preface + SETTINGS (+ TLS); default 10,000 */
+    int64_t idle_timeout_ms;    /* a connection without streams; default 0 = never */
+    int64_t request_timeout_ms; /* headers to END_STREAM; default 60,000 */
+    /*
+     * A whole request arrived. The handler must see to it that the call is answered exactly once
+     * (unless on_cancel says it is gone). path is "/package.Service/Method"; body is borrowed
+     * during the callback.
+     */
+    void (*on_call)(void *ctx, struct flo_grpc_server_call *call, const char *path,
+                    const uint8_t *body, size_t len);
+    /*
+     * An unanswered call is gone (client reset, deadline, connection lost): do not answer it. The
+     * call is freed after this returns.
+     */
+    void (*on_cancel)(void *ctx, struct flo_grpc_server_call *call);
+    /* Counts a refused input under a stable reason ("h2.ping_flood"); may be NULL. */
+    void (*on_reject)(void *ctx, const char *reason);
+    void *ctx;
+};
+
+/* Bind and serve. FLO_ESYS (bind: the sentence names the address), FLO_EINVAL, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_grpc_server_new(struct event_base *base,
+                                       const struct flo_grpc_server_options *options,
+                                       struct flo_grpc_server **out_server, struct flo_err *err);
+/* The bound address as "host:port" (with the kernel's port). Borrowed. */
+const char *flo_grpc_server_address(const struct flo_grpc_server *server);
+/* Stop accepting and send GOAWAY; open calls may still be answered. */
+void flo_grpc_server_drain(struct flo_grpc_server *server);
+/* Calls that are not answered yet. */
+size_t flo_grpc_server_calls(const struct flo_grpc_server *server);
+/* Close everything; on_cancel runs for what was unanswered. NULL is fine. */
+void flo_grpc_server_destroy(struct flo_grpc_server **server);
+
+/* The value of a request header (lower-case name), or NULL. Borrowed while the call lives. */
+const char *flo_grpc_server_call_header(const struct flo_grpc_server_call *call, const char *name);
+/* Wall-independent deadline: nanoseconds of flo_clock_mono_ns, or INT64_MAX without grpc-timeout.
+ * At the deadline the server itself answers DEADLINE_EXCEEDED and calls on_cancel. */
+int64_t flo_grpc_server_call_deadline(const struct flo_grpc_server_call *call);
+/* A word that is the caller's: e.g. the engine's call id. */
+void flo_grpc_server_call_set_user(struct flo_grpc_server_call *call, uint64_t user);
+uint64_t flo_grpc_server_call_user(const struct flo_grpc_server_call *call);
+
+/* Answer OK with one message (copied). The call is gone afterwards. */
+void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, size_t len);
+/* Answer with an error; details as in struct flo_grpc_status (raw google.rpc.Status bytes, may be
+ * NULL); headers are extra trailers. The call is gone afterwards. */
+void flo_grpc_respond_error(struct flo_grpc_server_call *call, int code, const char *message,
+                            const uint8_t *details, size_t details_len,
+                            const struct flo_grpc_header *trailers, size_t trailer_count);
+
+#endif

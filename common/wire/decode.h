@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * decode.h - the one door through which protobuf bytes enter the program.
+ *
+ * protobuf-c itself has no recursion limit, no memory limit and accepts any bytes in strings
+ * (RELIABILITY 0.1-0.3). flo_wire_decode therefore walks the bytes along the message's descriptor
+ * first (depth <= FLO_WIRE_DEPTH, well-formed varints and lengths, no groups, UTF-8, no NUL in
+ * strings) and only then unpacks, with an arena as allocator whose budget bounds the memory.
+ * scripts/check forbids calling any *__unpack( elsewhere.
+ */
+#ifndef FLO_WIRE_DECODE_H
+#define FLO_WIRE_DECODE_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "flotilla/error.h"
+
+/* Deepest nesting of messages: what C++, Java and Python accept by default. */
+#define FLO_WIRE_DEPTH 100
+
+/*
+ * Decode len bytes as a message of type descriptor. The message and all it points to live in
+ * arena (never call __free_unpacked on it); set the arena's budget to bound it.
+ * 0; FLO_EPROTO: malformed, too deep, bad UTF-8 or NUL in a string (the sentence names the field
+ * path, e.g. "StartWorkflowExecutionRequest.workflow_id: invalid UTF-8"); FLO_ELIMIT: the
+ * budget is used up; FLO_EINVAL never. Any thread.
+ */
+FLO_MUST_CHECK int flo_wire_decode(const ProtobufCMessageDescriptor *descriptor,
+                                   const uint8_t *data, size_t len, struct flo_arena *arena,
+                                   ProtobufCMessage **out_message, struct flo_err *err);
+
+/* Budget for a request of len bytes: 16 x its size, at least 64 KiB, at most 64 MiB. */
+size_t flo_wire_budget(size_t len);
+
+/* Append message, packed, to out. 0, FLO_ENOMEM, FLO_ELIMIT (out's bound). */
+FLO_MUST_CHECK int flo_wire_encode(const ProtobufCMessage *message, struct flo_buf *out);
+/* As above into arena memory. */
+FLO_MUST_CHECK int flo_wire_encode_arena(const ProtobufCMessage *message, struct flo_arena *arena,
+                                         uint8_t **out_data, size_t *out_len);
+/*
+ * Deep copy through the wire form into arena, NULL when memory or budget is out. For messages
+ * that outlive the request that they came with.
+ */
+ProtobufCMessage *flo_wire_copy(const ProtobufCMessage *message, struct flo_arena *arena);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * failure.h - making and reading temporal.api.failure.v1.Failure. All memory is the arena's.
+ */
+#ifndef FLO_WIRE_FAILURE_H
+#define FLO_WIRE_FAILURE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "wire/api.h"
+
+/* source field of every failure made by this library. */
+#define FLO_FAILURE_SOURCE "FlotillaC"
+
+/*
+ * An application failure: message, type (NULL = ""), details (NULL = none), next_retry_delay_ns
+ * (0 = by policy). NULL when memory is out.
+ */
+FloApi__Failure *flo_failure_application(struct flo_arena *arena, const char *message,
+                                         const char *type, bool non_retryable,
+                                         const json_t *details, int64_t next_retry_delay_ns);
+/* A cancelled failure with optional details. */
+FloApi__Failure *flo_failure_cancelled(struct flo_arena *arena, const char *message,
+                                       const json_t *details);
+/* A timeout failure of type (temporal.api.enums.v1.TimeoutType), made by the server side. */
+FloApi__Failure *flo_failure_timeout(struct flo_arena *arena, const char *message,
+                                     FloApi__TimeoutType type);
+
+/* Is it (not its cause) a cancelled failure? NULL: false. */
+bool flo_failure_is_cancelled(const FloApi__Failure *failure);
+/* The application failure's type, or the kind's name ("Timeout", "Cancelled", ...). Static or
+ * borrowed from failure. */
+const char *flo_failure_type(const FloApi__Failure *failure);
+/* "message (type X): cause message (type Y)" for a person, at most 16 causes deep. */
+void flo_failure_describe(const FloApi__Failure *failure, struct flo_buf *out);
+
+#endif
