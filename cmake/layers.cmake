@@ -1,8 +1,25 @@
+# flo_add_folder(FOLDER): add_subdirectory when the folder has a CMakeLists.txt, else nothing.
+function(flo_add_folder folder)
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt)
+    add_subdirectory(${folder})
+  endif()
+endfunction()
+
+# flo_add_subfolders(): flo_add_folder for each direct subfolder, in the order of their names.
+function(flo_add_subfolders)
+  file(GLOB children CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}
+       ${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt)
+  foreach(child ${children})
+    get_filename_component(folder ${child} DIRECTORY)
+    add_subdirectory(${folder})
+  endforeach()
+endfunction()
+
 # flo_layer(NAME SOURCES ... LINKS ...): one folder of common/ as a static library.
 #
 # A layer sees its own folder as "<layer>/<file>.h" and links only the layers that the layer rule
-# (docs/architecture.md) allows it, so that a call upward does not link; tests/unit/layers checks
-# the includes too.
+# (docs/architecture.md) allows it, so that a call upward does not link; scripts/check_layers
+# (ctest `layers`) checks the includes too.
 function(flo_layer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_library(flo_${name} STATIC ${ARG_SOURCES})
