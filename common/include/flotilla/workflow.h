@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * workflow.h - what workflow code calls. Workflow code is straight-line C on a coroutine: a call
+ * that has to wait gives the processor back to the runtime and returns when the answer is there,
+ * perhaps days later and on another machine, by replaying the workflow's history.
+ *
+ * Rules for workflow code: it must do the same thing each time it is replayed, so it takes time,
+ * randomness and ids from here, never from the system; it touches no file, socket or thread; all
+ * that it allocates through these calls (json_t values included) belongs to the run and goes with
+ * it. A call that fails returns a negative FLO_E... code and leaves the failure on wf; returning
+ * that code from the workflow function fails the workflow with that failure.
+ *
+ * All functions: only from workflow code, on the workflow's own coroutine.
+ */
+#ifndef FLOTILLA_WORKFLOW_H
+#define FLOTILLA_WORKFLOW_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flotilla/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct flo_workflow; /* one running execution, as its code sees it */
+struct flo_future;   /* a result to come: an activity, a timer; lives as long as the run */
+struct flo_group;    /* futures awaited together */
+
+/*
+ * A workflow function. input is the first argument (JSON null when there is none), borrowed.
+ * Return 0 with *out_result set (a reference that the runtime takes over; leave it NULL for
+ * none), or a negative code: the failure on wf, or the code itself when there is none, fails the
+ * workflow. FLO_ECANCELLED after a cancel request closes it as cancelled.
+ */
+typedef int (*flo_workflow_fn)(struct flo_workflow *wf, json_t *input, json_t **out_result);
+
+struct flo_retry_policy {
+    int64_t initial_interval_ms; /* 0 = the server's default, 1 s */
+    double backoff_coefficient;  /* 0 = 2.0; else >= 1 */
+    int64_t maximum_interval_ms; /* 0 = 100 x initial */
+    int32_t maximum_attempts;    /* 0 = no limit */
+    const char *const *non_retryable_types; /* NULL-terminated; may be NULL */
+};
+
+enum flo_cancellation_type {
+    FLO_CANCEL_TRY = 0, /* ask the activity to stop; the future is cancelled at once */
+    FLO_CANCEL_WAIT,    /* ask, and wait for how it ends */
+    FLO_CANCEL_ABANDON, /* do not ask; the future is cancelled at once */
+};
+
+/* How to run an activity. All zero means: on the workflow's own queue; then at least
+ * start_to_close_ms or schedule_to_close_ms must be set. */
+struct flo_activity_options {
+    const char *task_queue;         /* NULL = the workflow's */
+    const char *activity_id;        /* NULL = chosen by the runtime */
+    int64_t schedule_to_close_ms;   /* all attempts together; 0 = no limit */
+    int64_t schedule_to_start_ms;   /* waiting in the queue; 0 = no limit */
+    int64_t start_to_close_ms;      /* one attempt; 0 = schedule_to_close_ms */
+    int64_t heartbeat_ms;           /* longest silence; 0 = no heartbeats expected */
+    const struct flo_retry_policy *retry; /* NULL = the server's default: retry for ever */
+    enum flo_cancellation_type cancellation;
+    const char *summary;            /* one line for the web page; may be NULL */
+};
+
+/* ---- activities ---- */
+
+/* Run an activity and wait for its result (a new reference; NULL out_result discards it).
+ * 0; FLO_EFAILED: its failure is on wf; FLO_ECANCELLED; FLO_EINVAL: options. */
+FLO_API int flo_activity(struct flo_workflow *wf, const char *type, json_t *input,
+                         const struct flo_activity_options *options, json_t **out_result);
+/* Start an activity; never NULL: a mistake shows when the future is awaited. input is borrowed. */
+FLO_API struct flo_future *flo_activity_start(struct flo_workflow *wf, const char *type,
+                                              json_t *input,
+                                              const struct flo_activity_options *options);
+
+/* ---- waiting ---- */
+
+/* Wait for one future. Results as flo_activity. May be called again: the answer stays. */
+FLO_API int flo_await(struct flo_workflow *wf, struct flo_future *future, json_t **out_result);
+/* Wait until any of count futures is ready; *out_index is the first ready one. 0 or
+ * FLO_ECANCELLED (the workflow was cancelled while waiting). */
+FLO_API int flo_await_any(struct flo_workflow *wf, struct flo_future *const *futures, size_t count,
+                          size_t *out_index);
+/* Is it ready (await would not wait)? */
+FLO_API bool flo_future_ready(const struct flo_future *future);
+/* Ask for the cancellation of one activity or timer. Nothing when it is ready already. */
+FLO_API void flo_future_cancel(struct flo_workflow *wf, struct flo_future *future);
+
+/* A group awaits many futures. Never NULL. */
+FLO_API struct flo_group *flo_group_new(struct flo_workflow *wf);
+FLO_API void flo_group_add(struct flo_group *group, struct flo_future *future);
+/* Wait for all; *out_results is an array in the order of adding (NULL discards). The first
+ * failure ends the wait and is returned; the others go on. */
+FLO_API int flo_group_await_all(struct flo_group *group, json_t **out_results);
+
+/*
+ * Wait until predicate(ctx) is true, looking again after each event of the workflow. timeout_ms
+ * < 0 = without end. 0, FLO_ETIMEDOUT, FLO_ECANCELLED.
+ */
+FLO_API int flo_await_condition(struct flo_workflow *wf, bool (*predicate)(void *ctx), void *ctx,
+                                int64_t timeout_ms);
+
+/* ---- time ---- */
+
+/* Sleep. 0 or FLO_ECANCELLED. ms < 1 counts as 1. */
+FLO_API int flo_sleep(struct flo_workflow *wf, int64_t ms);
+/* A timer as a future (its result is JSON null). */
+FLO_API struct flo_future *flo_timer_start(struct flo_workflow *wf, int64_t ms);
+/* Time of the current workflow task, milliseconds since 1970; the same in each replay. */
+FLO_API int64_t flo_workflow_now_ms(const struct flo_workflow *wf);
+
+/* ---- signals ---- */
+
+/* Take the next signal of this name, waiting for it; signals are kept until they are taken.
+ * timeout_ms < 0 = without end. *out_value is a new reference. 0, FLO_ETIMEDOUT, FLO_ECANCELLED. */
+FLO_API int flo_signal_await(struct flo_workflow *wf, const char *name, int64_t timeout_ms,
+                             json_t **out_value);
+/* Take the next signal of this name if there is one. */
+FLO_API bool flo_signal_take(struct flo_workflow *wf, const char *name, json_t **out_value);
+/* How many wait. */
+FLO_API size_t flo_signal_count(const struct flo_workflow *wf, const char *name);
+
+/* ---- cancellation ---- */
+
+/* Was cancellation of this workflow requested? From then on each call that waits returns
+ * FLO_ECANCELLED, until the request is shielded off. */
+FLO_API bool flo_cancel_requested(const struct flo_workflow *wf);
+/* The reason that came with the request, "" without one. */
+FLO_API const char *flo_cancel_reason(const struct flo_workflow *wf);
+/* While shielded, waiting calls go on in spite of a cancel request: for cleaning up. Nests. */
+FLO_API void flo_cancel_shield(struct flo_workflow *wf, bool on);
+
+/* ---- failing ---- */
+
+/* Put an application failure on wf and return FLO_EFAILED: `return flo_workflow_fail(...)`.
+ * details (NULL = none) is borrowed. */
+FLO_API int flo_workflow_fail(struct flo_workflow *wf, const char *type, bool non_retryable,
+                              json_t *details, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+/* The failure of the last call that returned FLO_EFAILED, for a person; "" when there is none. */
+FLO_API const char *flo_failure_message(const struct flo_workflow *wf);
+/* Its type: of the application failure at the end of the cause chain, else its kind. */
+FLO_API const char *flo_failure_type_name(const struct flo_workflow *wf);
+/* Forget it (the workflow goes on). */
+FLO_API void flo_failure_clear(struct flo_workflow *wf);
+
+/* ---- about this execution ---- */
+
+struct flo_workflow_info {
+    const char *workflow_id, *run_id, *type, *namespace_, *task_queue;
+    int32_t attempt;
+    int64_t start_ms;         /* wall clock, milliseconds since 1970 */
+    int64_t history_length;   /* events up to the current task */
+    int64_t history_bytes;
+    bool continue_as_new_suggested;
+};
+/* Borrowed; refreshed by each workflow task. */
+FLO_API const struct flo_workflow_info *flo_workflow_info(const struct flo_workflow *wf);
+FLO_API bool flo_workflow_replaying(const struct flo_workflow *wf);
+
+/* Deterministic randomness: the same in each replay. */
+FLO_API uint64_t flo_workflow_random(struct flo_workflow *wf);
+/* A version 4 UUID from it; out_text holds 37 bytes. */
+FLO_API void flo_workflow_uuid(struct flo_workflow *wf, char out_text[37]);
+/* Memory of the run, freed with it; NULL when there is none. */
+FLO_API void *flo_workflow_alloc(struct flo_workflow *wf, size_t bytes);
+
+enum flo_log_level { FLO_LOG_TRACE, FLO_LOG_DEBUG, FLO_LOG_INFO, FLO_LOG_WARN, FLO_LOG_ERROR };
+/* Log with the workflow's ids; silent while replaying. */
+FLO_API void flo_workflow_log(struct flo_workflow *wf, enum flo_log_level level, const char *fmt,
+                              ...) __attribute__((format(printf, 3, 4)));
+
+#ifdef __cplusplus
+}
+#endif
+#endif
