@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client.h - calls to a Temporal-shaped server: one typed function per call, with the retry policy
+ * of the official SDKs (PROTOCOL 1.2) on top of a gRPC channel. Messages are generated structs;
+ * requests are packed before the function returns, so they may live on the caller's stack.
+ *
+ * One thread: the loop's. Callbacks run from the loop, never from inside the call that started it.
+ */
+#ifndef FLO_CLIENT_CLIENT_H
+#define FLO_CLIENT_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "flotilla/error.h"
+#include "grpc/client.h"
+#include "wire/api.h"
+
+struct event_base;
+struct flo_client;      /* opaque: client.c */
+struct flo_client_call; /* one logical call, retries included */
+
+struct flo_client_options {
+    struct flo_grpc_channel_options channel; /* address, TLS, on_state; headers are added to */
+    const char *namespace_;
+    const char *identity;
+    const char *api_key; /* Bearer token; NULL = none */
+};
+
+/* 30 s for ordinary calls, 70 s for long polls (PROTOCOL 1.1). */
+#define FLO_CLIENT_TIMEOUT_MS 30000
+#define FLO_CLIENT_LONG_POLL_MS 70000
+
+enum flo_client_retry {
+    FLO_RETRY_NONE, /* one try */
+    FLO_RETRY_CALL, /* 100 ms x 1.7, +-20 %, cap 5 s, until the timeout; at most 10 */
+    FLO_RETRY_POLL, /* 200 ms x 2, cap 10 s, for ever; also CANCELLED and DEADLINE_EXCEEDED */
+};
+
+/*
+ * The call has ended. status as in grpc/client.h. With OK, response is the decoded message,
+ * borrowed together with its arena for the duration of the callback; otherwise NULL.
+ */
+typedef void (*flo_client_done_fn)(void *ctx, const struct flo_grpc_status *status,
+                                   const ProtobufCMessage *response);
+
+FLO_MUST_CHECK int flo_client_new(struct event_base *base, const struct flo_client_options *options,
+                                  struct flo_client **out_client, struct flo_err *err);
+/* Cancels every open call without callbacks. NULL is fine. */
+void flo_client_destroy(struct flo_client **client);
+const char *flo_client_namespace(const struct flo_client *client);
+const char *flo_client_identity(const struct flo_client *client);
+bool flo_client_connected(const struct flo_client *client);
+
+/* FLO_CLIENT_CALLS(X): X(function name, Rpc, Request type, response descriptor, retry, timeout). */
+#define FLO_CLIENT_CALLS(X)                                                                        \
+    X(get_system_info, GetSystemInfo, CALL, TIMEOUT)                                               \
+    X(describe_namespace, DescribeNamespace, CALL, TIMEOUT)                                        \
+    X(start_workflow_execution, StartWorkflowExecution, CALL, TIMEOUT)                             \
+    X(signal_workflow_execution, SignalWorkflowExecution, CALL, TIMEOUT)                           \
+    X(request_cancel_workflow_execution, RequestCancelWorkflowExecution, CALL, TIMEOUT)            \
+    X(terminate_workflow_execution, TerminateWorkflowExecution, CALL, TIMEOUT)                     \
+    X(describe_workflow_execution, DescribeWorkflowExecution, CALL, TIMEOUT)                       \
+    X(list_workflow_executions, ListWorkflowExecutions, CALL, TIMEOUT)                             \
+    X(count_workflow_executions, CountWorkflowExecutions, CALL, TIMEOUT)                           \
+    X(get_workflow_execution_history, GetWorkflowExecutionHistory, CALL, LONG_POLL)                \
+    X(query_workflow, QueryWorkflow, CALL, TIMEOUT)                                                \
+    X(describe_task_queue, DescribeTaskQueue, CALL, TIMEOUT)                                       \
+    X(poll_workflow_task_queue, PollWorkflowTaskQueue, POLL, LONG_POLL)                            \
+    X(respond_workflow_task_completed, RespondWorkflowTaskCompleted, CALL, TIMEOUT)                \
+    X(respond_workflow_task_failed, RespondWorkflowTaskFailed, CALL, TIMEOUT)                      \
+    X(respond_query_task_completed, RespondQueryTaskCompleted, CALL, TIMEOUT)                      \
+    X(reset_sticky_task_queue, ResetStickyTaskQueue, CALL, TIMEOUT)                                \
+    X(poll_activity_task_queue, PollActivityTaskQueue, POLL, LONG_POLL)                            \
+    X(record_activity_task_heartbeat, RecordActivityTaskHeartbeat, CALL, TIMEOUT)                  \
+    X(respond_activity_task_completed, RespondActivityTaskCompleted, CALL, TIMEOUT)                \
+    X(respond_activity_task_failed, RespondActivityTaskFailed, CALL, TIMEOUT)                      \
+    X(respond_activity_task_canceled, RespondActivityTaskCanceled, CALL, TIMEOUT)                  \
+    X(shutdown_worker, ShutdownWorker, NONE, TIMEOUT)
+
+/*
+ * int flo_client_<name>(client, const FloApi__<Rpc>Request *request, done, ctx,
+ *                       struct flo_client_call **out_call)
+ * One function per line above. A request whose namespace (and identity) is empty gets the
+ * client's. *out_call (may be NULL) is valid until done ran or it was cancelled. 0, FLO_ENOMEM.
+ */
+#define FLO_CLIENT_DECLARE(name, rpc, retry, timeout)                                              \
+    FLO_MUST_CHECK int flo_client_##name(                                                          \
+        struct flo_client *client, const FloApi__##rpc##Request *request, flo_client_done_fn done, \
+        void *ctx, struct flo_client_call **out_call);
+FLO_CLIENT_CALLS(FLO_CLIENT_DECLARE)
+#undef FLO_CLIENT_DECLARE
+
+/* Give a call up; done does not run. Clears the pointer. NULL is fine. */
+void flo_client_call_cancel(struct flo_client_call **call);
+
+/* Is code worth another try for this kind of call (PROTOCOL 1.2)? */
+bool flo_client_retryable(int code, const char *message, enum flo_client_retry kind);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * executor.h - runs jobs away from the loop thread: on a pool of threads (threads.c) or on
+ * pre-forked, pinned processes (processes.c). It knows nothing of activities: a job is bytes in,
+ * bytes out, with small messages up (progress) and a cancel flag down.
+ *
+ * The runner is called on the executor's side with a struct flo_job_io; everything else here is
+ * called on the loop thread, and callbacks come on the loop thread.
+ */
+#ifndef FLO_EXECUTOR_EXECUTOR_H
+#define FLO_EXECUTOR_EXECUTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "flotilla/error.h"
+
+struct event_base;
+struct flo_executor; /* opaque: one of the two kinds */
+struct flo_job_io;   /* opaque: the executor side of one running job */
+
+/* Why a running job should stop. */
+enum flo_job_cancel {
+    FLO_JOB_RUNNING = 0,
+    FLO_JOB_CANCEL_REQUESTED, /* the server asked */
+    FLO_JOB_CANCEL_TIMED_OUT, /* its time is up: the answer will not be wanted */
+    FLO_JOB_CANCEL_NOT_FOUND, /* the server no longer knows the task */
+    FLO_JOB_CANCEL_SHUTDOWN,  /* the worker stops */
+};
+
+/*
+ * Runs one job: request is borrowed; the reply goes to out_reply. Called on an executor thread or
+ * in an executor process; may block. ctx is what runner_ctx was (in a process: a copy from before
+ * the fork).
+ */
+typedef void (*flo_job_runner_fn)(void *ctx, struct flo_job_io *io, const uint8_t *request,
+                                  size_t request_len, struct flo_buf *out_reply);
+
+/* For runners: */
+/* Send a small message up (at most 64 KiB); the newest wins when the loop is slow. */
+void flo_job_progress(struct flo_job_io *io, const uint8_t *data, size_t len);
+/* Whether the job should stop, and why. Never waits. */
+enum flo_job_cancel flo_job_cancelled(struct flo_job_io *io);
+/* As above, but waits up to timeout_ms for a reason to stop. */
+enum flo_job_cancel flo_job_wait_cancelled(struct flo_job_io *io, int64_t timeout_ms);
+
+/* How a job ended. */
+enum flo_job_end {
+    FLO_JOB_DONE,    /* the runner returned; reply holds what it wrote */
+    FLO_JOB_CRASHED, /* the executor process died: signal or exit status below */
+    FLO_JOB_KILLED,  /* killed by us: past its deadline + grace */
+};
+
+struct flo_job_result {
+    enum flo_job_end end;
+    const uint8_t *reply; /* DONE: borrowed during the callback */
+    size_t reply_len;
+    int signal;           /* CRASHED: the signal, 0 when it exited */
+    int exit_status;      /* CRASHED with signal 0 */
+    int64_t cpu_ns;       /* CPU time of the job, 0 when unknown */
+};
+
+struct flo_executor_options {
+    unsigned workers;          /* threads or processes */
+    const char *name;          /* thread names and titles: "io", "cpu" */
+    size_t max_reply_bytes;    /* a larger reply counts as a crash; default 8 MiB */
+    flo_job_runner_fn runner;
+    void *runner_ctx;
+    /* Called first on each executor thread or in each new process (again after a restart); may be
+     * NULL. A failure makes the executor unusable: new fails with its sentence. */
+    int (*worker_start)(void *ctx, struct flo_err *err);
+    void (*worker_stop)(void *ctx);
+    /* Loop side: */
+    void (*on_progress)(void *ctx, uint64_t job, const uint8_t *data, size_t len);
+    void (*on_done)(void *ctx, uint64_t job, const struct flo_job_result *result);
+    void *ctx;
+};
+
+/* Fixed threads. FLO_ESYS when threads cannot be made. */
+FLO_MUST_CHECK int flo_executor_threads_new(struct event_base *base,
+                                            const struct flo_executor_options *options,
+                                            struct flo_executor **out, struct flo_err *err);
+/*
+ * One process per worker, forked from a small template process that flo_executor_template_start
+ * made before this process had threads, sockets or a ZeroMQ context; pinned to the cores that this
+ * process may use when pin. A process that dies is replaced at once; its job ends CRASHED.
+ */
+struct flo_executor_template; /* opaque */
+FLO_MUST_CHECK int flo_executor_template_start(const struct flo_executor_options *options, bool pin,
+                                               struct flo_executor_template **out,
+                                               struct flo_err *err);
+FLO_MUST_CHECK int flo_executor_processes_new(struct event_base *base,
+                                              const struct flo_executor_options *options,
+                                              struct flo_executor_template **tmpl,
+                                              struct flo_executor **out, struct flo_err *err);
+
+/*
+ * Hand in a job (request is copied) under an id of the caller's. deadline_ms from now, 0 = none:
+ * then it is told CANCEL_TIMED_OUT, and a process that does not end within grace_ms more is
+ * killed (a thread cannot be: its slot stays taken, on_done comes when it returns).
+ * FLO_EFULL: no free worker and the queue (one job per worker) is full; FLO_ECLOSED; FLO_ENOMEM.
+ */
+FLO_MUST_CHECK int flo_executor_submit(struct flo_executor *executor, uint64_t job,
+                                       const uint8_t *request, size_t len, int64_t deadline_ms,
+                                       int64_t grace_ms);
+/* Tell a job to stop; nothing when it has ended. */
+void flo_executor_cancel(struct flo_executor *executor, uint64_t job, enum flo_job_cancel reason);
+size_t flo_executor_running(const struct flo_executor *executor);
+/* Stop: no new jobs; threads are joined after their job, processes ended (SIGTERM, then SIGKILL
+ * after grace_ms). Jobs that still ran get no callback. Clears the pointer. NULL is fine. */
+void flo_executor_destroy(struct flo_executor **executor, int64_t grace_ms);
+
+#endif
