@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h - the engine as a function of (state, now, request): no clock, socket, file, thread.
+ *
+ * The shell (engine/shell.c) or the simulator feeds it decoded requests, the time and randomness;
+ * it answers through env->reply, now or later, and collects what must be stored. The rule
+ * "acknowledge after durable" is split like this: every reply carries the number of the commit
+ * that must be on disk before it may leave (`after`, 0 = at once); the shell holds it until then.
+ *
+ *    flo_core_begin(now) -> flo_core_call / flo_core_cancel_call / flo_core_fire
+ *                        -> replies through env->reply (some held by the shell)
+ *    flo_core_wants_commit? -> flo_core_take_batch -> [store commits] -> flo_core_committed(seq)
+ *
+ * While a commit runs, transitions collect for the next batch: group commit without a timer.
+ */
+#ifndef FLO_ENGINE_CORE_CORE_H
+#define FLO_ENGINE_CORE_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/random.h"
+#include "flotilla/error.h"
+#include "wire/api.h"
+
+struct flo_core; /* opaque: core.c */
+
+/* The version that GetSystemInfo and GetClusterInfo give; clients compare it (PROTOCOL 2.3). */
+#define FLO_CORE_SERVER_VERSION "1.29.1"
+
+/* One answer. Borrowed during env->reply. */
+struct flo_core_reply {
+    uint64_t call;                  /* flo_core_call_info.id */
+    uint64_t after;                 /* may leave once this commit is durable; 0 = at once */
+    int code;                       /* gRPC code */
+    const ProtobufCMessage *body;   /* code OK: the response message */
+    const char *message;            /* else: the error text */
+    const ProtobufCMessage *detail; /* else: details[0], or NULL; type from its descriptor */
+};
+
+/* A stored run, as the store gives it back. Borrowed until the next call to the store. */
+struct flo_core_stored_run {
+    uint64_t key;
+    const char *namespace_id, *workflow_id, *run_id;
+    int status;              /* temporal.api.enums.v1.WorkflowExecutionStatus */
+    const uint8_t *state;    /* flotilla.engine.v1.ExecutionState */
+    size_t state_len;
+};
+
+/* What the core may read of the past: runs that are closed and committed are not kept in memory. */
+struct flo_core_store {
+    void *ctx;
+    /* The newest run of a workflow id (run_id ""), or that one run. 0, FLO_ENOENT, FLO_EIO. */
+    int (*find)(void *ctx, const char *namespace_id, const char *workflow_id, const char *run_id,
+                struct flo_core_stored_run *out);
+    /*
+     * History of a stored run: calls batch() for each batch (one transaction's events, wire form
+     * of History: repeated `0x0A len HistoryEvent`) from the one that holds first_event_id on, in
+     * order (or, with reverse, from that one backwards), until batch() returns false. 0, FLO_EDATA
+     * (checksum), FLO_EIO.
+     */
+    int (*history)(void *ctx, uint64_t key, int64_t first_event_id, bool reverse,
+                   bool (*batch)(void *batch_ctx, int64_t first_event_id, uint32_t event_count,
+                                 const uint8_t *events, size_t len),
+                   void *batch_ctx);
+};
+
+struct flo_core_env {
+    void *ctx;
+    void (*reply)(void *ctx, const struct flo_core_reply *reply);
+    struct flo_core_store store;
+    uint64_t seed; /* of run ids, tokens, jitter */
+};
+
+/* Limits and behaviour; 0 = the default of PROTOCOL 2.18. */
+struct flo_core_options {
+    int64_t retention_ns;           /* of the namespace `default`; 24 h */
+    int64_t history_size_suggest;   /* suggest continue-as-new: bytes; 4 MiB */
+    int64_t history_count_suggest;  /* events; 4,096 */
+    int64_t history_size_limit;     /* terminate: 50 MiB */
+    int64_t history_count_limit;    /* terminate: 51,200 */
+    int64_t blob_size_limit;        /* one payload field: 2 MiB */
+    int64_t continue_as_new_min_interval_ns; /* 1 s */
+};
+
+/* How a call came in. Borrowed during flo_core_call. */
+struct flo_core_call_info {
+    uint64_t id;             /* the shell's name for it, never reused */
+    int64_t deadline_ns;     /* on the clock of flo_core_begin; INT64_MAX = none was given */
+    const char *client_name; /* header client-name, "" when absent */
+    bool follows_next_run_id; /* header supported-features says so (PROTOCOL 1.19) */
+};
+
+FLO_MUST_CHECK int flo_core_new(const struct flo_core_env *env,
+                                const struct flo_core_options *options, struct flo_core **out_core);
+void flo_core_destroy(struct flo_core **core);
+
+/* ---- recovery: once, before the first call, after flo_core_begin ---- */
+
+FLO_MUST_CHECK int flo_core_load_namespace(struct flo_core *core, const uint8_t *state, size_t len,
+                                           struct flo_err *err);
+/* An open run with its whole history (batches in order, as given to the store). */
+struct flo_core_history_batch {
+    int64_t first_event_id;
+    uint32_t event_count;
+    const uint8_t *events;
+    size_t len;
+};
+FLO_MUST_CHECK int flo_core_load_run(struct flo_core *core, const struct flo_core_stored_run *run,
+                                     const struct flo_core_history_batch *batches, size_t count,
+                                     struct flo_err *err);
+/* All is loaded: next_key continues after the largest stored one; tasks are queued, timers armed. */
+FLO_MUST_CHECK int flo_core_recovered(struct flo_core *core, uint64_t next_key,
+                                      struct flo_err *err);
+/* Register a namespace when it is not there (start: `default` and those of the command line). */
+FLO_MUST_CHECK int flo_core_ensure_namespace(struct flo_core *core, const char *name,
+                                             int64_t retention_ns);
+
+/* ---- input ---- */
+
+/* The time of all that follows: wall clock nanoseconds, never less than the last one. */
+void flo_core_begin(struct flo_core *core, int64_t now_ns);
+
+/* Does the core serve this call? name as in the path: "StartWorkflowExecution". The descriptor of
+ * its request, or NULL. (Visibility lists, health and the like are the shell's.) */
+const ProtobufCMessageDescriptor *flo_core_method(const char *name);
+/* Serve it. request is of the descriptor's type, borrowed. Answers through env->reply once, now or
+ * later, unless flo_core_cancel_call comes first. */
+void flo_core_call(struct flo_core *core, const char *name, const struct flo_core_call_info *info,
+                   const ProtobufCMessage *request);
+/* The caller is gone: forget the call; a task that was just matched to it goes back. Unknown ids
+ * are fine. */
+void flo_core_cancel_call(struct flo_core *core, uint64_t call);
+/* Fire what is due at the time of flo_core_begin. */
+void flo_core_fire(struct flo_core *core);
+/* When flo_core_fire should next be called; INT64_MAX = nothing is waiting. */
+int64_t flo_core_next_deadline(const struct flo_core *core);
+
+/* ---- output: what must be stored ---- */
+
+/* One row of the visibility table and the run's state; strings borrowed until the batch is freed. */
+struct flo_core_run_row {
+    uint64_t key;
+    const char *namespace_id, *workflow_id, *run_id, *type, *task_queue;
+    const char *start_request_id, *first_run_id;
+    const char *parent_workflow_id, *parent_run_id, *root_workflow_id, *root_run_id; /* or "" */
+    int status;
+    int64_t start_ns, execution_ns;
+    int64_t close_ns;           /* 0 while open */
+    int64_t history_length, history_bytes, state_transitions;
+    const uint8_t *memo, *search_attributes; /* wire form of Memo and SearchAttributes, or NULL */
+    size_t memo_len, search_attributes_len;
+    const uint8_t *state;       /* flotilla.engine.v1.ExecutionState */
+    size_t state_len;
+};
+
+struct flo_core_namespace_row {
+    const char *id, *name;
+    const uint8_t *state; /* flotilla.engine.v1.NamespaceState */
+    size_t state_len;
+};
+
+struct flo_core_history_row {
+    uint64_t key;
+    int64_t first_event_id;
+    uint32_t event_count;
+    const uint8_t *events;
+    size_t len;
+};
+
+/* All changes since the last batch, in an order that may be applied front to back. Self-contained
+ * memory: it may cross to the commit thread while the core goes on. */
+struct flo_core_batch {
+    uint64_t seq; /* commit number: 1, 2, 3, ... in this process */
+    const struct flo_core_namespace_row *namespaces;
+    size_t namespace_count;
+    const struct flo_core_run_row *runs; /* insert or replace by key */
+    size_t run_count;
+    const struct flo_core_history_row *histories; /* insert only */
+    size_t history_count;
+    const uint64_t *deleted_keys; /* run rows and histories to delete */
+    size_t deleted_count;
+    struct flo_arena arena; /* holds all of the above */
+};
+
+/* Is something waiting for a commit (a held reply, or changes older than ~1 s)? Changes that
+ * nobody waits for ride along with the next batch (PROTOCOL 3.2). */
+bool flo_core_wants_commit(const struct flo_core *core);
+/* Move all changes into a batch. false: there are none. FLO_ENOMEM is fatal to the shell: *err. */
+FLO_MUST_CHECK int flo_core_take_batch(struct flo_core *core, struct flo_core_batch **out_batch);
+void flo_core_batch_free(struct flo_core_batch **batch);
+/* Commit seq is durable: closed runs may leave memory. */
+void flo_core_committed(struct flo_core *core, uint64_t seq);
+
+/* ---- figures ---- */
+
+struct flo_core_stats {
+    size_t namespaces, open_runs, resident_runs, history_bytes, pollers, calls_waiting;
+    uint64_t workflows_started, workflows_closed, workflow_tasks, activity_tasks, commits;
+};
+void flo_core_stats(const struct flo_core *core, struct flo_core_stats *out);
+/* Backlog of each queue: calls fn(ctx, namespace, queue, is_activity, backlog, pollers). */
+void flo_core_each_queue(const struct flo_core *core,
+                         void (*fn)(void *ctx, const char *namespace_, const char *queue,
+                                    bool activity, size_t backlog, size_t pollers),
+                         void *ctx);
+/* The id of a namespace by name, or NULL; for the shell's own calls. */
+const char *flo_core_namespace_id(const struct flo_core *core, const char *name);
+
+#endif
