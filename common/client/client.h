@@ -27,6 +27,10 @@ struct flo_client_options {
     const char *namespace_;
     const char *identity;
     const char *api_key; /* Bearer token; NULL = none */
+    bool fail_fast;      /* do not wait for a connection: the first UNAVAILABLE ends a call */
+    /* How each try ended, for metrics: the RPC's name, code, duration. May be NULL. */
+    void (*on_try)(void *ctx, const char *operation, int code, int64_t duration_ns, bool long_poll);
+    void *on_try_ctx;
 };
 
 /* 30 s for ordinary calls, 70 s for long polls (PROTOCOL 1.1). */
@@ -35,7 +39,7 @@ struct flo_client_options {
 
 enum flo_client_retry {
     FLO_RETRY_NONE, /* one try */
-    FLO_RETRY_CALL, /* 100 ms x 1.7, +-20 %, cap 5 s, until the timeout; at most 10 */
+    FLO_RETRY_CALL, /* 100 ms x 1.7, +-20 %, cap 5 s, at most 10 times within the timeout */
     FLO_RETRY_POLL, /* 200 ms x 2, cap 10 s, for ever; also CANCELLED and DEADLINE_EXCEEDED */
 };
 
