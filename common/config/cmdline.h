@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmdline.h - the command line that all long-running programs share:
+ * --config FILE, --set KEY=VALUE (repeatable), --check-config, --print-config, --help, --version,
+ * and whatever options a program adds. Both "--config FILE" and "--config=FILE" work, -c is short
+ * for --config. Exit codes are those of sysexits.h: 64 usage, 66 no such file, 77 permission,
+ * 78 bad configuration.
+ */
+#ifndef FLO_CONFIG_CMDLINE_H
+#define FLO_CONFIG_CMDLINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "flotilla/error.h"
+
+#define FLO_CMDLINE_SETS_MAX 128
+
+/* An option of the program's own. Exactly one of value and flag is given. */
+struct flo_cmdline_option {
+    const char *name;   /* "--listen" */
+    const char *arg;    /* what --help calls its value, "HOST:PORT"; NULL for a flag */
+    const char *help;   /* one line */
+    const char **value; /* set to the value (from argv, borrowed); the last one wins */
+    bool *flag;         /* set to true */
+};
+
+struct flo_cmdline_spec {
+    const char *program; /* "io-activity-worker" */
+    const char *summary; /* one line for --help */
+    bool config_options; /* --config, --set, --check-config, --print-config are understood */
+    const struct flo_cmdline_option *options; /* ends with a NULL name; may be NULL */
+    const char *positional; /* what operands are called, "FILE ..."; NULL: none allowed */
+    const char *epilog;     /* more text for --help, or NULL */
+};
+
+struct flo_cmdline {
+    const char *program;
+    const char *config;                     /* --config, or NULL */
+    const char *sets[FLO_CMDLINE_SETS_MAX]; /* "key=value" */
+    size_t set_count;
+    bool check_config, print_config;
+    char **operands; /* points into argv */
+    int operand_count;
+};
+
+/*
+ * Parse argv. True: go on. False: the program ends with *out_exit; --help and --version have been
+ * written to stdout (0), or one line about the mistake to stderr (64). Safe with argc 0.
+ */
+FLO_MUST_CHECK bool flo_cmdline_parse(const struct flo_cmdline_spec *spec, int argc, char **argv,
+                                      struct flo_cmdline *out, int *out_exit);
+
+/* The exit code for a FLO_E code: ENOENT 66, EPERM 77, ECONFIG 78, EINVAL 64, ECONN 73 (a port
+ * that cannot be had), EDATA 65, EIO 74, ESYS 71, others 70; 0 for 0. */
+int flo_exit_code(int error);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * role_config.h - the checked configuration of a worker: one struct, three roles.
+ *
+ * Members that a role does not have keep their defaults. What each key means, its bounds and its
+ * environment variables stand in the table in role_config.c and in docs/configuration.md.
+ */
+#ifndef FLO_CONFIG_ROLE_CONFIG_H
+#define FLO_CONFIG_ROLE_CONFIG_H
+
+#include "config/schema.h"
+#include "flotilla/worker.h"
+
+enum flo_isolation { FLO_ISOLATION_PROCESS, FLO_ISOLATION_THREAD };
+enum flo_tuner_kind { FLO_TUNER_FIXED, FLO_TUNER_RESOURCE };
+
+/* One module to load. */
+struct flo_module_config {
+    const char *path;              /* file name; already looked up (absolute) after load */
+    struct flo_strings workflows;  /* the workflow types to serve; empty: all */
+    struct flo_strings activities; /* the activity types to serve; empty: all */
+    json_t *settings;              /* object, handed to the module's start */
+};
+
+struct flo_server_config {
+    const char *address; /* host:port */
+    const char *name_space;
+    const char *api_key; /* secret; "" = none. api_key_file has been read into it */
+    const char *api_key_file;
+    struct {
+        bool enabled;          /* true too when api_key is set and nothing says otherwise */
+        const char *ca_file;   /* "" = the system's */
+        const char *cert_file; /* "" = no client certificate */
+        const char *key_file;
+        const char *server_name; /* "" = the host of address */
+    } tls;
+};
+
+struct flo_slots_range {
+    int64_t min, max;
+};
+
+struct flo_role_config {
+    struct flo_config config; /* sources, arena; first member */
+    enum flo_role role;
+
+    struct flo_server_config server;
+    const char *task_queue;
+    const char *identity; /* never empty after load: pid@host@task_queue by default */
+
+    /* workflow role */
+    int64_t max_concurrent_workflow_tasks;      /* slots */
+    int64_t max_concurrent_workflow_task_polls; /* long polls in flight */
+    double nonsticky_to_sticky_poll_ratio;
+    struct {
+        int64_t max_bytes;                    /* memory of all cached runs */
+        int64_t max_entries;                  /* runs; 0: no sticky queue, every task replays */
+        int64_t schedule_to_start_timeout_ms; /* then a sticky task goes to the normal queue */
+    } sticky_cache;
+
+    /* activity roles */
+    int64_t max_concurrent_activities;
+    int64_t max_concurrent_activity_task_polls;
+    struct {
+        int64_t workers;  /* IO: threads. CPU: executor processes (or threads), one a core */
+        int isolation;    /* CPU: enum flo_isolation */
+        bool pin;         /* CPU: bind each to a core */
+        int64_t grace_ms; /* from telling an activity to stop to giving it up (process: SIGKILL) */
+    } executor;
+
+    struct {
+        int kind; /* enum flo_tuner_kind; only FIXED for now */
+        double target_cpu, target_memory;
+        struct flo_slots_range workflow_slots, activity_slots, local_activity_slots;
+    } tuner;
+
+    struct flo_list_value modules; /* of struct flo_module_config */
+    const char *module_path;       /* folder of modules named without a slash; "" = the default */
+    struct {
+        int64_t pool_size, max_overflow; /* put into each module's settings (see docs) */
+    } database;
+
+    struct {
+        const char *host;
+        int64_t port; /* 0: the kernel chooses */
+    } health, metrics;
+    struct {
+        int level;  /* enum flo_log_level of telemetry/log.h */
+        int format; /* enum flo_log_format */
+    } log;
+    struct {
+        const char *endpoint; /* "" = report to nobody */
+        int64_t interval_ms;
+    } supervisor;
+    int64_t shutdown_timeout_ms; /* SIGTERM: time for running tasks to end */
+};
+
+/*
+ * Load a worker's configuration. *out is untouched on failure. Errors as flo_config_load; use
+ * flo_exit_code for the program's exit code.
+ */
+FLO_MUST_CHECK int flo_role_config_load(enum flo_role role, const struct flo_cmdline *cmdline,
+                                        struct flo_role_config **out, struct flo_err *err);
+/* Free all, strings and modules included; clears the pointer. NULL is fine. */
+void flo_role_config_destroy(struct flo_role_config **config);
+
+/*
+ * What a worker's main needs in one call: command line, load, --check-config, --print-config.
+ * True: run with *out. False: end with *out_exit (messages have been written).
+ */
+FLO_MUST_CHECK bool flo_role_config_main(enum flo_role role, int argc, char **argv,
+                                         struct flo_role_config **out, int *out_exit);
+
+/* "workflow-worker"; "workflow". Static. */
+const char *flo_role_program(enum flo_role role);
+const char *flo_role_name(enum flo_role role);
+
+/* The table, for documentation and tests. */
+const struct flo_setting *flo_role_settings(size_t *out_count);
+unsigned flo_role_bit(enum flo_role role);
+
+/* Element i of config->modules. */
+static inline const struct flo_module_config *flo_role_config_module(
+    const struct flo_role_config *config, size_t i)
+{
+    return (const struct flo_module_config *)config->modules.items + i;
+}
+
+#endif

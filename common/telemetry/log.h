@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.h - the structured log: one line an event on stderr, JSON in containers, text on a terminal.
+ *
+ *   flo_log(FLO_LOG_INFO, "worker.started", "Worker started",
+ *           "namespace", ns, "task_queue", queue, "#slots", FLO_NUM(slots), NULL);
+ *
+ * Each line has ts (RFC 3339, UTC, microseconds), level, event (a stable dotted name that alerts
+ * may match), msg, then the given pairs. A key that begins with '#' carries a number, written
+ * without quotes (and without the '#'). Values are escaped and cut at 1 KiB each, the line at
+ * 8 KiB. Payloads, keys and tokens are never logged. At most 10 lines a second for each event
+ * (errors too); the next line that passes says how many were `suppressed`.
+ *
+ * Programs log; libraries return errors. Any thread may call flo_log.
+ */
+#ifndef FLO_TELEMETRY_LOG_H
+#define FLO_TELEMETRY_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum flo_log_level {
+    FLO_LOG_TRACE,
+    FLO_LOG_DEBUG,
+    FLO_LOG_INFO,
+    FLO_LOG_WARN,
+    FLO_LOG_ERROR,
+};
+
+enum flo_log_format {
+    FLO_LOG_AUTO, /* text when stderr is a terminal, else JSON */
+    FLO_LOG_JSON,
+    FLO_LOG_TEXT,
+};
+
+/* Choose level and format; before the first call: INFO, AUTO. program (borrowed for ever, may be
+ * NULL) is put into each line as "logger". Call before threads start. */
+void flo_log_open(enum flo_log_level level, enum flo_log_format format, const char *program);
+/* Change the level while running. Any thread. */
+void flo_log_set_level(enum flo_log_level level);
+/* Would a line of this level be written? For skipping costly arguments. */
+bool flo_log_enabled(enum flo_log_level level);
+
+/* Write one line. Key/value pairs of C strings end with NULL; a NULL value is written as null. */
+void flo_log(enum flo_log_level level, const char *event, const char *message, ...)
+    __attribute__((sentinel));
+
+/* "info"; and back: false when text names no level. */
+const char *flo_log_level_name(enum flo_log_level level);
+
+/* A number as text that lives until the end of the full expression: for '#' keys. */
+struct flo_num_text {
+    char text[32];
+};
+struct flo_num_text flo_num_text_i64(int64_t value);
+struct flo_num_text flo_num_text_f64(double value);
+#define FLO_NUM(value) (flo_num_text_i64((int64_t)(value)).text)
+#define FLO_NUM_F(value) (flo_num_text_f64(value).text)
+
+/* Test seam: lines go to fd instead of stderr (-1: back to stderr). */
+void flo_log_set_fd(int fd);
+
+#endif

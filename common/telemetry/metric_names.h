@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metric_names.h - every metric of the project, one line each.
+ *
+ * The temporal_ names are those of the Temporal SDKs in their tally form (counters end in _total,
+ * latencies in _seconds), so that dashboards and alerts made for them work unchanged.
+ *
+ * FLO_METRIC_NAMES(X): X(ID, KIND, name, labels, buckets, help). Labels are comma-separated;
+ * buckets names one of the bound lists in metrics.c for histograms, else NONE.
+ */
+#ifndef FLO_TELEMETRY_METRIC_NAMES_H
+#define FLO_TELEMETRY_METRIC_NAMES_H
+
+/* clang-format off */
+#define FLO_METRIC_NAMES(X) \
+    /* client */ \
+    X(REQUEST, COUNTER, "temporal_request_total", "namespace,operation", NONE, "Calls made to the server.") \
+    X(REQUEST_FAILURE, COUNTER, "temporal_request_failure_total", "namespace,operation,status_code", NONE, "Calls that the server refused or that failed.") \
+    X(REQUEST_LATENCY, HISTOGRAM, "temporal_request_latency_seconds", "namespace,operation", REQUEST, "Duration of calls.") \
+    X(LONG_REQUEST, COUNTER, "temporal_long_request_total", "namespace,operation", NONE, "Long polls made.") \
+    X(LONG_REQUEST_FAILURE, COUNTER, "temporal_long_request_failure_total", "namespace,operation,status_code", NONE, "Long polls that failed.") \
+    X(LONG_REQUEST_LATENCY, HISTOGRAM, "temporal_long_request_latency_seconds", "namespace,operation", LONG_REQUEST, "Duration of long polls.") \
+    X(REQUEST_RESOURCE_EXHAUSTED, COUNTER, "temporal_request_resource_exhausted_total", "namespace,operation", NONE, "Calls answered RESOURCE_EXHAUSTED.") \
+    /* workflow */ \
+    X(WORKFLOW_COMPLETED, COUNTER, "temporal_workflow_completed_total", "namespace,task_queue,workflow_type", NONE, "Workflows completed.") \
+    X(WORKFLOW_CANCELED, COUNTER, "temporal_workflow_canceled_total", "namespace,task_queue,workflow_type", NONE, "Workflows cancelled.") \
+    X(WORKFLOW_FAILED, COUNTER, "temporal_workflow_failed_total", "namespace,task_queue,workflow_type", NONE, "Workflows failed.") \
+    X(WORKFLOW_CONTINUE_AS_NEW, COUNTER, "temporal_workflow_continue_as_new_total", "namespace,task_queue,workflow_type", NONE, "Workflows continued as new.") \
+    X(WORKFLOW_ENDTOEND_LATENCY, HISTOGRAM, "temporal_workflow_endtoend_latency_seconds", "namespace,task_queue,workflow_type", ENDTOEND, "From the start of a run to its end.") \
+    X(WORKFLOW_POLL_EMPTY, COUNTER, "temporal_workflow_task_queue_poll_empty_total", "namespace,task_queue", NONE, "Workflow task polls that returned nothing.") \
+    X(WORKFLOW_POLL_SUCCEED, COUNTER, "temporal_workflow_task_queue_poll_succeed_total", "namespace,task_queue", NONE, "Workflow task polls that returned a task.") \
+    X(WORKFLOW_SCHEDULE_TO_START, HISTOGRAM, "temporal_workflow_task_schedule_to_start_latency_seconds", "namespace,task_queue", SCHEDULE_TO_START, "From scheduling a workflow task to its start.") \
+    X(WORKFLOW_EXECUTION_LATENCY, HISTOGRAM, "temporal_workflow_task_execution_latency_seconds", "namespace,task_queue,workflow_type", WORKFLOW_TASK, "Duration of workflow tasks.") \
+    X(WORKFLOW_REPLAY_LATENCY, HISTOGRAM, "temporal_workflow_task_replay_latency_seconds", "namespace,task_queue,workflow_type", WORKFLOW_TASK, "Time to replay a history.") \
+    X(WORKFLOW_EXECUTION_FAILED, COUNTER, "temporal_workflow_task_execution_failed_total", "namespace,task_queue,workflow_type,failure_reason", NONE, "Workflow tasks failed.") \
+    X(WORKFLOW_NO_COMPLETION, COUNTER, "temporal_workflow_task_no_completion_total", "namespace,task_queue,workflow_type", NONE, "Workflow tasks whose outcome was not accepted.") \
+    X(WORKFLOW_ACTIVE_THREADS, GAUGE, "temporal_workflow_active_thread_count", "namespace,task_queue", NONE, "Coroutines of cached workflows.") \
+    X(STICKY_CACHE_HIT, COUNTER, "temporal_sticky_cache_hit_total", "namespace,task_queue", NONE, "Workflow tasks that found their run in the cache.") \
+    X(STICKY_CACHE_MISS, COUNTER, "temporal_sticky_cache_miss_total", "namespace,task_queue", NONE, "Sticky workflow tasks that did not.") \
+    X(STICKY_CACHE_SIZE, GAUGE, "temporal_sticky_cache_size", "namespace,task_queue", NONE, "Runs in the cache.") \
+    X(STICKY_CACHE_BYTES, GAUGE, "flotilla_sticky_cache_bytes", "namespace,task_queue", NONE, "Memory of the runs in the cache.") \
+    X(STICKY_CACHE_EVICTION, COUNTER, "temporal_sticky_cache_total_forced_eviction_total", "namespace,task_queue", NONE, "Runs pushed out of the cache.") \
+    /* activity */ \
+    X(ACTIVITY_POLL_NO_TASK, COUNTER, "temporal_activity_poll_no_task_total", "namespace,task_queue", NONE, "Activity polls that returned nothing.") \
+    X(ACTIVITY_TASK_RECEIVED, COUNTER, "temporal_activity_task_received_total", "namespace,task_queue,activity_type", NONE, "Activity tasks received.") \
+    X(ACTIVITY_SCHEDULE_TO_START, HISTOGRAM, "temporal_activity_schedule_to_start_latency_seconds", "namespace,task_queue", SCHEDULE_TO_START, "From scheduling an activity to its start.") \
+    X(ACTIVITY_EXECUTION_LATENCY, HISTOGRAM, "temporal_activity_execution_latency_seconds", "namespace,task_queue,activity_type", ACTIVITY, "Duration of activity attempts.") \
+    X(ACTIVITY_SUCCEED_ENDTOEND, HISTOGRAM, "temporal_activity_succeed_endtoend_latency_seconds", "namespace,task_queue,activity_type", ACTIVITY, "From first scheduling to success.") \
+    X(ACTIVITY_EXECUTION_FAILED, COUNTER, "temporal_activity_execution_failed_total", "namespace,task_queue,activity_type", NONE, "Activity attempts failed.") \
+    X(ACTIVITY_EXECUTION_CANCELLED, COUNTER, "temporal_activity_execution_cancelled_total", "namespace,task_queue,activity_type", NONE, "Activity attempts cancelled.") \
+    X(ACTIVITY_TASK_ERROR, COUNTER, "temporal_activity_task_error_total", "namespace,task_queue,activity_type", NONE, "Activity results that could not be reported.") \
+    X(ACTIVITY_UNREGISTERED, COUNTER, "temporal_unregistered_activity_invocation_total", "namespace,task_queue,activity_type", NONE, "Tasks of activity types that the worker does not know.") \
+    X(ACTIVITY_DURATION, HISTOGRAM, "activity_duration_seconds", "activity_name,status,error_type", ACTIVITY, "Duration of activity attempts by outcome.") \
+    X(ACTIVITY_CPU, COUNTER, "flotilla_activity_cpu_seconds_total", "task_queue,activity_type", NONE, "CPU time of activity attempts.") \
+    X(ACTIVITY_CRASHED, COUNTER, "flotilla_activity_crashed_total", "task_queue,activity_type", NONE, "Attempts whose executor process died.") \
+    X(LOCAL_ACTIVITY, COUNTER, "temporal_local_activity_total", "namespace,task_queue,activity_type", NONE, "Local activity attempts.") \
+    X(LOCAL_ACTIVITY_LATENCY, HISTOGRAM, "temporal_local_activity_execution_latency_seconds", "namespace,task_queue,activity_type", ACTIVITY, "Duration of local activity attempts.") \
+    X(LOCAL_ACTIVITY_FAILED, COUNTER, "temporal_local_activity_execution_failed_total", "namespace,task_queue,activity_type", NONE, "Local activity attempts failed.") \
+    /* worker */ \
+    X(WORKER_START, COUNTER, "temporal_worker_start_total", "namespace,task_queue,worker_type", NONE, "Workers started.") \
+    X(POLLER_START, COUNTER, "temporal_poller_start_total", "namespace,task_queue,poller_type", NONE, "Pollers started.") \
+    X(NUM_POLLERS, GAUGE, "temporal_num_pollers", "namespace,task_queue,poller_type", NONE, "Polls in flight.") \
+    X(SLOTS_AVAILABLE, GAUGE, "temporal_worker_task_slots_available", "namespace,task_queue,worker_type", NONE, "Free task slots.") \
+    X(SLOTS_USED, GAUGE, "temporal_worker_task_slots_used", "namespace,task_queue,worker_type", NONE, "Task slots in use.") \
+    X(SLOT_UTILIZATION, GAUGE, "temporal_slot_utilization", "namespace,task_queue,worker_type", NONE, "Share of task slots in use, 0 to 1.") \
+    X(CONNECTED, GAUGE, "flotilla_server_connected", "address", NONE, "1 while the connection to the server stands.") \
+    X(RECONNECTS, COUNTER, "flotilla_server_reconnects_total", "address", NONE, "Times the connection to the server was made again.") \
+    /* engine */ \
+    X(ENGINE_CALLS, COUNTER, "flotilla_engine_calls_total", "operation,status_code", NONE, "Calls answered.") \
+    X(ENGINE_CALL_LATENCY, HISTOGRAM, "flotilla_engine_call_latency_seconds", "operation", REQUEST, "Duration of calls, long polls left out.") \
+    X(ENGINE_COMMITS, COUNTER, "flotilla_engine_commits_total", "", NONE, "Durable commits.") \
+    X(ENGINE_COMMIT_LATENCY, HISTOGRAM, "flotilla_engine_commit_latency_seconds", "", COMMIT, "Duration of a commit, sync included.") \
+    X(ENGINE_COMMIT_CALLS, COUNTER, "flotilla_engine_commit_transitions_total", "", NONE, "State transitions made durable.") \
+    X(ENGINE_OPEN, GAUGE, "flotilla_engine_open_workflows", "", NONE, "Open workflow runs.") \
+    X(ENGINE_CONNECTIONS, GAUGE, "flotilla_engine_connections", "", NONE, "Client connections.") \
+    X(ENGINE_POLLERS, GAUGE, "flotilla_engine_pollers", "namespace,task_queue,task_type", NONE, "Polls waiting for a task.") \
+    X(ENGINE_BACKLOG, GAUGE, "approximate_backlog_count", "namespace,task_queue,task_type", NONE, "Tasks waiting for a poller.") \
+    X(WORKFLOW_QUEUE_DEPTH, GAUGE, "temporal_workflow_task_queue_depth", "queue,task_queue", NONE, "Workflow tasks waiting for a poller.") \
+    X(ACTIVITY_QUEUE_DEPTH, GAUGE, "temporal_activity_task_queue_depth", "queue,task_queue", NONE, "Activity tasks waiting for a poller.") \
+    /* every program */ \
+    X(REJECTS, COUNTER, "flotilla_rejects_total", "reason", NONE, "Refused inputs.") \
+    X(REPORTS_SENT, COUNTER, "flotilla_reports_sent_total", "", NONE, "Snapshots handed to the supervisor socket.") \
+    X(REPORTS_DROPPED, COUNTER, "flotilla_reports_dropped_total", "", NONE, "Snapshots dropped because the supervisor was away.") \
+    X(SERIES_DROPPED, COUNTER, "flotilla_metrics_series_dropped_total", "", NONE, "Label sets folded into \"other\" at the bound.") \
+    X(HTTP_REQUESTS, COUNTER, "flotilla_http_requests_total", "path,code", NONE, "Requests to the health and metrics pages.") \
+    X(PROCESS_CPU, COUNTER, "process_cpu_seconds_total", "", NONE, "User and system CPU time.") \
+    X(PROCESS_RSS, GAUGE, "process_resident_memory_bytes", "", NONE, "Resident memory.") \
+    X(PROCESS_VSZ, GAUGE, "process_virtual_memory_bytes", "", NONE, "Virtual memory.") \
+    X(PROCESS_FDS, GAUGE, "process_open_fds", "", NONE, "Open file descriptors.") \
+    X(PROCESS_MAX_FDS, GAUGE, "process_max_fds", "", NONE, "Most file descriptors allowed.") \
+    X(PROCESS_START, GAUGE, "process_start_time_seconds", "", NONE, "Start of the process, seconds since 1970.") \
+    X(PROCESS_THREADS, GAUGE, "process_threads", "", NONE, "Threads of the process.") \
+    X(BUILD_INFO, GAUGE, "flotilla_build_info", "version,role", NONE, "1; the labels say what runs.") \
+    /* supervisor */ \
+    X(FLEET_PROCESSES, GAUGE, "flotilla_fleet_processes", "role,state", NONE, "Processes known to the supervisor.") \
+    X(FLEET_SNAPSHOTS, COUNTER, "flotilla_fleet_snapshots_total", "role", NONE, "Snapshots received.") \
+    X(FLEET_SEQ_GAPS, COUNTER, "flotilla_fleet_snapshot_gaps_total", "role", NONE, "Snapshots that were lost on the way.") \
+    X(FLEET_BAD_FRAMES, COUNTER, "flotilla_fleet_bad_frames_total", "reason", NONE, "Frames refused by the hub.") \
+    X(FLEET_EVICTED, COUNTER, "flotilla_fleet_evicted_total", "role", NONE, "Processes forgotten at the bound.") \
+    X(FLEET_RESETS, COUNTER, "flotilla_fleet_counter_resets_total", "role", NONE, "Snapshots whose counters went back.") \
+    X(CHILD_RESTARTS, COUNTER, "flotilla_child_restarts_total", "process", NONE, "Times a process was started again.") \
+    X(CHILD_UP, GAUGE, "flotilla_child_up", "process", NONE, "1 while the process runs.")
+/* clang-format on */
+
+#endif

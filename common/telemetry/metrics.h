@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metrics.h - counters, gauges and histograms with labels, and their Prometheus text form.
+ *
+ * A family is a name with its kind, help and label names; those of the project stand in
+ * metric_names.h, the table that docs are checked against. A series is a family with label values.
+ * Looking a series up takes a mutex; adding to one is a relaxed atomic, so hot paths may keep the
+ * pointer: series live as long as the registry. Series per family are bounded: past the bound new
+ * label values fall together into one series whose labels are all "other", and
+ * flotilla_metrics_series_dropped_total counts. All functions take NULL series and do nothing, so
+ * callers never check for memory.
+ *
+ * Any thread.
+ */
+#ifndef FLO_TELEMETRY_METRICS_H
+#define FLO_TELEMETRY_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "telemetry/metric_names.h"
+
+#define FLO_METRIC_LABELS_MAX 6        /* labels of one family */
+#define FLO_METRIC_BUCKETS_MAX 20      /* bounds of one histogram, +Inf not counted */
+#define FLO_METRIC_SERIES_MAX 512      /* series of one family */
+#define FLO_METRIC_LABEL_VALUE_MAX 128 /* bytes; longer values are cut */
+
+enum flo_metric_kind { FLO_COUNTER, FLO_GAUGE, FLO_HISTOGRAM };
+
+/* FLO_METRIC_ACTIVITY_EXECUTION_LATENCY and so on: one constant a line of metric_names.h. */
+enum flo_metric {
+#define FLO_METRIC_ENUM(id, kind, name, labels, buckets, help) FLO_METRIC_##id,
+    FLO_METRIC_NAMES(FLO_METRIC_ENUM)
+#undef FLO_METRIC_ENUM
+        FLO_METRIC_COUNT
+};
+
+/* A family as the table has it. Static. */
+struct flo_metric_desc {
+    const char *name;
+    const char *help;
+    const char *labels;    /* "namespace,task_queue"; "" for none */
+    const double *buckets; /* upper bounds, rising, ended by 0; NULL unless a histogram */
+    enum flo_metric_kind kind;
+};
+const struct flo_metric_desc *flo_metric_desc(enum flo_metric metric);
+/* The table's entry of that name, or NULL. */
+const struct flo_metric_desc *flo_metric_desc_by_name(const char *name);
+
+struct flo_metrics; /* the registry; opaque */
+struct flo_series;  /* one series; opaque, owned by the registry */
+
+/* A registry with every family of the table, without series. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_metrics_new(struct flo_metrics **out, struct flo_err *err);
+/* Free all, series included: nobody may add any more. NULL is fine. */
+void flo_metrics_destroy(struct flo_metrics **metrics);
+
+/*
+ * The series of metric with these label values, made at the first call: as many C strings as the
+ * table's line names labels, in its order, then NULL. A NULL registry or no memory gives NULL,
+ * which the functions below take. Series of families without labels: flo_metrics_get(m, id, NULL).
+ */
+struct flo_series *flo_metrics_get(struct flo_metrics *metrics, enum flo_metric metric, ...)
+    __attribute__((sentinel));
+
+/* Counters and gauges. A counter ignores negative amounts and NaN. */
+void flo_series_add(struct flo_series *series, double amount);
+void flo_series_inc(struct flo_series *series);
+/* Gauges; also for counters that are read from elsewhere (process CPU time). */
+void flo_series_set(struct flo_series *series, double value);
+/* Histograms: one observation, in seconds for the *_seconds families. */
+void flo_series_observe(struct flo_series *series, double value);
+/* The value of a counter or gauge, the number of observations of a histogram; 0 for NULL. */
+double flo_series_value(const struct flo_series *series);
+
+/*
+ * A callback that runs (on the caller's thread) before each rendering or walk: sets gauges that
+ * are cheaper to read than to keep. At most 8. FLO_EFULL past that.
+ */
+typedef void (*flo_metrics_collect_fn)(void *ctx, struct flo_metrics *metrics);
+FLO_MUST_CHECK int flo_metrics_on_collect(struct flo_metrics *metrics, flo_metrics_collect_fn fn,
+                                          void *ctx);
+
+/* Sets process_*, flotilla_build_info{version,role}: register once in each program. The strings
+ * are copied. */
+FLO_MUST_CHECK int flo_metrics_add_process(struct flo_metrics *metrics, const char *version,
+                                           const char *role);
+
+/* Append all families that have series as Prometheus text, version 0.0.4. 0, FLO_ENOMEM, or
+ * FLO_ELIMIT when out is full. */
+FLO_MUST_CHECK int flo_metrics_render(struct flo_metrics *metrics, struct flo_buf *out);
+
+/* Append all series as the "metrics" array of the report (docs/supervisor-protocol.md), stopping
+ * at whole families before max_bytes; *out_left counts the families left out. */
+FLO_MUST_CHECK int flo_metrics_render_json(struct flo_metrics *metrics, size_t max_bytes,
+                                           struct flo_buf *out, size_t *out_left);
+
+/* Building blocks, also the supervisor's: a label value or number as the text format wants it. */
+int flo_metrics_append_label_value(struct flo_buf *out, const char *value);
+int flo_metrics_append_number(struct flo_buf *out, double value);
+
+/* Content-Type of the text format. */
+#define FLO_METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+#endif
