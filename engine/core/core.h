@@ -36,6 +36,8 @@ struct flo_core_reply {
     uint64_t after;                 /* may leave once this commit is durable; 0 = at once */
     int code;                       /* gRPC code */
     const ProtobufCMessage *body;   /* code OK: the response message */
+    const uint8_t *raw;             /* more of its fields, already packed: send them after body */
+    size_t raw_len;
     const char *message;            /* else: the error text */
     const ProtobufCMessage *detail; /* else: details[0], or NULL; type from its descriptor */
 };
