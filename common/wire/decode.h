@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decode.h - the one door through which protobuf bytes enter the program.
+ * decode.h - the one door through which protobuf bytes enter the program, and the way out.
  *
- * protobuf-c itself has no recursion limit, no memory limit and accepts any bytes in strings
- * (RELIABILITY 0.1-0.3). flo_wire_decode therefore walks the bytes along the message's descriptor
- * first (depth <= FLO_WIRE_DEPTH, well-formed varints and lengths, no groups, UTF-8, no NUL in
- * strings) and only then unpacks, with an arena as allocator whose budget bounds the memory.
- * scripts/check forbids calling any *__unpack( elsewhere.
+ * protobuf-c's unpacker has no recursion limit, no memory limit and accepts any bytes in strings
+ * (RELIABILITY 0.1-0.3). flo_wire_decode fills the same generated structs with limits: depth
+ * <= FLO_WIRE_DEPTH, well-formed numbers and lengths, no groups, UTF-8 without NUL in strings,
+ * memory from an arena whose budget bounds it. Calling any *__unpack( elsewhere is a failed test
+ * (scripts/check_layers). Never call *__free_unpacked on what comes from here.
  */
 #ifndef FLO_WIRE_DECODE_H
 #define FLO_WIRE_DECODE_H
@@ -19,15 +19,16 @@
 #include "base/buf.h"
 #include "flotilla/error.h"
 
-/* Deepest nesting of messages: what C++, Java and Python accept by default. */
+/* Most levels of messages below the root: what C++, Java and Python accept by default. */
 #define FLO_WIRE_DEPTH 100
 
 /*
  * Decode len bytes as a message of type descriptor. The message and all it points to live in
- * arena (never call __free_unpacked on it); set the arena's budget to bound it.
- * 0; FLO_EPROTO: malformed, too deep, bad UTF-8 or NUL in a string (the sentence names the field
- * path, e.g. "StartWorkflowExecutionRequest.workflow_id: invalid UTF-8"); FLO_ELIMIT: the
- * budget is used up; FLO_EINVAL never. Any thread.
+ * arena (never call __free_unpacked on it); set the arena's budget to bound it. data is not kept.
+ * Unknown fields are kept, and packed again with the message.
+ * 0; FLO_EPROTO: malformed, too deep or bad UTF-8; FLO_EINVAL: NUL in a string; both name the
+ * field path, e.g. "StartWorkflowExecutionRequest.workflow_id: invalid UTF-8"; FLO_ELIMIT: the
+ * budget (or memory) is used up. After a failure the arena holds garbage: reset it. Any thread.
  */
 FLO_MUST_CHECK int flo_wire_decode(const ProtobufCMessageDescriptor *descriptor,
                                    const uint8_t *data, size_t len, struct flo_arena *arena,
@@ -43,7 +44,8 @@ FLO_MUST_CHECK int flo_wire_encode_arena(const ProtobufCMessage *message, struct
                                          uint8_t **out_data, size_t *out_len);
 /*
  * Deep copy through the wire form into arena, NULL when memory or budget is out. For messages
- * that outlive the request that they came with.
+ * that outlive the request that they came with. message must be one that flo_wire_decode would
+ * take (depth, UTF-8); NULL otherwise.
  */
 ProtobufCMessage *flo_wire_copy(const ProtobufCMessage *message, struct flo_arena *arena);
 

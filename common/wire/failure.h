@@ -12,8 +12,9 @@
 #include "base/buf.h"
 #include "wire/api.h"
 
-/* source field of every failure made by this library. */
+/* Field source of the failures that workers make, and of those that the server makes. */
 #define FLO_FAILURE_SOURCE "FlotillaC"
+#define FLO_FAILURE_SOURCE_SERVER "Server"
 
 /*
  * An application failure: message, type (NULL = ""), details (NULL = none), next_retry_delay_ns
@@ -22,10 +23,11 @@
 FloApi__Failure *flo_failure_application(struct flo_arena *arena, const char *message,
                                          const char *type, bool non_retryable,
                                          const json_t *details, int64_t next_retry_delay_ns);
-/* A cancelled failure with optional details. */
+/* A cancelled failure with optional details. NULL when memory is out. */
 FloApi__Failure *flo_failure_cancelled(struct flo_arena *arena, const char *message,
                                        const json_t *details);
-/* A timeout failure of type (temporal.api.enums.v1.TimeoutType), made by the server side. */
+/* A timeout failure of type, with source "Server": what timeouts are made by. NULL when memory is
+ * out. */
 FloApi__Failure *flo_failure_timeout(struct flo_arena *arena, const char *message,
                                      FloApi__TimeoutType type);
 

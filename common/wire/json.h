@@ -10,9 +10,12 @@
 #include <jansson.h>
 #include <protobuf-c/protobuf-c.h>
 
-#include "flotilla/error.h"
-
-/* message as JSON, a new reference; unset fields are left out. NULL when memory is out. */
+/*
+ * message as JSON, a new reference; members in field number order. Unset fields and unknown fields
+ * are left out; an enum number without a name stays a number; an Any is {"@type": its URL, "value":
+ * its bytes in base64}; a Timestamp or Duration outside its specified range is an object with its
+ * two fields. NULL when memory is out or the message nests more than 200 deep. Any thread.
+ */
 json_t *flo_wire_to_json(const ProtobufCMessage *message);
 
 #endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmocka_env.h - cmocka with the headers that it needs before it. */
+#ifndef FLO_TESTS_CMOCKA_ENV_H
+#define FLO_TESTS_CMOCKA_ENV_H
+
+/* clang-format off: cmocka.h needs these first */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+/* clang-format on */
+
+#endif
