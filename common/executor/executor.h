@@ -39,7 +39,9 @@ typedef void (*flo_job_runner_fn)(void *ctx, struct flo_job_io *io, const uint8_
                                   size_t request_len, struct flo_buf *out_reply);
 
 /* For runners: */
-/* Send a small message up (at most 64 KiB); the newest wins when the loop is slow. */
+/* Send a small message up (larger than FLO_JOB_PROGRESS_MAX: not sent); the newest wins when the
+ * loop is slow. */
+#define FLO_JOB_PROGRESS_MAX (64u << 10)
 void flo_job_progress(struct flo_job_io *io, const uint8_t *data, size_t len);
 /* Whether the job should stop, and why. Never waits. */
 enum flo_job_cancel flo_job_cancelled(struct flo_job_io *io);
@@ -57,15 +59,15 @@ struct flo_job_result {
     enum flo_job_end end;
     const uint8_t *reply; /* DONE: borrowed during the callback */
     size_t reply_len;
-    int signal;           /* CRASHED: the signal, 0 when it exited */
-    int exit_status;      /* CRASHED with signal 0 */
-    int64_t cpu_ns;       /* CPU time of the job, 0 when unknown */
+    int signal;      /* CRASHED: the signal, 0 when it exited */
+    int exit_status; /* CRASHED with signal 0 */
+    int64_t cpu_ns;  /* DONE: CPU time of the job, 0 when unknown */
 };
 
 struct flo_executor_options {
-    unsigned workers;          /* threads or processes */
-    const char *name;          /* thread names and titles: "io", "cpu" */
-    size_t max_reply_bytes;    /* a larger reply counts as a crash; default 8 MiB */
+    unsigned workers;       /* threads or processes */
+    const char *name;       /* thread names and titles: "io", "cpu" */
+    size_t max_reply_bytes; /* a larger reply counts as a crash; default 8 MiB */
     flo_job_runner_fn runner;
     void *runner_ctx;
     /* Called first on each executor thread or in each new process (again after a restart); may be
@@ -105,11 +107,18 @@ FLO_MUST_CHECK int flo_executor_processes_new(struct event_base *base,
 FLO_MUST_CHECK int flo_executor_submit(struct flo_executor *executor, uint64_t job,
                                        const uint8_t *request, size_t len, int64_t deadline_ms,
                                        int64_t grace_ms);
-/* Tell a job to stop; nothing when it has ended. */
+/* Tell a job to stop; nothing when it has ended. A process whose job is no longer wanted
+ * (TIMED_OUT, NOT_FOUND) is killed when it has not ended grace_ms later. */
 void flo_executor_cancel(struct flo_executor *executor, uint64_t job, enum flo_job_cancel reason);
 size_t flo_executor_running(const struct flo_executor *executor);
-/* Stop: no new jobs; threads are joined after their job, processes ended (SIGTERM, then SIGKILL
- * after grace_ms). Jobs that still ran get no callback. Clears the pointer. NULL is fine. */
-void flo_executor_destroy(struct flo_executor **executor, int64_t grace_ms);
+/* True once nothing can be run any more (the template process died): the worker must stop. */
+bool flo_executor_broken(const struct flo_executor *executor);
+/*
+ * Stop: no new jobs; running ones are told SHUTDOWN and get grace_ms, then processes are killed.
+ * Threads that are still busy then are left behind, and counted in the result: with any of those
+ * the process must end by _exit. Jobs that still ran get no callback. Clears the pointer. NULL is
+ * fine.
+ */
+size_t flo_executor_destroy(struct flo_executor **executor, int64_t grace_ms);
 
 #endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h - what the two kinds of executors share (private to this folder): units, the bounded
+ * queue, deadlines. A unit is one thread or one process; it runs at most one job. The kinds
+ * supply struct flo_executor_ops and report back through flo_core_*.
+ *
+ *   submit ──► waiting ──► unit->job ──► ended (on_done)
+ *                 (no free unit)   │ deadline: CANCEL_TIMED_OUT, + grace: kill
+ *
+ * Everything here runs on the loop thread.
+ */
+#ifndef FLO_EXECUTOR_CORE_H
+#define FLO_EXECUTOR_CORE_H
+
+#include "base/list.h"
+#include "executor/executor.h"
+
+struct event;
+
+struct flo_core_job {
+    struct flo_node node; /* on executor->waiting until it has a unit */
+    struct flo_executor *executor;
+    struct flo_core_unit *unit; /* NULL while waiting */
+    uint64_t id;
+    uint8_t *request; /* owned until the job has ended */
+    size_t request_len;
+    int64_t grace_ms;           /* from "stop" to the kill */
+    enum flo_job_cancel reason; /* what it was told */
+    bool kill_asked;
+    struct event *timer; /* the deadline, later the kill; NULL without a deadline */
+};
+
+struct flo_core_unit {
+    struct flo_executor *executor;
+    unsigned index;
+    bool ready; /* started and alive: may be given a job */
+    struct flo_core_job *job;
+};
+
+struct flo_executor_ops {
+    /* Give a ready unit its job (unit->job is set). A kind that cannot ends the job itself. */
+    void (*start)(struct flo_core_unit *unit);
+    /* Pass job->reason on to the unit that runs it. */
+    void (*cancel)(struct flo_core_unit *unit);
+    /* End the unit by force; NULL where that is impossible. */
+    void (*kill)(struct flo_core_unit *unit);
+    /* Stop and free the kind's part and the executor itself; returns units left behind. */
+    size_t (*destroy)(struct flo_executor *executor, int64_t grace_ms);
+};
+
+struct flo_executor {
+    const struct flo_executor_ops *ops;
+    struct event_base *base;
+    struct flo_executor_options options;
+    struct flo_core_unit **units; /* options.workers of them; the kind's, set before use */
+    struct flo_list waiting;      /* at most options.workers */
+    size_t running;
+    bool closed; /* no new jobs: broken or being destroyed */
+};
+
+/* The executor side of a job, for the runner: first member of each kind's own. */
+struct flo_job_io {
+    void (*progress)(struct flo_job_io *io, const uint8_t *data, size_t len);
+    enum flo_job_cancel (*wait)(struct flo_job_io *io, int64_t timeout_ms); /* 0 = do not wait */
+};
+
+/* Set the shared part up; options are copied (defaults filled in). */
+void flo_core_init(struct flo_executor *executor, const struct flo_executor_ops *ops,
+                   struct event_base *base, const struct flo_executor_options *options);
+/* Drop the jobs that still wait. */
+void flo_core_fini(struct flo_executor *executor);
+/* unit became ready, or its job ended: give it the next waiting job. */
+void flo_core_unit_free(struct flo_core_unit *unit);
+/* The unit's job ended with result: on_done, then free the job. The unit stays as it is. */
+void flo_core_job_ended(struct flo_core_unit *unit, const struct flo_job_result *result);
+/* Free a unit's job without a callback (at destroy). */
+void flo_core_job_drop(struct flo_core_unit *unit);
+/* Nothing works any more (the template died): end all jobs as crashed, refuse new ones. */
+void flo_core_break(struct flo_executor *executor);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * executor.c - the part of an executor that threads and processes share: who runs what, what
+ * waits, and deadlines. See core.h.
+ */
+#include "executor/executor.h"
+
+#include <event2/event.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "executor/core.h"
+
+#define DEFAULT_MAX_REPLY_BYTES (8u << 20)
+
+void flo_core_init(struct flo_executor *executor, const struct flo_executor_ops *ops,
+                   struct event_base *base, const struct flo_executor_options *options)
+{
+    executor->ops = ops;
+    executor->base = base;
+    executor->options = *options;
+    if (executor->options.max_reply_bytes == 0)
+        executor->options.max_reply_bytes = DEFAULT_MAX_REPLY_BYTES;
+    flo_list_init(&executor->waiting);
+}
+
+static void job_free(struct flo_core_job *job)
+{
+    if (job->timer)
+        event_free(job->timer);
+    flo_free(job->request);
+    flo_free(job);
+}
+
+void flo_core_fini(struct flo_executor *executor)
+{
+    struct flo_node *node;
+
+    while ((node = flo_list_pop_front(&executor->waiting)))
+        job_free(flo_container(node, struct flo_core_job, node));
+}
+
+static void timer_arm(struct flo_core_job *job, int64_t ms)
+{
+    struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+
+    if (job->timer)
+        event_add(job->timer, &delay);
+}
+
+/* Nobody wants the answer any more: end the unit by force in a while, where that is possible. */
+static void job_arm_kill(struct flo_core_job *job)
+{
+    bool unwanted =
+        job->reason == FLO_JOB_CANCEL_TIMED_OUT || job->reason == FLO_JOB_CANCEL_NOT_FOUND;
+
+    if (unwanted && !job->kill_asked && job->unit && job->executor->ops->kill) {
+        job->kill_asked = true;
+        timer_arm(job, job->grace_ms);
+    }
+}
+
+/* Tell the job why it should stop; the first reason stays, but one that makes the answer unwanted
+ * replaces one that does not. */
+static void job_tell(struct flo_core_job *job, enum flo_job_cancel reason)
+{
+    bool told = job->reason != FLO_JOB_RUNNING;
+
+    if (!told || reason == FLO_JOB_CANCEL_TIMED_OUT || reason == FLO_JOB_CANCEL_NOT_FOUND)
+        job->reason = reason;
+    if (!told && job->unit)
+        job->executor->ops->cancel(job->unit);
+    job_arm_kill(job);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_core_job *job = ctx;
+
+    (void)fd;
+    (void)what;
+    if (job->kill_asked)
+        job->executor->ops->kill(job->unit);
+    else
+        job_tell(job, FLO_JOB_CANCEL_TIMED_OUT);
+}
+
+static void unit_start(struct flo_core_unit *unit, struct flo_core_job *job)
+{
+    job->unit = unit;
+    unit->job = job;
+    unit->executor->running++;
+    unit->executor->ops->start(unit);
+    if (unit->job == job && job->reason != FLO_JOB_RUNNING) { /* was told while it waited */
+        unit->executor->ops->cancel(unit);
+        job_arm_kill(job);
+    }
+}
+
+static struct flo_core_unit *idle_unit(const struct flo_executor *executor)
+{
+    for (unsigned i = 0; i < executor->options.workers; i++) {
+        struct flo_core_unit *unit = executor->units[i];
+        if (unit->ready && !unit->job)
+            return unit;
+    }
+    return NULL;
+}
+
+void flo_core_unit_free(struct flo_core_unit *unit)
+{
+    struct flo_node *node;
+
+    if (!unit->ready || unit->job || unit->executor->closed)
+        return;
+    node = flo_list_pop_front(&unit->executor->waiting);
+    if (node)
+        unit_start(unit, flo_container(node, struct flo_core_job, node));
+}
+
+void flo_core_job_ended(struct flo_core_unit *unit, const struct flo_job_result *result)
+{
+    struct flo_core_job *job = unit->job;
+    struct flo_executor *executor = unit->executor;
+
+    unit->job = NULL;
+    executor->running--;
+    executor->options.on_done(executor->options.ctx, job->id, result);
+    job_free(job);
+}
+
+void flo_core_job_drop(struct flo_core_unit *unit)
+{
+    if (!unit->job)
+        return;
+    job_free(unit->job);
+    unit->job = NULL;
+    unit->executor->running--;
+}
+
+void flo_core_break(struct flo_executor *executor)
+{
+    const struct flo_job_result crashed = {.end = FLO_JOB_CRASHED, .signal = 9};
+    struct flo_node *node;
+
+    executor->closed = true;
+    for (unsigned i = 0; i < executor->options.workers; i++) {
+        executor->units[i]->ready = false;
+        if (executor->units[i]->job)
+            flo_core_job_ended(executor->units[i], &crashed);
+    }
+    while ((node = flo_list_pop_front(&executor->waiting))) {
+        struct flo_core_job *job = flo_container(node, struct flo_core_job, node);
+        executor->options.on_done(executor->options.ctx, job->id, &crashed);
+        job_free(job);
+    }
+}
+
+int flo_executor_submit(struct flo_executor *executor, uint64_t id, const uint8_t *request,
+                        size_t len, int64_t deadline_ms, int64_t grace_ms)
+{
+    struct flo_core_unit *unit;
+    struct flo_core_job *job;
+
+    if (executor->closed)
+        return FLO_ECLOSED;
+    unit = idle_unit(executor);
+    if (!unit && executor->waiting.count >= executor->options.workers)
+        return FLO_EFULL;
+    job = flo_calloc(1, sizeof *job);
+    if (!job)
+        return FLO_ENOMEM;
+    flo_node_init(&job->node);
+    job->executor = executor;
+    job->id = id;
+    job->grace_ms = grace_ms;
+    job->request_len = len;
+    job->request = flo_memdup(request, len ? len : 1);
+    job->timer = evtimer_new(executor->base, on_timer, job);
+    if (!job->request || !job->timer) {
+        job_free(job);
+        return FLO_ENOMEM;
+    }
+    if (deadline_ms > 0)
+        timer_arm(job, deadline_ms);
+    if (unit)
+        unit_start(unit, job);
+    else
+        flo_list_push_back(&executor->waiting, &job->node);
+    return 0;
+}
+
+void flo_executor_cancel(struct flo_executor *executor, uint64_t id, enum flo_job_cancel reason)
+{
+    for (unsigned i = 0; i < executor->options.workers; i++) {
+        struct flo_core_job *job = executor->units[i]->job;
+        if (job && job->id == id) {
+            job_tell(job, reason);
+            return;
+        }
+    }
+    FLO_LIST_FOREACH(node, &executor->waiting)
+    {
+        struct flo_core_job *job = flo_container(node, struct flo_core_job, node);
+        if (job->id == id) {
+            job_tell(job, reason);
+            return;
+        }
+    }
+}
+
+size_t flo_executor_running(const struct flo_executor *executor)
+{
+    return executor->running + executor->waiting.count;
+}
+
+bool flo_executor_broken(const struct flo_executor *executor)
+{
+    return executor->closed;
+}
+
+size_t flo_executor_destroy(struct flo_executor **executor, int64_t grace_ms)
+{
+    struct flo_executor *gone = *executor;
+
+    if (!gone)
+        return 0;
+    *executor = NULL;
+    gone->closed = true;
+    return gone->ops->destroy(gone, grace_ms);
+}
+
+void flo_job_progress(struct flo_job_io *io, const uint8_t *data, size_t len)
+{
+    if (len <= FLO_JOB_PROGRESS_MAX)
+        io->progress(io, data, len);
+}
+
+enum flo_job_cancel flo_job_cancelled(struct flo_job_io *io)
+{
+    return io->wait(io, 0);
+}
+
+enum flo_job_cancel flo_job_wait_cancelled(struct flo_job_io *io, int64_t timeout_ms)
+{
+    return io->wait(io, timeout_ms > 0 ? timeout_ms : 0);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * frame.h - what travels on the sockets of process executors (private to this folder).
+ *
+ *   worker  ⇄ executor process: a stream of frames, head + body; same machine, same program, so
+ *                               the head is a plain struct in the machine's byte order.
+ *   worker  ⇄ template process: fixed-size packets (SOCK_SEQPACKET), see template.h.
+ */
+#ifndef FLO_EXECUTOR_FRAME_H
+#define FLO_EXECUTOR_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flotilla/error.h"
+
+enum flo_frame_kind {
+    FLO_FRAME_READY,    /* up: value = 0 or the error of worker_start, body = its sentence */
+    FLO_FRAME_JOB,      /* down: job, body = request */
+    FLO_FRAME_CANCEL,   /* down: job, value = enum flo_job_cancel */
+    FLO_FRAME_PROGRESS, /* up: job, body */
+    FLO_FRAME_DONE,     /* up: job, value = CPU nanoseconds, body = reply */
+    FLO_FRAME_TOO_LONG, /* up: job, value = CPU nanoseconds: the reply broke its bound */
+    FLO_FRAME_STOP,     /* down: end after the running job */
+};
+
+struct flo_frame {
+    uint32_t body_len;
+    uint32_t kind; /* enum flo_frame_kind */
+    uint64_t job;
+    int64_t value;
+};
+
+/* Write head and body, waiting as long as it takes. 0, FLO_ECLOSED. Executor process only. */
+FLO_MUST_CHECK int flo_frame_write(int fd, const struct flo_frame *head, const void *body);
+/* Read exactly len bytes, waiting timeout_ms at most for each part (< 0: for ever). 0,
+ * FLO_ECLOSED, FLO_ETIMEDOUT. */
+FLO_MUST_CHECK int flo_frame_read(int fd, void *out, size_t len, int timeout_ms);
+
+#endif

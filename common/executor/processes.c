@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * processes.c - the worker's side of process executors: one pinned process per unit, made by the
+ * template (template.h), spoken to in frames (frame.h) through a libevent buffer.
+ *
+ * A death is learned from the template's waitpid, never from end-of-file: a grandchild may hold
+ * the socket open. What the dead process still sent is read first, so an answer that got out
+ * counts. Its replacement is asked for at once; only one that dies before it was ready waits
+ * (100 ms doubled up to 10 s), so that a broken start does not spin.
+ */
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "executor/core.h"
+#include "executor/frame.h"
+#include "executor/template.h"
+
+#define START_TIMEOUT_MS 60000
+#define RESTART_MS 100
+#define RESTART_MAX_MS 10000
+/* What one job may write to its standard output and error before the rest is dropped. */
+#define OUTPUT_BYTES (64u << 10)
+
+struct process {
+    struct flo_core_unit unit;
+    struct processes *pool;
+    struct bufferevent *link; /* frames */
+    struct event *output;     /* its standard output and error */
+    int output_fd;            /* -1 = none */
+    size_t output_left;       /* of this job's allowance */
+    bool alive;               /* asked for, and no death reported */
+    bool killed;              /* by us: its job was no longer wanted */
+    struct event *restart;
+    int64_t restart_ms;
+};
+
+struct processes {
+    struct flo_executor executor; /* first: the executor is the pool */
+    struct flo_executor_template *tmpl;
+    struct event *control;
+    struct process *processes;
+    struct flo_core_unit **units;
+};
+
+static void process_spawn(struct process *process);
+
+/* ---- standard output of the processes ---- */
+
+/* Pass on what a process printed, within its allowance; the rest is read and dropped. */
+static void output_drain(struct process *process)
+{
+    char text[4096];
+    ssize_t n;
+
+    /* A bounded number of rounds: a process that prints without end must not hold the loop. */
+    for (int round = 0; round < 64; round++) {
+        n = read(process->output_fd, text, sizeof text);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            if (n == 0 && process->output)
+                event_del(process->output);
+            return;
+        }
+        if (process->output_left > 0) {
+            size_t pass = (size_t)n < process->output_left ? (size_t)n : process->output_left;
+            (void)!write(STDERR_FILENO, text, pass);
+            process->output_left -= pass;
+            if (process->output_left == 0)
+                dprintf(STDERR_FILENO, "\n(output of %s executor %u cut after %u bytes)\n",
+                        process->pool->executor.options.name, process->unit.index, OUTPUT_BYTES);
+        }
+    }
+}
+
+static void on_output(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    output_drain(ctx);
+}
+
+/* ---- frames ---- */
+
+static void process_send(struct process *process, const struct flo_frame *head, const void *body)
+{
+    struct evbuffer *out;
+
+    if (!process->link)
+        return;
+    out = bufferevent_get_output(process->link);
+    if (evbuffer_add(out, head, sizeof *head) || evbuffer_add(out, body, head->body_len))
+        (void)!flo_template_kill(process->pool->tmpl->control, process->unit.index);
+}
+
+static void processes_start(struct flo_core_unit *unit)
+{
+    const struct flo_frame head = {
+        .kind = FLO_FRAME_JOB, .job = unit->job->id, .body_len = (uint32_t)unit->job->request_len};
+    struct process *process = (struct process *)unit;
+
+    process->output_left = OUTPUT_BYTES;
+    process_send(process, &head, unit->job->request);
+}
+
+static void processes_cancel(struct flo_core_unit *unit)
+{
+    const struct flo_frame head = {
+        .kind = FLO_FRAME_CANCEL, .job = unit->job->id, .value = unit->job->reason};
+
+    process_send((struct process *)unit, &head, NULL);
+}
+
+static void processes_kill(struct flo_core_unit *unit)
+{
+    struct process *process = (struct process *)unit;
+
+    process->killed = true;
+    (void)!flo_template_kill(process->pool->tmpl->control, unit->index);
+}
+
+static void on_ready(struct process *process, const struct flo_frame *head)
+{
+    if (head->value)
+        return; /* its worker_start failed: it ends, and is tried again later */
+    process->restart_ms = 0;
+    process->unit.ready = true;
+    flo_core_unit_free(&process->unit);
+}
+
+static void on_answer(struct process *process, const struct flo_frame *head, const uint8_t *body)
+{
+    struct flo_job_result result = {
+        .end = head->kind == FLO_FRAME_DONE ? FLO_JOB_DONE : FLO_JOB_CRASHED,
+        .reply = body,
+        .reply_len = head->body_len,
+        .cpu_ns = head->value,
+    };
+
+    if (!process->unit.job || process->unit.job->id != head->job)
+        return;
+    output_drain(process);
+    flo_core_job_ended(&process->unit, &result);
+    flo_core_unit_free(&process->unit);
+}
+
+static void on_frame(struct process *process, const struct flo_frame *head, const uint8_t *body)
+{
+    const struct flo_executor_options *options = &process->pool->executor.options;
+
+    switch (head->kind) {
+    case FLO_FRAME_READY:
+        on_ready(process, head);
+        break;
+    case FLO_FRAME_PROGRESS:
+        if (process->unit.job && process->unit.job->id == head->job && options->on_progress)
+            options->on_progress(options->ctx, head->job, body, head->body_len);
+        break;
+    case FLO_FRAME_DONE:
+    case FLO_FRAME_TOO_LONG:
+        on_answer(process, head, body);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Take whole frames from in. False when it holds something that no executor of ours sends. */
+static bool take_frames(struct process *process, struct evbuffer *in)
+{
+    struct flo_frame head;
+
+    while (evbuffer_copyout(in, &head, sizeof head) == (ev_ssize_t)sizeof head) {
+        if (head.body_len > process->pool->executor.options.max_reply_bytes + FLO_JOB_PROGRESS_MAX)
+            return false;
+        if (evbuffer_get_length(in) < sizeof head + head.body_len)
+            return true;
+        evbuffer_drain(in, sizeof head);
+        on_frame(process, &head, evbuffer_pullup(in, (ev_ssize_t)head.body_len));
+        evbuffer_drain(in, head.body_len);
+    }
+    return true;
+}
+
+static void on_link_read(struct bufferevent *link, void *ctx)
+{
+    struct process *process = ctx;
+
+    if (!take_frames(process, bufferevent_get_input(link))) {
+        bufferevent_disable(link, EV_READ);
+        (void)!flo_template_kill(process->pool->tmpl->control, process->unit.index);
+    }
+}
+
+static void on_link_event(struct bufferevent *link, short what, void *ctx)
+{
+    (void)ctx;
+    (void)what;
+    bufferevent_disable(link, EV_READ | EV_WRITE); /* the template will tell of the death */
+}
+
+/* ---- life and death ---- */
+
+static void process_close(struct process *process)
+{
+    if (process->link)
+        bufferevent_free(process->link);
+    process->link = NULL;
+    if (process->output)
+        event_free(process->output);
+    process->output = NULL;
+    if (process->output_fd >= 0)
+        close(process->output_fd);
+    process->output_fd = -1;
+}
+
+static void on_restart(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    process_spawn(ctx);
+}
+
+static void process_restart_later(struct process *process)
+{
+    struct timeval delay;
+
+    process->restart_ms = process->restart_ms ? process->restart_ms * 2 : RESTART_MS;
+    if (process->restart_ms > RESTART_MAX_MS)
+        process->restart_ms = RESTART_MAX_MS;
+    delay.tv_sec = process->restart_ms / 1000;
+    delay.tv_usec = process->restart_ms % 1000 * 1000;
+    event_add(process->restart, &delay);
+}
+
+/* Open the descriptors of a new process and ask the template for it. FLO_ESYS. */
+static int process_open(struct process *process, int *out_socket)
+{
+    int pair[2] = {-1, -1}, output[2] = {-1, -1};
+    int rc = FLO_ESYS;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+        pipe2(output, O_CLOEXEC) < 0)
+        goto out;
+    evutil_make_socket_nonblocking(pair[0]);
+    evutil_make_socket_nonblocking(output[0]);
+    if (flo_template_spawn(process->pool->tmpl->control, process->unit.index, pair[1], output[1]))
+        goto out;
+    *out_socket = pair[0];
+    process->output_fd = output[0];
+    process->output_left = OUTPUT_BYTES;
+    process->alive = true;
+    process->killed = false;
+    pair[0] = output[0] = -1;
+    rc = 0;
+out:
+    for (int i = 0; i < 2; i++) {
+        if (pair[i] >= 0)
+            close(pair[i]);
+        if (output[i] >= 0)
+            close(output[i]);
+    }
+    return rc;
+}
+
+/* Put the worker's ends into the loop. */
+static int process_attach(struct process *process, int socket)
+{
+    struct event_base *base = process->pool->executor.base;
+
+    process->link = bufferevent_socket_new(base, socket, BEV_OPT_CLOSE_ON_FREE);
+    if (!process->link) {
+        close(socket);
+        return FLO_ENOMEM;
+    }
+    process->output = event_new(base, process->output_fd, EV_READ | EV_PERSIST, on_output, process);
+    if (!process->output || event_add(process->output, NULL) < 0)
+        return FLO_ENOMEM;
+    bufferevent_setcb(process->link, on_link_read, NULL, on_link_event, process);
+    return bufferevent_enable(process->link, EV_READ | EV_WRITE) ? FLO_ENOMEM : 0;
+}
+
+static void process_spawn(struct process *process)
+{
+    int socket = -1;
+
+    if (process->pool->executor.closed)
+        return;
+    if (process_open(process, &socket)) {
+        process_restart_later(process);
+        return;
+    }
+    if (process_attach(process, socket))
+        (void)!flo_template_kill(process->pool->tmpl->control, process->unit.index);
+}
+
+/* Read what a dead process sent before it died. */
+static void process_last_words(struct process *process)
+{
+    struct evbuffer *rest;
+
+    if (!process->link)
+        return;
+    rest = evbuffer_new();
+    if (!rest)
+        return;
+    evbuffer_add_buffer(rest, bufferevent_get_input(process->link));
+    while (evbuffer_read(rest, bufferevent_getfd(process->link), 65536) > 0)
+        ;
+    (void)take_frames(process, rest);
+    evbuffer_free(rest);
+    output_drain(process);
+}
+
+static void on_death(struct process *process, const struct flo_template_report *report)
+{
+    struct flo_job_result result = {.end = process->killed ? FLO_JOB_KILLED : FLO_JOB_CRASHED};
+    bool was_ready = process->unit.ready;
+
+    if (report->event == FLO_TEMPLATE_NO_FORK)
+        was_ready = false;
+    else if (WIFSIGNALED(report->status))
+        result.signal = WTERMSIG(report->status);
+    else
+        result.exit_status = WEXITSTATUS(report->status);
+    process_last_words(process);
+    process->alive = false;
+    process->unit.ready = false;
+    process_close(process);
+    if (process->unit.job)
+        flo_core_job_ended(&process->unit, &result);
+    if (process->pool->executor.closed)
+        return;
+    if (was_ready)
+        process_spawn(process);
+    else
+        process_restart_later(process);
+}
+
+static void on_control(evutil_socket_t fd, short what, void *ctx)
+{
+    struct processes *pool = ctx;
+    struct flo_template_report report;
+    ssize_t n;
+
+    (void)what;
+    while ((n = recv(fd, &report, sizeof report, MSG_DONTWAIT)) == (ssize_t)sizeof report)
+        on_death(&pool->processes[report.index], &report);
+    if (n == 0) {
+        event_del(pool->control);
+        flo_core_break(&pool->executor);
+    }
+}
+
+/* ---- starting and stopping the pool ---- */
+
+static size_t count_alive(const struct processes *pool)
+{
+    size_t alive = 0;
+
+    for (unsigned i = 0; i < pool->executor.options.workers; i++)
+        alive += pool->processes[i].alive;
+    return alive;
+}
+
+/* Take the template's reports until all processes are dead or ms have passed. */
+static void wait_deaths(struct processes *pool, int64_t ms)
+{
+    int64_t until = flo_clock_mono_ns() + ms * FLO_NS_PER_MS;
+    struct flo_template_report report;
+
+    while (count_alive(pool) > 0) {
+        struct pollfd watch = {.fd = pool->tmpl->control, .events = POLLIN};
+        int64_t left_ms = (until - flo_clock_mono_ns()) / FLO_NS_PER_MS;
+        if (left_ms < 0)
+            return;
+        if (poll(&watch, 1, (int)left_ms) <= 0)
+            continue;
+        if (recv(watch.fd, &report, sizeof report, MSG_DONTWAIT) != (ssize_t)sizeof report)
+            return;
+        pool->processes[report.index].alive = false;
+    }
+}
+
+/* Write to a process now, past the loop: there will be no further turn. */
+static void send_now(struct process *process, const struct flo_frame *head)
+{
+    if (process->link && evbuffer_get_length(bufferevent_get_output(process->link)) == 0)
+        (void)!send(bufferevent_getfd(process->link), head, sizeof *head,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static size_t processes_destroy(struct flo_executor *executor, int64_t grace_ms)
+{
+    const struct flo_frame stop = {.kind = FLO_FRAME_STOP};
+    struct processes *pool = (struct processes *)executor;
+
+    for (unsigned i = 0; pool->processes && i < executor->options.workers; i++)
+        send_now(&pool->processes[i], &stop);
+    if (pool->tmpl && pool->processes)
+        wait_deaths(pool, grace_ms);
+    flo_template_end(&pool->tmpl);
+    if (pool->control)
+        event_free(pool->control);
+    for (unsigned i = 0; pool->processes && i < executor->options.workers; i++) {
+        flo_core_job_drop(&pool->processes[i].unit);
+        process_close(&pool->processes[i]);
+        if (pool->processes[i].restart)
+            event_free(pool->processes[i].restart);
+    }
+    flo_core_fini(executor);
+    flo_free(pool->processes);
+    flo_free(pool->units);
+    flo_free(pool);
+    return 0;
+}
+
+static const struct flo_executor_ops PROCESSES_OPS = {
+    .start = processes_start,
+    .cancel = processes_cancel,
+    .kill = processes_kill,
+    .destroy = processes_destroy,
+};
+
+/* Wait for the first word of a process that was just asked for. */
+static int process_wait_ready(struct process *process, int socket, struct flo_err *err)
+{
+    const char *name = process->pool->executor.options.name;
+    struct flo_frame head;
+    char sentence[sizeof err->message] = "";
+
+    if (flo_frame_read(socket, &head, sizeof head, START_TIMEOUT_MS))
+        return flo_fail(err, FLO_ESYS, "%s executor process %u does not start", name,
+                        process->unit.index);
+    if (head.value == 0) {
+        process->unit.ready = true;
+        return 0;
+    }
+    if (head.body_len == sizeof sentence)
+        (void)!flo_frame_read(socket, sentence, sizeof sentence, START_TIMEOUT_MS);
+    sentence[sizeof sentence - 1] = '\0';
+    return flo_fail(err, (int)head.value, "%s", sentence);
+}
+
+static int processes_launch(struct processes *pool, struct flo_err *err)
+{
+    unsigned count = pool->executor.options.workers;
+    int rc = 0;
+    int *sockets = flo_calloc(count, sizeof *sockets);
+
+    if (!sockets)
+        return flo_fail(err, FLO_ENOMEM, "no memory for %u executor processes", count);
+    for (unsigned i = 0; i < count; i++)
+        sockets[i] = -1;
+    for (unsigned i = 0; i < count && !rc; i++)
+        if (process_open(&pool->processes[i], &sockets[i]))
+            rc = flo_fail(err, FLO_ESYS, "cannot start %s executor process %u: %s",
+                          pool->executor.options.name, i, strerror(errno));
+    for (unsigned i = 0; i < count && !rc; i++)
+        rc = process_wait_ready(&pool->processes[i], sockets[i], err);
+    for (unsigned i = 0; i < count && !rc; i++) {
+        int fd = sockets[i];
+        sockets[i] = -1;
+        if (process_attach(&pool->processes[i], fd))
+            rc = flo_fail(err, FLO_ENOMEM, "no memory for executor process %u", i);
+    }
+    for (unsigned i = 0; i < count; i++)
+        if (sockets[i] >= 0)
+            close(sockets[i]);
+    flo_free(sockets);
+    return rc;
+}
+
+int flo_executor_processes_new(struct event_base *base, const struct flo_executor_options *options,
+                               struct flo_executor_template **tmpl, struct flo_executor **out,
+                               struct flo_err *err)
+{
+    struct processes *pool = flo_calloc(1, sizeof *pool);
+    int rc;
+
+    if (!pool)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the %s executors", options->name);
+    flo_core_init(&pool->executor, &PROCESSES_OPS, base, options);
+    pool->tmpl = *tmpl;
+    *tmpl = NULL;
+    pool->executor.options.workers = pool->tmpl->options.workers;
+    pool->processes = flo_calloc(pool->executor.options.workers, sizeof *pool->processes);
+    pool->units = flo_calloc(pool->executor.options.workers, sizeof(struct flo_core_unit *));
+    pool->executor.units = pool->units;
+    rc = FLO_ENOMEM;
+    if (!pool->processes || !pool->units)
+        goto fail;
+    for (unsigned i = 0; i < pool->executor.options.workers; i++) {
+        struct process *process = &pool->processes[i];
+        process->unit = (struct flo_core_unit){.executor = &pool->executor, .index = i};
+        process->pool = pool;
+        process->output_fd = -1;
+        pool->units[i] = &process->unit;
+        process->restart = evtimer_new(base, on_restart, process);
+        if (!process->restart)
+            goto fail;
+    }
+    rc = processes_launch(pool, err);
+    if (rc)
+        goto out;
+    rc = FLO_ENOMEM;
+    pool->control = event_new(base, pool->tmpl->control, EV_READ | EV_PERSIST, on_control, pool);
+    if (!pool->control || event_add(pool->control, NULL) < 0)
+        goto fail;
+    *out = &pool->executor;
+    return 0;
+fail:
+    flo_fail(err, rc, "no memory for the %s executors", options->name);
+out:
+    pool->executor.closed = true;
+    processes_destroy(&pool->executor, 1000);
+    return rc;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* executor_fixture.c - see executor_fixture.h. */
+#include "executor_fixture.h"
+
+#include <dirent.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+
+static void list_fds(struct flo_buf *reply)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)))
+        if (entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) != dirfd(dir))
+            flo_buf_printf(reply, "%s ", entry->d_name);
+    if (dir)
+        closedir(dir);
+}
+
+static void print_much(void)
+{
+    char line[1024];
+
+    memset(line, 'x', sizeof line);
+    for (int i = 0; i < 1024; i++)
+        (void)!write(1, line, sizeof line);
+}
+
+static void leave_grandchild(struct flo_buf *reply)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        sleep(30);
+        _exit(0);
+    }
+    flo_buf_printf(reply, "%d", (int)pid);
+}
+
+static void hold(struct flo_job_io *io, struct flo_buf *reply)
+{
+    enum flo_job_cancel reason;
+
+    flo_job_progress(io, (const uint8_t *)"held", 4);
+    while ((reason = flo_job_wait_cancelled(io, 10000)) == FLO_JOB_RUNNING)
+        ;
+    flo_buf_printf(reply, "told %d", (int)reason);
+}
+
+static void chat(struct flo_job_io *io)
+{
+    char text[32];
+
+    for (int i = 1; i <= 5000; i++) {
+        int n = snprintf(text, sizeof text, "p%d", i);
+        flo_job_progress(io, (const uint8_t *)text, (size_t)n);
+    }
+}
+
+static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_t len,
+                 struct flo_buf *reply)
+{
+    char order[128];
+
+    (void)ctx;
+    snprintf(order, sizeof order, "%.*s", (int)len, (const char *)request);
+    if (strncmp(order, "echo:", 5) == 0)
+        flo_buf_append_str(reply, order + 5);
+    else if (strcmp(order, "fds") == 0)
+        list_fds(reply);
+    else if (strcmp(order, "pid") == 0)
+        flo_buf_printf(reply, "%d", (int)getpid());
+    else if (strcmp(order, "hold") == 0)
+        hold(io, reply);
+    else if (strcmp(order, "spin") == 0)
+        for (volatile int turns = 0;; turns = turns + 1)
+            ;
+    else if (strcmp(order, "segv") == 0) {
+        signal(SIGSEGV, SIG_DFL); /* past a sanitizer's handler */
+        raise(SIGSEGV);
+    } else if (strcmp(order, "abort") == 0) {
+        signal(SIGABRT, SIG_DFL);
+        abort();
+    } else if (strcmp(order, "exit") == 0)
+        _exit(0);
+    else if (strcmp(order, "big") == 0)
+        for (int i = 0; i < 100; i++)
+            (void)!flo_buf_append(reply, order, sizeof order);
+    else if (strcmp(order, "print") == 0)
+        print_much();
+    else if (strcmp(order, "chatty") == 0)
+        chat(io);
+    else if (strcmp(order, "grandchild") == 0)
+        leave_grandchild(reply);
+    else if (strncmp(order, "env:", 4) == 0)
+        flo_buf_append_str(reply, getenv(order + 4) ? getenv(order + 4) : "(unset)");
+    else if (strcmp(order, "affinity") == 0) {
+        cpu_set_t cores;
+        sched_getaffinity(0, sizeof cores, &cores);
+        flo_buf_printf(reply, "%d", CPU_COUNT(&cores));
+    }
+}
+
+static void on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len)
+{
+    struct fixture *f = ctx;
+
+    snprintf(f->jobs[job].progress, sizeof f->jobs[job].progress, "%.*s", (int)len,
+             (const char *)data);
+    f->jobs[job].progress_count++;
+    event_base_loopbreak(f->base);
+}
+
+static void on_done(void *ctx, uint64_t job, const struct flo_job_result *result)
+{
+    struct fixture *f = ctx;
+    struct outcome *outcome = &f->jobs[job];
+
+    outcome->ended++;
+    outcome->result = *result;
+    snprintf(outcome->reply, sizeof outcome->reply, "%.*s", (int)result->reply_len,
+             result->reply ? (const char *)result->reply : "");
+    f->done++;
+    event_base_loopbreak(f->base);
+}
+
+void fixture_init(struct fixture *f, unsigned workers)
+{
+    memset(f, 0, sizeof *f);
+    f->options = (struct flo_executor_options){.workers = workers,
+                                               .name = "test",
+                                               .max_reply_bytes = 8192,
+                                               .runner = obey,
+                                               .on_progress = on_progress,
+                                               .on_done = on_done,
+                                               .ctx = f};
+}
+
+void fixture_threads(struct fixture *f)
+{
+    struct flo_err err = {0};
+
+    f->base = event_base_new();
+    if (flo_executor_threads_new(f->base, &f->options, &f->executor, &err))
+        fail_msg("%s", err.message);
+}
+
+void fixture_processes(struct fixture *f, bool pin)
+{
+    struct flo_executor_template *tmpl = NULL;
+    struct flo_err err = {0};
+
+    if (flo_executor_template_start(&f->options, pin, &tmpl, &err))
+        fail_msg("%s", err.message);
+    f->base = event_base_new();
+    if (flo_executor_processes_new(f->base, &f->options, &tmpl, &f->executor, &err))
+        fail_msg("%s", err.message);
+}
+
+void fixture_fini(struct fixture *f)
+{
+    assert_int_equal(flo_executor_destroy(&f->executor, 10000), 0);
+    if (f->base)
+        event_base_free(f->base);
+}
+
+int fixture_submit(struct fixture *f, uint64_t job, const char *order, int64_t deadline_ms,
+                   int64_t grace_ms)
+{
+    return flo_executor_submit(f->executor, job, (const uint8_t *)order, strlen(order), deadline_ms,
+                               grace_ms);
+}
+
+static void loop_once(struct fixture *f, int64_t until)
+{
+    const struct timeval second = {.tv_sec = 1};
+
+    assert_true(flo_clock_mono_ns() < until);
+    event_base_loopexit(f->base, &second);
+    event_base_loop(f->base, EVLOOP_ONCE);
+}
+
+void fixture_wait(struct fixture *f, int done)
+{
+    int64_t until = flo_clock_mono_ns() + 20 * FLO_NS_PER_S;
+
+    while (f->done < done)
+        loop_once(f, until);
+}
+
+void fixture_wait_progress(struct fixture *f, uint64_t job)
+{
+    int64_t until = flo_clock_mono_ns() + 20 * FLO_NS_PER_S;
+
+    while (f->jobs[job].progress_count == 0)
+        loop_once(f, until);
+}
