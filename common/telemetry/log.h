@@ -19,13 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum flo_log_level {
-    FLO_LOG_TRACE,
-    FLO_LOG_DEBUG,
-    FLO_LOG_INFO,
-    FLO_LOG_WARN,
-    FLO_LOG_ERROR,
-};
+#include "flotilla/log.h"
 
 enum flo_log_format {
     FLO_LOG_AUTO, /* text when stderr is a terminal, else JSON */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "flotilla/error.h"
-#include "flotilla/workflow.h" /* enum flo_log_level */
+#include "flotilla/log.h"
 
 #ifdef __cplusplus
 extern "C" {

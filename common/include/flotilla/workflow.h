@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "flotilla/error.h"
+#include "flotilla/log.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -169,7 +170,6 @@ FLO_API void flo_workflow_uuid(struct flo_workflow *wf, char out_text[37]);
 /* Memory of the run, freed with it; NULL when there is none. */
 FLO_API void *flo_workflow_alloc(struct flo_workflow *wf, size_t bytes);
 
-enum flo_log_level { FLO_LOG_TRACE, FLO_LOG_DEBUG, FLO_LOG_INFO, FLO_LOG_WARN, FLO_LOG_ERROR };
 /* Log with the workflow's ids; silent while replaying. */
 FLO_API void flo_workflow_log(struct flo_workflow *wf, enum flo_log_level level, const char *fmt,
                               ...) __attribute__((format(printf, 3, 4)));
