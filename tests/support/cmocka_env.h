@@ -3,12 +3,11 @@
 #ifndef FLO_TESTS_CMOCKA_ENV_H
 #define FLO_TESTS_CMOCKA_ENV_H
 
-/* clang-format off: cmocka.h needs these first */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
-/* clang-format on */
 
 #endif

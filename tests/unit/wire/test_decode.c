@@ -191,8 +191,8 @@ static void test_decode_round_trip_keeps_every_field(void **state)
     start_request(f, &f->bytes);
     FloApi__StartWorkflowExecutionRequest *request;
     f->arena.budget_bytes = flo_wire_budget(f->bytes.len);
-    assert_int_equal(
-        decode(f, &flo_api__start_workflow_execution_request__descriptor, &request), 0);
+    assert_int_equal(decode(f, &flo_api__start_workflow_execution_request__descriptor, &request),
+                     0);
     assert_string_equal(request->namespace_, "default");
     assert_string_equal(request->workflow_type->name, "Echo");
     assert_true(request->retry_policy->backoff_coefficient == 2.5);
@@ -233,7 +233,8 @@ static void test_decode_truncated_at_each_byte_never_overreads(void **state)
     assert_true(accepted < 12); /* only where a top-level field ends */
 }
 
-/* P5: numbers longer than 10 bytes or 64 bits, tag 0, groups and reserved wire types are refused. */
+/* P5: numbers longer than 10 bytes or 64 bits, tag 0, groups and reserved wire types are refused.
+ */
 static void test_decode_malformed_headers_refused(void **state)
 {
     struct fixture *f = *state;
@@ -243,19 +244,21 @@ static void test_decode_malformed_headers_refused(void **state)
     } cases[] = {
         {"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12}, /* 11 bytes */
         {"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11},     /* 65 bits */
-        {"\x10", 1},                                               /* no value */
-        {"\x10\x80", 2},                                           /* half a value */
-        {"\x00\x00", 2},                                           /* field 0 */
+        {"\x10", 1},                                              /* no value */
+        {"\x10\x80", 2},                                          /* half a value */
+        {"\x00\x00", 2},                                          /* field 0 */
         {"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11},     /* 11-byte tag */
-        {"\x80\x80\x80\x80\x80\x01\x00", 7},                       /* field number past 2^29 - 1 */
-        {"\x0b\x0c", 2},                                           /* group */
-        {"\x0c", 1},                                               /* end of a group */
-        {"\x0e\x00", 2},                                           /* wire type 6 */
-        {"\x0f\x00", 2},                                           /* wire type 7 */
-        {"\x0a\x05" "abc", 5},                                     /* length past the end */
-        {"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11},     /* length 2^64 - 1 */
-        {"\x0d\x01\x02\x03", 4},                                   /* 32 bits cut */
-        {"\x09\x01\x02\x03\x04\x05\x06\x07", 8},                   /* 64 bits cut */
+        {"\x80\x80\x80\x80\x80\x01\x00", 7},                      /* field number past 2^29 - 1 */
+        {"\x0b\x0c", 2},                                          /* group */
+        {"\x0c", 1},                                              /* end of a group */
+        {"\x0e\x00", 2},                                          /* wire type 6 */
+        {"\x0f\x00", 2},                                          /* wire type 7 */
+        {"\x0a\x05"
+         "abc",
+         5},                                                  /* length past the end */
+        {"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11}, /* length 2^64 - 1 */
+        {"\x0d\x01\x02\x03", 4},                              /* 32 bits cut */
+        {"\x09\x01\x02\x03\x04\x05\x06\x07", 8},              /* 64 bits cut */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int rc = decode_exact(f, &flo_api__failure__descriptor, cases[i].bytes, cases[i].len);
@@ -330,10 +333,9 @@ static void test_decode_bad_utf8_refused_in_strings_only(void **state)
     struct fixture *f = *state;
     put_bytes(&f->bytes, 2, "ok\xff", 3);
     void *message;
-    assert_int_equal(
-        decode(f, &flo_api__start_workflow_execution_request__descriptor, &message), FLO_EPROTO);
-    assert_string_equal(f->err.message,
-                        "StartWorkflowExecutionRequest.workflow_id: invalid UTF-8");
+    assert_int_equal(decode(f, &flo_api__start_workflow_execution_request__descriptor, &message),
+                     FLO_EPROTO);
+    assert_string_equal(f->err.message, "StartWorkflowExecutionRequest.workflow_id: invalid UTF-8");
 
     flo_buf_clear(&f->bytes);
     put_bytes(&f->bytes, 2, "\xff\0\xc0", 3);
@@ -366,8 +368,8 @@ static void test_decode_odd_numbers_arrive_exactly(void **state)
     put_tag(&f->bytes, 11, 0);
     put_varint(&f->bytes, UINT64_MAX); /* -1 */
     FloApi__StartWorkflowExecutionRequest *request;
-    assert_int_equal(
-        decode(f, &flo_api__start_workflow_execution_request__descriptor, &request), 0);
+    assert_int_equal(decode(f, &flo_api__start_workflow_execution_request__descriptor, &request),
+                     0);
     assert_int_equal((int)request->workflow_id_reuse_policy, -1);
 
     flo_buf_clear(&f->bytes);
