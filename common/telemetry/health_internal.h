@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* health_internal.h - the health checks as the HTTP server shows them. */
+#ifndef FLO_TELEMETRY_HEALTH_INTERNAL_H
+#define FLO_TELEMETRY_HEALTH_INTERNAL_H
+
+#include "telemetry/http.h"
+
+/* Append the JSON of the checks (only live ones when live_only); true when all of them hold.
+ * health may be NULL. Any thread. */
+bool flo_health_render(struct flo_health *health, bool live_only, struct flo_buf *out);
+
+#endif

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log.c - one write(2) a line, from a buffer on the stack, so that lines of threads and processes
+ * that share stderr do not mix and logging needs no memory.
+ *
+ * The rate limit is a small open-addressed table of events with a window of one second each, under
+ * one mutex that is held for a few instructions, never across the write. When the table is full,
+ * unknown events share one entry.
+ */
+#include "telemetry/log.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/utf8.h"
+
+#define LINE_MAX_BYTES 8192
+#define VALUE_MAX_BYTES 1024
+#define LINES_PER_SECOND 10
+#define EVENTS 128 /* power of two */
+
+struct line {
+    char text[LINE_MAX_BYTES];
+    size_t len;
+};
+
+struct event_rate {
+    char event[64];
+    int64_t window_start_ns;
+    uint32_t lines;      /* written in the window */
+    uint32_t suppressed; /* since the last line written */
+};
+
+static struct {
+    atomic_int level;
+    atomic_int fd;
+    enum flo_log_format format;
+    const char *program;
+    pthread_mutex_t mu;
+    struct event_rate rates[EVENTS]; /* guarded by mu */
+} logger = {.level = FLO_LOG_INFO, .fd = STDERR_FILENO, .mu = PTHREAD_MUTEX_INITIALIZER};
+
+static const char *const level_names[] = {"trace", "debug", "info", "warn", "error"};
+
+const char *flo_log_level_name(enum flo_log_level level)
+{
+    return level_names[level];
+}
+
+void flo_log_open(enum flo_log_level level, enum flo_log_format format, const char *program)
+{
+    if (format == FLO_LOG_AUTO)
+        format = isatty(STDERR_FILENO) ? FLO_LOG_TEXT : FLO_LOG_JSON;
+    logger.format = format;
+    logger.program = program;
+    flo_log_set_level(level);
+}
+
+void flo_log_set_level(enum flo_log_level level)
+{
+    atomic_store_explicit(&logger.level, (int)level, memory_order_relaxed);
+}
+
+bool flo_log_enabled(enum flo_log_level level)
+{
+    return (int)level >= atomic_load_explicit(&logger.level, memory_order_relaxed);
+}
+
+void flo_log_set_fd(int fd)
+{
+    atomic_store(&logger.fd, fd < 0 ? STDERR_FILENO : fd);
+    pthread_mutex_lock(&logger.mu);
+    memset(logger.rates, 0, sizeof logger.rates);
+    pthread_mutex_unlock(&logger.mu);
+}
+
+struct flo_num_text flo_num_text_i64(int64_t value)
+{
+    struct flo_num_text num;
+    snprintf(num.text, sizeof num.text, "%lld", (long long)value);
+    return num;
+}
+
+struct flo_num_text flo_num_text_f64(double value)
+{
+    struct flo_num_text num;
+    snprintf(num.text, sizeof num.text, "%.6g", isfinite(value) ? value : 0);
+    return num;
+}
+
+/* May this line of event pass? *out_suppressed: lines held back before it. */
+static bool rate_allows(const char *event, int64_t now_ns, uint32_t *out_suppressed)
+{
+    pthread_mutex_lock(&logger.mu);
+    size_t len = strnlen(event, sizeof logger.rates[0].event - 1);
+    size_t at = flo_hash(event, len) & (EVENTS - 1);
+    for (size_t probes = 0; probes < 8; probes++, at = (at + 1) & (EVENTS - 1)) {
+        struct event_rate *rate = &logger.rates[at];
+        if (!rate->event[0]) {
+            memcpy(rate->event, event, len);
+            break;
+        }
+        if (strncmp(rate->event, event, len) == 0 && !rate->event[len])
+            break;
+    }
+    struct event_rate *rate = &logger.rates[at];
+    if (rate->lines == 0 || now_ns - rate->window_start_ns >= FLO_NS_PER_S) {
+        rate->window_start_ns = now_ns;
+        rate->lines = 0;
+    }
+    bool allowed = rate->lines < LINES_PER_SECOND;
+    if (allowed) {
+        rate->lines++;
+        *out_suppressed = rate->suppressed;
+        rate->suppressed = 0;
+    } else {
+        rate->suppressed++;
+    }
+    pthread_mutex_unlock(&logger.mu);
+    return allowed;
+}
+
+/* Room is kept for the closing brace and newline. */
+static void put(struct line *line, const char *text, size_t len)
+{
+    size_t room = sizeof line->text - 2 - line->len;
+    if (len > room)
+        len = room;
+    memcpy(line->text + line->len, text, len);
+    line->len += len;
+}
+
+static void put_str(struct line *line, const char *text)
+{
+    put(line, text, strlen(text));
+}
+
+/* Escape as a JSON string's inside; bytes that are not UTF-8 become U+FFFD. */
+static void put_escaped(struct line *line, const char *text)
+{
+    size_t len = strnlen(text, VALUE_MAX_BYTES + 4);
+    if (len > VALUE_MAX_BYTES)
+        len = flo_utf8_cut(text, len, VALUE_MAX_BYTES);
+    bool valid = flo_utf8_valid(text, len);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        char escape[8];
+        if (c == '"' || c == '\\') {
+            escape[0] = '\\';
+            escape[1] = (char)c;
+            put(line, escape, 2);
+        } else if (c == '\n' || c == '\t' || c == '\r') {
+            put(line, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r", 2);
+        } else if (c < 0x20 || c == 0x7f) {
+            snprintf(escape, sizeof escape, "\\u%04x", c);
+            put_str(line, escape);
+        } else if (c >= 0x80 && !valid) {
+            put_str(line, "\xef\xbf\xbd");
+        } else {
+            put(line, (const char *)&text[i], 1);
+        }
+    }
+}
+
+static bool is_number(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 0 && len < 32 && strspn(text, "0123456789+-.e") == len &&
+           (text[0] == '-' || (text[0] >= '0' && text[0] <= '9'));
+}
+
+static void put_pair_json(struct line *line, const char *key, const char *value)
+{
+    size_t start = line->len;
+    bool number = key[0] == '#';
+    put_str(line, ",\"");
+    put_escaped(line, key + number);
+    put_str(line, "\":");
+    if (!value) {
+        put_str(line, "null");
+    } else if (number && is_number(value)) {
+        put_str(line, value);
+    } else {
+        put_str(line, "\"");
+        put_escaped(line, value);
+        put_str(line, "\"");
+    }
+    if (line->len >= sizeof line->text - 2)
+        line->len = start; /* full: left out whole, as half a pair would not be JSON */
+}
+
+static void put_pair_text(struct line *line, const char *key, const char *value)
+{
+    put_str(line, " ");
+    put_escaped(line, key + (key[0] == '#'));
+    put_str(line, "=");
+    bool plain = value && value[0] && !strpbrk(value, " \"=\\\n\t\r");
+    if (!plain)
+        put_str(line, "\"");
+    put_escaped(line, value ? value : "");
+    if (!plain)
+        put_str(line, "\"");
+}
+
+static void put_head(struct line *line, enum flo_log_level level, const char *event,
+                     const char *message)
+{
+    char ts[32];
+    flo_clock_rfc3339(flo_clock_wall_ns(), ts, sizeof ts);
+    if (logger.format == FLO_LOG_TEXT) {
+        put_str(line, ts);
+        char name[8];
+        snprintf(name, sizeof name, " %-5s ", level_names[level]);
+        put_str(line, name);
+        put_escaped(line, message);
+        put_pair_text(line, "event", event);
+        return;
+    }
+    put_str(line, "{\"ts\":\"");
+    put_str(line, ts);
+    put_str(line, "\",\"level\":\"");
+    put_str(line, level_names[level]);
+    put_str(line, "\"");
+    put_pair_json(line, "event", event);
+    put_pair_json(line, "msg", message);
+    if (logger.program)
+        put_pair_json(line, "logger", logger.program);
+}
+
+static void write_line(struct line *line)
+{
+    if (logger.format != FLO_LOG_TEXT)
+        line->text[line->len++] = '}';
+    line->text[line->len++] = '\n';
+    int fd = atomic_load_explicit(&logger.fd, memory_order_relaxed);
+    size_t done = 0;
+    while (done < line->len) {
+        ssize_t n = write(fd, line->text + done, line->len - done);
+        if (n > 0)
+            done += (size_t)n;
+        else if (n < 0 && errno != EINTR)
+            return; /* a full or closed pipe must not stop the program */
+    }
+}
+
+void flo_log(enum flo_log_level level, const char *event, const char *message, ...)
+{
+    uint32_t suppressed = 0;
+    if (!flo_log_enabled(level) || !rate_allows(event, flo_clock_mono_ns(), &suppressed))
+        return;
+    int saved_errno = errno;
+    struct line line;
+    line.len = 0;
+    put_head(&line, level, event, message);
+    va_list ap;
+    va_start(ap, message);
+    for (const char *key; (key = va_arg(ap, const char *));) {
+        const char *value = va_arg(ap, const char *);
+        if (logger.format == FLO_LOG_TEXT)
+            put_pair_text(&line, key, value);
+        else
+            put_pair_json(&line, key, value);
+    }
+    va_end(ap);
+    if (suppressed) {
+        if (logger.format == FLO_LOG_TEXT)
+            put_pair_text(&line, "#suppressed", FLO_NUM(suppressed));
+        else
+            put_pair_json(&line, "#suppressed", FLO_NUM(suppressed));
+    }
+    write_line(&line);
+    errno = saved_errno;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report.c - the reporter: a timer, a DEALER socket, one JSON frame a second.
+ *
+ * ZMQ_IMMEDIATE keeps frames from being queued for a supervisor that is not there: a send without a
+ * connection fails at once and is counted as dropped, so that a supervisor that comes back gets the
+ * newest snapshot and not a backlog. When the socket becomes writable after a drop (the edge of its
+ * descriptor), a fresh snapshot is sent without waiting for the timer.
+ */
+#include "telemetry/report.h"
+
+#include <czmq.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "telemetry/json_text.h"
+#include "telemetry/procstat.h"
+
+#define SEND_QUEUE 4
+#define RECEIVE_QUEUE 64
+#define HANDSHAKE_MS 3000
+#define RECONNECT_MIN_MS 100
+#define RECONNECT_MAX_MS 2000
+#define LAST_FRAME_MS 100
+#define METRICS_MAX_BYTES (FLO_REPORT_MAX_BYTES - 64) /* where the frame may stand after them */
+#define BUILD_MAX_BYTES (1024 * 1024)                 /* a family that is cut again included */
+
+struct flo_reporter {
+    zsock_t *sock;
+    struct event *timer;
+    struct event *readable;            /* edge of the socket's descriptor */
+    struct flo_report_options options; /* its strings are ours */
+    char *strings[9];                  /* the copies */
+    size_t string_count;
+    char boot_id[FLO_UUID_LEN + 1];
+    uint64_t seq;
+    int64_t started_ms; /* wall clock */
+    bool dropped;       /* the last snapshot found no connection */
+    bool stopped;       /* the last one: the process ends */
+};
+
+static const char *copy(struct flo_reporter *reporter, const char *text)
+{
+    char *twin = flo_strdup(text ? text : "");
+    if (twin)
+        reporter->strings[reporter->string_count++] = twin;
+    return twin;
+}
+
+static bool copy_options(struct flo_reporter *reporter, const struct flo_report_options *options)
+{
+    struct flo_report_options *own = &reporter->options;
+    *own = *options;
+    return (own->endpoint = copy(reporter, options->endpoint)) &&
+           (own->identity = copy(reporter, options->identity)) &&
+           (own->role = copy(reporter, options->role)) &&
+           (own->name = copy(reporter, options->name)) &&
+           (own->version = copy(reporter, options->version)) &&
+           (own->server = copy(reporter, options->server)) &&
+           (own->name_space = copy(reporter, options->name_space)) &&
+           (own->task_queue = copy(reporter, options->task_queue)) &&
+           (own->http_address = copy(reporter, options->http_address));
+}
+
+static void put_field(struct flo_buf *out, const char *key, const char *value)
+{
+    flo_buf_printf(out, ",\"%s\":", key);
+    flo_json_append_string(out, value);
+}
+
+static void put_sample(struct flo_buf *out, const struct flo_report_sample *sample)
+{
+    flo_buf_printf(out, ",\"ready\":%s,\"done\":%llu,\"failed\":%llu,\"polls\":%u,\"slots\":[",
+                   sample->ready ? "true" : "false", (unsigned long long)sample->tasks_done,
+                   (unsigned long long)sample->tasks_failed, sample->polls);
+    for (unsigned i = 0; i < sample->slot_count && i < FLO_REPORT_SLOT_KINDS; i++) {
+        flo_buf_append_str(out, i ? ",{\"kind\":" : "{\"kind\":");
+        flo_json_append_string(out, sample->slots[i].kind);
+        flo_buf_printf(out, ",\"used\":%u,\"total\":%u}", sample->slots[i].used,
+                       sample->slots[i].total);
+    }
+    flo_buf_append_str(out, "]");
+}
+
+int flo_reporter_build(struct flo_reporter *reporter, struct flo_buf *out)
+{
+    const struct flo_report_options *o = &reporter->options;
+    struct flo_report_sample sample = {.ready = true};
+    if (o->sample)
+        o->sample(o->sample_ctx, &sample);
+    struct flo_procstat stat = {0};
+    (void)!flo_procstat_read(0, &stat); /* zeros are shown when /proc is not there */
+
+    flo_buf_printf(out, "{\"v\":%d,\"type\":\"snapshot\",\"boot\":\"%s\",\"seq\":%llu",
+                   FLO_REPORT_VERSION, reporter->boot_id, (unsigned long long)reporter->seq);
+    put_field(out, "identity", o->identity);
+    put_field(out, "role", o->role);
+    put_field(out, "name", o->name);
+    put_field(out, "version", o->version);
+    put_field(out, "server", o->server);
+    put_field(out, "namespace", o->name_space);
+    put_field(out, "task_queue", o->task_queue);
+    put_field(out, "http", o->http_address);
+    put_field(out, "state",
+              reporter->stopped ? "stopped"
+              : sample.draining ? "draining"
+                                : "running");
+    flo_buf_printf(out, ",\"pid\":%d,\"started_ms\":%lld,\"cpu_ms\":%.0f,\"rss_bytes\":%llu",
+                   (int)getpid(), (long long)reporter->started_ms, stat.cpu_seconds * 1e3,
+                   (unsigned long long)stat.resident_bytes);
+    flo_buf_printf(out, ",\"threads\":%lld", (long long)stat.threads);
+    put_sample(out, &sample);
+    flo_buf_append_str(out, ",\"metrics\":");
+    size_t left_out = 0;
+    if (!o->metrics)
+        flo_buf_append_str(out, "[]");
+    else if (flo_metrics_render_json(o->metrics, METRICS_MAX_BYTES, out, &left_out))
+        return FLO_ENOMEM;
+    flo_buf_printf(out, ",\"left_out\":%zu}", left_out);
+    return out->failed ? FLO_ENOMEM : 0;
+}
+
+/* Commands come down this way one day; nothing that arrives now means anything. */
+static void drain_incoming(struct flo_reporter *reporter)
+{
+    while (zsock_events(reporter->sock) & ZMQ_POLLIN) {
+        zmsg_t *message = zmsg_recv_nowait(reporter->sock);
+        if (!message)
+            break;
+        zmsg_destroy(&message);
+    }
+}
+
+void flo_reporter_send(struct flo_reporter *reporter)
+{
+    struct flo_buf frame;
+    flo_buf_init(&frame, BUILD_MAX_BYTES);
+    reporter->seq++;
+    int sent = -1;
+    if (flo_reporter_build(reporter, &frame) == 0 && frame.len <= FLO_REPORT_MAX_BYTES)
+        sent = zmq_send(zsock_resolve(reporter->sock), frame.data, frame.len, ZMQ_DONTWAIT);
+    flo_buf_fini(&frame);
+    reporter->dropped = sent < 0;
+    flo_series_inc(flo_metrics_get(reporter->options.metrics,
+                                   sent < 0 ? FLO_METRIC_REPORTS_DROPPED : FLO_METRIC_REPORTS_SENT,
+                                   NULL));
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    flo_reporter_send(ctx);
+    drain_incoming(ctx); /* the send may have taken the descriptor's edge */
+}
+
+static void on_edge(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_reporter *reporter = ctx;
+    (void)fd;
+    (void)what;
+    drain_incoming(reporter);
+    if (reporter->dropped && (zsock_events(reporter->sock) & ZMQ_POLLOUT))
+        flo_reporter_send(reporter);
+}
+
+static int open_socket(struct flo_reporter *reporter, struct flo_err *err)
+{
+    const char *endpoint = reporter->options.endpoint;
+    if (strncmp(endpoint, "ipc://", 6) != 0 && strncmp(endpoint, "tcp://", 6) != 0 &&
+        strncmp(endpoint, "inproc://", 9) != 0)
+        return flo_fail(err, FLO_EINVAL, "\"%s\" is no endpoint: ipc:///path or tcp://host:port",
+                        endpoint);
+    setenv("ZSYS_SIGHANDLER", "false", 1); /* signals are the program's */
+    reporter->sock = zsock_new(ZMQ_DEALER);
+    if (!reporter->sock)
+        return flo_fail(err, FLO_ESYS, "cannot make a ZeroMQ socket");
+    zsock_set_immediate(reporter->sock, 1);
+    zsock_set_linger(reporter->sock, 0);
+    zsock_set_sndhwm(reporter->sock, SEND_QUEUE);
+    zsock_set_rcvhwm(reporter->sock, RECEIVE_QUEUE);
+    zsock_set_maxmsgsize(reporter->sock, FLO_REPORT_MAX_BYTES);
+    zsock_set_handshake_ivl(reporter->sock, HANDSHAKE_MS);
+    zsock_set_reconnect_ivl(reporter->sock, RECONNECT_MIN_MS);
+    zsock_set_reconnect_ivl_max(reporter->sock, RECONNECT_MAX_MS);
+    zsock_set_ipv6(reporter->sock, strncmp(endpoint, "tcp://", 6) == 0);
+    if (zsock_connect(reporter->sock, "%s", endpoint))
+        return flo_fail(err, FLO_EINVAL, "cannot connect to \"%s\": %s", endpoint,
+                        zmq_strerror(zmq_errno()));
+    return 0;
+}
+
+int flo_reporter_new(struct event_base *base, const struct flo_report_options *options,
+                     struct flo_reporter **out, struct flo_err *err)
+{
+    struct flo_rng rng;
+    int rc = FLO_ENOMEM;
+    struct flo_reporter *reporter = flo_calloc(1, sizeof *reporter);
+    if (!reporter || !copy_options(reporter, options)) {
+        rc = flo_fail(err, FLO_ENOMEM, "no memory for the reporter");
+        goto out;
+    }
+    flo_rng_seed(&rng, flo_random_u64());
+    flo_rng_uuid4(&rng, reporter->boot_id);
+    reporter->started_ms = flo_clock_wall_ns() / FLO_NS_PER_MS;
+    rc = open_socket(reporter, err);
+    if (rc)
+        goto out;
+    int64_t interval_ms = options->interval_ms > 0 ? options->interval_ms : 1000;
+    const struct timeval interval = {.tv_sec = interval_ms / 1000,
+                                     .tv_usec = (interval_ms % 1000) * 1000};
+    reporter->timer = event_new(base, -1, EV_PERSIST, on_timer, reporter);
+    reporter->readable = event_new(base, (evutil_socket_t)zsock_fd(reporter->sock),
+                                   EV_READ | EV_PERSIST, on_edge, reporter);
+    if (!reporter->timer || !reporter->readable || event_add(reporter->timer, &interval) ||
+        event_add(reporter->readable, NULL)) {
+        rc = flo_fail(err, FLO_ENOMEM, "no memory for the reporter's events");
+        goto out;
+    }
+    flo_reporter_send(reporter);
+    *out = reporter;
+    reporter = NULL;
+out:
+    flo_reporter_destroy(&reporter);
+    return rc;
+}
+
+void flo_reporter_destroy(struct flo_reporter **reporter)
+{
+    struct flo_reporter *self = *reporter;
+    if (!self)
+        return;
+    if (self->timer)
+        event_free(self->timer);
+    if (self->readable) {
+        event_free(self->readable);
+        self->stopped = true;
+        flo_reporter_send(self);
+    }
+    if (self->sock) {
+        zsock_set_linger(self->sock, LAST_FRAME_MS);
+        zsock_destroy(&self->sock);
+    }
+    for (size_t i = 0; i < self->string_count; i++)
+        flo_free(self->strings[i]);
+    flo_free(self);
+    *reporter = NULL;
+}
