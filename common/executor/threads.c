@@ -57,16 +57,18 @@ struct task {
 struct message {
     enum message_kind kind;
     struct task *task;
-    struct flo_err *err; /* READY: NULL = fine; the receiver frees it */
+    int rc; /* READY: what worker_start returned; the sentence is in thread->err */
 };
 
 struct thread {
     struct flo_core_unit unit; /* loop side */
+    atomic_uint handovers;     /* messages sent either way, see hand_over */
     struct task *task;         /* loop side: the running one */
     struct threads *pool;
     pthread_t id;
     bool started;
-    zsock_t *socket; /* thread side */
+    struct flo_err err; /* of worker_start */
+    zsock_t *socket;    /* thread side */
     char endpoint[64];
 };
 
@@ -78,10 +80,26 @@ struct threads {
     struct flo_core_unit **units;
 };
 
+/*
+ * Each message passes an object on, and libzmq orders the two sides' accesses to it; but with
+ * instructions that a race detector does not know. These say the same in C, around each send and
+ * receive.
+ */
+static void hand_over(struct thread *thread)
+{
+    atomic_fetch_add_explicit(&thread->handovers, 1, memory_order_release);
+}
+
+static void take_over(struct thread *thread)
+{
+    (void)atomic_load_explicit(&thread->handovers, memory_order_acquire);
+}
+
 /* ---- thread side ---- */
 
 static void send_up(struct thread *thread, const struct message *message)
 {
+    hand_over(thread);
     while (zmq_send(zsock_resolve(thread->socket), message, sizeof *message, 0) < 0)
         if (errno != EINTR)
             return; /* the context is going down: nobody listens */
@@ -157,6 +175,7 @@ static void thread_serve(struct thread *thread)
             continue;
         if (got != (ssize_t)sizeof message || message.kind == MESSAGE_STOP)
             return;
+        take_over(thread);
         thread_run(thread, message.task);
     }
 }
@@ -166,8 +185,6 @@ static void *thread_main(void *arg)
     struct thread *thread = arg;
     const struct flo_executor_options *options = &thread->pool->executor.options;
     struct message ready = {.kind = MESSAGE_READY};
-    struct flo_err err = {0};
-    int rc = 0;
 
     thread->socket = zsock_new(ZMQ_DEALER);
     if (!thread->socket)
@@ -177,11 +194,9 @@ static void *thread_main(void *arg)
     zsock_set_linger(thread->socket, -1);
     if (zsock_connect(thread->socket, "%s", thread->endpoint) == 0) {
         if (options->worker_start)
-            rc = options->worker_start(options->ctx, &err);
-        if (rc)
-            ready.err = flo_memdup(&err, sizeof err);
+            ready.rc = options->worker_start(options->ctx, &thread->err);
         send_up(thread, &ready);
-        if (!rc) {
+        if (!ready.rc) {
             thread_serve(thread);
             if (options->worker_stop)
                 options->worker_stop(options->ctx);
@@ -239,6 +254,7 @@ static int send_down(struct thread *thread, const struct message *message)
     void *socket = zsock_resolve(thread->pool->router);
     int rc;
 
+    hand_over(thread);
     do
         rc = zmq_send(socket, &thread->unit.index, sizeof thread->unit.index, ZMQ_SNDMORE);
     while (rc < 0 && errno == EINTR);
@@ -313,7 +329,10 @@ static bool receive(struct threads *pool, int flags, unsigned *out_index, struct
 
     if (zmq_recv(socket, out_index, sizeof *out_index, flags) != (int)sizeof *out_index)
         return false;
-    return zmq_recv(socket, out, sizeof *out, 0) == (int)sizeof *out;
+    if (zmq_recv(socket, out, sizeof *out, 0) != (int)sizeof *out)
+        return false;
+    take_over(&pool->threads[*out_index]);
+    return true;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
@@ -429,11 +448,8 @@ static int threads_wait_ready(struct threads *pool, struct flo_err *err)
         if (!receive(pool, 0, &index, &message)) {
             rc = flo_fail(err, FLO_ESYS, "the threads of the %s pool do not start",
                           pool->executor.options.name);
-        } else if (message.err) {
-            if (err)
-                *err = *message.err;
-            rc = message.err->code;
-            flo_free(message.err);
+        } else if (message.rc) {
+            rc = flo_fail(err, message.rc, "%s", pool->threads[index].err.message);
         } else {
             pool->threads[index].unit.ready = true;
         }
