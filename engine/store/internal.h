@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h - what the files of the store share; nobody else includes it. */
+#ifndef FLO_ENGINE_STORE_INTERNAL_H
+#define FLO_ENGINE_STORE_INTERNAL_H
+
+#include <sqlite3.h>
+#include <sys/types.h>
+
+#include "store/store.h"
+
+/* ---- files.c: what lies beside the database ---- */
+
+struct flo_store_files {
+    char *path, *log_path, *mark_path;
+    int lock_fd, mark_fd; /* -1 = none */
+    dev_t device;         /* of the database file when it was opened */
+    ino_t inode;
+    bool created; /* the database was not there before */
+};
+
+/* Check the path, create the file (0600, directory synced), take the lock. Errors as
+ * flo_store_open. On failure files is closed. */
+FLO_MUST_CHECK int flo_store_files_open(struct flo_store_files *files, const char *path,
+                                        struct flo_err *err);
+void flo_store_files_close(struct flo_store_files *files);
+/* Are database and log still the files that we opened? FLO_EIO with the sentence. */
+FLO_MUST_CHECK int flo_store_files_check(const struct flo_store_files *files, struct flo_err *err);
+/* The high-water mark: 0 when there is none. FLO_EDATA when the file is not ours. */
+FLO_MUST_CHECK int flo_store_mark_read(const struct flo_store_files *files, uint64_t *out_seq,
+                                       struct flo_err *err);
+/* Write it; not synced, since it only has to outlive the process and mostly the machine. */
+FLO_MUST_CHECK int flo_store_mark_write(const struct flo_store_files *files, uint64_t seq,
+                                        struct flo_err *err);
+/* The name of a file system that SQLite's locking or syncing is not safe on, or NULL. */
+const char *flo_store_files_unsafe_fs(const struct flo_store_files *files);
+
+/* ---- sqlite.c: one connection and its statements ---- */
+
+enum flo_store_statement {
+    FLO_STORE_SQL_BEGIN,
+    FLO_STORE_SQL_COMMIT,
+    FLO_STORE_SQL_ROLLBACK,
+    FLO_STORE_SQL_SET_SEQ,
+    FLO_STORE_SQL_PUT_NAMESPACE,
+    FLO_STORE_SQL_UPDATE_OPEN,
+    FLO_STORE_SQL_UPDATE_CLOSED,
+    FLO_STORE_SQL_INSERT_RUN,
+    FLO_STORE_SQL_INSERT_HISTORY,
+    FLO_STORE_SQL_DELETE_RUN,
+    FLO_STORE_SQL_DELETE_HISTORY,
+    FLO_STORE_SQL_GET_SEQ,
+    FLO_STORE_SQL_MAX_KEY,
+    FLO_STORE_SQL_NAMESPACES,
+    FLO_STORE_SQL_OPEN_KEYS,
+    FLO_STORE_SQL_GET_RUN,
+    FLO_STORE_SQL_FIND_RUN,
+    FLO_STORE_SQL_FIND_NEWEST,
+    FLO_STORE_SQL_HISTORY_FIRST,
+    FLO_STORE_SQL_HISTORY,
+    FLO_STORE_SQL_HISTORY_REVERSE,
+    FLO_STORE_STATEMENTS
+};
+
+struct flo_store_connection {
+    sqlite3 *db;
+    sqlite3_stmt *statements[FLO_STORE_STATEMENTS]; /* prepared at first use */
+};
+
+/* Open with all safety settings. path NULL = in memory. */
+FLO_MUST_CHECK int flo_store_connect(struct flo_store_connection *connection, const char *path,
+                                     bool read_only, struct flo_err *err);
+void flo_store_disconnect(struct flo_store_connection *connection);
+/* Run constant SQL without results. */
+FLO_MUST_CHECK int flo_store_exec(struct flo_store_connection *connection, const char *sql,
+                                  struct flo_err *err);
+/* A statement, reset and ready to be bound. */
+FLO_MUST_CHECK int flo_store_prepare(struct flo_store_connection *connection,
+                                     enum flo_store_statement which, sqlite3_stmt **out,
+                                     struct flo_err *err);
+/* Step a statement that gives no row, then reset it. */
+FLO_MUST_CHECK int flo_store_run(struct flo_store_connection *connection, sqlite3_stmt *statement,
+                                 struct flo_err *err);
+/* The code for an SQLite result, with the sentence "what: reason". */
+int flo_store_error(sqlite3 *db, int sqlite_rc, const char *what, struct flo_err *err);
+
+/* ---- store.c ---- */
+
+struct flo_store {
+    struct flo_store_connection writer, reader_file;
+    struct flo_store_connection *reader; /* &reader_file, or &writer in memory */
+    struct flo_store_files files;
+    bool in_memory, accept_data_loss;
+    uint64_t commit_seq; /* the writer's */
+    uint64_t checkpoints;
+    int log_pages; /* set by the WAL hook */
+    void (*on_warning)(void *ctx, const char *event, const char *message);
+    void *warning_ctx;
+};
+
+void flo_store_warn(struct flo_store *store, const char *event, const char *message);
+
+/* Checksum of a history batch: covers its place too, so that a swapped row is noticed. */
+uint32_t flo_store_history_crc(uint64_t key, int64_t first_event_id, uint32_t event_count,
+                               const void *events, size_t len);
+uint32_t flo_store_state_crc(uint64_t key, const void *state, size_t len);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.c - opening and closing: schema, version, and whether what is there is all that was
+ * acknowledged.
+ *
+ * run.close_order is the close time, or the largest integer while the run is open, so that one
+ * index serves the order of every list (open first, last closed next) and finds the open runs.
+ * Columns that say who a run is never change after the insert; updates of an open run touch no
+ * index.
+ */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "store/crc32c.h"
+#include "store/internal.h"
+
+#define APPLICATION_ID 0x464c4f31 /* "FLO1": PRAGMA application_id */
+#define SQLITE_WITH_WAL_RESET_FIX 3051003
+#define LOG_SIZE_LIMIT "4194304"
+
+static const char schema[] =
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "INSERT INTO meta (name, value) VALUES ('commit_seq', 0);"
+    "CREATE TABLE namespace (id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE,"
+    " state BLOB NOT NULL) STRICT;"
+    "CREATE TABLE run (key INTEGER PRIMARY KEY,"
+    " status INTEGER NOT NULL, execution_ns INTEGER NOT NULL, history_length INTEGER NOT NULL,"
+    " history_bytes INTEGER NOT NULL, state_transitions INTEGER NOT NULL, memo BLOB,"
+    " search_attributes BLOB, state BLOB NOT NULL, state_crc INTEGER NOT NULL,"
+    " close_ns INTEGER NOT NULL, close_order INTEGER NOT NULL,"
+    " namespace_id TEXT NOT NULL, workflow_id TEXT NOT NULL, run_id TEXT NOT NULL,"
+    " type TEXT NOT NULL, task_queue TEXT NOT NULL, start_request_id TEXT NOT NULL,"
+    " first_run_id TEXT NOT NULL, parent_workflow_id TEXT NOT NULL, parent_run_id TEXT NOT NULL,"
+    " root_workflow_id TEXT NOT NULL, root_run_id TEXT NOT NULL, start_ns INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX run_workflow ON run (namespace_id, workflow_id);"
+    "CREATE UNIQUE INDEX run_id ON run (namespace_id, run_id);"
+    "CREATE INDEX run_list ON run (namespace_id, close_order DESC, start_ns DESC, key DESC);"
+    "CREATE TABLE history (key INTEGER NOT NULL, first_event_id INTEGER NOT NULL,"
+    " event_count INTEGER NOT NULL, crc32c INTEGER NOT NULL, events BLOB NOT NULL,"
+    " PRIMARY KEY (key, first_event_id)) STRICT, WITHOUT ROWID;";
+
+uint32_t flo_store_history_crc(uint64_t key, int64_t first_event_id, uint32_t event_count,
+                               const void *events, size_t len)
+{
+    uint64_t place[3] = {key, (uint64_t)first_event_id, event_count};
+    return flo_crc32c(flo_crc32c(0, place, sizeof place), events, len);
+}
+
+uint32_t flo_store_state_crc(uint64_t key, const void *state, size_t len)
+{
+    return flo_crc32c(flo_crc32c(0, &key, sizeof key), state, len);
+}
+
+void flo_store_warn(struct flo_store *store, const char *event, const char *message)
+{
+    if (store->on_warning)
+        store->on_warning(store->warning_ctx, event, message);
+}
+
+static int pragma_number(struct flo_store_connection *connection, const char *sql, int *out,
+                         struct flo_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        *out = sqlite3_column_int(statement, 0);
+        rc = 0;
+    } else {
+        rc = flo_store_error(connection->db, rc ? rc : SQLITE_ERROR, "cannot read the database",
+                             err);
+    }
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+static int create_schema(struct flo_store *store, struct flo_err *err)
+{
+    char version[96];
+    int rc = flo_store_exec(&store->writer, "BEGIN IMMEDIATE", err);
+    if (!rc)
+        rc = flo_store_exec(&store->writer, schema, err);
+    snprintf(version, sizeof version,
+             "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
+             FLO_STORE_SCHEMA_VERSION);
+    if (!rc)
+        rc = flo_store_exec(&store->writer, version, err);
+    return rc;
+}
+
+/* Is it ours, and of our version? An empty one becomes it. */
+static int check_schema(struct flo_store *store, struct flo_err *err)
+{
+    int version, application, tables;
+    int rc = pragma_number(&store->writer, "PRAGMA user_version", &version, err);
+    if (!rc)
+        rc = pragma_number(&store->writer, "PRAGMA application_id", &application, err);
+    if (!rc)
+        rc = pragma_number(&store->writer, "SELECT count(*) FROM sqlite_schema", &tables, err);
+    if (rc)
+        return rc;
+    if (version == 0 && application == 0 && tables == 0)
+        return create_schema(store, err);
+    if (application != APPLICATION_ID)
+        return flo_fail(err, FLO_EDATA, "it is an SQLite database of another program");
+    if (version != FLO_STORE_SCHEMA_VERSION)
+        return flo_fail(err, FLO_EDATA, "it has schema version %d, this engine reads version %d",
+                        version, FLO_STORE_SCHEMA_VERSION);
+    return 0;
+}
+
+/* The last commit that the database knows must not be older than the last that was acknowledged. */
+static int check_mark(struct flo_store *store, struct flo_err *err)
+{
+    char message[256];
+    uint64_t mark = 0;
+    int rc = flo_store_mark_read(&store->files, &mark, err);
+    if (rc == FLO_EDATA && store->accept_data_loss) {
+        flo_store_warn(store, "store.mark_damaged", err->message);
+        return flo_store_mark_write(&store->files, store->commit_seq, err);
+    }
+    if (rc || mark <= store->commit_seq)
+        return rc;
+    snprintf(message, sizeof message,
+             "it ends at commit %llu but commit %llu was acknowledged: %llu commits are lost",
+             (unsigned long long)store->commit_seq, (unsigned long long)mark,
+             (unsigned long long)(mark - store->commit_seq));
+    if (!store->accept_data_loss)
+        return flo_fail(err, FLO_EDATA,
+                        "%s; restore a backup, or go on without them with --accept-data-loss",
+                        message);
+    flo_store_warn(store, "store.data_loss", message);
+    return flo_store_mark_write(&store->files, store->commit_seq, err);
+}
+
+static int load_seq(struct flo_store *store, struct flo_err *err)
+{
+    sqlite3_stmt *statement;
+    int rc = flo_store_prepare(&store->writer, FLO_STORE_SQL_GET_SEQ, &statement, err);
+    if (rc)
+        return rc;
+    rc = sqlite3_step(statement);
+    if (rc == SQLITE_ROW) {
+        store->commit_seq = (uint64_t)sqlite3_column_int64(statement, 0);
+        sqlite3_reset(statement);
+        return 0;
+    }
+    rc = rc == SQLITE_DONE ? flo_fail(err, FLO_EDATA, "its commit number is missing")
+                           : flo_store_error(store->writer.db, rc, "cannot read the database", err);
+    sqlite3_reset(statement);
+    return rc;
+}
+
+static int on_log_grown(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    struct flo_store *store = ctx;
+    (void)db, (void)name;
+    store->log_pages = pages;
+    return SQLITE_OK;
+}
+
+static int open_memory(struct flo_store *store, struct flo_err *err)
+{
+    store->in_memory = true;
+    store->reader = &store->writer;
+    int rc = flo_store_connect(&store->writer, NULL, false, err);
+    return rc ? rc : check_schema(store, err);
+}
+
+static void warn_about_surroundings(struct flo_store *store)
+{
+    char message[160];
+    const char *unsafe = flo_store_files_unsafe_fs(&store->files);
+    if (unsafe) {
+        snprintf(message, sizeof message,
+                 "The database lies on %s, where locks or syncs may not hold", unsafe);
+        flo_store_warn(store, "store.fs_unsafe", message);
+    }
+    if (sqlite3_libversion_number() < SQLITE_WITH_WAL_RESET_FIX) {
+        snprintf(
+            message, sizeof message,
+            "SQLite %s has the WAL-reset bug; this engine checkpoints from one connection only, "
+            "which avoids it",
+            sqlite3_libversion());
+        flo_store_warn(store, "store.sqlite_old", message);
+    }
+}
+
+static int open_file(struct flo_store *store, const char *path, struct flo_err *err)
+{
+    int rc = flo_store_files_open(&store->files, path, err);
+    if (rc)
+        return rc;
+    rc = flo_store_connect(&store->writer, path, false, err);
+    if (!rc)
+        rc = flo_store_exec(&store->writer,
+                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                            "PRAGMA journal_size_limit = " LOG_SIZE_LIMIT,
+                            err);
+    if (!rc)
+        rc = check_schema(store, err);
+    if (!rc)
+        rc = load_seq(store, err);
+    if (!rc)
+        rc = check_mark(store, err);
+    if (rc) {
+        if (rc == FLO_EEXIST || rc == FLO_EDATA)
+            flo_err_prefix(err, "database %s", path);
+        return rc;
+    }
+    sqlite3_wal_hook(store->writer.db, on_log_grown, store);
+    store->reader = &store->reader_file;
+    rc = flo_store_connect(store->reader, path, true, err);
+    if (!rc)
+        warn_about_surroundings(store);
+    return rc;
+}
+
+int flo_store_open(const struct flo_store_options *options, struct flo_store **out_store,
+                   struct flo_err *err)
+{
+    struct flo_store *store = flo_calloc(1, sizeof *store);
+    if (!store)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the store");
+    store->files.lock_fd = store->files.mark_fd = -1;
+    store->accept_data_loss = options->accept_data_loss;
+    store->on_warning = options->on_warning;
+    store->warning_ctx = options->ctx;
+    int rc = options->path ? open_file(store, options->path, err) : open_memory(store, err);
+    if (rc) {
+        flo_store_close(&store);
+        return rc;
+    }
+    *out_store = store;
+    return 0;
+}
+
+void flo_store_close(struct flo_store **store_pointer)
+{
+    struct flo_store *store = *store_pointer;
+    if (!store)
+        return;
+    flo_store_disconnect(&store->reader_file);
+    flo_store_disconnect(&store->writer);
+    flo_store_files_close(&store->files);
+    flo_free(store);
+    *store_pointer = NULL;
+}
+
+bool flo_store_in_memory(const struct flo_store *store)
+{
+    return store->in_memory;
+}
+
+void flo_store_stats(const struct flo_store *store, struct flo_store_stats *out)
+{
+    *out = (struct flo_store_stats){.commit_seq = store->commit_seq,
+                                    .checkpoints = store->checkpoints,
+                                    .log_pages = (size_t)store->log_pages};
+}

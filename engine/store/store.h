@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.h - what the engine keeps on disk: namespaces, runs (visibility columns and state),
+ * histories. SQLite, WAL, synchronous=FULL.
+ *
+ * Rules (RELIABILITY 0.4-0.6):
+ *  - One connection, the writer, commits and checkpoints: flo_store_commit and
+ *    flo_store_checkpoint, one thread at a time (the commit thread). All other functions use a
+ *    second, read-only connection and belong to the loop thread. So both sides may run at once.
+ *  - A failed write or fsync leaves the outcome unknown: FLO_EIO, after which the process must not
+ *    acknowledge anything and ends. Only a full disk (FLO_EFULL) rolls back cleanly: try again.
+ *  - SQLite notices neither rotten payload bytes nor a lost tail of its log. So each history batch
+ *    and each run's state carries a CRC32C that is checked on every read, and the number of the
+ * last commit stands in a side file (FILE.mark) as well: a database that is behind it is refused.
+ *  - A second process on the same file is refused by a lock on FILE.lock.
+ *
+ * Without a path the database is in memory: one connection, every function on the loop thread.
+ */
+#ifndef FLO_ENGINE_STORE_STORE_H
+#define FLO_ENGINE_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "core/core.h"
+#include "flotilla/error.h"
+
+struct flo_store; /* opaque: store.c */
+
+/* The schema that this program writes (PRAGMA user_version). */
+#define FLO_STORE_SCHEMA_VERSION 1
+
+struct flo_store_options {
+    const char *path;      /* NULL = in memory */
+    bool accept_data_loss; /* serve although commits or runs are missing or damaged */
+    /* Something an operator should know that stops nothing: event is a stable dotted name. May
+     * be NULL. */
+    void (*on_warning)(void *ctx, const char *event, const char *message);
+    void *ctx;
+};
+
+/*
+ * Open, creating file and schema when absent (mode 0600, directory synced).
+ * FLO_EEXIST: another process has it, or the path is not a regular file (exit 73); FLO_EPERM (77);
+ * FLO_EDATA: not a database, another schema, damaged, or commits are missing (65); FLO_EIO (74);
+ * FLO_ESYS: cannot be created (73); FLO_ENOMEM (70).
+ */
+FLO_MUST_CHECK int flo_store_open(const struct flo_store_options *options,
+                                  struct flo_store **out_store, struct flo_err *err);
+/* Checkpoint, close, unlock. Nobody may be inside another function. NULL is fine. */
+void flo_store_close(struct flo_store **store);
+
+bool flo_store_in_memory(const struct flo_store *store);
+
+/* ---- recovery: once, after open; engine/recover.c feeds the core with it ---- */
+
+/* Call fn for each namespace, in the order of their making; a code other than 0 stops and is
+ * returned. FLO_EIO. */
+typedef int (*flo_store_namespace_fn)(void *ctx, const uint8_t *state, size_t len,
+                                      struct flo_err *err);
+FLO_MUST_CHECK int flo_store_each_namespace(struct flo_store *store, flo_store_namespace_fn fn,
+                                            void *ctx, struct flo_err *err);
+/*
+ * Call fn for each open run with its whole history, in the order of their making. A damaged run is
+ * FLO_EDATA, or with accept_data_loss a warning, and is left out. All borrowed during fn.
+ */
+typedef int (*flo_store_run_fn)(void *ctx, const struct flo_core_stored_run *run,
+                                const struct flo_core_history_batch *batches, size_t count,
+                                struct flo_err *err);
+FLO_MUST_CHECK int flo_store_each_open_run(struct flo_store *store, flo_store_run_fn fn, void *ctx,
+                                           struct flo_err *err);
+/* The largest key of a run plus one. */
+FLO_MUST_CHECK int flo_store_next_key(struct flo_store *store, uint64_t *out_key,
+                                      struct flo_err *err);
+
+/* ---- writer ---- */
+
+/*
+ * Apply batch in one transaction that is durable on return. Files that were deleted or replaced
+ * under us are FLO_EIO. FLO_EFULL: the disk is full, nothing
+ * has changed, the same batch may be tried again. FLO_EIO, FLO_ENOMEM: see above; fatal.
+ */
+FLO_MUST_CHECK int flo_store_commit(struct flo_store *store, const struct flo_core_batch *batch,
+                                    struct flo_err *err);
+/* Write the log back when it has grown past its bound (~4 MB), or always with force. FLO_EIO is
+ * fatal. */
+FLO_MUST_CHECK int flo_store_checkpoint(struct flo_store *store, bool force, struct flo_err *err);
+
+/* ---- reader ---- */
+
+/* The functions that the core reads the past with (struct flo_core_store). */
+void flo_store_as_core_store(struct flo_store *store, struct flo_core_store *out);
+
+/* A value bound to a `?` of a filter. */
+struct flo_store_value {
+    enum { FLO_STORE_INT, FLO_STORE_REAL, FLO_STORE_TEXT } kind;
+    int64_t integer;
+    double real;
+    const char *text; /* borrowed */
+};
+
+/* A condition on runs: an SQL expression over the columns of FLO_STORE_COLUMNS with `?` for every
+ * value. Made by rpc/query.c only, never from a caller's text. "" = all. */
+struct flo_store_filter {
+    const char *sql;
+    const struct flo_store_value *values;
+    size_t value_count;
+};
+
+/* Columns that a filter may name. */
+#define FLO_STORE_COLUMNS(X)                                                                       \
+    X(workflow_id)                                                                                 \
+    X(run_id)                                                                                      \
+    X(type) X(task_queue) X(status) X(start_ns) X(execution_ns) X(close_ns) X(history_length)      \
+        X(history_bytes) X(state_transitions) X(parent_workflow_id) X(parent_run_id)               \
+            X(root_workflow_id) X(root_run_id) X(search_attributes)
+
+/* Where a page of a list ends: the sort key of its last row. */
+struct flo_store_cursor {
+    int64_t close_order; /* close time, INT64_MAX while open */
+    int64_t start_ns;
+    uint64_t key;
+};
+
+/* A row of a list; strings borrowed during the callback. */
+struct flo_store_visible {
+    struct flo_core_run_row row; /* without state */
+    struct flo_store_cursor cursor;
+};
+
+/*
+ * Call fn for up to limit runs of a namespace that fit filter, open ones first, then the last
+ * closed, the last started; after `after` when it is not NULL. fn returns false to stop.
+ */
+FLO_MUST_CHECK int flo_store_list(struct flo_store *store, const char *namespace_id,
+                                  const struct flo_store_filter *filter,
+                                  const struct flo_store_cursor *after, size_t limit,
+                                  bool (*fn)(void *ctx, const struct flo_store_visible *run),
+                                  void *ctx, struct flo_err *err);
+/* Count them, in all or one call for each status. */
+FLO_MUST_CHECK int flo_store_count(struct flo_store *store, const char *namespace_id,
+                                   const struct flo_store_filter *filter, bool by_status,
+                                   void (*fn)(void *ctx, int status, int64_t count), void *ctx,
+                                   struct flo_err *err);
+
+/* ---- figures ---- */
+
+struct flo_store_stats { /* of the writer; read them on its thread or when it is idle */
+    uint64_t commit_seq; /* last durable commit since the database was made */
+    uint64_t checkpoints;
+    size_t log_pages; /* pages in the write-ahead log */
+};
+void flo_store_stats(const struct flo_store *store, struct flo_store_stats *out);
+
+#endif
