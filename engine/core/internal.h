@@ -308,7 +308,12 @@ FLO_MUST_CHECK int flo_poll_workflow_task_field(struct flo_core *core,
 
 /* ---- tokens (token.c) ---- */
 
-enum flo_token_kind { FLO_TOKEN_WORKFLOW = 1, FLO_TOKEN_ACTIVITY = 2, FLO_TOKEN_QUERY = 3 };
+enum flo_token_kind {
+    FLO_TOKEN_WORKFLOW = 1,
+    FLO_TOKEN_ACTIVITY = 2,
+    FLO_TOKEN_QUERY = 3,
+    FLO_TOKEN_HISTORY = 4, /* next_page_token; scheduled_event_id is the next event */
+};
 
 struct flo_token {
     enum flo_token_kind kind;
@@ -317,7 +322,7 @@ struct flo_token {
     int64_t scheduled_event_id, started_event_id;
     int64_t started_ns; /* start time: tells two starts of one attempt apart */
     int32_t attempt;
-    uint64_t query;
+    uint64_t query; /* FLO_TOKEN_QUERY: which; FLO_TOKEN_HISTORY: flags of history_read.c */
 };
 
 /* Bytes in scratch. 0, FLO_ENOMEM. */
@@ -325,8 +330,9 @@ FLO_MUST_CHECK int flo_token_encode(struct flo_core *core, const struct flo_toke
                                     ProtobufCBinaryData *out);
 /*
  * Check and take apart. namespace_name is what the request says ("" = nothing). Status:
- * INVALID_ARGUMENT `Task token not set on request.`, `Error deserializing task token.`, a kind
- * that does not fit, a namespace that is not the token's.
+ * INVALID_ARGUMENT `Task token not set on request.`, `Error deserializing task token.` (pages:
+ * `Invalid NextPageToken.`), also for a kind that does not fit or a namespace that is not the
+ * token's.
  */
 FLO_MUST_CHECK int flo_token_decode(struct flo_core *core, const ProtobufCBinaryData *bytes,
                                     enum flo_token_kind kind, const char *namespace_name,
