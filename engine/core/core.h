@@ -32,11 +32,11 @@ struct flo_core; /* opaque: core.c */
 
 /* One answer. Borrowed during env->reply. */
 struct flo_core_reply {
-    uint64_t call;                  /* flo_core_call_info.id */
-    uint64_t after;                 /* may leave once this commit is durable; 0 = at once */
-    int code;                       /* gRPC code */
-    const ProtobufCMessage *body;   /* code OK: the response message */
-    const uint8_t *raw;             /* more of its fields, already packed: send them after body */
+    uint64_t call;                /* flo_core_call_info.id */
+    uint64_t after;               /* may leave once this commit is durable; 0 = at once */
+    int code;                     /* gRPC code */
+    const ProtobufCMessage *body; /* code OK: the response message */
+    const uint8_t *raw;           /* more of its fields, already packed: send them after body */
     size_t raw_len;
     const char *message;            /* else: the error text */
     const ProtobufCMessage *detail; /* else: details[0], or NULL; type from its descriptor */
@@ -46,8 +46,8 @@ struct flo_core_reply {
 struct flo_core_stored_run {
     uint64_t key;
     const char *namespace_id, *workflow_id, *run_id;
-    int status;              /* temporal.api.enums.v1.WorkflowExecutionStatus */
-    const uint8_t *state;    /* flotilla.engine.v1.ExecutionState */
+    int status;           /* temporal.api.enums.v1.WorkflowExecutionStatus */
+    const uint8_t *state; /* flotilla.engine.v1.ExecutionState */
     size_t state_len;
 };
 
@@ -78,20 +78,20 @@ struct flo_core_env {
 
 /* Limits and behaviour; 0 = the default of PROTOCOL 2.18. */
 struct flo_core_options {
-    int64_t retention_ns;           /* of the namespace `default`; 24 h */
-    int64_t history_size_suggest;   /* suggest continue-as-new: bytes; 4 MiB */
-    int64_t history_count_suggest;  /* events; 4,096 */
-    int64_t history_size_limit;     /* terminate: 50 MiB */
-    int64_t history_count_limit;    /* terminate: 51,200 */
-    int64_t blob_size_limit;        /* one payload field: 2 MiB */
+    int64_t retention_ns;                    /* of the namespace `default`; 24 h */
+    int64_t history_size_suggest;            /* suggest continue-as-new: bytes; 4 MiB */
+    int64_t history_count_suggest;           /* events; 4,096 */
+    int64_t history_size_limit;              /* terminate: 50 MiB */
+    int64_t history_count_limit;             /* terminate: 51,200 */
+    int64_t blob_size_limit;                 /* one payload field: 2 MiB */
     int64_t continue_as_new_min_interval_ns; /* 1 s */
 };
 
 /* How a call came in. Borrowed during flo_core_call. */
 struct flo_core_call_info {
-    uint64_t id;             /* the shell's name for it, never reused */
-    int64_t deadline_ns;     /* on the clock of flo_core_begin; INT64_MAX = none was given */
-    const char *client_name; /* header client-name, "" when absent */
+    uint64_t id;              /* the shell's name for it, never reused */
+    int64_t deadline_ns;      /* on the clock of flo_core_begin; INT64_MAX = none was given */
+    const char *client_name;  /* header client-name, "" when absent */
     bool follows_next_run_id; /* header supported-features says so (PROTOCOL 1.19) */
 };
 
@@ -113,7 +113,8 @@ struct flo_core_history_batch {
 FLO_MUST_CHECK int flo_core_load_run(struct flo_core *core, const struct flo_core_stored_run *run,
                                      const struct flo_core_history_batch *batches, size_t count,
                                      struct flo_err *err);
-/* All is loaded: next_key continues after the largest stored one; tasks are queued, timers armed. */
+/* All is loaded: next_key continues after the largest stored one; tasks are queued, timers armed.
+ */
 FLO_MUST_CHECK int flo_core_recovered(struct flo_core *core, uint64_t next_key,
                                       struct flo_err *err);
 /* Register a namespace when it is not there (start: `default` and those of the command line). */
@@ -142,7 +143,8 @@ int64_t flo_core_next_deadline(const struct flo_core *core);
 
 /* ---- output: what must be stored ---- */
 
-/* One row of the visibility table and the run's state; strings borrowed until the batch is freed. */
+/* One row of the visibility table and the run's state; strings borrowed until the batch is freed.
+ */
 struct flo_core_run_row {
     uint64_t key;
     const char *namespace_id, *workflow_id, *run_id, *type, *task_queue;
@@ -150,11 +152,11 @@ struct flo_core_run_row {
     const char *parent_workflow_id, *parent_run_id, *root_workflow_id, *root_run_id; /* or "" */
     int status;
     int64_t start_ns, execution_ns;
-    int64_t close_ns;           /* 0 while open */
+    int64_t close_ns; /* 0 while open */
     int64_t history_length, history_bytes, state_transitions;
     const uint8_t *memo, *search_attributes; /* wire form of Memo and SearchAttributes, or NULL */
     size_t memo_len, search_attributes_len;
-    const uint8_t *state;       /* flotilla.engine.v1.ExecutionState */
+    const uint8_t *state; /* flotilla.engine.v1.ExecutionState */
     size_t state_len;
 };
 
@@ -190,7 +192,8 @@ struct flo_core_batch {
 /* Is something waiting for a commit (a held reply, or changes older than ~1 s)? Changes that
  * nobody waits for ride along with the next batch (PROTOCOL 3.2). */
 bool flo_core_wants_commit(const struct flo_core *core);
-/* Move all changes into a batch. false: there are none. FLO_ENOMEM is fatal to the shell: *err. */
+/* Move all changes into a batch; *out_batch NULL: there are none. FLO_ENOMEM is fatal: what the
+ * core holds can no longer be stored, and the shell must end. */
 FLO_MUST_CHECK int flo_core_take_batch(struct flo_core *core, struct flo_core_batch **out_batch);
 void flo_core_batch_free(struct flo_core_batch **batch);
 /* Commit seq is durable: closed runs may leave memory. */

@@ -52,7 +52,7 @@ struct flo_history {
     size_t offsets_cap;
     int64_t *batches; /* first event id of each closed batch */
     size_t batch_count, batches_cap;
-    size_t stored_batches; /* those that a batch for the store has taken */
+    size_t stored_batches;  /* those that a batch for the store has taken */
     int64_t sealed_next_id; /* first event id of the open batch */
     int64_t next_event_id;
 };
@@ -91,7 +91,7 @@ struct flo_workflow_task {
     int64_t scheduled_id, started_id;
     int64_t original_scheduled_ns, scheduled_ns, started_ns;
     int64_t start_to_close_ns;
-    int64_t history_bytes; /* as told to the worker */
+    int64_t history_bytes;                  /* as told to the worker */
     char *request_id, *identity, *build_id; /* of its start; heap, may be NULL */
     bool has_build_id;
     struct flo_timer timer; /* schedule-to-start (sticky) or start-to-close */
@@ -114,16 +114,17 @@ struct flo_activity {
     int64_t first_scheduled_ns;
     int64_t scheduled_ns; /* of this attempt */
     int64_t started_ns;   /* of this attempt; 0 = not started */
-    int64_t schedule_to_close_ns, schedule_to_start_ns, start_to_close_ns, heartbeat_ns; /* 0 = no */
+    int64_t schedule_to_close_ns, schedule_to_start_ns, start_to_close_ns,
+        heartbeat_ns;                                 /* 0 = no */
     int64_t initial_interval_ns, maximum_interval_ns; /* retry policy */
     double backoff_coefficient;
     int32_t maximum_attempts; /* 0 = no bound */
     bool cancel_requested;
     int64_t cancel_requested_id;
     int64_t last_heartbeat_ns, last_attempt_complete_ns; /* 0 = never */
-    struct flo_blob heartbeat_details; /* Payloads */
-    struct flo_blob last_failure;      /* Failure of the previous attempt */
-    char *identity, *request_id, *build_id; /* of the last start; may be NULL */
+    struct flo_blob heartbeat_details;                   /* Payloads */
+    struct flo_blob last_failure;                        /* Failure of the previous attempt */
+    char *identity, *request_id, *build_id;              /* of the last start; may be NULL */
     bool has_build_id;
 };
 
@@ -164,7 +165,7 @@ struct flo_execution {
     int64_t execution_deadline_ns; /* of the chain of runs; 0 = none */
     int32_t attempt;
     bool has_retry_policy;
-    bool first_task_pending; /* the first workflow task waits for execution_ns */
+    bool first_task_pending;           /* the first workflow task waits for execution_ns */
     char new_run_id[FLO_UUID_LEN + 1]; /* that took over when this one closed, or "" */
 
     struct flo_history history;
@@ -182,10 +183,10 @@ struct flo_execution {
 
     struct flo_activity **activities; /* by scheduled_id, ascending */
     size_t activity_count, activities_cap;
-    struct flo_map timers;         /* timer id -> struct flo_user_timer */
-    struct flo_timers timer_heap;  /* the same by deadline */
-    struct flo_timer timer;        /* when the first of them is due */
-    struct flo_child **children;   /* by initiated_id, ascending; with started_id 0: not started */
+    struct flo_map timers;        /* timer id -> struct flo_user_timer */
+    struct flo_timers timer_heap; /* the same by deadline */
+    struct flo_timer timer;       /* when the first of them is due */
+    struct flo_child **children;  /* by initiated_id, ascending; with started_id 0: not started */
     size_t child_count, children_cap;
     struct flo_map signal_requests; /* request ids that were applied -> the run itself */
     int64_t signal_count;
@@ -198,9 +199,9 @@ struct flo_execution {
     struct flo_timer run_timer;     /* run or execution timeout */
     struct flo_timer backoff_timer; /* first workflow task */
 
-    struct flo_node unsettled;  /* on core->unsettled: outbound is not empty, or it just closed */
-    struct flo_list outbound;   /* struct flo_outbound */
-    bool close_unsettled;       /* parent and children are to be told */
+    struct flo_node unsettled; /* on core->unsettled: outbound is not empty, or it just closed */
+    struct flo_list outbound;  /* struct flo_outbound */
+    bool close_unsettled;      /* parent and children are to be told */
 };
 
 static inline bool flo_execution_is_open(const struct flo_execution *execution)
@@ -289,8 +290,8 @@ FLO_MUST_CHECK int flo_workflow_task_synthetic(struct flo_core *core,
 void flo_workflow_task_schedule(struct flo_core *core, struct flo_execution *execution);
 /*
  * Hand the scheduled workflow task to worker. from_sticky: it polled the sticky queue. 0, and the
- * task is STARTED: fill the answer, then flo_execution_end(core, execution, true); FLO_ENOENT: there
- * is none, or the run is not sticky any more.
+ * task is STARTED: fill the answer, then flo_execution_end(core, execution, true); FLO_ENOENT:
+ * there is none, or the run is not sticky any more.
  */
 FLO_MUST_CHECK int flo_workflow_task_start(struct flo_core *core, struct flo_execution *execution,
                                            const struct flo_worker *worker, bool from_sticky);

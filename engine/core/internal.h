@@ -73,13 +73,14 @@ struct flo_namespace {
     size_t polls[2];          /* waiting polls: workflow, activity */
     bool dirty;               /* to be stored with the next batch */
     struct flo_arena arena;   /* holds state */
-    struct _FloEngine__NamespaceState *state; /* the rest of what is stored */
+    struct FloEngine__NamespaceState *state; /* the rest of what is stored */
 };
 
 /* By name as requests give it. Sets status (`Namespace is empty.`, NamespaceNotFound). */
 struct flo_status;
 FLO_MUST_CHECK int flo_namespace_find(struct flo_core *core, const char *name,
                                       struct flo_namespace **out, struct flo_status *status);
+void flo_namespaces_fini(struct flo_core *core);
 /* By id, or NULL. */
 struct flo_namespace *flo_namespace_by_id(struct flo_core *core, const char *id);
 /* By name, or NULL: for child and external commands. */
@@ -104,23 +105,53 @@ struct flo_core {
     size_t open_runs;
     uint64_t next_key;
 
-    uint64_t next_seq;       /* number that the next batch will get */
-    uint64_t committed_seq;  /* last durable batch */
-    bool commit_wanted;      /* a reply waits for next_seq */
-    int64_t dirty_since_ns;  /* oldest change not yet in a batch; INT64_MAX: none */
-    struct flo_list dirty;   /* flo_run_hooks.dirty: runs to store with the next batch */
-    struct flo_list touched; /* flo_run_hooks.touched: runs that changed in this step */
-    struct flo_list closed;  /* flo_run_hooks.closed: closed runs until their commit is durable */
-    struct flo_map deleted;  /* key of 8 bytes -> struct flo_core_deleted, until durable */
+    uint64_t next_seq;         /* number that the next batch will get */
+    uint64_t committed_seq;    /* last durable batch */
+    bool commit_wanted;        /* a reply waits for next_seq */
+    int64_t dirty_since_ns;    /* oldest change not yet in a batch; INT64_MAX: none */
+    struct flo_list dirty;     /* flo_run_hooks.dirty: runs to store with the next batch */
+    struct flo_list touched;   /* flo_run_hooks.touched: runs that changed in this step */
+    struct flo_list unsettled; /* flo_execution.unsettled: other runs are to be told (child.c) */
+    struct flo_list closed;    /* flo_run_hooks.closed: closed runs until their commit is durable */
+    struct flo_map deleted;    /* key of 8 bytes -> struct flo_core_deleted, until durable */
 
     struct flo_map calls;       /* call id of 8 bytes -> struct flo_waiting: calls not answered */
     struct flo_map queues;      /* struct flo_queue by namespace, type, kind, name */
+    size_t sweep_at;            /* so many queues: look for unused ones */
     struct flo_list hot_queues; /* queues where a task and a poll may meet */
     struct flo_map queries;     /* query id of 8 bytes -> struct flo_query */
     uint64_t next_query;
 
+    struct flo_handed *handed; /* ring of FLO_CORE_HANDED tasks given out last */
+    size_t next_handed;
+
     struct flo_core_stats stats;
 };
+
+/* A call that waits for its answer; a member of what it waits as. */
+struct flo_waiting {
+    uint64_t call;
+    /* Forget the call: nobody wants its answer any more. Frees the struct around it. */
+    void (*drop)(struct flo_core *core, struct flo_waiting *waiting);
+};
+
+/* Enter a waiting call, so that flo_core_cancel_call finds it. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_core_wait(struct flo_core *core, struct flo_waiting *waiting);
+/* It is answered (or dropped). */
+void flo_core_wait_over(struct flo_core *core, struct flo_waiting *waiting);
+
+/* A task that left with the answer of a poll: when that call is cancelled before the answer is
+ * out, the task goes back. */
+struct flo_handed {
+    uint64_t call;
+    bool activity;
+    int32_t attempt;
+    int64_t scheduled_event_id, started_ns;
+    char run_id[FLO_UUID_LEN + 1];
+};
+#define FLO_CORE_HANDED 1024
+/* Remember a task just handed out. */
+void flo_core_hand(struct flo_core *core, const struct flo_handed *handed);
 
 /*
  * What core.c, matching.c, history_read.c and query.c keep in each run: struct flo_execution has
@@ -167,6 +198,8 @@ void flo_core_remove_run(struct flo_core *core, struct flo_execution *execution)
 void flo_core_touch(struct flo_core *core, struct flo_execution *execution, bool store);
 /* The run has just closed: leaves memory after its commit. Besides flo_core_touch. */
 void flo_core_run_closed(struct flo_core *core, struct flo_execution *execution);
+/* Delete the row and the history of a run, resident or not, with the next batch. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_core_delete_run(struct flo_core *core, uint64_t key);
 /* Number of the commit that a reply about the run's last change must wait for; 0 = durable. */
 uint64_t flo_core_after(const struct flo_core *core, const struct flo_execution *execution);
 
@@ -174,7 +207,7 @@ uint64_t flo_core_after(const struct flo_core *core, const struct flo_execution 
 struct flo_run_ref {
     struct flo_execution *execution;   /* resident, or NULL: then */
     struct flo_core_stored_run stored; /* copied to scratch, and its state decoded: */
-    struct _FloEngine__ExecutionState *state;
+    struct FloEngine__ExecutionState *state;
 };
 /* The resident run, open or just closed, or NULL. */
 struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_id);
@@ -349,9 +382,13 @@ bool flo_query_waiting(const struct flo_execution *execution);
 
 /* ---- steps of other files that core_settle drives ---- */
 
+/* Let the polls and the tasks of one hot queue meet. */
 void flo_matching_settle(struct flo_core *core);
 void flo_query_settle(struct flo_core *core, struct flo_execution *execution);
 void flo_history_settle(struct flo_core *core, struct flo_execution *execution);
+/* The run leaves memory: answer, or look elsewhere for, what waits on it. */
+void flo_query_run_gone(struct flo_core *core, struct flo_execution *execution);
+void flo_history_run_gone(struct flo_core *core, struct flo_execution *execution);
 
 /* ---- the methods ---- */
 

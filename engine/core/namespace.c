@@ -143,8 +143,8 @@ int flo_core_load_namespace(struct flo_core *core, const uint8_t *state, size_t 
     struct flo_arena arena;
     flo_arena_init(&arena, flo_wire_budget(len));
     ProtobufCMessage *message;
-    int rc = flo_wire_decode(&flo_engine__namespace_state__descriptor, state, len, &arena,
-                             &message, err);
+    int rc = flo_wire_decode(&flo_engine__namespace_state__descriptor, state, len, &arena, &message,
+                             err);
     if (!rc) {
         struct flo_namespace *ns;
         rc = namespace_new(core, (const FloEngine__NamespaceState *)message, &ns);
@@ -248,8 +248,7 @@ static struct description *describe(struct flo_core *core, const struct flo_name
 static FloApi__DescribeNamespaceResponse *describe_response(struct flo_core *core,
                                                             const struct flo_namespace *ns)
 {
-    FloApi__DescribeNamespaceResponse *response =
-        flo_arena_alloc(&core->scratch, sizeof *response);
+    FloApi__DescribeNamespaceResponse *response = flo_arena_alloc(&core->scratch, sizeof *response);
     struct description *d = describe(core, ns);
     if (!response || !d)
         return NULL;
@@ -300,9 +299,9 @@ void flo_rpc_list_namespaces(struct flo_core *core, const struct flo_core_call_i
          it = flo_map_next(it)) {
         const struct flo_namespace *ns = flo_map_value(it);
         if (skipping) {
-            skipping = strlen(ns->name) != request->next_page_token.len ||
-                       memcmp(ns->name, request->next_page_token.data,
-                              request->next_page_token.len) != 0;
+            skipping =
+                strlen(ns->name) != request->next_page_token.len ||
+                memcmp(ns->name, request->next_page_token.data, request->next_page_token.len) != 0;
             continue;
         }
         if (response.n_namespaces == page) {
@@ -401,8 +400,8 @@ void flo_rpc_register_namespace(struct flo_core *core, const struct flo_core_cal
 static int merge_data(struct flo_core *core, FloEngine__NamespaceState *state,
                       const FloApi__UpdateNamespaceInfo *update)
 {
-    FloEngine__NamespaceState__DataEntry **data = flo_arena_calloc(
-        &core->scratch, state->n_data + update->n_data + 1, sizeof *data);
+    FloEngine__NamespaceState__DataEntry **data =
+        flo_arena_calloc(&core->scratch, state->n_data + update->n_data + 1, sizeof *data);
     if (!data)
         return FLO_ENOMEM;
     size_t count = 0;

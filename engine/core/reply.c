@@ -63,8 +63,7 @@ int flo_status_not_found(struct flo_core *core, struct flo_status *status, const
 int flo_status_exhausted(struct flo_core *core, struct flo_status *status,
                          FloApi__ResourceExhaustedCause cause, const char *fmt, ...)
 {
-    FloApi__ResourceExhaustedFailure *detail =
-        flo_arena_alloc(&core->scratch, sizeof *detail);
+    FloApi__ResourceExhaustedFailure *detail = flo_arena_alloc(&core->scratch, sizeof *detail);
     if (!detail)
         return flo_status_no_memory(status);
     flo_api__resource_exhausted_failure__init(detail);
@@ -93,9 +92,8 @@ static void emit(struct flo_core *core, struct flo_core_reply *reply)
     else if (reply->after == core->next_seq)
         core->commit_wanted = true;
     if (core->fatal) {
-        const struct flo_core_reply lost = {.call = reply->call,
-                                            .code = FLO_GRPC_UNAVAILABLE,
-                                            .message = OUT_OF_MEMORY};
+        const struct flo_core_reply lost = {
+            .call = reply->call, .code = FLO_GRPC_UNAVAILABLE, .message = OUT_OF_MEMORY};
         core->env.reply(core->env.ctx, &lost);
         return;
     }

@@ -37,11 +37,10 @@ int flo_check_execution(struct flo_core *core, const FloApi__WorkflowExecution *
 
 int flo_check_blob(struct flo_core *core, const void *message, struct flo_status *status)
 {
-    if (!message || (int64_t)protobuf_c_message_get_packed_size(message) <=
-                        core->options.blob_size_limit)
+    if (!message ||
+        (int64_t)protobuf_c_message_get_packed_size(message) <= core->options.blob_size_limit)
         return 0;
-    return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                          "Blob data size exceeds limit.");
+    return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "Blob data size exceeds limit.");
 }
 
 int flo_check_duration(struct flo_core *core, const char *name,
@@ -69,8 +68,8 @@ int flo_check_retry_policy(struct flo_core *core, const FloApi__RetryPolicy *pol
 {
     if (!policy)
         return 0;
-    int rc = flo_check_duration(core, "RetryPolicy.InitialInterval", policy->initial_interval,
-                                status);
+    int rc =
+        flo_check_duration(core, "RetryPolicy.InitialInterval", policy->initial_interval, status);
     if (!rc)
         rc = flo_check_duration(core, "RetryPolicy.MaximumInterval", policy->maximum_interval,
                                 status);

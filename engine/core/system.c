@@ -74,8 +74,7 @@ void flo_rpc_get_search_attributes(struct flo_core *core, const struct flo_core_
                                    const void *message)
 {
     (void)message;
-    FloApi__GetSearchAttributesResponse__KeysEntry entries[ATTRIBUTE_COUNT],
-        *keys[ATTRIBUTE_COUNT];
+    FloApi__GetSearchAttributesResponse__KeysEntry entries[ATTRIBUTE_COUNT], *keys[ATTRIBUTE_COUNT];
     for (size_t i = 0; i < ATTRIBUTE_COUNT; i++) {
         flo_api__get_search_attributes_response__keys_entry__init(&entries[i]);
         entries[i].key = (char *)ATTRIBUTES[i].name;

@@ -133,8 +133,7 @@ static uint8_t *put_text(uint8_t *p, const char *text, size_t len)
     return p + len;
 }
 
-int flo_token_encode(struct flo_core *core, const struct flo_token *token,
-                     ProtobufCBinaryData *out)
+int flo_token_encode(struct flo_core *core, const struct flo_token *token, ProtobufCBinaryData *out)
 {
     const char *activity_id = token->activity_id ? token->activity_id : "";
     const size_t workflow_len = strlen(token->workflow_id), activity_len = strlen(activity_id);
@@ -144,8 +143,7 @@ int flo_token_encode(struct flo_core *core, const struct flo_token *token,
         return FLO_ENOMEM;
     data[0] = VERSION;
     data[1] = (uint8_t)token->kind;
-    if (!uuid_pack(token->ns->id, data + 2) ||
-        !uuid_pack(token->run_id, data + 2 + UUID_BYTES))
+    if (!uuid_pack(token->ns->id, data + 2) || !uuid_pack(token->run_id, data + 2 + UUID_BYTES))
         return FLO_EINVAL;
     uint8_t *p = data + HEAD_BYTES;
     p = put_varint(p, (uint64_t)token->scheduled_event_id);
@@ -178,8 +176,7 @@ static bool get_varint(const uint8_t **p, const uint8_t *end, uint64_t *out)
     return false;
 }
 
-static bool get_text(struct flo_core *core, const uint8_t **p, const uint8_t *end,
-                     const char **out)
+static bool get_text(struct flo_core *core, const uint8_t **p, const uint8_t *end, const char **out)
 {
     uint64_t len;
     if (!get_varint(p, end, &len) || len > (uint64_t)(end - *p))

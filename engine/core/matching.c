@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * matching.c - task queues: ready tasks meet waiting polls (PROTOCOL 2.13).
+ *
+ * A queue is known by namespace, type, kind (sticky or not) and name; it appears with its first
+ * task or poll and is swept away when it has been empty and unpolled for five minutes. Adding a
+ * task or a poll only makes the queue *hot*; flo_matching_settle brings the two together at the
+ * end of the step, one match at a time, because starting a task is a transition of its own.
+ *
+ * Nothing of a queue is stored: after a restart the runs queue their tasks again.
+ */
+#include "engine/core/matching.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/core/execution.h"
+
+enum { MAX_SEEN = 1000, SWEEP_MIN = 256 };
+
+/* ---- rates ---- */
+
+static void rate_count(struct flo_rate *rate, int64_t now_ns)
+{
+    const int64_t slot = now_ns / (FLO_RATE_SLOT_S * FLO_NS_PER_S);
+    if (slot - rate->slot >= FLO_RATE_SLOTS)
+        memset(rate->counts, 0, sizeof rate->counts);
+    else
+        for (int64_t i = rate->slot + 1; i <= slot; i++)
+            rate->counts[i % FLO_RATE_SLOTS] = 0;
+    rate->slot = slot;
+    rate->counts[slot % FLO_RATE_SLOTS]++;
+}
+
+float flo_rate_per_second(const struct flo_rate *rate, int64_t now_ns)
+{
+    const int64_t now = now_ns / (FLO_RATE_SLOT_S * FLO_NS_PER_S);
+    uint64_t total = 0;
+    for (int64_t slot = now; slot > now - FLO_RATE_SLOTS && slot > 0; slot--)
+        if (slot <= rate->slot && slot > rate->slot - FLO_RATE_SLOTS)
+            total += rate->counts[slot % FLO_RATE_SLOTS];
+    return (float)total / (float)(FLO_RATE_SLOTS * FLO_RATE_SLOT_S);
+}
+
+/* ---- queues ---- */
+
+/* Namespace id, type, kind, name. Scratch; NULL without memory. */
+static char *queue_key(struct flo_core *core, const struct flo_namespace *ns,
+                       enum flo_queue_type type, bool sticky, const char *name, size_t *out_len)
+{
+    const size_t name_len = strlen(name);
+    char *key = flo_arena_alloc(&core->scratch, FLO_UUID_LEN + 2 + name_len);
+    if (!key)
+        return NULL;
+    memcpy(key, ns->id, FLO_UUID_LEN);
+    key[FLO_UUID_LEN] = type == FLO_QUEUE_WORKFLOW ? 'w' : 'a';
+    key[FLO_UUID_LEN + 1] = sticky ? 's' : 'n';
+    memcpy(key + FLO_UUID_LEN + 2, name, name_len);
+    *out_len = FLO_UUID_LEN + 2 + name_len;
+    return key;
+}
+
+struct flo_queue *flo_matching_find(struct flo_core *core, const struct flo_namespace *ns,
+                                    enum flo_queue_type type, bool sticky, const char *name)
+{
+    size_t len;
+    const char *key = queue_key(core, ns, type, sticky, name, &len);
+    return key ? flo_map_get(&core->queues, key, len) : NULL;
+}
+
+static void seen_free(struct flo_seen *seen)
+{
+    flo_free(seen->build_id);
+    flo_free(seen);
+}
+
+static void queue_free(struct flo_core *core, struct flo_queue *queue)
+{
+    flo_timers_clear(&core->timers, &queue->rate_timer);
+    if (flo_node_linked(&queue->hot))
+        flo_list_remove(&core->hot_queues, &queue->hot);
+    for (struct flo_map_entry *it = flo_map_first(&queue->seen); it; it = flo_map_next(it))
+        seen_free(flo_map_value(it));
+    flo_map_fini(&queue->seen);
+    flo_free(queue->name);
+    flo_free(queue);
+}
+
+static void forget_seen(struct flo_core *core, struct flo_queue *queue)
+{
+    for (struct flo_map_entry *it = flo_map_first(&queue->seen), *next; it; it = next) {
+        next = flo_map_next(it);
+        struct flo_seen *seen = flo_map_value(it);
+        if (seen->last_poll_ns + FLO_QUEUE_SEEN_NS > core->now_ns)
+            continue;
+        flo_map_remove_str(&queue->seen, seen->identity);
+        seen_free(seen);
+    }
+}
+
+/* Free the queues that nobody uses. */
+static void sweep(struct flo_core *core)
+{
+    for (struct flo_map_entry *it = flo_map_first(&core->queues), *next; it; it = next) {
+        next = flo_map_next(it);
+        struct flo_queue *queue = flo_map_value(it);
+        if (!flo_list_empty(&queue->tasks) || !flo_list_empty(&queue->pollers) ||
+            (queue->last_poll_ns != INT64_MIN &&
+             queue->last_poll_ns + FLO_QUEUE_SEEN_NS > core->now_ns))
+            continue;
+        size_t len;
+        const char *key = flo_map_key(it, &len);
+        flo_map_remove(&core->queues, key, len);
+        queue_free(core, queue);
+    }
+    core->sweep_at = 2 * core->queues.count + SWEEP_MIN;
+}
+
+static struct flo_queue *queue_get(struct flo_core *core, struct flo_namespace *ns,
+                                   enum flo_queue_type type, bool sticky, const char *name)
+{
+    size_t len;
+    const char *key = queue_key(core, ns, type, sticky, name, &len);
+    if (!key)
+        return NULL;
+    struct flo_queue *queue = flo_map_get(&core->queues, key, len);
+    if (queue)
+        return queue;
+    if (core->queues.count >= core->sweep_at)
+        sweep(core);
+    queue = flo_calloc(1, sizeof *queue);
+    if (!queue)
+        return NULL;
+    queue->ns = ns;
+    queue->type = type;
+    queue->sticky = sticky;
+    queue->last_poll_ns = INT64_MIN;
+    queue->rate_limit = -1;
+    flo_list_init(&queue->tasks);
+    flo_list_init(&queue->pollers);
+    flo_map_init(&queue->seen);
+    queue->name = flo_strdup(name);
+    if (!queue->name || flo_map_put(&core->queues, key, len, queue, NULL)) {
+        queue_free(core, queue);
+        return NULL;
+    }
+    return queue;
+}
+
+void flo_matching_fini(struct flo_core *core)
+{
+    for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it))
+        queue_free(core, flo_map_value(it));
+    flo_map_fini(&core->queues);
+}
+
+static void heat(struct flo_core *core, struct flo_queue *queue)
+{
+    if (!flo_node_linked(&queue->hot) && !flo_list_empty(&queue->tasks) &&
+        !flo_list_empty(&queue->pollers))
+        flo_list_push_back(&core->hot_queues, &queue->hot);
+}
+
+/* ---- tasks ---- */
+
+static void enqueue(struct flo_core *core, struct flo_queue *queue, struct flo_task *task)
+{
+    task->queue = queue;
+    task->added_ns = core->now_ns;
+    flo_list_push_back(&queue->tasks, &task->node);
+    rate_count(&queue->added, core->now_ns);
+    heat(core, queue);
+}
+
+int flo_matching_add_workflow_task(struct flo_core *core, struct flo_execution *execution,
+                                   const char *normal_name, const char *sticky_name)
+{
+    struct flo_namespace *ns = execution->hooks.ns;
+    const bool sticky = sticky_name && flo_matching_sticky_alive(core, ns, sticky_name);
+    struct flo_queue *queue =
+        queue_get(core, ns, FLO_QUEUE_WORKFLOW, sticky, sticky ? sticky_name : normal_name);
+    if (!queue)
+        return FLO_ENOMEM;
+    flo_matching_remove(core, &execution->hooks.workflow_task);
+    enqueue(core, queue, &execution->hooks.workflow_task);
+    return 0;
+}
+
+int flo_matching_add_activity_task(struct flo_core *core, struct flo_task *task,
+                                   struct flo_execution *execution, struct flo_activity *activity,
+                                   const char *queue_name)
+{
+    struct flo_queue *queue =
+        queue_get(core, execution->hooks.ns, FLO_QUEUE_ACTIVITY, false, queue_name);
+    if (!queue)
+        return FLO_ENOMEM;
+    flo_matching_remove(core, task);
+    task->kind = FLO_TASK_ACTIVITY;
+    task->execution = execution;
+    task->activity = activity;
+    enqueue(core, queue, task);
+    return 0;
+}
+
+int flo_matching_add_query_task(struct flo_core *core, struct flo_task *task,
+                                struct flo_namespace *ns, bool sticky, const char *queue_name)
+{
+    struct flo_queue *queue = queue_get(core, ns, FLO_QUEUE_WORKFLOW, sticky, queue_name);
+    if (!queue)
+        return FLO_ENOMEM;
+    flo_matching_remove(core, task);
+    enqueue(core, queue, task);
+    return 0;
+}
+
+void flo_matching_remove(struct flo_core *core, struct flo_task *task)
+{
+    (void)core; /* a queue that is hot for nothing is found so by flo_matching_settle */
+    if (!flo_node_linked(&task->node))
+        return;
+    flo_list_remove(&task->queue->tasks, &task->node);
+    task->queue = NULL;
+}
+
+bool flo_matching_sticky_alive(struct flo_core *core, const struct flo_namespace *ns,
+                               const char *sticky_name)
+{
+    const struct flo_queue *queue =
+        flo_matching_find(core, ns, FLO_QUEUE_WORKFLOW, true, sticky_name);
+    return queue && queue->last_poll_ns != INT64_MIN &&
+           (!flo_list_empty(&queue->pollers) ||
+            queue->last_poll_ns + FLO_CORE_STICKY_SEEN_NS > core->now_ns);
+}
+
+bool flo_matching_rate_limited(struct flo_core *core, const struct flo_namespace *ns,
+                               const char *queue_name)
+{
+    const struct flo_queue *queue =
+        flo_matching_find(core, ns, FLO_QUEUE_ACTIVITY, false, queue_name);
+    return queue && queue->rate_limit >= 0;
+}
+
+/* ---- rate limit: a token bucket that holds one second's worth ---- */
+
+static void rate_refill(struct flo_core *core, struct flo_queue *queue)
+{
+    const double burst = queue->rate_limit < 1 ? 1 : queue->rate_limit;
+    const double seconds = (double)(core->now_ns - queue->rate_refilled_ns) / 1e9;
+    queue->rate_tokens += seconds * queue->rate_limit;
+    if (queue->rate_tokens > burst)
+        queue->rate_tokens = burst;
+    queue->rate_refilled_ns = core->now_ns;
+}
+
+static void rate_due(struct flo_core *core, struct flo_timer *timer)
+{
+    heat(core, flo_container(timer, struct flo_queue, rate_timer));
+}
+
+/* May a task leave now? If not, a timer makes the queue hot when it may. */
+static bool rate_allows(struct flo_core *core, struct flo_queue *queue)
+{
+    if (queue->rate_limit < 0)
+        return true;
+    rate_refill(core, queue);
+    if (queue->rate_tokens >= 1)
+        return true;
+    if (queue->rate_limit > 0) {
+        const double wait_ns = (1 - queue->rate_tokens) / queue->rate_limit * 1e9;
+        /* A rate of nearly nothing is nothing: the next poll brings a new one. */
+        if (wait_ns < 1e17 && flo_timers_set(&core->timers, &queue->rate_timer,
+                                             core->now_ns + (int64_t)wait_ns + 1, rate_due))
+            return true; /* without memory for the timer rather early than never */
+    }
+    return false;
+}
+
+static void rate_set(struct flo_core *core, struct flo_queue *queue,
+                     const Google__Protobuf__DoubleValue *limit)
+{
+    const double rate = !limit || !(limit->value >= 0) ? -1 : limit->value; /* NaN: none */
+    if (rate == queue->rate_limit)
+        return;
+    if (queue->rate_limit < 0)
+        queue->rate_tokens = rate < 1 ? 1 : rate;
+    if (rate == 0)
+        queue->rate_tokens = 0;
+    queue->rate_limit = rate;
+    queue->rate_refilled_ns = core->now_ns;
+    flo_timers_clear(&core->timers, &queue->rate_timer);
+}
+
+/* ---- polls ---- */
+
+static void poller_drop(struct flo_core *core, struct flo_waiting *waiting)
+{
+    flo_matching_poller_free(core, flo_container(waiting, struct flo_poller, waiting));
+}
+
+static void poller_due(struct flo_core *core, struct flo_timer *timer)
+{
+    flo_poll_answer_empty(core, flo_container(timer, struct flo_poller, timer));
+}
+
+void flo_matching_poller_free(struct flo_core *core, struct flo_poller *poller)
+{
+    flo_core_wait_over(core, &poller->waiting);
+    flo_timers_clear(&core->timers, &poller->timer);
+    flo_list_remove(&poller->queue->pollers, &poller->node);
+    poller->queue->ns->polls[poller->queue->type]--;
+    flo_free(poller);
+}
+
+/* Note who polled. Not knowing it is no reason to refuse the poll. */
+static void note_seen(struct flo_core *core, struct flo_queue *queue, const struct flo_poll *poll)
+{
+    queue->last_poll_ns = core->now_ns;
+    struct flo_seen *seen = flo_map_get_str(&queue->seen, poll->identity);
+    if (!seen) {
+        if (queue->seen.count >= MAX_SEEN)
+            forget_seen(core, queue);
+        if (queue->seen.count >= MAX_SEEN)
+            return;
+        const size_t len = strlen(poll->identity);
+        seen = flo_calloc(1, sizeof *seen + len + 1);
+        if (!seen)
+            return;
+        memcpy(seen->identity, poll->identity, len + 1);
+        if (flo_map_put_str(&queue->seen, poll->identity, seen)) {
+            seen_free(seen);
+            return;
+        }
+    }
+    seen->last_poll_ns = core->now_ns;
+    seen->rate = poll->max_tasks_per_second ? poll->max_tasks_per_second->value : 0;
+    if (!seen->build_id || strcmp(seen->build_id, poll->build_id) != 0) {
+        flo_free(seen->build_id);
+        seen->build_id = flo_strdup(poll->build_id);
+    }
+}
+
+static struct flo_poller *poller_new(const struct flo_poll *poll)
+{
+    const size_t identity = strlen(poll->identity) + 1, build = strlen(poll->build_id) + 1;
+    const size_t key = strlen(poll->instance_key) + 1;
+    struct flo_poller *poller = flo_calloc(1, sizeof *poller + identity + build + key);
+    if (!poller)
+        return NULL;
+    poller->identity = memcpy(poller->text, poll->identity, identity);
+    poller->build_id = memcpy(poller->text + identity, poll->build_id, build);
+    poller->instance_key = memcpy(poller->text + identity + build, poll->instance_key, key);
+    poller->has_build_id = poll->has_build_id;
+    poller->waiting = (struct flo_waiting){.call = poll->call, .drop = poller_drop};
+    return poller;
+}
+
+int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll)
+{
+    struct flo_queue *queue = queue_get(core, poll->ns, poll->type, poll->sticky, poll->queue);
+    struct flo_poller *poller = queue ? poller_new(poll) : NULL;
+    if (!poller)
+        return FLO_ENOMEM;
+    if (flo_core_wait(core, &poller->waiting)) {
+        flo_free(poller);
+        return FLO_ENOMEM;
+    }
+    if (flo_timers_set(&core->timers, &poller->timer, poll->until_ns, poller_due)) {
+        flo_core_wait_over(core, &poller->waiting);
+        flo_free(poller);
+        return FLO_ENOMEM;
+    }
+    poller->queue = queue;
+    flo_list_push_back(&queue->pollers, &poller->node);
+    poll->ns->polls[poll->type]++;
+    note_seen(core, queue, poll);
+    if (poll->type == FLO_QUEUE_ACTIVITY)
+        rate_set(core, queue, poll->max_tasks_per_second);
+    heat(core, queue);
+    return 0;
+}
+
+/* ---- the match ---- */
+
+void flo_matching_settle(struct flo_core *core)
+{
+    struct flo_node *node = flo_list_pop_front(&core->hot_queues);
+    if (!node)
+        return;
+    struct flo_queue *queue = flo_container(node, struct flo_queue, hot);
+    struct flo_node *task_node = flo_list_first(&queue->tasks);
+    struct flo_node *poller_node = flo_list_first(&queue->pollers);
+    if (!task_node || !poller_node || !rate_allows(core, queue))
+        return;
+    struct flo_task *task = flo_container(task_node, struct flo_task, node);
+    flo_matching_remove(core, task);
+    int rc = flo_poll_deliver(core, flo_container(poller_node, struct flo_poller, node), task);
+    if (rc != FLO_ENOENT) {
+        rate_count(&queue->dispatched, core->now_ns);
+        if (queue->rate_limit >= 0)
+            queue->rate_tokens -= 1;
+    }
+    heat(core, queue);
+}
+
+/* ---- shutdown of a worker ---- */
+
+static bool is_workers_poll(const struct flo_poller *poller, const char *sticky_queue,
+                            const char *identity, const char *instance_key)
+{
+    if (instance_key[0])
+        return strcmp(poller->instance_key, instance_key) == 0;
+    return poller->queue->sticky && strcmp(poller->queue->name, sticky_queue) == 0 &&
+           strcmp(poller->identity, identity) == 0;
+}
+
+/* Move what waits on the queue of a worker that goes to the normal queues. */
+static void abandon_sticky(struct flo_core *core, struct flo_queue *queue)
+{
+    queue->last_poll_ns = INT64_MIN; /* nothing more is sent there */
+    for (struct flo_node *node; (node = flo_list_first(&queue->tasks));) {
+        struct flo_task *task = flo_container(node, struct flo_task, node);
+        flo_matching_remove(core, task);
+        if (task->kind == FLO_TASK_QUERY)
+            flo_query_requeue(core, task->query);
+        else if (flo_matching_add_workflow_task(core, task->execution, task->execution->task_queue,
+                                                NULL))
+            flo_core_set_fatal(core); /* the task would be lost */
+    }
+}
+
+void flo_matching_shutdown(struct flo_core *core, const struct flo_namespace *ns,
+                           const char *sticky_queue, const char *identity, const char *instance_key)
+{
+    for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it)) {
+        struct flo_queue *queue = flo_map_value(it);
+        if (queue->ns != ns)
+            continue;
+        FLO_LIST_FOREACH_SAFE(node, &queue->pollers)
+        {
+            struct flo_poller *poller = flo_container(node, struct flo_poller, node);
+            if (is_workers_poll(poller, sticky_queue, identity, instance_key))
+                flo_poll_answer_empty(core, poller);
+        }
+    }
+    struct flo_queue *sticky = flo_matching_find(core, ns, FLO_QUEUE_WORKFLOW, true, sticky_queue);
+    if (sticky_queue[0] && sticky)
+        abandon_sticky(core, sticky);
+}
+
+/* ---- figures ---- */
+
+void flo_core_each_queue(const struct flo_core *core,
+                         void (*fn)(void *ctx, const char *namespace_, const char *queue,
+                                    bool activity, size_t backlog, size_t pollers),
+                         void *ctx)
+{
+    for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it)) {
+        const struct flo_queue *queue = flo_map_value(it);
+        if (!queue->sticky)
+            fn(ctx, queue->ns->name, queue->name, queue->type == FLO_QUEUE_ACTIVITY,
+               queue->tasks.count, queue->pollers.count);
+    }
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * matching.h - task queues inside: what matching.c, poll.c, query.c and describe.c share. The rest
+ * of the core adds and removes tasks through internal.h.
+ */
+#ifndef FLO_ENGINE_CORE_MATCHING_H
+#define FLO_ENGINE_CORE_MATCHING_H
+
+#include "engine/core/internal.h"
+
+/* A worker that polled a queue: kept 5 minutes for DescribeTaskQueue. */
+struct flo_seen {
+    int64_t last_poll_ns;
+    double rate;    /* max_tasks_per_second that it asked for; 0 = none */
+    char *build_id; /* heap; "" = none was given */
+    char identity[];
+};
+
+#define FLO_QUEUE_SEEN_NS (300 * FLO_NS_PER_S)
+
+/* Tasks added or given out, in the last seconds: a ring of 5-second slots. */
+enum { FLO_RATE_SLOTS = 6, FLO_RATE_SLOT_S = 5 };
+struct flo_rate {
+    int64_t slot; /* number of the newest slot: time / 5 s */
+    uint32_t counts[FLO_RATE_SLOTS];
+};
+float flo_rate_per_second(const struct flo_rate *rate, int64_t now_ns);
+
+/*
+ * One queue of one namespace: tasks that wait for polls, polls that wait for tasks, both in order
+ * of arrival; never both for longer than a step, unless a rate limit holds the tasks.
+ */
+struct flo_queue {
+    struct flo_namespace *ns;
+    enum flo_queue_type type;
+    bool sticky;
+    struct flo_list tasks;   /* struct flo_task */
+    struct flo_list pollers; /* struct flo_poller */
+    struct flo_node hot;     /* on core->hot_queues: try to match */
+    int64_t last_poll_ns;    /* INT64_MIN = nobody ever polled, or its worker has gone */
+    struct flo_map seen;     /* identity -> struct flo_seen */
+
+    double rate_limit;  /* tasks a second; < 0 = none. From the newest poll. */
+    double rate_tokens; /* tasks that may leave now */
+    int64_t rate_refilled_ns;
+    struct flo_timer rate_timer; /* when the next task may leave */
+
+    struct flo_rate added, dispatched;
+    char *name; /* without namespace */
+};
+
+/* A poll that waits. */
+struct flo_poller {
+    struct flo_waiting waiting;
+    struct flo_node node;
+    struct flo_queue *queue;
+    struct flo_timer timer; /* when it is answered empty */
+    bool has_build_id;
+    const char *identity, *build_id, *instance_key; /* in text */
+    char text[];
+};
+
+/* What a poll says. Borrowed. */
+struct flo_poll {
+    struct flo_namespace *ns;
+    enum flo_queue_type type;
+    bool sticky;
+    const char *queue, *identity, *instance_key, *build_id;
+    bool has_build_id;
+    const Google__Protobuf__DoubleValue *max_tasks_per_second; /* NULL = not said */
+    uint64_t call;
+    int64_t until_ns; /* answer empty then */
+};
+
+/* Let a poll wait; it meets a task at the end of the step. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll);
+/* The poller is answered: take it off and free it. */
+void flo_matching_poller_free(struct flo_core *core, struct flo_poller *poller);
+
+/* The queue of that name, or NULL. */
+struct flo_queue *flo_matching_find(struct flo_core *core, const struct flo_namespace *ns,
+                                    enum flo_queue_type type, bool sticky, const char *name);
+/* Queue a query task. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_matching_add_query_task(struct flo_core *core, struct flo_task *task,
+                                               struct flo_namespace *ns, bool sticky,
+                                               const char *queue_name);
+/*
+ * A worker shuts down: answer its polls empty (those with its instance key; for a worker that
+ * gives none, those of its identity on its sticky queue), and move what waits on its sticky queue
+ * to the normal queues.
+ */
+void flo_matching_shutdown(struct flo_core *core, const struct flo_namespace *ns,
+                           const char *sticky_queue, const char *identity,
+                           const char *instance_key);
+void flo_matching_fini(struct flo_core *core);
+
+/* ---- poll.c ---- */
+
+/* Answer a waiting poll with nothing. */
+void flo_poll_answer_empty(struct flo_core *core, struct flo_poller *poller);
+/* Start task, which is off its queue, for the poller and answer it. FLO_ENOENT: the task is void,
+ * the poller still waits. Otherwise the poller is gone. */
+FLO_MUST_CHECK int flo_poll_deliver(struct flo_core *core, struct flo_poller *poller,
+                                    struct flo_task *task);
+
+/* ---- query.c ---- */
+
+/* Fill the answer of a poll with a query task. sticky: no history. FLO_ENOENT: the query is over.
+ */
+FLO_MUST_CHECK int flo_query_deliver(struct flo_core *core, struct flo_query *query, bool sticky,
+                                     FloApi__PollWorkflowTaskQueueResponse *body,
+                                     const uint8_t **out_raw, size_t *out_raw_len);
+/* Its sticky worker has gone: queue it again, on the normal queue. */
+void flo_query_requeue(struct flo_core *core, struct flo_query *query);
+
+#endif
