@@ -46,7 +46,8 @@ struct flo_activity_info {
 FLO_API const struct flo_activity_info *flo_activity_info(const struct flo_activity_context *ctx);
 
 /* Report progress; details (NULL = none, borrowed) come back to the next attempt. Cheap: sending
- * is throttled to 0.8 x the heartbeat timeout. 0, or FLO_ECANCELLED when the activity should stop. */
+ * is throttled to 0.8 x the heartbeat timeout. 0; FLO_ECANCELLED when the activity should stop;
+ * FLO_ELIMIT: details of more than 64 KiB are not sent. */
 FLO_API int flo_activity_heartbeat(struct flo_activity_context *ctx, json_t *details);
 /* The details of the last heartbeat of an earlier attempt; NULL when there are none. Borrowed. */
 FLO_API json_t *flo_activity_last_heartbeat(const struct flo_activity_context *ctx);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task.c - one attempt of an activity: decode, look up, call, encode. Whatever goes wrong becomes
+ * a failure of the attempt; nothing here ends the worker.
+ */
+#include "activity/task.h"
+
+#include "activity/context.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "wire/decode.h"
+#include "wire/failure.h"
+#include "wire/payload.h"
+
+typedef FloApi__PollActivityTaskQueueResponse task_message;
+
+static void reply_outcome(struct flo_buf *reply, enum flo_outcome_kind kind, const uint8_t *body,
+                          size_t len)
+{
+    const struct flo_outcome outcome = {.kind = kind, .body = body, .body_len = len};
+
+    flo_buf_clear(reply);
+    (void)!flo_outcome_encode(&outcome, reply); /* reply->failed says it, and counts as a crash */
+}
+
+static void reply_failure(struct flo_arena *arena, struct flo_buf *reply,
+                          enum flo_outcome_kind kind, const FloApi__Failure *failure)
+{
+    uint8_t *packed;
+    size_t len;
+
+    if (failure && flo_wire_encode_arena(&failure->base, arena, &packed, &len) == 0 &&
+        len <= FLO_ACTIVITY_RESULT_MAX)
+        reply_outcome(reply, kind, packed, len);
+    else if (failure &&
+             failure->failure_info_case == FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO)
+        reply_failure(
+            arena, reply, kind,
+            flo_failure_application(arena, "Failure exceeds size limit.", FLO_FAILURE_TOO_LARGE,
+                                    failure->application_failure_info->non_retryable, NULL, 0));
+    else
+        reply->failed = true;
+}
+
+static void fail_attempt(struct flo_arena *arena, struct flo_buf *reply, const char *type,
+                         bool non_retryable, const char *message)
+{
+    reply_failure(arena, reply, FLO_OUTCOME_FAILED,
+                  flo_failure_application(arena, message, type, non_retryable, NULL, 0));
+}
+
+static void reply_result(struct flo_activity_context *ctx, const json_t *result,
+                         struct flo_buf *reply)
+{
+    FloApi__Payloads *payloads = NULL;
+    uint8_t *packed = NULL;
+    size_t len = 0;
+
+    if (result) {
+        payloads = flo_payloads_from_json(ctx->arena, result);
+        if (!payloads || flo_wire_encode_arena(&payloads->base, ctx->arena, &packed, &len)) {
+            fail_attempt(ctx->arena, reply, flo_error_name(FLO_ENOMEM), false,
+                         "The result could not be encoded.");
+            return;
+        }
+    }
+    if (len > FLO_ACTIVITY_RESULT_MAX)
+        fail_attempt(ctx->arena, reply, FLO_FAILURE_TOO_LARGE, true,
+                     "Complete result exceeds size limit.");
+    else
+        reply_outcome(reply, FLO_OUTCOME_COMPLETED, packed, len);
+}
+
+static void reply_error(struct flo_activity_context *ctx, int rc, struct flo_buf *reply)
+{
+    FloApi__Failure *failure;
+
+    if (rc == FLO_ECANCELLED && !ctx->failed) {
+        if (flo_activity_cancelled(ctx)) {
+            reply_outcome(reply, FLO_OUTCOME_CANCELLED, NULL, 0);
+            return;
+        }
+        failure = flo_failure_cancelled(ctx->arena, "Activity cancelled", NULL);
+    } else if (ctx->failed) {
+        failure = flo_failure_application(
+            ctx->arena, ctx->failure_message ? ctx->failure_message : "out of memory",
+            ctx->failure_type, ctx->non_retryable, ctx->failure_details, ctx->next_retry_ns);
+    } else {
+        failure = flo_failure_application(ctx->arena, flo_error_text(rc), flo_error_name(rc), false,
+                                          NULL, ctx->next_retry_ns);
+    }
+    reply_failure(ctx->arena, reply, FLO_OUTCOME_FAILED, failure);
+}
+
+static const char *text(const char *value)
+{
+    return value ? value : "";
+}
+
+static void fill_info(struct flo_activity_context *ctx, const task_message *task)
+{
+    const FloApi__WorkflowExecution *execution = task->workflow_execution;
+
+    ctx->info = (struct flo_activity_info){
+        .activity_id = text(task->activity_id),
+        .activity_type = task->activity_type ? text(task->activity_type->name) : "",
+        .workflow_id = execution ? text(execution->workflow_id) : "",
+        .run_id = execution ? text(execution->run_id) : "",
+        .workflow_type = task->workflow_type ? text(task->workflow_type->name) : "",
+        .namespace_ = text(task->workflow_namespace),
+        .task_queue = ctx->library->task_queue,
+        .worker_identity = ctx->library->identity,
+        .attempt = task->attempt,
+        .scheduled_ms = flo_timestamp_ns(task->scheduled_time) / FLO_NS_PER_MS,
+        .started_ms = flo_timestamp_ns(task->started_time) / FLO_NS_PER_MS,
+        .start_to_close_ms = flo_duration_ns(task->start_to_close_timeout) / FLO_NS_PER_MS,
+        .schedule_to_close_ms = flo_duration_ns(task->schedule_to_close_timeout) / FLO_NS_PER_MS,
+        .heartbeat_ms = flo_duration_ns(task->heartbeat_timeout) / FLO_NS_PER_MS,
+    };
+}
+
+static void reply_unregistered(struct flo_activity_context *ctx, struct flo_buf *reply)
+{
+    struct flo_buf names;
+
+    flo_buf_init(&names, 16384);
+    ctx->library->names(ctx->library->ctx, &names);
+    reply_failure(
+        ctx->arena, reply, FLO_OUTCOME_UNREGISTERED,
+        flo_failure_application(
+            ctx->arena,
+            flo_arena_printf(ctx->arena,
+                             "Activity function %s for workflow %s is not registered on this "
+                             "worker, available activities: %s",
+                             ctx->info.activity_type, ctx->info.workflow_id, flo_buf_cstr(&names)),
+            FLO_FAILURE_NOT_REGISTERED, false, NULL, 0));
+    flo_buf_fini(&names);
+}
+
+static void run_activity(struct flo_activity_context *ctx, const task_message *task,
+                         struct flo_buf *reply)
+{
+    json_t *input = NULL, *result = NULL;
+    struct flo_err err = {0};
+    flo_activity_fn run;
+    int rc;
+
+    if (!ctx->library->find(ctx->library->ctx, ctx->info.activity_type, &run, &ctx->shared)) {
+        reply_unregistered(ctx, reply);
+        return;
+    }
+    if (flo_payloads_to_json(task->input, false, &input, &err)) {
+        fail_attempt(ctx->arena, reply, FLO_FAILURE_PAYLOAD_INVALID, true, err.message);
+        return;
+    }
+    if (task->heartbeat_details &&
+        flo_payloads_to_json(task->heartbeat_details, false, &ctx->last_heartbeat, NULL))
+        ctx->last_heartbeat = NULL; /* of another worker, in a form that is not ours */
+    rc = run(ctx, input, &result);
+    if (rc)
+        reply_error(ctx, rc, reply);
+    else
+        reply_result(ctx, result, reply);
+    json_decref(result);
+    json_decref(input);
+    json_decref(ctx->last_heartbeat);
+    flo_activity_context_fini(ctx);
+}
+
+void flo_activity_task_run(void *library, struct flo_job_io *io, const uint8_t *request,
+                           size_t request_len, struct flo_buf *out_reply)
+{
+    ProtobufCMessage *message;
+    struct flo_arena decoded, arena;
+    struct flo_err err = {0};
+
+    flo_arena_init(&decoded, flo_wire_budget(request_len));
+    flo_arena_init(&arena, 0);
+    if (flo_wire_decode(&flo_api__poll_activity_task_queue_response__descriptor, request,
+                        request_len, &decoded, &message, &err)) {
+        fail_attempt(&arena, out_reply, FLO_FAILURE_PAYLOAD_INVALID, true, err.message);
+    } else {
+        struct flo_activity_context ctx = {.library = library, .io = io, .arena = &arena};
+        fill_info(&ctx, (const task_message *)message);
+        run_activity(&ctx, (const task_message *)message, out_reply);
+    }
+    flo_arena_fini(&arena);
+    flo_arena_fini(&decoded);
+}
