@@ -9,8 +9,8 @@
  * wait_for_ready, else they fail at once with UNAVAILABLE while the last attempt has failed.
  * GOAWAY: new calls go to a new connection, old streams finish on the old one; a call that the
  * peer says it never processed (REFUSED_STREAM, above last_stream_id) is sent again, once per
- * connection, without the caller noticing. Keepalive: PING every keepalive_ms, also when idle; no ack
- * within keepalive_timeout_ms = connection lost.
+ * connection, without the caller noticing. Keepalive: PING every keepalive_ms, also when idle; no
+ * ack within keepalive_timeout_ms = connection lost.
  *
  * One thread: the loop's. Callbacks run from the loop, never from inside flo_grpc_call_start.
  */
@@ -44,13 +44,13 @@ struct flo_grpc_tls { /* all paths may be NULL */
 };
 
 struct flo_grpc_channel_options {
-    const char *address;            /* "host:port", "[v6]:port"; a missing port means 7233 */
-    struct flo_grpc_tls tls;        /* strings are copied */
+    const char *address;                   /* "host:port", "[v6]:port"; a missing port means 7233 */
+    struct flo_grpc_tls tls;               /* strings are copied */
     const struct flo_grpc_header *headers; /* sent with every call; copied */
     size_t header_count;
-    int64_t keepalive_ms;           /* default 30,000 */
-    int64_t keepalive_timeout_ms;   /* default 15,000 */
-    size_t max_receive_bytes;       /* one message; default 128 MiB */
+    int64_t keepalive_ms;         /* default 30,000 */
+    int64_t keepalive_timeout_ms; /* default 15,000 */
+    size_t max_receive_bytes;     /* one message; default 128 MiB */
     /* Connection state for /ready and the log: connected, or not with the reason. May be NULL. */
     void (*on_state)(void *ctx, bool connected, const char *reason);
     void *on_state_ctx;
@@ -74,11 +74,11 @@ typedef void (*flo_grpc_done_fn)(void *ctx, const struct flo_grpc_status *status
                                  const uint8_t *body, size_t len);
 
 struct flo_grpc_call_options {
-    const char *path;       /* "/package.Service/Method" */
-    const uint8_t *body;    /* one message, copied */
+    const char *path;    /* "/package.Service/Method" */
+    const uint8_t *body; /* one message, copied */
     size_t body_len;
-    int64_t timeout_ms;     /* sent as grpc-timeout and enforced here; must be > 0 */
-    bool wait_for_ready;    /* wait for a connection until the deadline */
+    int64_t timeout_ms;                    /* sent as grpc-timeout and enforced here; must be > 0 */
+    bool wait_for_ready;                   /* wait for a connection until the deadline */
     const struct flo_grpc_header *headers; /* beside the channel's; copied */
     size_t header_count;
     flo_grpc_done_fn done;

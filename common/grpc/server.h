@@ -23,16 +23,20 @@ struct flo_grpc_server;      /* opaque: server.c */
 struct flo_grpc_server_call; /* one request being served */
 
 struct flo_grpc_server_options {
-    const char *listen;         /* "host:port"; port 0 = the kernel chooses */
-    const char *tls_cert_file;  /* PEM chain; NULL = h2c */
+    const char *listen;        /* "host:port"; port 0 = the kernel chooses */
+    const char *tls_cert_file; /* PEM chain; NULL = h2c */
     const char *tls_key_file;
     const char *tls_client_ca_file; /* require and check client certificates; NULL = do not ask */
-    size_t max_receive_bytes;   /* one message; default 4 MiB */
-    size_t max_connections;     /* default 10,000; more are closed at accept */
-    uint32_t max_streams;       /* per connection; default 10,000 */
-    int64_t handshake_timeout_ms; /* preface + SETTINGS (+ TLS); default 10,000 */
-    int64_t idle_timeout_ms;    /* a connection without streams; default 0 = never */
-    int64_t request_timeout_ms; /* headers to END_STREAM; default 60,000 */
+    size_t max_receive_bytes;       /* one message; default 4 MiB */
+    size_t max_connections;         /* default 10,000; more are closed at accept */
+    uint32_t max_streams;           /* per connection; default 10,000 */
+    int64_t handshake_timeout_ms;   /* preface + SETTINGS (+ TLS); default 10,000 */
+    int64_t idle_timeout_ms;        /* a connection without streams; default 0 = never */
+    int64_t request_timeout_ms;     /* headers to END_STREAM; default 60,000 */
+    int64_t stall_timeout_ms;       /* an answer that the peer does not take; default 30,000 */
+    int64_t keepalive_ms; /* PING after so long without a byte; default 10,000; < 0 = never */
+    int64_t keepalive_timeout_ms; /* the PING's answer, else the connection is lost; 10,000 */
+    size_t max_buffered_bytes;    /* unfinished requests of all connections; default 256 MiB */
     /*
      * A whole request arrived. The handler must see to it that the call is answered exactly once
      * (unless on_cancel says it is gone). path is "/package.Service/Method"; body is borrowed
@@ -45,7 +49,8 @@ struct flo_grpc_server_options {
      * call is freed after this returns.
      */
     void (*on_cancel)(void *ctx, struct flo_grpc_server_call *call);
-    /* Counts a refused input under a stable reason ("h2.ping_flood"); may be NULL. */
+    /* Counts a refused input under a stable static reason ("h2.ping_flood"); may be NULL. Called
+     * from inside the parser: only count. */
     void (*on_reject)(void *ctx, const char *reason);
     void *ctx;
 };
@@ -63,8 +68,13 @@ size_t flo_grpc_server_calls(const struct flo_grpc_server *server);
 /* Close everything; on_cancel runs for what was unanswered. NULL is fine. */
 void flo_grpc_server_destroy(struct flo_grpc_server **server);
 
-/* The value of a request header (lower-case name), or NULL. Borrowed while the call lives. */
+/*
+ * The value of a request header (lower-case name; -bin values decoded), or NULL. NUL-terminated,
+ * borrowed while the call lives. The second form also gives the length. grpc-* are not kept.
+ */
 const char *flo_grpc_server_call_header(const struct flo_grpc_server_call *call, const char *name);
+const char *flo_grpc_server_call_header_len(const struct flo_grpc_server_call *call,
+                                            const char *name, size_t *out_len);
 /* Wall-independent deadline: nanoseconds of flo_clock_mono_ns, or INT64_MAX without grpc-timeout.
  * At the deadline the server itself answers DEADLINE_EXCEEDED and calls on_cancel. */
 int64_t flo_grpc_server_call_deadline(const struct flo_grpc_server_call *call);
@@ -74,8 +84,11 @@ uint64_t flo_grpc_server_call_user(const struct flo_grpc_server_call *call);
 
 /* Answer OK with one message (copied). The call is gone afterwards. */
 void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, size_t len);
-/* Answer with an error; details as in struct flo_grpc_status (raw google.rpc.Status bytes, may be
- * NULL); headers are extra trailers. The call is gone afterwards. */
+/*
+ * Answer with an error; details as in struct flo_grpc_status (raw google.rpc.Status bytes, may be
+ * NULL); trailers are extra (at most 16). A message is cut at 2 KiB and details of more than 12 KiB
+ * are left out: clients bound the size of headers. The call is gone afterwards.
+ */
 void flo_grpc_respond_error(struct flo_grpc_server_call *call, int code, const char *message,
                             const uint8_t *details, size_t details_len,
                             const struct flo_grpc_header *trailers, size_t trailer_count);

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server_call.c - one request: its headers, its message, its deadline, its answer.
+ *
+ * Refusals are trailers-only answers (status in the first HEADERS) wherever the client speaks
+ * gRPC, and a bare HTTP status where it does not (415, 405). The connection goes on in each case.
+ *
+ * Request headers are kept in one buffer of entries [struct entry][name NUL][value NUL].
+ */
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/base64.h"
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "grpc/codec.h"
+#include "grpc/server_internal.h"
+
+enum {
+    PATH_MAX_BYTES = 512,
+    HEADER_LIST_MAX = 16 * 1024,   /* over it the request is refused */
+    HEADER_LIST_ABORT = 64 * 1024, /* over it the stream is reset (HPACK bomb) */
+    HEADERS_RESERVE = 512,         /* room for the usual request's headers at once */
+    MESSAGE_TEXT_MAX = 2048,       /* grpc-message before coding */
+    DETAILS_MAX = 12 * 1024,       /* grpc-status-details-bin before coding */
+    TRAILERS_MAX = 16,
+};
+
+#define NV(name_text, value_text)                                                                  \
+    {                                                                                              \
+        .name = (uint8_t *)(name_text), .namelen = sizeof(name_text) - 1,                          \
+        .value = (uint8_t *)(value_text), .valuelen = sizeof(value_text) - 1,                      \
+        .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE                      \
+    }
+
+static const nghttp2_nv ok_headers[] = {NV(":status", "200"),
+                                        NV("content-type", "application/grpc")};
+static const nghttp2_nv ok_trailers[] = {NV("grpc-status", "0")};
+
+struct entry {
+    uint32_t name_len, value_len;
+};
+
+static struct flo_grpc_server_call *call_of(struct flo_h2_stream *stream)
+{
+    return flo_container(stream, struct flo_grpc_server_call, stream);
+}
+
+/* ---- life ---- */
+
+static void call_free(struct flo_grpc_server_call *call)
+{
+    event_del(&call->timer);
+    call->server->buffered_bytes -= call->buffered_bytes;
+    flo_grpc_message_fini(&call->message);
+    flo_buf_fini(&call->headers);
+    flo_free(call->answer);
+    flo_free(call);
+}
+
+/* The handler loses the call: it was OPEN and nobody answered it. */
+static void call_cancel(struct flo_grpc_server_call *call)
+{
+    struct flo_grpc_server *server = call->server;
+    if (call->state != FLO_GRPC_CALL_OPEN)
+        return;
+    call->state = FLO_GRPC_CALL_ANSWERED; /* an answer from inside on_cancel is ignored */
+    server->open_calls--;
+    if (server->opt.on_cancel)
+        server->opt.on_cancel(server->opt.ctx, call);
+}
+
+static void arm(struct flo_grpc_server_call *call, int64_t wait_ns)
+{
+    int64_t wait_us = wait_ns > 0 ? wait_ns / 1000 + 1 : 0;
+    struct timeval tv = {.tv_sec = wait_us / 1000000, .tv_usec = wait_us % 1000000};
+    event_add(&call->timer, &tv);
+}
+
+/* Give the stream up without an answer. */
+static void call_abort(struct flo_grpc_server_call *call, uint32_t h2_error)
+{
+    flo_h2_reset(&call->stream, h2_error);
+    call_cancel(call);
+    call_free(call);
+}
+
+/* ---- answers ---- */
+
+static void call_answered(struct flo_grpc_server_call *call, int rc)
+{
+    struct flo_grpc_server *server = call->server;
+    if (call->state == FLO_GRPC_CALL_OPEN)
+        server->open_calls--;
+    call->state = FLO_GRPC_CALL_ANSWERED;
+    call->message.rejected = true; /* what still comes of the request is dropped */
+    if (rc) {
+        call_abort(call, NGHTTP2_INTERNAL_ERROR);
+        return;
+    }
+    call->stall_off = 0;
+    arm(call, server->opt.stall_timeout_ms * FLO_NS_PER_MS);
+}
+
+void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, size_t len)
+{
+    if (call->state != FLO_GRPC_CALL_OPEN)
+        return;
+    int rc = FLO_ENOMEM;
+    call->answer = len <= UINT32_MAX ? flo_malloc(FLO_GRPC_PREFIX + len) : NULL;
+    if (call->answer) {
+        flo_grpc_message_prefix(call->answer, len);
+        if (len > 0)
+            memcpy(call->answer + FLO_GRPC_PREFIX, body, len);
+        call->stream.body = call->answer;
+        call->stream.body_len = FLO_GRPC_PREFIX + len;
+        call->stream.trailers = ok_trailers;
+        call->stream.trailer_count = 1;
+        rc = flo_h2_respond(&call->stream, ok_headers, 2);
+    }
+    call_answered(call, rc);
+}
+
+static nghttp2_nv make_nv(const char *name, const void *value, size_t value_len)
+{
+    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+                        .namelen = strlen(name),
+                        .value = (uint8_t *)(uintptr_t)value,
+                        .valuelen = value_len,
+                        .flags = NGHTTP2_NV_FLAG_NONE};
+}
+
+/* Append data as base64; the text's offset in buf is *out_off. */
+static int add_base64(struct flo_buf *buf, const void *data, size_t len, size_t *out_off)
+{
+    char *out = (char *)flo_buf_reserve(buf, FLO_BASE64_TEXT_MAX(len));
+    if (!out)
+        return FLO_ENOMEM;
+    *out_off = buf->len;
+    buf->len += flo_base64_encode(data, len, false, out);
+    return 0;
+}
+
+/* The coded texts of an error answer, in one buffer; offsets, since the buffer moves. */
+struct error_texts {
+    struct flo_buf buf;
+    size_t message_len;
+    size_t details_off, details_len;
+    size_t trailer_off[TRAILERS_MAX], trailer_len[TRAILERS_MAX];
+};
+
+static int encode_error(struct error_texts *t, const char *message, const uint8_t *details,
+                        size_t details_len, const struct flo_grpc_header *trailers, size_t count)
+{
+    char cut[MESSAGE_TEXT_MAX + 1];
+    size_t len = strnlen(message, MESSAGE_TEXT_MAX);
+    memcpy(cut, message, len);
+    cut[len] = '\0';
+    if (flo_grpc_percent_encode(&t->buf, cut))
+        return FLO_ENOMEM;
+    t->message_len = t->buf.len;
+    if (details_len > 0 && details_len <= DETAILS_MAX) {
+        if (add_base64(&t->buf, details, details_len, &t->details_off))
+            return FLO_ENOMEM;
+        t->details_len = t->buf.len - t->details_off;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!flo_grpc_is_bin(trailers[i].name, strlen(trailers[i].name)))
+            continue;
+        if (add_base64(&t->buf, trailers[i].value, trailers[i].value_len, &t->trailer_off[i]))
+            return FLO_ENOMEM;
+        t->trailer_len[i] = t->buf.len - t->trailer_off[i];
+    }
+    return 0;
+}
+
+static int submit_error(struct flo_grpc_server_call *call, int code, const struct error_texts *t,
+                        const struct flo_grpc_header *trailers, size_t count)
+{
+    nghttp2_nv nv[6 + TRAILERS_MAX];
+    char code_text[4];
+    size_t n = 0;
+    snprintf(code_text, sizeof code_text, "%u", (unsigned)code % 100);
+    nv[n++] = ok_headers[0];
+    nv[n++] = ok_headers[1];
+    nv[n++] = make_nv("grpc-status", code_text, strlen(code_text));
+    if (t->message_len > 0)
+        nv[n++] = make_nv("grpc-message", t->buf.data, t->message_len);
+    if (t->details_len > 0)
+        nv[n++] = make_nv("grpc-status-details-bin", t->buf.data + t->details_off, t->details_len);
+    if (code == FLO_GRPC_UNIMPLEMENTED)
+        nv[n++] = make_nv("grpc-accept-encoding", "identity,gzip", 13);
+    for (size_t i = 0; i < count; i++)
+        nv[n++] = t->trailer_len[i] ? make_nv(trailers[i].name, t->buf.data + t->trailer_off[i],
+                                              t->trailer_len[i])
+                                    : make_nv(trailers[i].name, trailers[i].value,
+                                              trailers[i].value_len ? trailers[i].value_len
+                                                                    : strlen(trailers[i].value));
+    return flo_h2_respond(&call->stream, nv, n);
+}
+
+static void answer_error(struct flo_grpc_server_call *call, int code, const char *message,
+                         const uint8_t *details, size_t details_len,
+                         const struct flo_grpc_header *trailers, size_t count)
+{
+    struct error_texts texts = {0};
+    flo_buf_init(&texts.buf, 0);
+    if (count > TRAILERS_MAX)
+        count = TRAILERS_MAX;
+    int rc = encode_error(&texts, message ? message : "", details, details_len, trailers, count);
+    if (!rc)
+        rc = submit_error(call, code, &texts, trailers, count);
+    flo_buf_fini(&texts.buf);
+    call_answered(call, rc);
+}
+
+void flo_grpc_respond_error(struct flo_grpc_server_call *call, int code, const char *message,
+                            const uint8_t *details, size_t details_len,
+                            const struct flo_grpc_header *trailers, size_t trailer_count)
+{
+    if (call->state == FLO_GRPC_CALL_OPEN)
+        answer_error(call, code, message, details, details_len, trailers, trailer_count);
+}
+
+/* Refuse a request that the handler never saw. */
+static void refuse(struct flo_grpc_server_call *call, int code, const char *message,
+                   const char *reason)
+{
+    flo_grpc_server_reject(call->server, reason);
+    answer_error(call, code, message, NULL, 0, NULL, 0);
+}
+
+static void refuse_http(struct flo_grpc_server_call *call, const char *status, const char *reason)
+{
+    nghttp2_nv nv[] = {make_nv(":status", status, strlen(status))};
+    flo_grpc_server_reject(call->server, reason);
+    call_answered(call, flo_h2_respond(&call->stream, nv, 1));
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct flo_grpc_server_call *call = arg;
+    int64_t now = flo_clock_mono_ns();
+    switch (call->state) {
+    case FLO_GRPC_CALL_RECEIVING:
+        refuse(call, FLO_GRPC_DEADLINE_EXCEEDED, "the request did not arrive in time",
+               "grpc.request_timeout");
+        break;
+    case FLO_GRPC_CALL_OPEN:
+        if (now < call->deadline_ns) { /* it was the request timeout, and the request is here */
+            if (call->deadline_ns != INT64_MAX)
+                arm(call, call->deadline_ns - now);
+            break;
+        }
+        call_cancel(call);
+        answer_error(call, FLO_GRPC_DEADLINE_EXCEEDED, "context deadline exceeded", NULL, 0, NULL,
+                     0);
+        break;
+    case FLO_GRPC_CALL_ANSWERED:
+        if (call->stream.body_off == call->stall_off) {
+            flo_grpc_server_reject(call->server, "h2.stream_stalled");
+            call_abort(call, NGHTTP2_CANCEL);
+            break;
+        }
+        call->stall_off = call->stream.body_off;
+        arm(call, call->server->opt.stall_timeout_ms * FLO_NS_PER_MS);
+        break;
+    }
+}
+
+/* ---- the request ---- */
+
+struct flo_h2_stream *flo_grpc_server_on_open(void *ctx, struct flo_h2_conn *h2)
+{
+    (void)h2;
+    struct flo_grpc_server_conn *conn = ctx;
+    struct flo_grpc_server *server = conn->server;
+    struct flo_grpc_server_call *call = flo_calloc(1, sizeof *call);
+    if (!call)
+        return NULL;
+    call->server = server;
+    call->deadline_ns = INT64_MAX;
+    flo_buf_init(&call->headers, HEADER_LIST_ABORT);
+    flo_grpc_message_init(&call->message, server->opt.max_receive_bytes);
+    event_assign(&call->timer, server->base, -1, 0, on_timer, call);
+    return &call->stream;
+}
+
+/* Remember the first fault that the headers show. */
+static void fault(struct flo_grpc_server_call *call, int code, const char *text, const char *reason)
+{
+    if (call->refuse_code)
+        return;
+    call->refuse_code = code;
+    call->refuse_text = text;
+    call->refuse_reason = reason;
+}
+
+static void keep_header(struct flo_grpc_server_call *call, const uint8_t *name, size_t name_len,
+                        const uint8_t *value, size_t value_len)
+{
+    struct flo_buf *buf = &call->headers;
+    struct entry entry = {(uint32_t)name_len, (uint32_t)value_len};
+    size_t need = sizeof entry + name_len + value_len + FLO_BASE64_DATA_MAX(0) + 2;
+    if (!flo_buf_reserve(buf, buf->len == 0 && need < HEADERS_RESERVE ? HEADERS_RESERVE : need)) {
+        fault(call, FLO_GRPC_RESOURCE_EXHAUSTED, "too many headers", "grpc.headers");
+        return;
+    }
+    uint8_t *at = buf->data + buf->len;
+    uint8_t *value_at = at + sizeof entry + name_len + 1;
+    memcpy(at + sizeof entry, name, name_len);
+    value_at[-1] = '\0';
+    memcpy(value_at, value, value_len);
+    if (flo_grpc_is_bin((const char *)name, name_len)) {
+        /* Values of repeated fields may be joined by commas: the first one is kept. */
+        const uint8_t *comma = memchr(value_at, ',', value_len);
+        size_t text_len = comma ? (size_t)(comma - value_at) : value_len, len;
+        if (flo_base64_decode((const char *)value_at, text_len, value_at, &len)) {
+            fault(call, FLO_GRPC_INTERNAL, "a -bin header is not base64", "grpc.bin_header");
+            return;
+        }
+        entry.value_len = (uint32_t)len;
+    }
+    memcpy(at, &entry, sizeof entry);
+    value_at[entry.value_len] = '\0';
+    buf->len += sizeof entry + name_len + 1 + entry.value_len + 1;
+}
+
+static bool is(const uint8_t *text, size_t len, const char *want)
+{
+    return len == strlen(want) && memcmp(text, want, len) == 0;
+}
+
+static void on_timeout_header(struct flo_grpc_server_call *call, const uint8_t *value, size_t len)
+{
+    int64_t ns;
+    if (call->has_timeout || flo_grpc_timeout_parse(value, len, &ns)) {
+        fault(call, FLO_GRPC_INTERNAL, "malformed grpc-timeout", "grpc.timeout");
+        return;
+    }
+    call->has_timeout = true;
+    call->deadline_ns = flo_clock_mono_ns() + ns;
+    if (ns == 0)
+        fault(call, FLO_GRPC_DEADLINE_EXCEEDED, "context deadline exceeded", "grpc.deadline");
+}
+
+static void on_grpc_header(struct flo_grpc_server_call *call, const uint8_t *name, size_t name_len,
+                           const uint8_t *value, size_t value_len)
+{
+    if (is(name, name_len, "grpc-timeout")) {
+        on_timeout_header(call, value, value_len);
+    } else if (is(name, name_len, "grpc-encoding")) {
+        call->message.gzip = is(value, value_len, "gzip");
+        if (!call->message.gzip && !is(value, value_len, "identity"))
+            fault(call, FLO_GRPC_UNIMPLEMENTED,
+                  "grpc: Decompressor is not installed for this grpc-encoding", "grpc.encoding");
+    }
+}
+
+int flo_grpc_server_on_header(void *ctx, struct flo_h2_stream *stream, const uint8_t *name,
+                              size_t name_len, const uint8_t *value, size_t value_len)
+{
+    (void)ctx;
+    struct flo_grpc_server_call *call = call_of(stream);
+    call->header_bytes += name_len + value_len + 32;
+    if (call->header_bytes > HEADER_LIST_ABORT) {
+        flo_grpc_server_reject(call->server, "h2.header_list");
+        return FLO_ELIMIT;
+    }
+    if (call->header_bytes > HEADER_LIST_MAX) {
+        fault(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the headers are larger than 16 KiB",
+              "h2.header_list");
+        call->refuse_code = FLO_GRPC_RESOURCE_EXHAUSTED;
+        return 0;
+    }
+    if (call->headers_done)
+        return 0; /* request trailers carry nothing for us */
+    if (name_len > 0 && name[0] == ':') {
+        if (is(name, name_len, ":method"))
+            call->post = is(value, value_len, "POST");
+        else if (is(name, name_len, ":path") && value_len <= PATH_MAX_BYTES)
+            keep_header(call, name, name_len, value, value_len);
+        else if (is(name, name_len, ":path"))
+            fault(call, FLO_GRPC_UNIMPLEMENTED, "the path is too long", "grpc.path");
+        return 0;
+    }
+    if (name_len >= 5 && memcmp(name, "grpc-", 5) == 0) {
+        on_grpc_header(call, name, name_len, value, value_len);
+        return 0;
+    }
+    if (is(name, name_len, "content-type")) {
+        call->grpc_type = flo_grpc_is_grpc_type(value, value_len);
+        return 0;
+    }
+    if (!is(name, name_len, "te"))
+        keep_header(call, name, name_len, value, value_len);
+    return 0;
+}
+
+void flo_grpc_server_on_headers(void *ctx, struct flo_h2_stream *stream)
+{
+    (void)ctx;
+    struct flo_grpc_server_call *call = call_of(stream);
+    if (call->headers_done || call->state != FLO_GRPC_CALL_RECEIVING)
+        return;
+    call->headers_done = true;
+    if (call->refuse_code && call->header_bytes > HEADER_LIST_MAX) {
+        /* content-type may be among the fields that were not looked at */
+        refuse(call, call->refuse_code, call->refuse_text, call->refuse_reason);
+    } else if (!call->post) {
+        refuse_http(call, "405", "grpc.method");
+    } else if (!call->grpc_type) {
+        refuse_http(call, "415", "grpc.content_type");
+    } else if (call->refuse_code) {
+        refuse(call, call->refuse_code, call->refuse_text, call->refuse_reason);
+    } else {
+        int64_t now = flo_clock_mono_ns();
+        int64_t wait_ns = call->server->opt.request_timeout_ms * FLO_NS_PER_MS;
+        if (call->deadline_ns < now + wait_ns)
+            wait_ns = call->deadline_ns - now;
+        arm(call, wait_ns);
+    }
+}
+
+void flo_grpc_server_on_data(void *ctx, struct flo_h2_stream *stream, const uint8_t *data,
+                             size_t len)
+{
+    (void)ctx;
+    struct flo_grpc_server_call *call = call_of(stream);
+    struct flo_grpc_server *server = call->server;
+    if (call->state != FLO_GRPC_CALL_RECEIVING)
+        return;
+    struct flo_grpc_message_error error;
+    if (flo_grpc_message_add(&call->message, data, len, &error)) {
+        refuse(call, error.code, error.message, "grpc.message");
+        return;
+    }
+    call->buffered_bytes += len;
+    server->buffered_bytes += len;
+    if (server->buffered_bytes > server->opt.max_buffered_bytes)
+        refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "too many requests are under way",
+               "grpc.buffered");
+}
+
+void flo_grpc_server_on_end(void *ctx, struct flo_h2_stream *stream)
+{
+    (void)ctx;
+    struct flo_grpc_server_call *call = call_of(stream);
+    struct flo_grpc_server *server = call->server;
+    if (call->state != FLO_GRPC_CALL_RECEIVING)
+        return;
+    struct flo_grpc_message_error error;
+    const uint8_t *body;
+    size_t len;
+    if (flo_grpc_message_end(&call->message, &body, &len, &error)) {
+        refuse(call, error.code, error.message, "grpc.message");
+        return;
+    }
+    /* The message is ours during on_call, whatever the handler does to the call. */
+    struct flo_grpc_message message = call->message;
+    flo_grpc_message_init(&call->message, server->opt.max_receive_bytes);
+    server->buffered_bytes -= call->buffered_bytes;
+    call->buffered_bytes = 0;
+    call->state = FLO_GRPC_CALL_OPEN;
+    server->open_calls++;
+    const char *path = flo_grpc_server_call_header(call, ":path");
+    server->opt.on_call(server->opt.ctx, call, path ? path : "", body, len);
+    flo_grpc_message_fini(&message);
+}
+
+void flo_grpc_server_on_close(void *ctx, struct flo_h2_stream *stream, uint32_t error_code,
+                              bool lost)
+{
+    (void)ctx;
+    (void)error_code;
+    (void)lost;
+    struct flo_grpc_server_call *call = call_of(stream);
+    call_cancel(call);
+    call_free(call);
+}
+
+/* ---- what the handler asks ---- */
+
+const char *flo_grpc_server_call_header_len(const struct flo_grpc_server_call *call,
+                                            const char *name, size_t *out_len)
+{
+    size_t want = strlen(name);
+    const uint8_t *at = call->headers.data, *end = at + call->headers.len;
+    while (at < end) {
+        struct entry entry;
+        memcpy(&entry, at, sizeof entry);
+        const uint8_t *entry_name = at + sizeof entry;
+        const uint8_t *value = entry_name + entry.name_len + 1;
+        if (entry.name_len == want && memcmp(entry_name, name, want) == 0) {
+            *out_len = entry.value_len;
+            return (const char *)value;
+        }
+        at = value + entry.value_len + 1;
+    }
+    return NULL;
+}
+
+const char *flo_grpc_server_call_header(const struct flo_grpc_server_call *call, const char *name)
+{
+    size_t len;
+    return flo_grpc_server_call_header_len(call, name, &len);
+}
+
+int64_t flo_grpc_server_call_deadline(const struct flo_grpc_server_call *call)
+{
+    return call->deadline_ns;
+}
+
+void flo_grpc_server_call_set_user(struct flo_grpc_server_call *call, uint64_t user)
+{
+    call->user = user;
+}
+
+uint64_t flo_grpc_server_call_user(const struct flo_grpc_server_call *call)
+{
+    return call->user;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server_internal.h - the inside of the server half: server.c (listening, connections),
+ * server_call.c (a request and its answer).
+ */
+#ifndef FLO_GRPC_SERVER_INTERNAL_H
+#define FLO_GRPC_SERVER_INTERNAL_H
+
+#include <event2/event_struct.h>
+
+#include "base/list.h"
+#include "grpc/message.h"
+#include "grpc/server.h"
+#include "http2/conn.h"
+
+struct flo_grpc_server {
+    struct event_base *base;
+    struct flo_grpc_server_options opt; /* its strings are not kept */
+    struct flo_h2_listener *listener;   /* NULL after drain */
+    struct ssl_ctx_st *tls;
+    struct flo_list conns;
+    size_t open_calls;     /* handed to on_call and not answered */
+    size_t buffered_bytes; /* of requests that are not complete */
+    char address[80];
+};
+
+struct flo_grpc_server_conn {
+    struct flo_node node; /* on server->conns */
+    struct flo_grpc_server *server;
+    struct flo_h2_conn *h2;
+};
+
+/*
+ *   RECEIVING ──whole message──► OPEN ──respond, deadline──► ANSWERED ──stream closed──► freed
+ *       └──refused, timed out──────────────────────────────────┘
+ * OPEN is what the handler knows: a call that leaves it without respond gets on_cancel.
+ */
+enum flo_grpc_call_state { FLO_GRPC_CALL_RECEIVING, FLO_GRPC_CALL_OPEN, FLO_GRPC_CALL_ANSWERED };
+
+struct flo_grpc_server_call {
+    struct flo_h2_stream stream;
+    struct flo_grpc_server *server;
+    enum flo_grpc_call_state state;
+    struct flo_grpc_message message;
+    struct flo_buf headers; /* entries as in server_call.c */
+    size_t header_bytes;    /* as RFC 9113 6.5.2 counts them: name + value + 32 each */
+    size_t buffered_bytes;  /* this call's part of server->buffered_bytes */
+    struct event timer;     /* request timeout, deadline, then stall of the answer */
+    int64_t deadline_ns;    /* INT64_MAX: none */
+    int64_t request_by_ns;  /* the whole request must be here by then */
+    size_t stall_off;       /* body_off when the stall timer was armed */
+    uint64_t user;          /* the handler's word */
+    uint8_t *answer;        /* prefix and message, owned */
+    bool headers_done;      /* the first header block is complete */
+    bool post, grpc_type;   /* what the headers said so far */
+    bool has_timeout;
+    int refuse_code;           /* the headers' first fault; 0 = none */
+    const char *refuse_text;   /* static */
+    const char *refuse_reason; /* static, for on_reject */
+};
+
+/* server_call.c: the handler of every server connection; ctx is a flo_grpc_server_conn. */
+struct flo_h2_stream *flo_grpc_server_on_open(void *ctx, struct flo_h2_conn *h2);
+int flo_grpc_server_on_header(void *ctx, struct flo_h2_stream *stream, const uint8_t *name,
+                              size_t name_len, const uint8_t *value, size_t value_len);
+void flo_grpc_server_on_headers(void *ctx, struct flo_h2_stream *stream);
+void flo_grpc_server_on_data(void *ctx, struct flo_h2_stream *stream, const uint8_t *data,
+                             size_t len);
+void flo_grpc_server_on_end(void *ctx, struct flo_h2_stream *stream);
+void flo_grpc_server_on_close(void *ctx, struct flo_h2_stream *stream, uint32_t error_code,
+                              bool lost);
+/* Count a refused input. */
+void flo_grpc_server_reject(struct flo_grpc_server *server, const char *reason);
+
+#endif
