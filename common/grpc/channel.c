@@ -23,7 +23,7 @@ enum {
     BACKOFF_JITTER_PERCENT = 20,
     CONNECT_TIMEOUT_MS = 20000,
     /* A connection that served shorter than this does not reset the backoff. */
-    HEALTHY_MS = 2000,
+    HEALTHY_MS = 500,
 };
 
 #define STREAM_WINDOW (4u << 20)

@@ -102,7 +102,7 @@ struct flo_grpc_call {
     int http_status;
     int grpc_status; /* -1: none yet */
     bool grpc_type;
-    unsigned char data[];
+    _Alignas(nghttp2_nv) unsigned char data[]; /* headers, then the bytes they point to */
 };
 
 /* call.c: the stream callbacks of a link's handler; ctx is the flo_grpc_link. */
