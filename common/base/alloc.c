@@ -29,6 +29,11 @@ static int must_fail(void)
     return 1;
 }
 
+int flo_alloc_seam_fails(void)
+{
+    return must_fail();
+}
+
 void *flo_malloc(size_t bytes)
 {
     return must_fail() ? NULL : malloc(bytes ? bytes : 1);

@@ -25,5 +25,7 @@ void flo_free(void *block);
  * also all after it. after < 0 switches the seam off. Counts are per thread.
  */
 void flo_alloc_fail_after(int64_t after, int forever);
+/* For allocators that do not end in malloc: must this allocation fail? Counts as one. */
+int flo_alloc_seam_fails(void);
 
 #endif

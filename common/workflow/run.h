@@ -18,14 +18,17 @@
 #include "flotilla/error.h"
 #include "flotilla/worker.h"
 #include "wire/api.h"
+#include "workflow/heap.h" /* flo_workflow_jansson_install: call it when the program starts */
 
-struct flo_run; /* opaque: run.c */
+struct flo_run; /* opaque: internal.h */
 
 /* What a run may use of the outside; all of it borrowed and longer-lived than the run. */
 struct flo_run_env {
     const char *namespace_;
     const char *identity;
-    size_t stack_bytes;     /* of one coroutine; default 256 KiB (address space, touched lazily) */
+    size_t stack_bytes; /* of one coroutine; 0 = 256 KiB (address space, touched lazily) */
+    /* The registered types, NULL-terminated, for the message about an unknown one; may be NULL. */
+    const char *const *workflow_types;
     /* Called by flo_workflow_log while not replaying; may be NULL. */
     void (*log)(void *ctx, enum flo_log_level level, const char *workflow_id, const char *run_id,
                 const char *workflow_type, const char *message);
@@ -67,14 +70,19 @@ FLO_MUST_CHECK int flo_run_new(const struct flo_run_env *env, flo_workflow_looku
 /* Free the run, its coroutines and all that its code allocated, wherever that code stands. */
 void flo_run_destroy(struct flo_run **run);
 
-/* True when task's history starts after what this run has seen, so that the whole history must be
- * fetched first (a cache miss on a sticky task, or a gap). */
+/*
+ * True when this run cannot take task as it is: task's history starts after what the run has seen
+ * (a cache miss on a sticky task, a gap), or the run has gone ahead of history because the last
+ * task that it answered did not count. Drop the run, make a new one, and ask again: true for the
+ * new one, too, means that the whole history must be fetched from event 1 first.
+ */
 bool flo_run_missing_history(const struct flo_run *run,
                              const FloApi__PollWorkflowTaskQueueResponse *task);
 
 /*
  * Apply task (history whole, all pages joined) and run the workflow until it waits. Arena holds
- * the answer. 0 with *out filled; FLO_ENOMEM: evict the run and let the task time out.
+ * the answer; task is not needed any more after the call. 0 with *out filled; FLO_ENOMEM: evict
+ * the run and let the task time out. A run whose task failed says so again for each later task.
  */
 FLO_MUST_CHECK int flo_run_activate(struct flo_run *run,
                                     const FloApi__PollWorkflowTaskQueueResponse *task,
@@ -83,7 +91,7 @@ FLO_MUST_CHECK int flo_run_activate(struct flo_run *run,
 /* The server asked to go back (reset_history_event_id of the completion's answer). */
 void flo_run_reset_to(struct flo_run *run, int64_t started_event_id);
 
-/* Memory that the run holds now: arena, buffered events, touched stack pages. */
+/* Memory that the run holds now: its heap, its tables, the touched pages of its stack. */
 size_t flo_run_bytes(const struct flo_run *run);
 const char *flo_run_id(const struct flo_run *run);
 

@@ -167,8 +167,13 @@ FLO_API bool flo_workflow_replaying(const struct flo_workflow *wf);
 FLO_API uint64_t flo_workflow_random(struct flo_workflow *wf);
 /* A version 4 UUID from it; out_text holds 37 bytes. */
 FLO_API void flo_workflow_uuid(struct flo_workflow *wf, char out_text[37]);
-/* Memory of the run, freed with it; NULL when there is none. */
+/* Zeroed memory of the run, freed with it; NULL when there is none. */
 FLO_API void *flo_workflow_alloc(struct flo_workflow *wf, size_t bytes);
+/* Give such a block back early; a loop that runs for months should. NULL is fine. */
+FLO_API void flo_workflow_free(struct flo_workflow *wf, void *block);
+/* value as compact JSON text, in memory of the run (what json_dumps returns in workflow code is
+ * the run's, too: never free() it). NULL when there is none. */
+FLO_API char *flo_json_text(struct flo_workflow *wf, const json_t *value);
 
 /* Log with the workflow's ids; silent while replaying. */
 FLO_API void flo_workflow_log(struct flo_workflow *wf, enum flo_log_level level, const char *fmt,

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command.c - the commands that code issued and that history has not shown yet, first in first
+ * out. While replaying, each command event must match the first one; live, they are sent, and
+ * stay on the list until the next task's history shows their events.
+ */
+#include <stdio.h>
+
+#include "workflow/internal.h"
+
+static void command_free(struct flo_run *run, struct flo_command *command)
+{
+    flo_list_remove(&run->commands, &command->node);
+    if (command->future)
+        flo_future_unref(command->future);
+    flo_heap_free(command);
+}
+
+static FloApi__Command *message_new(struct flo_run *run, FloApi__CommandType type)
+{
+    FloApi__Command *message = flo_arena_alloc(run->answer, sizeof *message);
+    if (message) {
+        flo_api__command__init(message);
+        message->command_type = type;
+    }
+    return message;
+}
+
+struct flo_command *flo_command_issue(struct flo_run *run, const struct flo_command_ops *ops,
+                                      struct flo_future *future)
+{
+    struct flo_command *command = flo_heap_calloc(run->heap, sizeof *command);
+    if (!command)
+        return NULL;
+    if (!run->replaying) {
+        command->message = message_new(run, ops->type);
+        if (!command->message) {
+            flo_heap_free(command);
+            flo_run_no_memory(run);
+            return NULL;
+        }
+    }
+    command->ops = ops;
+    command->future = future;
+    if (future)
+        flo_future_ref(future);
+    flo_list_push_back(&run->commands, &command->node);
+    return command;
+}
+
+void flo_command_withdraw(struct flo_run *run, const struct flo_command_ops *ops,
+                          struct flo_future *future)
+{
+    FLO_LIST_FOREACH_SAFE(node, &run->commands)
+    {
+        struct flo_command *command = flo_container(node, struct flo_command, node);
+        if (command->ops == ops && command->future == future)
+            command_free(run, command);
+    }
+}
+
+static void command_describe(const struct flo_command *command, char *out_text, size_t size)
+{
+    char what[160] = "";
+    command->ops->describe(command, what, sizeof what);
+    snprintf(out_text, size, "%s%s%s%s", flo_command_name(command->ops->type), *what ? " (" : "",
+             what, *what ? ")" : "");
+}
+
+void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_t size)
+{
+    const struct flo_event_kind *kind = flo_event_kind(event->event_type);
+    char what[200] = "";
+    if (kind->attributes && (int)event->attributes_case == kind->attributes) {
+        if (event->event_type == FLO_EVENT(ACTIVITY_TASK_SCHEDULED)) {
+            const FloApi__ActivityTaskScheduledEventAttributes *a =
+                event->activity_task_scheduled_event_attributes;
+            snprintf(what, sizeof what, " (activity id %.60s, type %.100s)", a->activity_id,
+                     a->activity_type ? a->activity_type->name : "");
+        } else if (event->event_type == FLO_EVENT(ACTIVITY_TASK_CANCEL_REQUESTED)) {
+            snprintf(what, sizeof what, " (activity of event %lld)",
+                     (long long)event->activity_task_cancel_requested_event_attributes
+                         ->scheduled_event_id);
+        } else if (event->event_type == FLO_EVENT(TIMER_STARTED)) {
+            snprintf(what, sizeof what, " (timer id %.100s)",
+                     event->timer_started_event_attributes->timer_id);
+        } else if (event->event_type == FLO_EVENT(TIMER_CANCELED)) {
+            snprintf(what, sizeof what, " (timer id %.100s)",
+                     event->timer_canceled_event_attributes->timer_id);
+        }
+    }
+    if (kind->class == FLO_EVENT_UNKNOWN)
+        snprintf(what, sizeof what, " (type %d)", (int)event->event_type);
+    snprintf(out_text, size, "event %lld is %s%s", (long long)event->event_id, kind->name, what);
+}
+
+int flo_command_match(struct flo_run *run, const FloApi__HistoryEvent *event, struct flo_err *err)
+{
+    const struct flo_event_kind *kind = flo_event_kind(event->event_type);
+    struct flo_node *first = flo_list_first(&run->commands);
+    char history[320], code[240];
+    flo_event_describe(event, history, sizeof history);
+    if (!first) {
+        if (event->worker_may_ignore)
+            return 0;
+        return flo_fail(err, FLO_ENONDET,
+                        "workflow code does not match its history: %s, but the code issued no "
+                        "command there",
+                        history);
+    }
+    struct flo_command *command = flo_container(first, struct flo_command, node);
+    command_describe(command, code, sizeof code);
+    if (kind->command != command->ops->type) {
+        if (event->worker_may_ignore)
+            return 0;
+        return flo_fail(err, FLO_ENONDET,
+                        "workflow code does not match its history: %s, but the code issued %s",
+                        history, code);
+    }
+    struct flo_err why = {0};
+    int rc = command->ops->recorded(command, event, &why);
+    if (rc == FLO_ENONDET)
+        return flo_fail(err, rc,
+                        "workflow code does not match its history: %s, but the code issued %s",
+                        history, code);
+    if (rc)
+        return flo_fail(err, rc, "%s", why.message);
+    command_free(run, command);
+    return 0;
+}
+
+int flo_command_none_left(struct flo_run *run, const FloApi__HistoryEvent *before,
+                          struct flo_err *err)
+{
+    struct flo_node *first = flo_list_first(&run->commands);
+    if (!first)
+        return 0;
+    char history[320] = "history ends", code[240];
+    if (before)
+        flo_event_describe(before, history, sizeof history);
+    command_describe(flo_container(first, struct flo_command, node), code, sizeof code);
+    return flo_fail(err, FLO_ENONDET,
+                    "workflow code does not match its history: %s, but the code issued %s", history,
+                    code);
+}
+
+static bool ends_run(FloApi__CommandType type)
+{
+    return type == FLO_COMMAND(COMPLETE_WORKFLOW_EXECUTION) ||
+           type == FLO_COMMAND(FAIL_WORKFLOW_EXECUTION) ||
+           type == FLO_COMMAND(CANCEL_WORKFLOW_EXECUTION) ||
+           type == FLO_COMMAND(CONTINUE_AS_NEW_WORKFLOW_EXECUTION);
+}
+
+int flo_command_collect(struct flo_run *run, struct flo_activation *out)
+{
+    struct flo_command *last = NULL;
+    size_t count = 0;
+    FloApi__Command **messages =
+        flo_arena_calloc(run->answer, run->commands.count + 1, sizeof *messages);
+    if (!messages)
+        return FLO_ENOMEM;
+    FLO_LIST_FOREACH_SAFE(node, &run->commands)
+    {
+        struct flo_command *command = flo_container(node, struct flo_command, node);
+        if (!ends_run(command->ops->type)) {
+            messages[count++] = command->message;
+            command->message = NULL;
+        } else if (!last) {
+            last = command;
+        } else {
+            command_free(run, command); /* only the first end counts */
+        }
+    }
+    if (last) {
+        messages[count++] = last->message;
+        last->message = NULL;
+        flo_list_remove(&run->commands, &last->node); /* its event comes last, too */
+        flo_list_push_back(&run->commands, &last->node);
+    }
+    out->commands = messages;
+    out->command_count = count;
+    return 0;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - what the files of this folder share: the run, its futures, its issued commands.
+ *
+ * Memory: everything with the life of a run is in run->heap and needs no freeing when the run
+ * goes; only what is named "owned" below is freed one by one in flo_run_destroy. Whatever reaches
+ * jansson does so between flo_heap_enter(run->heap) and leaving it.
+ */
+#ifndef FLO_WORKFLOW_INTERNAL_H
+#define FLO_WORKFLOW_INTERNAL_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "flotilla/workflow.h"
+#include "workflow/coroutine.h"
+#include "workflow/heap.h"
+#include "workflow/machines/machine.h"
+#include "workflow/names.h"
+#include "workflow/run.h"
+
+struct flo_command;
+
+/* A result to come. The struct is the head of what it is a future of (activity, timer). */
+struct flo_future {
+    struct flo_run *run;
+    struct flo_node node; /* on run->pending until ready */
+    unsigned refs;        /* code, machine, issued commands */
+    bool ready;
+    bool shielded;    /* started under a shield: a cancelled workflow leaves it alone */
+    int rc;           /* once ready: 0 or FLO_E... */
+    json_t *result;   /* once ready with rc 0; owned by the future */
+    uint8_t *failure; /* once ready with rc < 0: packed Failure; may be NULL */
+    size_t failure_len;
+    void (*cancel)(struct flo_future *future); /* NULL: cannot be cancelled */
+};
+
+/* One command that code issued, from then until its event is seen. */
+struct flo_command_ops {
+    FloApi__CommandType type;
+    /* Compare with the event that records it and move the machine. FLO_ENONDET with a sentence,
+     * FLO_ENOMEM. */
+    int (*recorded)(struct flo_command *command, const FloApi__HistoryEvent *event,
+                    struct flo_err *err);
+    /* "activity id 1, type echo": what tells it from others of its type. */
+    void (*describe)(const struct flo_command *command, char *out_text, size_t size);
+};
+
+struct flo_command {
+    struct flo_node node; /* on run->commands, in the order of issue */
+    const struct flo_command_ops *ops;
+    struct flo_future *future; /* referenced; NULL for commands that end the run */
+    FloApi__Command *message;  /* in run->answer; NULL while replaying and once sent */
+};
+
+struct flo_group {
+    struct flo_workflow *wf;
+    struct flo_future **futures;
+    size_t count, capacity;
+};
+
+struct flo_signal {
+    struct flo_node node; /* on its queue */
+    json_t *value;        /* owned */
+};
+
+/* The workflow as one coroutine sees it. */
+struct flo_workflow {
+    struct flo_run *run;
+    struct flo_coroutine *coroutine; /* owned; NULL before the first activation and at the end */
+    unsigned shield;                 /* depth of flo_cancel_shield */
+    struct flo_arena failure_mem;    /* owned */
+    FloApi__Failure *failure;        /* of the last call that failed; in failure_mem */
+    int failure_rc;                  /* what that call returned */
+    char *failure_text;              /* flo_failure_message's answer, made when asked */
+};
+
+struct flo_run {
+    struct flo_run_env env;
+    flo_workflow_lookup_fn lookup;
+    void *lookup_ctx;
+    struct flo_heap *heap; /* owned */
+    struct flo_workflow main;
+    struct flo_workflow_info info;
+
+    /* execution (machines/execution.c) */
+    struct flo_machine machine;
+    flo_workflow_fn fn;
+    json_t *input, *result;
+    int result_rc;
+    bool cancel_requested;
+    const char *cancel_reason;
+
+    /* where in history */
+    int64_t processed_id;    /* last event applied */
+    int64_t last_started_id; /* of the last workflow task that was activated */
+    int64_t now_ns;
+    bool replaying;
+    struct flo_rng rng;
+
+    /* what code started */
+    struct flo_list commands;             /* issued, not yet seen in history */
+    struct flo_list pending;              /* futures that are not ready */
+    struct flo_map activities;            /* owned map: scheduled event id -> struct flo_activity */
+    struct flo_map timers;                /* owned map: timer id -> struct flo_timer */
+    struct flo_map signals;               /* owned map: name -> struct flo_list of flo_signal */
+    uint64_t activity_count, timer_count; /* ids are chosen from these */
+    struct flo_future no_memory;          /* what a start without memory returns */
+    struct flo_group no_memory_group;
+    bool out_of_memory; /* some allocation for the code failed: it stops at its next wait */
+
+    /* during one activation */
+    struct flo_arena *answer; /* the caller's arena */
+
+    char *broken; /* the run failed its task with this; it answers nothing else any more */
+    int broken_rc;
+
+    struct flo_node cache_node; /* cache.c */
+    size_t cache_bytes;
+};
+
+/* ---- command.c ---- */
+
+/* Put a command on the list; while not replaying *out_command has a message whose attributes the
+ * caller fills (in run->answer). future may be NULL. NULL: no memory. */
+struct flo_command *flo_command_issue(struct flo_run *run, const struct flo_command_ops *ops,
+                                      struct flo_future *future);
+/* Take back the command of this type that future issued and that was not sent. */
+void flo_command_withdraw(struct flo_run *run, const struct flo_command_ops *ops,
+                          struct flo_future *future);
+/* event records a command: it must be the first one on the list. FLO_ENONDET, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_command_match(struct flo_run *run, const FloApi__HistoryEvent *event,
+                                     struct flo_err *err);
+/* All issued commands must have been seen by now. before: the event that shows it, or NULL for
+ * the end of history. FLO_ENONDET. */
+FLO_MUST_CHECK int flo_command_none_left(struct flo_run *run, const FloApi__HistoryEvent *before,
+                                         struct flo_err *err);
+/* The messages to send, the one that ends the run last; forgets them. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_command_collect(struct flo_run *run, struct flo_activation *out);
+/* "event 5 is ActivityTaskScheduled (activity id 1, type echo)" */
+void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_t size);
+
+/* ---- future.c ---- */
+
+void flo_future_init(struct flo_future *future, struct flo_workflow *wf,
+                     void (*cancel)(struct flo_future *future));
+void flo_future_ref(struct flo_future *future);
+/* The last reference frees it (it must be ready then). */
+void flo_future_unref(struct flo_future *future);
+/* Make it ready. Nothing when it is ready already. FLO_ENOMEM, FLO_EPROTO with a sentence when
+ * the result does not decode. */
+FLO_MUST_CHECK int flo_future_succeed(struct flo_future *future, const FloApi__Payloads *result,
+                                      struct flo_err *err);
+/* Make it ready with rc < 0 and that failure (packed, so borrowed). FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_future_fail(struct flo_future *future, int rc,
+                                   const FloApi__Failure *failure);
+/* Fail it with an application failure made from err (bad options). */
+void flo_future_refuse(struct flo_future *future, const struct flo_err *err);
+/* The workflow was cancelled: cancel what is pending and not shielded. */
+void flo_future_cancel_all(struct flo_run *run);
+/* Put the coroutine aside until something happened. */
+void flo_workflow_yield(struct flo_workflow *wf);
+/* Is the coroutine to see the workflow's cancel request? */
+bool flo_workflow_cancelled(const struct flo_workflow *wf);
+/* Remember failure (borrowed, may be NULL) as wf's; returns rc. */
+int flo_workflow_set_failure(struct flo_workflow *wf, int rc, const FloApi__Failure *failure);
+/* Remember "workflow cancelled" as wf's failure; returns FLO_ECANCELLED. */
+int flo_workflow_set_cancelled(struct flo_workflow *wf);
+/* A cancelled failure on the caller's stack; message is borrowed. */
+void flo_failure_cancelled_init(FloApi__Failure *failure, FloApi__CanceledFailureInfo *info,
+                                const char *message);
+/* Memory is out: the activation will say so. Returns FLO_ENOMEM. */
+int flo_run_no_memory(struct flo_run *run);
+
+/* ---- machines ---- */
+
+struct flo_timer;
+/* NULL future: no memory. */
+struct flo_future *flo_timer_new(struct flo_workflow *wf, int64_t ms);
+FLO_MUST_CHECK int flo_timer_event(struct flo_run *run, const FloApi__HistoryEvent *event,
+                                   struct flo_err *err);
+struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, json_t *input,
+                                    const struct flo_activity_options *options);
+FLO_MUST_CHECK int flo_activity_event(struct flo_run *run, const FloApi__HistoryEvent *event,
+                                      struct flo_err *err);
+
+/* execution.c: the run itself. */
+extern const struct flo_machine_state flo_execution_states[];
+enum flo_execution_state { FLO_RUN_NEW, FLO_RUN_OPEN, FLO_RUN_CLOSED };
+FLO_MUST_CHECK int flo_execution_start(struct flo_run *run, const FloApi__HistoryEvent *event,
+                                       struct flo_err *err);
+FLO_MUST_CHECK int flo_execution_cancel_requested(struct flo_run *run,
+                                                  const FloApi__HistoryEvent *event);
+/* Run the code until it waits or ends; its end becomes a command. */
+FLO_MUST_CHECK int flo_execution_step(struct flo_run *run);
+/* Start the run's random numbers again from this run id. */
+void flo_execution_reseed(struct flo_run *run, const char *run_id);
+
+/* ---- signal.c ---- */
+
+FLO_MUST_CHECK int flo_signal_event(struct flo_run *run, const FloApi__HistoryEvent *event,
+                                    struct flo_err *err);
+
+/* ---- replay.c ---- */
+
+/* Apply what task brings and run the code for each of its workflow tasks. 0, FLO_ENOMEM, or
+ * another code with a sentence: the task fails. *out_live: the code's commands are to be sent. */
+FLO_MUST_CHECK int flo_replay(struct flo_run *run,
+                              const FloApi__PollWorkflowTaskQueueResponse *task, bool *out_live,
+                              struct flo_err *err);
+
+#endif

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * activity.c - the life of an activity as its workflow sees it.
+ *
+ *            start           ActivityTask-            ActivityTask-
+ *                            Scheduled                Started
+ *   (code) --------> ISSUED -----------> SCHEDULED ------------> STARTED
+ *                      |                   |     \               /   |
+ *                      | cancel            |      \   cancel    /    |
+ *                      v                   |       v           v     | Completed, Failed,
+ *                   DROPPED                |      CANCELLING or      | TimedOut, Canceled
+ *                                          |      ABANDONED          |
+ *                                          |             |           |
+ *                                          +-------------+-----------+--> CLOSED
+ *
+ * What cancel does follows the activity's cancellation type: TRY sends a request, and the code
+ * sees it cancelled at once; WAIT sends a request, and the code sees how it ends; ABANDON sends
+ * nothing. Before it was sent all three withdraw the command. Invariant: the activity is in
+ * run->activities, under its scheduled event, from SCHEDULED until CLOSED.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "wire/failure.h"
+#include "wire/payload.h"
+#include "workflow/internal.h"
+
+enum state { ISSUED, SCHEDULED, STARTED, CANCELLING, ABANDONED, CLOSED, DROPPED };
+
+#define ANY_END (FLO_STATE_BIT(CANCELLING) | FLO_STATE_BIT(ABANDONED) | FLO_STATE_BIT(CLOSED))
+
+static const struct flo_machine_state states[] = {
+    [ISSUED] = {"issued", FLO_STATE_BIT(SCHEDULED) | FLO_STATE_BIT(DROPPED)},
+    [SCHEDULED] = {"scheduled", FLO_STATE_BIT(STARTED) | ANY_END},
+    [STARTED] = {"started", ANY_END},
+    [CANCELLING] = {"cancelling", FLO_STATE_BIT(CLOSED)},
+    [ABANDONED] = {"abandoned", FLO_STATE_BIT(CLOSED)},
+    [CLOSED] = {"closed", 0},
+    [DROPPED] = {"dropped", 0},
+};
+
+struct flo_activity {
+    struct flo_future future; /* first */
+    struct flo_machine machine;
+    enum flo_cancellation_type cancellation;
+    int64_t scheduled_event_id, started_event_id; /* 0 = not yet */
+    const char *id, *type;                        /* in texts */
+    char texts[];
+};
+
+static struct flo_activity *activity_of(const struct flo_command *command)
+{
+    return flo_container(command->future, struct flo_activity, future);
+}
+
+/* The machine's reference goes with its last move. */
+static int move(struct flo_activity *activity, enum state to)
+{
+    struct flo_run *run = activity->future.run;
+    int rc = flo_machine_move(&activity->machine, to);
+    if (rc)
+        return rc;
+    if (to == SCHEDULED)
+        return flo_map_put(&run->activities, &activity->scheduled_event_id,
+                           sizeof activity->scheduled_event_id, activity, NULL);
+    if (flo_machine_final(&activity->machine)) {
+        flo_map_remove(&run->activities, &activity->scheduled_event_id,
+                       sizeof activity->scheduled_event_id);
+        flo_future_unref(&activity->future);
+    }
+    return 0;
+}
+
+/* ---- commands ---- */
+
+static int scheduled(struct flo_command *command, const FloApi__HistoryEvent *event,
+                     struct flo_err *err)
+{
+    (void)err;
+    struct flo_activity *activity = activity_of(command);
+    const FloApi__ActivityTaskScheduledEventAttributes *a =
+        event->activity_task_scheduled_event_attributes;
+    if (strcmp(a->activity_id, activity->id) != 0 || !a->activity_type ||
+        strcmp(a->activity_type->name, activity->type) != 0)
+        return FLO_ENONDET;
+    activity->scheduled_event_id = event->event_id;
+    return move(activity, SCHEDULED);
+}
+
+static int cancel_requested(struct flo_command *command, const FloApi__HistoryEvent *event,
+                            struct flo_err *err)
+{
+    (void)err;
+    return event->activity_task_cancel_requested_event_attributes->scheduled_event_id ==
+                   activity_of(command)->scheduled_event_id
+               ? 0
+               : FLO_ENONDET;
+}
+
+static void describe_schedule(const struct flo_command *command, char *out_text, size_t size)
+{
+    const struct flo_activity *activity = activity_of(command);
+    snprintf(out_text, size, "activity id %.60s, type %.90s", activity->id, activity->type);
+}
+
+static void describe_cancel(const struct flo_command *command, char *out_text, size_t size)
+{
+    const struct flo_activity *activity = activity_of(command);
+    snprintf(out_text, size, "activity of event %" PRId64 ", type %.90s",
+             activity->scheduled_event_id, activity->type);
+}
+
+static const struct flo_command_ops schedule_ops = {FLO_COMMAND(SCHEDULE_ACTIVITY_TASK), scheduled,
+                                                    describe_schedule};
+static const struct flo_command_ops cancel_ops = {FLO_COMMAND(REQUEST_CANCEL_ACTIVITY_TASK),
+                                                  cancel_requested, describe_cancel};
+
+/* ---- failures ---- */
+
+/* Fail the future with cause (borrowed, may be NULL) wrapped as an activity failure. */
+static int fail(struct flo_activity *activity, int rc, const char *message,
+                const FloApi__Failure *cause, FloApi__RetryState retry_state, const char *identity)
+{
+    FloApi__Failure failure;
+    FloApi__ActivityFailureInfo info;
+    FloApi__ActivityType type;
+    flo_api__failure__init(&failure);
+    flo_api__activity_failure_info__init(&info);
+    flo_api__activity_type__init(&type);
+    type.name = (char *)(uintptr_t)activity->type;
+    info.activity_type = &type;
+    info.activity_id = (char *)(uintptr_t)activity->id;
+    info.identity = (char *)(uintptr_t)identity;
+    info.scheduled_event_id = activity->scheduled_event_id;
+    info.started_event_id = activity->started_event_id;
+    info.retry_state = retry_state;
+    failure.message = (char *)(uintptr_t)message;
+    failure.source = (char *)(uintptr_t)FLO_FAILURE_SOURCE;
+    failure.cause = (FloApi__Failure *)(uintptr_t)cause;
+    failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_ACTIVITY_FAILURE_INFO;
+    failure.activity_failure_info = &info;
+    return flo_future_fail(&activity->future, rc, &failure);
+}
+
+static int fail_cancelled(struct flo_activity *activity, FloApi__Payloads *details,
+                          const char *identity)
+{
+    FloApi__Failure cause;
+    FloApi__CanceledFailureInfo info;
+    flo_failure_cancelled_init(&cause, &info, "Cancelled");
+    info.details = details;
+    return fail(activity, FLO_ECANCELLED, "Activity cancelled", &cause,
+                FLO_API__RETRY_STATE__RETRY_STATE_CANCEL_REQUESTED, identity);
+}
+
+/* ---- cancelling ---- */
+
+static int request_cancel(struct flo_activity *activity)
+{
+    struct flo_run *run = activity->future.run;
+    struct flo_command *command = flo_command_issue(run, &cancel_ops, &activity->future);
+    if (!command)
+        return FLO_ENOMEM;
+    if (!command->message)
+        return 0;
+    FloApi__RequestCancelActivityTaskCommandAttributes *a = flo_arena_alloc(run->answer, sizeof *a);
+    if (!a)
+        return FLO_ENOMEM;
+    flo_api__request_cancel_activity_task_command_attributes__init(a);
+    a->scheduled_event_id = activity->scheduled_event_id;
+    command->message->attributes_case =
+        FLO_API__COMMAND__ATTRIBUTES_REQUEST_CANCEL_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
+    command->message->request_cancel_activity_task_command_attributes = a;
+    return 0;
+}
+
+static void cancel(struct flo_future *future)
+{
+    struct flo_activity *activity = flo_container(future, struct flo_activity, future);
+    bool sent = activity->machine.state == SCHEDULED || activity->machine.state == STARTED;
+    int rc = 0;
+    if (activity->machine.state == ISSUED) {
+        rc = fail_cancelled(activity, NULL, "");
+        if (rc == 0) {
+            flo_command_withdraw(future->run, &schedule_ops, future);
+            rc = move(activity, DROPPED);
+        }
+    } else if (sent && activity->cancellation == FLO_CANCEL_ABANDON) {
+        rc = fail_cancelled(activity, NULL, "");
+        if (rc == 0)
+            rc = move(activity, ABANDONED);
+    } else if (sent) {
+        rc = request_cancel(activity);
+        if (rc == 0)
+            rc = move(activity, CANCELLING);
+        if (rc == 0 && activity->cancellation == FLO_CANCEL_TRY)
+            rc = fail_cancelled(activity, NULL, "");
+    }
+    if (rc)
+        flo_run_no_memory(future->run);
+}
+
+/* ---- starting ---- */
+
+static Google__Protobuf__Duration *duration(struct flo_run *run, int64_t ms, bool *no_memory)
+{
+    if (ms == 0)
+        return NULL;
+    if (ms > INT64_MAX / FLO_NS_PER_MS)
+        ms = INT64_MAX / FLO_NS_PER_MS;
+    Google__Protobuf__Duration *d = flo_duration_new(run->answer, ms * FLO_NS_PER_MS);
+    if (!d)
+        *no_memory = true;
+    return d;
+}
+
+static FloApi__RetryPolicy *retry_policy(struct flo_run *run, const struct flo_retry_policy *from,
+                                         bool *no_memory)
+{
+    FloApi__RetryPolicy *policy = flo_arena_alloc(run->answer, sizeof *policy);
+    if (!policy) {
+        *no_memory = true;
+        return NULL;
+    }
+    flo_api__retry_policy__init(policy);
+    policy->initial_interval = duration(run, from->initial_interval_ms, no_memory);
+    policy->backoff_coefficient = from->backoff_coefficient;
+    policy->maximum_interval = duration(run, from->maximum_interval_ms, no_memory);
+    policy->maximum_attempts = from->maximum_attempts;
+    size_t count = 0;
+    while (from->non_retryable_types && from->non_retryable_types[count])
+        count++;
+    policy->non_retryable_error_types = flo_arena_calloc(run->answer, count + 1, sizeof(char *));
+    if (!policy->non_retryable_error_types) {
+        *no_memory = true;
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        char *type = flo_arena_strdup(run->answer, from->non_retryable_types[i]);
+        if (!type)
+            *no_memory = true;
+        policy->non_retryable_error_types[i] = type;
+    }
+    policy->n_non_retryable_error_types = count;
+    return policy;
+}
+
+static FloApi__UserMetadata *user_metadata(struct flo_run *run, const char *summary,
+                                           bool *no_memory)
+{
+    FloApi__UserMetadata *metadata = flo_arena_alloc(run->answer, sizeof *metadata);
+    json_t *text = json_string(summary);
+    if (metadata && text) {
+        flo_api__user_metadata__init(metadata);
+        metadata->summary = flo_payload_from_json(run->answer, text);
+    }
+    if (!metadata || !text || !metadata->summary)
+        *no_memory = true;
+    json_decref(text);
+    return metadata;
+}
+
+static int fill_schedule(struct flo_run *run, const struct flo_activity *activity, json_t *input,
+                         const struct flo_activity_options *o, FloApi__Command *message)
+{
+    struct flo_arena *arena = run->answer;
+    FloApi__ScheduleActivityTaskCommandAttributes *a = flo_arena_alloc(arena, sizeof *a);
+    FloApi__ActivityType *type = flo_arena_alloc(arena, sizeof *type);
+    FloApi__TaskQueue *queue = flo_arena_alloc(arena, sizeof *queue);
+    bool no_memory = false;
+    if (!a || !type || !queue)
+        return FLO_ENOMEM;
+    flo_api__schedule_activity_task_command_attributes__init(a);
+    flo_api__activity_type__init(type);
+    flo_api__task_queue__init(queue);
+    type->name = flo_arena_strdup(arena, activity->type);
+    queue->name = flo_arena_strdup(arena, o->task_queue ? o->task_queue : run->info.task_queue);
+    queue->kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
+    a->activity_id = flo_arena_strdup(arena, activity->id);
+    a->activity_type = type;
+    a->task_queue = queue;
+    a->input = input ? flo_payloads_from_json(arena, input) : NULL;
+    a->schedule_to_close_timeout = duration(run, o->schedule_to_close_ms, &no_memory);
+    a->schedule_to_start_timeout = duration(run, o->schedule_to_start_ms, &no_memory);
+    a->start_to_close_timeout = duration(run, o->start_to_close_ms, &no_memory);
+    a->heartbeat_timeout = duration(run, o->heartbeat_ms, &no_memory);
+    a->retry_policy = o->retry ? retry_policy(run, o->retry, &no_memory) : NULL;
+    message->user_metadata = o->summary ? user_metadata(run, o->summary, &no_memory) : NULL;
+    message->attributes_case =
+        FLO_API__COMMAND__ATTRIBUTES_SCHEDULE_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
+    message->schedule_activity_task_command_attributes = a;
+    if (no_memory || !type->name || !queue->name || !a->activity_id || (input && !a->input))
+        return FLO_ENOMEM;
+    return 0;
+}
+
+static int check(const char *type, const struct flo_activity_options *o, struct flo_err *err)
+{
+    if (!type || !*type)
+        return flo_fail(err, FLO_EINVAL, "an activity needs a type");
+    if (o->start_to_close_ms < 0 || o->schedule_to_close_ms < 0 || o->schedule_to_start_ms < 0 ||
+        o->heartbeat_ms < 0)
+        return flo_fail(err, FLO_EINVAL, "activity %.100s: a timeout is negative", type);
+    if (o->start_to_close_ms == 0 && o->schedule_to_close_ms == 0)
+        return flo_fail(err, FLO_EINVAL,
+                        "activity %.100s: set start_to_close_ms or schedule_to_close_ms", type);
+    if (o->retry && (o->retry->initial_interval_ms < 0 || o->retry->maximum_interval_ms < 0 ||
+                     o->retry->maximum_attempts < 0 ||
+                     (o->retry->backoff_coefficient != 0 && !(o->retry->backoff_coefficient >= 1))))
+        return flo_fail(err, FLO_EINVAL,
+                        "activity %.100s: in its retry policy a number is negative, or "
+                        "backoff_coefficient is below 1",
+                        type);
+    return 0;
+}
+
+static struct flo_activity *activity_alloc(struct flo_workflow *wf, const char *id,
+                                           const char *type)
+{
+    size_t id_len = strlen(id) + 1, type_len = strlen(type) + 1;
+    struct flo_activity *activity =
+        flo_heap_calloc(wf->run->heap, sizeof *activity + id_len + type_len);
+    if (!activity)
+        return NULL;
+    flo_future_init(&activity->future, wf, cancel);
+    activity->id = memcpy(activity->texts, id, id_len);
+    activity->type = memcpy(activity->texts + id_len, type, type_len);
+    activity->machine = (struct flo_machine){states, DROPPED};
+    return activity;
+}
+
+struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, json_t *input,
+                                    const struct flo_activity_options *options)
+{
+    static const struct flo_activity_options none = {0};
+    const struct flo_activity_options *o = options ? options : &none;
+    struct flo_run *run = wf->run;
+    char chosen[24] = "";
+    struct flo_err why = {0};
+    bool refused = check(type, o, &why) != 0, cancelled = flo_workflow_cancelled(wf);
+    if (!refused && !cancelled && !o->activity_id)
+        snprintf(chosen, sizeof chosen, "%" PRIu64, ++run->activity_count);
+    struct flo_activity *activity =
+        activity_alloc(wf, o->activity_id ? o->activity_id : chosen, type ? type : "");
+    if (!activity)
+        return NULL;
+    activity->cancellation = o->cancellation;
+    if (refused) {
+        flo_future_refuse(&activity->future, &why);
+        return &activity->future;
+    }
+    if (cancelled)
+        return fail_cancelled(activity, NULL, "") ? NULL : &activity->future;
+    activity->machine.state = ISSUED;
+    struct flo_command *command = flo_command_issue(run, &schedule_ops, &activity->future);
+    if (!command)
+        return NULL;
+    flo_future_ref(&activity->future); /* the machine's */
+    if (command->message && fill_schedule(run, activity, input, o, command->message))
+        return NULL;
+    return &activity->future;
+}
+
+/* ---- events ---- */
+
+static int64_t scheduled_id_of(const FloApi__HistoryEvent *event)
+{
+    switch (event->event_type) {
+    case FLO_EVENT(ACTIVITY_TASK_STARTED):
+        return event->activity_task_started_event_attributes->scheduled_event_id;
+    case FLO_EVENT(ACTIVITY_TASK_COMPLETED):
+        return event->activity_task_completed_event_attributes->scheduled_event_id;
+    case FLO_EVENT(ACTIVITY_TASK_FAILED):
+        return event->activity_task_failed_event_attributes->scheduled_event_id;
+    case FLO_EVENT(ACTIVITY_TASK_TIMED_OUT):
+        return event->activity_task_timed_out_event_attributes->scheduled_event_id;
+    default:
+        return event->activity_task_canceled_event_attributes->scheduled_event_id;
+    }
+}
+
+static int resolve(struct flo_activity *activity, const FloApi__HistoryEvent *event,
+                   struct flo_err *err)
+{
+    switch (event->event_type) {
+    case FLO_EVENT(ACTIVITY_TASK_COMPLETED):
+        return flo_future_succeed(&activity->future,
+                                  event->activity_task_completed_event_attributes->result, err);
+    case FLO_EVENT(ACTIVITY_TASK_FAILED): {
+        const FloApi__ActivityTaskFailedEventAttributes *a =
+            event->activity_task_failed_event_attributes;
+        return fail(activity, FLO_EFAILED, "Activity task failed", a->failure, a->retry_state,
+                    a->identity);
+    }
+    case FLO_EVENT(ACTIVITY_TASK_TIMED_OUT): {
+        const FloApi__ActivityTaskTimedOutEventAttributes *a =
+            event->activity_task_timed_out_event_attributes;
+        return fail(activity, FLO_EFAILED, "Activity task timed out", a->failure, a->retry_state,
+                    "");
+    }
+    default: {
+        const FloApi__ActivityTaskCanceledEventAttributes *a =
+            event->activity_task_canceled_event_attributes;
+        return fail_cancelled(activity, a->details, a->identity);
+    }
+    }
+}
+
+int flo_activity_event(struct flo_run *run, const FloApi__HistoryEvent *event, struct flo_err *err)
+{
+    int64_t scheduled_id = scheduled_id_of(event);
+    struct flo_activity *activity =
+        flo_map_get(&run->activities, &scheduled_id, sizeof scheduled_id);
+    if (!activity)
+        return flo_fail(err, FLO_ENONDET,
+                        "history event %" PRId64 " (%s) is about the activity of event %" PRId64
+                        ", which the code never started or which is over",
+                        event->event_id, flo_event_kind(event->event_type)->name, scheduled_id);
+    if (event->event_type == FLO_EVENT(ACTIVITY_TASK_STARTED)) {
+        activity->started_event_id = event->event_id;
+        return activity->machine.state == SCHEDULED ? move(activity, STARTED) : 0;
+    }
+    int rc = resolve(activity, event, err);
+    if (rc == FLO_EPROTO)
+        flo_err_prefix(err, "the result of activity %.100s (event %" PRId64 ")", activity->type,
+                       event->event_id);
+    return rc ? rc : move(activity, CLOSED);
+}

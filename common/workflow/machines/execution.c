@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * execution.c - the life of the run itself.
+ *
+ *   NEW --(WorkflowExecutionStarted)--> OPEN --(the function returned)--> CLOSED
+ *
+ * OPEN: the coroutine exists; each step resumes it. CLOSED: the coroutine is gone, one command
+ * that ends the run was issued: Complete, Fail, or Cancel when the function returned
+ * FLO_ECANCELLED after a cancel request.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "wire/decode.h"
+#include "wire/failure.h"
+#include "wire/payload.h"
+#include "workflow/internal.h"
+
+const struct flo_machine_state flo_execution_states[] = {
+    [FLO_RUN_NEW] = {"new", FLO_STATE_BIT(FLO_RUN_OPEN)},
+    [FLO_RUN_OPEN] = {"open", FLO_STATE_BIT(FLO_RUN_CLOSED)},
+    [FLO_RUN_CLOSED] = {"closed", 0},
+};
+
+static int recorded(struct flo_command *command, const FloApi__HistoryEvent *event,
+                    struct flo_err *err)
+{
+    (void)command;
+    (void)event;
+    (void)err;
+    return 0; /* the type is all that must match */
+}
+
+static void describe(const struct flo_command *command, char *out_text, size_t size)
+{
+    (void)command;
+    *out_text = '\0';
+    (void)size;
+}
+
+static const struct flo_command_ops complete_ops = {FLO_COMMAND(COMPLETE_WORKFLOW_EXECUTION),
+                                                    recorded, describe};
+static const struct flo_command_ops fail_ops = {FLO_COMMAND(FAIL_WORKFLOW_EXECUTION), recorded,
+                                                describe};
+static const struct flo_command_ops cancel_ops = {FLO_COMMAND(CANCEL_WORKFLOW_EXECUTION), recorded,
+                                                  describe};
+
+/* ---- starting ---- */
+
+/* FNV-1a: the same on every machine, which the keyed hash of base is not. */
+static uint64_t seed_of(const char *text)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+void flo_execution_reseed(struct flo_run *run, const char *run_id)
+{
+    flo_rng_seed(&run->rng, seed_of(run_id));
+}
+
+static void entry(void *arg)
+{
+    struct flo_run *run = arg;
+    json_t *result = NULL;
+    run->result_rc = run->fn(&run->main, run->input, &result);
+    run->result = result;
+}
+
+static int unknown_type(struct flo_run *run, const char *type, struct flo_err *err)
+{
+    char list[300] = "";
+    size_t used = 0;
+    for (const char *const *t = run->env.workflow_types; t && *t && used < sizeof list - 1; t++) {
+        int n = snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", *t);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    return flo_fail(err, FLO_ENOENT,
+                    "Workflow type %.150s is not registered on this worker, registered types: %s",
+                    type, *list ? list : "none");
+}
+
+int flo_execution_start(struct flo_run *run, const FloApi__HistoryEvent *event, struct flo_err *err)
+{
+    const FloApi__WorkflowExecutionStartedEventAttributes *a =
+        event->workflow_execution_started_event_attributes;
+    const char *type = a->workflow_type ? a->workflow_type->name : "";
+    if (run->machine.state != FLO_RUN_NEW)
+        return flo_fail(err, FLO_EPROTO, "history event %" PRId64 " starts the run a second time",
+                        event->event_id);
+    run->fn = run->lookup(run->lookup_ctx, type);
+    if (!run->fn)
+        return unknown_type(run, type, err);
+    int rc = flo_payloads_to_json(a->input, false, &run->input, err);
+    if (rc == FLO_EPROTO)
+        flo_err_prefix(err, "the input of workflow type %.100s", type);
+    if (rc)
+        return rc;
+    run->info.type = flo_heap_strdup(run->heap, type);
+    run->info.task_queue = flo_heap_strdup(run->heap, a->task_queue ? a->task_queue->name : "");
+    if (!run->info.type || !run->info.task_queue)
+        return FLO_ENOMEM;
+    run->info.attempt = a->attempt;
+    run->info.start_ms = flo_timestamp_ns(event->event_time) / FLO_NS_PER_MS;
+    flo_execution_reseed(run, *a->original_execution_run_id ? a->original_execution_run_id
+                                                            : run->info.run_id);
+    rc = flo_coroutine_new(run->env.stack_bytes, entry, run, &run->main.coroutine);
+    return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_OPEN);
+}
+
+int flo_execution_cancel_requested(struct flo_run *run, const FloApi__HistoryEvent *event)
+{
+    if (run->cancel_requested)
+        return 0;
+    run->cancel_reason = flo_heap_strdup(
+        run->heap, event->workflow_execution_cancel_requested_event_attributes->cause);
+    if (!run->cancel_reason)
+        return FLO_ENOMEM;
+    run->cancel_requested = true;
+    flo_future_cancel_all(run);
+    return 0;
+}
+
+/* ---- ending ---- */
+
+static int issue_complete(struct flo_run *run)
+{
+    struct flo_command *command = flo_command_issue(run, &complete_ops, NULL);
+    if (!command || !command->message)
+        return command ? 0 : FLO_ENOMEM;
+    FloApi__CompleteWorkflowExecutionCommandAttributes *a = flo_arena_alloc(run->answer, sizeof *a);
+    if (!a)
+        return FLO_ENOMEM;
+    flo_api__complete_workflow_execution_command_attributes__init(a);
+    a->result = run->result ? flo_payloads_from_json(run->answer, run->result) : NULL;
+    command->message->attributes_case =
+        FLO_API__COMMAND__ATTRIBUTES_COMPLETE_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
+    command->message->complete_workflow_execution_command_attributes = a;
+    return run->result && !a->result ? FLO_ENOMEM : 0;
+}
+
+static int issue_cancel(struct flo_run *run)
+{
+    struct flo_command *command = flo_command_issue(run, &cancel_ops, NULL);
+    if (!command || !command->message)
+        return command ? 0 : FLO_ENOMEM;
+    FloApi__CancelWorkflowExecutionCommandAttributes *a = flo_arena_alloc(run->answer, sizeof *a);
+    if (!a)
+        return FLO_ENOMEM;
+    flo_api__cancel_workflow_execution_command_attributes__init(a);
+    command->message->attributes_case =
+        FLO_API__COMMAND__ATTRIBUTES_CANCEL_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
+    command->message->cancel_workflow_execution_command_attributes = a;
+    return 0;
+}
+
+/* What the function returned, as the run's failure: the one on wf when it belongs to that code,
+ * else the code itself. */
+static FloApi__Failure *failure_of_result(struct flo_run *run)
+{
+    int rc = run->result_rc;
+    if (run->main.failure && run->main.failure_rc == rc)
+        return (FloApi__Failure *)flo_wire_copy(&run->main.failure->base, run->answer);
+    if (rc > 0 || strcmp(flo_error_name(rc), "FLO_E?") == 0) {
+        char text[80];
+        snprintf(text, sizeof text, "the workflow function returned %d, which is no error code",
+                 rc);
+        return flo_failure_application(run->answer, text, "FLO_EINVAL", false, NULL, 0);
+    }
+    return flo_failure_application(run->answer, flo_error_text(rc), flo_error_name(rc), false, NULL,
+                                   0);
+}
+
+static int issue_fail(struct flo_run *run)
+{
+    struct flo_command *command = flo_command_issue(run, &fail_ops, NULL);
+    if (!command || !command->message)
+        return command ? 0 : FLO_ENOMEM;
+    FloApi__FailWorkflowExecutionCommandAttributes *a = flo_arena_alloc(run->answer, sizeof *a);
+    if (!a)
+        return FLO_ENOMEM;
+    flo_api__fail_workflow_execution_command_attributes__init(a);
+    a->failure = failure_of_result(run);
+    command->message->attributes_case =
+        FLO_API__COMMAND__ATTRIBUTES_FAIL_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
+    command->message->fail_workflow_execution_command_attributes = a;
+    return a->failure ? 0 : FLO_ENOMEM;
+}
+
+static int finish(struct flo_run *run)
+{
+    flo_coroutine_destroy(&run->main.coroutine);
+    int rc;
+    if (run->result_rc == 0)
+        rc = issue_complete(run);
+    else if (run->result_rc == FLO_ECANCELLED && run->cancel_requested)
+        rc = issue_cancel(run);
+    else
+        rc = issue_fail(run);
+    json_decref(run->result);
+    run->result = NULL;
+    return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_CLOSED);
+}
+
+int flo_execution_step(struct flo_run *run)
+{
+    if (run->machine.state != FLO_RUN_OPEN)
+        return 0;
+    flo_coroutine_resume(run->main.coroutine);
+    if (run->out_of_memory || flo_heap_failed(run->heap))
+        return FLO_ENOMEM;
+    if (!flo_coroutine_done(run->main.coroutine))
+        return 0;
+    return run->result_rc == FLO_ENOMEM ? FLO_ENOMEM : finish(run);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* names.c - the tables of event and command types. */
+#include "workflow/names.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TASK(type, name) [FLO_EVENT(type)] = {name, FLO_EVENT_TASK, 0, 0}
+#define NOTE(type, name) [FLO_EVENT(type)] = {name, FLO_EVENT_NOTE, 0, 0}
+#define INPUT(type, name, tag) [FLO_EVENT(type)] = {name, FLO_EVENT_INPUT, 0, tag}
+#define RESULT(type, name, tag) [FLO_EVENT(type)] = {name, FLO_EVENT_RESULT, 0, tag}
+#define RECORDS(type, name, command, tag)                                                          \
+    [FLO_EVENT(type)] = {name, FLO_EVENT_COMMAND, FLO_COMMAND(command), tag}
+
+/* clang-format off */
+static const struct flo_event_kind kinds[] = {
+    INPUT(WORKFLOW_EXECUTION_STARTED, "WorkflowExecutionStarted", 6),
+    RECORDS(WORKFLOW_EXECUTION_COMPLETED, "WorkflowExecutionCompleted", COMPLETE_WORKFLOW_EXECUTION, 0),
+    RECORDS(WORKFLOW_EXECUTION_FAILED, "WorkflowExecutionFailed", FAIL_WORKFLOW_EXECUTION, 0),
+    NOTE(WORKFLOW_EXECUTION_TIMED_OUT, "WorkflowExecutionTimedOut"),
+    TASK(WORKFLOW_TASK_SCHEDULED, "WorkflowTaskScheduled"),
+    TASK(WORKFLOW_TASK_STARTED, "WorkflowTaskStarted"),
+    TASK(WORKFLOW_TASK_COMPLETED, "WorkflowTaskCompleted"),
+    TASK(WORKFLOW_TASK_TIMED_OUT, "WorkflowTaskTimedOut"),
+    TASK(WORKFLOW_TASK_FAILED, "WorkflowTaskFailed"),
+    RECORDS(ACTIVITY_TASK_SCHEDULED, "ActivityTaskScheduled", SCHEDULE_ACTIVITY_TASK, 15),
+    RESULT(ACTIVITY_TASK_STARTED, "ActivityTaskStarted", 16),
+    RESULT(ACTIVITY_TASK_COMPLETED, "ActivityTaskCompleted", 17),
+    RESULT(ACTIVITY_TASK_FAILED, "ActivityTaskFailed", 18),
+    RESULT(ACTIVITY_TASK_TIMED_OUT, "ActivityTaskTimedOut", 19),
+    RECORDS(ACTIVITY_TASK_CANCEL_REQUESTED, "ActivityTaskCancelRequested", REQUEST_CANCEL_ACTIVITY_TASK, 22),
+    RESULT(ACTIVITY_TASK_CANCELED, "ActivityTaskCanceled", 23),
+    RECORDS(TIMER_STARTED, "TimerStarted", START_TIMER, 20),
+    RESULT(TIMER_FIRED, "TimerFired", 21),
+    RECORDS(TIMER_CANCELED, "TimerCanceled", CANCEL_TIMER, 24),
+    INPUT(WORKFLOW_EXECUTION_CANCEL_REQUESTED, "WorkflowExecutionCancelRequested", 28),
+    RECORDS(WORKFLOW_EXECUTION_CANCELED, "WorkflowExecutionCanceled", CANCEL_WORKFLOW_EXECUTION, 0),
+    RECORDS(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, "RequestCancelExternalWorkflowExecutionInitiated", REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION, 0),
+    RESULT(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, "RequestCancelExternalWorkflowExecutionFailed", 0),
+    RESULT(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED, "ExternalWorkflowExecutionCancelRequested", 0),
+    RECORDS(MARKER_RECORDED, "MarkerRecorded", RECORD_MARKER, 0),
+    INPUT(WORKFLOW_EXECUTION_SIGNALED, "WorkflowExecutionSignaled", 26),
+    NOTE(WORKFLOW_EXECUTION_TERMINATED, "WorkflowExecutionTerminated"),
+    RECORDS(WORKFLOW_EXECUTION_CONTINUED_AS_NEW, "WorkflowExecutionContinuedAsNew", CONTINUE_AS_NEW_WORKFLOW_EXECUTION, 0),
+    RECORDS(START_CHILD_WORKFLOW_EXECUTION_INITIATED, "StartChildWorkflowExecutionInitiated", START_CHILD_WORKFLOW_EXECUTION, 0),
+    RESULT(START_CHILD_WORKFLOW_EXECUTION_FAILED, "StartChildWorkflowExecutionFailed", 0),
+    RESULT(CHILD_WORKFLOW_EXECUTION_STARTED, "ChildWorkflowExecutionStarted", 0),
+    RESULT(CHILD_WORKFLOW_EXECUTION_COMPLETED, "ChildWorkflowExecutionCompleted", 0),
+    RESULT(CHILD_WORKFLOW_EXECUTION_FAILED, "ChildWorkflowExecutionFailed", 0),
+    RESULT(CHILD_WORKFLOW_EXECUTION_CANCELED, "ChildWorkflowExecutionCanceled", 0),
+    RESULT(CHILD_WORKFLOW_EXECUTION_TIMED_OUT, "ChildWorkflowExecutionTimedOut", 0),
+    RESULT(CHILD_WORKFLOW_EXECUTION_TERMINATED, "ChildWorkflowExecutionTerminated", 0),
+    RECORDS(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, "SignalExternalWorkflowExecutionInitiated", SIGNAL_EXTERNAL_WORKFLOW_EXECUTION, 0),
+    RESULT(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, "SignalExternalWorkflowExecutionFailed", 0),
+    RESULT(EXTERNAL_WORKFLOW_EXECUTION_SIGNALED, "ExternalWorkflowExecutionSignaled", 0),
+    RECORDS(UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, "UpsertWorkflowSearchAttributes", UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, 0),
+    RECORDS(WORKFLOW_EXECUTION_UPDATE_ACCEPTED, "WorkflowExecutionUpdateAccepted", PROTOCOL_MESSAGE, 0),
+    NOTE(WORKFLOW_EXECUTION_UPDATE_REJECTED, "WorkflowExecutionUpdateRejected"),
+    RECORDS(WORKFLOW_EXECUTION_UPDATE_COMPLETED, "WorkflowExecutionUpdateCompleted", PROTOCOL_MESSAGE, 0),
+    NOTE(WORKFLOW_EXECUTION_UPDATE_ADMITTED, "WorkflowExecutionUpdateAdmitted"),
+    NOTE(WORKFLOW_PROPERTIES_MODIFIED_EXTERNALLY, "WorkflowPropertiesModifiedExternally"),
+    NOTE(ACTIVITY_PROPERTIES_MODIFIED_EXTERNALLY, "ActivityPropertiesModifiedExternally"),
+    RECORDS(WORKFLOW_PROPERTIES_MODIFIED, "WorkflowPropertiesModified", MODIFY_WORKFLOW_PROPERTIES, 0),
+    RECORDS(NEXUS_OPERATION_SCHEDULED, "NexusOperationScheduled", SCHEDULE_NEXUS_OPERATION, 0),
+    RESULT(NEXUS_OPERATION_STARTED, "NexusOperationStarted", 0),
+    RESULT(NEXUS_OPERATION_COMPLETED, "NexusOperationCompleted", 0),
+    RESULT(NEXUS_OPERATION_FAILED, "NexusOperationFailed", 0),
+    RESULT(NEXUS_OPERATION_CANCELED, "NexusOperationCanceled", 0),
+    RESULT(NEXUS_OPERATION_TIMED_OUT, "NexusOperationTimedOut", 0),
+    RECORDS(NEXUS_OPERATION_CANCEL_REQUESTED, "NexusOperationCancelRequested", REQUEST_CANCEL_NEXUS_OPERATION, 0),
+    NOTE(WORKFLOW_EXECUTION_OPTIONS_UPDATED, "WorkflowExecutionOptionsUpdated"),
+    RESULT(NEXUS_OPERATION_CANCEL_REQUEST_COMPLETED, "NexusOperationCancelRequestCompleted", 0),
+    RESULT(NEXUS_OPERATION_CANCEL_REQUEST_FAILED, "NexusOperationCancelRequestFailed", 0),
+    NOTE(WORKFLOW_EXECUTION_PAUSED, "WorkflowExecutionPaused"),
+    NOTE(WORKFLOW_EXECUTION_UNPAUSED, "WorkflowExecutionUnpaused"),
+    NOTE(WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED, "WorkflowExecutionTimeSkippingTransitioned"),
+};
+
+static const char *const commands[] = {
+    [FLO_COMMAND(SCHEDULE_ACTIVITY_TASK)] = "ScheduleActivityTask",
+    [FLO_COMMAND(REQUEST_CANCEL_ACTIVITY_TASK)] = "RequestCancelActivityTask",
+    [FLO_COMMAND(START_TIMER)] = "StartTimer",
+    [FLO_COMMAND(COMPLETE_WORKFLOW_EXECUTION)] = "CompleteWorkflowExecution",
+    [FLO_COMMAND(FAIL_WORKFLOW_EXECUTION)] = "FailWorkflowExecution",
+    [FLO_COMMAND(CANCEL_TIMER)] = "CancelTimer",
+    [FLO_COMMAND(CANCEL_WORKFLOW_EXECUTION)] = "CancelWorkflowExecution",
+    [FLO_COMMAND(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION)] = "RequestCancelExternalWorkflowExecution",
+    [FLO_COMMAND(RECORD_MARKER)] = "RecordMarker",
+    [FLO_COMMAND(CONTINUE_AS_NEW_WORKFLOW_EXECUTION)] = "ContinueAsNewWorkflowExecution",
+    [FLO_COMMAND(START_CHILD_WORKFLOW_EXECUTION)] = "StartChildWorkflowExecution",
+    [FLO_COMMAND(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION)] = "SignalExternalWorkflowExecution",
+    [FLO_COMMAND(UPSERT_WORKFLOW_SEARCH_ATTRIBUTES)] = "UpsertWorkflowSearchAttributes",
+    [FLO_COMMAND(PROTOCOL_MESSAGE)] = "ProtocolMessage",
+    [FLO_COMMAND(MODIFY_WORKFLOW_PROPERTIES)] = "ModifyWorkflowProperties",
+    [FLO_COMMAND(SCHEDULE_NEXUS_OPERATION)] = "ScheduleNexusOperation",
+    [FLO_COMMAND(REQUEST_CANCEL_NEXUS_OPERATION)] = "RequestCancelNexusOperation",
+};
+/* clang-format on */
+
+const struct flo_event_kind *flo_event_kind(FloApi__EventType type)
+{
+    static const struct flo_event_kind unknown = {"UnknownEvent", FLO_EVENT_UNKNOWN, 0, 0};
+    size_t i = (size_t)type;
+    return i < sizeof kinds / sizeof *kinds && kinds[i].name ? &kinds[i] : &unknown;
+}
+
+const char *flo_command_name(FloApi__CommandType type)
+{
+    size_t i = (size_t)type;
+    bool known = i < sizeof commands / sizeof *commands && commands[i];
+    return known ? commands[i] : "UnknownCommand";
+}

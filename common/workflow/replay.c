@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replay.c - history into activations (PROTOCOL 1.7).
+ *
+ * History is cut into sequences, each ended by the WorkflowTaskStarted of a task whose answer
+ * counted: one that WorkflowTaskCompleted follows, or the last event, which is the task at hand. A
+ * started task that failed, timed out or was overtaken by the run's end is passed over: its events
+ * join the next sequence. A completed task without commands that is followed at once by the next
+ * one is a heartbeat of a task held open: it joins, too, with the time of the first.
+ *
+ * For each sequence, first all its command events are compared with the commands that code
+ * issued in the sequence before; nothing may be left of those. Then what came from outside is
+ * applied: start, new random seed, signals, everything else, each group in the order of history.
+ * Then the code runs, once.
+ *
+ * Behind the last sequence there may be command events of its completion (a whole history
+ * replayed, a query): they are compared and the rest waits for the task that brings them.
+ */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "wire/payload.h"
+#include "workflow/internal.h"
+
+struct history {
+    FloApi__HistoryEvent **events;
+    size_t count;
+};
+
+struct sequence {
+    size_t from, end; /* end: index of its WorkflowTaskStarted */
+    size_t first;     /* the WorkflowTaskStarted that gives the time */
+    bool live;
+};
+
+static bool is(const struct history *h, size_t i, FloApi__EventType type)
+{
+    return i < h->count && h->events[i]->event_type == type;
+}
+
+static bool heartbeat_at(const struct history *h, size_t started)
+{
+    return is(h, started + 1, FLO_EVENT(WORKFLOW_TASK_COMPLETED)) &&
+           is(h, started + 2, FLO_EVENT(WORKFLOW_TASK_SCHEDULED)) &&
+           is(h, started + 3, FLO_EVENT(WORKFLOW_TASK_STARTED)) &&
+           is(h, started + 4, FLO_EVENT(WORKFLOW_TASK_COMPLETED));
+}
+
+static bool next_sequence(const struct history *h, size_t from, struct sequence *out)
+{
+    for (size_t i = from; i < h->count; i++) {
+        if (!is(h, i, FLO_EVENT(WORKFLOW_TASK_STARTED)))
+            continue;
+        *out = (struct sequence){.from = from, .end = i, .first = i, .live = i + 1 == h->count};
+        if (out->live)
+            return true;
+        if (!is(h, i + 1, FLO_EVENT(WORKFLOW_TASK_COMPLETED)))
+            continue;
+        while (heartbeat_at(h, out->end))
+            out->end += 3;
+        return true;
+    }
+    return false;
+}
+
+/* ---- checking what came over the wire ---- */
+
+static int check_event(const FloApi__HistoryEvent *event, struct flo_err *err)
+{
+    const struct flo_event_kind *kind = flo_event_kind(event->event_type);
+    if (kind->class == FLO_EVENT_UNKNOWN && !event->worker_may_ignore)
+        return flo_fail(err, FLO_ENONDET,
+                        "history event %" PRId64 " has type %d, which this worker does not know",
+                        event->event_id, (int)event->event_type);
+    if (kind->attributes && (int)event->attributes_case != kind->attributes)
+        return flo_fail(err, FLO_EPROTO,
+                        "history event %" PRId64 " (%s) has no attributes of its type",
+                        event->event_id, kind->name);
+    return 0;
+}
+
+static int check_history(const struct flo_run *run, const struct history *h, struct flo_err *err)
+{
+    int64_t expected = run->processed_id + 1;
+    for (size_t i = 0; i < h->count; i++, expected++) {
+        if (h->events[i]->event_id != expected)
+            return flo_fail(err, FLO_EPROTO,
+                            "history is not whole: event %" PRId64 " where event %" PRId64
+                            " should be",
+                            h->events[i]->event_id, expected);
+        int rc = check_event(h->events[i], err);
+        if (rc)
+            return rc;
+    }
+    bool starts = is(h, 0, FLO_EVENT(WORKFLOW_EXECUTION_STARTED));
+    if (run->processed_id == 0 && h->count && !starts)
+        return flo_fail(err, FLO_EPROTO, "history does not begin with WorkflowExecutionStarted");
+    return 0;
+}
+
+/* ---- one sequence ---- */
+
+/* Jobs are applied group by group. */
+enum job { JOB_START, JOB_SEED, JOB_SIGNAL, JOB_OTHER, JOB_NONE };
+
+static enum job job_of(const FloApi__HistoryEvent *event)
+{
+    switch (event->event_type) {
+    case FLO_EVENT(WORKFLOW_EXECUTION_STARTED):
+        return JOB_START;
+    case FLO_EVENT(WORKFLOW_TASK_FAILED):
+        return JOB_SEED;
+    case FLO_EVENT(WORKFLOW_EXECUTION_SIGNALED):
+        return JOB_SIGNAL;
+    case FLO_EVENT(WORKFLOW_EXECUTION_CANCEL_REQUESTED):
+        return JOB_OTHER;
+    default:
+        return flo_event_kind(event->event_type)->class == FLO_EVENT_RESULT ? JOB_OTHER : JOB_NONE;
+    }
+}
+
+/* *out_wakes: the code must run for this. */
+static int apply_job(struct flo_run *run, const FloApi__HistoryEvent *event, bool *out_wakes,
+                     struct flo_err *err)
+{
+    *out_wakes = true;
+    switch (event->event_type) {
+    case FLO_EVENT(WORKFLOW_EXECUTION_STARTED):
+        return flo_execution_start(run, event, err);
+    case FLO_EVENT(WORKFLOW_TASK_FAILED): {
+        const FloApi__WorkflowTaskFailedEventAttributes *a =
+            event->workflow_task_failed_event_attributes;
+        *out_wakes = false;
+        if (event->attributes_case ==
+                FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_TASK_FAILED_EVENT_ATTRIBUTES &&
+            a->cause ==
+                FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW)
+            flo_execution_reseed(run, a->new_run_id);
+        return 0;
+    }
+    case FLO_EVENT(WORKFLOW_EXECUTION_SIGNALED):
+        return flo_signal_event(run, event, err);
+    case FLO_EVENT(WORKFLOW_EXECUTION_CANCEL_REQUESTED):
+        return flo_execution_cancel_requested(run, event);
+    case FLO_EVENT(TIMER_FIRED):
+        return flo_timer_event(run, event, err);
+    case FLO_EVENT(ACTIVITY_TASK_STARTED):
+        *out_wakes = false;
+        return flo_activity_event(run, event, err);
+    case FLO_EVENT(ACTIVITY_TASK_COMPLETED):
+    case FLO_EVENT(ACTIVITY_TASK_FAILED):
+    case FLO_EVENT(ACTIVITY_TASK_TIMED_OUT):
+    case FLO_EVENT(ACTIVITY_TASK_CANCELED):
+        return flo_activity_event(run, event, err);
+    default:
+        if (event->worker_may_ignore)
+            return 0;
+        return flo_fail(err, FLO_ENONDET,
+                        "history event %" PRId64
+                        " (%s) answers a command that the code never issued",
+                        event->event_id, flo_event_kind(event->event_type)->name);
+    }
+}
+
+static int apply_jobs(struct flo_run *run, const struct history *h, const struct sequence *s,
+                      bool *out_wake, struct flo_err *err)
+{
+    *out_wake = false;
+    for (enum job group = JOB_START; group < JOB_NONE; group++) {
+        for (size_t i = s->from; i < s->end; i++) {
+            if (job_of(h->events[i]) != group)
+                continue;
+            bool wakes;
+            int rc = apply_job(run, h->events[i], &wakes, err);
+            if (rc)
+                return rc;
+            *out_wake |= wakes;
+        }
+    }
+    return 0;
+}
+
+/* Compare the command events in [from, end) with what the code issued. */
+static int match_commands(struct flo_run *run, const struct history *h, size_t from, size_t end,
+                          struct flo_err *err)
+{
+    const FloApi__HistoryEvent *after = NULL; /* the first event behind the commands */
+    for (size_t i = from; i < end; i++) {
+        enum flo_event_class class = flo_event_kind(h->events[i]->event_type)->class;
+        if (class == FLO_EVENT_COMMAND) {
+            int rc = flo_command_match(run, h->events[i], err);
+            if (rc)
+                return rc;
+        } else if (!after && !is(h, i, FLO_EVENT(WORKFLOW_TASK_COMPLETED))) {
+            after = h->events[i];
+        }
+    }
+    return flo_command_none_left(run, after, err);
+}
+
+static void read_task_started(struct flo_run *run, const struct history *h,
+                              const struct sequence *s)
+{
+    const FloApi__HistoryEvent *started = h->events[s->end];
+    int64_t now_ns = flo_timestamp_ns(h->events[s->first]->event_time);
+    if (now_ns > run->now_ns)
+        run->now_ns = now_ns;
+    run->info.history_length = started->event_id;
+    if (started->attributes_case ==
+        FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_TASK_STARTED_EVENT_ATTRIBUTES) {
+        const FloApi__WorkflowTaskStartedEventAttributes *a =
+            started->workflow_task_started_event_attributes;
+        run->info.history_bytes = a->history_size_bytes;
+        run->info.continue_as_new_suggested = a->suggest_continue_as_new;
+    }
+}
+
+static int run_sequence(struct flo_run *run, const struct history *h, const struct sequence *s,
+                        struct flo_err *err)
+{
+    bool wake = false;
+    int rc = match_commands(run, h, s->from, s->end, err);
+    if (rc)
+        return rc;
+    run->replaying = !s->live;
+    read_task_started(run, h, s);
+    rc = apply_jobs(run, h, s, &wake, err);
+    if (rc)
+        return rc;
+    run->processed_id = h->events[s->end]->event_id;
+    run->last_started_id = run->processed_id;
+    return wake ? flo_execution_step(run) : 0;
+}
+
+/* The command events directly behind the last completed task. */
+static int run_tail(struct flo_run *run, const struct history *h, size_t from, struct flo_err *err)
+{
+    if (!is(h, from, FLO_EVENT(WORKFLOW_TASK_COMPLETED)))
+        return 0;
+    size_t end = from + 1;
+    while (end < h->count && flo_event_kind(h->events[end]->event_type)->class == FLO_EVENT_COMMAND)
+        end++;
+    int rc = match_commands(run, h, from, end, err);
+    if (rc == 0)
+        run->processed_id = h->events[end - 1]->event_id;
+    return rc;
+}
+
+int flo_replay(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task,
+               bool *out_live, struct flo_err *err)
+{
+    struct history h = {0};
+    if (task->history)
+        h = (struct history){task->history->events, task->history->n_events};
+    while (h.count && h.events[0]->event_id <= run->processed_id) { /* known already */
+        h.events++;
+        h.count--;
+    }
+    *out_live = false;
+    int rc = check_history(run, &h, err);
+    size_t at = 0;
+    struct sequence s;
+    while (rc == 0 && next_sequence(&h, at, &s)) {
+        if (s.live && task->query) /* its task is not this one */
+            return 0;
+        rc = run_sequence(run, &h, &s, err);
+        *out_live = s.live;
+        at = s.end + 1;
+    }
+    return rc ? rc : run_tail(run, &h, at, err);
+}

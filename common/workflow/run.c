@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run.c - one execution: made, activated, answered for, freed. */
+#include "workflow/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "wire/decode.h"
+#include "wire/failure.h"
+#include "workflow/internal.h"
+
+int flo_run_new(const struct flo_run_env *env, flo_workflow_lookup_fn lookup, void *lookup_ctx,
+                const char *workflow_id, const char *run_id, struct flo_run **out_run)
+{
+    flo_workflow_jansson_install();
+    struct flo_run *run = flo_calloc(1, sizeof *run);
+    if (!run)
+        return FLO_ENOMEM;
+    run->env = *env;
+    run->lookup = lookup;
+    run->lookup_ctx = lookup_ctx;
+    run->machine = (struct flo_machine){flo_execution_states, FLO_RUN_NEW};
+    run->main.run = run;
+    run->cancel_reason = "";
+    run->no_memory = (struct flo_future){.run = run, .refs = 1, .ready = true, .rc = FLO_ENOMEM};
+    flo_list_init(&run->commands);
+    flo_list_init(&run->pending);
+    flo_map_init(&run->activities);
+    flo_map_init(&run->timers);
+    flo_map_init(&run->signals);
+    flo_arena_init(&run->main.failure_mem, 0);
+    run->heap = flo_heap_new();
+    if (run->heap) {
+        run->info.workflow_id = flo_heap_strdup(run->heap, workflow_id);
+        run->info.run_id = flo_heap_strdup(run->heap, run_id);
+    }
+    if (!run->heap || !run->info.workflow_id || !run->info.run_id) {
+        flo_run_destroy(&run);
+        return FLO_ENOMEM;
+    }
+    run->info.namespace_ = env->namespace_;
+    run->info.type = run->info.task_queue = "";
+    *out_run = run;
+    return 0;
+}
+
+void flo_run_destroy(struct flo_run **run_ptr)
+{
+    struct flo_run *run = *run_ptr;
+    if (!run)
+        return;
+    *run_ptr = NULL;
+    flo_coroutine_destroy(&run->main.coroutine);
+    flo_arena_fini(&run->main.failure_mem);
+    flo_map_fini(&run->activities);
+    flo_map_fini(&run->timers);
+    flo_map_fini(&run->signals);
+    flo_heap_destroy(&run->heap);
+    flo_free(run);
+}
+
+const char *flo_run_id(const struct flo_run *run)
+{
+    return run->info.run_id;
+}
+
+size_t flo_run_bytes(const struct flo_run *run)
+{
+    size_t bytes = sizeof *run + flo_heap_bytes(run->heap) + run->main.failure_mem.held_bytes;
+    const struct flo_map *maps[] = {&run->activities, &run->timers, &run->signals};
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+        bytes += maps[i]->bucket_count * sizeof(void *) + maps[i]->count * 96;
+    if (run->main.coroutine)
+        bytes += flo_coroutine_bytes(run->main.coroutine);
+    return bytes;
+}
+
+bool flo_run_missing_history(const struct flo_run *run,
+                             const FloApi__PollWorkflowTaskQueueResponse *task)
+{
+    size_t count = task->history ? task->history->n_events : 0;
+    FloApi__HistoryEvent **events = count ? task->history->events : NULL;
+    if (task->previous_started_event_id > run->last_started_id &&
+        (count == 0 || events[0]->event_id > run->processed_id + 1))
+        return true;
+    if (count == 0)
+        return run->processed_id == 0;
+    if (events[0]->event_id > run->processed_id + 1)
+        return true;
+    size_t i = 0;
+    while (i < count && events[i]->event_id <= run->processed_id)
+        i++;
+    /* The task that this run answered last did not count: it has gone ahead of history. */
+    return run->processed_id > 0 && run->processed_id == run->last_started_id && i < count &&
+           (events[i]->event_type == FLO_EVENT(WORKFLOW_TASK_FAILED) ||
+            events[i]->event_type == FLO_EVENT(WORKFLOW_TASK_TIMED_OUT));
+}
+
+void flo_run_reset_to(struct flo_run *run, int64_t started_event_id)
+{
+    if (started_event_id < run->processed_id) {
+        run->processed_id = started_event_id;
+        run->last_started_id = started_event_id;
+    }
+}
+
+/* ---- answering ---- */
+
+static const char *failure_type_of(int rc)
+{
+    switch (rc) {
+    case FLO_ENONDET:
+        return "NonDeterminismError";
+    case FLO_ENOENT:
+        return "NotFoundError";
+    case FLO_EPROTO:
+        return "DecodeError";
+    default:
+        return flo_error_name(rc);
+    }
+}
+
+static int answer_broken(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task,
+                         struct flo_arena *arena, struct flo_activation *out)
+{
+    *out = (struct flo_activation){0};
+    if (task->query) { /* its token takes no task failure */
+        out->outcome = FLO_ACTIVATION_QUERY;
+        out->query_type = FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_FAILED;
+        out->query_error = flo_arena_strdup(arena, run->broken);
+        return out->query_error ? 0 : FLO_ENOMEM;
+    }
+    out->outcome = FLO_ACTIVATION_FAIL;
+    out->cause =
+        run->broken_rc == FLO_ENONDET
+            ? FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+            : FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE;
+    out->failure = flo_failure_application(arena, run->broken, failure_type_of(run->broken_rc),
+                                           false, NULL, 0);
+    return out->failure ? 0 : FLO_ENOMEM;
+}
+
+static const char *unknown_query(struct flo_arena *arena, const FloApi__WorkflowQuery *query)
+{
+    return flo_arena_printf(arena, "unknown query type %s", query ? query->query_type : "");
+}
+
+static int answer_legacy_query(const FloApi__WorkflowQuery *query, struct flo_arena *arena,
+                               struct flo_activation *out)
+{
+    out->outcome = FLO_ACTIVATION_QUERY;
+    out->query_type = FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_FAILED;
+    out->query_error = unknown_query(arena, query);
+    return out->query_error ? 0 : FLO_ENOMEM;
+}
+
+static int answer_query(const FloApi__PollWorkflowTaskQueueResponse__QueriesEntry *query,
+                        struct flo_arena *arena,
+                        FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry **out_entry)
+{
+    FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry *entry =
+        flo_arena_alloc(arena, sizeof *entry);
+    FloApi__WorkflowQueryResult *result = flo_arena_alloc(arena, sizeof *result);
+    if (!entry || !result)
+        return FLO_ENOMEM;
+    flo_api__respond_workflow_task_completed_request__query_results_entry__init(entry);
+    flo_api__workflow_query_result__init(result);
+    const char *text = unknown_query(arena, query->value);
+    entry->key = flo_arena_strdup(arena, query->key);
+    entry->value = result;
+    if (!text || !entry->key)
+        return FLO_ENOMEM;
+    result->result_type = FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_FAILED;
+    result->error_message = (char *)(uintptr_t)text;
+    result->failure = flo_failure_application(arena, text, "QueryError", false, NULL, 0);
+    if (!result->failure)
+        return FLO_ENOMEM;
+    *out_entry = entry;
+    return 0;
+}
+
+static int answer_queries(const FloApi__PollWorkflowTaskQueueResponse *task,
+                          struct flo_arena *arena, struct flo_activation *out)
+{
+    if (task->n_queries == 0)
+        return 0;
+    out->query_results = flo_arena_calloc(arena, task->n_queries, sizeof *out->query_results);
+    if (!out->query_results)
+        return FLO_ENOMEM;
+    for (size_t i = 0; i < task->n_queries; i++) {
+        int rc = answer_query(task->queries[i], arena, &out->query_results[i]);
+        if (rc)
+            return rc;
+    }
+    out->query_result_count = task->n_queries;
+    return 0;
+}
+
+static int answer(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task, bool live,
+                  struct flo_arena *arena, struct flo_activation *out)
+{
+    if (task->query)
+        return answer_legacy_query(task->query, arena, out);
+    out->outcome = FLO_ACTIVATION_COMPLETE;
+    out->closes = run->machine.state == FLO_RUN_CLOSED;
+    int rc = live ? flo_command_collect(run, out) : 0;
+    return rc ? rc : answer_queries(task, arena, out);
+}
+
+static int remember_broken(struct flo_run *run, int rc, const struct flo_err *err)
+{
+    const char *text = err->code ? err->message : flo_error_text(rc);
+    run->broken = flo_heap_strdup(run->heap, text);
+    run->broken_rc = rc;
+    flo_coroutine_destroy(&run->main.coroutine);
+    return run->broken ? 0 : FLO_ENOMEM;
+}
+
+int flo_run_activate(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task,
+                     struct flo_arena *arena, struct flo_activation *out)
+{
+    struct flo_err err = {0};
+    struct flo_activation activation = {0};
+    bool live = false;
+    int rc = 0;
+    struct flo_heap *outer = flo_heap_enter(run->heap);
+    run->answer = arena;
+    if (!run->broken) {
+        rc = flo_replay(run, task, &live, &err);
+        if (rc == 0 && (run->out_of_memory || flo_heap_failed(run->heap)))
+            rc = FLO_ENOMEM;
+        if (rc && rc != FLO_ENOMEM)
+            rc = remember_broken(run, rc, &err);
+    }
+    if (rc == 0)
+        rc = run->broken ? answer_broken(run, task, arena, &activation)
+                         : answer(run, task, live, arena, &activation);
+    run->answer = NULL;
+    run->replaying = true; /* until the next task: nothing that happens between is sent or logged */
+    flo_heap_enter(outer);
+    if (rc == 0)
+        *out = activation;
+    return rc;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * story.h - replay tests that read as a transcript: history in words goes in, commands in words
+ * come out.
+ *
+ *     story_tell(s, "Started type=Echo input='hi'; WFTScheduled; WFTStarted");
+ *     story_expect(s, "ScheduleActivity id=1 type=echo queue=queue stc=30000 input='hi'");
+ *     story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=echo; ActivityStarted scheduled=5");
+ *
+ * Events are separated by ";" or a line's end and numbered from 1 as they come; event n happens at
+ * (1000 + n) s. Values hold no space outside quotes; ' stands for ". See story.c for the words.
+ */
+#ifndef FLO_TESTS_SUPPORT_STORY_H
+#define FLO_TESTS_SUPPORT_STORY_H
+
+#include "base/arena.h"
+#include "workflow/run.h"
+
+struct story {
+    struct flo_arena arena; /* of events and answers */
+    const struct flo_workflow_entry *workflows;
+    struct flo_run *run; /* the cached one; made at the first task */
+    struct flo_run_env env;
+    FloApi__HistoryEvent **events;
+    size_t event_count, event_capacity;
+    size_t delivered;             /* events that tasks brought so far */
+    int64_t previous_started;     /* of the last task that was answered */
+    const char *legacy_query;     /* type of a query task, for the next task only */
+    const char *query;            /* a query inside the next task */
+    char *log;                    /* what workflow code logged: "line|line" */
+    struct flo_activation answer; /* to the last task */
+    int answer_rc;
+};
+
+/* A story about these workflows (ends with {NULL, NULL}). Also the setup of jansson. */
+void story_begin(struct story *story, const struct flo_workflow_entry *workflows);
+/* Frees all, and fails the test when a run's memory is still held. */
+void story_end(struct story *story);
+
+/* Add events to history. */
+void story_tell(struct story *story, const char *events);
+/* Hand the events since the last task to the cached run; its answer, in words. */
+const char *story_answer(struct story *story);
+/* The same, compared with what is expected. */
+#define story_expect(story, expected) assert_string_equal(story_answer(story), (expected))
+/* A new run is given the whole history in one go; its answer, in words. */
+const char *story_replayed(struct story *story);
+#define story_expect_replayed(story, expected)                                                     \
+    assert_string_equal(story_replayed(story), (expected))
+/* The next task comes as a sticky worker's would: events from here on only. Without a run in the
+ * cache that is a miss. */
+void story_evict(struct story *story);
+/* A task with the events [from, to] (numbers), in arena. */
+FloApi__PollWorkflowTaskQueueResponse *story_task(struct story *story, size_t from, size_t to);
+/* A fresh run of this story's environment. */
+struct flo_run *story_run_new(struct story *story);
+
+#endif
