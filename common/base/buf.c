@@ -32,11 +32,11 @@ static int grow(struct flo_buf *buf, size_t len)
         buf->failed = true;
         return FLO_ELIMIT;
     }
-    if (need <= buf->cap)
+    if (need <= buf->cap && buf->data)
         return 0;
     size_t cap = buf->cap ? buf->cap : 64;
     while (cap < need)
-        cap *= 2;
+        cap = cap > SIZE_MAX / 2 ? need : cap * 2;
     uint8_t *data = flo_reallocarray(buf->data, cap, 1);
     if (!data) {
         buf->failed = true;

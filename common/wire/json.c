@@ -315,6 +315,8 @@ static json_t *field_to_json(const ProtobufCMessage *message, const ProtobufCFie
 
 static json_t *any_to_json(const Google__Protobuf__Any *any)
 {
+    if (!*any->type_url && any->value.len == 0)
+        return json_object();
     return json_pack("{s:s, s:o}", "@type", any->type_url, "value",
                      flo_raw_base64(any->value.data, any->value.len));
 }

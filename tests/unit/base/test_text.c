@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* error sentences, base64, UTF-8. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/base64.h"
+#include "base/utf8.h"
+#include "flotilla/error.h"
+#include "support/cmocka_env.h"
+
+/* Codes have names and texts, also those that are none. */
+static void test_error_names(void **state)
+{
+    (void)state;
+    assert_string_equal(flo_error_name(0), "FLO_OK");
+    assert_string_equal(flo_error_name(FLO_EPROTO), "FLO_EPROTO");
+    assert_string_equal(flo_error_name(-999), "FLO_E?");
+    assert_string_equal(flo_error_text(0), "ok");
+    assert_string_equal(flo_error_text(FLO_ENOMEM), "out of memory");
+    assert_string_equal(flo_error_text(1), "unknown error");
+}
+
+/* A sentence is filled, prefixed, and never empty. */
+static void test_error_sentence(void **state)
+{
+    (void)state;
+    struct flo_err err = {0};
+    assert_int_equal(flo_fail(&err, FLO_EINVAL, "%s is %d", "x", 3), FLO_EINVAL);
+    assert_int_equal(err.code, FLO_EINVAL);
+    assert_string_equal(err.message, "x is 3");
+    flo_err_prefix(&err, "file %d", 7);
+    assert_string_equal(err.message, "file 7: x is 3");
+    assert_int_equal(flo_fail(NULL, FLO_EIO, "unread"), FLO_EIO);
+    flo_err_prefix(NULL, "unread");
+    assert_int_equal(flo_fail(&err, FLO_EIO, "%s", ""), FLO_EIO);
+    assert_string_equal(err.message, flo_error_text(FLO_EIO));
+}
+
+/* A long sentence is cut between characters, whatever its length. */
+static void test_error_long_sentence_cut_between_characters(void **state)
+{
+    (void)state;
+    static const char *const characters[] = {"a", "\xc3\xa9", "\xe4\xb8\xad", "\xf0\x9f\x98\x80"};
+    for (size_t c = 0; c < 4; c++) {
+        for (size_t shift = 0; shift < 4; shift++) {
+            char text[1024] = "xxx";
+            size_t len = shift;
+            while (len + 5 < sizeof text) {
+                memcpy(text + len, characters[c], strlen(characters[c]) + 1);
+                len += strlen(characters[c]);
+            }
+            struct flo_err err;
+            flo_fail(&err, FLO_EINVAL, "%s", text);
+            assert_true(strlen(err.message) > sizeof err.message - 5);
+            assert_true(flo_utf8_valid(err.message, strlen(err.message)));
+            flo_err_prefix(&err, "pre");
+            assert_true(strncmp(err.message, "pre: ", 5) == 0);
+            assert_true(flo_utf8_valid(err.message, strlen(err.message)));
+            flo_err_prefix(&err, "%s", text);
+            assert_true(flo_utf8_valid(err.message, strlen(err.message)));
+        }
+    }
+}
+
+/* RFC 4648's own examples, with and without padding. */
+static void test_base64_known_texts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *data, *padded, *bare;
+    } cases[] = {
+        {"", "", ""},
+        {"f", "Zg==", "Zg"},
+        {"fo", "Zm8=", "Zm8"},
+        {"foo", "Zm9v", "Zm9v"},
+        {"foob", "Zm9vYg==", "Zm9vYg"},
+        {"fooba", "Zm9vYmE=", "Zm9vYmE"},
+        {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
+        {"\xfb\xff", "+/8=", "+/8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[16];
+        uint8_t data[16];
+        size_t len = flo_base64_encode(cases[i].data, strlen(cases[i].data), true, text);
+        assert_int_equal(len, strlen(cases[i].padded));
+        assert_memory_equal(text, cases[i].padded, len);
+        len = flo_base64_encode(cases[i].data, strlen(cases[i].data), false, text);
+        assert_int_equal(len, strlen(cases[i].bare));
+        assert_memory_equal(text, cases[i].bare, len);
+        const char *texts[] = {cases[i].padded, cases[i].bare};
+        for (size_t k = 0; k < 2; k++) {
+            assert_int_equal(flo_base64_decode(texts[k], strlen(texts[k]), data, &len), 0);
+            assert_int_equal(len, strlen(cases[i].data));
+            assert_memory_equal(data, cases[i].data, len);
+        }
+    }
+}
+
+/* Every length and byte round trips, in place too. */
+static void test_base64_round_trip(void **state)
+{
+    (void)state;
+    uint8_t data[256], back[FLO_BASE64_DATA_MAX(FLO_BASE64_TEXT_MAX(256))];
+    char text[FLO_BASE64_TEXT_MAX(256)];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 167 + 13);
+    for (size_t len = 0; len <= sizeof data; len++) {
+        size_t text_len = flo_base64_encode(data, len, len % 2, text), back_len;
+        assert_true(text_len <= FLO_BASE64_TEXT_MAX(len));
+        assert_int_equal(flo_base64_decode(text, text_len, back, &back_len), 0);
+        assert_int_equal(back_len, len);
+        assert_memory_equal(back, data, len);
+        uint8_t *same = (uint8_t *)text;
+        assert_int_equal(flo_base64_decode(text, text_len, same, &back_len), 0);
+        assert_memory_equal(same, data, len);
+    }
+}
+
+/* What is not exactly base64 is refused and leaves the length alone. */
+static void test_base64_malformed_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"A",    "AB-_", "A===", "AB=",  "=",     "====",  "AA==AA",
+                                        "AB==", "AAB=", "A B=", "AA=A", "AAAAA", "AA==\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        uint8_t data[16];
+        size_t len = 77;
+        if (flo_base64_decode(texts[i], strlen(texts[i]), data, &len) != FLO_EPROTO)
+            fail_msg("%s was taken", texts[i]);
+        assert_int_equal(len, 77);
+    }
+}
+
+/* Valid and invalid forms, alone and behind a run of ASCII that the fast path takes. */
+static void test_utf8_forms(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool valid;
+    } cases[] = {
+        {"plain", true},
+        {"\xc2\x80", true},
+        {"\xdf\xbf", true},
+        {"\xe0\xa0\x80", true},
+        {"\xed\x9f\xbf", true},
+        {"\xee\x80\x80", true},
+        {"\xef\xbf\xbf", true},
+        {"\xf0\x90\x80\x80", true},
+        {"\xf4\x8f\xbf\xbf", true},
+        {"\x80", false},             /* continuation alone */
+        {"\xc0\x80", false},         /* overlong NUL */
+        {"\xc1\xbf", false},         /* overlong */
+        {"\xe0\x9f\xbf", false},     /* overlong */
+        {"\xed\xa0\x80", false},     /* surrogate */
+        {"\xed\xbf\xbf", false},     /* surrogate */
+        {"\xf0\x8f\xbf\xbf", false}, /* overlong */
+        {"\xf4\x90\x80\x80", false}, /* past U+10FFFF */
+        {"\xf5\x80\x80\x80", false},
+        {"\xff", false},
+        {"\xc3", false}, /* cut */
+        {"\xe4\xb8", false},
+        {"\xf0\x9f\x98", false},
+        {"\xe4\xb8x", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (size_t pad = 0; pad < 20; pad++) {
+            char text[64];
+            int len = snprintf(text, sizeof text, "%.*s%s%.*s", (int)pad, "aaaaaaaaaaaaaaaaaaaa",
+                               cases[i].text, (int)pad, "bbbbbbbbbbbbbbbbbbbb");
+            assert_true(flo_utf8_valid(text, (size_t)len) == cases[i].valid);
+        }
+    }
+    assert_true(flo_utf8_valid(NULL, 0));
+    assert_true(flo_utf8_valid("a\0b", 3));
+}
+
+/* Shortening never cuts a character. */
+static void test_utf8_cut(void **state)
+{
+    (void)state;
+    static const char text[] = "a\xc3\xa9\xf0\x9f\x98\x80z";
+    static const size_t expected[] = {0, 1, 1, 3, 3, 3, 3, 7, 8, 8};
+    for (size_t max = 0; max < 10; max++)
+        assert_int_equal(flo_utf8_cut(text, sizeof text - 1, max), expected[max]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_error_names),
+        cmocka_unit_test(test_error_sentence),
+        cmocka_unit_test(test_error_long_sentence_cut_between_characters),
+        cmocka_unit_test(test_base64_known_texts),
+        cmocka_unit_test(test_base64_round_trip),
+        cmocka_unit_test(test_base64_malformed_refused),
+        cmocka_unit_test(test_utf8_forms),
+        cmocka_unit_test(test_utf8_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
