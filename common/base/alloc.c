@@ -41,12 +41,18 @@ void *flo_malloc(size_t bytes)
 
 void *flo_calloc(size_t count, size_t bytes)
 {
-    return must_fail() ? NULL : calloc(count ? count : 1, bytes ? bytes : 1);
+    size_t total; /* checked here: sanitizers end the process instead of returning NULL */
+    if (must_fail() || __builtin_mul_overflow(count, bytes, &total))
+        return NULL;
+    return total ? calloc(count, bytes) : calloc(1, 1);
 }
 
 void *flo_reallocarray(void *block, size_t count, size_t bytes)
 {
-    return must_fail() ? NULL : reallocarray(block, count ? count : 1, bytes ? bytes : 1);
+    size_t total;
+    if (must_fail() || __builtin_mul_overflow(count, bytes, &total))
+        return NULL;
+    return realloc(block, total ? total : 1);
 }
 
 void *flo_memdup(const void *data, size_t bytes)

@@ -161,6 +161,8 @@ static void test_json_presence(void **state)
     any.type_url = url;
     any.value = (ProtobufCBinaryData){.len = 2, .data = bytes};
     assert_json(&any, "{\"@type\":\"type.googleapis.com/x.Y\",\"value\":\"AQI=\"}");
+    google__protobuf__any__init(&any);
+    assert_json(&any, "{}");
     Google__Protobuf__Empty empty;
     google__protobuf__empty__init(&empty);
     assert_json(&empty, "{}");

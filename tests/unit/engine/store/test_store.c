@@ -138,21 +138,25 @@ static void test_commit_deleted_keys_are_gone(void **state)
     assert_int_equal(c.batches, 0);
 }
 
+#define IDS_SIZE 64
+
+/* Append the row's workflow id to the IDS_SIZE bytes of text at ctx. */
 static bool note_row(void *ctx, const struct flo_store_visible *run)
 {
-    strcat(ctx, run->row.workflow_id);
+    size_t used = strlen(ctx);
+    snprintf((char *)ctx + used, IDS_SIZE - used, "%s", run->row.workflow_id);
     return true;
 }
 
 struct page {
-    char ids[64];
+    char ids[IDS_SIZE];
     struct flo_store_cursor end;
 };
 
 static bool note_page(void *ctx, const struct flo_store_visible *run)
 {
     struct page *page = ctx;
-    strcat(page->ids, run->row.workflow_id);
+    note_row(page->ids, run);
     page->end = run->cursor;
     return true;
 }
@@ -179,7 +183,7 @@ static void test_list_order_and_pages(void **state)
     struct fixture *f = *state;
     struct flo_err err = {0};
     struct flo_store_filter all = {.sql = ""};
-    char ids[64] = "";
+    char ids[IDS_SIZE] = "";
     int64_t counts[8] = {0};
 
     f->options.path = NULL;
