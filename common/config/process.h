@@ -5,6 +5,7 @@
 #ifndef FLO_CONFIG_PROCESS_H
 #define FLO_CONFIG_PROCESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "flotilla/error.h"
@@ -20,12 +21,12 @@ void flo_process_init(void);
  * scripts learn a port that the kernel chose. */
 void flo_process_announce(const char *program, const char *what, const char *address);
 /* The line's other end: true when line is an announcement; what and address are cut out of it. */
-int flo_process_parse_announcement(const char *line, char *out_what, size_t what_size,
-                                   char *out_address, size_t address_size);
+bool flo_process_parse_announcement(const char *line, char *out_what, size_t what_size,
+                                    char *out_address, size_t address_size);
 
 /* The folder of the running executable, without a slash at the end. FLO_ESYS. */
 FLO_MUST_CHECK int flo_process_exe_dir(char *out, size_t size, struct flo_err *err);
-/* "pid@host" for identities; out holds 300 bytes. */
+/* "pid@host@task_queue", a worker's default identity; out holds 300 bytes. */
 void flo_process_default_identity(const char *task_queue, char *out, size_t size);
 /* The version that --version prints, "0.1.0". Static. */
 const char *flo_version(void);

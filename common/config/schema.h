@@ -7,7 +7,7 @@
  * docs/configuration.md. Precedence: --set, environment, file, default. The first environment
  * variable of a row that is set (and not empty) wins.
  *
- * Text of any value may hold ${VAR} and ${VAR:-default}; "$$" is a dollar. An unset variable
+ * Any value in the file may hold ${VAR} and ${VAR:-default}; "$$" is a dollar. An unset variable
  * without a default is an error that names it.
  *
  * Types in the file: true/false; decimal integers; decimal fractions; durations 250ms, 30s, 5m,
@@ -80,7 +80,7 @@ enum flo_source_kind { FLO_FROM_DEFAULT, FLO_FROM_FILE, FLO_FROM_ENV, FLO_FROM_F
 struct flo_source {
     enum flo_source_kind kind;
     const char *name; /* file, or variable; NULL otherwise */
-    int line;
+    int line, column; /* in the file; 0 otherwise */
 };
 
 /* A loaded configuration: embedded as the first member of each config struct. */
@@ -92,7 +92,7 @@ struct flo_config {
     const char *file;           /* as given, NULL without one */
     const char *dir;            /* the file's folder, "." without one */
     struct flo_arena arena;     /* holds all strings and lists */
-    json_t *json[32];           /* objects that belong to it */
+    json_t *json[160];          /* objects that belong to it */
     size_t json_count;
     const char *warnings[8]; /* sentences for the program to log (config.warning) */
     size_t warning_count;
@@ -109,8 +109,8 @@ FLO_MUST_CHECK int flo_config_load(struct flo_config *config, const struct flo_s
                                    struct flo_err *err);
 void flo_config_fini(struct flo_config *config);
 
-/* One line a value, `key: value  # source`, in the file's notation, secrets as ***. The result is
- * itself a valid file where values are scalars. FLO_ENOMEM. */
+/* One line a value, `key.path: value  # source`, in the file's notation, secrets as ***.
+ * FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_config_print(const struct flo_config *config, struct flo_buf *out);
 
 /* The reference of a table as Markdown rows: | key | type | default | allowed | environment |
@@ -120,6 +120,13 @@ FLO_MUST_CHECK int flo_config_document(const struct flo_setting *table, size_t c
 
 /* The source of a key; NULL when there is no such key. */
 const struct flo_source *flo_config_source(const struct flo_config *config, const char *key);
+
+/*
+ * The end of --check-config and --print-config: true when one of them was given (their output has
+ * been written to stdout, *out_exit is set, the program ends).
+ */
+bool flo_config_main_end(const struct flo_config *config, const struct flo_cmdline *cmdline,
+                         int *out_exit);
 
 /* The candidate nearest to word by edit distance, when near enough to be meant; else NULL. */
 const char *flo_did_you_mean(const char *word, const char *const *candidates, size_t count);

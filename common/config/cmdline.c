@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmdline.c - the shared command line. */
+#include "config/cmdline.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "config/process.h"
+
+#define ARG_MAX_BYTES 65536
+
+static const struct flo_cmdline_option config_options[] = {
+    {"--config", "FILE", "the YAML file to read (short: -c)", NULL, NULL},
+    {"--set", "KEY=VALUE", "override one setting; may be given again", NULL, NULL},
+    {"--check-config", NULL, "check the configuration and end", NULL, NULL},
+    {"--print-config", NULL, "print every setting and where it came from, and end", NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
+static const struct flo_cmdline_option common_options[] = {
+    {"--help", NULL, "print this and end", NULL, NULL},
+    {"--version", NULL, "print the version and end", NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
+
+static void print_options(const struct flo_cmdline_option *options)
+{
+    for (; options && options->name; options++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s", options->name, options->arg ? " " : "",
+                 options->arg ? options->arg : "");
+        printf("  %-24s %s\n", left, options->help);
+    }
+}
+
+static void print_help(const struct flo_cmdline_spec *spec)
+{
+    printf("Usage: %s [OPTION ...]%s%s\n%s\n\n", spec->program, spec->positional ? " " : "",
+           spec->positional ? spec->positional : "", spec->summary);
+    if (spec->config_options)
+        print_options(config_options);
+    print_options(spec->options);
+    print_options(common_options);
+    if (spec->epilog)
+        printf("\n%s\n", spec->epilog);
+}
+
+/* One line about the mistake; returns false for the caller to return. */
+static bool misuse(const struct flo_cmdline_spec *spec, int *out_exit, const char *what,
+                   const char *argument)
+{
+    fprintf(stderr, "%s: %s%.100s; usage: %s [OPTION ...]%s%s (--help lists the options)\n",
+            spec->program, what, argument, spec->program, spec->positional ? " " : "",
+            spec->positional ? spec->positional : "");
+    *out_exit = 64;
+    return false;
+}
+
+/* Does argument name this option? *out_value: what stands behind '=', or NULL. */
+static bool names_option(const char *argument, const char *name, const char **out_value)
+{
+    size_t len = strlen(name);
+    if (strncmp(argument, name, len) != 0 || (argument[len] && argument[len] != '='))
+        return false;
+    *out_value = argument[len] ? argument + len + 1 : NULL;
+    return true;
+}
+
+struct cursor {
+    int argc, at;
+    char **argv;
+};
+
+enum taken { TAKEN, NOT_MINE, MISUSED };
+
+/* The option's value: behind '=', or the next argument. */
+static const char *take_value(struct cursor *cursor, const char *value)
+{
+    if (value)
+        return value;
+    return cursor->at + 1 < cursor->argc ? cursor->argv[++cursor->at] : NULL;
+}
+
+static enum taken take_config_option(const struct flo_cmdline_spec *spec, struct cursor *cursor,
+                                     struct flo_cmdline *out, int *out_exit)
+{
+    const char *argument = cursor->argv[cursor->at], *value = NULL;
+    if (names_option(argument, "--check-config", &value) && !value) {
+        out->check_config = true;
+        return TAKEN;
+    }
+    if (names_option(argument, "--print-config", &value) && !value) {
+        out->print_config = true;
+        return TAKEN;
+    }
+    bool config = names_option(argument, "--config", &value) || strcmp(argument, "-c") == 0;
+    if (!config && !names_option(argument, "--set", &value))
+        return NOT_MINE;
+    value = take_value(cursor, value);
+    if (!value || !*value) {
+        misuse(spec, out_exit, "no value for ", argument);
+        return MISUSED;
+    }
+    if (config) {
+        out->config = value;
+    } else if (out->set_count < FLO_CMDLINE_SETS_MAX) {
+        out->sets[out->set_count++] = value;
+    } else {
+        misuse(spec, out_exit, "too many --set", "");
+        return MISUSED;
+    }
+    return TAKEN;
+}
+
+static enum taken take_own_option(const struct flo_cmdline_spec *spec, struct cursor *cursor,
+                                  int *out_exit)
+{
+    const char *argument = cursor->argv[cursor->at], *value = NULL;
+    for (const struct flo_cmdline_option *o = spec->options; o && o->name; o++) {
+        if (!names_option(argument, o->name, &value))
+            continue;
+        if (o->flag && value) {
+            misuse(spec, out_exit, "no value is allowed: ", argument);
+            return MISUSED;
+        }
+        if (o->flag) {
+            *o->flag = true;
+            return TAKEN;
+        }
+        value = take_value(cursor, value);
+        if (!value) {
+            misuse(spec, out_exit, "no value for ", argument);
+            return MISUSED;
+        }
+        *o->value = value;
+        return TAKEN;
+    }
+    return NOT_MINE;
+}
+
+static bool check_encoding(const struct flo_cmdline_spec *spec, int argc, char **argv,
+                           int *out_exit)
+{
+    for (int i = 1; i < argc; i++) {
+        size_t len = strnlen(argv[i], ARG_MAX_BYTES + 1);
+        if (len > ARG_MAX_BYTES)
+            return misuse(spec, out_exit, "an argument is too long", "");
+        if (!flo_utf8_valid(argv[i], len))
+            return misuse(spec, out_exit, "an argument is not UTF-8", "");
+    }
+    return true;
+}
+
+bool flo_cmdline_parse(const struct flo_cmdline_spec *spec, int argc, char **argv,
+                       struct flo_cmdline *out, int *out_exit)
+{
+    *out = (struct flo_cmdline){.program = spec->program};
+    *out_exit = 0;
+    if (!check_encoding(spec, argc, argv, out_exit))
+        return false;
+    struct cursor cursor = {.argc = argc, .at = 1, .argv = argv};
+    for (; cursor.at < argc; cursor.at++) {
+        const char *argument = argv[cursor.at];
+        if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
+            print_help(spec);
+            return false;
+        }
+        if (strcmp(argument, "--version") == 0) {
+            printf("%s %s\n", spec->program, flo_version());
+            return false;
+        }
+        bool end = strcmp(argument, "--") == 0;
+        if (end || argument[0] != '-' || !argument[1]) {
+            if (!spec->positional)
+                return misuse(spec, out_exit, "unexpected argument: ", argument);
+            out->operands = argv + cursor.at + end;
+            out->operand_count = argc - cursor.at - end;
+            return true;
+        }
+        enum taken taken =
+            spec->config_options ? take_config_option(spec, &cursor, out, out_exit) : NOT_MINE;
+        if (taken == NOT_MINE)
+            taken = take_own_option(spec, &cursor, out_exit);
+        if (taken == MISUSED)
+            return false;
+        if (taken == NOT_MINE)
+            return misuse(spec, out_exit, "unknown option: ", argument);
+    }
+    return true;
+}
+
+int flo_exit_code(int error)
+{
+    switch (error) {
+    case 0:
+        return 0;
+    case FLO_EINVAL:
+        return 64;
+    case FLO_EDATA:
+        return 65;
+    case FLO_ENOENT:
+        return 66;
+    case FLO_ESYS:
+        return 71;
+    case FLO_ECONN:
+        return 73;
+    case FLO_EIO:
+        return 74;
+    case FLO_EPERM:
+        return 77;
+    case FLO_ECONFIG:
+        return 78;
+    default:
+        return 70;
+    }
+}

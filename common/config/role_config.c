@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * role_config.c - the table of worker settings, and the checks that look at more than one.
+ *
+ * Defaults are the numbers of a worker that is one of many (the KEDA guide's): few slots, few
+ * polls. A key may stand twice for roles whose defaults differ.
+ */
+#include "config/role_config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "config/internal.h"
+#include "config/process.h"
+#include "config/role_internal.h"
+
+enum { W = 1, IO = 2, CPU = 4, ACT = IO | CPU };
+
+#define AT(member) offsetof(struct flo_role_config, member)
+#define MODULE_AT(member) offsetof(struct flo_module_config, member)
+
+static const struct flo_setting module_settings[] = {
+    {.key = "path",
+     .type = FLO_SETTING_STRING,
+     .offset = MODULE_AT(path),
+     .min = 1,
+     .max = 1024,
+     .flags = FLO_SETTING_REQUIRED,
+     .help = "The module: a name (`echo`), looked for in `module_path`, or a file, relative to the "
+             "YAML file"},
+    {.key = "workflows",
+     .type = FLO_SETTING_STRINGS,
+     .offset = MODULE_AT(workflows),
+     .help = "Workflow types to serve; empty: all of the module's"},
+    {.key = "activities",
+     .type = FLO_SETTING_STRINGS,
+     .offset = MODULE_AT(activities),
+     .help = "Activity types to serve; empty: all of the module's"},
+    {.key = "settings",
+     .type = FLO_SETTING_JSON,
+     .offset = MODULE_AT(settings),
+     .help = "Handed to the module when it starts"},
+};
+
+/* clang-format off */
+#define STRING(K, M, DEF, MIN, MAX, ENV, FLAGS, ROLES, HELP) \
+    {.key = K, .type = FLO_SETTING_STRING, .offset = AT(M), .roles = ROLES, .initial = DEF, .min = MIN, .max = MAX, .env = ENV, .flags = FLAGS, .help = HELP}
+#define NUMBER(K, T, M, DEF, MIN, MAX, ENV, FLAGS, ROLES, HELP) \
+    {.key = K, .type = FLO_SETTING_##T, .offset = AT(M), .roles = ROLES, .initial = DEF, .min = MIN, .max = MAX, .env = ENV, .flags = FLAGS, .help = HELP}
+#define BOOLEAN(K, M, DEF, ENV, ROLES, HELP) \
+    {.key = K, .type = FLO_SETTING_BOOL, .offset = AT(M), .roles = ROLES, .initial = DEF, .env = ENV, .help = HELP}
+#define CHOICE(K, M, DEF, CHOICES, ENV, ROLES, HELP) \
+    {.key = K, .type = FLO_SETTING_ENUM, .offset = AT(M), .roles = ROLES, .initial = DEF, .choices = CHOICES, .env = ENV, .help = HELP}
+
+#define SECONDS(n) ((n) * 1000.0)
+#define MINUTES(n) ((n) * 60000.0)
+#define MIB(n) ((n) * 1048576.0)
+
+static const struct flo_setting settings[] = {
+    STRING("server.address", server.address, "127.0.0.1:7233", 1, 255, "TEMPORAL_ADDRESS TEMPORAL_HOST DEFAULT_TEMPORAL_URL", 0, 0, "host:port of the Temporal service or of flotilla-engine"),
+    STRING("server.namespace", server.name_space, "default", 1, 255, "TEMPORAL_NAMESPACE TEMPORAL_WORKER_NAMESPACE DEFAULT_TEMPORAL_NAMESPACE", 0, 0, "Namespace of the workflows"),
+    STRING("server.api_key", server.api_key, NULL, 0, 16384, "TEMPORAL_API_KEY", FLO_SETTING_SECRET, 0, "Sent as a bearer token; turns TLS on unless `server.tls.enabled` says otherwise"),
+    STRING("server.api_key_file", server.api_key_file, NULL, 0, 4096, "TEMPORAL_API_KEY_FILE", FLO_SETTING_PATH, 0, "File that holds the API key"),
+    BOOLEAN("server.tls.enabled", server.tls.enabled, "false", "TEMPORAL_TLS", 0, "Speak TLS to the server"),
+    STRING("server.tls.ca_file", server.tls.ca_file, NULL, 0, 4096, "TEMPORAL_TLS_SERVER_CA_CERT_PATH TEMPORAL_TLS_CA", FLO_SETTING_PATH, 0, "Certificate authorities that may sign the server's certificate (PEM); empty: the system's"),
+    STRING("server.tls.cert_file", server.tls.cert_file, NULL, 0, 4096, "TEMPORAL_TLS_CLIENT_CERT_PATH TEMPORAL_TLS_CERT", FLO_SETTING_PATH, 0, "Client certificate (PEM), for mutual TLS"),
+    STRING("server.tls.key_file", server.tls.key_file, NULL, 0, 4096, "TEMPORAL_TLS_CLIENT_KEY_PATH TEMPORAL_TLS_KEY", FLO_SETTING_PATH, 0, "Key of the client certificate (PEM)"),
+    STRING("server.tls.server_name", server.tls.server_name, NULL, 0, 255, "TEMPORAL_TLS_SERVER_NAME", 0, 0, "Name that the server's certificate must carry; empty: the host of `server.address`"),
+    STRING("task_queue", task_queue, NULL, 1, 1000, "TEMPORAL_WORKER_TASK_QUEUE TASK_QUEUE", FLO_SETTING_REQUIRED, 0, "The task queue to poll"),
+    STRING("identity", identity, NULL, 0, 255, "TEMPORAL_WORKER_IDENTITY", 0, 0, "The worker's name in histories; empty: `pid@host@task_queue`"),
+
+    NUMBER("max_concurrent_workflow_tasks", INT, max_concurrent_workflow_tasks, "3", 1, 10000, "TEMPORAL_WORKFLOW_CONCURRENCY", 0, W, "Workflow tasks at work at once (slots)"),
+    NUMBER("max_concurrent_workflow_task_polls", INT, max_concurrent_workflow_task_polls, "2", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_WORKFLOW_TASK_POLLS", 0, W, "Long polls for workflow tasks at once"),
+    NUMBER("nonsticky_to_sticky_poll_ratio", FLOAT, nonsticky_to_sticky_poll_ratio, "0.2", 0, 1, "TEMPORAL_WORKER_NONSTICKY_TO_STICKY_POLL_RATIO", FLO_SETTING_OPEN_MIN, W, "Share of the polls that ask the normal queue, the rest ask the sticky one"),
+    NUMBER("sticky_cache.max_bytes", SIZE, sticky_cache.max_bytes, "64MiB", MIB(1), MIB(65536), NULL, 0, W, "Memory that cached runs may take"),
+    NUMBER("sticky_cache.max_entries", INT, sticky_cache.max_entries, "1000", 0, 1000000, NULL, 0, W, "Cached runs; 0: none, every task replays its history"),
+    NUMBER("sticky_cache.schedule_to_start_timeout", DURATION, sticky_cache.schedule_to_start_timeout_ms, "10s", 100, MINUTES(60), NULL, 0, W, "After this a sticky task is given to any worker"),
+
+    NUMBER("max_concurrent_activities", INT, max_concurrent_activities, "5", 1, 10000, "TEMPORAL_IO_ACTIVITY_CONCURRENCY", 0, IO, "Activities at work at once (slots)"),
+    NUMBER("max_concurrent_activity_task_polls", INT, max_concurrent_activity_task_polls, "2", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_ACTIVITY_TASK_POLLS", 0, IO, "Long polls for activity tasks at once"),
+    NUMBER("executor.workers", INT, executor.workers, "10", 1, 4096, "TEMPORAL_IO_THREAD_POOL_SIZE", 0, IO, "Threads that run activities"),
+
+    NUMBER("max_concurrent_activities", INT, max_concurrent_activities, "2", 1, 10000, "TEMPORAL_CPU_ACTIVITY_CONCURRENCY", 0, CPU, "Activities at work at once (slots)"),
+    NUMBER("max_concurrent_activity_task_polls", INT, max_concurrent_activity_task_polls, "1", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_ACTIVITY_TASK_POLLS", 0, CPU, "Long polls for activity tasks at once"),
+    NUMBER("executor.workers", INT, executor.workers, "4", 1, 1024, "TEMPORAL_CPU_THREAD_POOL_SIZE", 0, CPU, "Executor processes (threads with `isolation: thread`), one a core"),
+    CHOICE("executor.isolation", executor.isolation, "process", "process|thread", NULL, CPU, "`process`: a crash ends one attempt; `thread`: cheaper, a crash ends the worker"),
+    BOOLEAN("executor.pin", executor.pin, "true", NULL, CPU, "Bind each executor to a core of its own"),
+    NUMBER("executor.grace", DURATION, executor.grace_ms, "3s", 0, MINUTES(10), NULL, 0, ACT, "From telling an activity to stop to giving it up (a process is then killed)"),
+
+    CHOICE("tuner.kind", tuner.kind, "fixed", "fixed|resource", NULL, 0, "How slots are sized. Only `fixed` is available; `resource` is refused, not ignored"),
+    NUMBER("tuner.target_cpu", FLOAT, tuner.target_cpu, "0.9", 0, 1, "TEMPORAL_WORKER_TARGET_CPU", FLO_SETTING_OPEN_MIN, 0, "CPU share to aim at, for `resource`"),
+    NUMBER("tuner.target_memory", FLOAT, tuner.target_memory, "0.8", 0, 1, "TEMPORAL_WORKER_TARGET_RAM", FLO_SETTING_OPEN_MIN, 0, "Memory share to aim at, for `resource`"),
+    NUMBER("tuner.workflow_slots.min", INT, tuner.workflow_slots.min, "10", 1, 100000, "TEMPORAL_WORKER_WORKFLOWS_MIN_SLOTS", 0, W, "Fewest workflow slots, for `resource`"),
+    NUMBER("tuner.workflow_slots.max", INT, tuner.workflow_slots.max, "500", 1, 100000, "TEMPORAL_WORKER_WORKFLOWS_MAX_SLOTS", 0, W, "Most workflow slots, for `resource`"),
+    NUMBER("tuner.activity_slots.min", INT, tuner.activity_slots.min, "50", 1, 100000, "TEMPORAL_WORKER_ACTIVITIES_MIN_SLOTS", 0, ACT, "Fewest activity slots, for `resource`"),
+    NUMBER("tuner.activity_slots.max", INT, tuner.activity_slots.max, "500", 1, 100000, "TEMPORAL_WORKER_ACTIVITIES_MAX_SLOTS", 0, ACT, "Most activity slots, for `resource`"),
+    NUMBER("tuner.local_activity_slots.min", INT, tuner.local_activity_slots.min, "50", 1, 100000, "TEMPORAL_WORKER_LOCAL_ACTIVITIES_MIN_SLOTS", 0, W, "Fewest local activity slots, for `resource`"),
+    NUMBER("tuner.local_activity_slots.max", INT, tuner.local_activity_slots.max, "500", 1, 100000, "TEMPORAL_WORKER_LOCAL_ACTIVITIES_MAX_SLOTS", 0, W, "Most local activity slots, for `resource`"),
+
+    {.key = "modules", .type = FLO_SETTING_LIST, .offset = AT(modules), .items = module_settings, .item_count = sizeof module_settings / sizeof module_settings[0], .item_size = sizeof(struct flo_module_config), .item_shorthand = "path", .help = "The modules to load: names, files, or maps of the settings below"},
+    STRING("module_path", module_path, NULL, 0, 4096, "FLOTILLA_MODULES", FLO_SETTING_PATH, 0, "Folder of modules given by name; empty: `../modules`, then `../lib/flotilla/modules`, from the executable's folder"),
+    NUMBER("database.pool_size", INT, database.pool_size, "20", 1, 10000, "DB_POOL_SIZE", 0, ACT, "Database connections a module keeps: its setting `db_pool_size`"),
+    NUMBER("database.max_overflow", INT, database.max_overflow, "30", 0, 10000, "DB_MAX_OVERFLOW", 0, ACT, "Connections it may open beyond those: its setting `db_max_overflow`"),
+
+    STRING("health.host", health.host, "127.0.0.1", 1, 255, "FLOTILLA_HEALTH_HOST", 0, 0, "Address for /health and /ready; 0.0.0.0 in containers"),
+    NUMBER("health.port", INT, health.port, "8080", 0, 65535, "FLOTILLA_HEALTH_PORT", 0, 0, "Port for /health and /ready; 0: the kernel chooses, the choice is printed"),
+    STRING("metrics.host", metrics.host, "127.0.0.1", 1, 255, "FLOTILLA_METRICS_HOST", 0, 0, "Address for /metrics"),
+    NUMBER("metrics.port", INT, metrics.port, "9464", 0, 65535, "FLOTILLA_METRICS_PORT", 0, 0, "Port for /metrics; one listener serves all when host and port equal those of `health`"),
+    CHOICE("log.level", log.level, "info", "trace|debug|info|warn|error", "FLOTILLA_LOG_LEVEL", 0, "Least level that is logged"),
+    CHOICE("log.format", log.format, "auto", "auto|json|text", "FLOTILLA_LOG_FORMAT", 0, "`auto`: text on a terminal, else JSON lines"),
+    STRING("supervisor.endpoint", supervisor.endpoint, NULL, 0, 255, "FLOTILLA_SUPERVISOR", 0, 0, "ZeroMQ endpoint of the supervisor, `ipc:///path` or `tcp://host:port`; empty: report to nobody"),
+    NUMBER("supervisor.interval", DURATION, supervisor.interval_ms, "1s", 100, MINUTES(1), NULL, 0, 0, "Time between two reports"),
+    NUMBER("shutdown_timeout", DURATION, shutdown_timeout_ms, "30s", 0, MINUTES(1440), "FLOTILLA_SHUTDOWN_TIMEOUT", 0, 0, "Time that running tasks get to end after SIGTERM"),
+};
+/* clang-format on */
+
+const struct flo_setting *flo_role_settings(size_t *out_count)
+{
+    *out_count = sizeof settings / sizeof settings[0];
+    return settings;
+}
+
+unsigned flo_role_bit(enum flo_role role)
+{
+    return 1u << role;
+}
+
+const char *flo_role_program(enum flo_role role)
+{
+    static const char *const programs[] = {"workflow-worker", "io-activity-worker",
+                                           "cpu-activity-worker"};
+    return programs[role];
+}
+
+const char *flo_role_name(enum flo_role role)
+{
+    static const char *const names[] = {"workflow", "io-activity", "cpu-activity"};
+    return names[role];
+}
+
+/* ---- checks ---- */
+
+/* host:port; a host alone gets Temporal's port. */
+static int check_address(struct flo_role_config *config, struct flo_err *err)
+{
+    const char *address = config->server.address;
+    if (strstr(address, "://"))
+        return flo_config_refuse(&config->config, "server.address", err,
+                                 "\"%s\" is a URL; host:port is allowed", address);
+    const char *colon = strrchr(address, ':');
+    if (!colon || (address[0] == '[' && address[strlen(address) - 1] == ']')) {
+        config->server.address = flo_arena_printf(&config->config.arena, "%s:7233", address);
+        return config->server.address ? 0 : flo_fail(err, FLO_ENOMEM, "no memory");
+    }
+    size_t digits = strspn(colon + 1, "0123456789");
+    long port = digits && digits < 6 && !colon[1 + digits] ? strtol(colon + 1, NULL, 10) : 0;
+    bool bare_v6 = address[0] != '[' && strchr(address, ':') != colon;
+    if (colon == address || bare_v6 || port < 1 || port > 65535)
+        return flo_config_refuse(&config->config, "server.address", err,
+                                 "\"%s\" is no address; host:port with a port from 1 to 65535 is "
+                                 "allowed",
+                                 address);
+    return 0;
+}
+
+static int check_tls(struct flo_role_config *config, struct flo_err *err)
+{
+    static const char *const unread[] = {"TEMPORAL_TLS_CLIENT_CERT_DATA",
+                                         "TEMPORAL_TLS_CLIENT_KEY_DATA",
+                                         "TEMPORAL_TLS_SERVER_CA_CERT_DATA",
+                                         "TEMPORAL_TLS_CERT_DATA",
+                                         "TEMPORAL_TLS_KEY_DATA",
+                                         "TEMPORAL_TLS_CA_DATA"};
+    for (size_t i = 0; i < sizeof unread / sizeof unread[0]; i++)
+        if (getenv(unread[i]) && *getenv(unread[i]))
+            return flo_fail(err, FLO_ECONFIG,
+                            "environment variable %s: certificates and keys are read from files; "
+                            "set the variable that ends in _PATH",
+                            unread[i]);
+    bool cert = *config->server.tls.cert_file, key = *config->server.tls.key_file;
+    if (cert != key)
+        return flo_config_refuse(&config->config,
+                                 cert ? "server.tls.cert_file" : "server.tls.key_file", err,
+                                 "a client certificate and its key are given together");
+    if (*config->server.api_key &&
+        flo_config_source(&config->config, "server.tls.enabled")->kind == FLO_FROM_DEFAULT)
+        config->server.tls.enabled = true;
+    if (!config->server.tls.enabled && (cert || *config->server.tls.ca_file))
+        flo_config_warn(&config->config,
+                        "server.tls: files are given but server.tls.enabled is false");
+    return 0;
+}
+
+static int check_range(struct flo_role_config *config, const char *key,
+                       const struct flo_slots_range *range, struct flo_err *err)
+{
+    if (range->min <= range->max)
+        return 0;
+    return flo_config_refuse(&config->config, key, err, "%lld is more than the maximum, %lld",
+                             (long long)range->min, (long long)range->max);
+}
+
+/* Resource-based slots are not built yet: asking for them is an error, and targets that would have
+ * no effect are said to have none. */
+static int check_tuner(struct flo_role_config *config, struct flo_err *err)
+{
+    static const char *const targets[] = {"tuner.target_cpu",
+                                          "tuner.target_memory",
+                                          "tuner.workflow_slots.min",
+                                          "tuner.workflow_slots.max",
+                                          "tuner.activity_slots.min",
+                                          "tuner.activity_slots.max",
+                                          "tuner.local_activity_slots.min",
+                                          "tuner.local_activity_slots.max"};
+    if (config->tuner.kind == FLO_TUNER_RESOURCE)
+        return flo_config_refuse(&config->config, "tuner.kind", err,
+                                 "\"resource\" is not available in this version; fixed is allowed");
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        const struct flo_source *source = flo_config_source(&config->config, targets[i]);
+        if (source && source->kind != FLO_FROM_DEFAULT) {
+            flo_config_warn(&config->config, "%s%s%s: has no effect while tuner.kind is fixed",
+                            targets[i], source->name ? " from " : "",
+                            source->name ? source->name : "");
+            break;
+        }
+    }
+    int rc = check_range(config, "tuner.workflow_slots.min", &config->tuner.workflow_slots, err);
+    if (!rc)
+        rc = check_range(config, "tuner.activity_slots.min", &config->tuner.activity_slots, err);
+    if (!rc)
+        rc = check_range(config, "tuner.local_activity_slots.min",
+                         &config->tuner.local_activity_slots, err);
+    return rc;
+}
+
+static int check_polls(struct flo_role_config *config, struct flo_err *err)
+{
+    if (config->role == FLO_ROLE_WORKFLOW) {
+        /* One poll alone cannot serve both the normal and the sticky queue. */
+        if (config->max_concurrent_workflow_task_polls < 2 && config->sticky_cache.max_entries)
+            return flo_config_refuse(&config->config, "max_concurrent_workflow_task_polls", err,
+                                     "1 poll cannot serve two queues; at least 2 are allowed while "
+                                     "sticky_cache.max_entries is above 0");
+        return 0;
+    }
+    if (config->max_concurrent_activities > config->executor.workers)
+        flo_config_warn(&config->config,
+                        "max_concurrent_activities: %lld is more than executor.workers, so at most "
+                        "%lld activities run at once",
+                        (long long)config->max_concurrent_activities,
+                        (long long)config->executor.workers);
+    return 0;
+}
+
+static int set_identity(struct flo_role_config *config, struct flo_err *err)
+{
+    if (*config->identity)
+        return 0;
+    char identity[300];
+    flo_process_default_identity(config->task_queue, identity, sizeof identity);
+    config->identity = flo_arena_strdup(&config->config.arena, identity);
+    return config->identity ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for the identity");
+}
+
+static int finish(struct flo_role_config *config, struct flo_err *err)
+{
+    int rc = flo_role_resolve_files(config, err);
+    if (!rc)
+        rc = check_address(config, err);
+    if (!rc)
+        rc = check_tls(config, err);
+    if (!rc)
+        rc = check_tuner(config, err);
+    if (!rc)
+        rc = check_polls(config, err);
+    if (!rc)
+        rc = set_identity(config, err);
+    if (!rc)
+        rc = flo_role_finish_modules(config, err);
+    return rc;
+}
+
+int flo_role_config_load(enum flo_role role, const struct flo_cmdline *cmdline,
+                         struct flo_role_config **out, struct flo_err *err)
+{
+    struct flo_role_config *config = flo_calloc(1, sizeof *config);
+    if (!config)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the configuration");
+    config->role = role;
+    size_t count;
+    const struct flo_setting *table = flo_role_settings(&count);
+    int rc = flo_config_load(&config->config, table, count, flo_role_bit(role), cmdline, err);
+    if (!rc)
+        rc = finish(config, err);
+    if (!rc) {
+        *out = config;
+        config = NULL;
+    }
+    flo_role_config_destroy(&config);
+    return rc;
+}
+
+void flo_role_config_destroy(struct flo_role_config **config)
+{
+    if (!*config)
+        return;
+    flo_config_fini(&(*config)->config);
+    flo_free(*config);
+    *config = NULL;
+}
+
+bool flo_role_config_main(enum flo_role role, int argc, char **argv, struct flo_role_config **out,
+                          int *out_exit)
+{
+    static const char *const summaries[] = {
+        "Polls workflow tasks, replays and advances workflows; runs no activities.",
+        "Polls activity tasks and runs them on a pool of threads.",
+        "Polls activity tasks and runs them on pinned processes, one a core."};
+    const struct flo_cmdline_spec spec = {.program = flo_role_program(role),
+                                          .summary = summaries[role],
+                                          .config_options = true,
+                                          .epilog = "Settings: docs/configuration.md"};
+    struct flo_cmdline cmdline;
+    if (!flo_cmdline_parse(&spec, argc, argv, &cmdline, out_exit))
+        return false;
+    struct flo_err err = {0};
+    struct flo_role_config *config = NULL;
+    int rc = flo_role_config_load(role, &cmdline, &config, &err);
+    if (rc) {
+        fprintf(stderr, "%s: %s\n", spec.program, err.message);
+        *out_exit = flo_exit_code(rc);
+        return false;
+    }
+    if (!flo_config_main_end(&config->config, &cmdline, out_exit)) {
+        *out = config;
+        return true;
+    }
+    flo_role_config_destroy(&config);
+    return false;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * role_modules.c - file names in a worker's configuration: certificates, the API key, modules.
+ *
+ * A relative name means: relative to the YAML file's folder when the file said it, else relative
+ * to the current folder, as with any command line.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/internal.h"
+#include "config/process.h"
+#include "config/role_internal.h"
+
+#define API_KEY_MAX_BYTES 16384
+
+static int resolve(struct flo_role_config *config, const char *key, const char **path,
+                   struct flo_err *err)
+{
+    const struct flo_source *source = flo_config_source(&config->config, key);
+    if (!**path || **path == '/' || source->kind != FLO_FROM_FILE)
+        return 0;
+    const char *full = flo_arena_printf(&config->config.arena, "%s/%s", config->config.dir, *path);
+    if (!full)
+        return flo_fail(err, FLO_ENOMEM, "no memory for a file name");
+    *path = full;
+    return 0;
+}
+
+static int read_api_key(struct flo_role_config *config, struct flo_err *err)
+{
+    const char *path = config->server.api_key_file;
+    if (!*path)
+        return 0;
+    if (*config->server.api_key)
+        return flo_config_refuse(&config->config, "server.api_key_file", err,
+                                 "server.api_key is given too; one of them is allowed");
+    char text[API_KEY_MAX_BYTES + 1];
+    ssize_t n = -1;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        n = read(fd, text, sizeof text - 1);
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (fd < 0)
+        return flo_config_refuse(&config->config, "server.api_key_file", err,
+                                 "%s cannot be read: %s", path, strerror(error));
+    if (n <= 0)
+        return flo_config_refuse(&config->config, "server.api_key_file", err,
+                                 "%s holds no key; a regular file with the key is allowed", path);
+    text[n] = '\0';
+    text[strcspn(text, "\r\n")] = '\0';
+    if (st.st_mode & (S_IRGRP | S_IROTH))
+        flo_config_warn(&config->config,
+                        "server.api_key_file: %s can be read by others; chmod 600 it", path);
+    config->server.api_key = flo_arena_strdup(&config->config.arena, text);
+    explicit_bzero(text, sizeof text);
+    return config->server.api_key ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for the API key");
+}
+
+int flo_role_resolve_files(struct flo_role_config *config, struct flo_err *err)
+{
+    int rc = resolve(config, "server.tls.ca_file", &config->server.tls.ca_file, err);
+    if (!rc)
+        rc = resolve(config, "server.tls.cert_file", &config->server.tls.cert_file, err);
+    if (!rc)
+        rc = resolve(config, "server.tls.key_file", &config->server.tls.key_file, err);
+    if (!rc)
+        rc = resolve(config, "server.api_key_file", &config->server.api_key_file, err);
+    if (!rc)
+        rc = resolve(config, "module_path", &config->module_path, err);
+    if (!rc)
+        rc = read_api_key(config, err);
+    return rc;
+}
+
+/* The file of a module given by name: in module_path, or beside the executable. */
+static const char *find_by_name(struct flo_role_config *config, const char *name)
+{
+    struct flo_arena *arena = &config->config.arena;
+    const char *suffix = strstr(name, ".so") ? "" : ".so";
+    if (*config->module_path)
+        return flo_arena_printf(arena, "%s/%s%s", config->module_path, name, suffix);
+    char dir[PATH_MAX];
+    if (flo_process_exe_dir(dir, sizeof dir, NULL))
+        return flo_arena_printf(arena, "%s%s", name, suffix);
+    const char *installed =
+        flo_arena_printf(arena, "%s/../lib/flotilla/modules/%s%s", dir, name, suffix);
+    if (installed && access(installed, F_OK) == 0)
+        return installed;
+    return flo_arena_printf(arena, "%s/../modules/%s%s", dir, name, suffix);
+}
+
+static int finish_module(struct flo_role_config *config, struct flo_module_config *module,
+                         struct flo_err *err)
+{
+    const char *path = module->path;
+    if (!strchr(path, '/'))
+        path = find_by_name(config, path);
+    else if (*path != '/')
+        path = flo_arena_printf(&config->config.arena, "%s/%s", config->config.dir, path);
+    if (!path)
+        return flo_fail(err, FLO_ENOMEM, "no memory for a module's name");
+    module->path = path;
+    if (config->role == FLO_ROLE_WORKFLOW)
+        return 0;
+    /* What the module's own settings say wins. */
+    json_t *database =
+        json_pack("{s:I,s:I}", "db_pool_size", (json_int_t)config->database.pool_size,
+                  "db_max_overflow", (json_int_t)config->database.max_overflow);
+    int failed = !database || json_object_update_missing(module->settings, database);
+    json_decref(database);
+    return failed ? flo_fail(err, FLO_ENOMEM, "no memory for a module's settings") : 0;
+}
+
+int flo_role_finish_modules(struct flo_role_config *config, struct flo_err *err)
+{
+    struct flo_module_config *modules = config->modules.items;
+    for (size_t i = 0; i < config->modules.count; i++) {
+        int rc = finish_module(config, &modules[i], err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
