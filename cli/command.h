@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command.h - what a command of `flotilla` is. One file a command; each has a table entry in
+ * main.c, reads its options from struct cli_options and returns the exit code.
+ *
+ * Exit codes: 0 done; 1 the server refused, or the workflow did not complete; 64 usage; 66 no such
+ * input file; 69 the server cannot be reached; 70 internal.
+ */
+#ifndef FLO_CLI_COMMAND_H
+#define FLO_CLI_COMMAND_H
+
+#include "cli/options.h"
+
+#define CLI_EXIT_REFUSED 1
+#define CLI_EXIT_USAGE 64
+#define CLI_EXIT_NO_INPUT 66
+#define CLI_EXIT_UNAVAILABLE 69
+#define CLI_EXIT_INTERNAL 70
+
+struct cli_command {
+    const char *name;
+    const char *operands; /* for --help: "WORKFLOW_ID"; "" = none */
+    const char *summary;  /* one line */
+    uint64_t accepts;     /* CLI_OPT bits beside the common ones */
+    int (*run)(const struct cli_options *options);
+};
+
+int cli_up(const struct cli_options *options);
+int cli_start(const struct cli_options *options);
+int cli_result(const struct cli_options *options);
+int cli_list(const struct cli_options *options);
+int cli_describe(const struct cli_options *options);
+int cli_history(const struct cli_options *options);
+int cli_signal(const struct cli_options *options);
+int cli_cancel(const struct cli_options *options);
+int cli_terminate(const struct cli_options *options);
+int cli_load(const struct cli_options *options);
+int cli_documents(const struct cli_options *options);
+
+#endif

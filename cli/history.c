@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * history.c - `flotilla history`: a workflow's events, one a line; with --output json the form
+ * that the official tools exchange ({"events": [...]}).
+ */
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/output.h"
+#include "cli/session.h"
+#include "wire/json.h"
+
+static void print_event(const FloApi__HistoryEvent *event)
+{
+    char when[32];
+    const ProtobufCEnumValue *type = protobuf_c_enum_descriptor_get_value(
+        &flo_api__event_type__descriptor, (int)event->event_type);
+    const char *name = type ? type->name : "?";
+    if (strncmp(name, "EVENT_TYPE_", 11) == 0)
+        name += 11;
+    cli_format_time(event->event_time, when);
+    printf("%5" PRId64 "  %s  %s\n", event->event_id, when, name);
+}
+
+static bool page(struct cli_session *session, const char *workflow_id,
+                 const struct cli_options *options, struct flo_buf *token, json_t *events,
+                 int *out_exit)
+{
+    struct cli_waiter waiter;
+    cli_waiter_init(&waiter, session);
+    FloApi__WorkflowExecution execution = FLO_API__WORKFLOW_EXECUTION__INIT;
+    execution.workflow_id = (char *)(uintptr_t)workflow_id;
+    if (options->run_id)
+        execution.run_id = (char *)(uintptr_t)options->run_id;
+    FloApi__GetWorkflowExecutionHistoryRequest request =
+        FLO_API__GET_WORKFLOW_EXECUTION_HISTORY_REQUEST__INIT;
+    request.execution = &execution;
+    request.next_page_token.data = token->data;
+    request.next_page_token.len = token->len;
+    int rc = flo_client_get_workflow_execution_history(session->client, &request, cli_waiter_done,
+                                                       &waiter, NULL);
+    const FloApi__GetWorkflowExecutionHistoryResponse *response =
+        (const FloApi__GetWorkflowExecutionHistoryResponse *)cli_wait(&waiter, rc, out_exit);
+    flo_buf_clear(token);
+    for (size_t i = 0; response && response->history && i < response->history->n_events; i++) {
+        if (events)
+            json_array_append_new(events, flo_wire_to_json(&response->history->events[i]->base));
+        else
+            print_event(response->history->events[i]);
+    }
+    if (response)
+        flo_buf_append(token, response->next_page_token.data, response->next_page_token.len);
+    cli_waiter_fini(&waiter);
+    return response != NULL;
+}
+
+int cli_history(const struct cli_options *options)
+{
+    struct cli_session session;
+    struct flo_buf token;
+    const char *workflow_id = cli_workflow_id(options, "history");
+    if (!workflow_id)
+        return CLI_EXIT_USAGE;
+    int rc = cli_session_open(&session, options, false);
+    if (rc)
+        return rc;
+    flo_buf_init(&token, 0);
+    json_t *events = options->json ? json_array() : NULL;
+    bool ok;
+    do
+        ok = page(&session, workflow_id, options, &token, events, &rc);
+    while (ok && token.len);
+    if (ok && events) {
+        json_t *history = json_pack("{s:O}", "events", events);
+        json_dumpf(history, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(history);
+    }
+    json_decref(events);
+    flo_buf_fini(&token);
+    cli_session_close(&session);
+    return rc;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - `flotilla`: the person's tool. Finds the command, reads its options, runs it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "config/process.h"
+
+#define TARGET (CLI_OPT(WORKFLOW_ID) | CLI_OPT(RUN_ID))
+#define INPUTS (CLI_OPT(INPUT) | CLI_OPT(INPUT_FILE))
+
+static const struct cli_command commands[] = {
+    {"up", "[SUPERVISOR-OPTION ...]", "start a whole fleet on this machine", 0, cli_up},
+    {"start", "", "start a workflow",
+     CLI_OPT(WORKFLOW_ID) | CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(WAIT) |
+         CLI_OPT(EXECUTION_TIMEOUT) | CLI_OPT(RUN_TIMEOUT) | CLI_OPT(ID_REUSE_POLICY) |
+         CLI_OPT(ID_CONFLICT_POLICY),
+     cli_start},
+    {"result", "[WORKFLOW_ID]", "wait for a workflow and print its result", TARGET, cli_result},
+    {"list", "", "list workflows", CLI_OPT(QUERY) | CLI_OPT(LIMIT), cli_list},
+    {"describe", "[WORKFLOW_ID]", "show the state of a workflow", TARGET, cli_describe},
+    {"history", "[WORKFLOW_ID]", "show the events of a workflow", TARGET, cli_history},
+    {"signal", "[WORKFLOW_ID]", "send a signal to a workflow", TARGET | CLI_OPT(NAME) | INPUTS,
+     cli_signal},
+    {"cancel", "[WORKFLOW_ID]", "ask a workflow to stop", TARGET | CLI_OPT(REASON), cli_cancel},
+    {"terminate", "[WORKFLOW_ID]", "end a workflow at once", TARGET | CLI_OPT(REASON),
+     cli_terminate},
+    {"documents", "FILE|DIR|URL ...", "run documents through a fleet and show what is in them",
+     CLI_OPT(TASK_QUEUE) | CLI_OPT(CONCURRENCY) | CLI_OPT(TIMEOUT) | CLI_OPT(FLEET), cli_documents},
+    {"load", "", "start many workflows and measure",
+     CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(COUNT) | CLI_OPT(CONCURRENCY) |
+         CLI_OPT(TIMEOUT) | CLI_OPT(FLEET),
+     cli_load},
+};
+#define COMMAND_COUNT (sizeof commands / sizeof *commands)
+
+static void print_help(void)
+{
+    printf("flotilla - durable workflows in small C processes\n\nusage: flotilla COMMAND [OPTION "
+           "...]\n\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    printf("\n'flotilla COMMAND --help' tells more. Servers are named by --address or "
+           "TEMPORAL_ADDRESS.\n");
+}
+
+int main(int argc, char **argv)
+{
+    flo_process_init();
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help();
+        return argc < 2 ? CLI_EXIT_USAGE : 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("flotilla %s\n", flo_version());
+        return 0;
+    }
+    const char *names[COMMAND_COUNT];
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        names[i] = commands[i].name;
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        struct cli_options options = {.rest = argv + 2};
+        int exit_code = 0;
+        if (commands[i].run != cli_up &&
+            !cli_options_parse(&commands[i], argv + 2, &options, &exit_code))
+            return exit_code;
+        return commands[i].run(&options);
+    }
+    const char *near = cli_nearest(argv[1], names, COMMAND_COUNT);
+    fprintf(stderr, "flotilla: unknown command '%s'; %s%s\n", argv[1],
+            near ? "did you mean " : "'flotilla --help' lists what there is", near ? near : "");
+    return CLI_EXIT_USAGE;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.h - the command line of `flotilla`: one table of options, each command accepts some.
+ * Names and meanings follow the `temporal` command line where both have an option.
+ */
+#ifndef FLO_CLI_OPTIONS_H
+#define FLO_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* CLI_OPTIONS(X): X(id, field, --name, short or 0, kind, value's name, help). */
+#define CLI_OPTIONS(X)                                                                             \
+    X(ADDRESS, address, "address", 0, TEXT, "HOST:PORT",                                           \
+      "server (TEMPORAL_ADDRESS; 127.0.0.1:7233)")                                                 \
+    X(NAMESPACE, namespace_, "namespace", 'n', TEXT, "NAME",                                       \
+      "namespace (TEMPORAL_NAMESPACE; default)")                                                   \
+    X(TLS, tls, "tls", 0, FLAG, "", "use TLS (TEMPORAL_TLS; on when an API key is set)")           \
+    X(TLS_CA, tls_ca, "tls-ca-path", 0, TEXT, "FILE", "certificate authorities (PEM)")             \
+    X(TLS_CERT, tls_cert, "tls-cert-path", 0, TEXT, "FILE", "client certificate (PEM)")            \
+    X(TLS_KEY, tls_key, "tls-key-path", 0, TEXT, "FILE", "client key (PEM)")                       \
+    X(TLS_SERVER_NAME, tls_server_name, "tls-server-name", 0, TEXT, "NAME", "name to check")       \
+    X(OUTPUT, output, "output", 'o', TEXT, "text|json", "form of the answer (text)")               \
+    X(WORKFLOW_ID, workflow_id, "workflow-id", 'w', TEXT, "ID", "the workflow")                    \
+    X(RUN_ID, run_id, "run-id", 'r', TEXT, "ID", "one run of it (default: the newest)")            \
+    X(TYPE, type, "type", 0, TEXT, "NAME", "workflow type")                                        \
+    X(TASK_QUEUE, task_queue, "task-queue", 't', TEXT, "NAME", "task queue")                       \
+    X(INPUT, input, "input", 'i', TEXT, "JSON", "input, one JSON value")                           \
+    X(INPUT_FILE, input_file, "input-file", 0, TEXT, "FILE", "input from a file, - is stdin")      \
+    X(WAIT, wait, "wait", 0, FLAG, "", "wait for the result and print it")                         \
+    X(EXECUTION_TIMEOUT, execution_timeout_ms, "execution-timeout", 0, DURATION, "TIME",           \
+      "all runs together, e.g. 1h")                                                                \
+    X(RUN_TIMEOUT, run_timeout_ms, "run-timeout", 0, DURATION, "TIME", "one run")                  \
+    X(ID_REUSE_POLICY, id_reuse_policy, "id-reuse-policy", 0, TEXT, "POLICY",                      \
+      "AllowDuplicate, AllowDuplicateFailedOnly, RejectDuplicate, TerminateIfRunning")             \
+    X(ID_CONFLICT_POLICY, id_conflict_policy, "id-conflict-policy", 0, TEXT, "POLICY",             \
+      "Fail, UseExisting, TerminateExisting")                                                      \
+    X(NAME, name, "name", 0, TEXT, "NAME", "name of the signal")                                   \
+    X(REASON, reason, "reason", 0, TEXT, "TEXT", "why, for the history")                           \
+    X(QUERY, query, "query", 'q', TEXT, "FILTER",                                                  \
+      "list filter, e.g. \"ExecutionStatus='Running'\"")                                           \
+    X(LIMIT, limit, "limit", 0, NUMBER, "N", "at most so many")                                    \
+    X(COUNT, count, "count", 'c', NUMBER, "N", "so many workflows")                                \
+    X(CONCURRENCY, concurrency, "concurrency", 0, NUMBER, "N", "in flight at once")                \
+    X(TIMEOUT, timeout_ms, "timeout", 0, DURATION, "TIME", "give up after so long")                \
+    X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
+      "fleet.json of a running fleet: address and processes")
+
+enum cli_option_id {
+#define CLI_OPTION_ID(id, field, name, short_name, kind, value, help) CLI_ID_##id,
+    CLI_OPTIONS(CLI_OPTION_ID)
+#undef CLI_OPTION_ID
+};
+
+#define CLI_OPT(id) (UINT64_C(1) << CLI_ID_##id)
+/* Accepted by every command that talks to a server. */
+#define CLI_OPT_COMMON                                                                             \
+    (CLI_OPT(ADDRESS) | CLI_OPT(NAMESPACE) | CLI_OPT(TLS) | CLI_OPT(TLS_CA) | CLI_OPT(TLS_CERT) |  \
+     CLI_OPT(TLS_KEY) | CLI_OPT(TLS_SERVER_NAME) | CLI_OPT(OUTPUT))
+
+typedef const char *cli_text;
+typedef bool cli_flag;
+typedef int64_t cli_number;   /* -1 = not given */
+typedef int64_t cli_duration; /* milliseconds; -1 = not given */
+
+struct cli_options {
+#define CLI_KIND_TEXT cli_text
+#define CLI_KIND_FLAG cli_flag
+#define CLI_KIND_NUMBER cli_number
+#define CLI_KIND_DURATION cli_duration
+#define CLI_OPTION_FIELD(id, field, name, short_name, kind, value, help) CLI_KIND_##kind field;
+    CLI_OPTIONS(CLI_OPTION_FIELD)
+#undef CLI_OPTION_FIELD
+    bool json;       /* --output json */
+    char **operands; /* points into argv */
+    int operand_count;
+    char **rest; /* everything after the command's name, untouched; NULL-terminated */
+};
+
+struct cli_command;
+
+/*
+ * Read argv (after the command's name) for command; fills in environment and defaults. True: run
+ * the command. False: end with *out_exit, everything has been said (--help too).
+ */
+bool cli_options_parse(const struct cli_command *command, char **argv, struct cli_options *out,
+                       int *out_exit);
+
+/* The text nearest to word among count names, or NULL when none is near: for "did you mean". */
+const char *cli_nearest(const char *word, const char *const *names, size_t count);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session.c - connecting, waiting for one call, reading the input. */
+#include "cli/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/random.h"
+#include "wire/decode.h"
+#include "wire/payload.h"
+
+#define INPUT_MAX_BYTES (2 << 20)
+
+static void on_state(void *ctx, bool connected, const char *reason)
+{
+    struct cli_session *session = ctx;
+    snprintf(session->reason, sizeof session->reason, "%s", connected || !reason ? "" : reason);
+}
+
+/* The address of --address, else the engine of --fleet, else the default. */
+static bool choose_address(const struct cli_options *options, char *out, size_t size)
+{
+    if (options->address || !options->fleet) {
+        snprintf(out, size, "%s", options->address ? options->address : "127.0.0.1:7233");
+        return true;
+    }
+    json_t *fleet = json_load_file(options->fleet, 0, NULL);
+    const char *address =
+        json_string_value(json_object_get(json_object_get(fleet, "engine"), "address"));
+    if (address)
+        snprintf(out, size, "%s", address);
+    else
+        fprintf(stderr, "flotilla: %s does not name an engine's address; is the fleet running?\n",
+                options->fleet);
+    json_decref(fleet);
+    return address != NULL;
+}
+
+int cli_session_open(struct cli_session *session, const struct cli_options *options, bool patient)
+{
+    *session = (struct cli_session){0};
+    if (!choose_address(options, session->address, sizeof session->address))
+        return CLI_EXIT_NO_INPUT;
+    char host[256] = "", identity[300];
+    gethostname(host, sizeof host - 1);
+    snprintf(identity, sizeof identity, "flotilla:%d@%s", (int)getpid(), host);
+    struct flo_err err;
+    const struct flo_client_options client = {
+        .channel = {.address = session->address,
+                    .tls = {.enabled = options->tls,
+                            .ca_file = options->tls_ca,
+                            .cert_file = options->tls_cert,
+                            .key_file = options->tls_key,
+                            .server_name = options->tls_server_name},
+                    .on_state = on_state,
+                    .on_state_ctx = session},
+        .namespace_ = options->namespace_,
+        .identity = identity,
+        .api_key = getenv("TEMPORAL_API_KEY"),
+        .fail_fast = !patient,
+    };
+    session->base = event_base_new();
+    if (!session->base || flo_client_new(session->base, &client, &session->client, &err)) {
+        fprintf(stderr, "flotilla: %s\n", session->base ? err.message : "out of memory");
+        cli_session_close(session);
+        return CLI_EXIT_USAGE;
+    }
+    return 0;
+}
+
+void cli_session_close(struct cli_session *session)
+{
+    flo_client_destroy(&session->client);
+    if (session->base)
+        event_base_free(session->base);
+    session->base = NULL;
+}
+
+void cli_waiter_init(struct cli_waiter *waiter, struct cli_session *session)
+{
+    *waiter = (struct cli_waiter){.session = session};
+    flo_arena_init(&waiter->arena, 0);
+}
+
+void cli_waiter_fini(struct cli_waiter *waiter)
+{
+    flo_arena_fini(&waiter->arena);
+}
+
+void cli_waiter_done(void *ctx, const struct flo_grpc_status *status,
+                     const ProtobufCMessage *response)
+{
+    struct cli_waiter *waiter = ctx;
+    waiter->done = true;
+    waiter->code = status->code;
+    waiter->message = flo_arena_strdup(&waiter->arena, status->message);
+    if (response)
+        waiter->response = flo_wire_copy(response, &waiter->arena);
+    event_base_loopbreak(waiter->session->base);
+}
+
+const ProtobufCMessage *cli_wait(struct cli_waiter *waiter, int rc, int *out_exit)
+{
+    struct cli_session *session = waiter->session;
+    while (rc == 0 && !waiter->done)
+        event_base_loop(session->base, EVLOOP_ONCE);
+    if (rc == 0 && waiter->response)
+        return waiter->response;
+    if (rc || waiter->code == FLO_GRPC_OK || !waiter->message) {
+        fprintf(stderr, "flotilla: %s\n", flo_error_text(rc ? rc : FLO_ENOMEM));
+        *out_exit = CLI_EXIT_INTERNAL;
+    } else if (waiter->code == FLO_GRPC_UNAVAILABLE) {
+        fprintf(stderr, "flotilla: cannot reach the server at %s: %s\n", session->address,
+                *session->reason ? session->reason : waiter->message);
+        *out_exit = CLI_EXIT_UNAVAILABLE;
+    } else {
+        fprintf(stderr, "flotilla: the server refused (%s): %s\n", flo_grpc_code_name(waiter->code),
+                waiter->message);
+        *out_exit = CLI_EXIT_REFUSED;
+    }
+    return NULL;
+}
+
+/* All of a file ("-": stdin), at most INPUT_MAX_BYTES. */
+static int read_file(const char *path, struct flo_buf *out)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    char chunk[8192];
+    size_t n;
+    if (!file) {
+        fprintf(stderr, "flotilla: cannot read --input-file %s: %m\n", path);
+        return CLI_EXIT_NO_INPUT;
+    }
+    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0)
+        flo_buf_append(out, chunk, n);
+    bool bad = ferror(file) || out->failed;
+    if (file != stdin)
+        fclose(file);
+    if (bad)
+        fprintf(stderr, "flotilla: --input-file %s cannot be read or is larger than 2 MiB\n", path);
+    return bad ? CLI_EXIT_NO_INPUT : 0;
+}
+
+int cli_read_input(const struct cli_options *options, json_t **out_value)
+{
+    struct flo_buf text;
+    struct flo_err err;
+    int rc = 0;
+    *out_value = NULL;
+    if (options->input && options->input_file) {
+        fprintf(stderr, "flotilla: give --input or --input-file, not both\n");
+        return CLI_EXIT_USAGE;
+    }
+    flo_buf_init(&text, INPUT_MAX_BYTES);
+    if (options->input_file)
+        rc = read_file(options->input_file, &text);
+    else if (options->input)
+        flo_buf_append_str(&text, options->input);
+    else
+        goto out;
+    if (rc == 0 && flo_json_parse((const char *)text.data, text.len, out_value, &err)) {
+        fprintf(stderr, "flotilla: the input is not JSON: %s\n", err.message);
+        rc = CLI_EXIT_USAGE;
+    }
+out:
+    flo_buf_fini(&text);
+    return rc;
+}
+
+const char *cli_workflow_id(const struct cli_options *options, const char *command)
+{
+    const char *id = options->workflow_id;
+    if (!id && options->operand_count == 1)
+        return options->operands[0];
+    if (!id || options->operand_count) {
+        fprintf(stderr, "flotilla %s: name one workflow: flotilla %s WORKFLOW_ID\n", command,
+                command);
+        return NULL;
+    }
+    return id;
+}
+
+void cli_new_uuid(char out[37])
+{
+    struct flo_rng rng;
+    flo_rng_seed(&rng, flo_random_u64());
+    flo_rng_uuid4(&rng, out);
+}

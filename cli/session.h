@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.h - a command's connection to the server: a loop of its own and calls that block.
+ */
+#ifndef FLO_CLI_SESSION_H
+#define FLO_CLI_SESSION_H
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "cli/command.h"
+#include "client/client.h"
+
+struct cli_session {
+    struct event_base *base;
+    struct flo_client *client;
+    char address[256]; /* what was connected to */
+    char reason[256];  /* why it is not connected, "" when it is or never tried */
+};
+
+/* Connect in the background; patient sessions wait for a server that is away, others fail their
+ * calls. 0 or an exit code, with the reason on stderr. */
+int cli_session_open(struct cli_session *session, const struct cli_options *options, bool patient);
+void cli_session_close(struct cli_session *session);
+
+/* One call that is waited for. Pass cli_waiter_done and the waiter to flo_client_*. */
+struct cli_waiter {
+    struct cli_session *session;
+    struct flo_arena arena; /* holds response and message */
+    bool done;
+    int code;                   /* gRPC */
+    const char *message;        /* when code is not OK */
+    ProtobufCMessage *response; /* when it is */
+};
+
+void cli_waiter_init(struct cli_waiter *waiter, struct cli_session *session);
+void cli_waiter_fini(struct cli_waiter *waiter);
+void cli_waiter_done(void *ctx, const struct flo_grpc_status *status,
+                     const ProtobufCMessage *response);
+/*
+ * Run the loop until the call (started with code rc) has ended. The response, or NULL with the
+ * reason on stderr and *out_exit set.
+ */
+const ProtobufCMessage *cli_wait(struct cli_waiter *waiter, int rc, int *out_exit);
+
+/* The input that --input or --input-file gives, as JSON (NULL without one): 0 or an exit code. */
+int cli_read_input(const struct cli_options *options, json_t **out_value);
+/* The workflow's id from --workflow-id or the operand; NULL after a message. */
+const char *cli_workflow_id(const struct cli_options *options, const char *command);
+/* A fresh random UUID. */
+void cli_new_uuid(char out[37]);
+
+#endif
