@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Interop checks, each with real processes: interop.py --bin DIR --temporal FILE [NAME ...]
+
+Prints one line a check and "N passed, N failed" at the end; exit 1 when one failed."""
+import argparse
+import asyncio
+import pathlib
+import sys
+import time
+import traceback
+import uuid
+from datetime import timedelta
+
+from temporalio import activity, workflow
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import RetryPolicy
+from temporalio.worker import Worker
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import histories  # noqa: E402
+from fleet import Fleet  # noqa: E402
+
+CHECKS = {}
+LICENCE = "file:///usr/share/common-licenses/Apache-2.0"
+
+
+def check(f):
+    CHECKS[f.__name__] = f
+    return f
+
+
+def new_id(prefix):
+    return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+async def echo(client):
+    for value in ["hello", {"a": [1, 2, None], "ü": "ß"}, 42, None]:
+        answer = await client.execute_workflow("EchoWorkflow", value, id=new_id("echo"), task_queue="benchmark")
+        assert answer == value, (answer, value)
+    started = [client.execute_workflow("EchoWorkflow", i, id=new_id("echo"), task_queue="benchmark") for i in range(100)]
+    assert await asyncio.gather(*started) == list(range(100))
+
+
+async def documents(client):
+    run = await client.execute_workflow("DocumentWorkflow", {"uri": LICENCE}, id=new_id("doc"),
+                                        task_queue="document-workflow-queue")
+    assert run["language"] == "en" and run["words"] > 1000 and run["distinct_terms"] > 200, run
+    assert any(t["term"] == "license" for t in run["top_terms"]), run
+    try:
+        await client.execute_workflow("DocumentWorkflow", {"uri": "file:///no/such/file"}, id=new_id("doc"),
+                                      task_queue="document-workflow-queue")
+        raise AssertionError("a missing document did not fail")
+    except WorkflowFailureError as failure:
+        cause = failure.cause.cause
+        assert cause.type == "DocumentNotFound" and cause.non_retryable, cause
+
+
+@check
+async def python_client_engine_c_workers(args):
+    with Fleet(args.bin) as fleet:
+        fleet.engine()
+        fleet.echo_workers()
+        fleet.document_workers()
+        client = await fleet.client()
+        await echo(client)
+        await documents(client)
+
+
+@check
+async def python_client_real_server_c_workers(args):
+    with Fleet(args.bin, args.temporal) as fleet:
+        fleet.real_server()
+        client = await fleet.client()
+        fleet.echo_workers()
+        fleet.document_workers()
+        await echo(client)
+        await documents(client)
+
+
+@activity.defn
+async def flaky(name: str) -> str:
+    if activity.info().attempt < 3:
+        raise RuntimeError(f"attempt {activity.info().attempt}")
+    return f"{name} at attempt {activity.info().attempt}"
+
+
+@activity.defn
+async def beat(n: int) -> int:
+    for i in range(n):
+        activity.heartbeat(i)
+    return n
+
+
+@workflow.defn
+class Kitchen:
+    """Activities, a retry, a timer, a signal, in one workflow."""
+
+    def __init__(self):
+        self.names = []
+
+    @workflow.run
+    async def run(self, wait_s: float) -> dict:
+        begin = workflow.now()
+        await asyncio.sleep(wait_s)
+        slept = (workflow.now() - begin).total_seconds()
+        await workflow.wait_condition(lambda: len(self.names) >= 2)
+        retried = await workflow.execute_activity(
+            flaky, self.names[0], start_to_close_timeout=timedelta(seconds=5),
+            retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=50)))
+        beats = await asyncio.gather(*[
+            workflow.execute_activity(beat, n, start_to_close_timeout=timedelta(seconds=5),
+                                      heartbeat_timeout=timedelta(seconds=2)) for n in range(5)])
+        return {"slept": slept, "names": self.names, "retried": retried, "beats": beats}
+
+    @workflow.signal
+    def add(self, name: str) -> None:
+        self.names.append(name)
+
+    @workflow.query
+    def count(self) -> int:
+        return len(self.names)
+
+
+@check
+async def python_worker_on_engine(args):
+    with Fleet(args.bin) as fleet:
+        fleet.engine()
+        client = await fleet.client()
+        async with Worker(client, task_queue="py", workflows=[Kitchen], activities=[flaky, beat]):
+            handles = [await client.start_workflow(Kitchen.run, 0.2, id=new_id("kitchen"), task_queue="py")
+                       for _ in range(10)]
+            for handle in handles:
+                await handle.signal(Kitchen.add, "ann")
+                await handle.signal(Kitchen.add, "ben")
+                assert await handle.query(Kitchen.count) == 2
+            for handle in handles:
+                result = await asyncio.wait_for(handle.result(), 30)
+                assert result["names"] == ["ann", "ben"] and result["beats"] == [0, 1, 2, 3, 4], result
+                assert result["retried"] == "ann at attempt 3" and result["slept"] >= 0.2, result
+            forever = await client.start_workflow(Kitchen.run, 3600, id=new_id("kitchen"), task_queue="py")
+            await forever.cancel()
+            try:
+                await asyncio.wait_for(forever.result(), 20)
+                raise AssertionError("a cancelled workflow completed")
+            except WorkflowFailureError:
+                assert (await forever.describe()).status == WorkflowExecutionStatus.CANCELED
+            forever = await client.start_workflow(Kitchen.run, 3600, id=new_id("kitchen"), task_queue="py")
+            await forever.terminate("enough")
+            assert (await forever.describe()).status == WorkflowExecutionStatus.TERMINATED
+            listed = [w async for w in client.list_workflows("ExecutionStatus = 'Completed'")]
+            assert {h.id for h in handles} <= {w.id for w in listed}
+
+
+@check
+async def histories_agree(args):
+    """The same scenarios on our engine and on the real server: histories differ in ids and times only."""
+    with Fleet(args.bin) as ours, Fleet(args.bin, args.temporal) as real:
+        ours.engine()
+        real.real_server()
+        differ = await histories.compare(await ours.client(), await real.client())
+    assert not differ, "\n".join(differ)
+
+
+@check
+async def recorded_traces(args):
+    """The recorded answers of a real server, where the recording lies beside this checkout."""
+    await histories.recorded(args)
+
+
+async def run(args):
+    passed = failed = 0
+    for name in args.names or CHECKS:
+        began = time.monotonic()
+        try:
+            await CHECKS[name](args)
+            passed += 1
+            print(f"ok    {name} ({time.monotonic() - began:.1f} s)", flush=True)
+        except Exception:
+            failed += 1
+            print(f"FAIL  {name} ({time.monotonic() - began:.1f} s)", flush=True)
+            traceback.print_exc()
+    print(f"{passed} passed, {failed} failed")
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", required=True, help="folder of the built programs")
+    parser.add_argument("--temporal", required=True, help="the real server's command line")
+    parser.add_argument("names", nargs="*", choices=[[], *CHECKS], metavar="NAME")
+    sys.exit(bool(asyncio.run(run(parser.parse_args()))))
+
+
+if __name__ == "__main__":
+    main()
