@@ -34,6 +34,8 @@ static bool page(struct cli_session *session, const struct cli_options *options,
                                                  &waiter, NULL);
     const FloApi__ListWorkflowExecutionsResponse *response =
         (const FloApi__ListWorkflowExecutionsResponse *)cli_wait(&waiter, rc, out_exit);
+    if (response && !token->data && !options->json) /* the first page */
+        printf("%-14s %-38s %-20s %-20s %s\n", "STATUS", "WORKFLOW ID", "TYPE", "START", "CLOSE");
     flo_buf_clear(token);
     for (size_t i = 0; response && i<response->n_executions && * left> 0; i++, --*left) {
         if (options->json)
@@ -56,12 +58,7 @@ int cli_list(const struct cli_options *options)
     if (rc)
         return rc;
     flo_buf_init(&token, 0);
-    bool first = true;
     do {
-        if (first && !options->json)
-            printf("%-14s %-38s %-20s %-20s %s\n", "STATUS", "WORKFLOW ID", "TYPE", "START",
-                   "CLOSE");
-        first = false;
         if (!page(&session, options, &left, &token, &rc))
             break;
     } while (token.len && left > 0);

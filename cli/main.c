@@ -69,7 +69,8 @@ int main(int argc, char **argv)
         return commands[i].run(&options);
     }
     const char *near = cli_nearest(argv[1], names, COMMAND_COUNT);
-    fprintf(stderr, "flotilla: unknown command '%s'; %s%s\n", argv[1],
-            near ? "did you mean " : "'flotilla --help' lists what there is", near ? near : "");
+    fprintf(stderr, "flotilla: unknown command '%s'; %s%s%s\n", argv[1],
+            near ? "did you mean " : "'flotilla --help' lists what there is", near ? near : "",
+            near ? "?" : "");
     return CLI_EXIT_USAGE;
 }
