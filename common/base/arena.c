@@ -10,8 +10,8 @@
 
 #include "base/alloc.h"
 
-#define FIRST_CHUNK_BYTES 1024
-#define LARGEST_CHUNK_BYTES (256 * 1024)
+#define FIRST_CHUNK_BYTES ((size_t)1024)
+#define LARGEST_CHUNK_BYTES ((size_t)256 * 1024)
 #define ALIGNMENT _Alignof(max_align_t)
 
 struct flo_arena_chunk {

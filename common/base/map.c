@@ -143,8 +143,8 @@ int flo_map_put(struct flo_map *map, const void *key, size_t key_len, void *valu
     struct flo_map_entry *entry = flo_malloc(sizeof *entry + key_len + 1);
     if (!entry)
         return FLO_ENOMEM;
-    *entry = (struct flo_map_entry){
-        .value = value, .hash = hash, .key_len = key_len, .prev = map->last};
+    *entry =
+        (struct flo_map_entry){.value = value, .hash = hash, .key_len = key_len, .prev = map->last};
     memcpy(entry->key, key, key_len);
     entry->key[key_len] = '\0';
     *slot = entry;

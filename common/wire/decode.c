@@ -24,6 +24,7 @@
  */
 #include "wire/decode.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,7 +77,8 @@ static int refuse(struct decoder *d, const ProtobufCFieldDescriptor *field, int 
         }
         used += (size_t)snprintf(path + used, sizeof path - used, ".%s", name);
     }
-    return flo_fail(d->err, code, "%s: %s", path, why);
+    flo_fail(d->err, code, "%s: %s", path, why);
+    return code;
 }
 
 /* A base-128 number of at most 10 bytes and 64 bits. False: truncated or too long. */
@@ -263,7 +265,7 @@ static int count(struct decoder *d, ProtobufCMessage *message, struct span in,
 {
     unsigned hint = 0;
     while (in.at < in.end) {
-        struct record record;
+        struct record record = {0};
         int rc = read_record(d, &in, &record);
         if (rc)
             return rc;
@@ -459,7 +461,7 @@ static int store_merged(struct decoder *d, const ProtobufCFieldDescriptor *field
                         void *to)
 {
     struct span in = whole;
-    struct record record;
+    struct record record = {0};
     size_t total = 0;
     while (in.at < in.end) {
         int rc = read_record(d, &in, &record);
@@ -517,12 +519,13 @@ static int fill(struct decoder *d, ProtobufCMessage *message, struct span whole,
     size_t unknowns = 0;
     struct span in = whole;
     while (in.at < in.end) {
-        struct record record;
+        struct record record = {0};
         int rc = read_record(d, &in, &record);
         if (rc)
             return rc;
         const ProtobufCFieldDescriptor *field = field_of(message->descriptor, &record, &hint);
         if (!field) {
+            assert(unknown_at && record.body && unknowns < message->n_unknown_fields);
             message->unknown_fields[unknowns++] = (ProtobufCMessageUnknownField){
                 .tag = record.number,
                 .wire_type = (ProtobufCWireType)record.type,

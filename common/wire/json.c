@@ -206,7 +206,7 @@ static json_t *value_to_json(const ProtobufCFieldDescriptor *field, const void *
         memcpy(&v.bytes, at, sizeof v.bytes);
         return flo_raw_base64(v.bytes.data, v.bytes.len);
     case PROTOBUF_C_TYPE_MESSAGE:
-        memcpy(&v.message, at, sizeof v.message);
+        memcpy(&v.message, at, sizeof(void *));
         return v.message ? message_to_json(v.message, depth + 1) : json_null();
     }
     return NULL;

@@ -207,7 +207,7 @@ int flo_payloads_to_json(const FloApi__Payloads *payloads, bool as_array, json_t
         return flo_payload_to_json(payloads->payloads[0], out_value, err);
     json_t *array = json_array();
     for (size_t i = 0; i < payloads->n_payloads; i++) {
-        json_t *value;
+        json_t *value = NULL;
         int rc = flo_payload_to_json(payloads->payloads[i], &value, err);
         if (rc == 0 && json_array_append_new(array, value))
             rc = flo_fail(err, FLO_ENOMEM, "no memory for a payload's value");

@@ -46,7 +46,7 @@ extern "C" {
     X(FLO_EUNIMPL, -20, "not supported")
 
 enum flo_error {
-#define FLO_ERROR_ENUM(name, value, text) name = value,
+#define FLO_ERROR_ENUM(name, value, text) name = (value),
     FLO_ERRORS(FLO_ERROR_ENUM)
 #undef FLO_ERROR_ENUM
 };

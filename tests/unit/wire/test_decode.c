@@ -69,8 +69,7 @@ static int decode(struct fixture *f, const ProtobufCMessageDescriptor *descripto
     ProtobufCMessage *message = NULL;
     f->err.message[0] = '\0';
     int rc = flo_wire_decode(descriptor, f->bytes.data, f->bytes.len, &f->arena, &message, &f->err);
-    if (rc == 0)
-        memcpy(out, &message, sizeof message);
+    memcpy(out, &message, sizeof message);
     return rc;
 }
 
