@@ -71,7 +71,6 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     flo_list_init(&core->hot_queues);
     core->next_key = 1;
     core->next_seq = 1;
-    core->next_query = 1;
     core->dirty_since_ns = INT64_MAX;
     *out_core = core;
     return 0;
@@ -617,6 +616,8 @@ void flo_core_committed(struct flo_core *core, uint64_t seq)
         if (hooks->dirty_seq > seq)
             break;
         struct flo_execution *execution = hooks->execution;
+        if (hooks->delete_when_saved && flo_core_delete_run(core, hooks->key))
+            flo_core_set_fatal(core); /* what was promised to go would stay */
         flo_execution_destroy(core, &execution);
     }
     for (struct flo_map_entry *it = flo_map_first(&core->deleted), *next; it; it = next) {

@@ -120,7 +120,6 @@ struct flo_core {
     size_t sweep_at;            /* so many queues: look for unused ones */
     struct flo_list hot_queues; /* queues where a task and a poll may meet */
     struct flo_map queries;     /* query id of 8 bytes -> struct flo_query */
-    uint64_t next_query;
 
     struct flo_handed *handed; /* ring of FLO_CORE_HANDED tasks given out last */
     size_t next_handed;
@@ -175,6 +174,7 @@ struct flo_run_hooks {
     struct flo_namespace *ns;
     struct flo_execution *execution;
     struct flo_node dirty, touched, closed;
+    bool delete_when_saved;          /* DeleteWorkflowExecution: when it leaves memory, rows too */
     uint64_t dirty_seq;              /* batch that holds or will hold the last change; 0 = none */
     struct flo_task workflow_task;   /* the pending workflow task, while not started */
     struct flo_list history_waiters; /* long polls (history_read.c) */
@@ -329,6 +329,10 @@ FLO_MUST_CHECK int flo_poll_fill_workflow_task(struct flo_core *core,
                                                struct flo_execution *execution, bool sticky,
                                                FloApi__PollWorkflowTaskQueueResponse *body,
                                                const uint8_t **out_raw, size_t *out_raw_len);
+/* The members of such an answer that name the run and its queue. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_poll_fill_run(struct flo_core *core, const char *workflow_id,
+                                     const char *run_id, const char *type, const char *task_queue,
+                                     FloApi__PollWorkflowTaskQueueResponse *body);
 /*
  * The same as bytes of one length-delimited field (tag + length + message): `workflow_task` of
  * RespondWorkflowTaskCompletedResponse (field 1), `eager_workflow_task` of
@@ -377,8 +381,10 @@ FLO_MUST_CHECK int flo_token_decode(struct flo_core *core, const ProtobufCBinary
 void flo_query_answer(struct flo_core *core, struct flo_execution *execution,
                       FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry **results,
                       size_t count);
-/* Is a query waiting for a workflow task of this run? */
-bool flo_query_waiting(const struct flo_execution *execution);
+/* Put the queries that wait on the run into the answer for its workflow task, which has just been
+ * started. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_query_attach(struct flo_core *core, struct flo_execution *execution,
+                                    FloApi__PollWorkflowTaskQueueResponse *body);
 
 /* ---- steps of other files that core_settle drives ---- */
 

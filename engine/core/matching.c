@@ -416,7 +416,8 @@ static bool is_workers_poll(const struct flo_poller *poller, const char *sticky_
 /* Move what waits on the queue of a worker that goes to the normal queues. */
 static void abandon_sticky(struct flo_core *core, struct flo_queue *queue)
 {
-    queue->last_poll_ns = INT64_MIN; /* nothing more is sent there */
+    /* Nothing more is sent there, unless somebody else polls it. */
+    queue->last_poll_ns = core->now_ns - FLO_CORE_STICKY_SEEN_NS;
     for (struct flo_node *node; (node = flo_list_first(&queue->tasks));) {
         struct flo_task *task = flo_container(node, struct flo_task, node);
         flo_matching_remove(core, task);

@@ -37,7 +37,7 @@ struct flo_queue {
     struct flo_list tasks;   /* struct flo_task */
     struct flo_list pollers; /* struct flo_poller */
     struct flo_node hot;     /* on core->hot_queues: try to match */
-    int64_t last_poll_ns;    /* INT64_MIN = nobody ever polled, or its worker has gone */
+    int64_t last_poll_ns;    /* INT64_MIN = nobody ever did */
     struct flo_map seen;     /* identity -> struct flo_seen */
 
     double rate_limit;  /* tasks a second; < 0 = none. From the newest poll. */

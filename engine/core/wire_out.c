@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wire_out.c - length-delimited fields out of parts. */
+#include "engine/core/wire_out.h"
+
+#include <string.h>
+
+enum { WIRE_BYTES = 2, MAX_HEAD = 15 }; /* a 5-byte tag and a 10-byte length */
+
+static size_t put_varint(uint8_t *p, uint64_t value)
+{
+    size_t n = 0;
+    for (; value >= 0x80; value >>= 7)
+        p[n++] = (uint8_t)(value | 0x80);
+    p[n++] = (uint8_t)value;
+    return n;
+}
+
+static size_t put_head(uint8_t *p, uint32_t field, size_t len)
+{
+    const size_t n = put_varint(p, (uint64_t)field << 3 | WIRE_BYTES);
+    return n + put_varint(p + n, len);
+}
+
+int flo_wire_out_field(struct flo_arena *arena, uint32_t field, const struct flo_bytes *parts,
+                       size_t count, struct flo_bytes *out)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    uint8_t *data = flo_arena_alloc(arena, MAX_HEAD + len);
+    if (!data)
+        return FLO_ENOMEM;
+    size_t at = put_head(data, field, len);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].len)
+            memcpy(data + at, parts[i].data, parts[i].len);
+        at += parts[i].len;
+    }
+    *out = (struct flo_bytes){data, at};
+    return 0;
+}
+
+int flo_wire_out_message(struct flo_arena *arena, uint32_t field, const ProtobufCMessage *message,
+                         struct flo_bytes raw, struct flo_bytes *out)
+{
+    const size_t packed = protobuf_c_message_get_packed_size(message);
+    uint8_t *data = flo_arena_alloc(arena, MAX_HEAD + packed + raw.len);
+    if (!data)
+        return FLO_ENOMEM;
+    size_t at = put_head(data, field, packed + raw.len);
+    at += protobuf_c_message_pack(message, data + at);
+    if (raw.len)
+        memcpy(data + at, raw.data, raw.len);
+    *out = (struct flo_bytes){data, at + raw.len};
+    return 0;
+}
