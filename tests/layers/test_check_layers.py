@@ -12,6 +12,7 @@ CASES = [  # (file, content, what the output must hold; None: no breach)
     ("engine/core/a.c", '\n#include "worker/poll.h"\n', "a.c:2: engine may not include"),
     ("modules/echo/a.c", '#include "base/arena.h"\n', "modules may not include"),
     ("cli/a.c", "void f(void) { x__unpack(0, 0, 0); }\n", "flo_wire_decode"),
+    ("engine/a.c", "void f(void) { protobuf_c_message_unpack(0, 0, 0, 0); }\n", "flo_wire_decode"),
     ("tests/a.c", "void f(char *s) { strcpy (s, s); }\n", "strcpy() is banned"),
     ("common/grpc/a.c", '#include "http2/session.h"\n#include "base/buf.h"\n', None),
     ("engine/core/b.c", '#include "core/run.h"\n#include "flotilla/error.h"\n', None),
