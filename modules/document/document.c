@@ -3,9 +3,9 @@
 #include "document.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "index.h"
 
@@ -118,11 +118,11 @@ static int start(const struct flo_module_env *env, void **out_shared, struct flo
         return flo_fail(err, FLO_ENOMEM, "document: out of memory");
     size_t pool_size = 0, max_overflow = 0;
     const json_t *set = env->settings;
-    shared->blob_dir = setting(set, "blob_dir", "FLOTILLA_BLOB_DIR", "var/blobs");
-    shared->database = setting(set, "database", "DATABASE_URL", "var/documents.db");
-    int rc = number(set, "pool_size", "DB_POOL_SIZE", 20, 1, 1000, &pool_size, err);
+    shared->blob_dir = setting(set, "blob_dir", "FLOTILLA_BLOB_DIR", "blobs");
+    shared->database = setting(set, "database", "DATABASE_URL", "documents.db");
+    int rc = number(set, "db_pool_size", "DB_POOL_SIZE", 20, 1, 1000, &pool_size, err);
     if (rc == 0)
-        rc = number(set, "max_overflow", "DB_MAX_OVERFLOW", 30, 0, 1000, &max_overflow, err);
+        rc = number(set, "db_max_overflow", "DB_MAX_OVERFLOW", 30, 0, 1000, &max_overflow, err);
     if (rc == 0)
         rc = number(set, "max_bytes", NULL, 64 << 20, 1, 1 << 30, &shared->max_bytes, err);
     if (rc == 0)
