@@ -42,3 +42,16 @@ function(flo_test name)
       "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/support/tsan.supp")
   endif()
 endfunction()
+
+# flo_role_program(NAME): a worker's executable from its folder's main.c and role.c. The role is an
+# object library of its own, because libflotilla holds all three (common/worker/embed.c). The
+# public functions are exported whole, for the modules that the program loads.
+function(flo_role_program name)
+  add_library(${name}-role OBJECT role.c)
+  target_link_libraries(${name}-role PUBLIC flo_worker PRIVATE flo_options)
+  add_executable(${name} main.c $<TARGET_OBJECTS:${name}-role>)
+  set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)
+  target_link_libraries(${name} PRIVATE flo_options flo_worker
+    -Wl,--whole-archive flo_base flo_workflow flo_activity -Wl,--no-whole-archive)
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()

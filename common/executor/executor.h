@@ -98,6 +98,9 @@ FLO_MUST_CHECK int flo_executor_processes_new(struct event_base *base,
                                               struct flo_executor_template **tmpl,
                                               struct flo_executor **out, struct flo_err *err);
 
+/* End a template that no executor took over. Clears the pointer. NULL is fine. */
+void flo_executor_template_end(struct flo_executor_template **tmpl);
+
 /*
  * Hand in a job (request is copied) under an id of the caller's. deadline_ms from now, 0 = none:
  * then it is told CANCEL_TIMED_OUT, and a process that does not end within grace_ms more is

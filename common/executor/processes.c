@@ -410,7 +410,7 @@ static size_t processes_destroy(struct flo_executor *executor, int64_t grace_ms)
         send_now(&pool->processes[i], &stop);
     if (pool->tmpl && pool->processes)
         wait_deaths(pool, grace_ms);
-    flo_template_end(&pool->tmpl);
+    flo_executor_template_end(&pool->tmpl);
     if (pool->control)
         event_free(pool->control);
     for (unsigned i = 0; pool->processes && i < executor->options.workers; i++) {

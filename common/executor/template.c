@@ -66,7 +66,7 @@ int flo_template_kill(int control, unsigned index)
     return send_request(control, &request, NULL);
 }
 
-void flo_template_end(struct flo_executor_template **tmpl)
+void flo_executor_template_end(struct flo_executor_template **tmpl)
 {
     if (!*tmpl)
         return;

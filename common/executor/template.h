@@ -46,8 +46,6 @@ struct flo_template_report {
 /* Ask for an executor process; on success the two descriptors are still the caller's to close. */
 FLO_MUST_CHECK int flo_template_spawn(int control, unsigned index, int socket_fd, int output_fd);
 FLO_MUST_CHECK int flo_template_kill(int control, unsigned index);
-/* Close the control socket and wait for the template to go (it kills what still runs). */
-void flo_template_end(struct flo_executor_template **tmpl);
 
 /* The life of an executor process (child.c): serve jobs on fd until told to stop. */
 _Noreturn void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned index,

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * activity.c - an activity task between its poll and its answer: into the executor, with its
+ * deadlines, and out again. The executor's side of the same attempt is activity/task.c.
+ *
+ * Two clocks of our own free the slot when the server has long given the attempt up: start-to-close
+ * (the executor's deadline) and the heartbeat timeout (silence). Both tell the activity to stop,
+ * and a process that does not is killed after executor.grace.
+ */
+#include <event2/event.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "wire/decode.h"
+#include "wire/payload.h"
+#include "worker/worker.h"
+
+void flo_activity_task_end(struct flo_activity_task **task)
+{
+    struct flo_activity_task *at = *task;
+    struct flo_worker *worker = at->worker;
+
+    *task = NULL;
+    flo_client_call_cancel(&at->answer);
+    flo_beats_fini(at);
+    if (at->silence)
+        event_free(at->silence);
+    flo_list_remove(&worker->activity_tasks, &at->node);
+    flo_buf_fini(&at->outcome);
+    flo_arena_fini(&at->arena);
+    flo_free(at);
+    flo_slots_finish(&worker->slots);
+    flo_poll_fill(worker);
+    flo_drain_check(worker);
+}
+
+void flo_activity_cancel(struct flo_activity_task *at, enum flo_job_cancel reason)
+{
+    bool unwanted = reason == FLO_JOB_CANCEL_TIMED_OUT || reason == FLO_JOB_CANCEL_NOT_FOUND;
+
+    if (!at->running || (at->reason != FLO_JOB_RUNNING && !unwanted))
+        return;
+    at->reason = reason;
+    flo_executor_cancel(at->worker->executor, (uint64_t)(uintptr_t)at, reason);
+}
+
+static void silence_arm(struct flo_activity_task *at)
+{
+    struct timeval timeout = {.tv_sec = at->heartbeat_timeout_ns / FLO_NS_PER_S,
+                              .tv_usec = at->heartbeat_timeout_ns % FLO_NS_PER_S / 1000};
+
+    if (at->silence)
+        event_add(at->silence, &timeout);
+}
+
+static void on_silence(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    flo_activity_cancel(ctx, FLO_JOB_CANCEL_TIMED_OUT);
+}
+
+void flo_activity_on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len)
+{
+    struct flo_activity_task *at = (struct flo_activity_task *)(uintptr_t)job;
+
+    (void)ctx;
+    silence_arm(at);
+    flo_beats_progress(at, data, len);
+}
+
+/* The attempt's process died: a failure that the server may retry. */
+static void fail_crashed(struct flo_activity_task *at, const struct flo_job_result *result)
+{
+    const char *abbreviation = result->signal ? sigabbrev_np(result->signal) : NULL;
+    char message[160];
+
+    if (result->signal)
+        snprintf(message, sizeof message, "Activity executor died: signal %d (SIG%s)",
+                 result->signal, abbreviation ? abbreviation : "?");
+    else
+        snprintf(message, sizeof message,
+                 "Activity executor died: it exited with status %d while the activity ran",
+                 result->exit_status);
+    flo_log(FLO_LOG_ERROR, "activity.crashed", message, "activity_type", at->type, "activity_id",
+            at->activity_id, "workflow_id", at->workflow_id, "run_id", at->run_id, "#attempt",
+            FLO_NUM(at->attempt), NULL);
+    flo_series_inc(flo_metrics_get(at->worker->metrics, FLO_METRIC_ACTIVITY_CRASHED,
+                                   at->worker->task_queue, at->type, NULL));
+    flo_outcome_fail(at, FLO_FAILURE_CRASH, message);
+}
+
+/* Nobody waits for the answer: say so in the log and let go. */
+static void drop(struct flo_activity_task *at, const char *why)
+{
+    flo_log(FLO_LOG_WARN, "activity.dropped", "An activity's answer is not wanted any more",
+            "activity_type", at->type, "activity_id", at->activity_id, "workflow_id",
+            at->workflow_id, "run_id", at->run_id, "reason", why, NULL);
+    flo_activity_task_end(&at);
+}
+
+void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result)
+{
+    struct flo_activity_task *at = (struct flo_activity_task *)(uintptr_t)job;
+    struct flo_worker *worker = ctx;
+    struct flo_outcome outcome;
+
+    at->running = false;
+    if (at->silence)
+        event_del(at->silence);
+    flo_series_add(flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_CPU, worker->task_queue,
+                                   at->type, NULL),
+                   (double)result->cpu_ns / FLO_NS_PER_S);
+    if (at->outcome.len > 0)
+        return; /* given up by the drain, and reported already */
+    if (at->reason == FLO_JOB_CANCEL_NOT_FOUND) {
+        drop(at, "not_found");
+        return;
+    }
+    if (result->end == FLO_JOB_KILLED) {
+        drop(at, "timed_out");
+        return;
+    }
+    if (result->end == FLO_JOB_CRASHED)
+        fail_crashed(at, result);
+    else if (flo_outcome_decode(result->reply, result->reply_len, &outcome) ||
+             flo_buf_append(&at->outcome, result->reply, result->reply_len))
+        flo_outcome_fail(at, FLO_FAILURE_CRASH, "The activity's answer is damaged");
+    if (!flo_beats_flush(at))
+        flo_respond_activity(at);
+    if (flo_executor_broken(worker->executor))
+        flo_worker_stop(worker, 70);
+}
+
+/* Copy what outlives the poll's callback. */
+static int task_fill(struct flo_activity_task *at,
+                     const FloApi__PollActivityTaskQueueResponse *task)
+{
+    const FloApi__WorkflowExecution *execution = task->workflow_execution;
+
+    at->token.len = task->task_token.len;
+    at->token.data = flo_arena_memdup(&at->arena, task->task_token.data, task->task_token.len);
+    at->type = flo_arena_strdup(&at->arena, task->activity_type ? task->activity_type->name : "");
+    at->activity_id = flo_arena_strdup(&at->arena, task->activity_id);
+    at->workflow_id = flo_arena_strdup(&at->arena, execution ? execution->workflow_id : "");
+    at->run_id = flo_arena_strdup(&at->arena, execution ? execution->run_id : "");
+    at->attempt = task->attempt;
+    at->scheduled_ns = flo_timestamp_ns(task->scheduled_time);
+    at->began_ns = flo_clock_mono_ns();
+    at->heartbeat_timeout_ns = flo_duration_ns(task->heartbeat_timeout);
+    if (at->heartbeat_timeout_ns > 0)
+        at->silence = evtimer_new(at->worker->base, on_silence, at);
+    return at->token.data && at->type && at->activity_id && at->workflow_id && at->run_id
+               ? 0
+               : FLO_ENOMEM;
+}
+
+static int task_submit(struct flo_activity_task *at,
+                       const FloApi__PollActivityTaskQueueResponse *task)
+{
+    const struct flo_role_config *config = at->worker->config;
+    int64_t deadline_ms = flo_duration_ns(task->start_to_close_timeout) / FLO_NS_PER_MS;
+    struct flo_buf request;
+    int rc;
+
+    flo_buf_init(&request, 0);
+    rc = flo_wire_encode(&task->base, &request);
+    if (!rc)
+        rc = flo_executor_submit(at->worker->executor, (uint64_t)(uintptr_t)at, request.data,
+                                 request.len, deadline_ms, config->executor.grace_ms);
+    flo_buf_fini(&request);
+    return rc;
+}
+
+static void observe_received(struct flo_worker *worker,
+                             const FloApi__PollActivityTaskQueueResponse *task, const char *type)
+{
+    int64_t waited_ns = flo_timestamp_ns(task->started_time) -
+                        flo_timestamp_ns(task->current_attempt_scheduled_time);
+
+    flo_series_inc(FLO_METRIC(worker, ACTIVITY_TASK_RECEIVED, type));
+    if (waited_ns > 0 && task->current_attempt_scheduled_time)
+        flo_series_observe(FLO_METRIC(worker, ACTIVITY_SCHEDULE_TO_START),
+                           (double)waited_ns / FLO_NS_PER_S);
+}
+
+void flo_execute_activity_task(struct flo_worker *worker,
+                               const FloApi__PollActivityTaskQueueResponse *task)
+{
+    struct flo_activity_task *at = flo_calloc(1, sizeof *at);
+    int rc;
+
+    if (!at) {
+        flo_slots_finish(&worker->slots); /* no memory: the server's timeout finds it */
+        return;
+    }
+    at->worker = worker;
+    flo_arena_init(&at->arena, 0);
+    flo_buf_init(&at->outcome, 0);
+    flo_list_push_back(&worker->activity_tasks, &at->node);
+    if (task_fill(at, task)) {
+        flo_activity_task_end(&at);
+        return;
+    }
+    observe_received(worker, task, at->type);
+    at->running = true;
+    rc = task_submit(at, task);
+    if (rc) {
+        at->running = false;
+        flo_outcome_fail(at, flo_error_name(rc), "The worker has no executor for the activity");
+        flo_respond_activity(at);
+    } else {
+        silence_arm(at);
+    }
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * drain.c - stopping in order, within shutdown_timeout (T):
+ *
+ *   0            no new polls; ShutdownWorker, so that the server stops matching tasks to us; a
+ *                server that can ends the polls itself, else they are given up
+ *   until T - g  running tasks finish (g: executor.grace)
+ *   T - g        activities are told to stop; what they answer is reported
+ *   T - 1 s      what still runs is reported as a retryable WorkerShutdown failure
+ *   T            end, whatever there is: exit 0
+ *
+ * As soon as nothing is left the loop ends. A second signal ends the process at once.
+ */
+#include <event2/event.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "grpc/status.h"
+#include "worker/worker.h"
+
+#define LAST_WORD_MS 1000 /* for the answers of what was cut */
+#define POLLS_END_MS 3000 /* a server that ends polls itself gets this long */
+
+static void on_polls_time(evutil_socket_t fd, short what, void *ctx);
+static void on_cancel_time(evutil_socket_t fd, short what, void *ctx);
+static void on_end_time(evutil_socket_t fd, short what, void *ctx);
+
+static void on_signal(evutil_socket_t number, short what, void *ctx)
+{
+    struct flo_worker *worker = ctx;
+
+    (void)what;
+    if (worker->state >= FLO_WORKER_DRAINING)
+        _exit(128 + (int)number); /* the second one: at once */
+    flo_drain_begin(worker, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+int flo_drain_init(struct flo_worker *worker, struct flo_err *err)
+{
+    static const int NUMBERS[] = {SIGTERM, SIGINT};
+
+    for (int i = 0; i < 2; i++) {
+        worker->signals[i] = evsignal_new(worker->base, NUMBERS[i], on_signal, worker);
+        if (!worker->signals[i] || event_add(worker->signals[i], NULL) < 0)
+            return flo_fail(err, FLO_ENOMEM, "cannot watch for signals");
+    }
+    worker->drain_polls = evtimer_new(worker->base, on_polls_time, worker);
+    worker->drain_cancel = evtimer_new(worker->base, on_cancel_time, worker);
+    worker->drain_end = evtimer_new(worker->base, on_end_time, worker);
+    if (!worker->drain_polls || !worker->drain_cancel || !worker->drain_end)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the timers of the shutdown");
+    return 0;
+}
+
+void flo_drain_fini(struct flo_worker *worker)
+{
+    for (int i = 0; i < 2; i++)
+        if (worker->signals[i])
+            event_free(worker->signals[i]);
+    if (worker->drain_polls)
+        event_free(worker->drain_polls);
+    if (worker->drain_cancel)
+        event_free(worker->drain_cancel);
+    if (worker->drain_end)
+        event_free(worker->drain_end);
+}
+
+static void arm(struct event *timer, int64_t ms)
+{
+    struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    event_add(timer, &delay);
+}
+
+static void on_shutdown_answer(void *ctx, const struct flo_grpc_status *status,
+                               const ProtobufCMessage *response)
+{
+    struct flo_worker *worker = ctx;
+
+    (void)response;
+    worker->shutdown_called = true;
+    if (status->code != FLO_GRPC_OK)
+        flo_poll_cancel_all(worker);
+    flo_drain_check(worker);
+}
+
+static void call_shutdown_worker(struct flo_worker *worker)
+{
+    FloApi__ShutdownWorkerRequest request = FLO_API__SHUTDOWN_WORKER_REQUEST__INIT;
+    static char reason[] = "graceful shutdown";
+    FloApi__TaskQueueType type = worker->role->role == FLO_ROLE_WORKFLOW
+                                     ? FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_WORKFLOW
+                                     : FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_ACTIVITY;
+
+    request.identity = worker->identity;
+    request.reason = reason;
+    request.worker_instance_key = worker->instance_key;
+    request.task_queue = worker->task_queue;
+    request.task_queue_types = &type;
+    request.n_task_queue_types = 1;
+    if (worker->cache)
+        request.sticky_task_queue = worker->sticky_queue;
+    if (!worker->connected ||
+        flo_client_shutdown_worker(worker->client, &request, on_shutdown_answer, worker, NULL))
+        worker->shutdown_called = true;
+}
+
+void flo_drain_begin(struct flo_worker *worker, const char *why)
+{
+    int64_t total_ms = worker->config->shutdown_timeout_ms;
+    int64_t cancel_ms = total_ms - worker->config->executor.grace_ms - LAST_WORD_MS;
+
+    if (worker->state >= FLO_WORKER_DRAINING)
+        return;
+    worker->state = FLO_WORKER_DRAINING;
+    flo_log(FLO_LOG_INFO, "worker.draining", "Worker stopping", "reason", why, "#running",
+            FLO_NUM(worker->slots.running), "#timeout_ms", FLO_NUM(total_ms), NULL);
+    flo_health_set_ready(worker->health, "draining", false, "the worker is stopping");
+    arm(worker->drain_cancel, cancel_ms > total_ms / 2 ? cancel_ms : total_ms / 2);
+    arm(worker->drain_end, total_ms > 2 * LAST_WORD_MS ? total_ms - LAST_WORD_MS : total_ms / 2);
+    call_shutdown_worker(worker);
+    if (!worker->complete_polls || worker->shutdown_called)
+        flo_poll_cancel_all(worker);
+    else
+        arm(worker->drain_polls, POLLS_END_MS);
+    if (worker->reporter)
+        flo_reporter_send(worker->reporter);
+    flo_drain_check(worker);
+}
+
+void flo_drain_check(struct flo_worker *worker)
+{
+    if (worker->state < FLO_WORKER_DRAINING || worker->state == FLO_WORKER_STOPPED)
+        return;
+    if (worker->polls == 0 && worker->slots.running == 0 && worker->shutdown_called)
+        flo_worker_stop(worker, 0);
+}
+
+/* The server did not end our polls in time. */
+static void on_polls_time(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    flo_poll_cancel_all(ctx);
+    flo_drain_check(ctx);
+}
+
+/* T - g: tell activities to stop. Workflow tasks are short; they need no telling. */
+static void on_cancel_time(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_worker *worker = ctx;
+
+    (void)fd;
+    (void)what;
+    worker->state = FLO_WORKER_CANCELLING;
+    flo_poll_cancel_all(worker);
+    FLO_LIST_FOREACH(node, &worker->activity_tasks)
+    flo_activity_cancel(flo_container(node, struct flo_activity_task, node),
+                        FLO_JOB_CANCEL_SHUTDOWN);
+    flo_drain_check(worker);
+}
+
+/* The last words were given their time. */
+static void finish(struct flo_worker *worker)
+{
+    flo_log(FLO_LOG_WARN, "drain.abandoned", "Stopped with tasks still running", "#tasks",
+            FLO_NUM(worker->slots.running), NULL);
+    flo_worker_stop(worker, 0);
+}
+
+/* T - 1 s: report what does not stop, so that the server need not wait for its timeout. */
+static void on_end_time(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_worker *worker = ctx;
+    bool told = false;
+
+    (void)fd;
+    (void)what;
+    FLO_LIST_FOREACH_SAFE(node, &worker->activity_tasks)
+    {
+        struct flo_activity_task *at = flo_container(node, struct flo_activity_task, node);
+        if (!at->running || at->outcome.len > 0)
+            continue;
+        flo_outcome_fail(at, FLO_FAILURE_SHUTDOWN, "The worker is shutting down");
+        flo_respond_activity(at);
+        told = true;
+    }
+    if (told)
+        arm(worker->drain_end, LAST_WORD_MS / 2);
+    else
+        finish(worker);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * execute.c - a workflow task between its poll and its answer: find the run in the cache or make
+ * a new one, see to it that the history is whole, advance it. All on the loop thread: workflow
+ * code runs for microseconds and cannot block.
+ *
+ * A run belongs to the cache except while it is advanced, so a second task of the same run (a
+ * query) never finds it half way.
+ */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "wire/payload.h"
+#include "worker/worker.h"
+#include "workflow/run.h"
+
+static flo_workflow_fn look_up(void *ctx, const char *type)
+{
+    return flo_registry_workflow(ctx, type);
+}
+
+void flo_workflow_task_end(struct flo_workflow_task **task)
+{
+    struct flo_workflow_task *wt = *task;
+    struct flo_worker *worker = wt->worker;
+
+    *task = NULL;
+    flo_client_call_cancel(&wt->call);
+    flo_list_remove(&worker->workflow_tasks, &wt->node);
+    flo_arena_fini(&wt->arena);
+    flo_free(wt->events);
+    flo_free(wt);
+    flo_slots_finish(&worker->slots);
+    flo_poll_fill(worker);
+    flo_drain_check(worker);
+}
+
+/* The run for the task: cached, or new. NULL without memory. */
+static struct flo_run *run_for(struct flo_workflow_task *wt)
+{
+    struct flo_worker *worker = wt->worker;
+    struct flo_run *run = worker->cache ? flo_run_cache_take(worker->cache, wt->run_id) : NULL;
+
+    if (run && flo_run_missing_history(run, wt->task))
+        flo_run_destroy(&run); /* a gap: start over */
+    if (!run &&
+        flo_run_new(&worker->run_env, look_up, worker->registry, wt->workflow_id, wt->run_id, &run))
+        return NULL;
+    return run;
+}
+
+/* Put the run away after its task: into the cache when it may be needed again. */
+static void run_put(struct flo_workflow_task *wt, struct flo_run *run,
+                    const struct flo_activation *activation)
+{
+    struct flo_run_cache *cache = wt->worker->cache;
+    bool keep = cache && activation && activation->outcome != FLO_ACTIVATION_FAIL &&
+                !(activation->outcome == FLO_ACTIVATION_COMPLETE && activation->closes);
+
+    if (!keep || flo_run_cache_put(cache, run))
+        flo_run_destroy(&run);
+}
+
+static void advance(struct flo_workflow_task *wt)
+{
+    struct flo_activation activation = {0};
+    struct flo_run *run = run_for(wt);
+    int64_t began_ns = flo_clock_mono_ns();
+
+    if (!run) {
+        flo_workflow_task_end(&wt); /* no memory: the server gives the task to somebody else */
+        return;
+    }
+    if (flo_run_missing_history(run, wt->task)) {
+        flo_run_destroy(&run);
+        if (wt->whole) {
+            flo_log(FLO_LOG_WARN, "history.gap", "A history does not reach its first event",
+                    "workflow_id", wt->workflow_id, "run_id", wt->run_id, NULL);
+            flo_workflow_task_end(&wt);
+            return;
+        }
+        flo_history_fetch(wt, true);
+        return;
+    }
+    if (flo_run_activate(run, wt->task, &wt->arena, &activation)) {
+        run_put(wt, run, NULL);
+        flo_workflow_task_end(&wt);
+        return;
+    }
+    flo_series_observe(FLO_METRIC(wt->worker, WORKFLOW_REPLAY_LATENCY, wt->type),
+                       (double)(flo_clock_mono_ns() - began_ns) / FLO_NS_PER_S);
+    run_put(wt, run, &activation);
+    flo_respond_workflow(wt, &activation);
+}
+
+void flo_execute_workflow_resume(struct flo_workflow_task *wt)
+{
+    advance(wt);
+}
+
+void flo_execute_workflow_task(struct flo_worker *worker,
+                               const FloApi__PollWorkflowTaskQueueResponse *task)
+{
+    const FloApi__WorkflowExecution *execution = task->workflow_execution;
+    struct flo_workflow_task *wt = flo_calloc(1, sizeof *wt);
+    int64_t waited_ns =
+        flo_timestamp_ns(task->started_time) - flo_timestamp_ns(task->scheduled_time);
+
+    if (!wt) {
+        flo_slots_finish(&worker->slots);
+        return;
+    }
+    wt->worker = worker;
+    wt->task = task;
+    wt->began_ns = flo_clock_mono_ns();
+    flo_arena_init(&wt->arena, 0);
+    flo_list_push_back(&worker->workflow_tasks, &wt->node);
+    wt->workflow_id = flo_arena_strdup(&wt->arena, execution ? execution->workflow_id : "");
+    wt->run_id = flo_arena_strdup(&wt->arena, execution ? execution->run_id : "");
+    wt->type = flo_arena_strdup(&wt->arena, task->workflow_type ? task->workflow_type->name : "");
+    if (!wt->workflow_id || !wt->run_id || !wt->type) {
+        flo_workflow_task_end(&wt);
+        return;
+    }
+    if (waited_ns > 0)
+        flo_series_observe(FLO_METRIC(worker, WORKFLOW_SCHEDULE_TO_START),
+                           (double)waited_ns / FLO_NS_PER_S);
+    if (task->next_page_token.len > 0)
+        flo_history_fetch(wt, false);
+    else
+        advance(wt);
+}

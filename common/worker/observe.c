@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * observe.c - what others see of the worker: health and metrics pages, the supervisor's reports,
+ * the state of the connection.
+ *
+ * Liveness is progress: a poll that has not come back for one and a half times the longest time
+ * that a long poll may take, while the connection stands, means that the worker is stuck, and
+ * /livez says so. An idle worker's polls come back empty every minute.
+ */
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "config/process.h"
+#include "grpc/status.h"
+#include "worker/worker.h"
+
+#define WATCH_MS 15000
+#define SILENT_NS (FLO_CLIENT_LONG_POLL_MS * 3 / 2 * FLO_NS_PER_MS)
+
+const char *flo_observe_worker_type(const struct flo_worker *worker)
+{
+    return worker->role->role == FLO_ROLE_WORKFLOW ? "WorkflowWorker" : "ActivityWorker";
+}
+
+void flo_observe_connection(void *ctx, bool connected, const char *reason)
+{
+    struct flo_worker *worker = ctx;
+    const char *address = worker->config->server.address;
+
+    flo_series_set(flo_metrics_get(worker->metrics, FLO_METRIC_CONNECTED, address, NULL),
+                   connected);
+    if (connected && worker->was_connected && !worker->connected)
+        flo_series_inc(flo_metrics_get(worker->metrics, FLO_METRIC_RECONNECTS, address, NULL));
+    worker->connected = connected;
+    flo_health_set_ready(worker->health, "server", connected, connected ? NULL : reason);
+    if (connected) {
+        flo_log(FLO_LOG_INFO, "server.connected", "Connected", "server", address, NULL);
+        worker->was_connected = true;
+        worker->warned = false;
+    } else if (!worker->warned && worker->state < FLO_WORKER_STOPPED) {
+        worker->warned = true; /* once, not at each attempt */
+        flo_log(FLO_LOG_WARN, "server.unreachable", "Connection error", "server", address, "reason",
+                reason, NULL);
+    }
+}
+
+void flo_observe_try(void *ctx, const char *operation, int code, int64_t duration_ns,
+                     bool long_poll)
+{
+    struct flo_worker *worker = ctx;
+    const char *ns = worker->config->server.name_space;
+
+    flo_series_inc(flo_metrics_get(worker->metrics,
+                                   long_poll ? FLO_METRIC_LONG_REQUEST : FLO_METRIC_REQUEST, ns,
+                                   operation, NULL));
+    flo_series_observe(
+        flo_metrics_get(worker->metrics,
+                        long_poll ? FLO_METRIC_LONG_REQUEST_LATENCY : FLO_METRIC_REQUEST_LATENCY,
+                        ns, operation, NULL),
+        (double)duration_ns / FLO_NS_PER_S);
+    if (code == FLO_GRPC_OK)
+        return;
+    flo_series_inc(flo_metrics_get(
+        worker->metrics, long_poll ? FLO_METRIC_LONG_REQUEST_FAILURE : FLO_METRIC_REQUEST_FAILURE,
+        ns, operation, flo_grpc_code_name(code), NULL));
+    if (code == FLO_GRPC_RESOURCE_EXHAUSTED)
+        flo_series_inc(flo_metrics_get(worker->metrics, FLO_METRIC_REQUEST_RESOURCE_EXHAUSTED, ns,
+                                       operation, NULL));
+}
+
+/* Gauges that are read when somebody looks. */
+static void collect(void *ctx, struct flo_metrics *metrics)
+{
+    struct flo_worker *worker = ctx;
+    const char *type = flo_observe_worker_type(worker);
+    struct flo_run_cache_stats stats;
+
+    (void)metrics;
+    flo_series_set(FLO_METRIC(worker, SLOTS_AVAILABLE, type),
+                   (double)(worker->slots.total - worker->slots.running));
+    flo_series_set(FLO_METRIC(worker, SLOTS_USED, type), (double)worker->slots.running);
+    flo_series_set(FLO_METRIC(worker, SLOT_UTILIZATION, type),
+                   worker->slots.total ? (double)worker->slots.running / (double)worker->slots.total
+                                       : 0);
+    if (!worker->cache)
+        return;
+    flo_run_cache_stats(worker->cache, &stats);
+    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_SIZE), (double)stats.entries);
+    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_BYTES), (double)stats.bytes);
+    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_HIT), (double)stats.hits);
+    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_MISS), (double)stats.misses);
+    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_EVICTION), (double)stats.evictions);
+}
+
+static void sample(void *ctx, struct flo_report_sample *out)
+{
+    const struct flo_worker *worker = ctx;
+
+    out->draining = worker->state >= FLO_WORKER_DRAINING;
+    out->ready = flo_health_is_ready(worker->health);
+    out->slots[0].kind = worker->role->role == FLO_ROLE_WORKFLOW ? "workflow" : "activity";
+    out->slots[0].used = (uint32_t)worker->slots.running;
+    out->slots[0].total = (uint32_t)worker->slots.total;
+    out->slot_count = 1;
+    out->tasks_done = worker->tasks_done;
+    out->tasks_failed = worker->tasks_failed;
+    out->polls = (uint32_t)worker->polls;
+}
+
+static void on_watch(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_worker *worker = ctx;
+    bool silent = worker->connected && flo_poll_oldest_ns(worker) > SILENT_NS;
+
+    (void)fd;
+    (void)what;
+    flo_health_set_live(worker->health, "pollers", !silent,
+                        silent ? "a poll has been silent for too long" : NULL);
+}
+
+static int start_pages(struct flo_worker *worker, struct flo_err *err)
+{
+    const struct flo_role_config *config = worker->config;
+    char metrics_address[FLO_HTTP_ADDRESS_MAX];
+    int rc = flo_http_new(worker->base, worker->metrics, worker->health, &worker->http, err);
+
+    if (!rc)
+        rc = flo_http_listen_both(worker->http, config->health.host, (int)config->health.port,
+                                  config->metrics.host, (int)config->metrics.port,
+                                  worker->http_address, metrics_address, err);
+    if (rc)
+        return rc;
+    flo_process_announce(worker->program, "http", worker->http_address);
+    flo_process_announce(worker->program, "metrics", metrics_address);
+    return 0;
+}
+
+static int start_reporter(struct flo_worker *worker, struct flo_err *err)
+{
+    const struct flo_role_config *config = worker->config;
+    const char *name = getenv("FLOTILLA_PROCESS");
+    const struct flo_report_options options = {
+        .endpoint = config->supervisor.endpoint,
+        .identity = worker->identity,
+        .role = flo_role_name(config->role),
+        .name = name ? name : "",
+        .version = flo_version(),
+        .server = config->server.address,
+        .name_space = config->server.name_space,
+        .task_queue = worker->task_queue,
+        .http_address = worker->http_address,
+        .interval_ms = config->supervisor.interval_ms,
+        .metrics = worker->metrics,
+        .sample = sample,
+        .sample_ctx = worker,
+    };
+
+    if (!config->supervisor.endpoint[0])
+        return 0;
+    return flo_reporter_new(worker->base, &options, &worker->reporter, err);
+}
+
+int flo_observe_start(struct flo_worker *worker, struct flo_err *err)
+{
+    const struct timeval period = {.tv_sec = WATCH_MS / 1000};
+    int rc = start_pages(worker, err);
+
+    if (!rc)
+        rc = flo_metrics_add_process(worker->metrics, flo_version(),
+                                     flo_role_name(worker->config->role));
+    if (!rc)
+        rc = flo_metrics_on_collect(worker->metrics, collect, worker);
+    if (rc)
+        return err->code ? rc : flo_fail(err, rc, "cannot set up the metrics");
+    worker->watch = event_new(worker->base, -1, EV_PERSIST, on_watch, worker);
+    if (!worker->watch || event_add(worker->watch, &period) < 0)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the watch timer");
+    flo_series_inc(FLO_METRIC(worker, WORKER_START, flo_observe_worker_type(worker)));
+    flo_health_set_ready(worker->health, "started", false, "the server has not answered yet");
+    return start_reporter(worker, err);
+}
+
+void flo_observe_fini(struct flo_worker *worker)
+{
+    flo_reporter_destroy(&worker->reporter);
+    if (worker->watch)
+        event_free(worker->watch);
+    flo_http_destroy(&worker->http);
+}

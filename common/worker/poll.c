@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * poll.c - where tasks come from. A poll is one HTTP/2 stream and one small struct; it is sent
+ * only with a slot reserved, so a full worker polls less instead of queueing.
+ *
+ * Of the workflow polls a share goes to the normal queue (new runs, runs whose cache was lost),
+ * the rest to this process's sticky queue; both always get at least one. When not all can be sent
+ * (few slots free), the kind that is furthest below its target goes first, the sticky one when
+ * even.
+ */
+#include <event2/event.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "grpc/status.h"
+#include "worker/worker.h"
+
+/* After a poll that the server refused for good (the client retries the rest on its own). */
+#define PAUSE_MS 10000
+
+struct poll {
+    struct flo_node node; /* group->polls */
+    struct flo_worker *worker;
+    enum flo_poller_kind kind;
+    struct flo_client_call *call;
+    int64_t began_ns;
+};
+
+static const char *const KIND_NAMES[] = {
+    [FLO_POLLER_WORKFLOW] = "workflow_task",
+    [FLO_POLLER_STICKY] = "sticky_workflow_task",
+    [FLO_POLLER_ACTIVITY] = "activity_task",
+};
+
+static void poll_end(struct poll *poll)
+{
+    struct flo_poller_group *group = &poll->worker->pollers[poll->kind];
+
+    flo_list_remove(&group->polls, &poll->node);
+    poll->worker->polls--;
+    flo_series_set(group->open, (double)group->polls.count);
+    flo_free(poll);
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_worker *worker = ctx;
+
+    (void)fd;
+    (void)what;
+    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++)
+        worker->pollers[kind].paused = false;
+    flo_poll_fill(worker);
+}
+
+/* The server refused: say so, wait, try again. What can heal (a role was missing) will. */
+static void poll_refused(struct flo_worker *worker, enum flo_poller_kind kind,
+                         const struct flo_grpc_status *status)
+{
+    const struct timeval pause = {.tv_sec = PAUSE_MS / 1000};
+    struct flo_poller_group *group = &worker->pollers[kind];
+
+    if (worker->state != FLO_WORKER_RUNNING)
+        return;
+    flo_log(FLO_LOG_ERROR, "poll.refused", "The server refuses our polls", "poller",
+            KIND_NAMES[kind], "code", flo_grpc_code_name(status->code), "reason", status->message,
+            NULL);
+    flo_health_set_ready(worker->health, "polls", false, flo_grpc_code_name(status->code));
+    group->paused = true;
+    event_add(group->retry, &pause);
+}
+
+/* Common end of each poll's callback: false when there is no task. */
+static bool poll_done(struct poll *poll, const struct flo_grpc_status *status, bool has_task)
+{
+    struct flo_worker *worker = poll->worker;
+    enum flo_poller_kind kind = poll->kind;
+
+    poll_end(poll);
+    if (status->code == FLO_GRPC_OK)
+        flo_health_set_ready(worker->health, "polls", true, NULL);
+    if (has_task) {
+        flo_slots_run(&worker->slots);
+        return true;
+    }
+    flo_slots_release(&worker->slots);
+    if (status->code == FLO_GRPC_OK)
+        flo_series_inc(kind == FLO_POLLER_ACTIVITY ? FLO_METRIC(worker, ACTIVITY_POLL_NO_TASK)
+                                                   : FLO_METRIC(worker, WORKFLOW_POLL_EMPTY));
+    else
+        poll_refused(worker, kind, status);
+    return false;
+}
+
+static void on_workflow_poll(void *ctx, const struct flo_grpc_status *status,
+                             const ProtobufCMessage *response)
+{
+    const FloApi__PollWorkflowTaskQueueResponse *task =
+        (const FloApi__PollWorkflowTaskQueueResponse *)response;
+    struct poll *poll = ctx;
+    struct flo_worker *worker = poll->worker;
+
+    if (poll_done(poll, status, task && task->task_token.len > 0)) {
+        flo_series_inc(FLO_METRIC(worker, WORKFLOW_POLL_SUCCEED));
+        flo_execute_workflow_task(worker, task);
+    }
+    flo_poll_fill(worker);
+    flo_drain_check(worker);
+}
+
+static void on_activity_poll(void *ctx, const struct flo_grpc_status *status,
+                             const ProtobufCMessage *response)
+{
+    const FloApi__PollActivityTaskQueueResponse *task =
+        (const FloApi__PollActivityTaskQueueResponse *)response;
+    struct poll *poll = ctx;
+    struct flo_worker *worker = poll->worker;
+
+    if (poll_done(poll, status, task && task->task_token.len > 0))
+        flo_execute_activity_task(worker, task);
+    flo_poll_fill(worker);
+    flo_drain_check(worker);
+}
+
+static int send_workflow_poll(struct poll *poll)
+{
+    struct flo_worker *worker = poll->worker;
+    FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
+    FloApi__PollWorkflowTaskQueueRequest request = FLO_API__POLL_WORKFLOW_TASK_QUEUE_REQUEST__INIT;
+
+    queue.name = worker->task_queue;
+    queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
+    if (poll->kind == FLO_POLLER_STICKY) {
+        queue.name = worker->sticky_queue;
+        queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_STICKY;
+        queue.normal_name = worker->task_queue;
+    }
+    request.task_queue = &queue;
+    request.identity = worker->identity;
+    request.worker_instance_key = worker->instance_key;
+    return flo_client_poll_workflow_task_queue(worker->client, &request, on_workflow_poll, poll,
+                                               &poll->call);
+}
+
+static int send_activity_poll(struct poll *poll)
+{
+    struct flo_worker *worker = poll->worker;
+    FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
+    FloApi__PollActivityTaskQueueRequest request = FLO_API__POLL_ACTIVITY_TASK_QUEUE_REQUEST__INIT;
+
+    queue.name = worker->task_queue;
+    queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
+    request.task_queue = &queue;
+    request.identity = worker->identity;
+    request.worker_instance_key = worker->instance_key;
+    return flo_client_poll_activity_task_queue(worker->client, &request, on_activity_poll, poll,
+                                               &poll->call);
+}
+
+/* Send one poll; its slot is reserved. */
+static bool poll_send(struct flo_worker *worker, enum flo_poller_kind kind)
+{
+    struct flo_poller_group *group = &worker->pollers[kind];
+    struct poll *poll = flo_calloc(1, sizeof *poll);
+
+    if (!poll)
+        return false;
+    poll->worker = worker;
+    poll->kind = kind;
+    poll->began_ns = flo_clock_mono_ns();
+    if (kind == FLO_POLLER_ACTIVITY ? send_activity_poll(poll) : send_workflow_poll(poll)) {
+        flo_free(poll);
+        return false;
+    }
+    flo_list_push_back(&group->polls, &poll->node);
+    worker->polls++;
+    flo_series_set(group->open, (double)group->polls.count);
+    return true;
+}
+
+/* The group that most lacks polls; NULL when all are full or paused. */
+static struct flo_poller_group *group_in_need(struct flo_worker *worker)
+{
+    static const enum flo_poller_kind ORDER[] = {FLO_POLLER_STICKY, FLO_POLLER_WORKFLOW,
+                                                 FLO_POLLER_ACTIVITY};
+    struct flo_poller_group *best = NULL;
+
+    for (size_t i = 0; i < sizeof ORDER / sizeof *ORDER; i++) {
+        struct flo_poller_group *group = &worker->pollers[ORDER[i]];
+        if (group->paused || group->polls.count >= group->target)
+            continue;
+        if (!best || group->polls.count * best->target < best->polls.count * group->target)
+            best = group;
+    }
+    return best;
+}
+
+void flo_poll_fill(struct flo_worker *worker)
+{
+    struct flo_poller_group *group;
+
+    while (worker->state == FLO_WORKER_RUNNING && (group = group_in_need(worker))) {
+        if (!flo_slots_reserve(&worker->slots))
+            return;
+        if (!poll_send(worker, (enum flo_poller_kind)(group - worker->pollers))) {
+            flo_slots_release(&worker->slots);
+            return; /* out of memory: the next event tries again */
+        }
+    }
+}
+
+void flo_poll_cancel_all(struct flo_worker *worker)
+{
+    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++) {
+        struct flo_node *node;
+        while ((node = flo_list_first(&worker->pollers[kind].polls))) {
+            struct poll *poll = flo_container(node, struct poll, node);
+            flo_client_call_cancel(&poll->call);
+            poll_end(poll);
+            flo_slots_release(&worker->slots);
+        }
+    }
+}
+
+int64_t flo_poll_oldest_ns(const struct flo_worker *worker)
+{
+    int64_t now = flo_clock_mono_ns(), oldest = 0;
+
+    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++) {
+        struct flo_node *node = flo_list_first(&worker->pollers[kind].polls);
+        if (node && now - flo_container(node, struct poll, node)->began_ns > oldest)
+            oldest = now - flo_container(node, struct poll, node)->began_ns;
+    }
+    return oldest;
+}
+
+static int group_init(struct flo_worker *worker, enum flo_poller_kind kind, size_t target,
+                      struct flo_err *err)
+{
+    struct flo_poller_group *group = &worker->pollers[kind];
+
+    group->target = target;
+    group->retry = evtimer_new(worker->base, on_pause_over, worker);
+    group->open = FLO_METRIC(worker, NUM_POLLERS, KIND_NAMES[kind]);
+    flo_series_add(FLO_METRIC(worker, POLLER_START, KIND_NAMES[kind]), (double)target);
+    return group->retry ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for pollers");
+}
+
+int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t slots,
+                              struct flo_err *err)
+{
+    const struct flo_role_config *config = worker->config;
+    size_t normal = polls;
+    int rc = 0;
+
+    worker->run_env.namespace_ = config->server.name_space;
+    worker->run_env.identity = worker->identity;
+    if (config->sticky_cache.max_entries > 0) {
+        rc = flo_run_cache_new((size_t)config->sticky_cache.max_bytes,
+                               (size_t)config->sticky_cache.max_entries, &worker->cache);
+        if (rc)
+            return flo_fail(err, rc, "no memory for the sticky cache");
+        /* One poll of each kind at least, and a slot for each: otherwise one would starve. */
+        polls = polls < 2 ? 2 : polls;
+        slots = slots < 2 ? 2 : slots;
+        normal = (size_t)((double)polls * config->nonsticky_to_sticky_poll_ratio + 0.5);
+        normal = normal < 1 ? 1 : normal >= polls ? polls - 1 : normal;
+        rc = group_init(worker, FLO_POLLER_STICKY, polls - normal, err);
+    }
+    flo_slots_init(&worker->slots, slots);
+    return rc ? rc : group_init(worker, FLO_POLLER_WORKFLOW, normal, err);
+}
+
+int flo_worker_poll_activities(struct flo_worker *worker, size_t polls, size_t slots,
+                               struct flo_err *err)
+{
+    flo_slots_init(&worker->slots, slots);
+    return group_init(worker, FLO_POLLER_ACTIVITY, polls, err);
+}
+
+void flo_poll_fini(struct flo_worker *worker)
+{
+    flo_poll_cancel_all(worker);
+    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++)
+        if (worker->pollers[kind].retry)
+            event_free(worker->pollers[kind].retry);
+}

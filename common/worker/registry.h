@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * registry.h - the workflow and activity types that this worker serves, and the modules that they
+ * come from: loadable .so files that the YAML lists, and one table linked into the program.
+ *
+ * Filled once at the start; then only read, also by executor threads and by executor processes
+ * (which hold a copy from before their fork).
+ */
+#ifndef FLO_WORKER_REGISTRY_H
+#define FLO_WORKER_REGISTRY_H
+
+#include "base/buf.h"
+#include "config/role_config.h"
+#include "flotilla/worker.h"
+
+struct flo_registry; /* opaque */
+
+FLO_MUST_CHECK int flo_registry_new(struct flo_registry **out, struct flo_err *err);
+/* Unload modules (their stop was called). NULL is fine. */
+void flo_registry_destroy(struct flo_registry **registry);
+
+/*
+ * Load the module of one YAML entry and register what role runs of it: workflows for the workflow
+ * role, activities for the others, cut down to the entry's lists when it has any.
+ * FLO_ENOENT: no such file; FLO_EPERM: writable by everybody; FLO_ECONFIG: not ELF, does not load
+ * (unresolved symbol), no table, other ABI, a listed type that it does not have, a type that
+ * another module has already. One sentence with the path.
+ */
+FLO_MUST_CHECK int flo_registry_load(struct flo_registry *registry, enum flo_role role,
+                                     const struct flo_module_config *config, struct flo_err *err);
+/* Register a table that is linked into the program. Borrowed. */
+FLO_MUST_CHECK int flo_registry_add(struct flo_registry *registry, enum flo_role role,
+                                    const struct flo_module *module, struct flo_err *err);
+
+/* Call each module's start / stop in this process: once before the first activity, once after the
+ * last. The sentence names the module. */
+FLO_MUST_CHECK int flo_registry_start(struct flo_registry *registry, const char *role,
+                                      const char *identity, struct flo_err *err);
+void flo_registry_stop(struct flo_registry *registry);
+
+/* NULL for unknown types. */
+flo_workflow_fn flo_registry_workflow(const struct flo_registry *registry, const char *type);
+/* False for unknown types. *out_shared is what the module's start made. */
+bool flo_registry_activity(const struct flo_registry *registry, const char *type,
+                           flo_activity_fn *out_fn, void **out_shared);
+/* Types of the role's kind, how many and which ("a, b", sorted). */
+size_t flo_registry_count(const struct flo_registry *registry);
+void flo_registry_names(const struct flo_registry *registry, struct flo_buf *out);
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * respond.c - the answers. The client retries what is worth it; what the server then refuses is
+ * final: the task timed out or its run has closed, and the server has already made up for it.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "grpc/status.h"
+#include "wire/decode.h"
+#include "wire/failure.h"
+#include "wire/payload.h"
+#include "worker/worker.h"
+#include "workflow/run.h"
+
+/* What a server takes in one message (the default of gRPC), with room for the frame. */
+#define MESSAGE_MAX ((4u << 20) - 1024)
+
+/* ---- workflow tasks ---- */
+
+static void log_processed(const struct flo_workflow_task *wt, const char *outcome)
+{
+    if (flo_log_enabled(FLO_LOG_DEBUG))
+        flo_log(FLO_LOG_DEBUG, "workflow.task", "Task processed", "workflow_type", wt->type,
+                "workflow_id", wt->workflow_id, "run_id", wt->run_id, "outcome", outcome,
+                "#duration_us", FLO_NUM((flo_clock_mono_ns() - wt->began_ns) / 1000), NULL);
+}
+
+static void evict(struct flo_workflow_task *wt)
+{
+    if (wt->worker->cache)
+        flo_run_cache_drop(wt->worker->cache, wt->run_id);
+}
+
+static void observe_latency(const struct flo_workflow_task *wt)
+{
+    flo_series_observe(FLO_METRIC(wt->worker, WORKFLOW_EXECUTION_LATENCY, wt->type),
+                       (double)(flo_clock_mono_ns() - wt->began_ns) / FLO_NS_PER_S);
+}
+
+static void on_plain_answer(void *ctx, const struct flo_grpc_status *status,
+                            const ProtobufCMessage *response)
+{
+    struct flo_workflow_task *wt = ctx;
+
+    (void)response;
+    wt->call = NULL;
+    if (status->code != FLO_GRPC_OK && status->code != FLO_GRPC_NOT_FOUND)
+        flo_log(FLO_LOG_WARN, "workflow.answer_refused", "The server refused a task's answer",
+                "workflow_id", wt->workflow_id, "run_id", wt->run_id, "code",
+                flo_grpc_code_name(status->code), "reason", status->message, NULL);
+    log_processed(wt, flo_grpc_code_name(status->code));
+    flo_workflow_task_end(&wt);
+}
+
+/*
+ * Fail the task, not the workflow. Only the first attempt is reported: the server would give the
+ * next one out at once, while without a report it waits for the timeout, which grows.
+ */
+static void respond_failed(struct flo_workflow_task *wt, FloApi__WorkflowTaskFailedCause cause,
+                           FloApi__Failure *failure, const char *reason)
+{
+    FloApi__RespondWorkflowTaskFailedRequest request =
+        FLO_API__RESPOND_WORKFLOW_TASK_FAILED_REQUEST__INIT;
+    struct flo_worker *worker = wt->worker;
+
+    worker->tasks_failed++;
+    flo_series_inc(FLO_METRIC(worker, WORKFLOW_EXECUTION_FAILED, wt->type, reason));
+    flo_log(FLO_LOG_ERROR, "workflow.task_failed", "A workflow task failed", "workflow_type",
+            wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, "reason",
+            failure && failure->message ? failure->message : reason, "#attempt",
+            FLO_NUM(wt->task->attempt), NULL);
+    evict(wt);
+    request.task_token = wt->task->task_token;
+    request.identity = worker->identity;
+    request.cause = cause;
+    request.failure = failure;
+    if (wt->task->attempt > 1 || flo_client_respond_workflow_task_failed(
+                                     worker->client, &request, on_plain_answer, wt, &wt->call))
+        flo_workflow_task_end(&wt);
+}
+
+static void fail_too_large(struct flo_workflow_task *wt)
+{
+    respond_failed(
+        wt, FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_GRPC_MESSAGE_TOO_LARGE,
+        flo_failure_application(&wt->arena,
+                                "The answer of the workflow task is larger than a message may be",
+                                "GrpcMessageTooLarge", false, NULL, 0),
+        "GrpcMessageTooLarge");
+}
+
+/* The server refused the completion. The run is dropped: a new task brings what is true. */
+static void completion_refused(struct flo_workflow_task *wt, const struct flo_grpc_status *status)
+{
+    bool race = strncmp(status->message, "UnhandledCommand", 16) == 0;
+
+    evict(wt);
+    flo_series_inc(FLO_METRIC(wt->worker, WORKFLOW_NO_COMPLETION, wt->type));
+    if (status->code != FLO_GRPC_NOT_FOUND && !race)
+        flo_log(FLO_LOG_WARN, "workflow.answer_refused", "The server refused a task's answer",
+                "workflow_type", wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id,
+                "code", flo_grpc_code_name(status->code), "reason", status->message, NULL);
+    log_processed(wt, flo_grpc_code_name(status->code));
+    flo_workflow_task_end(&wt);
+}
+
+/* Undo what the run thinks of speculative events that the server has dropped. */
+static void reset_run(struct flo_workflow_task *wt, int64_t event_id)
+{
+    struct flo_run *run =
+        wt->worker->cache ? flo_run_cache_take(wt->worker->cache, wt->run_id) : NULL;
+
+    if (!run)
+        return;
+    flo_run_reset_to(run, event_id);
+    if (flo_run_cache_put(wt->worker->cache, run))
+        flo_run_destroy(&run);
+}
+
+static void on_completed(void *ctx, const struct flo_grpc_status *status,
+                         const ProtobufCMessage *response)
+{
+    const FloApi__RespondWorkflowTaskCompletedResponse *answer =
+        (const FloApi__RespondWorkflowTaskCompletedResponse *)response;
+    struct flo_workflow_task *wt = ctx;
+    struct flo_worker *worker = wt->worker;
+
+    wt->call = NULL;
+    if (status->code == FLO_GRPC_RESOURCE_EXHAUSTED && strstr(status->message, "larger than max")) {
+        fail_too_large(wt);
+        return;
+    }
+    if (!answer) {
+        completion_refused(wt, status);
+        return;
+    }
+    worker->tasks_done++;
+    observe_latency(wt);
+    log_processed(wt, "completed");
+    if (answer->reset_history_event_id > 0)
+        reset_run(wt, answer->reset_history_event_id);
+    if (answer->workflow_task && answer->workflow_task->task_token.len > 0) {
+        worker->slots.running++; /* the next task takes this one's slot over */
+        flo_execute_workflow_task(worker, answer->workflow_task);
+    }
+    flo_workflow_task_end(&wt);
+}
+
+static void observe_close(const struct flo_workflow_task *wt, const struct flo_activation *a)
+{
+    const FloApi__Command *last = a->command_count ? a->commands[a->command_count - 1] : NULL;
+    struct flo_worker *worker = wt->worker;
+
+    switch (last && a->closes ? (int)last->command_type : 0) {
+    case FLO_API__COMMAND_TYPE__COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION:
+        flo_series_inc(FLO_METRIC(worker, WORKFLOW_COMPLETED, wt->type));
+        break;
+    case FLO_API__COMMAND_TYPE__COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION:
+        flo_series_inc(FLO_METRIC(worker, WORKFLOW_FAILED, wt->type));
+        break;
+    case FLO_API__COMMAND_TYPE__COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION:
+        flo_series_inc(FLO_METRIC(worker, WORKFLOW_CANCELED, wt->type));
+        break;
+    case FLO_API__COMMAND_TYPE__COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION:
+        flo_series_inc(FLO_METRIC(worker, WORKFLOW_CONTINUE_AS_NEW, wt->type));
+        break;
+    default:
+        break;
+    }
+}
+
+static void respond_completed(struct flo_workflow_task *wt, const struct flo_activation *a)
+{
+    FloApi__RespondWorkflowTaskCompletedRequest request =
+        FLO_API__RESPOND_WORKFLOW_TASK_COMPLETED_REQUEST__INIT;
+    FloApi__RespondWorkflowTaskCompletedRequest__Capabilities capabilities =
+        FLO_API__RESPOND_WORKFLOW_TASK_COMPLETED_REQUEST__CAPABILITIES__INIT;
+    FloApi__StickyExecutionAttributes sticky = FLO_API__STICKY_EXECUTION_ATTRIBUTES__INIT;
+    FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
+    struct flo_worker *worker = wt->worker;
+
+    capabilities.discard_speculative_workflow_task_with_events = true;
+    request.capabilities = &capabilities;
+    request.task_token = wt->task->task_token;
+    request.identity = worker->identity;
+    request.worker_instance_key = worker->instance_key;
+    request.commands = a->commands;
+    request.n_commands = a->command_count;
+    request.query_results = a->query_results;
+    request.n_query_results = a->query_result_count;
+    if (worker->cache && worker->state == FLO_WORKER_RUNNING) {
+        queue.name = worker->sticky_queue;
+        queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_STICKY;
+        queue.normal_name = worker->task_queue;
+        sticky.worker_task_queue = &queue;
+        sticky.schedule_to_start_timeout = flo_duration_new(
+            &wt->arena, worker->config->sticky_cache.schedule_to_start_timeout_ms * FLO_NS_PER_MS);
+        request.sticky_attributes = &sticky;
+        request.return_new_workflow_task = true;
+    }
+    if (flo_api__respond_workflow_task_completed_request__get_packed_size(&request) > MESSAGE_MAX) {
+        fail_too_large(wt);
+        return;
+    }
+    observe_close(wt, a);
+    if (flo_client_respond_workflow_task_completed(worker->client, &request, on_completed, wt,
+                                                   &wt->call)) {
+        evict(wt);
+        flo_workflow_task_end(&wt);
+    }
+}
+
+static void respond_query(struct flo_workflow_task *wt, const struct flo_activation *a)
+{
+    FloApi__RespondQueryTaskCompletedRequest request =
+        FLO_API__RESPOND_QUERY_TASK_COMPLETED_REQUEST__INIT;
+
+    request.task_token = wt->task->task_token;
+    request.completed_type = a->query_type;
+    request.query_result = a->query_answer;
+    if (a->query_error)
+        request.error_message = flo_arena_strdup(&wt->arena, a->query_error);
+    if (flo_client_respond_query_task_completed(wt->worker->client, &request, on_plain_answer, wt,
+                                                &wt->call))
+        flo_workflow_task_end(&wt);
+}
+
+void flo_respond_workflow(struct flo_workflow_task *wt, const struct flo_activation *a)
+{
+    bool nondeterministic =
+        a->cause ==
+        FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR;
+
+    switch (a->outcome) {
+    case FLO_ACTIVATION_COMPLETE:
+        respond_completed(wt, a);
+        break;
+    case FLO_ACTIVATION_FAIL:
+        respond_failed(wt, a->cause, a->failure,
+                       nondeterministic ? "NonDeterminismError" : "WorkflowError");
+        break;
+    case FLO_ACTIVATION_QUERY:
+        respond_query(wt, a);
+        break;
+    }
+}
+
+/* ---- activities ---- */
+
+static const char *const OUTCOME_NAMES[] = {
+    [FLO_OUTCOME_COMPLETED] = "completed",
+    [FLO_OUTCOME_FAILED] = "failed",
+    [FLO_OUTCOME_UNREGISTERED] = "failed",
+    [FLO_OUTCOME_CANCELLED] = "cancelled",
+};
+
+void flo_outcome_fail(struct flo_activity_task *at, const char *type, const char *message)
+{
+    struct flo_outcome outcome = {.kind = FLO_OUTCOME_FAILED};
+    FloApi__Failure *failure = flo_failure_application(&at->arena, message, type, false, NULL, 0);
+    uint8_t *packed;
+    size_t len;
+
+    if (failure && flo_wire_encode_arena(&failure->base, &at->arena, &packed, &len) == 0) {
+        outcome.body = packed;
+        outcome.body_len = len;
+    }
+    flo_buf_clear(&at->outcome);
+    (void)!flo_outcome_encode(&outcome, &at->outcome);
+}
+
+static void on_activity_answer(void *ctx, const struct flo_grpc_status *status,
+                               const ProtobufCMessage *response)
+{
+    struct flo_activity_task *at = ctx;
+
+    (void)response;
+    at->answer = NULL;
+    if (status->code != FLO_GRPC_OK) {
+        flo_series_inc(FLO_METRIC(at->worker, ACTIVITY_TASK_ERROR, at->type));
+        if (status->code != FLO_GRPC_NOT_FOUND)
+            flo_log(FLO_LOG_WARN, "activity.answer_refused",
+                    "An activity's answer did not reach the server", "activity_type", at->type,
+                    "activity_id", at->activity_id, "workflow_id", at->workflow_id, "run_id",
+                    at->run_id, "code", flo_grpc_code_name(status->code), "reason", status->message,
+                    NULL);
+    }
+    if (at->running)
+        flo_drain_check(at->worker); /* given up: its thread still has the job */
+    else
+        flo_activity_task_end(&at);
+}
+
+static int send_completed(struct flo_activity_task *at, ProtobufCMessage *result)
+{
+    FloApi__RespondActivityTaskCompletedRequest request =
+        FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_REQUEST__INIT;
+
+    request.task_token = at->token;
+    request.identity = at->worker->identity;
+    request.result = (FloApi__Payloads *)result;
+    return flo_client_respond_activity_task_completed(at->worker->client, &request,
+                                                      on_activity_answer, at, &at->answer);
+}
+
+static int send_failed(struct flo_activity_task *at, FloApi__Failure *failure)
+{
+    FloApi__RespondActivityTaskFailedRequest request =
+        FLO_API__RESPOND_ACTIVITY_TASK_FAILED_REQUEST__INIT;
+
+    request.task_token = at->token;
+    request.identity = at->worker->identity;
+    request.failure = failure;
+    return flo_client_respond_activity_task_failed(at->worker->client, &request, on_activity_answer,
+                                                   at, &at->answer);
+}
+
+/* Accepted cancellation: the server takes Canceled only when it asked for it. */
+static int send_cancelled(struct flo_activity_task *at, struct flo_arena *arena)
+{
+    FloApi__RespondActivityTaskCanceledRequest request =
+        FLO_API__RESPOND_ACTIVITY_TASK_CANCELED_REQUEST__INIT;
+
+    if (at->reason == FLO_JOB_CANCEL_SHUTDOWN)
+        return send_failed(at, flo_failure_application(arena, "The worker is shutting down",
+                                                       FLO_FAILURE_SHUTDOWN, false, NULL, 0));
+    if (at->reason != FLO_JOB_CANCEL_REQUESTED)
+        return send_failed(at, flo_failure_cancelled(arena, "Activity cancelled", NULL));
+    request.task_token = at->token;
+    request.identity = at->worker->identity;
+    return flo_client_respond_activity_task_canceled(at->worker->client, &request,
+                                                     on_activity_answer, at, &at->answer);
+}
+
+static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind kind,
+                             const char *error_type)
+{
+    struct flo_worker *worker = at->worker;
+    double seconds = (double)(flo_clock_mono_ns() - at->began_ns) / FLO_NS_PER_S;
+
+    if (kind == FLO_OUTCOME_COMPLETED) {
+        worker->tasks_done++;
+        flo_series_observe(FLO_METRIC(worker, ACTIVITY_SUCCEED_ENDTOEND, at->type),
+                           (double)(flo_clock_wall_ns() - at->scheduled_ns) / FLO_NS_PER_S);
+    } else if (kind == FLO_OUTCOME_CANCELLED) {
+        worker->tasks_done++;
+        flo_series_inc(FLO_METRIC(worker, ACTIVITY_EXECUTION_CANCELLED, at->type));
+    } else {
+        worker->tasks_failed++;
+        flo_series_inc(FLO_METRIC(worker, ACTIVITY_EXECUTION_FAILED, at->type));
+    }
+    if (kind == FLO_OUTCOME_UNREGISTERED)
+        flo_series_inc(FLO_METRIC(worker, ACTIVITY_UNREGISTERED, at->type));
+    flo_series_observe(FLO_METRIC(worker, ACTIVITY_EXECUTION_LATENCY, at->type), seconds);
+    flo_series_observe(flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_DURATION, at->type,
+                                       OUTCOME_NAMES[kind], error_type, NULL),
+                       seconds);
+    if (flo_log_enabled(FLO_LOG_DEBUG))
+        flo_log(FLO_LOG_DEBUG, "activity.task", "Task processed", "activity_type", at->type,
+                "activity_id", at->activity_id, "workflow_id", at->workflow_id, "run_id",
+                at->run_id, "outcome", OUTCOME_NAMES[kind], "#attempt", FLO_NUM(at->attempt),
+                "#duration_us", FLO_NUM(seconds * 1e6), NULL);
+}
+
+static int send_outcome(struct flo_activity_task *at, struct flo_arena *arena)
+{
+    struct flo_outcome outcome;
+    ProtobufCMessage *body = NULL;
+    int rc = flo_outcome_decode(at->outcome.data, at->outcome.len, &outcome);
+
+    if (!rc && outcome.body_len > 0)
+        rc = flo_wire_decode(outcome.kind == FLO_OUTCOME_COMPLETED ? &flo_api__payloads__descriptor
+                                                                   : &flo_api__failure__descriptor,
+                             outcome.body, outcome.body_len, arena, &body, NULL);
+    if (rc)
+        return rc;
+    observe_activity(at, outcome.kind,
+                     outcome.kind == FLO_OUTCOME_COMPLETED || !body
+                         ? ""
+                         : flo_failure_type((const FloApi__Failure *)body));
+    if (outcome.kind == FLO_OUTCOME_COMPLETED)
+        return send_completed(at, body);
+    if (outcome.kind == FLO_OUTCOME_CANCELLED)
+        return send_cancelled(at, arena);
+    return send_failed(at, (FloApi__Failure *)body);
+}
+
+void flo_respond_activity(struct flo_activity_task *at)
+{
+    struct flo_arena arena;
+    int rc;
+
+    flo_arena_init(&arena, 0);
+    rc = send_outcome(at, &arena);
+    flo_arena_fini(&arena);
+    if (rc && !at->running)
+        flo_activity_task_end(&at); /* no memory: the server's timeout finds it */
+}

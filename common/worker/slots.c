@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* slots.c - counting task slots; see slots.h. */
+#include "worker/slots.h"
+
+#include <assert.h>
+
+void flo_slots_init(struct flo_slots *slots, size_t total)
+{
+    *slots = (struct flo_slots){.total = total};
+}
+
+bool flo_slots_reserve(struct flo_slots *slots)
+{
+    if (flo_slots_free(slots) == 0)
+        return false;
+    slots->reserved++;
+    return true;
+}
+
+void flo_slots_release(struct flo_slots *slots)
+{
+    assert(slots->reserved > 0);
+    slots->reserved--;
+}
+
+void flo_slots_run(struct flo_slots *slots)
+{
+    assert(slots->reserved > 0);
+    slots->reserved--;
+    slots->running++;
+}
+
+void flo_slots_finish(struct flo_slots *slots)
+{
+    assert(slots->running > 0);
+    slots->running--;
+}
+
+size_t flo_slots_free(const struct flo_slots *slots)
+{
+    return slots->total - slots->reserved - slots->running;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.c - building a worker from its configuration, running it, taking it apart. */
+#include "worker/worker.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+
+#define CHILD_STOP_MS 500
+
+static void log_workflow(void *ctx, enum flo_log_level level, const char *workflow_id,
+                         const char *run_id, const char *workflow_type, const char *message)
+{
+    (void)ctx;
+    flo_log(level, "workflow.log", message, "workflow_id", workflow_id, "run_id", run_id,
+            "workflow_type", workflow_type, NULL);
+}
+
+static void log_activity(void *ctx, enum flo_log_level level, const struct flo_activity_info *info,
+                         const char *message)
+{
+    (void)ctx;
+    flo_log(level, "activity.log", message, "activity_type", info->activity_type, "activity_id",
+            info->activity_id, "workflow_id", info->workflow_id, "run_id", info->run_id, "#attempt",
+            FLO_NUM(info->attempt), NULL);
+}
+
+static bool find_activity(void *ctx, const char *type, flo_activity_fn *out_fn, void **out_shared)
+{
+    return flo_registry_activity(ctx, type, out_fn, out_shared);
+}
+
+static void activity_names(void *ctx, struct flo_buf *out)
+{
+    flo_registry_names(ctx, out);
+}
+
+static int load_modules(struct flo_worker *worker, const struct flo_module *module,
+                        struct flo_err *err)
+{
+    int rc = flo_registry_new(&worker->registry, err);
+
+    if (!rc && module)
+        rc = flo_registry_add(worker->registry, worker->config->role, module, err);
+    for (size_t i = 0; i < worker->config->modules.count && !rc; i++)
+        rc = flo_registry_load(worker->registry, worker->config->role,
+                               flo_role_config_module(worker->config, i), err);
+    return rc;
+}
+
+static int make_names(struct flo_worker *worker)
+{
+    struct flo_rng rng;
+
+    flo_rng_seed(&rng, flo_random_u64());
+    flo_rng_uuid4(&rng, worker->instance_key);
+    worker->identity = flo_strdup(worker->config->identity);
+    worker->task_queue = flo_strdup(worker->config->task_queue);
+    worker->sticky_queue = flo_asprintf("%s-%s", worker->config->identity, worker->instance_key);
+    return worker->identity && worker->task_queue && worker->sticky_queue ? 0 : FLO_ENOMEM;
+}
+
+int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **config,
+                   const struct flo_module *module, struct flo_worker **out, struct flo_err *err)
+{
+    struct flo_worker *worker = flo_calloc(1, sizeof *worker);
+    int rc;
+
+    if (!worker)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the worker");
+    worker->role = role;
+    worker->config = *config;
+    *config = NULL;
+    worker->program = flo_role_program(role->role);
+    flo_list_init(&worker->workflow_tasks);
+    flo_list_init(&worker->activity_tasks);
+    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++)
+        flo_list_init(&worker->pollers[kind].polls);
+    rc = make_names(worker);
+    if (rc)
+        flo_fail(err, rc, "no memory for the worker's names");
+    if (!rc)
+        rc = load_modules(worker, module, err);
+    if (rc) {
+        flo_worker_destroy(&worker);
+        return rc;
+    }
+    worker->run_env.log = log_workflow;
+    worker->library = (struct flo_activity_library){.find = find_activity,
+                                                    .names = activity_names,
+                                                    .log = log_activity,
+                                                    .ctx = worker->registry,
+                                                    .identity = worker->identity,
+                                                    .task_queue = worker->task_queue};
+    *out = worker;
+    return 0;
+}
+
+const struct flo_role_config *flo_worker_config(const struct flo_worker *worker)
+{
+    return worker->config;
+}
+
+/* ---- executors ---- */
+
+static int child_start(void *ctx, struct flo_err *err)
+{
+    struct flo_worker *worker = ctx;
+
+    return flo_registry_start(worker->registry, flo_role_name(worker->config->role),
+                              worker->identity, err);
+}
+
+static void child_stop(void *ctx)
+{
+    struct flo_worker *worker = ctx;
+
+    flo_registry_stop(worker->registry);
+}
+
+static struct flo_executor_options executor_options(struct flo_worker *worker, const char *name,
+                                                    unsigned workers)
+{
+    return (struct flo_executor_options){.workers = workers,
+                                         .name = name,
+                                         .runner = flo_activity_task_run,
+                                         .runner_ctx = &worker->library,
+                                         .on_progress = flo_activity_on_progress,
+                                         .on_done = flo_activity_on_done,
+                                         .ctx = worker};
+}
+
+int flo_worker_fork_template(struct flo_worker *worker, const char *name, unsigned processes,
+                             bool pin, struct flo_err *err)
+{
+    struct flo_executor_options options = executor_options(worker, name, processes);
+
+    options.worker_start = child_start;
+    options.worker_stop = child_stop;
+    return flo_executor_template_start(&options, pin, &worker->tmpl, err);
+}
+
+int flo_worker_use_processes(struct flo_worker *worker, struct flo_err *err)
+{
+    struct flo_executor_options options = executor_options(worker, "cpu", 0);
+
+    return flo_executor_processes_new(worker->base, &options, &worker->tmpl, &worker->executor,
+                                      err);
+}
+
+int flo_worker_use_threads(struct flo_worker *worker, const char *name, unsigned threads,
+                           struct flo_err *err)
+{
+    struct flo_executor_options options = executor_options(worker, name, threads);
+    int rc = child_start(worker, err);
+
+    if (rc)
+        return rc;
+    worker->modules_started = true;
+    return flo_executor_threads_new(worker->base, &options, &worker->executor, err);
+}
+
+/* ---- start ---- */
+
+static const char *or_null(const char *text)
+{
+    return text && text[0] ? text : NULL;
+}
+
+static int start_client(struct flo_worker *worker, struct flo_err *err)
+{
+    const struct flo_server_config *server = &worker->config->server;
+    const struct flo_client_options options = {
+        .channel = {.address = server->address,
+                    .tls = {.enabled = server->tls.enabled,
+                            .ca_file = or_null(server->tls.ca_file),
+                            .cert_file = or_null(server->tls.cert_file),
+                            .key_file = or_null(server->tls.key_file),
+                            .server_name = or_null(server->tls.server_name)},
+                    .on_state = flo_observe_connection,
+                    .on_state_ctx = worker},
+        .namespace_ = server->name_space,
+        .identity = worker->identity,
+        .api_key = or_null(server->api_key),
+        .on_try = flo_observe_try,
+        .on_try_ctx = worker,
+    };
+
+    return flo_client_new(worker->base, &options, &worker->client, err);
+}
+
+static struct event_base *loop_new(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    if (!config)
+        return NULL;
+    /* One owner: no locks. No precise timer: fewer wake-ups and no timerfd. */
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+static void on_startup_retry(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    flo_startup_begin(ctx);
+}
+
+int flo_worker_start(struct flo_worker *worker, struct flo_err *err)
+{
+    int rc;
+
+    worker->base = loop_new();
+    if (!worker->base)
+        return flo_fail(err, FLO_ENOMEM, "cannot make an event loop");
+    worker->startup_retry = evtimer_new(worker->base, on_startup_retry, worker);
+    if (!worker->startup_retry)
+        return flo_fail(err, FLO_ENOMEM, "no memory for a timer");
+    rc = flo_drain_init(worker, err);
+    if (!rc)
+        rc = flo_metrics_new(&worker->metrics, err);
+    if (!rc)
+        rc = flo_health_new(&worker->health, err);
+    if (!rc)
+        rc = flo_observe_start(worker, err);
+    if (!rc)
+        rc = worker->role->start(worker, err);
+    if (!rc)
+        rc = start_client(worker, err);
+    return rc;
+}
+
+void flo_worker_stop(struct flo_worker *worker, int exit_code)
+{
+    if (worker->state == FLO_WORKER_STOPPED)
+        return;
+    worker->state = FLO_WORKER_STOPPED;
+    worker->exit_code = exit_code;
+    event_base_loopbreak(worker->base);
+}
+
+int flo_worker_loop(struct flo_worker *worker)
+{
+    if (flo_registry_count(worker->registry) == 0)
+        flo_log(FLO_LOG_WARN, "worker.empty", "No module gives this worker anything to serve",
+                "task_queue", worker->task_queue, NULL);
+    flo_startup_begin(worker);
+    event_base_dispatch(worker->base);
+    flo_log(FLO_LOG_INFO, "worker.stopped", "Worker stopped", "#tasks_done",
+            FLO_NUM(worker->tasks_done), "#tasks_failed", FLO_NUM(worker->tasks_failed), NULL);
+    return worker->exit_code;
+}
+
+/* Whatever still runs is cut: the loop has ended. */
+static void drop_tasks(struct flo_worker *worker)
+{
+    struct flo_node *node;
+
+    while ((node = flo_list_first(&worker->workflow_tasks))) {
+        struct flo_workflow_task *wt = flo_container(node, struct flo_workflow_task, node);
+        flo_workflow_task_end(&wt);
+    }
+    while ((node = flo_list_first(&worker->activity_tasks))) {
+        struct flo_activity_task *at = flo_container(node, struct flo_activity_task, node);
+        flo_activity_task_end(&at);
+    }
+}
+
+size_t flo_worker_destroy(struct flo_worker **worker)
+{
+    struct flo_worker *gone = *worker;
+    size_t left;
+
+    if (!gone)
+        return 0;
+    *worker = NULL;
+    gone->state = FLO_WORKER_STOPPED;
+    flo_poll_fini(gone);
+    left = flo_executor_destroy(&gone->executor, CHILD_STOP_MS);
+    if (left)
+        return left; /* its threads use what follows */
+    drop_tasks(gone);
+    flo_client_destroy(&gone->client);
+    flo_run_cache_destroy(&gone->cache);
+    if (gone->modules_started)
+        flo_registry_stop(gone->registry);
+    flo_observe_fini(gone);
+    flo_health_destroy(&gone->health);
+    flo_metrics_destroy(&gone->metrics);
+    flo_drain_fini(gone);
+    if (gone->startup_retry)
+        event_free(gone->startup_retry);
+    flo_executor_template_end(&gone->tmpl);
+    flo_registry_destroy(&gone->registry);
+    if (gone->base)
+        event_base_free(gone->base);
+    flo_role_config_destroy(&gone->config);
+    flo_free(gone->identity);
+    flo_free(gone->task_queue);
+    flo_free(gone->sticky_queue);
+    flo_free(gone);
+    return 0;
+}

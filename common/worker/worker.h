@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker.h - the worker as its files share it (this folder only). Everything runs on the loop
+ * thread; executors are the only other threads and see none of this.
+ *
+ *   poll.c ──task──► execute.c ──answer──► respond.c
+ *     ▲               │  ▲ history.c (pages)    │
+ *     │               ▼  │ beats.c (heartbeats) │
+ *     │              executor                   │
+ *     └──────────── slot is free ◄──────────────┘        drain.c stops them in this order
+ */
+#ifndef FLO_WORKER_WORKER_H
+#define FLO_WORKER_WORKER_H
+
+#include <stdatomic.h>
+
+#include "activity/task.h"
+#include "base/list.h"
+#include "client/client.h"
+#include "executor/executor.h"
+#include "telemetry/http.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+#include "telemetry/report.h"
+#include "worker/registry.h"
+#include "worker/role.h"
+#include "worker/slots.h"
+#include "workflow/cache.h"
+
+struct event;
+struct event_base;
+
+/* The life of a worker; moved by drain.c and startup.c only. */
+enum flo_worker_state {
+    FLO_WORKER_STARTING,   /* no answer of the server yet: no polls */
+    FLO_WORKER_RUNNING,    /* polls */
+    FLO_WORKER_DRAINING,   /* no new polls; running tasks finish */
+    FLO_WORKER_CANCELLING, /* running activities were told to stop */
+    FLO_WORKER_STOPPED,    /* the loop ends */
+};
+
+enum flo_poller_kind {
+    FLO_POLLER_WORKFLOW, /* the normal workflow queue */
+    FLO_POLLER_STICKY,   /* this process's own queue */
+    FLO_POLLER_ACTIVITY,
+    FLO_POLLER_KINDS
+};
+
+/* The long polls of one kind. */
+struct flo_poller_group {
+    size_t target;           /* polls to keep open while slots are free */
+    struct flo_list polls;   /* of struct poll, in flight */
+    struct event *retry;     /* runs after a refused poll, for PAUSE_MS */
+    bool paused;             /* until retry fires */
+    struct flo_series *open; /* gauge: polls in flight */
+};
+
+struct flo_worker {
+    const struct flo_role_spec *role;
+    struct flo_role_config *config;
+    const char *program;
+    struct flo_registry *registry;
+    struct event_base *base;
+    struct flo_client *client;
+    enum flo_worker_state state;
+    int exit_code;
+
+    char *identity, *task_queue, *sticky_queue; /* never NULL after start */
+    char instance_key[40];
+    bool connected, was_connected, warned;
+    bool complete_polls; /* the server ends polls itself at ShutdownWorker */
+    struct event *startup_retry;
+
+    struct flo_slots slots;
+    struct flo_poller_group pollers[FLO_POLLER_KINDS];
+    size_t polls; /* in flight, all kinds */
+
+    struct flo_run_cache *cache; /* NULL: off */
+    struct flo_run_env run_env;
+    struct flo_list workflow_tasks; /* of struct flo_workflow_task */
+
+    struct flo_executor_template *tmpl;
+    struct flo_executor *executor;
+    struct flo_activity_library library;
+    struct flo_list activity_tasks; /* of struct flo_activity_task */
+    bool modules_started;           /* in this process */
+
+    struct flo_metrics *metrics;
+    struct flo_health *health;
+    struct flo_http *http;
+    struct flo_reporter *reporter;
+    char http_address[FLO_HTTP_ADDRESS_MAX];
+    uint64_t tasks_done, tasks_failed;
+    struct event *watch; /* looks for silent polls */
+
+    struct event *signals[2];
+    struct event *drain_polls, *drain_cancel, *drain_end;
+    bool shutdown_called; /* ShutdownWorker has been answered (or given up) */
+};
+
+/* ---- worker.c ---- */
+
+FLO_MUST_CHECK int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **config,
+                                  const struct flo_module *module, struct flo_worker **out,
+                                  struct flo_err *err);
+/* Loop, client, pages, executor: everything up to polling. */
+FLO_MUST_CHECK int flo_worker_start(struct flo_worker *worker, struct flo_err *err);
+/* Run until drained; returns the exit code. */
+int flo_worker_loop(struct flo_worker *worker);
+/* Returns how many executor threads are still busy: with any, end by _exit. */
+size_t flo_worker_destroy(struct flo_worker **worker);
+/* End the loop with this exit code. */
+void flo_worker_stop(struct flo_worker *worker, int exit_code);
+
+/* ---- startup.c: what the server is asked before the first poll ---- */
+void flo_startup_begin(struct flo_worker *worker);
+
+/* ---- poll.c ---- */
+/* Send polls wherever a slot and a poller are free. Cheap when there is nothing to do. */
+void flo_poll_fill(struct flo_worker *worker);
+/* Give every poll up (RST_STREAM) and release its slot. */
+void flo_poll_cancel_all(struct flo_worker *worker);
+/* Age of the oldest poll in flight, 0 without any. */
+int64_t flo_poll_oldest_ns(const struct flo_worker *worker);
+void flo_poll_fini(struct flo_worker *worker);
+
+/* ---- execute.c, history.c, activity.c ---- */
+
+struct flo_workflow_task {
+    struct flo_node node; /* worker->workflow_tasks */
+    struct flo_worker *worker;
+    struct flo_arena arena; /* strings below, copies, the answer */
+    /* Borrowed from the poll's callback, or a copy in arena once pages must be fetched. */
+    const FloApi__PollWorkflowTaskQueueResponse *task;
+    bool copied;
+    const char *workflow_id, *run_id, *type; /* in arena */
+    int64_t began_ns;
+    /* Fetching pages (history.c): */
+    bool whole;                    /* the history was fetched from its first event */
+    FloApi__HistoryEvent **events; /* heap array of pointers into arena */
+    size_t event_count, event_room;
+    struct flo_client_call *call;
+};
+
+/* A task has come; its slot is running. task is borrowed for the call. */
+void flo_execute_workflow_task(struct flo_worker *worker,
+                               const FloApi__PollWorkflowTaskQueueResponse *task);
+/* All pages are there. */
+void flo_execute_workflow_resume(struct flo_workflow_task *wt);
+/* The task is over: free it and its slot. */
+void flo_workflow_task_end(struct flo_workflow_task **wt);
+
+/* history.c: make wt->task whole, then flo_execute_workflow_resume; on failure end the task.
+ * from_start: fetch from event 1, else only what task's page token leads to. */
+void flo_history_fetch(struct flo_workflow_task *wt, bool from_start);
+
+struct flo_activity_task {
+    struct flo_node node; /* worker->activity_tasks */
+    struct flo_worker *worker;
+    struct flo_arena arena; /* strings below */
+    ProtobufCBinaryData token;
+    const char *type, *activity_id, *workflow_id, *run_id;
+    int32_t attempt;
+    int64_t scheduled_ns; /* wall clock; of the first attempt */
+    int64_t began_ns;     /* monotonic */
+    int64_t heartbeat_timeout_ns;
+    bool running;               /* in the executor */
+    enum flo_job_cancel reason; /* why it was told to stop */
+    /* beats.c: */
+    struct flo_activity_beats *beats; /* NULL until the first heartbeat */
+    struct event *silence;            /* heartbeat timeout of our own; NULL without one */
+    /* respond.c: the outcome while the last details are flushed, and the answer */
+    struct flo_buf outcome;
+    struct flo_client_call *answer;
+};
+
+void flo_execute_activity_task(struct flo_worker *worker,
+                               const FloApi__PollActivityTaskQueueResponse *task);
+void flo_activity_task_end(struct flo_activity_task **at);
+/* Executor callbacks; ctx is the worker. */
+void flo_activity_on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len);
+void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result);
+/* Tell the activity to stop. */
+void flo_activity_cancel(struct flo_activity_task *at, enum flo_job_cancel reason);
+
+/* ---- beats.c ---- */
+void flo_beats_progress(struct flo_activity_task *at, const uint8_t *details, size_t len);
+/* Send details that were never sent, then call flo_respond_activity. False: nothing to flush. */
+bool flo_beats_flush(struct flo_activity_task *at);
+void flo_beats_fini(struct flo_activity_task *at);
+
+/* ---- respond.c ---- */
+void flo_respond_workflow(struct flo_workflow_task *wt, const struct flo_activation *activation);
+/* Report at->outcome (an encoded flo_outcome). */
+void flo_respond_activity(struct flo_activity_task *at);
+/* Put a failure of the runtime's own into at->outcome. */
+void flo_outcome_fail(struct flo_activity_task *at, const char *type, const char *message);
+
+/* ---- drain.c ---- */
+int flo_drain_init(struct flo_worker *worker, struct flo_err *err);
+void flo_drain_begin(struct flo_worker *worker, const char *why);
+/* Something ended: stop the loop when nothing is left. Cheap while running. */
+void flo_drain_check(struct flo_worker *worker);
+void flo_drain_fini(struct flo_worker *worker);
+
+/* ---- observe.c: pages, metrics, reports ---- */
+FLO_MUST_CHECK int flo_observe_start(struct flo_worker *worker, struct flo_err *err);
+void flo_observe_fini(struct flo_worker *worker);
+/* Client options' hooks; ctx is the worker. */
+void flo_observe_connection(void *ctx, bool connected, const char *reason);
+void flo_observe_try(void *ctx, const char *operation, int code, int64_t duration_ns,
+                     bool long_poll);
+/* Metrics label of this worker's kind: "WorkflowWorker" or "ActivityWorker". */
+const char *flo_observe_worker_type(const struct flo_worker *worker);
+/* The series of metric with the namespace and task queue that every family begins with. */
+#define FLO_METRIC(worker, id, ...)                                                                \
+    flo_metrics_get((worker)->metrics, FLO_METRIC_##id, (worker)->config->server.name_space,       \
+                    (worker)->task_queue, ##__VA_ARGS__, NULL)
+
+#endif

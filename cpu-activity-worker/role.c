@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * role.c - the CPU activity worker: activities that compute, one executor process a core, pinned,
+ * so that a crash, a leak or an endless loop takes down one attempt and not the worker. The
+ * template of the processes is forked first of all, while this process is still small and simple.
+ * With `executor.isolation: thread` the same work runs on threads: less memory, no such shield.
+ */
+#include "worker/role.h"
+
+static bool isolated(const struct flo_role_config *config)
+{
+    return config->executor.isolation == FLO_ISOLATION_PROCESS;
+}
+
+static int prepare(struct flo_worker *worker, struct flo_err *err)
+{
+    const struct flo_role_config *config = flo_worker_config(worker);
+
+    if (!isolated(config))
+        return 0;
+    return flo_worker_fork_template(worker, "cpu", (unsigned)config->executor.workers,
+                                    config->executor.pin, err);
+}
+
+static int start(struct flo_worker *worker, struct flo_err *err)
+{
+    const struct flo_role_config *config = flo_worker_config(worker);
+    int rc = isolated(config)
+                 ? flo_worker_use_processes(worker, err)
+                 : flo_worker_use_threads(worker, "cpu", (unsigned)config->executor.workers, err);
+
+    if (rc)
+        return rc;
+    return flo_worker_poll_activities(worker, (size_t)config->max_concurrent_activity_task_polls,
+                                      (size_t)config->max_concurrent_activities, err);
+}
+
+const struct flo_role_spec flo_role_cpu_activity = {
+    .role = FLO_ROLE_CPU_ACTIVITY,
+    .prepare = prepare,
+    .start = start,
+};

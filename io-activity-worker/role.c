@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * role.c - the IO activity worker: activities that mostly wait (network, files, databases), on a
+ * pool of threads. Modules start once, before the threads, and share what they made.
+ */
+#include "worker/role.h"
+
+static int start(struct flo_worker *worker, struct flo_err *err)
+{
+    const struct flo_role_config *config = flo_worker_config(worker);
+    int rc = flo_worker_use_threads(worker, "io", (unsigned)config->executor.workers, err);
+
+    if (rc)
+        return rc;
+    return flo_worker_poll_activities(worker, (size_t)config->max_concurrent_activity_task_polls,
+                                      (size_t)config->max_concurrent_activities, err);
+}
+
+const struct flo_role_spec flo_role_io_activity = {
+    .role = FLO_ROLE_IO_ACTIVITY,
+    .start = start,
+};

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - the program workflow-worker: the spine (common/worker) in the role of role.c. */
+#include "worker/role.h"
+
+int main(int argc, char **argv)
+{
+    return flo_worker_run(argc, argv, &flo_role_workflow, NULL);
+}
