@@ -352,11 +352,37 @@ static void print_list(const struct flo_setting *row, const struct flo_list_valu
     flo_buf_append_str(out, "]");
 }
 
-static void print_json(json_t *json, struct flo_buf *out)
+static bool names_secret(const char *key)
 {
-    char *text = json ? json_dumps(json, JSON_ENCODE_ANY) : NULL;
+    static const char *const words[] = {"password", "secret", "token", "key", "dsn"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasestr(key, words[i]))
+            return true;
+    return false;
+}
+
+/* Members whose name says that they are secret become "***", in place. */
+static void mask_json(json_t *json)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json, key, value)
+    {
+        if (json_is_object(value))
+            mask_json(value);
+        else if (names_secret(key))
+            (void)json_object_set_new(json, key, json_string("***"));
+    }
+}
+
+static void print_json(const json_t *json, struct flo_buf *out)
+{
+    json_t *masked = json_deep_copy(json);
+    mask_json(masked);
+    char *text = masked ? json_dumps(masked, 0) : NULL;
     flo_buf_append_str(out, text ? text : "{}");
     free(text); /* jansson's */
+    json_decref(masked);
 }
 
 void flo_value_print(const struct flo_setting *row, const void *field, struct flo_buf *out)
