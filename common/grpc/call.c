@@ -347,8 +347,8 @@ void flo_grpc_call_on_headers(void *ctx, struct flo_h2_stream *stream)
     (void)ctx;
     struct flo_grpc_call *call = call_of(stream);
     struct flo_grpc_message_error error;
-    if (call->http_status >= 100 && call->http_status < 200)
-        return; /* interim: the real one follows */
+    if (call->fail_code || (call->http_status >= 100 && call->http_status < 200))
+        return; /* its end is on the way; or interim, the real one follows */
     if (not_grpc(call, &error))
         flo_grpc_call_fail(call, error.code, error.message);
 }
@@ -358,7 +358,7 @@ void flo_grpc_call_on_data(void *ctx, struct flo_h2_stream *stream, const uint8_
     (void)ctx;
     struct flo_grpc_call *call = call_of(stream);
     struct flo_grpc_message_error error;
-    if (flo_grpc_message_add(&call->message, data, len, &error))
+    if (!call->fail_code && flo_grpc_message_add(&call->message, data, len, &error))
         flo_grpc_call_fail(call, error.code, error.message);
 }
 

@@ -128,6 +128,7 @@ static void on_settings(struct flo_h2_conn *conn, const nghttp2_frame *frame)
     if ((frame->hd.flags & NGHTTP2_FLAG_ACK) || conn->ready)
         return;
     conn->ready = true;
+    flo_h2_conn_arm(conn); /* keepalive begins */
     if (conn->handler->on_ready)
         conn->handler->on_ready(conn->ctx, conn);
 }

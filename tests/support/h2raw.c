@@ -22,6 +22,17 @@ static void must(bool ok, const char *what)
     abort();
 }
 
+static void start(struct h2raw *raw)
+{
+    fcntl(raw->fd, F_SETFL, O_NONBLOCK);
+    int on = 1;
+    setsockopt(raw->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    flo_buf_init(&raw->out, 0);
+    flo_buf_init(&raw->in, 0);
+    must(nghttp2_hd_deflate_new(&raw->deflater, 4096) == 0, "deflater");
+    must(nghttp2_hd_inflate_new(&raw->inflater) == 0, "inflater");
+}
+
 void h2raw_open(struct h2raw *raw, struct event_base *base, const char *address)
 {
     *raw = (struct h2raw){.base = base, .reading = true};
@@ -32,13 +43,19 @@ void h2raw_open(struct h2raw *raw, struct event_base *base, const char *address)
     raw->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     must(raw->fd >= 0, "socket");
     must(connect(raw->fd, (struct sockaddr *)&in, sizeof in) == 0, "connect");
-    fcntl(raw->fd, F_SETFL, O_NONBLOCK);
-    int on = 1;
-    setsockopt(raw->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    flo_buf_init(&raw->out, 0);
-    flo_buf_init(&raw->in, 0);
-    must(nghttp2_hd_deflate_new(&raw->deflater, 4096) == 0, "deflater");
-    must(nghttp2_hd_inflate_new(&raw->inflater) == 0, "inflater");
+    start(raw);
+}
+
+void h2raw_accept(struct h2raw *raw, struct event_base *base, int listen_fd)
+{
+    *raw = (struct h2raw){.base = base, .reading = true, .skip = NGHTTP2_CLIENT_MAGIC_LEN};
+    fcntl(listen_fd, F_SETFL, O_NONBLOCK);
+    while ((raw->fd = accept(listen_fd, NULL, NULL)) < 0) {
+        must(errno == EAGAIN, "accept");
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    }
+    start(raw);
+    h2raw_frame(raw, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
 }
 
 void h2raw_close(struct h2raw *raw)
@@ -77,6 +94,24 @@ void h2raw_preface(struct h2raw *raw)
     h2raw_frame(raw, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
 }
 
+/* Code the fields and send them as HEADERS and CONTINUATION. */
+static void send_block(struct h2raw *raw, int32_t stream, uint8_t flags, const nghttp2_nv *nv,
+                       size_t count)
+{
+    static uint8_t block[1 << 17];
+    ssize_t len = nghttp2_hd_deflate_hd(raw->deflater, block, sizeof block, nv, count);
+    must(len > 0, "deflate");
+    size_t off = 0, left = (size_t)len;
+    for (bool first = true; first || left > 0; first = false) {
+        size_t part = left > 16384 ? 16384 : left;
+        uint8_t end = part == left ? NGHTTP2_FLAG_END_HEADERS : 0;
+        h2raw_frame(raw, first ? NGHTTP2_HEADERS : NGHTTP2_CONTINUATION,
+                    (uint8_t)((first ? flags : 0) | end), stream, block + off, part);
+        off += part;
+        left -= part;
+    }
+}
+
 void h2raw_request(struct h2raw *raw, int32_t stream, uint8_t flags, const char *path,
                    const char *const *extra)
 {
@@ -101,18 +136,17 @@ void h2raw_request(struct h2raw *raw, int32_t stream, uint8_t flags, const char 
     for (size_t i = 0; i < n; i++)
         if (nv[i].valuelen > 0)
             nv[kept++] = nv[i];
-    static uint8_t block[1 << 17];
-    ssize_t len = nghttp2_hd_deflate_hd(raw->deflater, block, sizeof block, nv, kept);
-    must(len > 0, "deflate");
-    size_t off = 0, left = (size_t)len;
-    for (bool first = true; first || left > 0; first = false) {
-        size_t part = left > 16384 ? 16384 : left;
-        uint8_t end = part == left ? NGHTTP2_FLAG_END_HEADERS : 0;
-        h2raw_frame(raw, first ? NGHTTP2_HEADERS : NGHTTP2_CONTINUATION,
-                    (uint8_t)((first ? flags : 0) | end), stream, block + off, part);
-        off += part;
-        left -= part;
-    }
+    send_block(raw, stream, flags, nv, kept);
+}
+
+void h2raw_fields(struct h2raw *raw, int32_t stream, uint8_t flags, const char *const *fields)
+{
+    nghttp2_nv nv[64];
+    size_t n = 0;
+    for (; fields[0]; fields += 2)
+        nv[n++] = (nghttp2_nv){(uint8_t *)(uintptr_t)fields[0], (uint8_t *)(uintptr_t)fields[1],
+                               strlen(fields[0]), strlen(fields[1]), NGHTTP2_NV_FLAG_NO_INDEX};
+    send_block(raw, stream, flags, nv, n);
 }
 
 void h2raw_message(struct h2raw *raw, int32_t stream, uint8_t flags, uint8_t compressed,
@@ -181,6 +215,10 @@ static void on_frame(struct h2raw *raw, const uint8_t *head, const uint8_t *payl
     switch (head[3]) {
     case NGHTTP2_HEADERS:
         on_headers(raw, answer, payload, len);
+        if (stream > raw->last_request) {
+            raw->last_request = stream;
+            raw->requests++;
+        }
         break;
     case NGHTTP2_DATA:
         answer->data_bytes += len;
@@ -222,7 +260,9 @@ static void take_frames(struct h2raw *raw)
 
 static void take_bytes(struct h2raw *raw, const uint8_t *data, size_t len)
 {
-    must(flo_buf_append(&raw->in, data, len) == 0, "memory");
+    size_t skip = len < raw->skip ? len : raw->skip;
+    raw->skip -= skip;
+    must(flo_buf_append(&raw->in, data + skip, len - skip) == 0, "memory");
     take_frames(raw);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2raw.h - a hostile HTTP/2 client: writes any bytes and any frames to a server that runs on the
- * same event loop, and keeps count of what comes back. Nothing here obeys the protocol by itself.
+ * h2raw.h - a hostile HTTP/2 peer, client or server: writes any bytes and any frames to the other
+ * side, which runs on the same event loop, and keeps count of what comes back. Nothing here obeys
+ * the protocol by itself.
  */
 #ifndef FLO_TEST_H2RAW_H
 #define FLO_TEST_H2RAW_H
@@ -38,12 +39,17 @@ struct h2raw {
     size_t frames[256]; /* received, by type */
     size_t resets;
     uint32_t last_reset_code;
+    size_t requests;      /* HEADERS that opened a stream (server) */
+    int32_t last_request; /* the newest stream */
+    size_t skip;          /* bytes of the client preface that are still to come (server) */
     bool goaway;
     uint32_t goaway_code;
     char goaway_debug[64];
     struct h2raw_answer answers[H2RAW_STREAMS]; /* the last ones, by (id / 2) % H2RAW_STREAMS */
 };
 
+/* Play the server on an accepted socket: the client's preface is skipped, SETTINGS are sent. */
+void h2raw_accept(struct h2raw *raw, struct event_base *base, int listen_fd);
 /* Connect to "127.0.0.1:port". */
 void h2raw_open(struct h2raw *raw, struct event_base *base, const char *address);
 void h2raw_close(struct h2raw *raw);
@@ -57,6 +63,8 @@ void h2raw_frame(struct h2raw *raw, uint8_t type, uint8_t flags, int32_t stream,
  * for a name of the usual ones replaces it, an empty value leaves the field out). */
 void h2raw_request(struct h2raw *raw, int32_t stream, uint8_t flags, const char *path,
                    const char *const *extra);
+/* HEADERS with just these fields (NULL-terminated name, value pairs). */
+void h2raw_fields(struct h2raw *raw, int32_t stream, uint8_t flags, const char *const *fields);
 /* DATA with one gRPC message. */
 void h2raw_message(struct h2raw *raw, int32_t stream, uint8_t flags, uint8_t compressed,
                    uint32_t announced, const void *body, size_t len);
