@@ -43,7 +43,7 @@ int cli_signal(const struct cli_options *options)
             FLO_API__SIGNAL_WORKFLOW_EXECUTION_REQUEST__INIT;
         request.workflow_execution = &execution;
         request.signal_name = (char *)(uintptr_t)options->name;
-        request.input = flo_payloads_from_json(&waiter.arena, input);
+        request.input = input ? flo_payloads_from_json(&waiter.arena, input) : NULL;
         request.request_id = request_id;
         int started = flo_client_signal_workflow_execution(session.client, &request,
                                                            cli_waiter_done, &waiter, NULL);

@@ -79,7 +79,7 @@ static int start(struct cli_session *session, const struct cli_options *options,
     request.request_id = request_id;
     request.workflow_type = &type;
     request.task_queue = &queue;
-    request.input = flo_payloads_from_json(&waiter.arena, input);
+    request.input = input ? flo_payloads_from_json(&waiter.arena, input) : NULL;
     request.workflow_id_reuse_policy = (FloApi__WorkflowIdReusePolicy)reuse;
     request.workflow_id_conflict_policy = (FloApi__WorkflowIdConflictPolicy)conflict;
     request.workflow_execution_timeout = duration(&waiter.arena, options->execution_timeout_ms);
