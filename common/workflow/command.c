@@ -94,54 +94,40 @@ void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_
     snprintf(out_text, size, "event %lld is %s%s", (long long)event->event_id, kind->name, what);
 }
 
+/* Both sides in words: what history has (NULL: its end), what the code issued (NULL: nothing). */
+static int mismatch(const FloApi__HistoryEvent *event, const struct flo_command *command,
+                    struct flo_err *err)
+{
+    char history[320] = "history ends", code[240] = "no command";
+    if (event)
+        flo_event_describe(event, history, sizeof history);
+    if (command)
+        command_describe(command, code, sizeof code);
+    return flo_fail(err, FLO_ENONDET,
+                    "workflow code does not match its history: %s, but the code issued %s", history,
+                    code);
+}
+
 int flo_command_match(struct flo_run *run, const FloApi__HistoryEvent *event, struct flo_err *err)
 {
     const struct flo_event_kind *kind = flo_event_kind(event->event_type);
     struct flo_node *first = flo_list_first(&run->commands);
-    char history[320], code[240];
-    flo_event_describe(event, history, sizeof history);
-    if (!first) {
-        if (event->worker_may_ignore)
-            return 0;
-        return flo_fail(err, FLO_ENONDET,
-                        "workflow code does not match its history: %s, but the code issued no "
-                        "command there",
-                        history);
-    }
-    struct flo_command *command = flo_container(first, struct flo_command, node);
-    command_describe(command, code, sizeof code);
-    if (kind->command != command->ops->type) {
-        if (event->worker_may_ignore)
-            return 0;
-        return flo_fail(err, FLO_ENONDET,
-                        "workflow code does not match its history: %s, but the code issued %s",
-                        history, code);
-    }
-    struct flo_err why = {0};
-    int rc = command->ops->recorded(command, event, &why);
+    struct flo_command *command = first ? flo_container(first, struct flo_command, node) : NULL;
+    if (!command || kind->command != command->ops->type)
+        return event->worker_may_ignore ? 0 : mismatch(event, command, err);
+    int rc = command->ops->recorded(command, event);
     if (rc == FLO_ENONDET)
-        return flo_fail(err, rc,
-                        "workflow code does not match its history: %s, but the code issued %s",
-                        history, code);
-    if (rc)
-        return flo_fail(err, rc, "%s", why.message);
-    command_free(run, command);
-    return 0;
+        return mismatch(event, command, err);
+    if (rc == 0)
+        command_free(run, command);
+    return rc;
 }
 
 int flo_command_none_left(struct flo_run *run, const FloApi__HistoryEvent *before,
                           struct flo_err *err)
 {
     struct flo_node *first = flo_list_first(&run->commands);
-    if (!first)
-        return 0;
-    char history[320] = "history ends", code[240];
-    if (before)
-        flo_event_describe(before, history, sizeof history);
-    command_describe(flo_container(first, struct flo_command, node), code, sizeof code);
-    return flo_fail(err, FLO_ENONDET,
-                    "workflow code does not match its history: %s, but the code issued %s", history,
-                    code);
+    return first ? mismatch(before, flo_container(first, struct flo_command, node), err) : 0;
 }
 
 static bool ends_run(FloApi__CommandType type)

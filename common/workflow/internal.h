@@ -38,10 +38,9 @@ struct flo_future {
 /* One command that code issued, from then until its event is seen. */
 struct flo_command_ops {
     FloApi__CommandType type;
-    /* Compare with the event that records it and move the machine. FLO_ENONDET with a sentence,
-     * FLO_ENOMEM. */
-    int (*recorded)(struct flo_command *command, const FloApi__HistoryEvent *event,
-                    struct flo_err *err);
+    /* Compare with the event that records it (its type matches, its attributes are there) and move
+     * the machine. FLO_ENONDET: it is not this command's; FLO_ENOMEM. */
+    int (*recorded)(struct flo_command *command, const FloApi__HistoryEvent *event);
     /* "activity id 1, type echo": what tells it from others of its type. */
     void (*describe)(const struct flo_command *command, char *out_text, size_t size);
 };

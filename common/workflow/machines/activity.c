@@ -75,10 +75,8 @@ static int move(struct flo_activity *activity, enum state to)
 
 /* ---- commands ---- */
 
-static int scheduled(struct flo_command *command, const FloApi__HistoryEvent *event,
-                     struct flo_err *err)
+static int scheduled(struct flo_command *command, const FloApi__HistoryEvent *event)
 {
-    (void)err;
     struct flo_activity *activity = activity_of(command);
     const FloApi__ActivityTaskScheduledEventAttributes *a =
         event->activity_task_scheduled_event_attributes;
@@ -89,10 +87,8 @@ static int scheduled(struct flo_command *command, const FloApi__HistoryEvent *ev
     return move(activity, SCHEDULED);
 }
 
-static int cancel_requested(struct flo_command *command, const FloApi__HistoryEvent *event,
-                            struct flo_err *err)
+static int cancel_requested(struct flo_command *command, const FloApi__HistoryEvent *event)
 {
-    (void)err;
     return event->activity_task_cancel_requested_event_attributes->scheduled_event_id ==
                    activity_of(command)->scheduled_event_id
                ? 0

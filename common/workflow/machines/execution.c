@@ -24,12 +24,10 @@ const struct flo_machine_state flo_execution_states[] = {
     [FLO_RUN_CLOSED] = {"closed", 0},
 };
 
-static int recorded(struct flo_command *command, const FloApi__HistoryEvent *event,
-                    struct flo_err *err)
+static int recorded(struct flo_command *command, const FloApi__HistoryEvent *event)
 {
     (void)command;
     (void)event;
-    (void)err;
     return 0; /* the type is all that must match */
 }
 

@@ -58,20 +58,16 @@ static int move(struct flo_timer *timer, enum state to)
     return 0;
 }
 
-static int started(struct flo_command *command, const FloApi__HistoryEvent *event,
-                   struct flo_err *err)
+static int started(struct flo_command *command, const FloApi__HistoryEvent *event)
 {
-    (void)err;
     struct flo_timer *timer = timer_of(command);
     if (strcmp(event->timer_started_event_attributes->timer_id, timer->id) != 0)
         return FLO_ENONDET;
     return move(timer, STARTED);
 }
 
-static int cancelled(struct flo_command *command, const FloApi__HistoryEvent *event,
-                     struct flo_err *err)
+static int cancelled(struct flo_command *command, const FloApi__HistoryEvent *event)
 {
-    (void)err;
     struct flo_timer *timer = timer_of(command);
     if (strcmp(event->timer_canceled_event_attributes->timer_id, timer->id) != 0)
         return FLO_ENONDET;

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_cancel.c - a cancel request, the three ways an activity takes it, and the shield. */
+#include "support/cmocka_env.h"
+#include "support/story.h"
+
+static struct flo_activity_options with(enum flo_cancellation_type type)
+{
+    return (struct flo_activity_options){.start_to_close_ms = 30000, .cancellation = type};
+}
+
+static int work(struct flo_workflow *wf, json_t *input, enum flo_cancellation_type type,
+                json_t **out_result)
+{
+    struct flo_activity_options options = with(type);
+    return flo_activity(wf, "work", input, &options, out_result);
+}
+
+static int try_cancel(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    return work(wf, input, FLO_CANCEL_TRY, out_result);
+}
+
+static int wait_cancel(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    return work(wf, input, FLO_CANCEL_WAIT, out_result);
+}
+
+static int abandon(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    return work(wf, input, FLO_CANCEL_ABANDON, out_result);
+}
+
+/* Cleans up under a shield when it is cancelled. */
+static int cleans_up(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    struct flo_activity_options options = with(FLO_CANCEL_TRY);
+    int rc = flo_activity(wf, "work", input, &options, out_result);
+    if (rc != FLO_ECANCELLED)
+        return rc;
+    flo_cancel_shield(wf, true);
+    json_t *reason = json_string(flo_cancel_reason(wf));
+    int clean = flo_activity(wf, "clean", reason, &options, NULL);
+    flo_cancel_shield(wf, false);
+    return clean ? clean : rc;
+}
+
+/* What was started under a shield goes on; the wait outside it ends. */
+static int shielded_start(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    struct flo_activity_options options = with(FLO_CANCEL_TRY);
+    flo_cancel_shield(wf, true);
+    struct flo_future *kept = flo_activity_start(wf, "kept", input, &options);
+    flo_cancel_shield(wf, false);
+    int rc = flo_await(wf, kept, NULL);
+    if (rc != FLO_ECANCELLED)
+        return rc;
+    flo_cancel_shield(wf, true);
+    rc = flo_await(wf, kept, out_result);
+    flo_cancel_shield(wf, false);
+    return rc;
+}
+
+/* After the request each waiting call returns at once. */
+static int goes_on(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    struct flo_activity_options options = with(FLO_CANCEL_TRY);
+    (void)input;
+    int sleeping = flo_sleep(wf, 60000), again = flo_sleep(wf, 1);
+    int activity = flo_activity(wf, "never", NULL, &options, NULL);
+    int signal = flo_signal_await(wf, "go", -1, NULL);
+    *out_result = json_pack("[i,i,i,i]", sleeping, again, activity, signal);
+    return 0;
+}
+
+/* Cancels its own activity: that is a failure, not a cancelled workflow. */
+static int own_cancel(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    struct flo_activity_options options = with(FLO_CANCEL_TRY);
+    struct flo_future *future = flo_activity_start(wf, "work", input, &options);
+    int rc = flo_sleep(wf, 1000);
+    if (rc)
+        return rc;
+    flo_future_cancel(wf, future);
+    return flo_await(wf, future, out_result);
+}
+
+static const struct flo_workflow_entry workflows[] = {{"Try", try_cancel},
+                                                      {"Wait", wait_cancel},
+                                                      {"Abandon", abandon},
+                                                      {"CleansUp", cleans_up},
+                                                      {"ShieldedStart", shielded_start},
+                                                      {"GoesOn", goes_on},
+                                                      {"OwnCancel", own_cancel},
+                                                      {NULL, NULL}};
+
+static int setup(void **state)
+{
+    static struct story story;
+    story_begin(&story, workflows);
+    *state = &story;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    story_end(*state);
+    return 0;
+}
+
+#define SCHEDULED "ScheduleActivity id=1 type=work queue=queue stc=30000 input=null"
+
+static void until_cancelled(struct story *s, const char *started)
+{
+    story_tell(s, started);
+    story_tell(s, "WFTScheduled; WFTStarted");
+    story_expect(s, SCHEDULED);
+    story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=work; ActivityStarted scheduled=5");
+    story_tell(s, "CancelRequested reason=stop; WFTScheduled; WFTStarted");
+}
+
+static void test_cancel_try_ends_at_once(void **state)
+{
+    struct story *s = *state;
+    until_cancelled(s, "Started type=Try");
+    story_expect(s, "RequestCancelActivity scheduled=5\nCancel");
+    assert_true(s->answer.closes);
+    story_tell(s, "WFTCompleted; ActivityCancelRequested scheduled=5; Canceled");
+    story_expect_replayed(s, "");
+}
+
+static void test_cancel_wait_ends_when_the_activity_is_cancelled(void **state)
+{
+    struct story *s = *state;
+    until_cancelled(s, "Started type=Wait");
+    story_expect(s, "RequestCancelActivity scheduled=5");
+    story_tell(s, "WFTCompleted; ActivityCancelRequested scheduled=5");
+    story_tell(s, "ActivityCanceled scheduled=5 details='bye'; WFTScheduled; WFTStarted");
+    story_expect(s, "Cancel");
+    story_expect_replayed(s, "Cancel");
+}
+
+/* The activity finished in spite of the request: its result counts. */
+static void test_cancel_wait_takes_the_result(void **state)
+{
+    struct story *s = *state;
+    until_cancelled(s, "Started type=Wait");
+    story_expect(s, "RequestCancelActivity scheduled=5");
+    story_tell(s, "WFTCompleted; ActivityCancelRequested scheduled=5");
+    story_tell(s, "ActivityCompleted scheduled=5 result='done'; WFTScheduled; WFTStarted");
+    story_expect(s, "Complete result='done'");
+}
+
+static void test_cancel_abandon_sends_nothing(void **state)
+{
+    struct story *s = *state;
+    until_cancelled(s, "Started type=Abandon");
+    story_expect(s, "Cancel");
+    story_tell(s, "WFTCompleted; Canceled");
+    story_expect_replayed(s, "");
+}
+
+/* Cleaning up goes on under the shield; the end is still "cancelled". */
+static void test_shield_cleans_up(void **state)
+{
+    struct story *s = *state;
+    until_cancelled(s, "Started type=CleansUp");
+    story_expect(s, "RequestCancelActivity scheduled=5\n"
+                    "ScheduleActivity id=2 type=clean queue=queue stc=30000 input='stop'");
+    story_tell(s, "WFTCompleted; ActivityCancelRequested scheduled=5");
+    story_tell(s, "ActivityScheduled id=2 type=clean; ActivityCanceled scheduled=5");
+    story_tell(s, "ActivityStarted scheduled=12; ActivityCompleted scheduled=12");
+    story_tell(s, "WFTScheduled; WFTStarted");
+    story_expect(s, "Cancel");
+    story_expect_replayed(s, "Cancel");
+}
+
+static void test_shielded_activity_outlives_the_request(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=ShieldedStart; WFTScheduled; WFTStarted");
+    story_expect(s, "ScheduleActivity id=1 type=kept queue=queue stc=30000 input=null");
+    story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=kept");
+    story_tell(s, "CancelRequested; WFTScheduled; WFTStarted");
+    story_expect(s, "");
+    story_tell(s, "WFTCompleted; ActivityStarted scheduled=5");
+    story_tell(s, "ActivityCompleted scheduled=5 result=7; WFTScheduled; WFTStarted");
+    story_expect(s, "Complete result=7");
+    story_expect_replayed(s, "Complete result=7");
+}
+
+static void test_waiting_calls_after_the_request_return(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=GoesOn; WFTScheduled; WFTStarted");
+    story_expect(s, "StartTimer id=1 ms=60000");
+    story_tell(s, "WFTCompleted; TimerStarted id=1; CancelRequested; WFTScheduled; WFTStarted");
+    story_expect(s, "CancelTimer id=1\nComplete result=[-8,-8,-8,-8]");
+    story_expect_replayed(s, "CancelTimer id=1\nComplete result=[-8,-8,-8,-8]");
+}
+
+/* A request that comes with the start: the first waiting call returns. */
+static void test_cancel_in_the_first_task(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Try; CancelRequested; WFTScheduled; WFTStarted");
+    story_expect(s, "Cancel");
+}
+
+static void test_own_cancel_fails_the_workflow(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=OwnCancel; WFTScheduled; WFTStarted");
+    story_expect(s, SCHEDULED "\nStartTimer id=1 ms=1000");
+    story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=work; TimerStarted id=1");
+    story_tell(s, "TimerFired id=1; WFTScheduled; WFTStarted");
+    story_expect(s, "RequestCancelActivity scheduled=5\n"
+                    "Fail Activity cancelled (type Activity): Cancelled (type Cancelled)");
+}
+
+/* A late end of an activity that the code gave up is taken without a word. */
+static void test_late_results_are_ignored(void **state)
+{
+    struct story *s = *state;
+    until_cancelled(s, "Started type=CleansUp");
+    story_expect(s, "RequestCancelActivity scheduled=5\n"
+                    "ScheduleActivity id=2 type=clean queue=queue stc=30000 input='stop'");
+    story_tell(s, "WFTCompleted; ActivityCancelRequested scheduled=5");
+    story_tell(s, "ActivityScheduled id=2 type=clean");
+    story_tell(s, "ActivityCompleted scheduled=5 result='late'; WFTScheduled; WFTStarted");
+    story_expect(s, "");
+    story_expect_replayed(s, "");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_cancel_try_ends_at_once),
+        T(test_cancel_wait_ends_when_the_activity_is_cancelled),
+        T(test_cancel_wait_takes_the_result),
+        T(test_cancel_abandon_sends_nothing),
+        T(test_shield_cleans_up),
+        T(test_shielded_activity_outlives_the_request),
+        T(test_waiting_calls_after_the_request_return),
+        T(test_cancel_in_the_first_task),
+        T(test_own_cancel_fails_the_workflow),
+        T(test_late_results_are_ignored),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
