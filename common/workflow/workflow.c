@@ -106,12 +106,17 @@ const char *flo_failure_message(const struct flo_workflow *wf)
         return "";
     if (!wf->failure_text) {
         struct flo_buf text;
-        flo_buf_init(&text, 16 * 1024);
+        flo_buf_init(&text, 0);
         flo_failure_describe(wf->failure, &text);
-        self->failure_text = flo_arena_strdup(&self->failure_mem, flo_buf_cstr(&text));
+        if (!text.failed)
+            self->failure_text = flo_arena_strdup(&self->failure_mem, flo_buf_cstr(&text));
         flo_buf_fini(&text);
     }
-    return wf->failure_text ? wf->failure_text : wf->failure->message;
+    if (!wf->failure_text) {
+        flo_run_no_memory(wf->run);
+        return "";
+    }
+    return wf->failure_text;
 }
 
 const char *flo_failure_type_name(const struct flo_workflow *wf)

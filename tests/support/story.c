@@ -290,7 +290,7 @@ void story_tell(struct story *s, const char *events)
 
 /* ---- running ---- */
 
-static flo_workflow_fn lookup(void *ctx, const char *type)
+flo_workflow_fn story_lookup(void *ctx, const char *type)
 {
     const struct story *s = ctx;
     for (const struct flo_workflow_entry *e = s->workflows; e->type; e++) {
@@ -333,7 +333,7 @@ void story_end(struct story *s)
 struct flo_run *story_run_new(struct story *s)
 {
     struct flo_run *run = NULL;
-    assert_int_equal(flo_run_new(&s->env, lookup, s, "workflow-1", "run-1", &run), 0);
+    assert_int_equal(flo_run_new(&s->env, story_lookup, s, "workflow-1", "run-1", &run), 0);
     return run;
 }
 
@@ -449,7 +449,7 @@ static void say_command(struct flo_buf *out, const FloApi__Command *c)
     }
 }
 
-static const char *say_answer(struct story *s, int rc, const struct flo_activation *answer)
+const char *story_words(struct story *s, int rc, const struct flo_activation *answer)
 {
     if (rc)
         return flo_error_name(rc);
@@ -485,7 +485,7 @@ const char *story_answer(struct story *s)
     s->delivered = s->event_count;
     if (!task->query)
         s->previous_started = (int64_t)s->event_count;
-    return say_answer(s, s->answer_rc, &s->answer);
+    return story_words(s, s->answer_rc, &s->answer);
 }
 
 const char *story_replayed(struct story *s)
@@ -493,7 +493,7 @@ const char *story_replayed(struct story *s)
     struct flo_run *run = story_run_new(s);
     struct flo_activation answer = {0};
     int rc = flo_run_activate(run, story_task(s, 1, s->event_count), &s->arena, &answer);
-    const char *text = say_answer(s, rc, &answer);
+    const char *text = story_words(s, rc, &answer);
     flo_run_destroy(&run);
     return text;
 }

@@ -52,6 +52,10 @@ const char *story_replayed(struct story *story);
 void story_evict(struct story *story);
 /* A task with the events [from, to] (numbers), in arena. */
 FloApi__PollWorkflowTaskQueueResponse *story_task(struct story *story, size_t from, size_t to);
+/* An answer in words; rc is what flo_run_activate returned. */
+const char *story_words(struct story *story, int rc, const struct flo_activation *answer);
+/* Finds the function of a type; ctx is the story. */
+flo_workflow_fn story_lookup(void *ctx, const char *workflow_type);
 /* A fresh run of this story's environment. */
 struct flo_run *story_run_new(struct story *story);
 

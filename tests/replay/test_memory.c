@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_memory.c - eviction wherever the code stands, and every allocation failing once. What
+ * is still held at the end fails story_end (run heaps) or LeakSanitizer (everything else).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "support/cmocka_env.h"
+#include "support/story.h"
+#include "workflow/heap.h"
+
+static const struct flo_activity_options options = {.start_to_close_ms = 30000};
+
+static bool never(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
+/* Waits in the way that input names, with values of each sort alive on its stack. */
+static int waits(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    json_t *held = json_pack("{s:[i,i,s]}", "held", 1, 2, "a text on the heap of the run");
+    const char *how = json_string_value(input);
+    struct flo_future *both[] = {flo_timer_start(wf, 1000),
+                                 flo_activity_start(wf, "work", held, &options)};
+    size_t first;
+    flo_workflow_alloc(wf, 100000);
+    int rc = flo_activity(wf, "fails", held, &options, NULL); /* its failure stays on wf */
+    if (strcmp(how, "activity") == 0)
+        rc = flo_await(wf, both[1], out_result);
+    else if (strcmp(how, "timer") == 0)
+        rc = flo_sleep(wf, 1000);
+    else if (strcmp(how, "any") == 0)
+        rc = flo_await_any(wf, both, 2, &first);
+    else if (strcmp(how, "signal") == 0)
+        rc = flo_signal_await(wf, "go", 1000, out_result);
+    else if (strcmp(how, "condition") == 0)
+        rc = flo_await_condition(wf, never, NULL, -1);
+    else if (strcmp(how, "group") == 0) {
+        struct flo_group *group = flo_group_new(wf);
+        for (int i = 0; i < 20; i++)
+            flo_group_add(group, flo_activity_start(wf, "part", held, &options));
+        rc = flo_group_await_all(group, out_result);
+    }
+    json_decref(held);
+    return rc;
+}
+
+static int busy(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    json_t *result, *list = json_array();
+    struct flo_group *group = flo_group_new(wf);
+    for (int i = 0; i < 3; i++)
+        flo_group_add(group, flo_activity_start(wf, "part", input, &options));
+    int rc = flo_group_await_all(group, &result);
+    if (rc)
+        return rc;
+    json_array_append_new(list, result);
+    json_t *signal;
+    rc = flo_signal_await(wf, "go", 5000, &signal);
+    if (rc)
+        return rc;
+    json_array_append_new(list, signal);
+    if (flo_activity(wf, "fails", list, &options, NULL) == FLO_EFAILED)
+        json_array_append_new(list, json_string(flo_failure_message(wf)));
+    *out_result = list;
+    return 0;
+}
+
+/* Thousands of values made and dropped: the heap finds their memory again. */
+static int churns(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    (void)wf, (void)input;
+    for (int i = 0; i < 20000; i++) {
+        json_t *value = json_pack("{s:i,s:[i,i,i],s:s}", "number", i, "list", 1, 2, 3, "text",
+                                  "some text that is a little longer than the others");
+        char *text = json_dumps(value, 0);
+        json_t *again = json_loads(text, 0, NULL);
+        flo_workflow_free(wf, text);
+        json_decref(value);
+        json_decref(again);
+    }
+    *out_result = json_string("done");
+    return flo_sleep(wf, 1);
+}
+
+static const struct flo_workflow_entry workflows[] = {
+    {"Waits", waits}, {"Busy", busy}, {"Churns", churns}, {NULL, NULL}};
+
+static int setup(void **state)
+{
+    static struct story story;
+    story_begin(&story, workflows);
+    *state = &story;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    story_end(*state);
+    return 0;
+}
+
+/* story_end proves that nothing is left. */
+static void test_eviction_in_each_wait_leaves_nothing(void **state)
+{
+    static const char *const ways[] = {"activity", "timer", "any", "signal", "condition", "group"};
+    struct story *s = *state;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char line[100];
+        s->event_count = s->delivered = 0;
+        s->previous_started = 0;
+        snprintf(line, sizeof line, "Started type=Waits input='%s'; WFTScheduled; WFTStarted",
+                 ways[i]);
+        story_tell(s, line);
+        story_answer(s);
+        assert_int_equal(s->answer.command_count, 3);
+        story_tell(s, "WFTCompleted; TimerStarted id=1; ActivityScheduled id=1 type=work");
+        story_tell(s, "ActivityScheduled id=2 type=fails");
+        story_tell(s, "ActivityFailed scheduled=7 message=no type=X; WFTScheduled; WFTStarted");
+        story_answer(s);
+        assert_int_equal(s->answer.outcome, FLO_ACTIVATION_COMPLETE);
+        assert_false(s->answer.closes);
+        assert_true(flo_run_bytes(s->run) > 100000);
+        story_evict(s);
+        assert_int_equal(flo_heap_total_bytes(), 0);
+    }
+}
+
+/* A run that was made and never activated. */
+static void test_new_run_is_freed(void **state)
+{
+    struct story *s = *state;
+    struct flo_run *run = story_run_new(s);
+    assert_string_equal(flo_run_id(run), "run-1");
+    flo_run_destroy(&run);
+    assert_null(run);
+    flo_run_destroy(&run);
+}
+
+static void test_dropped_values_are_reused(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Churns; WFTScheduled; WFTStarted");
+    story_expect(s, "StartTimer id=1 ms=1");
+    assert_true(flo_run_bytes(s->run) < 64 * 1024);
+}
+
+/* The whole of a busy history in one activation. */
+static void tell_busy(struct story *s)
+{
+    story_tell(s, "Started type=Busy input={'a':[1,2,3]}; WFTScheduled; WFTStarted; WFTCompleted");
+    story_tell(s, "ActivityScheduled id=1 type=part; ActivityScheduled id=2 type=part");
+    story_tell(s, "ActivityScheduled id=3 type=part; ActivityCompleted scheduled=5 result=1");
+    story_tell(s, "ActivityCompleted scheduled=6 result=2; ActivityCompleted scheduled=7 result=3");
+    story_tell(s, "WFTScheduled; WFTStarted; WFTCompleted; TimerStarted id=1");
+    story_tell(s, "Signaled name=go input='x'; WFTScheduled; WFTStarted; WFTCompleted");
+    story_tell(s, "TimerCanceled id=1; ActivityScheduled id=4 type=fails");
+    story_tell(s, "ActivityFailed scheduled=20 message=no type=X; WFTScheduled; WFTStarted");
+}
+
+#define BUSY_RESULT                                                                                \
+    "Complete result=[[1,2,3],'x','Activity task failed (type Activity): no (type X)']"
+
+/*
+ * Fail allocation n of making and activating a run, and (for_ever) all after it: either memory is
+ * out, or the answer is right. Returns true when there are no more than n allocations (for_ever).
+ */
+static bool activate_failing(struct story *s, int64_t n, bool for_ever)
+{
+    FloApi__PollWorkflowTaskQueueResponse *task = story_task(s, 1, s->event_count);
+    struct flo_arena arena;
+    struct flo_activation answer = {0};
+    struct flo_run *run = NULL;
+    flo_arena_init(&arena, 0);
+    flo_alloc_fail_after(n, for_ever);
+    int rc = flo_run_new(&s->env, story_lookup, s, "workflow-1", "run-1", &run);
+    if (rc == 0)
+        rc = flo_run_activate(run, task, &arena, &answer);
+    bool done = for_ever && !flo_alloc_seam_fails();
+    flo_alloc_fail_after(-1, 0);
+    if (rc != FLO_ENOMEM) {
+        assert_int_equal(rc, 0);
+        assert_string_equal(story_words(s, rc, &answer), BUSY_RESULT);
+    }
+    flo_run_destroy(&run);
+    flo_arena_fini(&arena);
+    assert_int_equal(flo_heap_total_bytes(), 0);
+    return done;
+}
+
+static void test_each_allocation_fails_once(void **state)
+{
+    struct story *s = *state;
+    tell_busy(s);
+    story_expect_replayed(s, BUSY_RESULT);
+    int64_t count = 0;
+    while (!activate_failing(s, count, true))
+        count++;
+    assert_true(count > 50);
+    for (int64_t n = 0; n < count; n++)
+        activate_failing(s, n, false);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_eviction_in_each_wait_leaves_nothing),
+        T(test_new_run_is_freed),
+        T(test_dropped_values_are_reused),
+        T(test_each_allocation_fails_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
