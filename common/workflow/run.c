@@ -228,8 +228,8 @@ int flo_run_activate(struct flo_run *run, const FloApi__PollWorkflowTaskQueueRes
     run->answer = arena;
     if (!run->broken) {
         rc = flo_replay(run, task, &live, &err);
-        if (rc == 0 && (run->out_of_memory || flo_heap_failed(run->heap)))
-            rc = FLO_ENOMEM;
+        if (run->out_of_memory || flo_heap_failed(run->heap))
+            rc = FLO_ENOMEM; /* whatever it looked like: jansson does not always say so */
         if (rc && rc != FLO_ENOMEM)
             rc = remember_broken(run, rc, &err);
     }
