@@ -153,6 +153,11 @@ size_t flo_grpc_server_calls(const struct flo_grpc_server *server)
     return server->open_calls;
 }
 
+size_t flo_grpc_server_connections(const struct flo_grpc_server *server)
+{
+    return server->conns.count;
+}
+
 void flo_grpc_server_drain(struct flo_grpc_server *server)
 {
     flo_h2_listener_destroy(&server->listener);

@@ -65,6 +65,8 @@ const char *flo_grpc_server_address(const struct flo_grpc_server *server);
 void flo_grpc_server_drain(struct flo_grpc_server *server);
 /* Calls that are not answered yet. */
 size_t flo_grpc_server_calls(const struct flo_grpc_server *server);
+/* Connections that are open now. */
+size_t flo_grpc_server_connections(const struct flo_grpc_server *server);
 /* Close everything; on_cancel runs for what was unanswered. NULL is fine. */
 void flo_grpc_server_destroy(struct flo_grpc_server **server);
 

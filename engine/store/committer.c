@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "store/committer.h"
+#include "engine/store/committer.h"
 
 /* How long a batch that does not fit the disk waits before it is tried again. */
 #define FULL_RETRY_MS 200

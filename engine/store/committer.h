@@ -10,7 +10,7 @@
 #ifndef FLO_ENGINE_STORE_COMMITTER_H
 #define FLO_ENGINE_STORE_COMMITTER_H
 
-#include "store/store.h"
+#include "engine/store/store.h"
 
 struct flo_committer; /* opaque */
 

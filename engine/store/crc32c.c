@@ -3,7 +3,7 @@
  * crc32c.c - with the processor's own instruction where there is one (SSE 4.2: about 1 byte in 0.1
  * ns), else by a table of 256 entries that the compiler cannot build, so it is made at first use.
  */
-#include "store/crc32c.h"
+#include "engine/store/crc32c.h"
 
 #include <pthread.h>
 #include <string.h>

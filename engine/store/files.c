@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "store/crc32c.h"
-#include "store/internal.h"
+#include "engine/store/crc32c.h"
+#include "engine/store/internal.h"
 
 #define NFS_MAGIC 0x6969
 #define OVERLAY_MAGIC 0x794c7630

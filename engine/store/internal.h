@@ -6,7 +6,7 @@
 #include <sqlite3.h>
 #include <sys/types.h>
 
-#include "store/store.h"
+#include "engine/store/store.h"
 
 /* ---- files.c: what lies beside the database ---- */
 
@@ -82,6 +82,10 @@ FLO_MUST_CHECK int flo_store_run(struct flo_store_connection *connection, sqlite
                                  struct flo_err *err);
 /* The code for an SQLite result, with the sentence "what: reason". */
 int flo_store_error(sqlite3 *db, int sqlite_rc, const char *what, struct flo_err *err);
+
+/* attribute.c: the SQL functions that filters use. */
+FLO_MUST_CHECK int flo_store_add_functions(struct flo_store_connection *connection,
+                                           struct flo_err *err);
 
 /* ---- store.c ---- */
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
-#include "store/internal.h"
+#include "engine/store/internal.h"
 
 static void bind_values(sqlite3_stmt *statement, int first, const struct flo_store_filter *filter)
 {

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
-#include "store/internal.h"
+#include "engine/store/internal.h"
 
 static const char *column_text(sqlite3_stmt *statement, int column)
 {

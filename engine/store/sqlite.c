@@ -9,7 +9,7 @@
  */
 #include <stdio.h>
 
-#include "store/internal.h"
+#include "engine/store/internal.h"
 
 static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
     [FLO_STORE_SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -146,6 +146,8 @@ int flo_store_connect(struct flo_store_connection *connection, const char *path,
         rc = flo_store_error(connection->db, rc, "cannot open the database", err);
     else
         rc = configure(connection, read_only, err);
+    if (!rc)
+        rc = flo_store_add_functions(connection, err);
     if (rc)
         flo_store_disconnect(connection);
     return rc;

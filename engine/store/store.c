@@ -11,8 +11,8 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "store/crc32c.h"
-#include "store/internal.h"
+#include "engine/store/crc32c.h"
+#include "engine/store/internal.h"
 
 #define APPLICATION_ID 0x464c4f31 /* "FLO1": PRAGMA application_id */
 #define SQLITE_WITH_WAL_RESET_FIX 3051003

@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "core/core.h"
+#include "engine/core/core.h"
 #include "flotilla/error.h"
 
 struct flo_store; /* opaque: store.c */
@@ -113,9 +113,11 @@ struct flo_store_filter {
 #define FLO_STORE_COLUMNS(X)                                                                       \
     X(workflow_id)                                                                                 \
     X(run_id)                                                                                      \
-    X(type) X(task_queue) X(status) X(start_ns) X(execution_ns) X(close_ns) X(history_length)      \
-        X(history_bytes) X(state_transitions) X(parent_workflow_id) X(parent_run_id)               \
-            X(root_workflow_id) X(root_run_id) X(search_attributes)
+    X(type)                                                                                        \
+    X(task_queue)                                                                                  \
+    X(status) X(start_ns) X(execution_ns) X(close_ns) X(history_length) X(history_bytes)           \
+        X(state_transitions) X(parent_workflow_id) X(parent_run_id) X(root_workflow_id)            \
+            X(root_run_id) X(search_attributes)
 
 /* Where a page of a list ends: the sort key of its last row. */
 struct flo_store_cursor {

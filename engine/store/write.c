@@ -7,7 +7,7 @@
  * be there after a restart (RELIABILITY 0.4): FLO_EIO, and the caller ends the process.
  */
 #include "base/alloc.h"
-#include "store/internal.h"
+#include "engine/store/internal.h"
 
 /* Pages in the log past which it is written back: 4 MB of 4 KiB pages. */
 #define CHECKPOINT_PAGES 1000

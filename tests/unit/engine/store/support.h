@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "store/store.h"
+#include "engine/store/store.h"
 
 struct fixture {
     char folder[64], path[96];

@@ -2,8 +2,8 @@
 /* test_committer.c - the commit thread: results come through the descriptor, failures are final. */
 #include <poll.h>
 
+#include "engine/store/committer.h"
 #include "fault_vfs.h"
-#include "store/committer.h"
 #include "support.h"
 
 /* Wait for the result of the batch in the slot. */

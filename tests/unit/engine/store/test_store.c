@@ -5,8 +5,8 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "engine/store/crc32c.h"
 #include "fault_vfs.h"
-#include "store/crc32c.h"
 #include "support.h"
 
 /* The check value that RFC 3720 and every catalogue give for "123456789". */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * calls.h - the calls that are being served, between gRPC and the core.
+ *
+ *   OPEN --reply, durable--> gone
+ *   OPEN --reply, not yet--> HELD --its commit is durable--> gone
+ *   OPEN or HELD --client gone--> gone (the core is told, so that a task goes back)
+ *
+ * Rule "acknowledge after durable": a reply that names a commit leaves only after it. Loop thread.
+ */
+#ifndef FLO_ENGINE_CALLS_H
+#define FLO_ENGINE_CALLS_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "engine/core/core.h"
+#include "grpc/server.h"
+#include "telemetry/metrics.h"
+
+struct flo_call_slot;
+
+struct flo_calls {
+    struct flo_call_slot *slots;
+    size_t slot_count;
+    uint32_t first_free;  /* index + 1; 0 = none */
+    uint64_t serial;      /* of the last call; makes ids unique */
+    uint64_t durable;     /* last durable commit */
+    struct flo_list held; /* replies by rising `after` */
+    size_t held_bytes;
+    struct flo_buf scratch;      /* a reply while it is packed */
+    struct flo_metrics *metrics; /* may be NULL */
+};
+
+void flo_calls_init(struct flo_calls *calls, struct flo_metrics *metrics);
+/* Forget all, without answering. */
+void flo_calls_fini(struct flo_calls *calls);
+
+/* Take a call in; method (copied) is its name for the figures. Its id, or 0 without memory. */
+uint64_t flo_calls_add(struct flo_calls *calls, struct flo_grpc_server_call *grpc,
+                       const char *method);
+/* The client is gone: forget the call and its reply. Unknown ids are fine. */
+void flo_calls_forget(struct flo_calls *calls, uint64_t id);
+
+/* Answer (the core's env->reply): at once, or held until its commit. Unknown ids are fine. */
+void flo_calls_reply(struct flo_calls *calls, const struct flo_core_reply *reply);
+/* Answer with an error, at once. */
+void flo_calls_fail(struct flo_calls *calls, uint64_t id, int code, const char *message);
+
+/* Commit seq is durable: let go what waited for it. */
+void flo_calls_durable(struct flo_calls *calls, uint64_t seq);
+bool flo_calls_holding(const struct flo_calls *calls);
+/*
+ * The end: empty answers for task polls, UNAVAILABLE for every other call that is open; with
+ * held, also UNAVAILABLE for what is held (its commit failed). open(ctx, id) is told of each open
+ * call before it is answered.
+ */
+void flo_calls_end(struct flo_calls *calls, bool held, const char *message,
+                   void (*open)(void *ctx, uint64_t id), void *ctx);
+
+#endif

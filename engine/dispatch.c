@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dispatch.c - from a path and bytes to a served call: the core's, one of the shell's own
+ * (rpc/routes.h), or UNIMPLEMENTED, which SDKs use to find out what a server can do.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/rpc/routes.h"
+#include "engine/shell_internal.h"
+#include "telemetry/log.h"
+#include "wire/decode.h"
+
+/* Paths in answers and logs are cut to this. */
+#define PATH_SHOWN 256
+
+static void refuse(struct flo_grpc_server_call *call, int code, const char *message)
+{
+    flo_grpc_respond_error(call, code, message, NULL, 0, NULL, 0);
+}
+
+static void refuse_unknown(struct flo_shell *shell, struct flo_grpc_server_call *call,
+                           const char *service, size_t service_len, const char *method)
+{
+    const char *message =
+        flo_route_service_known(service, service_len)
+            ? flo_arena_printf(&shell->arena, "unknown method %.*s for service %.*s", PATH_SHOWN,
+                               method, (int)service_len, service)
+            : flo_arena_printf(&shell->arena, "unknown service %.*s",
+                               service_len < PATH_SHOWN ? (int)service_len : PATH_SHOWN, service);
+    refuse(call, FLO_GRPC_UNIMPLEMENTED, message ? message : "unknown method");
+}
+
+/* What of a full disk's time may go on: calls that only read. */
+static bool only_reads(const char *method)
+{
+    static const char *const prefixes[] = {"Get", "Describe", "List", "Count", "Scan", "Check"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (strncmp(method, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+static int code_of_decode_error(int error)
+{
+    switch (error) {
+    case FLO_EINVAL:
+        return FLO_GRPC_INVALID_ARGUMENT;
+    case FLO_ELIMIT:
+    case FLO_ENOMEM:
+        return FLO_GRPC_RESOURCE_EXHAUSTED;
+    default:
+        return FLO_GRPC_INTERNAL;
+    }
+}
+
+/* Is feature in the comma-separated list? */
+static bool has_feature(const char *list, const char *feature)
+{
+    size_t len = strlen(feature);
+    for (const char *at = list; at && *at; at = strchr(at, ',')) {
+        at += strspn(at, ", ");
+        if (strncmp(at, feature, len) == 0 && (at[len] == '\0' || at[len] == ','))
+            return true;
+    }
+    return false;
+}
+
+static void call_core(struct flo_shell *shell, struct flo_grpc_server_call *call, uint64_t id,
+                      const char *method, const ProtobufCMessage *request)
+{
+    const char *client = flo_grpc_server_call_header(call, "client-name");
+    int64_t deadline = flo_grpc_server_call_deadline(call);
+    struct flo_core_call_info info = {
+        .id = id,
+        .deadline_ns = deadline == INT64_MAX ? INT64_MAX
+                                             : deadline - shell->mono_base_ns + shell->wall_base_ns,
+        .client_name = client ? client : "",
+        .follows_next_run_id = has_feature(flo_grpc_server_call_header(call, "supported-features"),
+                                           "follows-next-run-id"),
+    };
+    flo_core_call(shell->core, method, &info, request);
+}
+
+static void call_route(struct flo_shell *shell, uint64_t id, const struct flo_route *route,
+                       const ProtobufCMessage *request)
+{
+    struct flo_route_context context = {
+        .core = shell->core,
+        .store = shell->store,
+        .now_ns = flo_shell_now(shell),
+        .draining = shell->state != FLO_SHELL_SERVING,
+    };
+    struct flo_route_answer answer = {.code = FLO_GRPC_OK};
+    route->serve(&context, request, &shell->arena, &answer);
+    flo_calls_reply(&shell->calls, &(struct flo_core_reply){
+                                       .call = id,
+                                       .code = answer.code,
+                                       .body = answer.body,
+                                       .message = answer.message,
+                                       .detail = answer.detail,
+                                   });
+}
+
+void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char *path,
+                       const uint8_t *body, size_t len)
+{
+    struct flo_shell *shell = ctx;
+    ProtobufCMessage *request;
+    struct flo_err err;
+
+    flo_arena_reset(&shell->arena);
+    shell->arena.budget_bytes = flo_wire_budget(len);
+    const char *service = *path == '/' ? path + 1 : path;
+    const char *slash = strrchr(service, '/');
+    size_t service_len = slash ? (size_t)(slash - service) : strlen(service);
+    const char *method = slash ? slash + 1 : "";
+    const struct flo_route *route = flo_route_find(service, service_len, method);
+    const ProtobufCMessageDescriptor *descriptor = route ? route->request : NULL;
+
+    if (!route && service_len == strlen(FLO_WORKFLOW_SERVICE) &&
+        memcmp(service, FLO_WORKFLOW_SERVICE, service_len) == 0)
+        descriptor = flo_core_method(method);
+    if (!descriptor) {
+        refuse_unknown(shell, call, service, service_len, method);
+        return;
+    }
+    if (shell->state != FLO_SHELL_SERVING) {
+        refuse(call, FLO_GRPC_UNAVAILABLE, "the engine is shutting down");
+        return;
+    }
+    if (shell->stalled && !only_reads(method)) {
+        refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine's disk is full");
+        return;
+    }
+    int rc = flo_wire_decode(descriptor, body, len, &shell->arena, &request, &err);
+    if (rc) {
+        flo_shell_on_reject(shell, "grpc.bad_request");
+        refuse(call, code_of_decode_error(rc), err.message);
+        return;
+    }
+    uint64_t id = flo_calls_add(&shell->calls, call, method);
+    if (!id) {
+        refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
+        return;
+    }
+    flo_core_begin(shell->core, flo_shell_now(shell));
+    if (route)
+        call_route(shell, id, route, request);
+    else
+        call_core(shell, call, id, method, request);
+}
+
+void flo_shell_on_cancel(void *ctx, struct flo_grpc_server_call *call)
+{
+    struct flo_shell *shell = ctx;
+    uint64_t id = flo_grpc_server_call_user(call);
+    if (!id)
+        return;
+    flo_calls_forget(&shell->calls, id);
+    flo_core_begin(shell->core, flo_shell_now(shell));
+    flo_core_cancel_call(shell->core, id);
+}
+
+void flo_shell_on_reject(void *ctx, const char *reason)
+{
+    struct flo_shell *shell = ctx;
+    flo_series_inc(flo_metrics_get(shell->metrics, FLO_METRIC_REJECTS, reason, NULL));
+}

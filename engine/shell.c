@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shell.c - the loop: one turn reads what arrived, lets the core work, then starts a commit.
+ *
+ *   turn:  sockets -> dispatch.c -> core -> replies (sent, or held for their commit)
+ *          commit done -> held replies leave
+ *          timer -> flo_core_fire
+ *          at the end: commit thread idle and someone waits? -> next batch; set the timer
+ *
+ * Requests of one turn thus share a commit, and those of the turns that pass while it runs share
+ * the next one. Nothing waits for a clock.
+ */
+#include "engine/shell.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "config/process.h"
+#include "engine/shell_internal.h"
+#include "telemetry/log.h"
+
+#define PROGRAM "flotilla-engine"
+/* The timer looks at the clock this often at least: it does not run while the machine sleeps. */
+#define TIMER_MAX_NS (10 * FLO_NS_PER_S)
+/* How long connections get to take their last answers. */
+#define FLUSH_MS 500
+
+#define EXIT_INTERNAL 70
+#define EXIT_IO 74
+#define EXIT_SECOND_SIGNAL 130
+
+int64_t flo_shell_now(const struct flo_shell *shell)
+{
+    return shell->wall_base_ns + (flo_clock_mono_ns() - shell->mono_base_ns);
+}
+
+/* ---- the end ---- */
+
+static void cancel_in_core(void *ctx, uint64_t id)
+{
+    struct flo_shell *shell = ctx;
+    flo_core_cancel_call(shell->core, id);
+}
+
+/* Nothing more is acknowledged: what was done is durable, or not, and only a restart can tell. */
+static void fail(struct flo_shell *shell, int exit_code, const char *message)
+{
+    if (shell->state == FLO_SHELL_FAILED)
+        return;
+    flo_log(FLO_LOG_ERROR, exit_code == EXIT_IO ? "store.commit_failed" : "engine.failed",
+            "The engine stops and acknowledges nothing more", "error", message, NULL);
+    shell->state = FLO_SHELL_FAILED;
+    shell->exit_code = exit_code;
+    flo_calls_end(&shell->calls, true, "the engine's store failed", cancel_in_core, shell);
+    if (shell->server)
+        flo_grpc_server_drain(shell->server);
+}
+
+static void begin_drain(struct flo_shell *shell, const char *signal_name)
+{
+    flo_log(FLO_LOG_INFO, "engine.stopping", "Stopping: open calls are answered", "signal",
+            signal_name, NULL);
+    shell->state = FLO_SHELL_DRAINING;
+    flo_health_set_ready(shell->health, "serving", false, "draining");
+    flo_grpc_server_drain(shell->server);
+    flo_core_begin(shell->core, flo_shell_now(shell));
+    flo_calls_end(&shell->calls, false, "the engine is shutting down", cancel_in_core, shell);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *ctx)
+{
+    struct flo_shell *shell = ctx;
+    (void)what;
+    if (shell->state != FLO_SHELL_SERVING)
+        _exit(EXIT_SECOND_SIGNAL);
+    begin_drain(shell, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+/* ---- commits ---- */
+
+static void collect(struct flo_shell *shell)
+{
+    struct flo_core_batch *batch;
+    struct flo_committer_stats stats;
+    struct flo_err err = {0};
+    int rc;
+
+    if (!flo_committer_collect(shell->committer, &batch, &rc, &err))
+        return;
+    uint64_t seq = batch->seq;
+    flo_core_batch_free(&batch);
+    if (rc) {
+        fail(shell, rc == FLO_ENOMEM ? EXIT_INTERNAL : EXIT_IO, err.message);
+        return;
+    }
+    flo_committer_stats(shell->committer, &stats);
+    flo_shell_count_commit(shell, &stats);
+    flo_core_begin(shell->core, flo_shell_now(shell));
+    flo_core_committed(shell->core, seq);
+    if (shell->state != FLO_SHELL_FAILED)
+        flo_calls_durable(&shell->calls, seq);
+}
+
+static void on_committed(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    collect(ctx);
+}
+
+/* Hand everything collected to the commit thread; with all, also what nobody waits for. */
+static void start_commit(struct flo_shell *shell, bool all)
+{
+    struct flo_core_batch *batch = NULL;
+    if (shell->state == FLO_SHELL_FAILED || !flo_committer_idle(shell->committer))
+        return;
+    if (!all && !flo_core_wants_commit(shell->core))
+        return;
+    if (flo_core_take_batch(shell->core, &batch)) {
+        fail(shell, EXIT_INTERNAL, "out of memory");
+        return;
+    }
+    if (!batch)
+        return;
+    flo_committer_submit(shell->committer, batch);
+    if (flo_store_in_memory(shell->store))
+        collect(shell);
+}
+
+/* ---- the loop ---- */
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_shell *shell = ctx;
+    (void)fd, (void)what;
+    shell->timer_at_ns = INT64_MAX; /* end_turn fires what is due and sets it anew */
+}
+
+static void set_timer(struct flo_shell *shell, int64_t now)
+{
+    int64_t at = flo_core_next_deadline(shell->core);
+    if (at > now + TIMER_MAX_NS)
+        at = now + TIMER_MAX_NS;
+    if (at >= shell->timer_at_ns && shell->timer_at_ns != INT64_MAX)
+        return; /* it is set, and early enough */
+    int64_t left = at > now ? at - now : 0;
+    struct timeval tv = {.tv_sec = left / FLO_NS_PER_S, .tv_usec = left % FLO_NS_PER_S / 1000 + 1};
+    shell->timer_at_ns = at;
+    event_add(shell->timer, &tv);
+}
+
+static void watch_disk(struct flo_shell *shell)
+{
+    bool stalled = flo_committer_stalled(shell->committer);
+    if (stalled == shell->stalled)
+        return;
+    shell->stalled = stalled;
+    flo_health_set_ready(shell->health, "disk", !stalled, stalled ? "the disk is full" : NULL);
+    if (stalled)
+        flo_log(FLO_LOG_ERROR, "store.disk_full", "The disk is full: only reads are served", NULL);
+    else
+        flo_log(FLO_LOG_INFO, "store.disk_free", "The disk has room again", NULL);
+}
+
+static void end_turn(struct flo_shell *shell)
+{
+    int64_t now = flo_shell_now(shell);
+    flo_core_begin(shell->core, now);
+    if (flo_core_next_deadline(shell->core) <= now)
+        flo_core_fire(shell->core);
+    start_commit(shell, shell->state == FLO_SHELL_DRAINING);
+    watch_disk(shell);
+    if (shell->state == FLO_SHELL_SERVING || shell->state == FLO_SHELL_DRAINING)
+        set_timer(shell, now);
+}
+
+/* May a draining engine end: nothing held, nothing being committed, nothing to commit? */
+static bool drained(struct flo_shell *shell)
+{
+    return flo_committer_idle(shell->committer) && !flo_calls_holding(&shell->calls);
+}
+
+/* Let the connections take what was answered; they close when they have nothing more to do. */
+static void flush(struct flo_shell *shell)
+{
+    int64_t until = flo_clock_mono_ns() + FLUSH_MS * FLO_NS_PER_MS;
+    while (flo_grpc_server_connections(shell->server) > 0) {
+        int64_t left = until - flo_clock_mono_ns();
+        if (left <= 0)
+            break;
+        struct timeval tv = {.tv_usec = left / 1000};
+        event_add(shell->timer, &tv); /* ends the wait */
+        event_base_loop(shell->base, EVLOOP_ONCE);
+    }
+}
+
+int flo_shell_run(struct flo_shell *shell)
+{
+    end_turn(shell); /* recovery may have left something to do */
+    while (shell->state == FLO_SHELL_SERVING ||
+           (shell->state == FLO_SHELL_DRAINING && !drained(shell))) {
+        event_base_loop(shell->base, EVLOOP_ONCE);
+        end_turn(shell);
+    }
+    flush(shell);
+    if (shell->state == FLO_SHELL_DRAINING) {
+        struct flo_err err;
+        flo_committer_stop(shell->committer);
+        if (flo_store_checkpoint(shell->store, true, &err))
+            fail(shell, EXIT_IO, err.message);
+        else
+            flo_log(FLO_LOG_INFO, "engine.stopped", "Stopped", NULL);
+    }
+    if (shell->state != FLO_SHELL_FAILED)
+        shell->state = FLO_SHELL_STOPPED;
+    return shell->exit_code;
+}
+
+/* ---- start ---- */
+
+static void on_reply(void *ctx, const struct flo_core_reply *reply)
+{
+    struct flo_shell *shell = ctx;
+    flo_calls_reply(&shell->calls, reply);
+}
+
+static void on_store_warning(void *ctx, const char *event, const char *message)
+{
+    (void)ctx;
+    flo_log(FLO_LOG_WARN, event, message, NULL);
+}
+
+static int open_loop(struct flo_shell *shell, struct flo_err *err)
+{
+    struct event_config *config = event_config_new();
+    if (config) {
+        event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER | EVENT_BASE_FLAG_NOLOCK);
+        shell->base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    if (!shell->base)
+        return flo_fail(err, FLO_ESYS, "cannot make an event loop");
+    shell->signals[0] = evsignal_new(shell->base, SIGTERM, on_signal, shell);
+    shell->signals[1] = evsignal_new(shell->base, SIGINT, on_signal, shell);
+    shell->timer = evtimer_new(shell->base, on_timer, shell);
+    if (!shell->signals[0] || !shell->signals[1] || !shell->timer ||
+        event_add(shell->signals[0], NULL) || event_add(shell->signals[1], NULL))
+        return flo_fail(err, FLO_ESYS, "cannot watch signals");
+    return 0;
+}
+
+static int open_store(struct flo_shell *shell, const struct flo_shell_options *options,
+                      struct flo_err *err)
+{
+    struct flo_store_options store = {
+        .path = options->db,
+        .accept_data_loss = options->accept_data_loss,
+        .on_warning = on_store_warning,
+    };
+    int rc = flo_store_open(&store, &shell->store, err);
+    if (!rc)
+        rc = flo_committer_new(shell->store, &shell->committer, err);
+    if (rc)
+        return rc;
+    shell->commit_event = event_new(shell->base, flo_committer_fd(shell->committer),
+                                    EV_READ | EV_PERSIST, on_committed, shell);
+    if (!shell->commit_event || event_add(shell->commit_event, NULL))
+        return flo_fail(err, FLO_ESYS, "cannot watch the commit thread");
+    return 0;
+}
+
+static int ensure_namespaces(struct flo_shell *shell, const char *names, struct flo_err *err)
+{
+    int rc = flo_core_ensure_namespace(shell->core, "default", 0);
+    for (const char *at = names; at && *at && !rc;) {
+        size_t len = strcspn(at, ",");
+        char *name = flo_strndup(at, len);
+        if (!name)
+            rc = FLO_ENOMEM;
+        else if (len)
+            rc = flo_core_ensure_namespace(shell->core, name, 0);
+        flo_free(name);
+        at += len + (at[len] == ',');
+    }
+    return rc ? flo_fail(err, rc, "cannot make the namespaces: %s", flo_error_text(rc)) : 0;
+}
+
+static int open_core(struct flo_shell *shell, const struct flo_shell_options *options,
+                     struct flo_err *err)
+{
+    struct flo_core_env env = {.ctx = shell, .reply = on_reply, .seed = flo_random_u64()};
+    flo_store_as_core_store(shell->store, &env.store);
+    int rc = flo_core_new(&env, &options->core, &shell->core);
+    if (rc)
+        return flo_fail(err, rc, "cannot make the engine's core: %s", flo_error_text(rc));
+    rc = flo_shell_recover(shell, err);
+    return rc ? rc : ensure_namespaces(shell, options->namespaces, err);
+}
+
+/* Loopback in numbers or by its one name; everything else may be reached by others. */
+static bool is_loopback(const char *listen)
+{
+    return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "localhost:", 10) == 0 ||
+           strncmp(listen, "[::1]:", 6) == 0;
+}
+
+static int open_server(struct flo_shell *shell, const struct flo_shell_options *options,
+                       struct flo_err *err)
+{
+    if (!options->tls_cert_file && !is_loopback(options->listen)) {
+        if (!options->insecure)
+            return flo_fail(err, FLO_EINVAL,
+                            "%s can be reached from other machines: give --tls-cert and --tls-key, "
+                            "or --insecure to serve it in plain text",
+                            options->listen);
+        flo_log(FLO_LOG_WARN, "security.insecure",
+                "Serving in plain text on an address that other machines reach", "listen",
+                options->listen, NULL);
+    }
+    struct flo_grpc_server_options server = {
+        .listen = options->listen,
+        .tls_cert_file = options->tls_cert_file,
+        .tls_key_file = options->tls_key_file,
+        .tls_client_ca_file = options->tls_client_ca_file,
+        .on_call = flo_shell_on_call,
+        .on_cancel = flo_shell_on_cancel,
+        .on_reject = flo_shell_on_reject,
+        .ctx = shell,
+    };
+    int rc = flo_grpc_server_new(shell->base, &server, &shell->server, err);
+    if (rc)
+        return rc == FLO_ESYS ? (err->code = FLO_ECONN) : rc;
+    flo_process_announce(PROGRAM, "grpc", flo_grpc_server_address(shell->server));
+    return 0;
+}
+
+int flo_shell_new(const struct flo_shell_options *options, struct flo_shell **out_shell,
+                  struct flo_err *err)
+{
+    struct flo_shell *shell = flo_calloc(1, sizeof *shell);
+    if (!shell)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the engine");
+    shell->timer_at_ns = INT64_MAX;
+    shell->wall_base_ns = flo_clock_wall_ns();
+    shell->mono_base_ns = flo_clock_mono_ns();
+    flo_arena_init(&shell->arena, 0);
+    int rc = flo_metrics_new(&shell->metrics, err);
+    flo_calls_init(&shell->calls, shell->metrics);
+    if (!rc)
+        rc = flo_health_new(&shell->health, err);
+    if (!rc)
+        rc = open_loop(shell, err);
+    if (!rc)
+        rc = open_store(shell, options, err);
+    if (!rc)
+        rc = open_core(shell, options, err);
+    if (!rc)
+        rc = open_server(shell, options, err);
+    if (!rc)
+        rc = flo_shell_pages_open(shell, options->http_listen, err);
+    if (rc) {
+        flo_shell_destroy(&shell);
+        return rc;
+    }
+    *out_shell = shell;
+    return 0;
+}
+
+static void free_event(struct event *event)
+{
+    if (event)
+        event_free(event);
+}
+
+void flo_shell_destroy(struct flo_shell **shell_pointer)
+{
+    struct flo_shell *shell = *shell_pointer;
+    if (!shell)
+        return;
+    flo_shell_pages_close(shell);
+    flo_grpc_server_destroy(&shell->server); /* cancels what is open: the core must live */
+    if (shell->committer) {
+        struct flo_core_batch *batch = NULL;
+        int rc;
+        flo_committer_stop(shell->committer);
+        if (flo_committer_collect(shell->committer, &batch, &rc, NULL))
+            flo_core_batch_free(&batch);
+    }
+    free_event(shell->commit_event);
+    free_event(shell->timer);
+    free_event(shell->signals[0]);
+    free_event(shell->signals[1]);
+    flo_core_destroy(&shell->core);
+    flo_committer_destroy(&shell->committer);
+    flo_store_close(&shell->store);
+    flo_calls_fini(&shell->calls);
+    flo_health_destroy(&shell->health);
+    flo_metrics_destroy(&shell->metrics);
+    flo_arena_fini(&shell->arena);
+    if (shell->base)
+        event_base_free(shell->base);
+    flo_free(shell);
+    *shell_pointer = NULL;
+}
+
+int flo_shell_exit_code(int error)
+{
+    switch (error) {
+    case FLO_EINVAL:
+        return 64;
+    case FLO_EDATA:
+        return 65;
+    case FLO_EEXIST: /* the database is in use */
+    case FLO_ECONN:  /* the port is */
+    case FLO_ESYS:
+        return 73;
+    case FLO_EIO:
+        return EXIT_IO;
+    case FLO_EPERM:
+        return 77;
+    default:
+        return EXIT_INTERNAL;
+    }
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shell.h - the engine's outside: sockets, clock, timers, commits around the pure core.
+ *
+ * One thread runs the loop and the core; a second one commits (store/committer.h). What one turn
+ * of the loop brought in is decided on at its end: when the commit thread is idle and something
+ * waits for a commit, everything collected so far becomes the next transaction.
+ */
+#ifndef FLO_ENGINE_SHELL_H
+#define FLO_ENGINE_SHELL_H
+
+#include <stdbool.h>
+
+#include "engine/core/core.h"
+#include "flotilla/error.h"
+
+struct flo_shell; /* opaque: shell.c */
+
+struct flo_shell_options {
+    const char *listen;      /* gRPC, "host:port" */
+    const char *http_listen; /* /health, /ready, /metrics; NULL = none */
+    const char *db;          /* NULL = in memory */
+    bool accept_data_loss;
+    const char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* NULL = plain text */
+    bool insecure;          /* plain text on other than loopback addresses is meant */
+    const char *namespaces; /* more than `default`, separated by commas; NULL = none */
+    struct flo_core_options core;
+};
+
+/*
+ * Open the store, recover, listen; announces each listener on stdout. The exit code of a failure is
+ * flo_shell_exit_code. Strings are borrowed for the shell's life.
+ */
+FLO_MUST_CHECK int flo_shell_new(const struct flo_shell_options *options,
+                                 struct flo_shell **out_shell, struct flo_err *err);
+/* Serve until SIGTERM or SIGINT, or until the store fails. The process's exit code. */
+int flo_shell_run(struct flo_shell *shell);
+void flo_shell_destroy(struct flo_shell **shell);
+
+/* The exit code for a failed flo_shell_new (RELIABILITY 2.2). */
+int flo_shell_exit_code(int error);
+
+#endif

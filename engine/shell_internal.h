@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shell_internal.h - the shell's struct, for shell.c, dispatch.c, pages.c and recover.c. */
+#ifndef FLO_ENGINE_SHELL_INTERNAL_H
+#define FLO_ENGINE_SHELL_INTERNAL_H
+
+#include <event2/event.h>
+
+#include "base/arena.h"
+#include "engine/calls.h"
+#include "engine/core/core.h"
+#include "engine/shell.h"
+#include "engine/store/committer.h"
+#include "engine/store/store.h"
+#include "grpc/server.h"
+#include "telemetry/http.h"
+#include "telemetry/metrics.h"
+
+/*
+ * SERVING -signal-> DRAINING -everything durable and sent-> STOPPED (exit 0)
+ *    any  -the store failed-> FAILED -answers sent-> STOPPED (exit 74)
+ */
+enum flo_shell_state {
+    FLO_SHELL_SERVING,
+    FLO_SHELL_DRAINING,
+    FLO_SHELL_FAILED,
+    FLO_SHELL_STOPPED,
+};
+
+struct flo_shell {
+    enum flo_shell_state state;
+    int exit_code;
+    int64_t wall_base_ns, mono_base_ns; /* the clock: wall at start plus what went by since */
+    struct event_base *base;
+    struct event *commit_event, *timer;
+    struct event *signals[2];
+    int64_t timer_at_ns; /* what the timer is set to; INT64_MAX = off */
+    struct flo_store *store;
+    struct flo_committer *committer;
+    struct flo_core *core;
+    struct flo_grpc_server *server;
+    struct flo_calls calls;
+    struct flo_arena arena; /* of the request being served */
+    struct flo_metrics *metrics;
+    struct flo_health *health;
+    struct flo_http *http;
+    bool stalled; /* the disk is full: only reads are served */
+};
+
+/* Wall clock that never goes back. */
+int64_t flo_shell_now(const struct flo_shell *shell);
+
+/* dispatch.c: the server's callbacks; ctx is the shell. */
+void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char *path,
+                       const uint8_t *body, size_t len);
+void flo_shell_on_cancel(void *ctx, struct flo_grpc_server_call *call);
+void flo_shell_on_reject(void *ctx, const char *reason);
+
+/* pages.c: metrics, health, HTTP. */
+FLO_MUST_CHECK int flo_shell_pages_open(struct flo_shell *shell, const char *listen,
+                                        struct flo_err *err);
+void flo_shell_pages_close(struct flo_shell *shell);
+void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_stats *stats);
+
+/* recover.c: feed the core with what is stored. */
+FLO_MUST_CHECK int flo_shell_recover(struct flo_shell *shell, struct flo_err *err);
+
+#endif
