@@ -23,7 +23,7 @@ static bool keep_going(void *ctx)
 
 static enum fetch_outcome say(struct fetched *out, enum fetch_outcome outcome, const char *reason)
 {
-    snprintf(out->reason, sizeof out->reason, "%s", reason);
+    snprintf(out->reason, sizeof out->reason, "%.*s", (int)sizeof out->reason - 1, reason);
     return outcome;
 }
 
