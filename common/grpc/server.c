@@ -32,6 +32,8 @@ static void on_down(void *ctx, struct flo_h2_conn *h2, const char *reason)
     (void)h2;
     (void)reason;
     struct flo_grpc_server_conn *conn = ctx;
+    if (conn->gone)
+        *conn->gone = true;
     flo_list_remove(&conn->server->conns, &conn->node);
     flo_h2_conn_destroy(&conn->h2);
     flo_free(conn);
@@ -44,6 +46,7 @@ static const struct flo_h2_handler handler = {
     .on_data = flo_grpc_server_on_data,
     .on_end = flo_grpc_server_on_end,
     .on_close = flo_grpc_server_on_close,
+    .on_room = flo_grpc_server_on_room,
     .on_reject = on_reject,
     .on_down = on_down,
 };
@@ -76,6 +79,7 @@ static void on_accept(void *ctx, int fd)
         .stall_timeout_ms = opt->stall_timeout_ms,
     };
     conn->server = server;
+    flo_list_init(&conn->held);
     if (flo_h2_conn_new(server->base, fd, &h2_options, &handler, conn, &conn->h2, NULL)) {
         flo_free(conn);
         return;

@@ -50,8 +50,16 @@ static struct flo_grpc_server_call *call_of(struct flo_h2_stream *stream)
 
 /* ---- life ---- */
 
+/* No longer wait for room. */
+static void unhold(struct flo_grpc_server_call *call)
+{
+    if (flo_node_linked(&call->node))
+        flo_list_remove(&call->conn->held, &call->node);
+}
+
 static void call_free(struct flo_grpc_server_call *call)
 {
+    unhold(call);
     event_del(&call->timer);
     call->server->buffered_bytes -= call->buffered_bytes;
     flo_grpc_message_fini(&call->message);
@@ -95,6 +103,7 @@ static void call_answered(struct flo_grpc_server_call *call, int rc)
     if (call->state == FLO_GRPC_CALL_OPEN)
         server->open_calls--;
     call->state = FLO_GRPC_CALL_ANSWERED;
+    unhold(call);
     call->message.rejected = true; /* what still comes of the request is dropped */
     if (rc) {
         call_abort(call, NGHTTP2_INTERNAL_ERROR);
@@ -283,6 +292,7 @@ struct flo_h2_stream *flo_grpc_server_on_open(void *ctx, struct flo_h2_conn *h2)
     if (!call)
         return NULL;
     call->server = server;
+    call->conn = conn;
     call->deadline_ns = INT64_MAX;
     flo_buf_init(&call->headers, HEADER_LIST_ABORT);
     flo_grpc_message_init(&call->message, server->opt.max_receive_bytes);
@@ -446,13 +456,10 @@ void flo_grpc_server_on_data(void *ctx, struct flo_h2_stream *stream, const uint
                "grpc.buffered");
 }
 
-void flo_grpc_server_on_end(void *ctx, struct flo_h2_stream *stream)
+/* The request is whole: check its message and give it to the handler. */
+static void hand_over(struct flo_grpc_server_call *call)
 {
-    (void)ctx;
-    struct flo_grpc_server_call *call = call_of(stream);
     struct flo_grpc_server *server = call->server;
-    if (call->state != FLO_GRPC_CALL_RECEIVING)
-        return;
     struct flo_grpc_message_error error;
     const uint8_t *body;
     size_t len;
@@ -470,6 +477,35 @@ void flo_grpc_server_on_end(void *ctx, struct flo_h2_stream *stream)
     const char *path = flo_grpc_server_call_header(call, ":path");
     server->opt.on_call(server->opt.ctx, call, path ? path : "", body, len);
     flo_grpc_message_fini(&message);
+}
+
+void flo_grpc_server_on_end(void *ctx, struct flo_h2_stream *stream)
+{
+    struct flo_grpc_server_conn *conn = ctx;
+    struct flo_grpc_server_call *call = call_of(stream);
+    if (call->state != FLO_GRPC_CALL_RECEIVING)
+        return;
+    if (flo_h2_conn_queued(conn->h2) > FLO_H2_QUEUE_SOFT)
+        flo_list_push_back(&conn->held, &call->node);
+    else
+        hand_over(call);
+}
+
+void flo_grpc_server_on_room(void *ctx, struct flo_h2_conn *h2)
+{
+    struct flo_grpc_server_conn *conn = ctx;
+    size_t most = conn->held.count;
+    bool gone = false; /* a handler may destroy the server, and conn with it */
+    conn->gone = &gone;
+    for (size_t i = 0; i < most && flo_h2_conn_queued(h2) <= FLO_H2_QUEUE_SOFT; i++) {
+        struct flo_node *node = flo_list_pop_front(&conn->held);
+        if (!node)
+            break;
+        hand_over(flo_container(node, struct flo_grpc_server_call, node));
+        if (gone)
+            return;
+    }
+    conn->gone = NULL;
 }
 
 void flo_grpc_server_on_close(void *ctx, struct flo_h2_stream *stream, uint32_t error_code,

@@ -28,10 +28,12 @@ struct flo_grpc_server_conn {
     struct flo_node node; /* on server->conns */
     struct flo_grpc_server *server;
     struct flo_h2_conn *h2;
+    bool *gone;           /* set when the connection ends under flo_grpc_server_on_room */
+    struct flo_list held; /* whole requests that wait until earlier answers are taken */
 };
 
 /*
- *   RECEIVING ──whole message──► OPEN ──respond, deadline──► ANSWERED ──stream closed──► freed
+ *   RECEIVING ──whole request──► OPEN ──respond, deadline──► ANSWERED ──stream closed──► freed
  *       └──refused, timed out──────────────────────────────────┘
  * OPEN is what the handler knows: a call that leaves it without respond gets on_cancel.
  */
@@ -39,7 +41,9 @@ enum flo_grpc_call_state { FLO_GRPC_CALL_RECEIVING, FLO_GRPC_CALL_OPEN, FLO_GRPC
 
 struct flo_grpc_server_call {
     struct flo_h2_stream stream;
+    struct flo_node node; /* on conn->held, or on no list */
     struct flo_grpc_server *server;
+    struct flo_grpc_server_conn *conn;
     enum flo_grpc_call_state state;
     struct flo_grpc_message message;
     struct flo_buf headers; /* entries as in server_call.c */
@@ -69,6 +73,7 @@ void flo_grpc_server_on_data(void *ctx, struct flo_h2_stream *stream, const uint
 void flo_grpc_server_on_end(void *ctx, struct flo_h2_stream *stream);
 void flo_grpc_server_on_close(void *ctx, struct flo_h2_stream *stream, uint32_t error_code,
                               bool lost);
+void flo_grpc_server_on_room(void *ctx, struct flo_h2_conn *h2);
 /* Count a refused input. */
 void flo_grpc_server_reject(struct flo_grpc_server *server, const char *reason);
 

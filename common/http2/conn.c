@@ -307,6 +307,9 @@ static void flush_and_check(struct flo_h2_conn *conn)
     }
     if (conn->state == FLO_H2_OPEN)
         after_flush(conn);
+    if (!conn_over(conn) && conn->state == FLO_H2_OPEN && conn->handler->on_room &&
+        conn->queued <= FLO_H2_QUEUE_SOFT)
+        conn->handler->on_room(conn->ctx, conn);
 }
 
 static void on_flush(evutil_socket_t fd, short what, void *arg)

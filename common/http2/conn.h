@@ -7,9 +7,10 @@
  * one write at the end of that turn (a deferred event). The framed bytes that the kernel does not
  * take are bounded: bodies stay with their streams until there is room.
  *
- * Bounds (RELIABILITY group H): guard.h for floods; FLO_H2_QUEUE_SOFT of queued answer bytes, past
- * which a server reads no further while the socket is blocked and refuses new streams
- * (REFUSED_STREAM) while the peer's windows are; past FLO_H2_QUEUE_HARD the connection is closed.
+ * Bounds (RELIABILITY group H): guard.h for floods. Past FLO_H2_QUEUE_SOFT of queued body bytes a
+ * server reads no further while the socket is blocked; while only the peer's windows are closed it
+ * must go on reading (the WINDOW_UPDATE is among the input), so there the owner holds requests
+ * back until on_room. Past FLO_H2_QUEUE_HARD the connection is closed.
  *
  * One thread: the loop's. Callbacks come from the loop, or from flo_h2_conn_close, never from
  * inside a submit function. flo_h2_conn_destroy may be called from any callback.
@@ -48,7 +49,7 @@ struct flo_h2_stream {
     bool opened; /* its HEADERS have left (client) or arrived (server) */
 };
 
-/* What a connection tells its owner. on_goaway, on_ready and on_reject may be NULL. */
+/* What a connection tells its owner. on_goaway, on_ready, on_room, on_reject may be NULL. */
 struct flo_h2_handler {
     /* Server: a request begins. Returns its stream, or NULL to reset it (no memory). */
     struct flo_h2_stream *(*on_open)(void *ctx, struct flo_h2_conn *conn);
@@ -69,6 +70,8 @@ struct flo_h2_handler {
     void (*on_ready)(void *ctx, struct flo_h2_conn *conn);
     /* The peer will take no new streams. */
     void (*on_goaway)(void *ctx, struct flo_h2_conn *conn, uint32_t error_code);
+    /* After a write, when no more than FLO_H2_QUEUE_SOFT bytes are queued. May be NULL. */
+    void (*on_room)(void *ctx, struct flo_h2_conn *conn);
     /* Input was refused; reason is static ("h2.ping_flood"). */
     void (*on_reject)(void *ctx, const char *reason);
     /* The connection is over: every stream got on_close before. The owner destroys conn. */
@@ -128,7 +131,7 @@ void flo_h2_reset(struct flo_h2_stream *stream, uint32_t error_code);
  * side is not all sent yet.
  */
 void flo_h2_release(struct flo_h2_stream *stream);
-/* Bytes of answers that wait on this connection. */
+/* Body bytes that wait on this connection. */
 size_t flo_h2_conn_queued(const struct flo_h2_conn *conn);
 
 #endif

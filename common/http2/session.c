@@ -55,6 +55,8 @@ static void bind_stream(struct flo_h2_conn *conn, struct flo_h2_stream *stream, 
 
 void flo_h2_session_unbind(struct flo_h2_conn *conn, struct flo_h2_stream *stream)
 {
+    if (conn->queued > FLO_H2_QUEUE_SOFT)
+        flo_h2_conn_schedule(conn); /* there may be room now */
     conn->queued -= stream->body_len - stream->body_off;
     stream->body_len = stream->body_off = 0;
     stream->body = NULL;
@@ -76,14 +78,11 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct flo_h2_conn *conn = user;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    if (conn->queued > FLO_H2_QUEUE_SOFT || conn->final_goaway) {
-        if (conn->handler->on_reject && !conn->final_goaway)
-            conn->handler->on_reject(conn->ctx, "h2.output_full");
+    if (conn->final_goaway) /* it was on the way when we said the last stream */
         return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                          NGHTTP2_REFUSED_STREAM)
                    ? NGHTTP2_ERR_CALLBACK_FAILURE
                    : 0;
-    }
     struct flo_h2_stream *stream = conn->handler->on_open(conn->ctx, conn);
     if (conn->doomed)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
