@@ -17,6 +17,11 @@
  */
 void flo_process_init(void);
 
+/* Give memory back that only the start needed: free heap pages, and the resident pages of program
+ * text (they come back from the page cache when used). Call once, when the start is over. Any
+ * thread; other threads may run. */
+void flo_process_trim(void);
+
 /* "PROGRAM: WHAT listening on ADDRESS" as one line on stdout, flushed: how the process manager and
  * scripts learn a port that the kernel chose. */
 void flo_process_announce(const char *program, const char *what, const char *address);

@@ -7,6 +7,7 @@
  */
 #include <event2/event.h>
 
+#include "config/process.h"
 #include "grpc/status.h"
 #include "worker/worker.h"
 
@@ -33,6 +34,7 @@ static void say_started(struct flo_worker *worker)
             worker->identity, "server", worker->config->server.address, "types",
             flo_buf_cstr(&types), "#slots", FLO_NUM(worker->slots.total), NULL);
     flo_buf_fini(&types);
+    flo_process_trim();
 }
 
 static void on_namespace(void *ctx, const struct flo_grpc_status *status,
