@@ -152,7 +152,7 @@ static void child_prepare(const struct flo_executor_template *tmpl, unsigned ind
     int null = open("/dev/null", O_RDONLY);
     int high = fcntl(socket_fd, F_DUPFD, 10);
     sigset_t none;
-    char name[16];
+    char name[24];
 
     if (null < 0 || high < 0 || dup2(null, 0) < 0 || dup2(output_fd, 1) < 0 ||
         dup2(output_fd, 2) < 0 || dup2(high, 3) < 0)
@@ -164,7 +164,7 @@ static void child_prepare(const struct flo_executor_template *tmpl, unsigned ind
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGCHLD, SIG_DFL);
-    snprintf(name, sizeof name, "%.8s-exec-%u", tmpl->options.name, index);
+    snprintf(name, sizeof name, "%.8s-exec-%u", tmpl->options.name, index % 10000);
     prctl(PR_SET_NAME, name);
     if (tmpl->pin && CPU_COUNT(&tmpl->cores) > 0) {
         unsigned want = index % (unsigned)CPU_COUNT(&tmpl->cores), seen = 0;

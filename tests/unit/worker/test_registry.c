@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_registry.c - worker/registry.c: loading modules, and one clear line for each bad one. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "worker/registry.h"
+
+static const char GOOD[] = TEST_MODULES "/good.so";
+
+static struct flo_registry *registry_new(void)
+{
+    struct flo_registry *registry = NULL;
+
+    assert_int_equal(flo_registry_new(&registry, NULL), 0);
+    return registry;
+}
+
+/* Load path for role; the sentence must hold word when it fails. */
+static void check_refused(const char *path, int code, const char *word)
+{
+    struct flo_registry *registry = registry_new();
+    const struct flo_module_config config = {.path = path};
+    struct flo_err err = {0};
+
+    assert_int_equal(flo_registry_load(registry, FLO_ROLE_IO_ACTIVITY, &config, &err), code);
+    assert_non_null(strstr(err.message, path));
+    assert_non_null(strstr(err.message, word));
+    flo_registry_destroy(&registry);
+}
+
+/* The role decides which half of a module is registered. */
+static void test_load_registers_the_roles_half(void **state)
+{
+    const struct flo_module_config config = {.path = GOOD};
+    struct flo_registry *workflows = registry_new(), *activities = registry_new();
+    struct flo_err err = {0};
+    struct flo_buf names;
+    flo_activity_fn run;
+    void *shared;
+
+    (void)state;
+    flo_buf_init(&names, 0);
+    assert_int_equal(flo_registry_load(workflows, FLO_ROLE_WORKFLOW, &config, &err), 0);
+    assert_int_equal(flo_registry_load(activities, FLO_ROLE_IO_ACTIVITY, &config, &err), 0);
+    assert_non_null(flo_registry_workflow(workflows, "Workflow"));
+    assert_null(flo_registry_workflow(workflows, "Other"));
+    assert_null(flo_registry_workflow(activities, "Workflow"));
+    assert_int_equal(flo_registry_start(activities, "io-activity", "me", &err), 0);
+    assert_true(flo_registry_activity(activities, "first", &run, &shared));
+    assert_non_null(shared);
+    assert_false(flo_registry_activity(workflows, "first", &run, &shared));
+    flo_registry_names(activities, &names);
+    assert_string_equal(flo_buf_cstr(&names), "first, second");
+    flo_buf_fini(&names);
+    flo_registry_stop(activities);
+    flo_registry_destroy(&workflows);
+    flo_registry_destroy(&activities);
+}
+
+/* Only the listed types are served; a listed type that the module has not is a mistake. */
+static void test_load_serves_only_what_is_listed(void **state)
+{
+    const char *first = "first", *typo = "frist";
+    const struct flo_module_config one = {.path = GOOD, .activities = {&first, 1}};
+    const struct flo_module_config wrong = {.path = GOOD, .activities = {&typo, 1}};
+    struct flo_registry *registry = registry_new(), *other = registry_new();
+    struct flo_err err = {0};
+
+    (void)state;
+    assert_int_equal(flo_registry_load(registry, FLO_ROLE_CPU_ACTIVITY, &one, &err), 0);
+    assert_int_equal(flo_registry_count(registry), 1);
+    assert_int_equal(flo_registry_load(other, FLO_ROLE_CPU_ACTIVITY, &wrong, &err), FLO_ECONFIG);
+    assert_non_null(strstr(err.message, "frist"));
+    flo_registry_destroy(&registry);
+    flo_registry_destroy(&other);
+}
+
+/* A file that is not there, is no shared object, is no module, or does not load. */
+static void test_load_bad_file_is_refused_with_its_reason(void **state)
+{
+    (void)state;
+    check_refused(TEST_MODULES "/absent.so", FLO_ENOENT, "No such file");
+    check_refused(TEST_SOURCE "/CMakeLists.txt", FLO_ECONFIG, "not a shared object");
+    check_refused(TEST_SOURCE, FLO_ECONFIG, "not a regular file");
+    check_refused(TEST_MODULES "/wrong_abi.so", FLO_ECONFIG, "ABI");
+    check_refused(TEST_MODULES "/no_table.so", FLO_ECONFIG, "flo_module");
+    check_refused(TEST_MODULES "/unresolved.so", FLO_ECONFIG, "flo_test_function_that_nobody_has");
+}
+
+/* A file that anybody may change is not run. */
+static void test_load_writable_file_is_refused(void **state)
+{
+    char path[] = "/tmp/flotilla-module-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(fchmod(fd, 0666), 0);
+    close(fd);
+    check_refused(path, FLO_EPERM, "writable by everybody");
+    unlink(path);
+}
+
+/* Two modules with the same type: the second is refused, naming both. */
+static void test_load_same_type_twice_is_refused(void **state)
+{
+    const struct flo_module_config config = {.path = GOOD};
+    struct flo_registry *registry = registry_new();
+    struct flo_err err = {0};
+
+    (void)state;
+    assert_int_equal(flo_registry_load(registry, FLO_ROLE_WORKFLOW, &config, &err), 0);
+    assert_int_equal(flo_registry_load(registry, FLO_ROLE_WORKFLOW, &config, &err), FLO_ECONFIG);
+    assert_non_null(strstr(err.message, "already registered by module good"));
+    flo_registry_destroy(&registry);
+}
+
+/* A start that fails says which module and why. */
+static void test_start_failing_module_is_named(void **state)
+{
+    struct flo_module_config config = {.path = GOOD};
+    struct flo_registry *registry = registry_new();
+    struct flo_err err = {0};
+
+    (void)state;
+    config.settings = json_pack("{s:b}", "broken", 1);
+    assert_int_equal(flo_registry_load(registry, FLO_ROLE_IO_ACTIVITY, &config, &err), 0);
+    assert_int_equal(flo_registry_start(registry, "io-activity", "me", &err), FLO_ECONN);
+    assert_non_null(strstr(err.message, "module good"));
+    assert_non_null(strstr(err.message, "the database is away"));
+    flo_registry_stop(registry);
+    flo_registry_destroy(&registry);
+    json_decref(config.settings);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_load_registers_the_roles_half),
+        cmocka_unit_test(test_load_serves_only_what_is_listed),
+        cmocka_unit_test(test_load_bad_file_is_refused_with_its_reason),
+        cmocka_unit_test(test_load_writable_file_is_refused),
+        cmocka_unit_test(test_load_same_type_twice_is_refused),
+        cmocka_unit_test(test_start_failing_module_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_slots.c - worker/slots.c: a poll needs a slot, a task keeps it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "worker/slots.h"
+
+/* Slots go to polls until none is free. */
+static void test_reserve_all_taken_refuses(void **state)
+{
+    struct flo_slots slots;
+
+    (void)state;
+    flo_slots_init(&slots, 2);
+    assert_true(flo_slots_reserve(&slots));
+    assert_true(flo_slots_reserve(&slots));
+    assert_false(flo_slots_reserve(&slots));
+    flo_slots_release(&slots);
+    assert_true(flo_slots_reserve(&slots));
+}
+
+/* A task holds the slot of its poll until it is finished. */
+static void test_run_keeps_the_slot_until_finish(void **state)
+{
+    struct flo_slots slots;
+
+    (void)state;
+    flo_slots_init(&slots, 1);
+    assert_true(flo_slots_reserve(&slots));
+    flo_slots_run(&slots);
+    assert_int_equal(slots.running, 1);
+    assert_int_equal(flo_slots_free(&slots), 0);
+    assert_false(flo_slots_reserve(&slots));
+    flo_slots_finish(&slots);
+    assert_int_equal(flo_slots_free(&slots), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reserve_all_taken_refuses),
+        cmocka_unit_test(test_run_keeps_the_slot_until_finish),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
