@@ -102,10 +102,11 @@ static size_t symbol_length(const char *at)
 
 int flo_query_next_token(struct flo_query_lexer *lexer, struct flo_query_token *out)
 {
+    size_t before = lexer->at; /* blanks at the end do not count */
     skip_blanks(lexer);
     const char *at = lexer->text + lexer->at;
     size_t len = 0;
-    *out = (struct flo_query_token){.kind = FLO_TOKEN_END, .text = "", .end = lexer->at};
+    *out = (struct flo_query_token){.kind = FLO_TOKEN_END, .text = "", .end = before};
     if (*at == '\0')
         return 0;
     if (*at == '\'' || *at == '"' || *at == '`') {
