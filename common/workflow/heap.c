@@ -36,7 +36,9 @@
 #define OWN_CHUNK_BYTES (CHUNK_BYTES << (LARGEST_SHARED_ORDER - 2))
 #define SMALL_BYTES 512
 #define CLASSES (SMALL_BYTES / 16 + 8)
-#define RESIDENT_CHUNKS 1024 /* free chunks that keep their pages, all orders together */
+#define RESIDENT_BYTES ((size_t)1 << 20) /* free chunks that keep their pages, all together */
+
+#define DROPPED (UINT32_C(1) << 31) /* of a link: its chunk's pages are with the system */
 
 struct chunk {
     struct chunk *next; /* newer to older, of one heap */
@@ -66,11 +68,11 @@ struct flo_heap {
 static struct {
     pthread_mutex_t mu;
     unsigned char *start, *end; /* set once */
-    uint32_t *links;            /* guarded by mu: page number + 1 of the next free chunk */
-    size_t next_page, pages;    /* guarded by mu: never used before from here on */
-    uint32_t free[ORDERS];      /* guarded by mu: page number + 1 of the first free chunk */
-    size_t resident_free;       /* guarded by mu */
-    size_t used_bytes;          /* guarded by mu */
+    uint32_t *links; /* guarded by mu: page number + 1 of the next free chunk, and DROPPED */
+    size_t next_page, pages; /* guarded by mu: never used before from here on */
+    uint32_t free[ORDERS];   /* guarded by mu: page number + 1 of the first free chunk */
+    size_t resident_bytes;   /* guarded by mu: in free chunks */
+    size_t used_bytes;       /* guarded by mu */
 } range = {.mu = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t range_once = PTHREAD_ONCE_INIT;
@@ -112,9 +114,9 @@ static struct chunk *chunk_take(unsigned order)
     pthread_mutex_lock(&range.mu);
     if (range.free[order]) {
         page = range.free[order] - 1;
-        range.free[order] = range.links[page];
-        if (range.resident_free)
-            range.resident_free--;
+        if (!(range.links[page] & DROPPED))
+            range.resident_bytes -= CHUNK_BYTES << order;
+        range.free[order] = range.links[page] & ~DROPPED;
     } else {
         page = range.next_page;
         fresh = true;
@@ -138,15 +140,15 @@ static void chunk_give_back(struct chunk *chunk)
     unsigned order = chunk->order;
     size_t page = (size_t)((unsigned char *)chunk - range.start) >> CHUNK_SHIFT;
     pthread_mutex_lock(&range.mu);
-    bool drop = order > LARGEST_SHARED_ORDER || range.resident_free >= RESIDENT_CHUNKS;
+    bool drop = order > LARGEST_SHARED_ORDER || range.resident_bytes >= RESIDENT_BYTES;
     pthread_mutex_unlock(&range.mu);
     if (drop)
         madvise(chunk, CHUNK_BYTES << order, MADV_DONTNEED);
     flo_poison(chunk, CHUNK_BYTES << order);
     pthread_mutex_lock(&range.mu);
     if (!drop)
-        range.resident_free++;
-    range.links[page] = range.free[order];
+        range.resident_bytes += CHUNK_BYTES << order;
+    range.links[page] = range.free[order] | (drop ? DROPPED : 0);
     range.free[order] = (uint32_t)page + 1;
     range.used_bytes -= CHUNK_BYTES << order;
     pthread_mutex_unlock(&range.mu);
