@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shared command line, exit codes, announcements, process hygiene. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +9,7 @@
 
 #include "config/cmdline.h"
 #include "config/process.h"
+#include "support/cmocka_env.h"
 
 static const char *listen_value;
 static bool fast_flag;

@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The strict YAML reader: what it takes, what it refuses and how it says so. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "config/yaml.h"
+#include "support/cmocka_env.h"
 
 static int parse_bytes(const char *text, size_t len, struct flo_err *err)
 {

@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Worker and fleet configuration: precedence, golden error lines, sources, shipped files. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +8,7 @@
 
 #include "config/fleet_config.h"
 #include "config/role_config.h"
+#include "support/cmocka_env.h"
 
 struct fixture {
     char dir[64];

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP server over a real socket: routes, refusals, health. */
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/cmocka_env.h"
+#include "telemetry/http.h"
+
+struct fixture {
+    struct event_base *base;
+    struct flo_metrics *metrics;
+    struct flo_health *health;
+    struct flo_http *http;
+    int port;
+    char answer[65536];
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    char address[FLO_HTTP_ADDRESS_MAX];
+    f->base = event_base_new();
+    assert_int_equal(flo_metrics_new(&f->metrics, NULL), 0);
+    assert_int_equal(flo_health_new(&f->health, NULL), 0);
+    assert_int_equal(flo_http_new(f->base, f->metrics, f->health, &f->http, NULL), 0);
+    assert_int_equal(flo_http_listen(f->http, "127.0.0.1", 0, address, NULL), 0);
+    f->port = (int)strtol(strrchr(address, ':') + 1, NULL, 10);
+    assert_memory_equal(address, "127.0.0.1:", 10);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    flo_http_destroy(&f->http);
+    flo_health_destroy(&f->health);
+    flo_metrics_destroy(&f->metrics);
+    event_base_free(f->base);
+    free(f);
+    return 0;
+}
+
+struct exchange {
+    struct fixture *f;
+    const char *request;
+};
+
+/* The client: sends, reads until the server closes, stops the loop. */
+static void *client(void *ctx)
+{
+    struct exchange *x = ctx;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)x->f->port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    size_t len = 0;
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0) {
+        (void)!send(fd, x->request, strlen(x->request), MSG_NOSIGNAL);
+        for (ssize_t n; (n = recv(fd, x->f->answer + len, sizeof x->f->answer - 1 - len, 0)) > 0;)
+            len += (size_t)n;
+    }
+    x->f->answer[len] = '\0';
+    close(fd);
+    event_base_loopbreak(x->f->base);
+    return NULL;
+}
+
+static void on_never(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    (void)ctx;
+}
+
+static const char *exchange(struct fixture *f, const char *request)
+{
+    struct exchange x = {.f = f, .request = request};
+    pthread_t thread;
+    /* loopbreak from another thread is seen at the loop's next turn: a short timer turns it. */
+    struct event *turn = event_new(f->base, -1, EV_PERSIST, on_never, NULL);
+    const struct timeval often = {.tv_usec = 2000};
+    event_add(turn, &often);
+    assert_int_equal(pthread_create(&thread, NULL, client, &x), 0);
+    event_base_dispatch(f->base);
+    pthread_join(thread, NULL);
+    event_free(turn);
+    return f->answer;
+}
+
+static const char *get(struct fixture *f, const char *path)
+{
+    static char request[32768];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+             path);
+    return exchange(f, request);
+}
+
+static void assert_status(const char *answer, int status)
+{
+    char line[32];
+    snprintf(line, sizeof line, "HTTP/1.1 %d ", status);
+    if (strncmp(answer, line, strlen(line)) != 0)
+        fail_msg("expected %d, got: %.200s", status, answer);
+}
+
+/* Health and readiness follow the checks; reasons are shown. */
+static void test_health_follows_checks(void **state)
+{
+    struct fixture *f = *state;
+    assert_status(get(f, "/ready"), 200);
+    flo_health_set_ready(f->health, "server", false, "cannot reach \"x:1\"");
+    const char *answer = get(f, "/ready");
+    assert_status(answer, 503);
+    assert_non_null(strstr(answer, "{\"status\":\"unavailable\",\"checks\":{\"server\":{\"ok\":"
+                                   "false,\"reason\":\"cannot reach \\\"x:1\\\"\"}}}"));
+    assert_status(get(f, "/health"), 200);
+    assert_false(flo_health_is_ready(f->health));
+    assert_true(flo_health_is_live(f->health));
+    flo_health_set_ready(f->health, "server", true, NULL);
+    flo_health_set_live(f->health, "poller", false, "silent for 93 s");
+    assert_status(get(f, "/livez"), 503);
+    assert_status(get(f, "/readyz"), 503);
+    flo_health_set_live(f->health, "poller", true, NULL);
+    assert_status(get(f, "/readyz"), 200);
+}
+
+/* /metrics has the text format's type; every answer carries the safe headers. */
+static void test_metrics_and_headers(void **state)
+{
+    struct fixture *f = *state;
+    flo_series_inc(flo_metrics_get(f->metrics, FLO_METRIC_ENGINE_COMMITS, NULL));
+    const char *answer = get(f, "/metrics");
+    assert_status(answer, 200);
+    assert_non_null(strstr(answer, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+    assert_non_null(strstr(answer, "X-Content-Type-Options: nosniff\r\n"));
+    assert_non_null(strstr(answer, "Content-Security-Policy: default-src 'none'"));
+    assert_null(strstr(answer, "Access-Control"));
+    assert_non_null(strstr(answer, "\nflotilla_engine_commits_total 1\n"));
+}
+
+/* Other methods: 405 that says what is allowed (W3). HEAD: no body. */
+static void test_methods(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const refused[] = {"POST /metrics", "DELETE /", "PUT /health",
+                                          "OPTIONS /metrics", "TRACE /metrics"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        char request[128];
+        snprintf(request, sizeof request,
+                 "%s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                 refused[i]);
+        const char *answer = exchange(f, request);
+        assert_status(answer, 405);
+        assert_non_null(strstr(answer, "Allow: GET, HEAD\r\n"));
+    }
+    const char *answer =
+        exchange(f, "HEAD /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_status(answer, 200);
+    assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+    assert_null(strstr(answer, "Content-Length: 0\r\n"));
+}
+
+/* Odd paths lead nowhere (W4). */
+static void test_odd_paths_are_404(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const paths[] = {"/",        "/../../etc/passwd", "/%2e%2e/etc/passwd",
+                                        "//health", "/health/",          "/health%00",
+                                        "/HEALTH",  "/metrics%2f"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        assert_status(get(f, paths[i]), 404);
+    assert_status(get(f, "/health?verbose=1"), 200);
+}
+
+/* Oversized and malformed requests are refused and the server lives (W1, W6). */
+static void test_bad_requests(void **state)
+{
+    struct fixture *f = *state;
+    char *request = calloc(1, 70000);
+    memcpy(request, "GET /", 5);
+    memset(request + 5, 'a', 20000);
+    memcpy(request + 20005, " HTTP/1.1\r\n\r\n", 13);
+    const char *answer = exchange(f, request);
+    assert_true(!*answer || strncmp(answer, "HTTP/1.1 4", 10) == 0);
+    snprintf(request, 70000, "GET /health HTTP/1.1\r\nX: ");
+    memset(request + 25, 'a', 20000);
+    memcpy(request + 20025, "\r\n\r\n", 5);
+    answer = exchange(f, request);
+    assert_true(!*answer || strncmp(answer, "HTTP/1.1 4", 10) == 0);
+    free(request);
+    answer = exchange(f, "\x16\x03\x01\x02\r\n\r\n");
+    assert_true(!*answer || strncmp(answer, "HTTP/1.1 4", 10) == 0);
+    assert_status(get(f, "/health"), 200);
+}
+
+static void page(void *ctx, const struct flo_http_request *request, struct flo_http_reply *reply)
+{
+    assert_string_equal(request->path, "/page");
+    assert_string_equal(request->query, "a=1");
+    reply->content_type = "text/html";
+    reply->csp = "default-src 'self'";
+    flo_buf_append_str(&reply->body, ctx);
+}
+
+/* Programs add pages. */
+static void test_own_page(void **state)
+{
+    struct fixture *f = *state;
+    char body[] = "<p>hi</p>";
+    assert_int_equal(flo_http_handle(f->http, "/page", page, body), 0);
+    const char *answer = get(f, "/page?a=1");
+    assert_status(answer, 200);
+    assert_non_null(strstr(answer, "Content-Security-Policy: default-src 'self'\r\n"));
+    assert_string_equal(strstr(answer, "\r\n\r\n") + 4, body);
+}
+
+/* A port that is taken, a host that is none; two equal listeners are one. */
+static void test_listen_errors(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_err err = {0};
+    assert_int_equal(flo_http_listen(f->http, "127.0.0.1", f->port, NULL, &err), FLO_ECONN);
+    assert_non_null(strstr(err.message, "cannot listen on 127.0.0.1 port "));
+    assert_int_equal(flo_http_listen(f->http, "999.1.1.1", 0, NULL, &err), FLO_EINVAL);
+    char health[FLO_HTTP_ADDRESS_MAX], metrics[FLO_HTTP_ADDRESS_MAX];
+    assert_int_equal(
+        flo_http_listen_both(f->http, "127.0.0.1", 0, "127.0.0.1", 0, health, metrics, &err), 0);
+    assert_string_equal(health, metrics);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_health_follows_checks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_metrics_and_headers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_methods, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_odd_paths_are_404, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bad_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_page, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_listen_errors, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
