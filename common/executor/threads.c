@@ -359,7 +359,12 @@ static size_t threads_join(struct threads *pool, int64_t grace_ms)
     size_t left = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += grace_ms / 1000 + 1;
+    until.tv_sec += grace_ms / 1000;
+    until.tv_nsec += grace_ms % 1000 * FLO_NS_PER_MS;
+    if (until.tv_nsec >= FLO_NS_PER_S) {
+        until.tv_nsec -= FLO_NS_PER_S;
+        until.tv_sec++;
+    }
     for (unsigned i = 0; i < pool->executor.options.workers; i++) {
         struct thread *thread = &pool->threads[i];
         if (!thread->started)

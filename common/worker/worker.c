@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/random.h"
 
-#define CHILD_STOP_MS 500
+#define EXECUTOR_STOP_MS 200 /* idle ones need no more; busy ones had the drain */
 
 static void log_workflow(void *ctx, enum flo_log_level level, const char *workflow_id,
                          const char *run_id, const char *workflow_type, const char *message)
@@ -283,7 +283,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     *worker = NULL;
     gone->state = FLO_WORKER_STOPPED;
     flo_poll_fini(gone);
-    left = flo_executor_destroy(&gone->executor, CHILD_STOP_MS);
+    left = flo_executor_destroy(&gone->executor, EXECUTOR_STOP_MS);
     if (left)
         return left; /* its threads use what follows */
     drop_tasks(gone);

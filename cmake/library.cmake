@@ -1,0 +1,33 @@
+# libflotilla: workers inside a program of one's own. All layers in one shared library; only what
+# common/include/flotilla declares is visible. Installed with its headers, a pkg-config file and a
+# CMake package (flotilla::sdk); examples/greeter uses both from outside.
+include(CMakePackageConfigHelpers)
+
+add_library(flotilla SHARED common/worker/embed.c)
+target_include_directories(flotilla PUBLIC
+  $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/common/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_include_directories(flotilla PRIVATE ${CMAKE_SOURCE_DIR}/common)
+# The objects by hand: the exported package must not name targets of the build.
+target_link_libraries(flotilla
+  PUBLIC PkgConfig::JANSSON
+  PRIVATE $<BUILD_INTERFACE:flo_options>
+          $<BUILD_INTERFACE:workflow-worker-role> $<BUILD_INTERFACE:io-activity-worker-role>
+          $<BUILD_INTERFACE:cpu-activity-worker-role> $<BUILD_INTERFACE:flo_worker>
+          -Wl,--whole-archive $<BUILD_INTERFACE:flo_base> $<BUILD_INTERFACE:flo_wire>
+          $<BUILD_INTERFACE:flo_workflow> $<BUILD_INTERFACE:flo_activity> -Wl,--no-whole-archive)
+set_target_properties(flotilla PROPERTIES
+  EXPORT_NAME sdk VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+
+install(TARGETS flotilla EXPORT flotilla LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY common/include/flotilla DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT flotilla NAMESPACE flotilla:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla)
+configure_package_config_file(cmake/flotillaConfig.cmake.in
+  ${CMAKE_BINARY_DIR}/cmake/flotillaConfig.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/cmake/flotillaConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+configure_file(cmake/flotilla.pc.in ${CMAKE_BINARY_DIR}/cmake/flotilla.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/cmake/flotillaConfig.cmake
+              ${CMAKE_BINARY_DIR}/cmake/flotillaConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla)
+install(FILES ${CMAKE_BINARY_DIR}/cmake/flotilla.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
