@@ -3,24 +3,26 @@
 # CMake package (flotilla::sdk); examples/greeter uses both from outside.
 include(CMakePackageConfigHelpers)
 
-add_library(flotilla SHARED common/worker/embed.c)
-target_include_directories(flotilla PUBLIC
+add_library(flotilla_sdk SHARED common/worker/embed.c)
+target_include_directories(flotilla_sdk PUBLIC
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/common/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_include_directories(flotilla PRIVATE ${CMAKE_SOURCE_DIR}/common)
+target_include_directories(flotilla_sdk PRIVATE ${CMAKE_SOURCE_DIR}/common)
 # The objects by hand: the exported package must not name targets of the build.
-target_link_libraries(flotilla
+target_link_libraries(flotilla_sdk
   PUBLIC PkgConfig::JANSSON
   PRIVATE $<BUILD_INTERFACE:flo_options>
           $<BUILD_INTERFACE:workflow-worker-role> $<BUILD_INTERFACE:io-activity-worker-role>
           $<BUILD_INTERFACE:cpu-activity-worker-role> $<BUILD_INTERFACE:flo_worker>
           -Wl,--whole-archive $<BUILD_INTERFACE:flo_base> $<BUILD_INTERFACE:flo_wire>
           $<BUILD_INTERFACE:flo_workflow> $<BUILD_INTERFACE:flo_activity> -Wl,--no-whole-archive)
-set_target_properties(flotilla PROPERTIES
+set_target_properties(flotilla_sdk PROPERTIES OUTPUT_NAME flotilla
   EXPORT_NAME sdk VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 
-install(TARGETS flotilla EXPORT flotilla LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY common/include/flotilla DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT flotilla NAMESPACE flotilla:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla)
+install(TARGETS flotilla_sdk EXPORT flotilla LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        COMPONENT sdk NAMELINK_COMPONENT sdk)
+install(DIRECTORY common/include/flotilla DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT sdk)
+install(EXPORT flotilla NAMESPACE flotilla:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla
+        COMPONENT sdk)
 configure_package_config_file(cmake/flotillaConfig.cmake.in
   ${CMAKE_BINARY_DIR}/cmake/flotillaConfig.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla)
@@ -29,5 +31,6 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/cmake/flotillaConfigVersion
 configure_file(cmake/flotilla.pc.in ${CMAKE_BINARY_DIR}/cmake/flotilla.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/cmake/flotillaConfig.cmake
               ${CMAKE_BINARY_DIR}/cmake/flotillaConfigVersion.cmake
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla)
-install(FILES ${CMAKE_BINARY_DIR}/cmake/flotilla.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla COMPONENT sdk)
+install(FILES ${CMAKE_BINARY_DIR}/cmake/flotilla.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+        COMPONENT sdk)

@@ -1,0 +1,28 @@
+# Install the sdk component into an empty prefix, build examples/greeter against it both ways, run it.
+set(prefix ${BUILD}/tests/package)
+file(REMOVE_RECURSE ${prefix})
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE rc OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  if(NOT rc EQUAL 0)
+    message(FATAL_ERROR "${ARGN}: ${rc}\n${out}")
+  endif()
+  set(out "${out}" PARENT_SCOPE)
+endfunction()
+
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix}/root --component sdk)
+run(${CMAKE_COMMAND} -S ${SOURCE}/examples/greeter -B ${prefix}/build -G Ninja
+    -DCMAKE_PREFIX_PATH=${prefix}/root -DCMAKE_C_COMPILER=${CC})
+run(${CMAKE_COMMAND} --build ${prefix}/build)
+run(${prefix}/build/greeter workflow --version)
+
+file(GLOB_RECURSE pc ${prefix}/root/*/flotilla.pc)
+get_filename_component(pc_dir ${pc} DIRECTORY)
+set(ENV{PKG_CONFIG_PATH} ${pc_dir})
+execute_process(COMMAND pkg-config --define-variable=prefix=${prefix}/root --cflags --libs flotilla
+                OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+separate_arguments(flags UNIX_COMMAND "${flags}")
+run(${CC} ${SOURCE}/examples/greeter/greeter.c ${flags} -o ${prefix}/greeter)
+get_filename_component(lib_dir ${pc_dir} DIRECTORY)
+set(ENV{LD_LIBRARY_PATH} ${lib_dir})
+run(${prefix}/greeter activity --version)
