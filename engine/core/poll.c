@@ -270,7 +270,7 @@ static int deliver_activity(struct flo_core *core, struct flo_poller *poller,
     if (rc)
         return rc;
     const uint64_t call = poller->waiting.call;
-    FloApi__PollActivityTaskQueueResponse body;
+    FloApi__PollActivityTaskQueueResponse body = FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT;
     rc = flo_activity_fill_task(core, activity, &body);
     flo_matching_poller_free(core, poller);
     if (rc) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* signal.c - what callers do to a run that exists: signal, request to cancel, terminate, delete,
- * forget its sticky queue (PROTOCOL 2.10). */
+/* signal.c - what callers do to a run that exists: signal, request to cancel, terminate, delete
+ * (PROTOCOL 2.10). */
 #include <string.h>
 
 #include "engine/core/execution.h"
@@ -214,27 +214,4 @@ void flo_rpc_delete_workflow_execution(struct flo_core *core, const struct flo_c
         after = flo_core_after(core, run.execution);
     }
     flo_reply_ok(core, info->id, after, &response.base);
-}
-
-/* ---- sticky queue ---- */
-
-void flo_rpc_reset_sticky_task_queue(struct flo_core *core, const struct flo_core_call_info *info,
-                                     const void *message)
-{
-    const FloApi__ResetStickyTaskQueueRequest *request = message;
-    static const FloApi__ResetStickyTaskQueueResponse response =
-        FLO_API__RESET_STICKY_TASK_QUEUE_RESPONSE__INIT;
-    struct flo_status status = {0};
-    struct flo_namespace *ns;
-    struct flo_run_ref run;
-    int rc = find_run(core, request->namespace_, request->execution, &ns, &run, &status);
-    if (!rc && !is_open(&run))
-        rc = completed(core, &status);
-    if (rc) {
-        flo_reply_status(core, info->id, 0, &status);
-        return;
-    }
-    flo_workflow_task_unstick(core, run.execution);
-    flo_core_touch(core, run.execution, true);
-    flo_reply_ok(core, info->id, 0, &response.base);
 }
