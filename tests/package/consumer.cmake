@@ -1,5 +1,5 @@
 # Install the sdk component into an empty prefix, build examples/greeter against it both ways, run it.
-set(prefix ${BUILD}/tests/package)
+set(prefix ${BUILD}/package-consumer)
 file(REMOVE_RECURSE ${prefix})
 
 function(run)
