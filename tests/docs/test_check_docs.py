@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""scripts/check_docs finds each kind of breach, and nothing in code blocks and foreign paths."""
+import os
+import subprocess
+import sys
+import tempfile
+
+CASES = [  # (document's text, what the output must hold; None: no breach)
+    ("`do_it()` does it.\n", None),
+    ("\n`do_that()`\n", "docs/a.md:2: there is no function do_that()"),
+    ("`common/base/a.c` and `base/a.c` and `common/`\n", None),
+    ("`common/base/b.c`\n", "there is no common/base/b.c"),
+    ("`a.c`, `a.{c,md}`, `common/*/a.c`\n", None),
+    ("`b.c`\n", "there is no file called b.c"),
+    ("`common/base/{a,b}.c`\n", "there is no common/base/{a,b}.c"),
+    ("`/metrics`, `../lib/x`, `build/bin/x`, `text/plain`, `poll`\n", None),
+    ("[a](a.md), [c](../common), [w](https://example.org/)\n", None),
+    ("[b](b.md)\n", "the link to b.md leads nowhere"),
+    ("```\n`do_that()` [b](b.md)\n```\n", None),
+]
+
+for text, expected in CASES:
+    with tempfile.TemporaryDirectory() as root:
+        os.makedirs(os.path.join(root, "common/base"))
+        os.makedirs(os.path.join(root, "docs"))
+        with open(os.path.join(root, "common/base/a.c"), "w", encoding="utf-8") as file:
+            file.write("int do_it(void)\n{\n    return 0;\n}\n")
+        with open(os.path.join(root, "docs/a.md"), "w", encoding="utf-8") as file:
+            file.write(text)
+        result = subprocess.run([sys.executable, sys.argv[1], root], capture_output=True, text=True)
+        good = result.returncode == 0 if expected is None else (
+            result.returncode == 1 and expected in result.stdout)
+        if not good:
+            sys.exit(f"{text!r}: expected {expected!r}, got {result.returncode}: {result.stdout}")
+print(f"{len(CASES)} cases")
