@@ -200,6 +200,11 @@ void flo_core_touch(struct flo_core *core, struct flo_execution *execution, bool
 void flo_core_run_closed(struct flo_core *core, struct flo_execution *execution);
 /* Delete the row and the history of a run, resident or not, with the next batch. 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_core_delete_run(struct flo_core *core, uint64_t key);
+/* Is such a deletion not durable yet? (The store may still show the run.) */
+bool flo_core_is_deleted(const struct flo_core *core, uint64_t key);
+void flo_core_deleted_fini(struct flo_core *core);
+/* When changes that no reply waits for are to be saved; INT64_MAX: there are none. */
+int64_t flo_core_lazy_commit_ns(const struct flo_core *core);
 /* Number of the commit that a reply about the run's last change must wait for; 0 = durable. */
 uint64_t flo_core_after(const struct flo_core *core, const struct flo_execution *execution);
 

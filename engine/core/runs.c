@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runs.c - the set of runs.
+ *
+ *    resident open run --closes--> resident closed run --commit durable--> only in the store
+ *
+ * The maps hold the resident ones; lookups fall back to env.store.
+ */
+#include <string.h>
+
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "flotilla/engine_state.pb-c.h"
+#include "wire/decode.h"
+
+void flo_run_hooks_init(struct flo_run_hooks *hooks, struct flo_namespace *ns,
+                        struct flo_execution *execution)
+{
+    *hooks = (struct flo_run_hooks){.ns = ns, .execution = execution};
+    hooks->workflow_task.kind = FLO_TASK_WORKFLOW;
+    hooks->workflow_task.execution = execution;
+    flo_list_init(&hooks->history_waiters);
+    flo_list_init(&hooks->queries);
+}
+
+static void unlink_from(struct flo_list *list, struct flo_node *node)
+{
+    if (flo_node_linked(node))
+        flo_list_remove(list, node);
+}
+
+void flo_run_hooks_fini(struct flo_core *core, struct flo_run_hooks *hooks)
+{
+    flo_matching_remove(core, &hooks->workflow_task);
+    flo_history_run_gone(core, hooks->execution);
+    flo_query_run_gone(core, hooks->execution);
+    unlink_from(&core->dirty, &hooks->dirty);
+    unlink_from(&core->touched, &hooks->touched);
+    unlink_from(&core->closed, &hooks->closed);
+}
+
+/* Key of the map `current`: namespace id (fixed length), then workflow id. Scratch; NULL: no
+ * memory. */
+static char *current_key(struct flo_core *core, const struct flo_namespace *ns,
+                         const char *workflow_id, size_t *out_len)
+{
+    const size_t id_len = strlen(workflow_id);
+    char *key = flo_arena_alloc(&core->scratch, FLO_UUID_LEN + id_len);
+    if (!key)
+        return NULL;
+    memcpy(key, ns->id, FLO_UUID_LEN);
+    memcpy(key + FLO_UUID_LEN, workflow_id, id_len);
+    *out_len = FLO_UUID_LEN + id_len;
+    return key;
+}
+
+int flo_core_add_run(struct flo_core *core, struct flo_execution *execution)
+{
+    size_t len;
+    char *key = current_key(core, execution->hooks.ns, execution->workflow_id, &len);
+    if (!key || flo_map_put_str(&core->runs, execution->run_id, execution))
+        return FLO_ENOMEM;
+    if (flo_map_put(&core->current, key, len, execution, NULL)) {
+        flo_map_remove_str(&core->runs, execution->run_id);
+        return FLO_ENOMEM;
+    }
+    if (execution->hooks.key == 0) {
+        execution->hooks.key = core->next_key++;
+        core->stats.workflows_started++;
+    }
+    if (flo_execution_is_open(execution))
+        core->open_runs++;
+    return 0;
+}
+
+void flo_core_remove_run(struct flo_core *core, struct flo_execution *execution)
+{
+    if (flo_map_get_str(&core->runs, execution->run_id) != execution)
+        return;
+    flo_map_remove_str(&core->runs, execution->run_id);
+    size_t len;
+    char *key = current_key(core, execution->hooks.ns, execution->workflow_id, &len);
+    if (!key)
+        flo_core_set_fatal(core); /* the map would point to freed memory */
+    else if (flo_map_get(&core->current, key, len) == execution)
+        flo_map_remove(&core->current, key, len);
+    if (flo_execution_is_open(execution))
+        core->open_runs--;
+}
+
+void flo_core_touch(struct flo_core *core, struct flo_execution *execution, bool store)
+{
+    struct flo_run_hooks *hooks = &execution->hooks;
+    if (!flo_node_linked(&hooks->touched))
+        flo_list_push_back(&core->touched, &hooks->touched);
+    if (!store)
+        return;
+    hooks->dirty_seq = core->next_seq;
+    if (!flo_node_linked(&hooks->dirty))
+        flo_list_push_back(&core->dirty, &hooks->dirty);
+    if (core->dirty_since_ns == INT64_MAX)
+        core->dirty_since_ns = core->now_ns;
+}
+
+void flo_core_run_closed(struct flo_core *core, struct flo_execution *execution)
+{
+    if (flo_node_linked(&execution->hooks.closed))
+        return;
+    flo_list_push_back(&core->closed, &execution->hooks.closed);
+    core->open_runs--;
+    core->stats.workflows_closed++;
+}
+
+uint64_t flo_core_after(const struct flo_core *core, const struct flo_execution *execution)
+{
+    const uint64_t seq = execution->hooks.dirty_seq;
+    return seq > core->committed_seq ? seq : 0;
+}
+
+struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_id)
+{
+    return flo_map_get_str(&core->runs, run_id);
+}
+
+/* Copy what the store lent into scratch, and decode the state. */
+static int adopt_stored(struct flo_core *core, const struct flo_core_stored_run *stored,
+                        struct flo_run_ref *out)
+{
+    struct flo_arena *arena = &core->scratch;
+    out->stored = *stored;
+    out->stored.namespace_id = flo_arena_strdup(arena, stored->namespace_id);
+    out->stored.workflow_id = flo_arena_strdup(arena, stored->workflow_id);
+    out->stored.run_id = flo_arena_strdup(arena, stored->run_id);
+    out->stored.state = flo_arena_memdup(arena, stored->state, stored->state_len);
+    if (!out->stored.namespace_id || !out->stored.workflow_id || !out->stored.run_id ||
+        !out->stored.state)
+        return FLO_ENOMEM;
+    ProtobufCMessage *state;
+    int rc = flo_wire_decode(&flo_engine__execution_state__descriptor, out->stored.state,
+                             out->stored.state_len, arena, &state, NULL);
+    if (rc)
+        return rc == FLO_ENOMEM ? rc : FLO_EDATA;
+    out->state = (struct FloEngine__ExecutionState *)state;
+    return 0;
+}
+
+static int find_stored(struct flo_core *core, const struct flo_namespace *ns,
+                       const char *workflow_id, const char *run_id, struct flo_run_ref *out)
+{
+    struct flo_core_stored_run stored;
+    if (!core->env.store.find)
+        return FLO_ENOENT;
+    int rc = core->env.store.find(core->env.store.ctx, ns->id, workflow_id, run_id, &stored);
+    if (rc)
+        return rc;
+    if (flo_core_is_deleted(core, stored.key))
+        return FLO_ENOENT;
+    return adopt_stored(core, &stored, out);
+}
+
+static struct flo_execution *find_resident(struct flo_core *core, const struct flo_namespace *ns,
+                                           const char *workflow_id, const char *run_id)
+{
+    struct flo_execution *execution;
+    if (run_id[0]) {
+        execution = flo_core_resident(core, run_id);
+        return execution && execution->hooks.ns == ns &&
+                       strcmp(execution->workflow_id, workflow_id) == 0
+                   ? execution
+                   : NULL;
+    }
+    size_t len;
+    const char *key = current_key(core, ns, workflow_id, &len);
+    return key ? flo_map_get(&core->current, key, len) : NULL;
+}
+
+int flo_core_find_run(struct flo_core *core, struct flo_namespace *ns, const char *workflow_id,
+                      const char *run_id, struct flo_run_ref *out, struct flo_status *status)
+{
+    if (!run_id)
+        run_id = "";
+    *out = (struct flo_run_ref){.execution = find_resident(core, ns, workflow_id, run_id)};
+    if (out->execution)
+        return 0;
+    int rc = find_stored(core, ns, workflow_id, run_id, out);
+    switch (rc) {
+    case 0:
+        return 0;
+    case FLO_ENOENT:
+        if (run_id[0])
+            flo_status_not_found(core, status,
+                                 "workflow execution not found for workflow ID \"%s\" and run ID "
+                                 "\"%s\"",
+                                 workflow_id, run_id);
+        else
+            flo_status_not_found(core, status, "workflow not found for ID: %s", workflow_id);
+        return FLO_ENOENT;
+    case FLO_ENOMEM:
+        return flo_status_no_memory(status);
+    case FLO_EDATA:
+        return flo_status_set(core, status, FLO_GRPC_DATA_LOSS,
+                              "the stored run of workflow ID \"%s\" is damaged", workflow_id);
+    default:
+        return flo_status_set(core, status, FLO_GRPC_UNAVAILABLE, "the store cannot be read");
+    }
+}
