@@ -171,6 +171,7 @@ struct flo_execution {
     struct flo_history history;
     struct flo_list buffered; /* struct flo_buffered_event, in order of arrival */
     size_t buffered_bytes;
+    bool in_commands; /* commands are being applied: their events go first */
     int64_t state_transitions;
 
     struct flo_workflow_task workflow_task;

@@ -93,6 +93,7 @@ struct flo_core {
     struct flo_core_options options; /* defaults filled in */
     struct flo_rng rng;
     int64_t now_ns;
+    int64_t last_event_ns; /* time of the newest history event: they never go back */
     struct flo_arena scratch;
     struct flo_timers timers;
     bool fatal; /* memory ran out in the middle of a transition: nothing more may be answered */

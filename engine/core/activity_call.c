@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* activity_call.c - the calls of activity workers: by task token, and by id from anywhere. */
+#include <string.h>
+
+#include "engine/core/run.h"
+
+/* ---- which activity ---- */
+
+static int gone(struct flo_core *core, struct flo_status *status)
+{
+    return flo_status_not_found(core, status,
+                                "invalid activityID or activity already timed out or invoking "
+                                "workflow is completed");
+}
+
+/* The started attempt that a token names. */
+static int by_token(struct flo_core *core, const ProtobufCBinaryData *bytes,
+                    const char *namespace_name, struct flo_activity **out,
+                    struct flo_status *status)
+{
+    struct flo_token token;
+    int rc = flo_token_decode(core, bytes, FLO_TOKEN_ACTIVITY, namespace_name, &token, status);
+    if (rc)
+        return rc;
+    struct flo_execution *execution = flo_core_resident(core, token.run_id);
+    if (!execution || execution->hooks.ns != token.ns || !flo_execution_is_open(execution))
+        return flo_status_not_found(core, status, "workflow execution already completed");
+    struct flo_activity *activity = flo_activity_by_event(execution, token.scheduled_event_id);
+    if (!activity || activity->stage != FLO_ACTIVITY_STARTED ||
+        activity->attempt != token.attempt || activity->started_ns != token.started_ns)
+        return gone(core, status);
+    *out = activity;
+    return 0;
+}
+
+struct activity_id {
+    const char *namespace_, *workflow_id, *run_id, *activity_id;
+};
+
+/* The pending activity with an id; unless any_stage it must be started. */
+static int by_id(struct flo_core *core, const struct activity_id *id, bool any_stage,
+                 struct flo_activity **out, struct flo_status *status)
+{
+    FloApi__WorkflowExecution ids = FLO_API__WORKFLOW_EXECUTION__INIT;
+    ids.workflow_id = (char *)(uintptr_t)id->workflow_id;
+    ids.run_id = (char *)(uintptr_t)id->run_id;
+    struct flo_namespace *ns;
+    struct flo_run_ref ref;
+    int rc = flo_namespace_find(core, id->namespace_, &ns, status);
+    if (!rc)
+        rc = flo_check_execution(core, &ids, status);
+    if (!rc && !*id->activity_id)
+        rc = flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                            "ActivityId is not set on request.");
+    if (!rc)
+        rc = flo_core_find_run(core, ns, id->workflow_id, id->run_id, &ref, status);
+    if (rc)
+        return rc;
+    if (!ref.execution || !flo_execution_is_open(ref.execution))
+        return flo_status_not_found(core, status, "workflow execution already completed");
+    struct flo_activity *activity = flo_activity_by_id(ref.execution, id->activity_id);
+    if (!activity)
+        return flo_status_not_found(core, status,
+                                    "cannot find pending activity with ActivityID %s, check "
+                                    "workflow execution history for more details",
+                                    id->activity_id);
+    if (!any_stage && activity->stage != FLO_ACTIVITY_STARTED)
+        return gone(core, status);
+    *out = activity;
+    return 0;
+}
+
+/* ---- sizes ---- */
+
+static size_t size_of(const void *message)
+{
+    return message ? protobuf_c_message_get_packed_size(message) : 0;
+}
+
+static bool too_large(const struct flo_core *core, const void *message)
+{
+    return (int64_t)size_of(message) > core->options.blob_size_limit;
+}
+
+/* What the worker sent is too large to keep: the activity fails for good, with this message. */
+static void fail_too_large(struct flo_core *core, struct flo_activity *activity,
+                           const char *message, const char *identity)
+{
+    FloApi__ServerFailureInfo info = FLO_API__SERVER_FAILURE_INFO__INIT;
+    FloApi__Failure failure = FLO_API__FAILURE__INIT;
+    info.non_retryable = true;
+    failure.message = (char *)(uintptr_t)message;
+    failure.source = (char *)(uintptr_t) "Server";
+    failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_SERVER_FAILURE_INFO;
+    failure.server_failure_info = &info;
+    flo_activity_fail(core, activity, &failure, identity);
+}
+
+static void refuse(struct flo_core *core, const struct flo_core_call_info *info,
+                   const struct flo_status *status)
+{
+    flo_reply_status(core, info->id, 0, status);
+}
+
+/* ---- completed ---- */
+
+static void complete(struct flo_core *core, struct flo_activity *activity, FloApi__Payloads *result,
+                     const char *identity)
+{
+    if (too_large(core, result))
+        fail_too_large(core, activity, "Complete result exceeds size limit.", identity);
+    else
+        flo_activity_complete(core, activity, result, identity);
+}
+
+void flo_rpc_respond_activity_task_completed(struct flo_core *core,
+                                             const struct flo_core_call_info *info,
+                                             const void *message)
+{
+    const FloApi__RespondActivityTaskCompletedRequest *request = message;
+    struct flo_status status = {0};
+    struct flo_activity *activity;
+    if (by_token(core, &request->task_token, request->namespace_, &activity, &status) ||
+        flo_check_id(core, "identity", request->identity, &status)) {
+        refuse(core, info, &status);
+        return;
+    }
+    struct flo_execution *execution = activity->execution;
+    complete(core, activity, request->result, request->identity);
+    FloApi__RespondActivityTaskCompletedResponse response =
+        FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_RESPONSE__INIT;
+    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+}
+
+void flo_rpc_respond_activity_task_completed_by_id(struct flo_core *core,
+                                                   const struct flo_core_call_info *info,
+                                                   const void *message)
+{
+    const FloApi__RespondActivityTaskCompletedByIdRequest *request = message;
+    const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
+                                   request->activity_id};
+    struct flo_status status = {0};
+    struct flo_activity *activity;
+    if (by_id(core, &id, true, &activity, &status) ||
+        flo_check_id(core, "identity", request->identity, &status)) {
+        refuse(core, info, &status);
+        return;
+    }
+    struct flo_execution *execution = activity->execution;
+    complete(core, activity, request->result, request->identity);
+    FloApi__RespondActivityTaskCompletedByIdResponse response =
+        FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_BY_ID_RESPONSE__INIT;
+    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+}
+
+/* ---- failed ---- */
+
+static void fail(struct flo_core *core, struct flo_activity *activity, FloApi__Failure *failure,
+                 FloApi__Payloads *last_heartbeat, const char *identity)
+{
+    FloApi__Failure none = FLO_API__FAILURE__INIT;
+    if (last_heartbeat && !too_large(core, last_heartbeat)) {
+        flo_blob_set(core, &activity->heartbeat_details, &last_heartbeat->base);
+        activity->last_heartbeat_ns = core->now_ns;
+    }
+    if (too_large(core, failure))
+        fail_too_large(core, activity, "Failure exceeds size limit.", identity);
+    else
+        flo_activity_fail(core, activity, failure ? failure : &none, identity);
+}
+
+void flo_rpc_respond_activity_task_failed(struct flo_core *core,
+                                          const struct flo_core_call_info *info,
+                                          const void *message)
+{
+    const FloApi__RespondActivityTaskFailedRequest *request = message;
+    struct flo_status status = {0};
+    struct flo_activity *activity;
+    if (by_token(core, &request->task_token, request->namespace_, &activity, &status) ||
+        flo_check_id(core, "identity", request->identity, &status)) {
+        refuse(core, info, &status);
+        return;
+    }
+    struct flo_execution *execution = activity->execution;
+    fail(core, activity, request->failure, request->last_heartbeat_details, request->identity);
+    FloApi__RespondActivityTaskFailedResponse response =
+        FLO_API__RESPOND_ACTIVITY_TASK_FAILED_RESPONSE__INIT;
+    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+}
+
+void flo_rpc_respond_activity_task_failed_by_id(struct flo_core *core,
+                                                const struct flo_core_call_info *info,
+                                                const void *message)
+{
+    const FloApi__RespondActivityTaskFailedByIdRequest *request = message;
+    const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
+                                   request->activity_id};
+    struct flo_status status = {0};
+    struct flo_activity *activity;
+    if (by_id(core, &id, false, &activity, &status) ||
+        flo_check_id(core, "identity", request->identity, &status)) {
+        refuse(core, info, &status);
+        return;
+    }
+    struct flo_execution *execution = activity->execution;
+    fail(core, activity, request->failure, request->last_heartbeat_details, request->identity);
+    FloApi__RespondActivityTaskFailedByIdResponse response =
+        FLO_API__RESPOND_ACTIVITY_TASK_FAILED_BY_ID_RESPONSE__INIT;
+    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+}
+
+/* ---- cancelled ---- */
+
+static int cancel(struct flo_core *core, struct flo_activity *activity, FloApi__Payloads *details,
+                  const char *identity, struct flo_status *status)
+{
+    if (!activity->cancel_requested)
+        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                              "unable to mark activity as canceled without activity being request "
+                              "canceled first");
+    if (too_large(core, details))
+        fail_too_large(core, activity, "Cancel details exceed size limit.", identity);
+    else
+        flo_activity_cancel(core, activity, details, identity);
+    return 0;
+}
+
+void flo_rpc_respond_activity_task_canceled(struct flo_core *core,
+                                            const struct flo_core_call_info *info,
+                                            const void *message)
+{
+    const FloApi__RespondActivityTaskCanceledRequest *request = message;
+    struct flo_status status = {0};
+    struct flo_activity *activity;
+    struct flo_execution *execution = NULL;
+    int rc = by_token(core, &request->task_token, request->namespace_, &activity, &status);
+    if (!rc)
+        rc = flo_check_id(core, "identity", request->identity, &status);
+    if (!rc) {
+        execution = activity->execution;
+        rc = cancel(core, activity, request->details, request->identity, &status);
+    }
+    if (rc) {
+        refuse(core, info, &status);
+        return;
+    }
+    FloApi__RespondActivityTaskCanceledResponse response =
+        FLO_API__RESPOND_ACTIVITY_TASK_CANCELED_RESPONSE__INIT;
+    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+}
+
+void flo_rpc_respond_activity_task_canceled_by_id(struct flo_core *core,
+                                                  const struct flo_core_call_info *info,
+                                                  const void *message)
+{
+    const FloApi__RespondActivityTaskCanceledByIdRequest *request = message;
+    const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
+                                   request->activity_id};
+    struct flo_status status = {0};
+    struct flo_activity *activity;
+    struct flo_execution *execution = NULL;
+    int rc = by_id(core, &id, false, &activity, &status);
+    if (!rc)
+        rc = flo_check_id(core, "identity", request->identity, &status);
+    if (!rc) {
+        execution = activity->execution;
+        rc = cancel(core, activity, request->details, request->identity, &status);
+    }
+    if (rc) {
+        refuse(core, info, &status);
+        return;
+    }
+    FloApi__RespondActivityTaskCanceledByIdResponse response =
+        FLO_API__RESPOND_ACTIVITY_TASK_CANCELED_BY_ID_RESPONSE__INIT;
+    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+}
+
+/* ---- heartbeat: kept in memory, stored with whatever is stored next ---- */
+
+/* Is the activity asked to stop? */
+static bool heartbeat(struct flo_core *core, struct flo_activity *activity,
+                      FloApi__Payloads *details, const char *identity)
+{
+    if (too_large(core, details)) {
+        fail_too_large(core, activity, "Heartbeat details exceed size limit.", identity);
+        return true;
+    }
+    flo_blob_set(core, &activity->heartbeat_details, details ? &details->base : NULL);
+    activity->last_heartbeat_ns = core->now_ns;
+    bool cancel_requested = activity->cancel_requested;
+    flo_execution_end(core, activity->execution, true);
+    return cancel_requested;
+}
+
+void flo_rpc_record_activity_task_heartbeat(struct flo_core *core,
+                                            const struct flo_core_call_info *info,
+                                            const void *message)
+{
+    const FloApi__RecordActivityTaskHeartbeatRequest *request = message;
+    struct flo_status status = {0};
+    struct flo_activity *activity;
+    if (by_token(core, &request->task_token, request->namespace_, &activity, &status)) {
+        refuse(core, info, &status);
+        return;
+    }
+    FloApi__RecordActivityTaskHeartbeatResponse response =
+        FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_RESPONSE__INIT;
+    response.cancel_requested = heartbeat(core, activity, request->details, request->identity);
+    flo_reply_ok(core, info->id, 0, &response.base);
+}
+
+void flo_rpc_record_activity_task_heartbeat_by_id(struct flo_core *core,
+                                                  const struct flo_core_call_info *info,
+                                                  const void *message)
+{
+    const FloApi__RecordActivityTaskHeartbeatByIdRequest *request = message;
+    const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
+                                   request->activity_id};
+    struct flo_status status = {0};
+    struct flo_activity *activity;
+    if (by_id(core, &id, false, &activity, &status)) {
+        refuse(core, info, &status);
+        return;
+    }
+    FloApi__RecordActivityTaskHeartbeatByIdResponse response =
+        FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_BY_ID_RESPONSE__INIT;
+    response.cancel_requested = heartbeat(core, activity, request->details, request->identity);
+    flo_reply_ok(core, info->id, 0, &response.base);
+}

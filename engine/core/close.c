@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * close.c - the end of a run, and the run that takes over from it: workflow retry and
+ * continue-as-new (PROTOCOL 2.15).
+ *
+ * The close event names the run that takes over, so its id is chosen first; both runs change in the
+ * same step, and so are stored by the same commit. Parents and children hear of the end when the
+ * run is settled (child.c).
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/core/run.h"
+
+static char *text(const char *value)
+{
+    return (char *)(uintptr_t)(value ? value : "");
+}
+
+void flo_execution_closed(struct flo_core *core, struct flo_execution *execution, int status)
+{
+    struct flo_node *node;
+    while ((node = flo_list_pop_front(&execution->buffered)))
+        flo_free(flo_container(node, struct flo_buffered_event, node));
+    execution->buffered_bytes = 0;
+    execution->first_task_pending = false;
+    execution->status = status;
+    execution->close_ns = core->last_event_ns; /* the close event was the last one */
+    flo_execution_quiesce(core, execution);
+    flo_core_run_closed(core, execution);
+    execution->close_unsettled = true;
+    flo_execution_unsettle(core, execution);
+}
+
+/* ---- the run that takes over ---- */
+
+/* The Started event of a run, in scratch; fatal and NULL without memory. */
+static FloApi__HistoryEvent *first_event(struct flo_core *core,
+                                         const struct flo_execution *execution)
+{
+    FloApi__HistoryEvent *event = flo_history_decode(&execution->history, 1, &core->scratch);
+    if (!event)
+        flo_core_set_fatal(core);
+    return event;
+}
+
+/* What all takeovers share; started is a shallow copy of the old run's attributes. */
+static void inherit(struct flo_core *core, struct flo_execution *execution,
+                    FloApi__WorkflowExecutionStartedEventAttributes *started,
+                    FloApi__ContinueAsNewInitiator initiator, int64_t backoff_ns)
+{
+    started->continued_execution_run_id = execution->run_id;
+    started->initiator = initiator;
+    started->original_execution_run_id = execution->new_run_id;
+    started->first_execution_run_id = text(execution->first_run_id);
+    started->eager_execution_accepted = false;
+    started->first_workflow_task_backoff = flo_duration_new(&core->scratch, backoff_ns);
+    started->prev_auto_reset_points =
+        flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);
+    if (!started->first_workflow_task_backoff)
+        flo_core_set_fatal(core);
+}
+
+static void take_over(struct flo_core *core, struct flo_execution *execution,
+                      const FloApi__WorkflowExecutionStartedEventAttributes *started,
+                      FloApi__UserMetadata *user_metadata)
+{
+    char request_id[FLO_UUID_LEN + 1];
+    flo_core_new_id(core, request_id);
+    struct flo_execution_args args = {
+        .ns = execution->hooks.ns,
+        .run_id = execution->new_run_id,
+        .request_id = request_id,
+        .started = started,
+        .user_metadata = user_metadata,
+    };
+    struct flo_execution *next = flo_execution_new(core, &args);
+    if (!next) {
+        flo_core_set_fatal(core);
+        return;
+    }
+    flo_execution_begin(core, next, false);
+    flo_execution_end(core, next, true);
+}
+
+/* ---- retry of the workflow ---- */
+
+/* Does the retry policy start the workflow again? Then new_run_id is chosen. */
+static FloApi__RetryState decide_retry(struct flo_core *core, struct flo_execution *execution,
+                                       const FloApi__Failure *failure, int64_t *out_backoff_ns)
+{
+    if (!execution->has_retry_policy)
+        return FLO_API__RETRY_STATE__RETRY_STATE_RETRY_POLICY_NOT_SET;
+    FloApi__HistoryEvent *event = first_event(core, execution);
+    if (!event)
+        return FLO_API__RETRY_STATE__RETRY_STATE_INTERNAL_SERVER_ERROR;
+    struct flo_retry_policy policy =
+        flo_retry_normalise(event->workflow_execution_started_event_attributes->retry_policy);
+    FloApi__RetryState state = flo_retry_decide(&policy, execution->attempt, failure, core->now_ns,
+                                                execution->execution_deadline_ns, out_backoff_ns);
+    if (state == FLO_API__RETRY_STATE__RETRY_STATE_IN_PROGRESS)
+        flo_core_new_id(core, execution->new_run_id);
+    return state;
+}
+
+static void start_retry(struct flo_core *core, struct flo_execution *execution,
+                        FloApi__Failure *failure, int64_t backoff_ns)
+{
+    FloApi__HistoryEvent *event = first_event(core, execution);
+    if (!event)
+        return;
+    FloApi__WorkflowExecutionStartedEventAttributes started =
+        *event->workflow_execution_started_event_attributes;
+    inherit(core, execution, &started,
+            FLO_API__CONTINUE_AS_NEW_INITIATOR__CONTINUE_AS_NEW_INITIATOR_RETRY, backoff_ns);
+    started.continued_failure = failure;
+    started.attempt = execution->attempt + 1;
+    take_over(core, execution, &started, event->user_metadata);
+}
+
+/* ---- the ways to close ---- */
+
+void flo_close_completed(struct flo_core *core, struct flo_execution *execution,
+                         const FloApi__CompleteWorkflowExecutionCommandAttributes *command,
+                         FloApi__UserMetadata *user_metadata, int64_t completed_id)
+{
+    FloApi__WorkflowExecutionCompletedEventAttributes completed =
+        FLO_API__WORKFLOW_EXECUTION_COMPLETED_EVENT_ATTRIBUTES__INIT;
+    completed.result = command->result;
+    completed.workflow_task_completed_event_id = completed_id;
+    struct flo_event event = {
+        .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+        .attributes = &completed,
+        .user_metadata = user_metadata,
+    };
+    flo_history_write(core, execution, &event);
+    flo_execution_closed(core, execution,
+                         FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_COMPLETED);
+}
+
+void flo_close_failed(struct flo_core *core, struct flo_execution *execution,
+                      FloApi__Failure *failure, FloApi__UserMetadata *user_metadata,
+                      int64_t completed_id)
+{
+    FloApi__WorkflowExecutionFailedEventAttributes failed =
+        FLO_API__WORKFLOW_EXECUTION_FAILED_EVENT_ATTRIBUTES__INIT;
+    int64_t backoff_ns = 0;
+    failed.retry_state = decide_retry(core, execution, failure, &backoff_ns);
+    failed.new_execution_run_id = execution->new_run_id;
+    failed.failure = failure;
+    failed.workflow_task_completed_event_id = completed_id;
+    struct flo_event event = {
+        .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+        .attributes = &failed,
+        .user_metadata = user_metadata,
+    };
+    flo_history_write(core, execution, &event);
+    flo_execution_closed(core, execution,
+                         FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_FAILED);
+    if (*execution->new_run_id)
+        start_retry(core, execution, failure, backoff_ns);
+}
+
+void flo_close_canceled(struct flo_core *core, struct flo_execution *execution,
+                        FloApi__Payloads *details, FloApi__UserMetadata *user_metadata,
+                        int64_t completed_id)
+{
+    FloApi__WorkflowExecutionCanceledEventAttributes canceled =
+        FLO_API__WORKFLOW_EXECUTION_CANCELED_EVENT_ATTRIBUTES__INIT;
+    canceled.details = details;
+    canceled.workflow_task_completed_event_id = completed_id;
+    struct flo_event event = {
+        .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+        .attributes = &canceled,
+        .user_metadata = user_metadata,
+    };
+    flo_history_write(core, execution, &event);
+    flo_execution_closed(core, execution,
+                         FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_CANCELED);
+}
+
+void flo_execution_terminate(struct flo_core *core, struct flo_execution *execution,
+                             const char *reason, FloApi__Payloads *details, const char *identity)
+{
+    flo_workflow_task_force_close(core, execution);
+    FloApi__WorkflowExecutionTerminatedEventAttributes terminated =
+        FLO_API__WORKFLOW_EXECUTION_TERMINATED_EVENT_ATTRIBUTES__INIT;
+    terminated.reason = text(reason);
+    terminated.details = details;
+    terminated.identity = text(identity);
+    struct flo_event event = {
+        .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+        .attributes = &terminated,
+    };
+    flo_history_write(core, execution, &event);
+    flo_execution_closed(core, execution,
+                         FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_TERMINATED);
+}
+
+/* Only the run's own timeout may be retried: the execution timeout is the end of the chain. */
+void flo_close_timed_out(struct flo_core *core, struct flo_timer *timer)
+{
+    struct flo_execution *execution = flo_container(timer, struct flo_execution, run_timer);
+    FloApi__TimeoutFailureInfo info = FLO_API__TIMEOUT_FAILURE_INFO__INIT;
+    FloApi__Failure failure = FLO_API__FAILURE__INIT;
+    info.timeout_type = FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_START_TO_CLOSE;
+    failure.message = text("workflow timeout");
+    failure.source = text("Server");
+    failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_TIMEOUT_FAILURE_INFO;
+    failure.timeout_failure_info = &info;
+    FloApi__WorkflowExecutionTimedOutEventAttributes timed_out =
+        FLO_API__WORKFLOW_EXECUTION_TIMED_OUT_EVENT_ATTRIBUTES__INIT;
+    int64_t backoff_ns = 0;
+    bool chain_over =
+        execution->execution_deadline_ns && execution->execution_deadline_ns <= core->now_ns;
+    timed_out.retry_state = chain_over ? FLO_API__RETRY_STATE__RETRY_STATE_TIMEOUT
+                                       : decide_retry(core, execution, &failure, &backoff_ns);
+    timed_out.new_execution_run_id = execution->new_run_id;
+    flo_workflow_task_force_close(core, execution);
+    struct flo_event event = {
+        .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+        .attributes = &timed_out,
+    };
+    flo_history_write(core, execution, &event);
+    flo_execution_closed(core, execution,
+                         FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_TIMED_OUT);
+    if (*execution->new_run_id)
+        start_retry(core, execution, &failure, backoff_ns);
+    flo_execution_end(core, execution, true);
+}
+
+/* ---- continue as new ---- */
+
+/* A chain of runs that continue at once would spin: runs are at least so long apart. */
+static int64_t continue_backoff(struct flo_core *core, const struct flo_execution *execution,
+                                int64_t asked_ns)
+{
+    int64_t lived = core->now_ns - execution->execution_ns;
+    int64_t least = core->options.continue_as_new_min_interval_ns;
+    if (lived < 0)
+        lived = 0;
+    return flo_add_ns(lived, asked_ns) < least ? least - lived : asked_ns;
+}
+
+void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
+                         const FloApi__ContinueAsNewWorkflowExecutionCommandAttributes *command,
+                         FloApi__UserMetadata *user_metadata, int64_t completed_id)
+{
+    FloApi__HistoryEvent *first = first_event(core, execution);
+    if (!first)
+        return;
+    FloApi__WorkflowExecutionStartedEventAttributes next =
+        *first->workflow_execution_started_event_attributes;
+    Google__Protobuf__Duration run_timeout = flo_make_duration(execution->run_timeout_ns);
+    Google__Protobuf__Duration task_timeout = flo_make_duration(execution->task_timeout_ns);
+    if (flo_duration_ns(command->workflow_run_timeout) > 0)
+        run_timeout = *command->workflow_run_timeout;
+    if (flo_duration_ns(command->workflow_task_timeout) > 0)
+        task_timeout = *command->workflow_task_timeout;
+    flo_core_new_id(core, execution->new_run_id);
+    int64_t backoff_ns =
+        continue_backoff(core, execution, flo_duration_ns(command->backoff_start_interval));
+    inherit(core, execution, &next,
+            FLO_API__CONTINUE_AS_NEW_INITIATOR__CONTINUE_AS_NEW_INITIATOR_WORKFLOW, backoff_ns);
+    if (command->workflow_type && *command->workflow_type->name)
+        next.workflow_type = command->workflow_type;
+    if (command->task_queue && *command->task_queue->name)
+        next.task_queue = command->task_queue;
+    next.task_queue->kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
+    next.workflow_run_timeout = &run_timeout;
+    next.workflow_task_timeout = &task_timeout;
+    next.input = command->input;
+    next.header = command->header;
+    next.memo = command->memo;
+    next.search_attributes = command->search_attributes;
+    next.retry_policy = command->retry_policy;
+    next.continued_failure = command->failure;
+    next.last_completion_result = command->last_completion_result;
+    next.attempt = 1;
+
+    FloApi__WorkflowExecutionContinuedAsNewEventAttributes continued =
+        FLO_API__WORKFLOW_EXECUTION_CONTINUED_AS_NEW_EVENT_ATTRIBUTES__INIT;
+    continued.new_execution_run_id = execution->new_run_id;
+    continued.workflow_type = next.workflow_type;
+    continued.task_queue = next.task_queue;
+    continued.input = command->input;
+    continued.workflow_run_timeout = &run_timeout;
+    continued.workflow_task_timeout = &task_timeout;
+    continued.workflow_task_completed_event_id = completed_id;
+    continued.backoff_start_interval = command->backoff_start_interval;
+    continued.initiator = command->initiator;
+    continued.failure = command->failure;
+    continued.last_completion_result = command->last_completion_result;
+    continued.header = command->header;
+    continued.memo = command->memo;
+    continued.search_attributes = command->search_attributes;
+    struct flo_event event = {
+        .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+        .attributes = &continued,
+        .user_metadata = user_metadata,
+    };
+    flo_history_write(core, execution, &event);
+    flo_execution_closed(
+        core, execution,
+        FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW);
+    take_over(core, execution, &next, NULL);
+}

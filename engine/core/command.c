@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command.c - RespondWorkflowTaskCompleted (PROTOCOL 2.7).
+ *
+ * A completion is taken as a whole or not at all. So the commands are looked at twice: first
+ * checked, each as if those before it had been applied, without touching the run; only when all of
+ * them are fine is the WorkflowTaskCompleted event written and are they applied, which cannot fail
+ * any more. A refused completion fails the workflow task instead.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/core/run.h"
+
+#define HEARTBEAT_MAX_NS (30 * 60 * FLO_NS_PER_S) /* a task may be kept alive so long */
+#define INLINE_REQUEST_ID "request-from-RespondWorkflowTaskCompleted"
+#define CAUSE(name) FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_##name
+#define COMMAND(name) FLO_API__COMMAND_TYPE__COMMAND_TYPE_##name
+
+typedef FloApi__RespondWorkflowTaskCompletedRequest request_t;
+
+static char *text(const char *value)
+{
+    return (char *)(uintptr_t)(value ? value : "");
+}
+
+/* ---- names ---- */
+
+const char *flo_pascal_case(struct flo_core *core, const ProtobufCEnumDescriptor *descriptor,
+                            int value, const char *prefix)
+{
+    const ProtobufCEnumValue *known = protobuf_c_enum_descriptor_get_value(descriptor, value);
+    if (!known || strncmp(known->name, prefix, strlen(prefix)) != 0)
+        return "Unknown";
+    const char *from = known->name + strlen(prefix);
+    char *out = flo_arena_alloc(&core->scratch, strlen(from) + 1), *to = out;
+    if (!out)
+        return "Unknown";
+    for (bool upper = true; *from; from++) {
+        if (*from == '_') {
+            upper = true;
+            continue;
+        }
+        *to++ = (char)(upper ? *from : tolower((unsigned char)*from));
+        upper = false;
+    }
+    *to = '\0';
+    return out;
+}
+
+static bool closes(FloApi__CommandType type)
+{
+    return type == COMMAND(COMPLETE_WORKFLOW_EXECUTION) ||
+           type == COMMAND(FAIL_WORKFLOW_EXECUTION) || type == COMMAND(CANCEL_WORKFLOW_EXECUTION) ||
+           type == COMMAND(CONTINUE_AS_NEW_WORKFLOW_EXECUTION);
+}
+
+/* "invalid command sequence: [A, B], command A must be the last command." */
+static int bad_sequence(struct flo_core *core, const request_t *request, size_t at,
+                        struct flo_status *status)
+{
+    struct flo_buf list;
+    flo_buf_init(&list, 4096);
+    const char *culprit = "";
+    for (size_t i = 0; i < request->n_commands; i++) {
+        const char *name =
+            flo_pascal_case(core, &flo_api__command_type__descriptor,
+                            (int)request->commands[i]->command_type, "COMMAND_TYPE_");
+        if (i == at)
+            culprit = name;
+        if (flo_buf_printf(&list, "%s%s", i ? ", " : "", name))
+            break; /* long enough to be understood */
+    }
+    int rc = flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                            "invalid command sequence: [%s], command %s must be the last command.",
+                            flo_buf_cstr(&list), culprit);
+    flo_buf_fini(&list);
+    return rc;
+}
+
+/* Known types, and nothing behind a closing command. */
+static int check_sequence(struct flo_core *core, const request_t *request,
+                          struct flo_status *status)
+{
+    for (size_t i = 0; i < request->n_commands; i++) {
+        FloApi__CommandType type = request->commands[i]->command_type;
+        if (!protobuf_c_enum_descriptor_get_value(&flo_api__command_type__descriptor, (int)type) ||
+            type == COMMAND(UNSPECIFIED) || type == COMMAND(SCHEDULE_NEXUS_OPERATION) ||
+            type == COMMAND(REQUEST_CANCEL_NEXUS_OPERATION))
+            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                                  "Unknown command type: %d", (int)type);
+        if (closes(type) && i + 1 < request->n_commands)
+            return bad_sequence(core, request, i, status);
+    }
+    return 0;
+}
+
+/* ---- a refused completion ---- */
+
+static void refuse(struct flo_core *core, struct flo_execution *execution,
+                   const struct flo_core_call_info *info, const request_t *request,
+                   const struct flo_verdict *verdict)
+{
+    struct flo_status status = {0};
+    flo_status_set(core, &status, FLO_GRPC_INVALID_ARGUMENT, "%s", verdict->message);
+    if (execution->workflow_task.attempt > 1 && verdict->cause != CAUSE(UNHANDLED_COMMAND) &&
+        !verdict->terminate) {
+        flo_reply_status(core, info->id, 0, &status); /* it times out: that slows the worker down */
+        return;
+    }
+    FloApi__ServerFailureInfo server = FLO_API__SERVER_FAILURE_INFO__INIT;
+    FloApi__Failure failure = FLO_API__FAILURE__INIT;
+    failure.message = text(verdict->message);
+    failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_SERVER_FAILURE_INFO;
+    failure.server_failure_info = &server;
+    FloApi__WorkflowTaskFailedEventAttributes failed =
+        FLO_API__WORKFLOW_TASK_FAILED_EVENT_ATTRIBUTES__INIT;
+    failed.cause = verdict->cause;
+    failed.failure = &failure;
+    failed.identity = request->identity;
+    failed.binary_checksum = request->binary_checksum;
+    failed.worker_version = request->worker_version_stamp;
+    if (verdict->cause == CAUSE(UNHANDLED_COMMAND))
+        execution->workflow_task.close_attempted = true;
+    flo_workflow_task_fail(core, execution, &failed);
+    if (verdict->terminate)
+        flo_execution_terminate(core, execution, verdict->message, NULL, FLO_RUN_IDENTITY);
+    flo_workflow_task_schedule(core, execution);
+    flo_execution_end(core, execution, true);
+    flo_reply_status(core, info->id, flo_core_after(core, execution), &status);
+}
+
+/* A worker that only keeps its task alive has had its time. */
+static bool heartbeat_over(struct flo_core *core, const struct flo_execution *execution,
+                           const request_t *request)
+{
+    return request->force_create_new_workflow_task && !request->n_commands &&
+           !request->n_messages &&
+           core->now_ns - execution->workflow_task.original_scheduled_ns > HEARTBEAT_MAX_NS;
+}
+
+/* ---- an accepted one ---- */
+
+static void set_sticky(struct flo_core *core, struct flo_execution *execution,
+                       const FloApi__StickyExecutionAttributes *sticky)
+{
+    if (!sticky || !sticky->worker_task_queue || !*sticky->worker_task_queue->name) {
+        flo_execution_clear_sticky(execution);
+        return;
+    }
+    flo_set_text(core, &execution->sticky_queue, sticky->worker_task_queue->name);
+    int64_t timeout = flo_duration_ns(sticky->schedule_to_start_timeout);
+    execution->sticky_schedule_to_start_ns = timeout > 0 ? timeout : FLO_CORE_STICKY_SEEN_NS;
+}
+
+/* The build that the worker says it is of. */
+static const char *build_id_of(const request_t *request)
+{
+    if (request->worker_version_stamp && *request->worker_version_stamp->build_id)
+        return request->worker_version_stamp->build_id;
+    return request->binary_checksum;
+}
+
+/* BuildIds gets what the real server puts there: how the run is versioned, and the build. */
+static void note_build_ids(struct flo_core *core, struct flo_execution *execution,
+                           const char *build_id)
+{
+    FloApi__Payload__MetadataEntry encoding = FLO_API__PAYLOAD__METADATA_ENTRY__INIT;
+    FloApi__Payload__MetadataEntry type = FLO_API__PAYLOAD__METADATA_ENTRY__INIT;
+    FloApi__Payload__MetadataEntry *metadata[] = {&encoding, &type};
+    FloApi__Payload payload = FLO_API__PAYLOAD__INIT;
+    FloApi__SearchAttributes__IndexedFieldsEntry field =
+        FLO_API__SEARCH_ATTRIBUTES__INDEXED_FIELDS_ENTRY__INIT;
+    FloApi__SearchAttributes__IndexedFieldsEntry *fields = &field;
+    FloApi__SearchAttributes upserted = FLO_API__SEARCH_ATTRIBUTES__INIT;
+    bool plain = *build_id && !strpbrk(build_id, "\"\\\n\r\t");
+    const char *json =
+        plain ? flo_arena_printf(&core->scratch, "[\"unversioned\",\"unversioned:%s\"]", build_id)
+              : "[\"unversioned\"]";
+    if (!json) {
+        flo_core_set_fatal(core);
+        return;
+    }
+    encoding.key = text("encoding");
+    encoding.value = (ProtobufCBinaryData){10, (uint8_t *)text("json/plain")};
+    type.key = text("type");
+    type.value = (ProtobufCBinaryData){11, (uint8_t *)text("KeywordList")};
+    payload.metadata = metadata;
+    payload.n_metadata = 2;
+    payload.data = (ProtobufCBinaryData){strlen(json), (uint8_t *)text(json)};
+    field.key = text("BuildIds");
+    field.value = &payload;
+    upserted.indexed_fields = &fields;
+    upserted.n_indexed_fields = 1;
+    flo_merge_search_attributes(core, execution, &upserted);
+}
+
+/* A build that completes a task of this chain of runs for the first time: reset point. */
+static void note_build(struct flo_core *core, struct flo_execution *execution, const char *build_id,
+                       int64_t completed_id)
+{
+    if (execution->last_build_id && !strcmp(execution->last_build_id, build_id))
+        return;
+    flo_set_text(core, &execution->last_build_id, build_id);
+    FloApi__ResetPoints none = FLO_API__RESET_POINTS__INIT;
+    FloApi__ResetPoints *old =
+        flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);
+    if (!old)
+        old = &none;
+    for (size_t i = 0; i < old->n_points; i++)
+        if (!strcmp(old->points[i]->build_id, build_id))
+            return;
+    FloApi__ResetPointInfo point = FLO_API__RESET_POINT_INFO__INIT;
+    FloApi__ResetPointInfo *points[FLO_RUN_MAX_RESET_POINTS];
+    Google__Protobuf__Timestamp time = flo_make_timestamp(core->now_ns);
+    FloApi__ResetPoints all = FLO_API__RESET_POINTS__INIT;
+    size_t skip = old->n_points >= FLO_RUN_MAX_RESET_POINTS
+                      ? old->n_points - FLO_RUN_MAX_RESET_POINTS + 1
+                      : 0;
+    for (size_t i = skip; i < old->n_points; i++)
+        points[all.n_points++] = old->points[i];
+    point.build_id = text(build_id);
+    point.binary_checksum = text(build_id);
+    point.run_id = execution->run_id;
+    point.first_workflow_task_completed_id = completed_id;
+    point.create_time = &time;
+    point.resettable = execution->child_count == 0;
+    points[all.n_points++] = &point;
+    all.points = points;
+    flo_blob_set(core, &execution->reset_points, &all.base);
+    note_build_ids(core, execution, build_id);
+}
+
+static int64_t write_completed(struct flo_core *core, struct flo_execution *execution,
+                               const request_t *request)
+{
+    FloApi__WorkflowTaskCompletedEventAttributes completed =
+        FLO_API__WORKFLOW_TASK_COMPLETED_EVENT_ATTRIBUTES__INIT;
+    completed.identity = request->identity;
+    completed.binary_checksum = request->binary_checksum;
+    completed.worker_version = request->worker_version_stamp;
+    completed.sdk_metadata = request->sdk_metadata;
+    completed.metering_metadata = request->metering_metadata;
+    return flo_workflow_task_complete(core, execution, &completed);
+}
+
+/* Start an activity for the worker that asked for it, into the answer. */
+static void start_eagerly(struct flo_core *core, struct flo_activity *activity,
+                          const request_t *request,
+                          FloApi__RespondWorkflowTaskCompletedResponse *response)
+{
+    char request_id[FLO_UUID_LEN + 1];
+    flo_core_new_id(core, request_id);
+    struct flo_worker worker = {
+        .identity = request->identity,
+        .build_id = build_id_of(request),
+        .request_id = request_id,
+    };
+    flo_activity_begin(core, activity, &worker);
+    FloApi__PollActivityTaskQueueResponse *task = flo_arena_alloc(&core->scratch, sizeof *task);
+    if (!task) {
+        flo_core_set_fatal(core);
+        return;
+    }
+    flo_api__poll_activity_task_queue_response__init(task);
+    if (flo_activity_fill_task(core, activity, task))
+        flo_core_set_fatal(core);
+    response->activity_tasks[response->n_activity_tasks++] = task;
+}
+
+static void apply_commands(struct flo_core *core, struct flo_execution *execution,
+                           const request_t *request, int64_t completed_id,
+                           FloApi__RespondWorkflowTaskCompletedResponse *response)
+{
+    response->activity_tasks =
+        flo_arena_calloc(&core->scratch, request->n_commands + 1, sizeof(void *));
+    if (!response->activity_tasks) {
+        flo_core_set_fatal(core);
+        return;
+    }
+    execution->in_commands = true;
+    for (size_t i = 0; i < request->n_commands && !core->fatal; i++) {
+        struct flo_activity *eager =
+            flo_command_apply(core, execution, request->commands[i], completed_id);
+        if (eager)
+            start_eagerly(core, eager, request, response);
+    }
+    execution->in_commands = false;
+}
+
+/* Start the new task at once, for the worker whose completion made it. */
+static void start_inline(struct flo_core *core, struct flo_execution *execution,
+                         const request_t *request, const uint8_t **out_raw, size_t *out_raw_len)
+{
+    struct flo_worker worker = {
+        .identity = request->identity,
+        .build_id = build_id_of(request),
+        .has_build_id = request->worker_version_stamp != NULL,
+        .request_id = INLINE_REQUEST_ID,
+    };
+    if (flo_workflow_task_start(core, execution, &worker, execution->sticky_queue != NULL))
+        return;
+    if (flo_poll_workflow_task_field(core, execution, true, 1, out_raw, out_raw_len))
+        flo_core_set_fatal(core);
+}
+
+static void accept(struct flo_core *core, struct flo_execution *execution,
+                   const struct flo_core_call_info *info, const request_t *request)
+{
+    FloApi__RespondWorkflowTaskCompletedResponse response =
+        FLO_API__RESPOND_WORKFLOW_TASK_COMPLETED_RESPONSE__INIT;
+    const uint8_t *raw = NULL;
+    size_t raw_len = 0;
+    int64_t first_scheduled_ns = execution->workflow_task.original_scheduled_ns;
+    int64_t completed_id = write_completed(core, execution, request);
+    set_sticky(core, execution, request->sticky_attributes);
+    note_build(core, execution, build_id_of(request), completed_id);
+    apply_commands(core, execution, request, completed_id, &response);
+    bool more = request->force_create_new_workflow_task || !flo_list_empty(&execution->buffered);
+    if (flo_execution_is_open(execution) && more) {
+        flo_workflow_task_schedule(core, execution);
+        if (request->force_create_new_workflow_task && !request->n_commands)
+            execution->workflow_task.original_scheduled_ns = first_scheduled_ns;
+        if (request->return_new_workflow_task)
+            start_inline(core, execution, request, &raw, &raw_len);
+    }
+    flo_query_answer(core, execution, request->query_results, request->n_query_results);
+    flo_execution_end(core, execution, true);
+    flo_reply_raw(core, info->id, flo_core_after(core, execution), &response.base, raw, raw_len);
+}
+
+void flo_rpc_respond_workflow_task_completed(struct flo_core *core,
+                                             const struct flo_core_call_info *info,
+                                             const void *message)
+{
+    const request_t *request = message;
+    struct flo_status status = {0};
+    struct flo_execution *execution;
+    if (flo_workflow_task_find(core, &request->task_token, request->namespace_, &execution,
+                               &status) ||
+        flo_check_id(core, "identity", request->identity, &status)) {
+        flo_reply_status(core, info->id, 0, &status);
+        return;
+    }
+    if (heartbeat_over(core, execution, request)) {
+        flo_workflow_task_time_out(core, execution);
+        flo_execution_end(core, execution, true);
+        flo_status_not_found(core, &status, "workflow task heartbeat timeout");
+        flo_reply_status(core, info->id, flo_core_after(core, execution), &status);
+        return;
+    }
+    if (check_sequence(core, request, &status)) {
+        flo_reply_status(core, info->id, 0, &status);
+        return;
+    }
+    struct flo_verdict verdict = flo_commands_check(core, execution, request);
+    if (verdict.cause)
+        refuse(core, execution, info, request, &verdict);
+    else
+        accept(core, execution, info, request);
+}

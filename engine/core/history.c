@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * history.c - events: written in wire form, in batches, or buffered while a workflow task is
+ * started.
+ *
+ * A worker that holds a workflow task has seen the history up to its Started event, and what it
+ * answers follows directly behind that. So whatever happens meanwhile waits in the buffer, without
+ * an id, and is written behind the commands (PROTOCOL 2.6): first everything but the ends of
+ * activities and children in order of arrival, then those, so that an end always follows the
+ * Started event that it refers to.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/core/run.h"
+
+#define FIRST_BYTES 1024
+#define FIRST_OFFSETS 16
+#define FIRST_BATCHES 8
+#define TASK_ID_BASE 1048576 /* ids of the real server's tasks are of this size */
+
+/* Field number of the attributes by event type; 0 = not written by this engine. */
+static const uint8_t attributes_field[] = {
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_STARTED] = 6,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED] = 7,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_FAILED] = 8,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT] = 9,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_TASK_SCHEDULED] = 10,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_TASK_STARTED] = 11,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_TASK_COMPLETED] = 12,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT] = 13,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_TASK_FAILED] = 14,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_SCHEDULED] = 15,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_STARTED] = 16,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_COMPLETED] = 17,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_FAILED] = 18,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT] = 19,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED] = 22,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_CANCELED] = 23,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_TIMER_STARTED] = 20,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_TIMER_FIRED] = 21,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_TIMER_CANCELED] = 24,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED] = 28,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED] = 29,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED] = 30,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED] = 31,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED] = 32,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_MARKER_RECORDED] = 25,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED] = 26,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED] = 27,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW] = 33,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED] = 34,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED] = 35,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED] = 36,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED] = 37,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED] = 38,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED] = 39,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT] = 40,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED] = 41,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED] = 42,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED] = 43,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED] = 44,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES] = 45,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED] = 51,
+};
+
+void flo_history_init(struct flo_history *history)
+{
+    *history = (struct flo_history){.next_event_id = 1, .sealed_next_id = 1};
+}
+
+void flo_history_fini(struct flo_history *history)
+{
+    flo_free(history->data);
+    flo_free(history->offsets);
+    flo_free(history->batches);
+    flo_history_init(history);
+}
+
+/* ---- writing ---- */
+
+static size_t varint_len(uint64_t value)
+{
+    size_t len = 1;
+    for (; value >= 0x80; value >>= 7)
+        len++;
+    return len;
+}
+
+static uint8_t *put_varint(uint8_t *to, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *to++ = (uint8_t)(value | 0x80);
+    *to++ = (uint8_t)value;
+    return to;
+}
+
+/* Room for one more event of len bytes, and its place in the index: where `0x0A len` is to go.
+ * NULL without memory. */
+static uint8_t *reserve_event(struct flo_history *history, size_t len)
+{
+    size_t need = history->len + 1 + varint_len(len) + len;
+    if (need > UINT32_MAX)
+        return NULL;
+    if (need > history->cap) {
+        size_t cap = history->cap ? history->cap : FIRST_BYTES;
+        while (cap < need)
+            cap *= 2;
+        uint8_t *data = flo_reallocarray(history->data, cap, 1);
+        if (!data)
+            return NULL;
+        history->data = data;
+        history->cap = cap;
+    }
+    size_t count = (size_t)history->next_event_id - 1;
+    if (count == history->offsets_cap) {
+        size_t cap = count ? count * 2 : FIRST_OFFSETS;
+        uint32_t *offsets = flo_reallocarray(history->offsets, cap, sizeof *offsets);
+        if (!offsets)
+            return NULL;
+        history->offsets = offsets;
+        history->offsets_cap = cap;
+    }
+    history->offsets[count] = (uint32_t)history->len;
+    uint8_t *to = history->data + history->len;
+    *to++ = 0x0A;
+    return put_varint(to, len);
+}
+
+static void fill_event(struct flo_core *core, FloApi__HistoryEvent *out,
+                       Google__Protobuf__Timestamp *time, const struct flo_event *event)
+{
+    flo_api__history_event__init(out);
+    *time = flo_make_timestamp(event->time_ns ? event->time_ns : flo_event_time(core));
+    out->event_time = time;
+    out->event_type = event->type;
+    out->user_metadata = event->user_metadata;
+    out->links = event->links;
+    out->n_links = event->n_links;
+    assert((size_t)event->type < sizeof attributes_field && attributes_field[event->type]);
+    out->attributes_case = (FloApi__HistoryEvent__AttributesCase)attributes_field[event->type];
+    /* All members of the union are pointers to structs, which share one representation. */
+    out->workflow_execution_started_event_attributes = event->attributes;
+}
+
+int64_t flo_history_write(struct flo_core *core, struct flo_execution *execution,
+                          const struct flo_event *event)
+{
+    struct flo_history *history = &execution->history;
+    FloApi__HistoryEvent message;
+    Google__Protobuf__Timestamp time;
+    fill_event(core, &message, &time, event);
+    int64_t id = history->next_event_id;
+    message.event_id = id;
+    message.task_id = TASK_ID_BASE + id;
+    size_t len = protobuf_c_message_get_packed_size(&message.base);
+    uint8_t *to = reserve_event(history, len);
+    if (!to) {
+        flo_core_set_fatal(core);
+        return id;
+    }
+    protobuf_c_message_pack(&message.base, to);
+    history->len = (size_t)(to - history->data) + len;
+    history->next_event_id++;
+    return id;
+}
+
+int64_t flo_history_record(struct flo_core *core, struct flo_execution *execution,
+                           const struct flo_event *event, int64_t ref)
+{
+    if (execution->workflow_task.stage != FLO_WORKFLOW_TASK_STARTED && !execution->in_commands)
+        return flo_history_write(core, execution, event);
+    FloApi__HistoryEvent message;
+    Google__Protobuf__Timestamp time;
+    fill_event(core, &message, &time, event);
+    size_t len = protobuf_c_message_get_packed_size(&message.base);
+    struct flo_buffered_event *buffered = flo_malloc(sizeof *buffered + len);
+    if (!buffered) {
+        flo_core_set_fatal(core);
+        return 0;
+    }
+    *buffered = (struct flo_buffered_event){.type = event->type, .ref = ref, .len = len};
+    protobuf_c_message_pack(&message.base, buffered->bytes);
+    flo_list_push_back(&execution->buffered, &buffered->node);
+    execution->buffered_bytes += len;
+    return 0;
+}
+
+int flo_history_restore_buffered(struct flo_execution *execution, FloApi__EventType type,
+                                 int64_t ref, const uint8_t *bytes, size_t len)
+{
+    struct flo_buffered_event *buffered = flo_malloc(sizeof *buffered + len);
+    if (!buffered)
+        return FLO_ENOMEM;
+    *buffered = (struct flo_buffered_event){.type = type, .ref = ref, .len = len};
+    if (len)
+        memcpy(buffered->bytes, bytes, len);
+    flo_list_push_back(&execution->buffered, &buffered->node);
+    execution->buffered_bytes += len;
+    return 0;
+}
+
+/* ---- the buffer ---- */
+
+/* Ends of activities and children: written after everything else of a buffer. */
+static bool is_end(FloApi__EventType type)
+{
+    switch (type) {
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_FAILED:
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT:
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Where an end keeps the id of its Started event. */
+static int64_t *started_id_of(FloApi__HistoryEvent *event)
+{
+    switch (event->event_type) {
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+        return &event->activity_task_completed_event_attributes->started_event_id;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_FAILED:
+        return &event->activity_task_failed_event_attributes->started_event_id;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+        return &event->activity_task_timed_out_event_attributes->started_event_id;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+        return &event->activity_task_canceled_event_attributes->started_event_id;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+        return &event->child_workflow_execution_completed_event_attributes->started_event_id;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
+        return &event->child_workflow_execution_failed_event_attributes->started_event_id;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
+        return &event->child_workflow_execution_canceled_event_attributes->started_event_id;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT:
+        return &event->child_workflow_execution_timed_out_event_attributes->started_event_id;
+    default:
+        return &event->child_workflow_execution_terminated_event_attributes->started_event_id;
+    }
+}
+
+/* Append a buffered event as it is, with an id: fields may stand in any order, so the id goes in
+ * front and nothing is rebuilt. */
+static int64_t write_buffered(struct flo_core *core, struct flo_history *history,
+                              const uint8_t *bytes, size_t bytes_len)
+{
+    int64_t id = history->next_event_id;
+    size_t len =
+        2 + varint_len((uint64_t)id) + varint_len((uint64_t)(TASK_ID_BASE + id)) + bytes_len;
+    uint8_t *to = reserve_event(history, len);
+    if (!to) {
+        flo_core_set_fatal(core);
+        return id;
+    }
+    *to++ = 0x08; /* event_id */
+    to = put_varint(to, (uint64_t)id);
+    *to++ = 0x28; /* task_id */
+    to = put_varint(to, (uint64_t)(TASK_ID_BASE + id));
+    memcpy(to, bytes, bytes_len);
+    history->len = (size_t)(to - history->data) + bytes_len;
+    history->next_event_id++;
+    return id;
+}
+
+/* The id that the Started event of activity or child ref got in this flush. */
+struct flushed_start {
+    int64_t ref, id;
+};
+
+/* Write an end; its Started event may have got its id only now. */
+static void write_end(struct flo_core *core, struct flo_execution *execution,
+                      const struct flo_buffered_event *buffered, const struct flushed_start *starts,
+                      size_t start_count)
+{
+    struct flo_history *history = &execution->history;
+    const struct flushed_start *start = NULL;
+    for (size_t i = 0; i < start_count && !start; i++)
+        if (starts[i].ref == buffered->ref)
+            start = &starts[i];
+    if (!start) {
+        write_buffered(core, history, buffered->bytes, buffered->len);
+        return;
+    }
+    ProtobufCMessage *message;
+    if (flo_wire_decode(&flo_api__history_event__descriptor, buffered->bytes, buffered->len,
+                        &core->scratch, &message, NULL)) {
+        flo_core_set_fatal(core);
+        return;
+    }
+    int64_t *started_id = started_id_of((FloApi__HistoryEvent *)message);
+    if (*started_id == 0)
+        *started_id = start->id;
+    uint8_t *bytes;
+    size_t len;
+    if (flo_wire_encode_arena(message, &core->scratch, &bytes, &len)) {
+        flo_core_set_fatal(core);
+        return;
+    }
+    write_buffered(core, history, bytes, len);
+}
+
+bool flo_history_flush(struct flo_core *core, struct flo_execution *execution)
+{
+    struct flo_list *buffered = &execution->buffered;
+    if (flo_list_empty(buffered))
+        return false;
+    struct flushed_start *starts =
+        flo_arena_calloc(&core->scratch, buffered->count, sizeof *starts);
+    if (!starts) {
+        flo_core_set_fatal(core);
+        return true;
+    }
+    size_t start_count = 0;
+    FLO_LIST_FOREACH(node, buffered)
+    {
+        struct flo_buffered_event *event = flo_container(node, struct flo_buffered_event, node);
+        if (is_end(event->type))
+            continue;
+        int64_t id = write_buffered(core, &execution->history, event->bytes, event->len);
+        bool child =
+            event->type == FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED;
+        if (child || event->type == FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_STARTED)
+            starts[start_count++] = (struct flushed_start){event->ref, id};
+        struct flo_child *pending = child ? flo_child_by_event(execution, event->ref) : NULL;
+        if (pending)
+            pending->started_id = id;
+    }
+    FLO_LIST_FOREACH(node, buffered)
+    {
+        struct flo_buffered_event *event = flo_container(node, struct flo_buffered_event, node);
+        if (is_end(event->type))
+            write_end(core, execution, event, starts, start_count);
+    }
+    struct flo_node *node;
+    while ((node = flo_list_pop_front(buffered)))
+        flo_free(flo_container(node, struct flo_buffered_event, node));
+    execution->buffered_bytes = 0;
+    return true;
+}
+
+struct flo_buffered_event *flo_history_buffered_timer(struct flo_core *core,
+                                                      const struct flo_execution *execution,
+                                                      const char *timer_id)
+{
+    FLO_LIST_FOREACH(node, &execution->buffered)
+    {
+        struct flo_buffered_event *event = flo_container(node, struct flo_buffered_event, node);
+        ProtobufCMessage *message;
+        if (event->type != FLO_API__EVENT_TYPE__EVENT_TYPE_TIMER_FIRED)
+            continue;
+        if (flo_wire_decode(&flo_api__history_event__descriptor, event->bytes, event->len,
+                            &core->scratch, &message, NULL)) {
+            flo_core_set_fatal(core);
+            return NULL;
+        }
+        FloApi__TimerFiredEventAttributes *fired =
+            ((FloApi__HistoryEvent *)message)->timer_fired_event_attributes;
+        if (!strcmp(fired->timer_id, timer_id))
+            return event;
+    }
+    return NULL;
+}
+
+void flo_history_drop_buffered(struct flo_execution *execution, struct flo_buffered_event *event)
+{
+    flo_list_remove(&execution->buffered, &event->node);
+    execution->buffered_bytes -= event->len;
+    flo_free(event);
+}
+
+/* ---- batches and reading ---- */
+
+int flo_history_seal(struct flo_history *history)
+{
+    if (history->next_event_id == history->sealed_next_id)
+        return 0;
+    if (history->batch_count == history->batches_cap) {
+        size_t cap = history->batches_cap ? history->batches_cap * 2 : FIRST_BATCHES;
+        int64_t *batches = flo_reallocarray(history->batches, cap, sizeof *batches);
+        if (!batches)
+            return FLO_ENOMEM;
+        history->batches = batches;
+        history->batches_cap = cap;
+    }
+    history->batches[history->batch_count++] = history->sealed_next_id;
+    history->sealed_next_id = history->next_event_id;
+    return 0;
+}
+
+static size_t end_of(const struct flo_history *history, int64_t event_id)
+{
+    return event_id + 1 >= history->next_event_id ? history->len : history->offsets[event_id];
+}
+
+void flo_history_range(const struct flo_history *history, int64_t first, int64_t last,
+                       const uint8_t **out_data, size_t *out_len)
+{
+    assert(first >= 1 && last < history->next_event_id);
+    if (first > last) {
+        *out_data = history->data;
+        *out_len = 0;
+        return;
+    }
+    size_t from = history->offsets[first - 1];
+    *out_data = history->data + from;
+    *out_len = end_of(history, last) - from;
+}
+
+void flo_history_batch(const struct flo_history *history, size_t i, int64_t *out_first,
+                       int64_t *out_last)
+{
+    assert(i < history->batch_count);
+    *out_first = history->batches[i];
+    *out_last =
+        (i + 1 < history->batch_count ? history->batches[i + 1] : history->sealed_next_id) - 1;
+}
+
+size_t flo_history_batch_of(const struct flo_history *history, int64_t event_id)
+{
+    if (event_id < 1 || event_id >= history->sealed_next_id)
+        return history->batch_count;
+    size_t low = 0, high = history->batch_count; /* the batch is in [low, high) */
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (history->batches[middle] <= event_id)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+FloApi__HistoryEvent *flo_history_decode(const struct flo_history *history, int64_t event_id,
+                                         struct flo_arena *arena)
+{
+    const uint8_t *data;
+    size_t len;
+    flo_history_range(history, event_id, event_id, &data, &len);
+    size_t head = 1; /* past the tag, then past the length */
+    while (data[head] & 0x80)
+        head++;
+    head++;
+    ProtobufCMessage *message;
+    if (flo_wire_decode(&flo_api__history_event__descriptor, data + head, len - head, arena,
+                        &message, NULL))
+        return NULL;
+    return (FloApi__HistoryEvent *)message;
+}
+
+int flo_history_restore(struct flo_history *history, const struct flo_core_history_batch *batch)
+{
+    if (batch->first_event_id != history->next_event_id || batch->event_count == 0)
+        return FLO_EDATA;
+    const uint8_t *at = batch->events, *end = batch->events + batch->len;
+    for (uint32_t i = 0; i < batch->event_count; i++) {
+        if (at >= end || *at++ != 0x0A)
+            return FLO_EDATA;
+        uint64_t len = 0;
+        for (int shift = 0;; shift += 7) {
+            if (at >= end || shift > 28)
+                return FLO_EDATA;
+            len |= (uint64_t)(*at & 0x7F) << shift;
+            if (!(*at++ & 0x80))
+                break;
+        }
+        if (len > (size_t)(end - at))
+            return FLO_EDATA;
+        uint8_t *to = reserve_event(history, (size_t)len);
+        if (!to)
+            return FLO_ENOMEM;
+        memcpy(to, at, (size_t)len);
+        at += len;
+        history->len = (size_t)(to - history->data) + (size_t)len;
+        history->next_event_id++;
+    }
+    if (at != end)
+        return FLO_EDATA;
+    return flo_history_seal(history);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.h - what the files about one run (execution, history, workflow_task, activity, command,
+ * close, child, retry, state) share and the rest of the core does not need.
+ */
+#ifndef FLO_ENGINE_CORE_RUN_H
+#define FLO_ENGINE_CORE_RUN_H
+
+#include "engine/core/execution.h"
+#include "wire/decode.h"
+#include "wire/payload.h"
+
+/* Bounds of PROTOCOL 2.6, 2.18. */
+#define FLO_RUN_MAX_BUFFERED 100
+#define FLO_RUN_MAX_BUFFERED_BYTES (2u << 20)
+#define FLO_RUN_MAX_PENDING 2000 /* activities, children */
+#define FLO_RUN_MAX_SIGNALS 10000
+#define FLO_RUN_MAX_RESET_POINTS 20
+#define FLO_RUN_WORKFLOW_TASK_NS (10 * FLO_NS_PER_S) /* default workflow task timeout */
+#define FLO_RUN_IDENTITY "history-service" /* who acts when the engine does so by itself */
+
+/* ---- small things (execution.c) ---- */
+
+/* The time of the next event: now, but later than that of every event before. */
+int64_t flo_event_time(struct flo_core *core);
+/* Structs to point to from a message that is packed at once. */
+Google__Protobuf__Timestamp flo_make_timestamp(int64_t ns);
+Google__Protobuf__Duration flo_make_duration(int64_t ns);
+/* min of the two where 0 means "none". */
+int64_t flo_min_timeout(int64_t a, int64_t b);
+/* now + timeout, at most INT64_MAX. */
+int64_t flo_add_ns(int64_t a, int64_t b);
+/* Set or move a timer of a run. */
+void flo_run_timer(struct flo_core *core, struct flo_timer *timer, int64_t deadline_ns,
+                   flo_timer_fn fire);
+/* Replace heap text; keeps the block when the text is the same. NULL = "". */
+void flo_set_text(struct flo_core *core, char **text, const char *value);
+/* Replace a blob by a packed message (NULL: clear it). */
+void flo_blob_set(struct flo_core *core, struct flo_blob *blob, const ProtobufCMessage *message);
+void flo_blob_set_bytes(struct flo_core *core, struct flo_blob *blob, const void *data, size_t len);
+void flo_blob_clear(struct flo_blob *blob);
+/* Decode a blob into scratch; NULL when absent (or memory is out: fatal). */
+void *flo_blob_decode(struct flo_core *core, const struct flo_blob *blob,
+                      const ProtobufCMessageDescriptor *descriptor);
+/* Let flo_execution_settle look at the run. */
+void flo_execution_unsettle(struct flo_core *core, struct flo_execution *execution);
+/* Arm the timer of the earliest user timer. */
+void flo_user_timers_arm(struct flo_core *core, struct flo_execution *execution);
+/* Free a user timer, off both heaps' books. */
+void flo_user_timer_free(struct flo_core *core, struct flo_execution *execution,
+                         struct flo_user_timer *timer);
+struct flo_user_timer *flo_user_timer_add(struct flo_core *core, struct flo_execution *execution,
+                                          const char *id, int64_t started_id, int64_t deadline_ns);
+/* An open run by namespace, workflow id and run id ("" = current), or NULL. */
+struct flo_execution *flo_execution_find_open(struct flo_core *core, struct flo_namespace *ns,
+                                              const char *workflow_id, const char *run_id);
+/* A signal from another run of this engine: waits even while the run tries to close. false: there
+ * were too many. */
+bool flo_execution_add_signal(struct flo_core *core, struct flo_execution *execution,
+                              const FloApi__WorkflowExecutionSignaledEventAttributes *attributes);
+/* A run without content. NULL without memory. */
+struct flo_execution *flo_execution_blank(struct flo_namespace *ns);
+/* Arm the run and execution timeout; the backoff of the first workflow task. */
+void flo_execution_arm_run(struct flo_core *core, struct flo_execution *execution);
+void flo_execution_arm_backoff(struct flo_core *core, struct flo_execution *execution);
+/* Nothing of the run waits any more: its timers are off, its tasks out of their queues. */
+void flo_execution_quiesce(struct flo_core *core, struct flo_execution *execution);
+
+/* ---- history (history.c) ---- */
+
+/* An event to be written. attributes: of the type that belongs to type. */
+struct flo_event {
+    FloApi__EventType type;
+    void *attributes;
+    FloApi__UserMetadata *user_metadata; /* or NULL */
+    FloApi__Link **links;
+    size_t n_links;
+    int64_t time_ns; /* 0 = flo_event_time */
+};
+
+/* Append; returns the event's id. */
+int64_t flo_history_write(struct flo_core *core, struct flo_execution *execution,
+                          const struct flo_event *event);
+/* Append, or buffer while a workflow task is started (ref: flo_buffered_event). The id, 0 when
+ * buffered. */
+int64_t flo_history_record(struct flo_core *core, struct flo_execution *execution,
+                           const struct flo_event *event, int64_t ref);
+/* Give the buffered events their ids (PROTOCOL 2.6). Was there anything? */
+bool flo_history_flush(struct flo_core *core, struct flo_execution *execution);
+/* The buffered TimerFired of timer id, or NULL. */
+struct flo_buffered_event *flo_history_buffered_timer(struct flo_core *core,
+                                                      const struct flo_execution *execution,
+                                                      const char *timer_id);
+void flo_history_drop_buffered(struct flo_execution *execution, struct flo_buffered_event *event);
+/* Put a stored buffered event back. */
+FLO_MUST_CHECK int flo_history_restore_buffered(struct flo_execution *execution,
+                                                FloApi__EventType type, int64_t ref,
+                                                const uint8_t *bytes, size_t len);
+/* Take over a stored batch. 0, FLO_ENOMEM, FLO_EDATA. */
+FLO_MUST_CHECK int flo_history_restore(struct flo_history *history,
+                                       const struct flo_core_history_batch *batch);
+/* Close the open batch. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_history_seal(struct flo_history *history);
+void flo_history_init(struct flo_history *history);
+void flo_history_fini(struct flo_history *history);
+
+/* ---- workflow tasks (workflow_task.c) ---- */
+
+/* Write the task's own events if they are not there yet, then WorkflowTaskCompleted with
+ * attributes (ids are filled in); the run has no task any more. Returns the event's id. */
+int64_t flo_workflow_task_complete(struct flo_core *core, struct flo_execution *execution,
+                                   FloApi__WorkflowTaskCompletedEventAttributes *attributes);
+/* Fail the started task (PROTOCOL 2.5): event unless transient, attempt, stickiness, buffer.
+ * Schedules nothing. attributes without ids. */
+void flo_workflow_task_fail(struct flo_core *core, struct flo_execution *execution,
+                            FloApi__WorkflowTaskFailedEventAttributes *attributes);
+/* Fail it when it is started because the run closes, forget it when it is only scheduled. */
+void flo_workflow_task_force_close(struct flo_core *core, struct flo_execution *execution);
+/* The pending task (started, or waiting on a sticky queue) times out; schedules the next. */
+void flo_workflow_task_time_out(struct flo_core *core, struct flo_execution *execution);
+/* The stickiness ends. */
+void flo_execution_clear_sticky(struct flo_execution *execution);
+/* Arm the timer that the task's stage asks for. */
+void flo_workflow_task_arm(struct flo_core *core, struct flo_execution *execution);
+/* Queue a scheduled task. */
+void flo_workflow_task_queue(struct flo_core *core, struct flo_execution *execution);
+/* The run and started task that a token names, or status NOT_FOUND. */
+FLO_MUST_CHECK int flo_workflow_task_find(struct flo_core *core, const ProtobufCBinaryData *token,
+                                          const char *namespace_name,
+                                          struct flo_execution **out_execution,
+                                          struct flo_status *status);
+
+/* ---- activities (activity.c) ---- */
+
+/* Make the pending activity of a Scheduled event and queue its first attempt (queue false: it is
+ * started eagerly by the caller). */
+struct flo_activity *flo_activity_add(
+    struct flo_core *core, struct flo_execution *execution, int64_t scheduled_id,
+    const FloApi__ActivityTaskScheduledEventAttributes *attributes, bool queue);
+/* The attempt ended. Each writes Started and the end (or lets the policy retry) and ends the
+ * transition; activity is gone or waits for its next attempt. */
+void flo_activity_complete(struct flo_core *core, struct flo_activity *activity,
+                           FloApi__Payloads *result, const char *identity);
+void flo_activity_cancel(struct flo_core *core, struct flo_activity *activity,
+                         FloApi__Payloads *details, const char *identity);
+void flo_activity_fail(struct flo_core *core, struct flo_activity *activity,
+                       FloApi__Failure *failure, const char *identity);
+/* Free a pending activity, off the run. */
+void flo_activity_remove(struct flo_core *core, struct flo_activity *activity);
+/* Start the scheduled attempt; the transition stays open. */
+void flo_activity_begin(struct flo_core *core, struct flo_activity *activity,
+                        const struct flo_worker *worker);
+/* A command asks to cancel: true when it was not started and is cancelled now (its event
+ * recorded). */
+bool flo_activity_request_cancel(struct flo_core *core, struct flo_activity *activity,
+                                 int64_t requested_id);
+/* Arm its next timeout; queue the attempt when it waits for a worker. */
+void flo_activity_arm(struct flo_core *core, struct flo_activity *activity);
+FLO_MUST_CHECK int flo_activity_queue(struct flo_core *core, struct flo_activity *activity);
+/* Insert into the run's array (scheduled_id set). */
+FLO_MUST_CHECK int flo_activity_insert(struct flo_activity *activity);
+void flo_activity_free(struct flo_core *core, struct flo_activity *activity);
+
+/* ---- commands (command.c, command_check.c, command_apply.c) ---- */
+
+/* Why the commands of a completion are refused; cause 0 = they are fine. */
+struct flo_verdict {
+    FloApi__WorkflowTaskFailedCause cause;
+    const char *message; /* "BadStartTimerAttributes: ..."; scratch */
+    bool terminate;      /* a payload is too large: that ends the workflow */
+};
+
+/* "StartTimerDuplicateId" of WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID, "StartTimer" of
+ * COMMAND_TYPE_START_TIMER: enum names without their prefix, in scratch. */
+const char *flo_pascal_case(struct flo_core *core, const ProtobufCEnumDescriptor *descriptor,
+                            int value, const char *prefix);
+/* Check all commands as if those before them had been applied. Changes nothing. */
+struct flo_verdict flo_commands_check(struct flo_core *core, struct flo_execution *execution,
+                                      const FloApi__RespondWorkflowTaskCompletedRequest *request);
+/* Apply one checked command. Returns an activity that was asked to start at once, or NULL. */
+struct flo_activity *flo_command_apply(struct flo_core *core, struct flo_execution *execution,
+                                       const FloApi__Command *command, int64_t completed_id);
+/* Merge into the run's search attributes or memo; empty and null values remove. */
+void flo_merge_search_attributes(struct flo_core *core, struct flo_execution *execution,
+                                 const FloApi__SearchAttributes *upserted);
+void flo_merge_memo(struct flo_core *core, struct flo_execution *execution,
+                    const FloApi__Memo *upserted);
+
+/* ---- retry (retry.c) ---- */
+
+struct flo_retry_policy {
+    int64_t initial_ns, maximum_ns;
+    double coefficient;
+    int32_t maximum_attempts;
+    char **non_retryable;
+    size_t n_non_retryable;
+};
+
+/* What the policy says of an attempt that failed. deadline_ns 0 = none. *out_delay_ns is set for
+ * IN_PROGRESS. failure NULL: a plain timeout of the workflow. */
+FloApi__RetryState flo_retry_decide(const struct flo_retry_policy *policy, int32_t attempt,
+                                    const FloApi__Failure *failure, int64_t now_ns,
+                                    int64_t deadline_ns, int64_t *out_delay_ns);
+/* Fill in what a policy leaves open; borrows non_retryable. NULL gives the default policy. */
+struct flo_retry_policy flo_retry_normalise(const FloApi__RetryPolicy *policy);
+
+/* ---- closing (close.c) ---- */
+
+/* The rest of closing after the close event was written. */
+void flo_execution_closed(struct flo_core *core, struct flo_execution *execution, int status);
+void flo_close_completed(struct flo_core *core, struct flo_execution *execution,
+                         const FloApi__CompleteWorkflowExecutionCommandAttributes *command,
+                         FloApi__UserMetadata *user_metadata, int64_t completed_id);
+void flo_close_failed(struct flo_core *core, struct flo_execution *execution,
+                      FloApi__Failure *failure, FloApi__UserMetadata *user_metadata,
+                      int64_t completed_id);
+void flo_close_canceled(struct flo_core *core, struct flo_execution *execution,
+                        FloApi__Payloads *details, FloApi__UserMetadata *user_metadata,
+                        int64_t completed_id);
+void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
+                         const FloApi__ContinueAsNewWorkflowExecutionCommandAttributes *command,
+                         FloApi__UserMetadata *user_metadata, int64_t completed_id);
+/* The run or execution timeout is over. */
+void flo_close_timed_out(struct flo_core *core, struct flo_timer *timer);
+
+/* ---- children and external runs (child.c) ---- */
+
+enum flo_outbound_kind { FLO_OUTBOUND_CHILD, FLO_OUTBOUND_SIGNAL, FLO_OUTBOUND_CANCEL };
+
+struct flo_outbound {
+    struct flo_node node;
+    enum flo_outbound_kind kind;
+    int64_t initiated_id;
+};
+
+/* An Initiated event was written: do what it asks for at the end of the step. */
+void flo_outbound_add(struct flo_core *core, struct flo_execution *execution,
+                      enum flo_outbound_kind kind, int64_t initiated_id);
+struct flo_child *flo_child_add(struct flo_core *core, struct flo_execution *execution,
+                                int64_t initiated_id, struct flo_namespace *ns,
+                                const char *workflow_id, const char *type, int policy);
+struct flo_child *flo_child_by_event(const struct flo_execution *execution, int64_t initiated_id);
+void flo_child_remove(struct flo_execution *execution, struct flo_child *child);
+void flo_child_free(struct flo_child *child);
+/* What is open of a run when it is settled. */
+void flo_child_settle(struct flo_core *core, struct flo_execution *execution);
+
+#endif
