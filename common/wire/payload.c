@@ -141,12 +141,24 @@ static bool has_encoding(const FloApi__Payload *payload, const char *encoding)
            memcmp(entry->value.data, encoding, entry->value.len) == 0;
 }
 
-/* The payload as a raw value; NULL when memory is out or the encoding's name is no UTF-8. */
+/* Is the encoding's name printable ASCII, as all that are in use? (It is bytes to protobuf.) */
+static bool encoding_is_text(const FloApi__Payload *payload)
+{
+    const FloApi__Payload__MetadataEntry *entry = find_metadata(payload, ENCODING);
+    for (size_t i = 0; entry && i < entry->value.len; i++) {
+        if (entry->value.data[i] < 0x20 || entry->value.data[i] > 0x7e)
+            return false;
+    }
+    return true;
+}
+
+/* The payload as a raw value; NULL when memory is out. */
 static json_t *raw_from_payload(const FloApi__Payload *payload)
 {
     const FloApi__Payload__MetadataEntry *encoding = find_metadata(payload, ENCODING);
-    json_t *name = encoding ? json_stringn((const char *)encoding->value.data, encoding->value.len)
-                            : json_string("");
+    json_t *name = encoding && encoding->value.len
+                       ? json_stringn((const char *)encoding->value.data, encoding->value.len)
+                       : json_string("");
     if (!name)
         return NULL;
     json_t *value = flo_raw_new(json_string_value(name), payload->data.data, payload->data.len);
@@ -187,6 +199,8 @@ int flo_payload_to_json(const FloApi__Payload *payload, json_t **out_value, stru
             json_decref(value);
             value = flo_raw_new(JSON_PLAIN, payload->data.data, payload->data.len);
         }
+    } else if (!encoding_is_text(payload)) {
+        return flo_fail(err, FLO_EPROTO, "a payload's encoding is not ASCII text");
     } else {
         value = raw_from_payload(payload);
     }
