@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
@@ -87,7 +88,10 @@ void flo_future_refuse(struct flo_future *future, const struct flo_err *err)
 {
     FloApi__Failure failure;
     FloApi__ApplicationFailureInfo info;
-    application_failure(&failure, &info, flo_error_name(err->code), err->message);
+    char message[sizeof err->message];
+    memcpy(message, err->message, sizeof message);
+    flo_text_repair(message);
+    application_failure(&failure, &info, flo_error_name(err->code), message);
     if (flo_future_fail(future, err->code, &failure))
         make_ready(future, flo_run_no_memory(future->run));
 }
@@ -106,6 +110,16 @@ int flo_run_no_memory(struct flo_run *run)
 {
     run->out_of_memory = true;
     return FLO_ENOMEM;
+}
+
+void flo_text_repair(char *text)
+{
+    if (flo_utf8_valid(text, strlen(text)))
+        return;
+    for (; *text; text++) {
+        if ((unsigned char)*text >= 0x80)
+            *text = '?';
+    }
 }
 
 /* ---- the failure on wf ---- */

@@ -168,6 +168,9 @@ int flo_workflow_set_cancelled(struct flo_workflow *wf);
 /* A cancelled failure on the caller's stack; message is borrowed. */
 void flo_failure_cancelled_init(FloApi__Failure *failure, FloApi__CanceledFailureInfo *info,
                                 const char *message);
+/* Make text, which we cut or user code wrote, fit for a protobuf string: when it is no UTF-8, each
+ * byte outside ASCII becomes '?'. */
+void flo_text_repair(char *text);
 /* Memory is out: the activation will say so. Returns FLO_ENOMEM. */
 int flo_run_no_memory(struct flo_run *run);
 

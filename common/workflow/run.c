@@ -212,6 +212,8 @@ static int remember_broken(struct flo_run *run, int rc, const struct flo_err *er
 {
     const char *text = err->code ? err->message : flo_error_text(rc);
     run->broken = flo_heap_strdup(run->heap, text);
+    if (run->broken)
+        flo_text_repair(run->broken);
     run->broken_rc = rc;
     flo_coroutine_destroy(&run->main.coroutine);
     return run->broken ? 0 : FLO_ENOMEM;

@@ -73,25 +73,36 @@ void flo_cancel_shield(struct flo_workflow *wf, bool on)
 
 /* ---- failing ---- */
 
+static char *format(struct flo_arena *arena, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int len = vsnprintf(NULL, 0, fmt, ap);
+    char *text = flo_arena_alloc(arena, len < 0 ? 1 : (size_t)len + 1);
+    if (text) {
+        *text = '\0';
+        if (len > 0)
+            vsnprintf(text, (size_t)len + 1, fmt, again);
+    }
+    va_end(again);
+    return text;
+}
+
 int flo_workflow_fail(struct flo_workflow *wf, const char *type, bool non_retryable,
                       json_t *details, const char *fmt, ...)
 {
     struct flo_arena scratch;
     flo_arena_init(&scratch, 0);
-    va_list ap, again;
+    va_list ap;
     va_start(ap, fmt);
-    va_copy(again, ap);
-    int len = vsnprintf(NULL, 0, fmt, ap);
+    char *message = format(&scratch, fmt, ap), *kind = flo_arena_strdup(&scratch, type ? type : "");
     va_end(ap);
-    char *message = flo_arena_alloc(&scratch, len < 0 ? 1 : (size_t)len + 1);
     FloApi__Failure *failure = NULL;
-    if (message) {
-        *message = '\0';
-        if (len >= 0)
-            vsnprintf(message, (size_t)len + 1, fmt, again);
-        failure = flo_failure_application(&scratch, message, type, non_retryable, details, 0);
+    if (message && kind) {
+        flo_text_repair(message);
+        flo_text_repair(kind);
+        failure = flo_failure_application(&scratch, message, kind, non_retryable, details, 0);
     }
-    va_end(again);
     int rc =
         failure ? flo_workflow_set_failure(wf, FLO_EFAILED, failure) : flo_run_no_memory(wf->run);
     flo_arena_fini(&scratch);

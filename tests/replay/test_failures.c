@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_failures.c - failed activities, failing workflows, and tasks that fail. */
+#include <stdio.h>
+#include <string.h>
+
 #include "support/cmocka_env.h"
 #include "support/story.h"
 
@@ -54,6 +57,20 @@ static int no_timeout(struct flo_workflow *wf, json_t *input, json_t **out_resul
     return flo_activity(wf, "echo", input, NULL, out_result);
 }
 
+/* Texts that are no UTF-8, or are cut inside a character. */
+static int bad_text(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    char type[103] = "a";
+    (void)out_result;
+    for (int i = 0; i < 50; i++)
+        snprintf(type + 1 + i * 2, 3, "\xc3\xa9");
+    if (json_is_true(input))
+        return flo_activity(wf, type, NULL, NULL, NULL);
+    if (json_is_false(input))
+        return flo_activity(wf, "\xff", NULL, &options, NULL);
+    return flo_workflow_fail(wf, "T\xff", false, NULL, "b\xc3");
+}
+
 /* One of a group fails: the wait ends with its failure. */
 static int group(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
@@ -64,8 +81,9 @@ static int group(struct flo_workflow *wf, json_t *input, json_t **out_result)
 }
 
 static const struct flo_workflow_entry workflows[] = {
-    {"Echo", echo},          {"Stubborn", stubborn},    {"Recovers", recovers}, {"Fails", fails},
-    {"BareCode", bare_code}, {"NoTimeout", no_timeout}, {"Group", group},       {NULL, NULL}};
+    {"Echo", echo},   {"Stubborn", stubborn},  {"Recovers", recovers},
+    {"Fails", fails}, {"BareCode", bare_code}, {"NoTimeout", no_timeout},
+    {"Group", group}, {"BadText", bad_text},   {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -184,6 +202,20 @@ static void test_group_ends_with_the_first_failure(void **state)
     story_expect(s, "Fail Activity task failed (type Activity): no (type Bad)");
 }
 
+static void test_texts_that_are_not_utf8_are_repaired(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=BadText; WFTScheduled; WFTStarted");
+    story_expect_replayed(s, "Fail b? (type T?)");
+    s->event_count = 0;
+    story_tell(s, "Started type=BadText input=false; WFTScheduled; WFTStarted");
+    story_expect_replayed(s, "Fail an activity's type, id, task queue or summary is not UTF-8 "
+                             "(type FLO_EINVAL)");
+    s->event_count = 0;
+    story_tell(s, "Started type=BadText input=true; WFTScheduled; WFTStarted");
+    assert_non_null(strstr(story_replayed(s), ": set start_to_close_ms"));
+}
+
 /* ---- tasks that fail ---- */
 
 static void test_unknown_workflow_type_fails_the_task(void **state)
@@ -237,6 +269,7 @@ int main(void)
         T(test_bare_code_becomes_the_failure),
         T(test_activity_without_timeout_is_refused),
         T(test_group_ends_with_the_first_failure),
+        T(test_texts_that_are_not_utf8_are_repaired),
         T(test_unknown_workflow_type_fails_the_task),
         T(test_undecodable_input_fails_the_task),
         T(test_undecodable_activity_result_fails_the_task),

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "workflow/internal.h"
@@ -292,10 +293,19 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
     return 0;
 }
 
+static bool is_text(const char *text)
+{
+    return !text || flo_utf8_valid(text, strlen(text));
+}
+
 static int check(const char *type, const struct flo_activity_options *o, struct flo_err *err)
 {
     if (!type || !*type)
         return flo_fail(err, FLO_EINVAL, "an activity needs a type");
+    if (!is_text(type) || !is_text(o->activity_id) || !is_text(o->task_queue) ||
+        !is_text(o->summary))
+        return flo_fail(err, FLO_EINVAL,
+                        "an activity's type, id, task queue or summary is not UTF-8");
     if (o->start_to_close_ms < 0 || o->schedule_to_close_ms < 0 || o->schedule_to_start_ms < 0 ||
         o->heartbeat_ms < 0)
         return flo_fail(err, FLO_EINVAL, "activity %.100s: a timeout is negative", type);
