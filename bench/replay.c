@@ -93,8 +93,9 @@ static void add_task(struct history *h)
 
 static void add_start(struct history *h)
 {
-    ATTRIBUTES(add(h, EVENT(WORKFLOW_EXECUTION_STARTED)), workflow_execution_started,
-               WORKFLOW_EXECUTION_STARTED, WorkflowExecutionStarted);
+    FloApi__HistoryEvent *event = add(h, EVENT(WORKFLOW_EXECUTION_STARTED));
+    ATTRIBUTES(event, workflow_execution_started, WORKFLOW_EXECUTION_STARTED,
+               WorkflowExecutionStarted);
     static char run_id[] = "0195f5a0-0000-7000-8000-000000000001";
     a->original_execution_run_id = run_id;
     add_task(h);
@@ -105,8 +106,8 @@ static void add_activity(struct history *h, int number)
     add(h, EVENT(WORKFLOW_TASK_COMPLETED));
     int64_t scheduled_id = (int64_t)h->count + 1;
     {
-        ATTRIBUTES(add(h, EVENT(ACTIVITY_TASK_SCHEDULED)), activity_task_scheduled,
-                   ACTIVITY_TASK_SCHEDULED, ActivityTaskScheduled);
+        FloApi__HistoryEvent *event = add(h, EVENT(ACTIVITY_TASK_SCHEDULED));
+        ATTRIBUTES(event, activity_task_scheduled, ACTIVITY_TASK_SCHEDULED, ActivityTaskScheduled);
         static char name[] = "echo";
         a->activity_id = flo_arena_printf(&h->arena, "%d", number);
         a->activity_type = flo_arena_alloc(&h->arena, sizeof *a->activity_type);
@@ -114,13 +115,13 @@ static void add_activity(struct history *h, int number)
         a->activity_type->name = name;
     }
     {
-        ATTRIBUTES(add(h, EVENT(ACTIVITY_TASK_STARTED)), activity_task_started,
-                   ACTIVITY_TASK_STARTED, ActivityTaskStarted);
+        FloApi__HistoryEvent *event = add(h, EVENT(ACTIVITY_TASK_STARTED));
+        ATTRIBUTES(event, activity_task_started, ACTIVITY_TASK_STARTED, ActivityTaskStarted);
         a->scheduled_event_id = scheduled_id;
     }
     {
-        ATTRIBUTES(add(h, EVENT(ACTIVITY_TASK_COMPLETED)), activity_task_completed,
-                   ACTIVITY_TASK_COMPLETED, ActivityTaskCompleted);
+        FloApi__HistoryEvent *event = add(h, EVENT(ACTIVITY_TASK_COMPLETED));
+        ATTRIBUTES(event, activity_task_completed, ACTIVITY_TASK_COMPLETED, ActivityTaskCompleted);
         a->scheduled_event_id = scheduled_id;
     }
     add_task(h);
@@ -138,8 +139,11 @@ static void activate(struct flo_run *run, struct history *h, size_t from, size_t
     history.n_events = to - from;
     task.history = &history;
     flo_arena_init(&arena, 0);
-    if (flo_run_activate(run, &task, &arena, &answer) || answer.outcome != FLO_ACTIVATION_COMPLETE)
+    int rc = flo_run_activate(run, &task, &arena, &answer);
+    if (rc || answer.outcome != FLO_ACTIVATION_COMPLETE) {
+        fprintf(stderr, "%s\n", rc ? flo_error_text(rc) : answer.failure->message);
         exit(1);
+    }
     flo_arena_fini(&arena);
 }
 
