@@ -35,6 +35,7 @@ struct type {
 struct flo_registry {
     struct flo_list modules;
     struct flo_map types; /* name -> struct type */
+    const char **names;   /* sorted, ended by NULL; made by flo_registry_types */
 };
 
 int flo_registry_new(struct flo_registry **out, struct flo_err *err)
@@ -68,6 +69,7 @@ void flo_registry_destroy(struct flo_registry **registry)
     for (struct flo_map_entry *it = flo_map_first(&gone->types); it; it = flo_map_next(it))
         flo_free(flo_map_value(it));
     flo_map_fini(&gone->types);
+    flo_free(gone->names);
     while ((node = flo_list_pop_front(&gone->modules)))
         module_free(flo_container(node, struct module, node));
     flo_free(gone);
@@ -278,18 +280,24 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-void flo_registry_names(const struct flo_registry *registry, struct flo_buf *out)
+const char *const *flo_registry_types(struct flo_registry *registry)
 {
     const char **names = flo_calloc(registry->types.count + 1, sizeof *names);
     size_t count = 0;
 
     if (!names)
-        return;
+        return NULL;
     for (const struct flo_map_entry *it = flo_map_first(&registry->types); it;
          it = flo_map_next(it))
         names[count++] = ((const struct type *)flo_map_value(it))->name;
     qsort(names, count, sizeof *names, by_name);
-    for (size_t i = 0; i < count; i++)
-        (void)!flo_buf_printf(out, "%s%s", i ? ", " : "", names[i]);
-    flo_free(names);
+    flo_free(registry->names);
+    registry->names = names;
+    return names;
+}
+
+void flo_registry_names(const struct flo_registry *registry, struct flo_buf *out)
+{
+    for (size_t i = 0; registry->names && registry->names[i]; i++)
+        (void)!flo_buf_printf(out, "%s%s", i ? ", " : "", registry->names[i]);
 }

@@ -43,8 +43,12 @@ flo_workflow_fn flo_registry_workflow(const struct flo_registry *registry, const
 /* False for unknown types. *out_shared is what the module's start made. */
 bool flo_registry_activity(const struct flo_registry *registry, const char *type,
                            flo_activity_fn *out_fn, void **out_shared);
-/* Types of the role's kind, how many and which ("a, b", sorted). */
+/* How many types are registered. */
 size_t flo_registry_count(const struct flo_registry *registry);
+/* Their names, sorted, ended by NULL; borrowed until the registry changes. NULL without memory.
+ * Loop thread, before executors start. */
+const char *const *flo_registry_types(struct flo_registry *registry);
+/* The same as "a, b". Any thread once flo_registry_types was called. */
 void flo_registry_names(const struct flo_registry *registry, struct flo_buf *out);
 
 #endif

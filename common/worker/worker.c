@@ -88,6 +88,7 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
         flo_worker_destroy(&worker);
         return rc;
     }
+    worker->run_env.workflow_types = flo_registry_types(worker->registry);
     worker->run_env.log = log_workflow;
     worker->library = (struct flo_activity_library){.find = find_activity,
                                                     .names = activity_names,

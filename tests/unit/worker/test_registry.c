@@ -57,6 +57,7 @@ static void test_load_registers_the_roles_half(void **state)
     assert_true(flo_registry_activity(activities, "first", &run, &shared));
     assert_non_null(shared);
     assert_false(flo_registry_activity(workflows, "first", &run, &shared));
+    assert_non_null(flo_registry_types(activities));
     flo_registry_names(activities, &names);
     assert_string_equal(flo_buf_cstr(&names), "first, second");
     flo_buf_fini(&names);
