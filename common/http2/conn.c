@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conn.c - the life of a connection: events, reading, the one write at the end of a turn, timers,
- * and its end.
+ * conn.c - the life of a connection: events, reading, the one write at the end of a turn, and its
+ * end. Its timers are in timer.c.
  *
  * Our own frames on the stack are counted (busy): an owner may destroy the connection from any
  * callback; the memory goes when the last frame is left.
@@ -17,11 +17,9 @@
 #include "http2/conn_internal.h"
 
 enum {
-    IO_CHUNK = 16 * 1024,  /* bytes read or written at once, on the stack */
-    READS_A_TURN = 4,      /* then other connections get their turn */
-    OUT_MAX = 256 * 1024,  /* framed bytes that wait for the kernel */
-    LINGER_MS = 1000,      /* for the peer to read our GOAWAY */
-    DRAIN_GRACE_MS = 1000, /* between the two GOAWAYs of a drain, unless the PING comes back */
+    IO_CHUNK = 16 * 1024, /* bytes read or written at once, on the stack */
+    READS_A_TURN = 4,     /* then other connections get their turn */
+    OUT_MAX = 256 * 1024, /* framed bytes that wait for the kernel */
 };
 
 static void conn_flush(struct flo_h2_conn *conn);
@@ -33,18 +31,18 @@ static void conn_free(struct flo_h2_conn *conn)
     flo_free(conn);
 }
 
-static void conn_enter(struct flo_h2_conn *conn)
+void flo_h2_conn_enter(struct flo_h2_conn *conn)
 {
     conn->busy++;
 }
 
-static void conn_leave(struct flo_h2_conn *conn)
+void flo_h2_conn_leave(struct flo_h2_conn *conn)
 {
     if (--conn->busy == 0 && conn->doomed)
         conn_free(conn);
 }
 
-static bool conn_over(const struct flo_h2_conn *conn)
+bool flo_h2_conn_over(const struct flo_h2_conn *conn)
 {
     return conn->doomed || conn->state == FLO_H2_DOWN;
 }
@@ -70,12 +68,11 @@ static void stop_events(struct flo_h2_conn *conn)
     event_del(&conn->ev_timer);
 }
 
-/* The connection is over: close it and tell the owner. reason NULL keeps conn->reason. */
-static void conn_down(struct flo_h2_conn *conn, const char *reason)
+void flo_h2_conn_down(struct flo_h2_conn *conn, const char *reason)
 {
-    if (conn_over(conn))
+    if (flo_h2_conn_over(conn))
         return;
-    conn_enter(conn);
+    flo_h2_conn_enter(conn);
     if (reason)
         snprintf(conn->reason, sizeof conn->reason, "%s", reason);
     conn->state = FLO_H2_DOWN;
@@ -84,16 +81,16 @@ static void conn_down(struct flo_h2_conn *conn, const char *reason)
     close_streams(conn, NGHTTP2_INTERNAL_ERROR);
     if (!conn->doomed)
         conn->handler->on_down(conn->ctx, conn, conn->reason);
-    conn_leave(conn);
+    flo_h2_conn_leave(conn);
 }
 
 /* Everything is said: wait for the peer to read it. Clients have no need to. */
 static void conn_linger(struct flo_h2_conn *conn)
 {
-    if (conn_over(conn) || conn->state == FLO_H2_LINGER)
+    if (flo_h2_conn_over(conn) || conn->state == FLO_H2_LINGER)
         return;
     if (!conn->opt.server || conn->write_blocked) {
-        conn_down(conn, NULL);
+        flo_h2_conn_down(conn, NULL);
         return;
     }
     conn->state = FLO_H2_LINGER;
@@ -109,9 +106,9 @@ static void conn_linger(struct flo_h2_conn *conn)
 void flo_h2_conn_terminate(struct flo_h2_conn *conn, uint32_t error_code, const char *reason,
                            const char *debug)
 {
-    if (conn_over(conn) || conn->state != FLO_H2_OPEN)
+    if (flo_h2_conn_over(conn) || conn->state != FLO_H2_OPEN)
         return;
-    conn_enter(conn);
+    flo_h2_conn_enter(conn);
     snprintf(conn->reason, sizeof conn->reason, "%s", reason);
     if (conn->handler->on_reject)
         conn->handler->on_reject(conn->ctx, reason);
@@ -124,21 +121,21 @@ void flo_h2_conn_terminate(struct flo_h2_conn *conn, uint32_t error_code, const 
             conn_flush(conn);
         conn_linger(conn);
     }
-    conn_leave(conn);
+    flo_h2_conn_leave(conn);
 }
 
 void flo_h2_conn_close(struct flo_h2_conn *conn, const char *reason)
 {
-    if (conn_over(conn))
+    if (flo_h2_conn_over(conn))
         return;
-    conn_enter(conn);
+    flo_h2_conn_enter(conn);
     if (conn->state == FLO_H2_OPEN && !conn->write_blocked && !conn->in_session &&
         nghttp2_session_terminate_session(conn->session, NGHTTP2_NO_ERROR) == 0) {
         conn->fatal = NULL;
         conn_flush(conn);
     }
-    conn_down(conn, reason);
-    conn_leave(conn);
+    flo_h2_conn_down(conn, reason);
+    flo_h2_conn_leave(conn);
 }
 
 void flo_h2_conn_destroy(struct flo_h2_conn **conn)
@@ -162,7 +159,7 @@ void flo_h2_conn_destroy(struct flo_h2_conn **conn)
 
 void flo_h2_conn_schedule(struct flo_h2_conn *conn)
 {
-    if (conn->flush_scheduled || conn_over(conn))
+    if (conn->flush_scheduled || flo_h2_conn_over(conn))
         return;
     conn->flush_scheduled = true;
     event_active(&conn->ev_flush, EV_TIMEOUT, 1);
@@ -276,7 +273,7 @@ static void after_flush(struct flo_h2_conn *conn)
 
 static void conn_flush(struct flo_h2_conn *conn)
 {
-    if (conn_over(conn) || conn->state != FLO_H2_OPEN)
+    if (flo_h2_conn_over(conn) || conn->state != FLO_H2_OPEN)
         return;
     int rc;
     do
@@ -285,7 +282,7 @@ static void conn_flush(struct flo_h2_conn *conn)
     if (conn->doomed)
         return;
     if (rc == -1) {
-        conn_down(conn, conn->reason[0] ? NULL : "the output could not be framed");
+        flo_h2_conn_down(conn, conn->reason[0] ? NULL : "the output could not be framed");
         return;
     }
     bool blocked = rc == FLO_H2_AGAIN;
@@ -297,7 +294,7 @@ static void conn_flush(struct flo_h2_conn *conn)
 static void flush_and_check(struct flo_h2_conn *conn)
 {
     conn_flush(conn);
-    if (conn_over(conn))
+    if (flo_h2_conn_over(conn))
         return;
     if (conn->fatal) {
         const char *reason = conn->fatal;
@@ -307,7 +304,7 @@ static void flush_and_check(struct flo_h2_conn *conn)
     }
     if (conn->state == FLO_H2_OPEN)
         after_flush(conn);
-    if (!conn_over(conn) && conn->state == FLO_H2_OPEN && conn->handler->on_room &&
+    if (!flo_h2_conn_over(conn) && conn->state == FLO_H2_OPEN && conn->handler->on_room &&
         conn->queued <= FLO_H2_QUEUE_SOFT)
         conn->handler->on_room(conn->ctx, conn);
 }
@@ -317,10 +314,10 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct flo_h2_conn *conn = arg;
-    conn_enter(conn);
+    flo_h2_conn_enter(conn);
     conn->flush_scheduled = false;
     flush_and_check(conn);
-    conn_leave(conn);
+    flo_h2_conn_leave(conn);
 }
 
 /* ---- reading ---- */
@@ -329,7 +326,7 @@ static void tls_refused(struct flo_h2_conn *conn)
 {
     if (conn->opt.server && conn->handler->on_reject)
         conn->handler->on_reject(conn->ctx, "tls.reject");
-    conn_down(conn, NULL);
+    flo_h2_conn_down(conn, NULL);
 }
 
 /* Go on with the TLS handshake; true when it is done and the session has begun. */
@@ -348,7 +345,7 @@ static bool handshake(struct flo_h2_conn *conn)
     }
     conn->state = FLO_H2_OPEN;
     if (flo_h2_session_start(conn)) {
-        conn_down(conn, "no memory for an HTTP/2 session");
+        flo_h2_conn_down(conn, "no memory for an HTTP/2 session");
         return false;
     }
     return true;
@@ -366,12 +363,12 @@ static void feed(struct flo_h2_conn *conn, const uint8_t *data, size_t len)
     conn->in_session = true;
     ssize_t n = nghttp2_session_mem_recv(conn->session, data, len);
     conn->in_session = false;
-    if (conn_over(conn))
+    if (flo_h2_conn_over(conn))
         return;
     if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
         if (conn->handler->on_reject)
             conn->handler->on_reject(conn->ctx, "h2.bad_preface");
-        conn_down(conn, "the peer does not speak HTTP/2");
+        flo_h2_conn_down(conn, "the peer does not speak HTTP/2");
     } else if (n == NGHTTP2_ERR_FLOODED) {
         flo_h2_conn_terminate(conn, NGHTTP2_ENHANCE_YOUR_CALM, "h2.ack_flood", "h2.ack_flood");
     } else if (n < 0) {
@@ -386,14 +383,14 @@ static void feed(struct flo_h2_conn *conn, const uint8_t *data, size_t len)
 static void read_input(struct flo_h2_conn *conn)
 {
     uint8_t data[IO_CHUNK];
-    for (int i = 0; i < READS_A_TURN && !conn_over(conn) && !conn->read_paused; i++) {
+    for (int i = 0; i < READS_A_TURN && !flo_h2_conn_over(conn) && !conn->read_paused; i++) {
         ssize_t n = flo_h2_io_read(conn, data, sizeof data);
         if (n == FLO_H2_AGAIN)
             return;
         if (n <= 0) {
             if (n == 0 && conn->state != FLO_H2_LINGER)
                 snprintf(conn->reason, sizeof conn->reason, "the peer closed the connection");
-            conn_down(conn, NULL);
+            flo_h2_conn_down(conn, NULL);
             return;
         }
         conn->last_recv_ns = flo_clock_mono_ns();
@@ -404,7 +401,7 @@ static void read_input(struct flo_h2_conn *conn)
             return;
     }
     /* OpenSSL may hold bytes that the socket will not announce again. */
-    if (!conn_over(conn) && conn->ssl && !conn->read_paused)
+    if (!flo_h2_conn_over(conn) && conn->ssl && !conn->read_paused)
         event_active(&conn->ev_read, EV_READ, 1);
 }
 
@@ -412,127 +409,14 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     struct flo_h2_conn *conn = arg;
-    conn_enter(conn);
+    flo_h2_conn_enter(conn);
     if (conn->state != FLO_H2_TLS || handshake(conn)) {
         if (what & EV_READ)
             read_input(conn);
-        if (!conn_over(conn) && (what & EV_WRITE))
+        if (!flo_h2_conn_over(conn) && (what & EV_WRITE))
             flush_and_check(conn);
     }
-    conn_leave(conn);
-}
-
-/* ---- timers ---- */
-
-static int64_t after_ms(int64_t start_ns, int64_t ms)
-{
-    return start_ns + ms * FLO_NS_PER_MS;
-}
-
-static int64_t sooner(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t next_deadline(const struct flo_h2_conn *conn)
-{
-    const struct flo_h2_options *opt = &conn->opt;
-    int64_t at = INT64_MAX;
-    if (conn->state == FLO_H2_LINGER)
-        return after_ms(conn->linger_ns, LINGER_MS);
-    if (!conn->ready && opt->handshake_timeout_ms > 0)
-        at = sooner(at, after_ms(conn->started_ns, opt->handshake_timeout_ms));
-    if (conn->ready && opt->keepalive_ms > 0)
-        at = sooner(at, conn->ping_sent_ns ? after_ms(conn->ping_sent_ns, opt->keepalive_timeout_ms)
-                                           : after_ms(conn->last_recv_ns, opt->keepalive_ms));
-    if (conn->ready && opt->idle_timeout_ms > 0 && flo_list_empty(&conn->streams))
-        at = sooner(at, after_ms(conn->idle_since_ns, opt->idle_timeout_ms));
-    if (conn->stalled_since_ns && opt->stall_timeout_ms > 0)
-        at = sooner(at, after_ms(conn->stalled_since_ns, opt->stall_timeout_ms));
-    if (conn->drain_ns && !conn->final_goaway)
-        at = sooner(at, after_ms(conn->drain_ns, DRAIN_GRACE_MS));
-    return at;
-}
-
-void flo_h2_conn_arm(struct flo_h2_conn *conn)
-{
-    int64_t at = next_deadline(conn);
-    if (at >= conn->armed_ns || conn_over(conn))
-        return;
-    int64_t wait_ns = at - flo_clock_mono_ns();
-    int64_t wait_us = wait_ns > 0 ? wait_ns / 1000 + 1 : 0;
-    struct timeval tv = {.tv_sec = wait_us / 1000000, .tv_usec = wait_us % 1000000};
-    if (event_add(&conn->ev_timer, &tv) == 0)
-        conn->armed_ns = at;
-}
-
-static void send_ping(struct flo_h2_conn *conn, int64_t now_ns)
-{
-    conn->ping_sent_ns = now_ns;
-    if (nghttp2_submit_ping(conn->session, NGHTTP2_FLAG_NONE, NULL))
-        conn->fatal = "out of memory";
-    flo_h2_conn_schedule(conn);
-}
-
-/* The second GOAWAY of a drain: it names the last stream that is served. */
-static void send_final_goaway(struct flo_h2_conn *conn)
-{
-    conn->final_goaway = true;
-    if (nghttp2_submit_goaway(conn->session, NGHTTP2_FLAG_NONE,
-                              nghttp2_session_get_last_proc_stream_id(conn->session),
-                              NGHTTP2_NO_ERROR, NULL, 0))
-        conn->fatal = "out of memory";
-    flo_h2_conn_schedule(conn);
-}
-
-/* What is due now. */
-static void run_timers(struct flo_h2_conn *conn, int64_t now)
-{
-    const struct flo_h2_options *opt = &conn->opt;
-    if (conn->state == FLO_H2_LINGER) {
-        conn_down(conn, NULL);
-        return;
-    }
-    if (!conn->ready && opt->handshake_timeout_ms > 0 &&
-        now >= after_ms(conn->started_ns, opt->handshake_timeout_ms)) {
-        if (opt->server && conn->handler->on_reject)
-            conn->handler->on_reject(conn->ctx, "h2.handshake_timeout");
-        conn_down(conn, "the HTTP/2 handshake took too long");
-        return;
-    }
-    if (conn->ready && opt->idle_timeout_ms > 0 && flo_list_empty(&conn->streams) &&
-        now >= after_ms(conn->idle_since_ns, opt->idle_timeout_ms)) {
-        flo_h2_conn_close(conn, "idle for too long");
-        return;
-    }
-    if (conn->stalled_since_ns && opt->stall_timeout_ms > 0 &&
-        now >= after_ms(conn->stalled_since_ns, opt->stall_timeout_ms)) {
-        if (opt->server && conn->handler->on_reject)
-            conn->handler->on_reject(conn->ctx, "h2.output_stalled");
-        flo_h2_conn_close(conn, "the peer does not read");
-        return;
-    }
-    if (conn->drain_ns && !conn->final_goaway && now >= after_ms(conn->drain_ns, DRAIN_GRACE_MS))
-        send_final_goaway(conn);
-    if (!conn->ready || opt->keepalive_ms <= 0)
-        return;
-    if (conn->ping_sent_ns && now >= after_ms(conn->ping_sent_ns, opt->keepalive_timeout_ms))
-        conn_down(conn, "the peer does not answer PING");
-    else if (!conn->ping_sent_ns && now >= after_ms(conn->last_recv_ns, opt->keepalive_ms))
-        send_ping(conn, now);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    struct flo_h2_conn *conn = arg;
-    conn_enter(conn);
-    conn->armed_ns = INT64_MAX;
-    run_timers(conn, flo_clock_mono_ns());
-    if (!conn_over(conn))
-        flo_h2_conn_arm(conn);
-    conn_leave(conn);
+    flo_h2_conn_leave(conn);
 }
 
 /* ---- for the owner ---- */
@@ -562,7 +446,7 @@ int flo_h2_conn_new(struct event_base *base, int fd, const struct flo_h2_options
     event_assign(&conn->ev_read, base, fd, EV_READ | EV_PERSIST, on_io, conn);
     event_assign(&conn->ev_write, base, fd, EV_WRITE, on_io, conn);
     event_assign(&conn->ev_flush, base, -1, 0, on_flush, conn);
-    event_assign(&conn->ev_timer, base, -1, 0, on_timer, conn);
+    event_assign(&conn->ev_timer, base, -1, 0, flo_h2_conn_on_timer, conn);
     if (options->tls)
         rc = flo_h2_io_start_tls(conn, err);
     else if (flo_h2_session_start(conn))
@@ -586,7 +470,7 @@ out:
 
 void flo_h2_conn_drain(struct flo_h2_conn *conn)
 {
-    if (conn_over(conn) || conn->draining)
+    if (flo_h2_conn_over(conn) || conn->draining)
         return;
     conn->draining = true;
     if (!conn->opt.server || conn->state != FLO_H2_OPEN || !conn->ready) {

@@ -62,11 +62,22 @@ struct flo_h2_conn {
 /* conn.c */
 /* Output was submitted: write it at the end of this turn. */
 void flo_h2_conn_schedule(struct flo_h2_conn *conn);
-/* Let the timer fire at the next deadline. */
-void flo_h2_conn_arm(struct flo_h2_conn *conn);
+/* Our frames on the stack: the memory of a destroyed connection goes with the last leave. */
+void flo_h2_conn_enter(struct flo_h2_conn *conn);
+void flo_h2_conn_leave(struct flo_h2_conn *conn);
+/* Destroyed or DOWN: touch nothing but leave. */
+bool flo_h2_conn_over(const struct flo_h2_conn *conn);
+/* The connection is over: close it and tell the owner. reason NULL keeps conn->reason. */
+void flo_h2_conn_down(struct flo_h2_conn *conn, const char *reason);
 /* End the connection because of what the peer did: GOAWAY(error_code, debug text), then linger. */
 void flo_h2_conn_terminate(struct flo_h2_conn *conn, uint32_t error_code, const char *reason,
                            const char *debug);
+
+/* timer.c */
+/* Let the timer fire at the next deadline, if that is sooner than it would. */
+void flo_h2_conn_arm(struct flo_h2_conn *conn);
+/* ev_timer's callback; arg is the connection. */
+void flo_h2_conn_on_timer(evutil_socket_t fd, short what, void *arg);
 
 /* session.c */
 FLO_MUST_CHECK int flo_h2_session_start(struct flo_h2_conn *conn);

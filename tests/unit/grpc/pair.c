@@ -182,6 +182,14 @@ struct flo_grpc_call *pair_call(struct pair *pair, const char *path, const void 
     return pair_call_with(pair, &opt, out);
 }
 
+int pair_try_call(struct pair *pair, struct flo_grpc_call_options *opt, struct outcome *out)
+{
+    *out = (struct outcome){.code = -1};
+    opt->done = on_done;
+    opt->ctx = out;
+    return flo_grpc_call_start(pair->channel, opt, NULL);
+}
+
 void outcome_fini(struct outcome *out)
 {
     free(out->body);

@@ -66,6 +66,8 @@ struct flo_grpc_call *pair_call(struct pair *pair, const char *path, const void 
 /* As above, all options at hand: done and ctx are set here. */
 struct flo_grpc_call *pair_call_with(struct pair *pair, struct flo_grpc_call_options *opt,
                                      struct outcome *out);
+/* As above, but the call may be refused: returns what flo_grpc_call_start said. */
+int pair_try_call(struct pair *pair, struct flo_grpc_call_options *opt, struct outcome *out);
 void outcome_fini(struct outcome *out);
 
 /* Run the loop until cond holds; fails the test after 20 s. */

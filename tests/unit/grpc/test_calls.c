@@ -3,7 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "unit/grpc/pair.h"
 
@@ -384,6 +388,96 @@ static void test_server_port_taken_names_address(void **state)
     assert_non_null(strstr(err.message, opt.listen));
 }
 
+/*
+ * Each allocation of one connection and one call fails in turn: the call still ends once (or was
+ * refused), nothing leaks, and after that calls are served.
+ */
+static void test_call_survives_each_failing_allocation(void **state)
+{
+    (void)state;
+    for (int64_t nth = 0; nth < 160; nth++) {
+        struct pair pair;
+        struct outcome out = {0}, after;
+        struct flo_grpc_call_options opt = {
+            .path = "/t/echo", .body = (const uint8_t *)"x", .body_len = 1, .timeout_ms = 300};
+        pair_init(&pair, NULL);
+        pair_connect(&pair, NULL, NULL);
+        if (nth >= 80) /* the second half: with a connection that works */
+            RUN_UNTIL(&pair, pair.connected);
+        flo_alloc_fail_after(nth % 80, 0);
+        int rc = pair_try_call(&pair, &opt, &out);
+        if (rc == 0)
+            RUN_UNTIL(&pair, out.runs);
+        flo_alloc_fail_after(-1, 0);
+        assert_true(rc == 0 || rc == FLO_ENOMEM);
+        assert_int_equal(out.runs, rc == 0);
+        outcome_fini(&out);
+        pair_call(&pair, "/t/echo", "y", 1, 10000, &after);
+        RUN_UNTIL(&pair, after.runs);
+        if (after.code != FLO_GRPC_OK)
+            fail_msg("allocation %d: %s (%s)", (int)nth, after.message, pair.state_reason);
+        outcome_fini(&after);
+        pair_fini(&pair);
+    }
+}
+
+static void destroy_server(void *ctx, struct flo_grpc_server_call *call, const char *path,
+                           const uint8_t *body, size_t len)
+{
+    (void)call;
+    (void)path;
+    (void)body;
+    (void)len;
+    struct flo_grpc_server **server = ctx;
+    flo_grpc_server_destroy(server);
+}
+
+/* A handler may destroy the server that calls it. */
+static void test_server_destroy_inside_on_call(void **state)
+{
+    struct pair *pair = *state;
+    struct outcome out;
+    struct flo_grpc_server *server = NULL;
+    struct flo_grpc_server_options opt = {
+        .listen = "127.0.0.1:0", .on_call = destroy_server, .ctx = &server};
+    flo_grpc_channel_destroy(&pair->channel);
+    assert_int_equal(flo_grpc_server_new(pair->base, &opt, &server, NULL), 0);
+    pair_connect(pair, flo_grpc_server_address(server), NULL);
+    pair_call(pair, "/t/echo", NULL, 0, 5000, &out);
+    RUN_UNTIL(pair, out.runs);
+    assert_int_equal(out.code, FLO_GRPC_UNAVAILABLE);
+    assert_null(server);
+}
+
+/* Out of descriptors: accepting pauses without spinning and goes on when there are some again. */
+static void test_server_out_of_descriptors_pauses_accepting(void **state)
+{
+    struct pair *pair = *state;
+    struct rlimit before, few;
+    int extra[64];
+    size_t held = 0;
+    RUN_UNTIL(pair, pair->connected);
+    flo_grpc_channel_destroy(&pair->channel);
+    pair_connect(pair, NULL, NULL);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    event_base_loop(pair->base, EVLOOP_NONBLOCK); /* the channel has its socket now */
+    few = before;
+    few.rlim_cur = (rlim_t)dup(0) + 1;
+    close((int)few.rlim_cur - 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (held < 64 && (extra[held] = dup(0)) >= 0)
+        held++;
+    clock_t cpu = clock();
+    struct timeval tv = {.tv_usec = 250000};
+    event_base_loopexit(pair->base, &tv);
+    event_base_dispatch(pair->base);
+    assert_true(clock() - cpu < CLOCKS_PER_SEC / 5);
+    while (held > 0)
+        close(extra[--held]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    RUN_UNTIL(pair, pair->connected);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -410,6 +504,9 @@ int main(void)
         CASE(test_channel_destroy_while_resolving),
         CASE(test_channel_bad_address_refused),
         CASE(test_server_port_taken_names_address),
+        CASE(test_server_destroy_inside_on_call),
+        CASE(test_server_out_of_descriptors_pauses_accepting),
+        cmocka_unit_test(test_call_survives_each_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
