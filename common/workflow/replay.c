@@ -229,6 +229,10 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
         return rc;
     run->processed_id = h->events[s->end]->event_id;
     run->last_started_id = run->processed_id;
+    size_t scheduled = s->end;
+    while (scheduled > s->from && !is(h, scheduled, FLO_EVENT(WORKFLOW_TASK_SCHEDULED)))
+        scheduled--;
+    run->before_task_id = h->events[scheduled]->event_id - 1;
     return wake ? flo_execution_step(run) : 0;
 }
 

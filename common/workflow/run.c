@@ -81,28 +81,32 @@ bool flo_run_missing_history(const struct flo_run *run,
 {
     size_t count = task->history ? task->history->n_events : 0;
     FloApi__HistoryEvent **events = count ? task->history->events : NULL;
-    if (task->previous_started_event_id > run->last_started_id &&
-        (count == 0 || events[0]->event_id > run->processed_id + 1))
+    if (run->processed_id == 0)
+        return count == 0 || events[0]->event_id > 1;
+    if (task->attempt > 1) /* what the attempt before left in this run never happened */
         return true;
     if (count == 0)
-        return run->processed_id == 0;
+        return !task->query || task->previous_started_event_id > run->last_started_id;
     if (events[0]->event_id > run->processed_id + 1)
         return true;
     size_t i = 0;
     while (i < count && events[i]->event_id <= run->processed_id)
         i++;
+    if (i == count) /* nothing new: only a query needs nothing new */
+        return !task->query;
     /* The task that this run answered last did not count: it has gone ahead of history. */
-    return run->processed_id > 0 && run->processed_id == run->last_started_id && i < count &&
+    return run->processed_id == run->last_started_id &&
            (events[i]->event_type == FLO_EVENT(WORKFLOW_TASK_FAILED) ||
             events[i]->event_type == FLO_EVENT(WORKFLOW_TASK_TIMED_OUT));
 }
 
 void flo_run_reset_to(struct flo_run *run, int64_t started_event_id)
 {
-    if (started_event_id < run->processed_id) {
-        run->processed_id = started_event_id;
-        run->last_started_id = started_event_id;
-    }
+    if (started_event_id >= run->last_started_id)
+        return;
+    /* Only that task's own two events are taken back; what was before them stays applied. */
+    run->processed_id = run->before_task_id;
+    run->last_started_id = started_event_id;
 }
 
 /* ---- answering ---- */

@@ -73,8 +73,9 @@ void flo_run_destroy(struct flo_run **run);
 /*
  * True when this run cannot take task as it is: task's history starts after what the run has seen
  * (a cache miss on a sticky task, a gap), or the run has gone ahead of history because the last
- * task that it answered did not count. Drop the run, make a new one, and ask again: true for the
- * new one, too, means that the whole history must be fetched from event 1 first.
+ * task that it answered did not count (it failed, timed out, or is tried again). Drop the run, make
+ * a new one, and ask again: true for the new one, too, means that the whole history must be fetched
+ * from event 1 first.
  */
 bool flo_run_missing_history(const struct flo_run *run,
                              const FloApi__PollWorkflowTaskQueueResponse *task);
@@ -88,7 +89,8 @@ FLO_MUST_CHECK int flo_run_activate(struct flo_run *run,
                                     const FloApi__PollWorkflowTaskQueueResponse *task,
                                     struct flo_arena *arena, struct flo_activation *out);
 
-/* The server asked to go back (reset_history_event_id of the completion's answer). */
+/* The completion's answer had this reset_history_event_id > 0: the task just answered left no
+ * events behind, their numbers will come again for others. */
 void flo_run_reset_to(struct flo_run *run, int64_t started_event_id);
 
 /* Memory that the run holds now: its heap, its tables, the touched pages of its stack. */

@@ -205,12 +205,44 @@ static void test_reset_to_sees_events_again(void **state)
     story_expect(s, "");
     story_tell(s, "WFTCompleted; WFTScheduled; WFTStarted");
     story_expect(s, "");
+    flo_run_reset_to(s->run, 6); /* nothing to go back to */
     flo_run_reset_to(s->run, 3);
     s->event_count = 4;
     s->delivered = 3;
     s->previous_started = 3;
     story_tell(s, "Signaled name=go input=9; WFTScheduled; WFTStarted");
     story_expect(s, "Complete result=9");
+}
+
+/* The same behind command events: those were seen and are not compared twice. */
+static void test_reset_to_keeps_what_was_before_the_task(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, BEGIN("TimerThenEcho"));
+    story_expect(s, "StartTimer id=1 ms=1000");
+    story_tell(s, "WFTCompleted; TimerStarted id=1; WFTScheduled; WFTStarted");
+    story_expect(s, "");
+    flo_run_reset_to(s->run, 3);
+    s->event_count = 5;
+    s->delivered = 3;
+    s->previous_started = 3;
+    story_tell(s, "TimerFired id=1; WFTScheduled; WFTStarted");
+    story_expect(s, SCHEDULES);
+}
+
+/* A task that is tried again, or that brings nothing new, is not for a cached run. */
+static void test_cached_run_refuses_a_second_attempt(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, BEGIN("Echo"));
+    story_expect(s, SCHEDULES);
+    FloApi__PollWorkflowTaskQueueResponse *task = story_task(s, 1, 3);
+    assert_true(flo_run_missing_history(s->run, task));
+    task->attempt = 2;
+    assert_true(flo_run_missing_history(s->run, task));
+    struct flo_run *fresh = story_run_new(s);
+    assert_false(flo_run_missing_history(fresh, task));
+    flo_run_destroy(&fresh);
 }
 
 /* ---- code that does not match ---- */
@@ -360,6 +392,8 @@ int main(void)
         T(test_cached_run_skips_what_it_knows),
         T(test_history_with_a_hole_fails_the_task),
         T(test_reset_to_sees_events_again),
+        T(test_reset_to_keeps_what_was_before_the_task),
+        T(test_cached_run_refuses_a_second_attempt),
         T(test_other_command_is_nondeterminism),
         T(test_other_activity_type_is_nondeterminism),
         T(test_missing_command_is_nondeterminism),
