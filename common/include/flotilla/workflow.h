@@ -7,8 +7,9 @@
  * Rules for workflow code: it must do the same thing each time it is replayed, so it takes time,
  * randomness and ids from here, never from the system; it touches no file, socket or thread; all
  * that it allocates through these calls (json_t values included) belongs to the run and goes with
- * it. A call that fails returns a negative FLO_E... code and leaves the failure on wf; returning
- * that code from the workflow function fails the workflow with that failure.
+ * it, so it must not be kept anywhere else (a static variable). A call that fails returns a negative FLO_E... code and leaves the failure on wf; returning
+ * that code from the workflow function fails the workflow with that failure. When memory is out a
+ * waiting call does not return at all: the run is dropped and replayed elsewhere or later.
  *
  * All functions: only from workflow code, on the workflow's own coroutine.
  */
@@ -82,7 +83,8 @@ FLO_API struct flo_future *flo_activity_start(struct flo_workflow *wf, const cha
 
 /* Wait for one future. Results as flo_activity. May be called again: the answer stays. */
 FLO_API int flo_await(struct flo_workflow *wf, struct flo_future *future, json_t **out_result);
-/* Wait until any of count futures is ready; *out_index is the first ready one. 0 or
+/* Wait until any of count futures is ready; *out_index is the first ready one of the list, which
+ * flo_await then takes without waiting. The others go on: cancel what is not wanted any more. 0, or
  * FLO_ECANCELLED (the workflow was cancelled while waiting). */
 FLO_API int flo_await_any(struct flo_workflow *wf, struct flo_future *const *futures, size_t count,
                           size_t *out_index);
@@ -127,12 +129,18 @@ FLO_API size_t flo_signal_count(const struct flo_workflow *wf, const char *name)
 
 /* ---- cancellation ---- */
 
-/* Was cancellation of this workflow requested? From then on each call that waits returns
- * FLO_ECANCELLED, until the request is shielded off. */
+/*
+ * Was cancellation of this workflow requested? The request cancels the activities and timers that
+ * were started outside a shield, each by its cancellation type. From then on a call that would
+ * wait returns FLO_ECANCELLED, and what is started is cancelled from the beginning, until the
+ * request is shielded off. Only awaiting an activity of type FLO_CANCEL_WAIT goes on waiting, for
+ * how it ends.
+ */
 FLO_API bool flo_cancel_requested(const struct flo_workflow *wf);
 /* The reason that came with the request, "" without one. */
 FLO_API const char *flo_cancel_reason(const struct flo_workflow *wf);
-/* While shielded, waiting calls go on in spite of a cancel request: for cleaning up. Nests. */
+/* While shielded, waiting calls go on in spite of a cancel request, and what is started outlives
+ * it: for cleaning up. Nests. */
 FLO_API void flo_cancel_shield(struct flo_workflow *wf, bool on);
 
 /* ---- failing ---- */
