@@ -154,6 +154,8 @@ void flo_core_break(struct flo_executor *executor)
         executor->options.on_done(executor->options.ctx, job->id, &crashed);
         job_free(job);
     }
+    if (executor->options.on_broken)
+        executor->options.on_broken(executor->options.ctx);
 }
 
 int flo_executor_submit(struct flo_executor *executor, uint64_t id, const uint8_t *request,
@@ -212,11 +214,6 @@ void flo_executor_cancel(struct flo_executor *executor, uint64_t id, enum flo_jo
 size_t flo_executor_running(const struct flo_executor *executor)
 {
     return executor->running + executor->waiting.count;
-}
-
-bool flo_executor_broken(const struct flo_executor *executor)
-{
-    return executor->closed;
 }
 
 size_t flo_executor_destroy(struct flo_executor **executor, int64_t grace_ms)

@@ -77,6 +77,9 @@ struct flo_executor_options {
     /* Loop side: */
     void (*on_progress)(void *ctx, uint64_t job, const uint8_t *data, size_t len);
     void (*on_done)(void *ctx, uint64_t job, const struct flo_job_result *result);
+    /* Nothing can be run any more (the template process died); may be NULL. After the on_done of
+     * the jobs that it took down. */
+    void (*on_broken)(void *ctx);
     void *ctx;
 };
 
@@ -114,8 +117,6 @@ FLO_MUST_CHECK int flo_executor_submit(struct flo_executor *executor, uint64_t j
  * (TIMED_OUT, NOT_FOUND) is killed when it has not ended grace_ms later. */
 void flo_executor_cancel(struct flo_executor *executor, uint64_t job, enum flo_job_cancel reason);
 size_t flo_executor_running(const struct flo_executor *executor);
-/* True once nothing can be run any more (the template process died): the worker must stop. */
-bool flo_executor_broken(const struct flo_executor *executor);
 /*
  * Stop: no new jobs; running ones are told SHUTDOWN and get grace_ms, then processes are killed.
  * Threads that are still busy then are left behind, and counted in the result: with any of those

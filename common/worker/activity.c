@@ -17,6 +17,8 @@
 #include "wire/payload.h"
 #include "worker/worker.h"
 
+#define EXIT_INTERNAL 70
+
 void flo_activity_task_end(struct flo_activity_task **task)
 {
     struct flo_activity_task *at = *task;
@@ -101,6 +103,13 @@ static void drop(struct flo_activity_task *at, const char *why)
     flo_activity_task_end(&at);
 }
 
+void flo_activity_on_broken(void *ctx)
+{
+    flo_log(FLO_LOG_ERROR, "executor.broken",
+            "The process that makes executors died: the worker must be started again", NULL);
+    flo_worker_stop(ctx, EXIT_INTERNAL);
+}
+
 void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result)
 {
     struct flo_activity_task *at = (struct flo_activity_task *)(uintptr_t)job;
@@ -130,8 +139,6 @@ void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *
         flo_outcome_fail(at, FLO_FAILURE_CRASH, "The activity's answer is damaged");
     if (!flo_beats_flush(at))
         flo_respond_activity(at);
-    if (flo_executor_broken(worker->executor))
-        flo_worker_stop(worker, 70);
 }
 
 /* Copy what outlives the poll's callback. */

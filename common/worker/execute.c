@@ -22,6 +22,7 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
 {
     struct flo_workflow_task *wt = *task;
     struct flo_worker *worker = wt->worker;
+    bool slot_given = wt->slot_given;
 
     *task = NULL;
     flo_client_call_cancel(&wt->call);
@@ -29,7 +30,8 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
     flo_arena_fini(&wt->arena);
     flo_free(wt->events);
     flo_free(wt);
-    flo_slots_finish(&worker->slots);
+    if (!slot_given)
+        flo_slots_finish(&worker->slots);
     flo_poll_fill(worker);
     flo_drain_check(worker);
 }

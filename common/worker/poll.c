@@ -275,6 +275,12 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
 int flo_worker_poll_activities(struct flo_worker *worker, size_t polls, size_t slots,
                                struct flo_err *err)
 {
+    if (slots > worker->executor_jobs) {
+        flo_log(FLO_LOG_WARN, "config.warning",
+                "max_concurrent_activities is more than twice executor.workers: it is lowered",
+                "#max_concurrent_activities", FLO_NUM(worker->executor_jobs), NULL);
+        slots = worker->executor_jobs;
+    }
     flo_slots_init(&worker->slots, slots);
     return group_init(worker, FLO_POLLER_ACTIVITY, polls, err);
 }

@@ -142,7 +142,7 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
     if (answer->reset_history_event_id > 0)
         reset_run(wt, answer->reset_history_event_id);
     if (answer->workflow_task && answer->workflow_task->task_token.len > 0) {
-        worker->slots.running++; /* the next task takes this one's slot over */
+        wt->slot_given = true; /* the next task takes this one's slot over */
         flo_execute_workflow_task(worker, answer->workflow_task);
     }
     flo_workflow_task_end(&wt);

@@ -131,6 +131,7 @@ static struct flo_executor_options executor_options(struct flo_worker *worker, c
                                          .runner_ctx = &worker->library,
                                          .on_progress = flo_activity_on_progress,
                                          .on_done = flo_activity_on_done,
+                                         .on_broken = flo_activity_on_broken,
                                          .ctx = worker};
 }
 
@@ -141,6 +142,7 @@ int flo_worker_fork_template(struct flo_worker *worker, const char *name, unsign
 
     options.worker_start = child_start;
     options.worker_stop = child_stop;
+    worker->executor_jobs = 2 * (size_t)processes;
     return flo_executor_template_start(&options, pin, &worker->tmpl, err);
 }
 
@@ -161,6 +163,7 @@ int flo_worker_use_threads(struct flo_worker *worker, const char *name, unsigned
     if (rc)
         return rc;
     worker->modules_started = true;
+    worker->executor_jobs = 2 * (size_t)threads;
     return flo_executor_threads_new(worker->base, &options, &worker->executor, err);
 }
 

@@ -81,6 +81,7 @@ struct flo_worker {
 
     struct flo_executor_template *tmpl;
     struct flo_executor *executor;
+    size_t executor_jobs; /* what it takes at once: running and waiting */
     struct flo_activity_library library;
     struct flo_list activity_tasks; /* of struct flo_activity_task */
     bool modules_started;           /* in this process */
@@ -133,6 +134,7 @@ struct flo_workflow_task {
     /* Borrowed from the poll's callback, or a copy in arena once pages must be fetched. */
     const FloApi__PollWorkflowTaskQueueResponse *task;
     bool copied;
+    bool slot_given; /* its slot went to the task that came with the answer */
     const char *workflow_id, *run_id, *type; /* in arena */
     int64_t began_ns;
     /* Fetching pages (history.c): */
@@ -180,6 +182,7 @@ void flo_activity_task_end(struct flo_activity_task **at);
 /* Executor callbacks; ctx is the worker. */
 void flo_activity_on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len);
 void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result);
+void flo_activity_on_broken(void *ctx);
 /* Tell the activity to stop. */
 void flo_activity_cancel(struct flo_activity_task *at, enum flo_job_cancel reason);
 

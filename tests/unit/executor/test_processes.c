@@ -223,6 +223,39 @@ static void test_destroy_kills_what_does_not_stop(void **state)
     ended(f);
 }
 
+static void on_broken(void *ctx)
+{
+    struct fixture *f = ctx;
+
+    f->done++;
+    event_base_loopbreak(f->base);
+}
+
+/* Without its template the executor is broken: said once, jobs end, new ones are refused. */
+static void test_template_killed_is_told(void **state)
+{
+    struct fixture *f = malloc(sizeof *f);
+    char path[64], children[64] = "";
+    FILE *file;
+
+    (void)state;
+    fixture_init(f, 1);
+    f->options.on_broken = on_broken;
+    fixture_processes(f, false);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)getpid(), (int)getpid());
+    file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(children, sizeof children, file));
+    fclose(file);
+    assert_int_equal(fixture_submit(f, 0, "hold", 0, 0), 0);
+    fixture_wait_progress(f, 0);
+    kill((pid_t)strtol(children, NULL, 10), SIGKILL);
+    fixture_wait(f, 2); /* the job and the word */
+    assert_int_equal(f->jobs[0].result.end, FLO_JOB_CRASHED);
+    assert_int_equal(fixture_submit(f, 1, "echo:x", 0, 0), FLO_ECLOSED);
+    ended(f);
+}
+
 static int broken_start(void *ctx, struct flo_err *err)
 {
     (void)ctx;
@@ -262,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_progress_arrives),
         cmocka_unit_test(test_thousand_crashes_are_reaped),
         cmocka_unit_test(test_destroy_kills_what_does_not_stop),
+        cmocka_unit_test(test_template_killed_is_told),
         cmocka_unit_test(test_new_failing_start_says_why),
     };
 

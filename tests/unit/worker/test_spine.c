@@ -369,6 +369,31 @@ static void test_namespace_unknown_ends_with_78(void **state)
     spine_fini(&s);
 }
 
+/* A server that ends polls itself at a shutdown is given the time to. */
+static void test_drain_waits_for_the_server_to_end_polls(void **state)
+{
+    FloApi__DescribeNamespaceResponse answer = FLO_API__DESCRIBE_NAMESPACE_RESPONSE__INIT;
+    FloApi__PollActivityTaskQueueResponse empty = FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT;
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    answer.namespace_info = NEW(&s, FloApi__NamespaceInfo, FLO_API__NAMESPACE_INFO__INIT);
+    answer.namespace_info->capabilities =
+        NEW(&s, FloApi__NamespaceInfo__Capabilities, FLO_API__NAMESPACE_INFO__CAPABILITIES__INIT);
+    answer.namespace_info->capabilities->worker_poll_complete_on_shutdown = true;
+    spine_answer(&s, "DescribeNamespace", &answer.base);
+    spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activity_task_polls=1", NULL);
+    spine_await_parked(&s, POLL_ACTIVITY, 1);
+    kill(s.worker, SIGTERM);
+    spine_await(&s, "ShutdownWorker", 1, &flo_api__shutdown_worker_request__descriptor);
+    assert_int_equal(spine_parked(&s, POLL_ACTIVITY), 1);
+    spine_give(&s, POLL_ACTIVITY, &empty.base);
+    assert_int_equal(spine_stop(&s, 0), 0);
+    assert_int_equal(spine_count(&s, POLL_ACTIVITY), 1);
+    spine_fini(&s);
+}
+
 /* A second signal ends a worker at once. */
 static void test_second_signal_ends_at_once(void **state)
 {
@@ -504,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_drain_running_activity_is_reported),
         cmocka_unit_test(test_poll_needs_a_free_slot),
         cmocka_unit_test(test_namespace_unknown_ends_with_78),
+        cmocka_unit_test(test_drain_waits_for_the_server_to_end_polls),
         cmocka_unit_test(test_second_signal_ends_at_once),
         cmocka_unit_test(test_workflow_task_is_advanced),
         cmocka_unit_test(test_workflow_task_cache_miss_reads_the_history),
