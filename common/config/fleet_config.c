@@ -26,6 +26,7 @@ static const struct flo_setting settings[] = {
     {.key = "engine.program", .type = FLO_SETTING_STRING, .offset = AT(engine.program), .initial = "flotilla-engine", .min = 1, .max = 1024, .help = "Executable, beside the supervisor unless it holds a slash"},
     {.key = "engine.listen", .type = FLO_SETTING_STRING, .offset = AT(engine.listen), .initial = "127.0.0.1:7233", .min = 1, .max = 255, .env = "FLOTILLA_ENGINE_LISTEN", .help = "host:port of the engine; port 0: the kernel chooses"},
     {.key = "engine.db", .type = FLO_SETTING_STRING, .offset = AT(engine.db), .initial = "engine.db", .max = 1024, .help = "Database file, relative to `state_dir`; empty: in memory, nothing is kept"},
+    {.key = "engine.http", .type = FLO_SETTING_STRING, .offset = AT(engine.http), .initial = "127.0.0.1:0", .max = 255, .help = "host:port of the engine's /health, /ready and /metrics; empty: none"},
     {.key = "engine.args", .type = FLO_SETTING_STRINGS, .offset = AT(engine.args), .help = "More arguments for the engine"},
     {.key = "server.address", .type = FLO_SETTING_STRING, .offset = AT(server.address), .max = 255, .env = "TEMPORAL_ADDRESS TEMPORAL_HOST DEFAULT_TEMPORAL_URL", .help = "Where workers connect when no engine is started"},
     {.key = "server.namespace", .type = FLO_SETTING_STRING, .offset = AT(server.name_space), .initial = "default", .min = 1, .max = 255, .env = "TEMPORAL_NAMESPACE TEMPORAL_WORKER_NAMESPACE DEFAULT_TEMPORAL_NAMESPACE", .help = "Namespace for all workers"},

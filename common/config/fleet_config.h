@@ -26,6 +26,7 @@ struct flo_fleet_config {
         const char *program; /* "flotilla-engine" */
         const char *listen;  /* HOST:PORT, port 0: the kernel chooses */
         const char *db;      /* relative to state_dir; "" = in memory */
+        const char *http;    /* HOST:PORT of its pages; "" = none */
         struct flo_strings args;
     } engine;
     struct {

@@ -2,9 +2,11 @@
 /* procstat.c - /proc/PID/stat, see proc(5). */
 #include "telemetry/procstat.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,18 +27,45 @@ int flo_procstat_read(pid_t pid, struct flo_procstat *out)
     if (!fields)
         return FLO_ESYS;
     unsigned long long utime, stime, start, vsize;
-    long long threads, rss;
-    /* From field 3, the state: utime 14, stime 15, threads 20, start 22, vsize 23, rss 24. */
+    long long cutime, cstime, threads, rss;
+    int group;
+    /* From field 3, the state: group 5, utime 14, stime 15, cutime 16, cstime 17, threads 20,
+     * start 22, vsize 23, rss 24. */
     if (sscanf(fields + 1,
-               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %lld %*d "
+               " %*c %*d %d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %lld %*d "
                "%llu %llu %lld",
-               &utime, &stime, &threads, &start, &vsize, &rss) != 6)
+               &group, &utime, &stime, &cutime, &cstime, &threads, &start, &vsize, &rss) != 9)
         return FLO_ESYS;
     double ticks = (double)sysconf(_SC_CLK_TCK);
     out->cpu_seconds = (double)(utime + stime) / ticks;
+    out->children_cpu_seconds = (double)(cutime + cstime) / ticks;
+    out->group = group;
     out->start_seconds = (double)start / ticks;
     out->resident_bytes = rss > 0 ? (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
     out->virtual_bytes = vsize;
     out->threads = threads;
     return 0;
+}
+
+int flo_procstat_group(pid_t group, struct flo_procstat *out, int *out_processes)
+{
+    DIR *proc = opendir("/proc");
+    if (!proc)
+        return FLO_ESYS;
+    *out = (struct flo_procstat){.group = group};
+    *out_processes = 0;
+    for (const struct dirent *entry; (entry = readdir(proc));) {
+        struct flo_procstat stat;
+        char *end;
+        long pid = strtol(entry->d_name, &end, 10);
+        if (*end || pid <= 0 || flo_procstat_read((pid_t)pid, &stat) || stat.group != group)
+            continue;
+        out->cpu_seconds += stat.cpu_seconds + stat.children_cpu_seconds;
+        out->resident_bytes += stat.resident_bytes;
+        out->virtual_bytes += stat.virtual_bytes;
+        out->threads += stat.threads;
+        ++*out_processes;
+    }
+    closedir(proc);
+    return *out_processes ? 0 : FLO_ENOENT;
 }

@@ -9,8 +9,10 @@
 #include "flotilla/error.h"
 
 struct flo_procstat {
-    double cpu_seconds;   /* user + system, without children */
-    double start_seconds; /* after boot */
+    double cpu_seconds;          /* user + system, without children */
+    double children_cpu_seconds; /* of children that ended and were waited for */
+    double start_seconds;        /* after boot */
+    pid_t group;                 /* process group */
     uint64_t resident_bytes;
     uint64_t virtual_bytes;
     int64_t threads;
@@ -18,5 +20,9 @@ struct flo_procstat {
 
 /* Of process pid, or of this one for 0. FLO_ENOENT: no such process; FLO_ESYS. Any thread. */
 FLO_MUST_CHECK int flo_procstat_read(pid_t pid, struct flo_procstat *out);
+
+/* The sum over all processes of a process group, children that ended included; *out_processes: how
+ * many there are. Memory that they share is counted for each. FLO_ENOENT: none. Any thread. */
+FLO_MUST_CHECK int flo_procstat_group(pid_t group, struct flo_procstat *out, int *out_processes);
 
 #endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * child.h - starts one process and passes its output on, line by line with its name in front.
+ *
+ * The child leads a process group of its own (so that the terminal's Ctrl-C reaches only us, and
+ * what it leaves behind can be killed with it), gets SIGTERM when we die, and inherits no
+ * descriptor but 0-2. Loop thread only.
+ */
+#ifndef FLO_SUPERVISOR_CHILD_H
+#define FLO_SUPERVISOR_CHILD_H
+
+#include <sys/types.h>
+
+#include "flotilla/error.h"
+
+struct event_base;
+struct flo_child; /* opaque: one run of one process */
+
+/* Called for each whole line of stdout, without the newline, before it is passed on. */
+typedef void (*flo_child_line_fn)(void *ctx, const char *line);
+
+/*
+ * Start argv[0] with argv; env adds "NAME=value" strings (NULL-terminated, may be NULL) to our
+ * environment. name is borrowed. FLO_ENOENT: no such program; FLO_ESYS.
+ */
+FLO_MUST_CHECK int flo_child_start(struct event_base *base, const char *name, char *const *argv,
+                                   char *const *env, flo_child_line_fn on_line, void *ctx,
+                                   struct flo_child **out, struct flo_err *err);
+pid_t flo_child_pid(const struct flo_child *child);
+/* Send a signal to the process. */
+void flo_child_signal(const struct flo_child *child, int signal);
+/* SIGKILL for its whole group. */
+void flo_child_kill(const struct flo_child *child);
+/* After it was reaped: pass on what is left of its output, kill what is left of its group, free. */
+void flo_child_destroy(struct flo_child **child);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hub.h - the ROUTER socket that the fleet reports to. Frames go to struct flo_fleet; what is
+ * wrong with them is counted and logged. Loop thread only.
+ */
+#ifndef FLO_SUPERVISOR_HUB_H
+#define FLO_SUPERVISOR_HUB_H
+
+#include "flotilla/error.h"
+#include "supervisor/fleet.h"
+
+struct event_base;
+struct flo_hub; /* opaque */
+
+/* Bind endpoint ("ipc:///path", "tcp://host:port"). fleet is borrowed. FLO_ECONN: cannot bind;
+ * FLO_EINVAL: no endpoint. */
+FLO_MUST_CHECK int flo_hub_new(struct event_base *base, const char *endpoint,
+                               struct flo_fleet *fleet, struct flo_hub **out, struct flo_err *err);
+/* Where workers connect: the endpoint with a port that the kernel chose. Until destroy. */
+const char *flo_hub_endpoint(const struct flo_hub *hub);
+/* NULL is fine. */
+void flo_hub_destroy(struct flo_hub **hub);
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pages.c - the fleet as JSON, metrics and a dashboard.
+ *
+ * A process can be known in two ways: as a child that the manager runs (its name, state, restarts,
+ * CPU and memory as the kernel counts them) and as a reporter (slots, tasks, readiness). They are
+ * joined by process id; workers elsewhere are known only by their reports, the engine only as a
+ * child.
+ */
+#include "supervisor/pages.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "config/process.h"
+#include "telemetry/procstat.h"
+
+#define METRICS_MAX_AGE_MS 1000
+#define DASHBOARD_CSP                                                                              \
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "                  \
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+static int64_t now_ms(void)
+{
+    return flo_clock_mono_ns() / FLO_NS_PER_MS;
+}
+
+static void set_int(json_t *object, const char *key, int64_t value)
+{
+    (void)json_object_set_new(object, key, json_integer(value));
+}
+
+static void set_text(json_t *object, const char *key, const char *value)
+{
+    (void)json_object_set_new(object, key, json_string(value));
+}
+
+static void set_bool(json_t *object, const char *key, bool value)
+{
+    (void)json_object_set_new(object, key, json_boolean(value));
+}
+
+/* ---- one process ---- */
+
+/* What the process says of itself. */
+static void add_report(json_t *out, const struct flo_fleet_entry *entry, int64_t now)
+{
+    static const char *const copied[] = {
+        "identity", "version", "server", "namespace", "task_queue", "started_ms", "ready",
+        "slots",    "polls",   "done",   "failed",    "threads",    "cpu_ms",     "rss_bytes"};
+    for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++)
+        (void)json_object_set(out, copied[i], json_object_get(entry->snapshot, copied[i]));
+    set_text(out, "role", flo_fleet_role_name(entry->role));
+    set_text(out, "boot", entry->boot);
+    set_text(out, "report", flo_fleet_entry_state(entry, now));
+    set_int(out, "last_seen_ms", now - entry->last_seen_ms);
+    set_int(out, "gaps", (int64_t)entry->gaps);
+    set_bool(out, "duplicate_identity", entry->duplicate);
+}
+
+static json_t *reported_json(const struct flo_fleet_entry *entry, int64_t now)
+{
+    json_t *out = json_object();
+    const json_t *snapshot = entry->snapshot;
+    (void)json_object_set(out, "name", json_object_get(snapshot, "name"));
+    (void)json_object_set(out, "http", json_object_get(snapshot, "http"));
+    (void)json_object_set(out, "pid", json_object_get(snapshot, "pid"));
+    add_report(out, entry, now);
+    set_text(out, "state", flo_fleet_entry_state(entry, now));
+    return out;
+}
+
+/* CPU and memory as the kernel counts them, executors of a CPU worker included. */
+static void add_usage(json_t *out, pid_t pid)
+{
+    struct flo_procstat own, group;
+    int processes = 0;
+    if (flo_procstat_read(pid, &own) || flo_procstat_group(pid, &group, &processes))
+        return;
+    set_int(out, "cpu_ms", (int64_t)(group.cpu_seconds * 1e3));
+    set_int(out, "rss_bytes", (int64_t)own.resident_bytes);
+    set_int(out, "group_rss_bytes", (int64_t)group.resident_bytes);
+    set_int(out, "processes", processes);
+    set_int(out, "threads", own.threads);
+}
+
+static json_t *child_json(struct flo_pages *pages, const struct flo_process_view *view, int64_t now)
+{
+    json_t *out = json_object();
+    set_text(out, "name", view->name);
+    set_text(out, "http", view->http);
+    set_int(out, "pid", view->pid);
+    if (view->engine) {
+        set_text(out, "role", "engine");
+        set_text(out, "address", flo_manager_engine_address(pages->manager));
+    }
+    struct flo_fleet_entry *entry =
+        view->pid ? flo_fleet_by_pid(pages->fleet, view->pid, now) : NULL;
+    if (entry)
+        add_report(out, entry, now);
+    if (view->pid)
+        add_usage(out, view->pid);
+    set_text(out, "state", flo_process_state_name(view->state));
+    set_text(out, "program", view->program);
+    set_int(out, "restarts", (int64_t)view->restarts);
+    set_int(out, "up_ms", view->up_ms);
+    set_bool(out, "crash_loop", view->crash_loop);
+    return out;
+}
+
+/* ---- the fleet ---- */
+
+static bool is_child(const struct flo_pages *pages, const struct flo_fleet_entry *entry)
+{
+    int64_t pid = json_integer_value(json_object_get(entry->snapshot, "pid"));
+    struct flo_process_view view;
+    for (size_t i = 0; pages->manager && i < flo_manager_count(pages->manager); i++) {
+        flo_manager_view(pages->manager, i, &view);
+        if (view.pid == pid)
+            return true;
+    }
+    return false;
+}
+
+static json_t *processes_json(struct flo_pages *pages)
+{
+    json_t *list = json_array();
+    int64_t now = now_ms();
+    struct flo_process_view view;
+    for (size_t i = 0; pages->manager && i < flo_manager_count(pages->manager); i++) {
+        flo_manager_view(pages->manager, i, &view);
+        (void)json_array_append_new(list, child_json(pages, &view, now));
+    }
+    for (int role = 0; role < FLO_FLEET_ROLES; role++) {
+        FLO_LIST_FOREACH(node, &pages->fleet->entries[role])
+        {
+            const struct flo_fleet_entry *entry = flo_container(node, struct flo_fleet_entry, node);
+            bool gone_child = pages->manager && !flo_fleet_entry_live(entry, now);
+            if (!is_child(pages, entry) && !gone_child)
+                (void)json_array_append_new(list, reported_json(entry, now));
+        }
+    }
+    return list;
+}
+
+static const char *server_address(const struct flo_pages *pages)
+{
+    const char *engine = pages->manager ? flo_manager_engine_address(pages->manager) : "";
+    return *engine ? engine : pages->server;
+}
+
+static json_t *supervisor_json(const struct flo_pages *pages)
+{
+    json_t *out = json_object();
+    set_int(out, "pid", getpid());
+    set_text(out, "version", flo_version());
+    set_bool(out, "local", pages->manager != NULL);
+    set_int(out, "started_ms", pages->started_ms);
+    set_text(out, "http", pages->health_address);
+    set_text(out, "metrics", pages->metrics_address);
+    set_text(out, "endpoint", pages->endpoint);
+    add_usage(out, getpid());
+    return out;
+}
+
+json_t *flo_pages_fleet_json(struct flo_pages *pages)
+{
+    char reason[160];
+    json_t *out = json_object();
+    set_int(out, "v", 1);
+    set_int(out, "now_ms", flo_clock_wall_ns() / FLO_NS_PER_MS);
+    set_bool(out, "ready", flo_pages_fleet_ready(pages, reason, sizeof reason));
+    set_text(out, "reason", reason);
+    set_text(out, "server", server_address(pages));
+    (void)json_object_set_new(out, "supervisor", supervisor_json(pages));
+    (void)json_object_set_new(out, "processes", processes_json(pages));
+    return out;
+}
+
+json_t *flo_pages_addresses_json(struct flo_pages *pages)
+{
+    json_t *list = json_array();
+    struct flo_process_view view;
+    for (size_t i = 0; pages->manager && i < flo_manager_count(pages->manager); i++) {
+        flo_manager_view(pages->manager, i, &view);
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:i, s:s, s:s}", "name", view.name, "pid", (int)view.pid,
+                            "state", flo_process_state_name(view.state), "http", view.http));
+    }
+    return json_pack("{s:i, s:i, s:s, s:s, s:s, s:s, s:o}", "v", 1, "pid", (int)getpid(), "server",
+                     server_address(pages), "http", pages->health_address, "metrics",
+                     pages->metrics_address, "endpoint", pages->endpoint, "processes", list);
+}
+
+bool flo_pages_fleet_ready(struct flo_pages *pages, char *out_reason, size_t size)
+{
+    int64_t now = now_ms();
+    struct flo_process_view view;
+    *out_reason = '\0';
+    for (size_t i = 0; pages->manager && i < flo_manager_count(pages->manager); i++) {
+        flo_manager_view(pages->manager, i, &view);
+        if (view.state != FLO_PROCESS_UP) {
+            snprintf(out_reason, size, "%s is %s", view.name, flo_process_state_name(view.state));
+            return false;
+        }
+        if (view.engine)
+            continue;
+        const struct flo_fleet_entry *entry = flo_fleet_by_pid(pages->fleet, view.pid, now);
+        if (!entry || !json_is_true(json_object_get(entry->snapshot, "ready"))) {
+            snprintf(out_reason, size, entry ? "%s is not ready" : "%s has not reported yet",
+                     view.name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- serving ---- */
+
+static void serve_fleet(void *ctx, const struct flo_http_request *request,
+                        struct flo_http_reply *reply)
+{
+    (void)request;
+    json_t *json = flo_pages_fleet_json(ctx);
+    char *text = json_dumps(json, JSON_COMPACT);
+    if (text) {
+        flo_buf_append_str(&reply->body, text);
+        flo_buf_append_str(&reply->body, "\n");
+    } else {
+        reply->status = 503;
+    }
+    free(text); /* jansson's */
+    json_decref(json);
+}
+
+static void serve_metrics(void *ctx, const struct flo_http_request *request,
+                          struct flo_http_reply *reply)
+{
+    struct flo_pages *pages = ctx;
+    (void)request;
+    int64_t now = now_ms();
+    reply->content_type = FLO_METRICS_CONTENT_TYPE;
+    if (!pages->cached_metrics.len || now - pages->cached_at_ms >= METRICS_MAX_AGE_MS) {
+        flo_buf_clear(&pages->cached_metrics);
+        if (flo_fleet_render_metrics(pages->fleet, pages->metrics, pages->identity, now,
+                                     &pages->cached_metrics)) {
+            flo_buf_fini(&pages->cached_metrics);
+            reply->status = 503;
+            return;
+        }
+        pages->cached_at_ms = now;
+    }
+    flo_buf_append(&reply->body, pages->cached_metrics.data, pages->cached_metrics.len);
+}
+
+static void serve_dashboard(void *ctx, const struct flo_http_request *request,
+                            struct flo_http_reply *reply)
+{
+    (void)ctx;
+    (void)request;
+    reply->content_type = "text/html; charset=utf-8";
+    reply->csp = DASHBOARD_CSP;
+    flo_buf_append(&reply->body, flo_dashboard_html, flo_dashboard_html_len);
+}
+
+int flo_pages_install(struct flo_pages *pages, struct flo_http *http)
+{
+    flo_buf_init(&pages->cached_metrics, 0);
+    int rc = flo_http_handle(http, "/metrics", serve_metrics, pages);
+    if (!rc)
+        rc = flo_http_handle(http, "/v1/fleet", serve_fleet, pages);
+    if (!rc)
+        rc = flo_http_handle(http, "/", serve_dashboard, pages);
+    return rc;
+}
+
+void flo_pages_fini(struct flo_pages *pages)
+{
+    flo_buf_fini(&pages->cached_metrics);
+}

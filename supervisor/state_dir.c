@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* state_dir.c - folder, lock, fleet.json. */
+#include "supervisor/state_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+static int make_folder(const char *path, struct flo_err *err)
+{
+    char part[PATH_MAX];
+    size_t len = strlen(path);
+    if (len >= sizeof part)
+        return flo_fail(err, FLO_EINVAL, "state_dir: the path is too long");
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i])
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0700) && errno != EEXIST)
+            return flo_fail(err, errno == EACCES ? FLO_EPERM : FLO_ESYS,
+                            "cannot make the folder %s: %s", part, strerror(errno));
+    }
+    return 0;
+}
+
+static int take_lock(struct flo_state_dir *dir, struct flo_err *err)
+{
+    char path[PATH_MAX + 8], pid[32] = "";
+    snprintf(path, sizeof path, "%s/lock", dir->path);
+    dir->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (dir->lock_fd < 0)
+        return flo_fail(err, errno == EACCES ? FLO_EPERM : FLO_ESYS, "cannot open %s: %s", path,
+                        strerror(errno));
+    if (flock(dir->lock_fd, LOCK_EX | LOCK_NB)) {
+        (void)!read(dir->lock_fd, pid, sizeof pid - 1);
+        pid[strcspn(pid, "\n")] = '\0';
+        return flo_fail(err, FLO_ECONN,
+                        "another fleet runs in %s (process %s); stop it, or set "
+                        "another state_dir",
+                        dir->path, *pid ? pid : "unknown");
+    }
+    int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+    if (ftruncate(dir->lock_fd, 0) || write(dir->lock_fd, pid, (size_t)len) != len)
+        return flo_fail(err, FLO_ESYS, "cannot write %s: %s", path, strerror(errno));
+    return 0;
+}
+
+int flo_state_dir_open(const char *path, bool lock, struct flo_state_dir *out, struct flo_err *err)
+{
+    char full[PATH_MAX];
+    *out = (struct flo_state_dir){.lock_fd = -1};
+    int rc = make_folder(path, err);
+    if (rc)
+        return rc;
+    if (!realpath(path, full))
+        return flo_fail(err, FLO_ESYS, "cannot use the folder %s: %s", path, strerror(errno));
+    out->path = flo_strdup(full);
+    if (!out->path)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the folder's name");
+    return lock ? take_lock(out, err) : 0;
+}
+
+int flo_state_dir_publish(const struct flo_state_dir *dir, const json_t *fleet, struct flo_err *err)
+{
+    char path[PATH_MAX + 16], fresh[PATH_MAX + 24];
+    snprintf(path, sizeof path, "%s/fleet.json", dir->path);
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    if (json_dump_file(fleet, fresh, JSON_INDENT(2)) || rename(fresh, path))
+        return flo_fail(err, FLO_ESYS, "cannot write %s: %s", path, strerror(errno));
+    return 0;
+}
+
+void flo_state_dir_close(struct flo_state_dir *dir)
+{
+    if (dir->lock_fd >= 0) {
+        char path[PATH_MAX + 16];
+        snprintf(path, sizeof path, "%s/fleet.json", dir->path);
+        unlink(path);
+        close(dir->lock_fd);
+    }
+    flo_free(dir->path);
+    *dir = (struct flo_state_dir){.lock_fd = -1};
+}

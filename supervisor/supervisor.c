@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * supervisor.c - wiring: configuration, folder, hub, pages, manager, signals.
+ *
+ * Order of the end: manager (workers, then engine) - pages - hub - folder. The lock on the folder
+ * is given up last, so that a second fleet cannot start into the first one's leftovers.
+ */
+#include "supervisor/supervisor.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/fleet_config.h"
+#include "config/process.h"
+#include "supervisor/hub.h"
+#include "supervisor/manager.h"
+#include "supervisor/pages.h"
+#include "supervisor/state_dir.h"
+#include "telemetry/http.h"
+#include "telemetry/log.h"
+
+#define PROGRAM "flotilla-supervisor"
+#define READY_CHECK_MS 100
+#define IPC_PATH_MAX 107 /* of sockaddr_un */
+#define EXIT_BY_SECOND_SIGNAL 130
+
+struct supervisor {
+    struct flo_fleet_config *config;
+    struct flo_state_dir dir;
+    struct event_base *base;
+    struct event *signals[2];
+    struct event *ready_check;
+    struct flo_metrics *metrics;
+    struct flo_health *health;
+    struct flo_http *http;
+    struct flo_fleet fleet;
+    struct flo_hub *hub;
+    struct flo_manager *manager; /* local mode */
+    struct flo_pages pages;
+    char identity[300];
+    bool local;
+    bool stopping;
+    int exit_code;
+};
+
+/* ---- events ---- */
+
+static void publish(struct supervisor *self)
+{
+    struct flo_err err = {0};
+    json_t *addresses = flo_pages_addresses_json(&self->pages);
+    if (addresses && flo_state_dir_publish(&self->dir, addresses, &err))
+        flo_log(FLO_LOG_WARN, "fleet.publish_failed", err.message, NULL);
+    json_decref(addresses);
+}
+
+static void check_ready(struct supervisor *self)
+{
+    char reason[160];
+    bool ready = !self->stopping && flo_pages_fleet_ready(&self->pages, reason, sizeof reason);
+    flo_health_set_ready(self->health, "fleet", ready, self->stopping ? "stopping" : reason);
+}
+
+static void on_ready_check(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    check_ready(ctx);
+}
+
+static void on_change(void *ctx)
+{
+    struct supervisor *self = ctx;
+    if (!self->manager)
+        return; /* still being made */
+    publish(self);
+    check_ready(self);
+}
+
+static void on_end(void *ctx, int exit_code)
+{
+    struct supervisor *self = ctx;
+    self->exit_code = exit_code;
+    event_base_loopbreak(self->base);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *ctx)
+{
+    struct supervisor *self = ctx;
+    (void)what;
+    flo_log(FLO_LOG_INFO, "supervisor.stopping",
+            self->stopping ? "Stopping at once" : "Stopping the fleet", "#signal", FLO_NUM(number),
+            NULL);
+    if (self->stopping || !self->manager) {
+        if (self->stopping)
+            self->exit_code = EXIT_BY_SECOND_SIGNAL;
+        event_base_loopbreak(self->base); /* destroying the manager kills what still runs */
+        return;
+    }
+    self->stopping = true;
+    check_ready(self);
+    flo_manager_stop(self->manager);
+}
+
+/* How many processes there are of each role, by what they report. */
+static void collect(void *ctx, struct flo_metrics *metrics)
+{
+    struct supervisor *self = ctx;
+    static const char *const states[] = {"running", "draining", "stopped", "lost"};
+    int64_t now = flo_clock_mono_ns() / FLO_NS_PER_MS;
+    for (int role = 0; role < FLO_FLEET_ROLES; role++) {
+        double counts[4] = {0};
+        FLO_LIST_FOREACH(node, &self->fleet.entries[role])
+        {
+            const char *state =
+                flo_fleet_entry_state(flo_container(node, struct flo_fleet_entry, node), now);
+            for (int i = 0; i < 4; i++)
+                counts[i] += strcmp(states[i], state) == 0;
+        }
+        for (int i = 0; i < 4; i++)
+            flo_series_set(flo_metrics_get(metrics, FLO_METRIC_FLEET_PROCESSES,
+                                           flo_fleet_role_name((enum flo_fleet_role)role),
+                                           states[i], NULL),
+                           counts[i]);
+    }
+}
+
+/* ---- making ---- */
+
+static int open_hub(struct supervisor *self, struct flo_err *err)
+{
+    char endpoint[4200];
+    const char *configured = self->config->supervisor.endpoint;
+    if (*configured)
+        snprintf(endpoint, sizeof endpoint, "%s", configured);
+    else
+        snprintf(endpoint, sizeof endpoint, "ipc://%s/supervisor.sock", self->dir.path);
+    if (strncmp(endpoint, "ipc://", 6) == 0 && strlen(endpoint) - 6 > IPC_PATH_MAX)
+        return flo_fail(err, FLO_ECONFIG,
+                        "the path of the supervisor's socket is too long (%zu bytes, 107 are "
+                        "allowed): choose a shorter state_dir or set supervisor.endpoint",
+                        strlen(endpoint) - 6);
+    return flo_hub_new(self->base, endpoint, &self->fleet, &self->hub, err);
+}
+
+static int open_pages(struct supervisor *self, struct flo_err *err)
+{
+    struct flo_fleet_config *config = self->config;
+    self->pages = (struct flo_pages){.fleet = &self->fleet,
+                                     .metrics = self->metrics,
+                                     .health = self->health,
+                                     .identity = self->identity,
+                                     .endpoint = flo_hub_endpoint(self->hub),
+                                     .server = config->server.address,
+                                     .started_ms = flo_clock_wall_ns() / FLO_NS_PER_MS};
+    int rc = flo_http_new(self->base, self->metrics, self->health, &self->http, err);
+    if (rc)
+        return rc;
+    rc = flo_pages_install(&self->pages, self->http);
+    if (rc)
+        return flo_fail(err, rc, "too many pages");
+    rc = flo_http_listen_both(self->http, config->health.host, (int)config->health.port,
+                              config->metrics.host, (int)config->metrics.port,
+                              self->pages.health_address, self->pages.metrics_address, err);
+    if (rc)
+        return rc;
+    flo_process_announce(PROGRAM, "http", self->pages.health_address);
+    if (strcmp(self->pages.health_address, self->pages.metrics_address) != 0)
+        flo_process_announce(PROGRAM, "metrics", self->pages.metrics_address);
+    return 0;
+}
+
+static int open_manager(struct supervisor *self, struct flo_err *err)
+{
+    if (!self->local)
+        return 0;
+    const struct flo_manager_options options = {.config = self->config,
+                                                .state_dir = self->dir.path,
+                                                .endpoint = flo_hub_endpoint(self->hub),
+                                                .metrics = self->metrics,
+                                                .on_change = on_change,
+                                                .on_end = on_end,
+                                                .ctx = self};
+    int rc = flo_manager_new(self->base, &options, &self->manager, err);
+    self->pages.manager = self->manager;
+    return rc;
+}
+
+static int add_events(struct supervisor *self, struct flo_err *err)
+{
+    static const int numbers[2] = {SIGTERM, SIGINT};
+    const struct timeval often = {.tv_usec = READY_CHECK_MS * 1000};
+    bool good = true;
+    for (int i = 0; i < 2; i++) {
+        self->signals[i] = evsignal_new(self->base, numbers[i], on_signal, self);
+        good = good && self->signals[i] && event_add(self->signals[i], NULL) == 0;
+    }
+    self->ready_check = event_new(self->base, -1, EV_PERSIST, on_ready_check, self);
+    good = good && self->ready_check && event_add(self->ready_check, &often) == 0;
+    signal(SIGHUP, SIG_IGN); /* nothing to reload */
+    return good ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for the supervisor's events");
+}
+
+static int open_all(struct supervisor *self, struct flo_err *err)
+{
+    flo_process_default_identity("supervisor", self->identity, sizeof self->identity);
+    self->base = event_base_new();
+    if (!self->base)
+        return flo_fail(err, FLO_ESYS, "cannot make an event loop");
+    int rc = flo_metrics_new(&self->metrics, err);
+    if (!rc)
+        rc = flo_metrics_add_process(self->metrics, flo_version(), "supervisor");
+    if (!rc)
+        rc = flo_metrics_on_collect(self->metrics, collect, self);
+    if (!rc)
+        rc = flo_health_new(&self->health, err);
+    flo_fleet_init(&self->fleet, self->metrics);
+    if (!rc)
+        rc = add_events(self, err); /* signals first: one may come while we start */
+    if (!rc)
+        rc = flo_state_dir_open(self->config->state_dir, self->local, &self->dir, err);
+    if (!rc)
+        rc = open_hub(self, err);
+    if (!rc)
+        rc = open_pages(self, err);
+    if (!rc)
+        rc = open_manager(self, err);
+    return rc;
+}
+
+static void close_all(struct supervisor *self)
+{
+    flo_manager_destroy(&self->manager);
+    flo_http_destroy(&self->http);
+    flo_pages_fini(&self->pages);
+    flo_hub_destroy(&self->hub);
+    if (self->fleet.metrics)
+        flo_fleet_fini(&self->fleet);
+    flo_health_destroy(&self->health);
+    flo_metrics_destroy(&self->metrics);
+    for (int i = 0; i < 2; i++)
+        if (self->signals[i])
+            event_free(self->signals[i]);
+    if (self->ready_check)
+        event_free(self->ready_check);
+    if (self->base)
+        event_base_free(self->base);
+    flo_state_dir_close(&self->dir);
+    flo_fleet_config_destroy(&self->config);
+}
+
+static int run(struct supervisor *self)
+{
+    struct flo_err err = {0};
+    flo_log_open((enum flo_log_level)self->config->log.level,
+                 (enum flo_log_format)self->config->log.format, PROGRAM);
+    for (size_t i = 0; i < self->config->config.warning_count; i++)
+        flo_log(FLO_LOG_WARN, "config.warning", self->config->config.warnings[i], NULL);
+    int rc = open_all(self, &err);
+    if (rc) {
+        flo_log(FLO_LOG_ERROR, rc == FLO_ECONN ? "bind.failed" : "supervisor.start_failed",
+                err.message, NULL);
+        return flo_exit_code(rc);
+    }
+    flo_log(FLO_LOG_INFO, "supervisor.started", "Supervisor started", "http",
+            self->pages.health_address, "metrics", self->pages.metrics_address, "endpoint",
+            flo_hub_endpoint(self->hub), NULL);
+    if (self->manager)
+        flo_manager_start(self->manager);
+    check_ready(self);
+    event_base_dispatch(self->base);
+    return self->exit_code;
+}
+
+int flo_supervisor_main(int argc, char **argv, bool local)
+{
+    bool local_flag = false;
+    const struct flo_cmdline_option options[] = {
+        {"--local", NULL, "also start, restart and stop the processes of the fleet", NULL,
+         &local_flag},
+        {NULL, NULL, NULL, NULL, NULL}};
+    const struct flo_cmdline_spec spec = {
+        .program = PROGRAM,
+        .summary =
+            "Collects the workers' reports: /metrics, /health, /ready, /v1/fleet, dashboard.",
+        .config_options = true,
+        .options = options,
+        .epilog = "Settings: docs/configuration.md"};
+    struct flo_cmdline cmdline;
+    struct flo_err err = {0};
+    int exit_code = 0;
+    flo_process_init();
+    if (!flo_cmdline_parse(&spec, argc, argv, &cmdline, &exit_code))
+        return exit_code;
+    struct supervisor self = {.dir = {.lock_fd = -1}, .local = local || local_flag};
+    int rc = flo_fleet_config_load(&cmdline, &self.config, &err);
+    if (rc) {
+        fprintf(stderr, "%s: %s\n", PROGRAM, err.message);
+        return flo_exit_code(rc);
+    }
+    if (!flo_config_main_end(&self.config->config, &cmdline, &exit_code))
+        exit_code = run(&self);
+    close_all(&self);
+    return exit_code;
+}
