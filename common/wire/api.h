@@ -10,6 +10,7 @@
 #ifndef FLO_WIRE_API_H
 #define FLO_WIRE_API_H
 
+#include "activity.pb-c.h"
 #include "command.pb-c.h"
 #include "common.pb-c.h"
 #include "deployment.pb-c.h"

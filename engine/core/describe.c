@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * describe.c - DescribeWorkflowExecution and DescribeTaskQueue (PROTOCOL 2.13, 2.16).
+ * describe.c - DescribeWorkflowExecution (PROTOCOL 2.16).
  *
  * A run is described out of one struct, view, that is filled from the resident run or from its
  * stored state, so that an open and a closed run look alike.
@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "engine/core/execution.h"
-#include "engine/core/matching.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
@@ -228,10 +227,117 @@ static void fill_extended(struct flo_core *core, struct answer *a, const struct 
     a->response.workflow_extended_info = extended;
 }
 
-/* ---- what is pending in an open run ---- */
+/* ---- what is pending ---- */
+
+/* A pending activity, resident or stored. */
+struct activity_view {
+    const char *id, *type, *task_queue, *identity;
+    int stage; /* enum flo_activity_stage */
+    int32_t attempt, maximum_attempts;
+    int64_t first_scheduled_ns, scheduled_ns, started_ns;
+    int64_t schedule_to_close_ns, schedule_to_start_ns, start_to_close_ns, heartbeat_ns;
+    int64_t initial_interval_ns, maximum_interval_ns;
+    double backoff_coefficient;
+    bool cancel_requested;
+    int64_t last_heartbeat_ns, last_attempt_complete_ns;
+    ProtobufCBinaryData heartbeat_details, last_failure;
+};
+
+static struct activity_view activity_resident(const struct flo_activity *a)
+{
+    return (struct activity_view){.id = a->id,
+                                  .type = a->type,
+                                  .task_queue = a->task_queue,
+                                  .identity = a->identity ? a->identity : "",
+                                  .stage = (int)a->stage,
+                                  .attempt = a->attempt,
+                                  .maximum_attempts = a->maximum_attempts,
+                                  .first_scheduled_ns = a->first_scheduled_ns,
+                                  .scheduled_ns = a->scheduled_ns,
+                                  .started_ns = a->started_ns,
+                                  .schedule_to_close_ns = a->schedule_to_close_ns,
+                                  .schedule_to_start_ns = a->schedule_to_start_ns,
+                                  .start_to_close_ns = a->start_to_close_ns,
+                                  .heartbeat_ns = a->heartbeat_ns,
+                                  .initial_interval_ns = a->initial_interval_ns,
+                                  .maximum_interval_ns = a->maximum_interval_ns,
+                                  .backoff_coefficient = a->backoff_coefficient,
+                                  .cancel_requested = a->cancel_requested,
+                                  .last_heartbeat_ns = a->last_heartbeat_ns,
+                                  .last_attempt_complete_ns = a->last_attempt_complete_ns,
+                                  .heartbeat_details = blob(&a->heartbeat_details),
+                                  .last_failure = blob(&a->last_failure)};
+}
+
+static struct activity_view activity_stored(const FloEngine__ActivityState *a)
+{
+    return (struct activity_view){.id = a->activity_id,
+                                  .type = a->type,
+                                  .task_queue = a->task_queue,
+                                  .identity = a->identity,
+                                  .stage = a->stage,
+                                  .attempt = a->attempt,
+                                  .maximum_attempts = a->maximum_attempts,
+                                  .first_scheduled_ns = a->first_scheduled_ns,
+                                  .scheduled_ns = a->scheduled_ns,
+                                  .started_ns = a->started_ns,
+                                  .schedule_to_close_ns = a->schedule_to_close_ns,
+                                  .schedule_to_start_ns = a->schedule_to_start_ns,
+                                  .start_to_close_ns = a->start_to_close_ns,
+                                  .heartbeat_ns = a->heartbeat_ns,
+                                  .initial_interval_ns = a->initial_interval_ns,
+                                  .maximum_interval_ns = a->maximum_interval_ns,
+                                  .backoff_coefficient = a->backoff_coefficient,
+                                  .cancel_requested = a->cancel_requested,
+                                  .last_heartbeat_ns = a->last_heartbeat_ns,
+                                  .last_attempt_complete_ns = a->last_attempt_complete_ns,
+                                  .heartbeat_details = a->heartbeat_details,
+                                  .last_failure = a->last_failure};
+}
+
+/* Here every duration is set, also 0. */
+static FloApi__ActivityOptions *activity_options(struct flo_core *core,
+                                                 const struct activity_view *v, bool *ok)
+{
+    struct flo_arena *arena = &core->scratch;
+    FloApi__ActivityOptions *out = flo_arena_alloc(arena, sizeof *out);
+    FloApi__TaskQueue *queue = flo_arena_alloc(arena, sizeof *queue);
+    FloApi__RetryPolicy *retry = flo_arena_alloc(arena, sizeof *retry);
+    if (!out || !queue || !retry) {
+        *ok = false;
+        return NULL;
+    }
+    flo_api__task_queue__init(queue);
+    queue->name = (char *)v->task_queue;
+    flo_api__retry_policy__init(retry);
+    retry->initial_interval = flo_duration_new(arena, v->initial_interval_ns);
+    retry->maximum_interval = flo_duration_new(arena, v->maximum_interval_ns);
+    retry->backoff_coefficient = v->backoff_coefficient;
+    retry->maximum_attempts = v->maximum_attempts;
+    flo_api__activity_options__init(out);
+    out->task_queue = queue;
+    out->retry_policy = retry;
+    out->schedule_to_close_timeout = flo_duration_new(arena, v->schedule_to_close_ns);
+    out->schedule_to_start_timeout = flo_duration_new(arena, v->schedule_to_start_ns);
+    out->start_to_close_timeout = flo_duration_new(arena, v->start_to_close_ns);
+    out->heartbeat_timeout = flo_duration_new(arena, v->heartbeat_ns);
+    *ok = *ok && retry->initial_interval && retry->maximum_interval &&
+          out->schedule_to_close_timeout && out->schedule_to_start_timeout &&
+          out->start_to_close_timeout && out->heartbeat_timeout;
+    return out;
+}
+
+static FloApi__PendingActivityState activity_stage(const struct activity_view *v)
+{
+    if (v->cancel_requested)
+        return FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_CANCEL_REQUESTED;
+    return v->stage == FLO_ACTIVITY_STARTED
+               ? FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_STARTED
+               : FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_SCHEDULED;
+}
 
 static FloApi__PendingActivityInfo *pending_activity(struct flo_core *core,
-                                                     const struct flo_activity *activity, bool *ok)
+                                                     const struct activity_view *v, bool *ok)
 {
     FloApi__PendingActivityInfo *out = flo_arena_alloc(&core->scratch, sizeof *out);
     FloApi__ActivityType *type = flo_arena_alloc(&core->scratch, sizeof *type);
@@ -240,96 +346,134 @@ static FloApi__PendingActivityInfo *pending_activity(struct flo_core *core,
         return NULL;
     }
     flo_api__activity_type__init(type);
-    type->name = activity->type;
+    type->name = (char *)v->type;
     flo_api__pending_activity_info__init(out);
-    out->activity_id = activity->id;
+    out->activity_id = (char *)v->id;
     out->activity_type = type;
-    out->attempt = activity->attempt;
-    out->maximum_attempts = activity->maximum_attempts;
-    out->state = FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_SCHEDULED;
-    if (activity->stage == FLO_ACTIVITY_STARTED) {
-        out->state = FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_STARTED;
-        out->last_started_time = at(core, activity->started_ns, ok);
-    } else {
-        out->scheduled_time = at(core, activity->scheduled_ns, ok);
-    }
-    if (activity->cancel_requested)
-        out->state = FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_CANCEL_REQUESTED;
-    if (activity->stage == FLO_ACTIVITY_BACKOFF) {
-        out->next_attempt_schedule_time = at(core, activity->scheduled_ns, ok);
+    out->state = activity_stage(v);
+    out->attempt = v->attempt;
+    out->maximum_attempts = v->maximum_attempts;
+    if (v->stage == FLO_ACTIVITY_STARTED)
+        out->last_started_time = at(core, v->started_ns, ok);
+    else
+        out->scheduled_time = at(core, v->scheduled_ns, ok);
+    if (v->stage == FLO_ACTIVITY_BACKOFF) {
+        out->next_attempt_schedule_time = at(core, v->scheduled_ns, ok);
         out->current_retry_interval =
-            lasting(core, activity->scheduled_ns - activity->last_attempt_complete_ns, ok);
+            lasting(core, v->scheduled_ns - v->last_attempt_complete_ns, ok);
     }
-    if (activity->schedule_to_close_ns)
-        out->expiration_time =
-            at(core, activity->first_scheduled_ns + activity->schedule_to_close_ns, ok);
-    out->last_heartbeat_time = at(core, activity->last_heartbeat_ns, ok);
-    out->last_attempt_complete_time = at(core, activity->last_attempt_complete_ns, ok);
-    if (activity->heartbeat_details.data)
+    if (v->schedule_to_close_ns)
+        out->expiration_time = at(core, v->first_scheduled_ns + v->schedule_to_close_ns, ok);
+    out->last_heartbeat_time = at(core, v->last_heartbeat_ns, ok);
+    out->last_attempt_complete_time = at(core, v->last_attempt_complete_ns, ok);
+    if (v->heartbeat_details.len)
         out->heartbeat_details =
-            parsed(core, &flo_api__payloads__descriptor, blob(&activity->heartbeat_details), ok);
-    if (activity->last_failure.data)
-        out->last_failure =
-            parsed(core, &flo_api__failure__descriptor, blob(&activity->last_failure), ok);
-    out->last_worker_identity = activity->identity ? activity->identity : (char *)"";
+            parsed(core, &flo_api__payloads__descriptor, v->heartbeat_details, ok);
+    if (v->last_failure.len)
+        out->last_failure = parsed(core, &flo_api__failure__descriptor, v->last_failure, ok);
+    out->last_worker_identity = (char *)v->identity;
+    out->activity_options = activity_options(core, v, ok);
     return out;
 }
 
-static FloApi__PendingChildExecutionInfo *pending_child(struct flo_core *core,
-                                                        const struct flo_child *child, bool *ok)
+static void add_child(struct flo_core *core, FloApi__DescribeWorkflowExecutionResponse *response,
+                      const FloApi__PendingChildExecutionInfo *child, bool *ok)
 {
-    FloApi__PendingChildExecutionInfo *out = flo_arena_alloc(&core->scratch, sizeof *out);
-    if (!out) {
-        *ok = false;
-        return NULL;
-    }
-    flo_api__pending_child_execution_info__init(out);
-    out->workflow_id = child->workflow_id;
-    out->run_id = child->run_id ? child->run_id : (char *)"";
-    out->workflow_type_name = child->type;
-    out->initiated_id = child->initiated_id;
-    out->parent_close_policy = (FloApi__ParentClosePolicy)child->parent_close_policy;
-    return out;
+    FloApi__PendingChildExecutionInfo *copy =
+        flo_arena_memdup(&core->scratch, child, sizeof *child);
+    *ok = *ok && copy;
+    if (copy)
+        response->pending_children[response->n_pending_children++] = copy;
 }
 
-static void fill_workflow_task(struct flo_core *core, struct answer *a,
-                               const struct flo_workflow_task *task, bool *ok)
+/* A workflow task, resident or stored; stage: enum flo_workflow_task_stage. */
+static void fill_workflow_task(struct flo_core *core, struct answer *a, int stage,
+                               int64_t scheduled_ns, int64_t original_scheduled_ns,
+                               int64_t started_ns, int32_t attempt, bool *ok)
 {
-    if (task->stage == FLO_WORKFLOW_TASK_NONE)
+    if (stage == FLO_WORKFLOW_TASK_NONE)
         return;
     flo_api__pending_workflow_task_info__init(&a->workflow_task);
     a->workflow_task.state =
-        task->stage == FLO_WORKFLOW_TASK_STARTED
-            ? FLO_API__PENDING_WORKFLOW_TASK_STATE__PENDING_WORKFLOW_TASK_STATE_STARTED
-            : FLO_API__PENDING_WORKFLOW_TASK_STATE__PENDING_WORKFLOW_TASK_STATE_SCHEDULED;
-    a->workflow_task.scheduled_time = at(core, task->scheduled_ns, ok);
-    a->workflow_task.original_scheduled_time = at(core, task->original_scheduled_ns, ok);
-    if (task->stage == FLO_WORKFLOW_TASK_STARTED)
-        a->workflow_task.started_time = at(core, task->started_ns, ok);
-    a->workflow_task.attempt = task->attempt;
+        FLO_API__PENDING_WORKFLOW_TASK_STATE__PENDING_WORKFLOW_TASK_STATE_SCHEDULED;
+    a->workflow_task.scheduled_time = at(core, scheduled_ns, ok);
+    a->workflow_task.original_scheduled_time = at(core, original_scheduled_ns, ok);
+    if (stage == FLO_WORKFLOW_TASK_STARTED) {
+        a->workflow_task.state =
+            FLO_API__PENDING_WORKFLOW_TASK_STATE__PENDING_WORKFLOW_TASK_STATE_STARTED;
+        a->workflow_task.started_time = at(core, started_ns, ok);
+    }
+    a->workflow_task.attempt = attempt;
     a->response.pending_workflow_task = &a->workflow_task;
 }
 
-static void fill_pending(struct flo_core *core, struct answer *a,
-                         const struct flo_execution *execution, bool *ok)
+/* Room for what is pending. */
+static bool reserve(struct flo_core *core, FloApi__DescribeWorkflowExecutionResponse *response,
+                    size_t activities, size_t children)
+{
+    response->pending_activities =
+        flo_arena_calloc(&core->scratch, activities + 1, sizeof *response->pending_activities);
+    response->pending_children =
+        flo_arena_calloc(&core->scratch, children + 1, sizeof *response->pending_children);
+    return response->pending_activities && response->pending_children;
+}
+
+static void pending_of_resident(struct flo_core *core, struct answer *a,
+                                const struct flo_execution *execution, bool *ok)
 {
     FloApi__DescribeWorkflowExecutionResponse *response = &a->response;
-    response->pending_activities = flo_arena_calloc(&core->scratch, execution->activity_count + 1,
-                                                    sizeof *response->pending_activities);
-    response->pending_children = flo_arena_calloc(&core->scratch, execution->child_count + 1,
-                                                  sizeof *response->pending_children);
-    if (!response->pending_activities || !response->pending_children) {
+    if (!reserve(core, response, execution->activity_count, execution->child_count)) {
         *ok = false;
         return;
     }
-    for (size_t i = 0; i < execution->activity_count; i++)
+    for (size_t i = 0; i < execution->activity_count; i++) {
+        const struct activity_view view = activity_resident(execution->activities[i]);
         response->pending_activities[response->n_pending_activities++] =
-            pending_activity(core, execution->activities[i], ok);
-    for (size_t i = 0; i < execution->child_count; i++)
-        if (execution->children[i]->started_id || execution->children[i]->run_id)
-            response->pending_children[response->n_pending_children++] =
-                pending_child(core, execution->children[i], ok);
-    fill_workflow_task(core, a, &execution->workflow_task, ok);
+            pending_activity(core, &view, ok);
+    }
+    for (size_t i = 0; i < execution->child_count; i++) {
+        const struct flo_child *child = execution->children[i];
+        FloApi__PendingChildExecutionInfo info = FLO_API__PENDING_CHILD_EXECUTION_INFO__INIT;
+        info.workflow_id = child->workflow_id;
+        info.run_id = child->run_id ? child->run_id : (char *)"";
+        info.workflow_type_name = child->type;
+        info.initiated_id = child->initiated_id;
+        info.parent_close_policy = (FloApi__ParentClosePolicy)child->parent_close_policy;
+        add_child(core, response, &info, ok);
+    }
+    const struct flo_workflow_task *task = &execution->workflow_task;
+    fill_workflow_task(core, a, (int)task->stage, task->scheduled_ns, task->original_scheduled_ns,
+                       task->started_ns, task->attempt, ok);
+}
+
+/* As the real server, a closed run still shows what was pending when it closed. */
+static void pending_of_stored(struct flo_core *core, struct answer *a,
+                              const FloEngine__ExecutionState *state, bool *ok)
+{
+    FloApi__DescribeWorkflowExecutionResponse *response = &a->response;
+    if (!reserve(core, response, state->n_activities, state->n_children)) {
+        *ok = false;
+        return;
+    }
+    for (size_t i = 0; i < state->n_activities; i++) {
+        const struct activity_view view = activity_stored(state->activities[i]);
+        response->pending_activities[response->n_pending_activities++] =
+            pending_activity(core, &view, ok);
+    }
+    for (size_t i = 0; i < state->n_children; i++) {
+        const FloEngine__ChildState *child = state->children[i];
+        FloApi__PendingChildExecutionInfo info = FLO_API__PENDING_CHILD_EXECUTION_INFO__INIT;
+        info.workflow_id = child->workflow_id;
+        info.run_id = child->run_id;
+        info.workflow_type_name = child->type;
+        info.initiated_id = child->initiated_event_id;
+        info.parent_close_policy = (FloApi__ParentClosePolicy)child->parent_close_policy;
+        add_child(core, response, &info, ok);
+    }
+    const FloEngine__WorkflowTaskState *task = state->workflow_task;
+    if (task)
+        fill_workflow_task(core, a, task->stage, task->scheduled_ns, task->original_scheduled_ns,
+                           task->started_ns, task->attempt, ok);
 }
 
 void flo_rpc_describe_workflow_execution(struct flo_core *core,
@@ -358,8 +502,10 @@ void flo_rpc_describe_workflow_execution(struct flo_core *core,
         fill_config(core, a, &view, &ok);
         fill_info(core, a, &view, &ok);
         fill_extended(core, a, &view, &ok);
-        if (run.execution && flo_execution_is_open(run.execution))
-            fill_pending(core, a, run.execution, &ok);
+        if (run.execution)
+            pending_of_resident(core, a, run.execution, &ok);
+        else
+            pending_of_stored(core, a, run.state, &ok);
     }
     if (!ok) {
         flo_status_no_memory(&status);
@@ -370,107 +516,4 @@ void flo_rpc_describe_workflow_execution(struct flo_core *core,
     const bool closed = run.execution && !flo_execution_is_open(run.execution);
     flo_reply_ok(core, info->id, closed ? flo_core_after(core, run.execution) : 0,
                  &a->response.base);
-}
-
-/* ---- task queues ---- */
-
-static bool fill_pollers(struct flo_core *core, const struct flo_queue *queue,
-                         FloApi__DescribeTaskQueueResponse *response)
-{
-    response->pollers =
-        flo_arena_calloc(&core->scratch, queue->seen.count + 1, sizeof *response->pollers);
-    bool ok = response->pollers != NULL;
-    for (struct flo_map_entry *it = flo_map_first(&queue->seen); it && ok; it = flo_map_next(it)) {
-        const struct flo_seen *seen = flo_map_value(it);
-        if (seen->last_poll_ns + FLO_QUEUE_SEEN_NS <= core->now_ns)
-            continue;
-        FloApi__PollerInfo *poller = flo_arena_alloc(&core->scratch, sizeof *poller);
-        FloApi__WorkerVersionCapabilities *version =
-            flo_arena_alloc(&core->scratch, sizeof *version);
-        if (!poller || !version)
-            return false;
-        flo_api__poller_info__init(poller);
-        poller->last_access_time = at(core, seen->last_poll_ns, &ok);
-        poller->identity = (char *)seen->identity;
-        poller->rate_per_second = seen->rate;
-        if (seen->build_id && seen->build_id[0]) {
-            flo_api__worker_version_capabilities__init(version);
-            version->build_id = seen->build_id;
-            poller->worker_version_capabilities = version;
-        }
-        response->pollers[response->n_pollers++] = poller;
-    }
-    return ok;
-}
-
-static bool fill_stats(struct flo_core *core, const struct flo_queue *queue,
-                       FloApi__DescribeTaskQueueResponse *response)
-{
-    FloApi__TaskQueueStats *stats = flo_arena_alloc(&core->scratch, sizeof *stats);
-    if (!stats)
-        return false;
-    flo_api__task_queue_stats__init(stats);
-    int64_t age_ns = 0;
-    if (queue) {
-        const struct flo_node *oldest = flo_list_first(&queue->tasks);
-        if (oldest)
-            age_ns = core->now_ns - flo_container(oldest, const struct flo_task, node)->added_ns;
-        stats->approximate_backlog_count = (int64_t)queue->tasks.count;
-        stats->tasks_add_rate = flo_rate_per_second(&queue->added, core->now_ns);
-        stats->tasks_dispatch_rate = flo_rate_per_second(&queue->dispatched, core->now_ns);
-    }
-    stats->approximate_backlog_age = flo_duration_new(&core->scratch, age_ns);
-    response->stats = stats;
-    return stats->approximate_backlog_age != NULL;
-}
-
-static bool fill_status(struct flo_core *core, const struct flo_queue *queue,
-                        FloApi__DescribeTaskQueueResponse *response)
-{
-    FloApi__TaskQueueStatus *out = flo_arena_alloc(&core->scratch, sizeof *out);
-    if (!out)
-        return false;
-    flo_api__task_queue_status__init(out);
-    if (queue) {
-        out->backlog_count_hint = (int64_t)queue->tasks.count;
-        out->rate_per_second = queue->rate_limit < 0 ? 0 : queue->rate_limit;
-    }
-    response->task_queue_status = out;
-    return true;
-}
-
-void flo_rpc_describe_task_queue(struct flo_core *core, const struct flo_core_call_info *info,
-                                 const void *message)
-{
-    const FloApi__DescribeTaskQueueRequest *request = message;
-    struct flo_status status = {0};
-    struct flo_namespace *ns;
-    int rc = flo_namespace_find(core, request->namespace_, &ns, &status);
-    if (!rc && (!request->task_queue || !request->task_queue->name[0]))
-        rc = flo_status_set(core, &status, FLO_GRPC_INVALID_ARGUMENT, "taskQueue is not set");
-    if (!rc)
-        rc = flo_check_id(core, "taskQueue", request->task_queue->name, &status);
-    if (rc) {
-        flo_reply_status(core, info->id, 0, &status);
-        return;
-    }
-    const bool activity =
-        request->task_queue_type == FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_ACTIVITY;
-    const bool sticky =
-        request->task_queue->kind == FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_STICKY;
-    const struct flo_queue *queue =
-        flo_matching_find(core, ns, activity ? FLO_QUEUE_ACTIVITY : FLO_QUEUE_WORKFLOW, sticky,
-                          request->task_queue->name);
-    FloApi__DescribeTaskQueueResponse response = FLO_API__DESCRIBE_TASK_QUEUE_RESPONSE__INIT;
-    bool ok = !queue || fill_pollers(core, queue, &response);
-    if (ok && request->report_stats)
-        ok = fill_stats(core, queue, &response);
-    if (ok && request->include_task_queue_status)
-        ok = fill_status(core, queue, &response);
-    if (ok) {
-        flo_reply_ok(core, info->id, 0, &response.base);
-        return;
-    }
-    flo_status_no_memory(&status);
-    flo_reply_status(core, info->id, 0, &status);
 }

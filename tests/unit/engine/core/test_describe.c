@@ -61,7 +61,11 @@ static void test_describe_pending_and_closed_run(void **state)
     assert_int_equal(d->n_pending_activities, 1);
     assert_string_equal(engine_text(e, &d->pending_activities[0]->base),
                         "activity_id=a activity_type(name=A) "
-                        "state=PENDING_ACTIVITY_STATE_STARTED attempt=1 last_worker_identity=me");
+                        "state=PENDING_ACTIVITY_STATE_STARTED attempt=1 last_worker_identity=me "
+                        "activity_options(task_queue=? schedule_to_close_timeout=0s "
+                        "schedule_to_start_timeout=0s start_to_close_timeout=5s "
+                        "heartbeat_timeout=0s retry_policy(initial_interval=1s "
+                        "backoff_coefficient=2.0 maximum_interval=100s))");
     engine_pass(e, 3 * FLO_NS_PER_S);
     engine_terminate(e, "wf");
     d = describe(e);
@@ -71,6 +75,7 @@ static void test_describe_pending_and_closed_run(void **state)
     assert_int_equal(flo_duration_ns(info->execution_duration) / FLO_NS_PER_MS, 3000);
     assert_int_equal(info->history_length, 6);
     assert_non_null(info->close_time);
+    assert_int_equal(d->n_pending_activities, 1); /* as it was when the run closed */
 }
 
 /* A queue: who polls it, how much waits in it. */
