@@ -7,9 +7,10 @@
  * Rules for workflow code: it must do the same thing each time it is replayed, so it takes time,
  * randomness and ids from here, never from the system; it touches no file, socket or thread; all
  * that it allocates through these calls (json_t values included) belongs to the run and goes with
- * it, so it must not be kept anywhere else (a static variable). A call that fails returns a negative FLO_E... code and leaves the failure on wf; returning
- * that code from the workflow function fails the workflow with that failure. When memory is out a
- * waiting call does not return at all: the run is dropped and replayed elsewhere or later.
+ * it, so it must not be kept anywhere else (a static variable). A call that fails returns a
+ * negative FLO_E... code and leaves the failure on wf; returning that code from the workflow
+ * function fails the workflow with that failure. When memory is out a waiting call does not return
+ * at all: the run is dropped and replayed elsewhere or later.
  *
  * All functions: only from workflow code, on the workflow's own coroutine.
  */
@@ -41,10 +42,10 @@ struct flo_group;    /* futures awaited together */
 typedef int (*flo_workflow_fn)(struct flo_workflow *wf, json_t *input, json_t **out_result);
 
 struct flo_retry_policy {
-    int64_t initial_interval_ms; /* 0 = the server's default, 1 s */
-    double backoff_coefficient;  /* 0 = 2.0; else >= 1 */
-    int64_t maximum_interval_ms; /* 0 = 100 x initial */
-    int32_t maximum_attempts;    /* 0 = no limit */
+    int64_t initial_interval_ms;            /* 0 = the server's default, 1 s */
+    double backoff_coefficient;             /* 0 = 2.0; else >= 1 */
+    int64_t maximum_interval_ms;            /* 0 = 100 x initial */
+    int32_t maximum_attempts;               /* 0 = no limit */
     const char *const *non_retryable_types; /* NULL-terminated; may be NULL */
 };
 
@@ -57,15 +58,15 @@ enum flo_cancellation_type {
 /* How to run an activity. All zero means: on the workflow's own queue; then at least
  * start_to_close_ms or schedule_to_close_ms must be set. */
 struct flo_activity_options {
-    const char *task_queue;         /* NULL = the workflow's */
-    const char *activity_id;        /* NULL = chosen by the runtime */
-    int64_t schedule_to_close_ms;   /* all attempts together; 0 = no limit */
-    int64_t schedule_to_start_ms;   /* waiting in the queue; 0 = no limit */
-    int64_t start_to_close_ms;      /* one attempt; 0 = schedule_to_close_ms */
-    int64_t heartbeat_ms;           /* longest silence; 0 = no heartbeats expected */
+    const char *task_queue;               /* NULL = the workflow's */
+    const char *activity_id;              /* NULL = chosen by the runtime */
+    int64_t schedule_to_close_ms;         /* all attempts together; 0 = no limit */
+    int64_t schedule_to_start_ms;         /* waiting in the queue; 0 = no limit */
+    int64_t start_to_close_ms;            /* one attempt; 0 = schedule_to_close_ms */
+    int64_t heartbeat_ms;                 /* longest silence; 0 = no heartbeats expected */
     const struct flo_retry_policy *retry; /* NULL = the server's default: retry for ever */
     enum flo_cancellation_type cancellation;
-    const char *summary;            /* one line for the web page; may be NULL */
+    const char *summary; /* one line for the web page; may be NULL */
 };
 
 /* ---- activities ---- */
@@ -162,8 +163,8 @@ FLO_API void flo_failure_clear(struct flo_workflow *wf);
 struct flo_workflow_info {
     const char *workflow_id, *run_id, *type, *namespace_, *task_queue;
     int32_t attempt;
-    int64_t start_ms;         /* wall clock, milliseconds since 1970 */
-    int64_t history_length;   /* events up to the current task */
+    int64_t start_ms;       /* wall clock, milliseconds since 1970 */
+    int64_t history_length; /* events up to the current task */
     int64_t history_bytes;
     bool continue_as_new_suggested;
 };
