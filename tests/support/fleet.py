@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting servers and workers for the interop checks: real processes, ports chosen by the kernel."""
+"""Starting servers and workers for tests: real processes, ports chosen by the kernel. Standard library only, but for
+Fleet.client(), which is the official SDK's."""
 import asyncio
 import os
 import pathlib

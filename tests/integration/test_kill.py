@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of each process in turn while documents are at work: every workflow completes, with one result."""
+import json
+import os
+import pathlib
+import signal
+import unittest
+
+from support import BIN, FleetTest, finish_batch, flotilla, start_batch, wait_for
+
+DOCUMENTS = 300
+NAMES = ["flotilla-engine", "workflow", "io", "cpu"]
+
+
+class Kill(FleetTest):
+    def setUp(self):
+        super().setUp()
+        self.state = pathlib.Path(self.fleet.folder.name, "state")
+        config = pathlib.Path(__file__).parents[2] / "config/fleet.yaml"
+        sets = {"state_dir": self.state, "engine.listen": "127.0.0.1:0", "health.port": 0, "metrics.port": 0}
+        self.up = self.fleet.start("fleet", [BIN / "flotilla", "up", "--config", config,
+                                             *[x for k, v in sets.items() for x in ("--set", f"{k}={v}")]])
+        wait_for(lambda: (self.state / "fleet.json").exists(), "fleet.json")
+        self.fleet.target = self.described()["engine"]["address"]
+        self.documents = pathlib.Path(self.fleet.folder.name, "documents")
+        self.documents.mkdir()
+        for i in range(DOCUMENTS):
+            words = " ".join(f"word{(i * 7 + j * 13) % 500} the of and" for j in range(400))
+            (self.documents / f"{i:03}.txt").write_text(f"document {i}: {words}\n")
+
+    def described(self):
+        return json.loads((self.state / "fleet.json").read_text())
+
+    def pid(self, name):
+        described = self.described()
+        if name == "flotilla-engine":
+            return described["engine"]["pid"]
+        return next(p["pid"] for p in described["processes"] if p["name"] == name)
+
+    def completed(self):
+        code, out, _ = flotilla(self.fleet.target, "list", "--query", "ExecutionStatus = 'Completed'", "--limit", 10000)
+        return len(out.splitlines()) - 1 if code == 0 else 0
+
+    def test_every_process_in_turn(self):
+        batch = start_batch(self.fleet.target, "documents", "--concurrency", 30, self.documents)
+        for i, name in enumerate(NAMES):
+            wait_for(lambda: self.completed() > i * DOCUMENTS // 8 + 5 or batch.poll() is not None, "progress", 100)
+            self.assertIsNone(batch.poll(), "the batch ended before all processes were killed")
+            victim = self.pid(name)
+            os.kill(victim, signal.SIGKILL)
+            wait_for(lambda: self.pid(name) != victim, f"a new {name}")
+        answer = finish_batch(self, batch)
+        self.assertEqual((answer["completed"], answer["failed"]), (DOCUMENTS, 0))
+        self.assertEqual(len({d["uri"] for d in answer["documents"]}), DOCUMENTS)
+        code, out, err = flotilla(self.fleet.target, "list", "--limit", 10000)
+        self.assertEqual(code, 0, err)
+        statuses = [line.split()[0] for line in out.splitlines()[1:]]
+        self.assertEqual(statuses, ["Completed"] * DOCUMENTS)
+
+    def test_supervisor_gone_workers_work_on(self):
+        """Workers never need the supervisor: here there is none at all."""
+        self.assertEqual(self.up.stop(), 0)
+        self.fleet.engine()
+        self.fleet.echo_workers()
+        batch = start_batch(self.fleet.target, "load", "--count", 50, "--concurrency", 5)
+        self.assertEqual(finish_batch(self, batch)["completed"], 50)
+
+
+if __name__ == "__main__":
+    unittest.main()
