@@ -11,6 +11,11 @@ import unittest
 from support import BIN, FleetTest, LICENCES, finish_batch, flotilla, ready, start_batch, wait_for
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
 class Documents(FleetTest):
     def setUp(self):
         super().setUp()
@@ -48,9 +53,7 @@ class Documents(FleetTest):
         folder.mkdir()
         (folder / "page.html").write_text("<html><body><h1>Hello</h1><p>the cat and the dog</p><script>x()</script></body></html>")
         (folder / "page.md").write_text("# Hello\n\nthe *cat* and the [dog](http://example.invalid/)\n")
-        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
-        handler.log_message = lambda *args: None
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         threading.Thread(target=server.serve_forever, daemon=True).start()

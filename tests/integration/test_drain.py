@@ -5,9 +5,9 @@ import signal
 import time
 import unittest
 
-from support import FleetTest, finish_batch, ready, start_batch, wait_for
+from support import FleetTest, finish_batch, flotilla, ready, start_batch, wait_for
 
-COUNT = 400
+COUNT = 3000
 
 
 class Drain(FleetTest):
@@ -19,7 +19,9 @@ class Drain(FleetTest):
     def under_load(self, restart):
         """Run workflows; in the middle call restart(), which stops one process and starts its successor."""
         batch = start_batch(self.fleet.target, "load", "--count", COUNT, "--concurrency", 20)
+        wait_for(lambda: flotilla(self.fleet.target, "list", "--limit", 1)[1].count("load-"), "the first workflow")
         restart()
+        self.assertIsNone(batch.poll(), "the load ended before the restart")
         answer = finish_batch(self, batch)
         self.assertEqual((answer["completed"], answer["failed"]), (COUNT, 0))
 

@@ -49,7 +49,10 @@ class Process:
         if self.child.poll() is None:
             self.child.send_signal(sig)
         try:
-            return self.child.wait(timeout)
+            code = self.child.wait(timeout)
+            self.reader.join(timeout)
+            self.child.stdout.close()
+            return code
         except subprocess.TimeoutExpired:
             self.child.kill()
             raise AssertionError(f"{self.name} did not stop within {timeout} s:\n" + "\n".join(self.output[-20:]))
