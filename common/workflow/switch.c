@@ -50,7 +50,7 @@ void flo_context_switch(struct flo_context *from, const struct flo_context *to)
 
 #if defined(__x86_64__)
 
-__asm__(".text\n"
+__asm__(".pushsection .text\n"
         ".p2align 4\n"
         ".hidden flo_context_swap_\n"
         ".globl flo_context_swap_\n"
@@ -91,7 +91,8 @@ __asm__(".text\n"
         "    callq *%r12\n"
         "    ud2\n"
         "    .cfi_endproc\n"
-        ".size flo_context_entry_,.-flo_context_entry_\n");
+        ".size flo_context_entry_,.-flo_context_entry_\n"
+        ".popsection\n");
 
 /* From the saved stack pointer upwards: what flo_context_swap_ pops. */
 struct frame {
@@ -120,7 +121,7 @@ void flo_context_make(struct flo_context *context, void *stack, size_t bytes,
 
 #else /* aarch64 */
 
-__asm__(".text\n"
+__asm__(".pushsection .text\n"
         ".p2align 4\n"
         ".hidden flo_context_swap_\n"
         ".globl flo_context_swap_\n"
@@ -167,7 +168,8 @@ __asm__(".text\n"
         "    blr x19\n"
         "    brk #1\n"
         "    .cfi_endproc\n"
-        ".size flo_context_entry_,.-flo_context_entry_\n");
+        ".size flo_context_entry_,.-flo_context_entry_\n"
+        ".popsection\n");
 
 struct frame {
     uint64_t x19, x20, x21_x28[8], x29, x30, d8_d15[8];

@@ -72,6 +72,41 @@ static int goes_on(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return 0;
 }
 
+/* Gives up an activity of each type, then waits for a signal. */
+static int gives_up(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    struct flo_future *futures[3];
+    for (int type = 0; type < 3; type++) {
+        struct flo_activity_options options = with((enum flo_cancellation_type)type);
+        futures[type] = flo_activity_start(wf, "work", input, &options);
+    }
+    int rc = flo_sleep(wf, 1000);
+    if (rc)
+        return rc;
+    for (int type = 0; type < 3; type++) {
+        flo_future_cancel(wf, futures[type]);
+        flo_future_cancel(wf, futures[type]); /* once is enough */
+    }
+    json_t *ready = json_pack("[b,b,b]", flo_future_ready(futures[0]), flo_future_ready(futures[1]),
+                              flo_future_ready(futures[2]));
+    rc = flo_signal_await(wf, "go", -1, NULL);
+    if (rc)
+        return rc;
+    int first = flo_await(wf, futures[1], NULL), again = flo_await(wf, futures[1], NULL);
+    *out_result = json_pack("[o,i,i,s]", ready, first, again, flo_failure_type_name(wf));
+    return 0;
+}
+
+static int group(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    struct flo_activity_options options =
+        with((enum flo_cancellation_type)json_integer_value(input));
+    struct flo_group *all = flo_group_new(wf);
+    for (int i = 0; i < 2; i++)
+        flo_group_add(all, flo_activity_start(wf, "work", NULL, &options));
+    return flo_group_await_all(all, out_result);
+}
+
 /* Cancels its own activity: that is a failure, not a cancelled workflow. */
 static int own_cancel(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
@@ -91,6 +126,8 @@ static const struct flo_workflow_entry workflows[] = {{"Try", try_cancel},
                                                       {"ShieldedStart", shielded_start},
                                                       {"GoesOn", goes_on},
                                                       {"OwnCancel", own_cancel},
+                                                      {"GivesUp", gives_up},
+                                                      {"Group", group},
                                                       {NULL, NULL}};
 
 static int setup(void **state)
@@ -231,6 +268,47 @@ static void test_late_results_are_ignored(void **state)
     story_expect_replayed(s, "");
 }
 
+/* Each type ends as it says, whatever the activities do afterwards. */
+static void test_given_up_activities_end_quietly(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=GivesUp input=0; WFTScheduled; WFTStarted; WFTCompleted");
+    story_tell(s, "ActivityScheduled id=1 type=work; ActivityScheduled id=2 type=work");
+    story_tell(s, "ActivityScheduled id=3 type=work; TimerStarted id=1; TimerFired id=1");
+    story_tell(s, "WFTScheduled; WFTStarted");
+    story_expect(s, "RequestCancelActivity scheduled=5\nRequestCancelActivity scheduled=6");
+    story_tell(s, "WFTCompleted; ActivityCancelRequested scheduled=5");
+    story_tell(s, "ActivityCancelRequested scheduled=6; ActivityStarted scheduled=7");
+    story_tell(s, "ActivityStarted scheduled=5; ActivityCanceled scheduled=5");
+    story_tell(s, "ActivityCompleted scheduled=7 result=1; ActivityStarted scheduled=6");
+    story_tell(s, "ActivityFailed scheduled=6 message=no type=Bad; Signaled name=go");
+    story_tell(s, "WFTScheduled; WFTStarted");
+    story_expect(s, "Complete result=[[true,false,true],-15,-15,'Bad']");
+    story_expect_replayed(s, "Complete result=[[true,false,true],-15,-15,'Bad']");
+}
+
+static void test_cancelled_group_ends_by_its_activities_types(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Group input=0; WFTScheduled; WFTStarted; WFTCompleted");
+    story_tell(s, "ActivityScheduled id=1 type=work; ActivityScheduled id=2 type=work");
+    story_tell(s, "CancelRequested; WFTScheduled; WFTStarted");
+    story_expect(s, "RequestCancelActivity scheduled=5\nRequestCancelActivity scheduled=6\nCancel");
+}
+
+static void test_cancelled_group_waits_for_results(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Group input=1; WFTScheduled; WFTStarted; WFTCompleted");
+    story_tell(s, "ActivityScheduled id=1 type=work; ActivityScheduled id=2 type=work");
+    story_tell(s, "CancelRequested; WFTScheduled; WFTStarted");
+    story_expect(s, "RequestCancelActivity scheduled=5\nRequestCancelActivity scheduled=6");
+    story_tell(s, "WFTCompleted; ActivityCancelRequested scheduled=5");
+    story_tell(s, "ActivityCancelRequested scheduled=6; ActivityCompleted scheduled=5 result=1");
+    story_tell(s, "ActivityCompleted scheduled=6 result=2; WFTScheduled; WFTStarted");
+    story_expect(s, "Complete result=[1,2]");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -246,6 +324,9 @@ int main(void)
         T(test_cancel_in_the_first_task),
         T(test_own_cancel_fails_the_workflow),
         T(test_late_results_are_ignored),
+        T(test_given_up_activities_end_quietly),
+        T(test_cancelled_group_ends_by_its_activities_types),
+        T(test_cancelled_group_waits_for_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
