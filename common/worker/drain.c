@@ -19,7 +19,7 @@
 #include "grpc/status.h"
 #include "worker/worker.h"
 
-#define LAST_WORD_MS 1000 /* for the answers of what was cut */
+#define LAST_WORD_MS INT64_C(1000) /* for the answers of what was cut */
 #define POLLS_END_MS 3000 /* a server that ends polls itself gets this long */
 
 static void on_polls_time(evutil_socket_t fd, short what, void *ctx);
