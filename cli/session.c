@@ -20,23 +20,23 @@ static void on_state(void *ctx, bool connected, const char *reason)
     snprintf(session->reason, sizeof session->reason, "%s", connected || !reason ? "" : reason);
 }
 
-/* The address of --address, else the engine of --fleet, else the default. */
+/* The address of --address, else the server of --fleet, else the default. */
 static bool choose_address(const struct cli_options *options, char *out, size_t size)
 {
     if (options->address || !options->fleet) {
         snprintf(out, size, "%s", options->address ? options->address : "127.0.0.1:7233");
         return true;
     }
+    *out = '\0';
     json_t *fleet = json_load_file(options->fleet, 0, NULL);
-    const char *address =
-        json_string_value(json_object_get(json_object_get(fleet, "engine"), "address"));
-    if (address)
+    const char *address = json_string_value(json_object_get(fleet, "server"));
+    if (address && *address)
         snprintf(out, size, "%s", address);
     else
-        fprintf(stderr, "flotilla: %s does not name an engine's address; is the fleet running?\n",
+        fprintf(stderr, "flotilla: %s does not name a server; is the fleet running?\n",
                 options->fleet);
     json_decref(fleet);
-    return address != NULL;
+    return *out != '\0';
 }
 
 int cli_session_open(struct cli_session *session, const struct cli_options *options, bool patient)

@@ -82,11 +82,10 @@ void cli_usage_read(const char *fleet_path, struct cli_usage *out)
     json_t *fleet = fleet_path ? json_load_file(fleet_path, 0, NULL) : NULL;
     size_t i;
     json_t *process;
-    json_t *supervisor = json_object_get(fleet, "supervisor");
-    const char *http = json_string_value(json_object_get(supervisor, "http"));
+    const char *http = json_string_value(json_object_get(fleet, "http"));
     if (http)
         snprintf(out->dashboard, sizeof out->dashboard, "http://%s/", http);
-    add_process(out, "flotilla-supervisor", pid_of(supervisor), false);
+    add_process(out, "flotilla-supervisor", pid_of(fleet), false);
     json_array_foreach(json_object_get(fleet, "processes"), i, process)
     {
         const char *name = json_string_value(json_object_get(process, "name"));
