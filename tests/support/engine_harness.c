@@ -174,8 +174,8 @@ static void store_namespace(struct engine *engine, const struct flo_core_namespa
 uint64_t engine_commit(struct engine *engine)
 {
     struct flo_core_batch *batch;
-    assert_int_equal(flo_core_take_batch(engine->core, &batch), 0);
-    if (!batch)
+    engine->dead = engine->dead || flo_core_take_batch(engine->core, &batch) != 0;
+    if (engine->dead || !batch)
         return 0;
     const uint64_t seq = batch->seq;
     for (size_t i = 0; i < batch->namespace_count; i++)
@@ -234,10 +234,23 @@ static void core_up(struct engine *engine)
     flo_core_begin(engine->core, engine->now_ns);
 }
 
-struct engine *engine_new_with(uint64_t seed, const struct flo_core_options *options)
+static void reserve(struct engine *engine, size_t bytes)
+{
+    enum { ROWS = 4096 };
+    need(flo_arena_alloc(&engine->arena, bytes));
+    flo_arena_reset(&engine->arena);
+    engine->replies = need(flo_reallocarray(NULL, ROWS, sizeof *engine->replies));
+    engine->runs = need(flo_reallocarray(NULL, ROWS, sizeof *engine->runs));
+    engine->batches = need(flo_reallocarray(NULL, ROWS, sizeof *engine->batches));
+    engine->reply_cap = engine->run_cap = engine->batch_cap = ROWS;
+}
+
+static struct engine *create(uint64_t seed, const struct flo_core_options *options, size_t bytes)
 {
     struct engine *engine = need(flo_calloc(1, sizeof *engine));
     flo_arena_init(&engine->arena, 0);
+    if (bytes)
+        reserve(engine, bytes);
     if (options)
         engine->options = *options;
     engine->seed = seed;
@@ -252,9 +265,19 @@ struct engine *engine_new_with(uint64_t seed, const struct flo_core_options *opt
     return engine;
 }
 
+struct engine *engine_new_with(uint64_t seed, const struct flo_core_options *options)
+{
+    return create(seed, options, 0);
+}
+
 struct engine *engine_new(uint64_t seed)
 {
-    return engine_new_with(seed, NULL);
+    return create(seed, NULL, 0);
+}
+
+struct engine *engine_new_reserved(uint64_t seed, size_t bytes)
+{
+    return create(seed, NULL, bytes);
 }
 
 void engine_free(struct engine *engine)
@@ -297,6 +320,7 @@ void engine_restart(struct engine *engine)
     struct flo_err err = {0};
     uint64_t next_key = 1;
     flo_core_destroy(&engine->core);
+    engine->dead = false;
     engine->reply_count = 0;
     engine->seed++;
     core_up(engine);
@@ -321,7 +345,7 @@ void engine_restart(struct engine *engine)
 static void after_step(struct engine *engine)
 {
     if (engine->auto_commit)
-        while (flo_core_wants_commit(engine->core))
+        while (!engine->dead && flo_core_wants_commit(engine->core))
             engine_commit(engine);
 }
 
@@ -411,7 +435,7 @@ void engine_pass(struct engine *engine, int64_t ns)
 {
     const int64_t until = engine->now_ns + ns;
     int64_t next;
-    while ((next = flo_core_next_deadline(engine->core)) <= until) {
+    while (!engine->dead && (next = flo_core_next_deadline(engine->core)) <= until) {
         if (next > engine->now_ns)
             engine->now_ns = next;
         flo_core_begin(engine->core, engine->now_ns);

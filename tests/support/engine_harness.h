@@ -69,12 +69,16 @@ struct engine {
     size_t namespace_count;
     uint64_t durable_seq;
     int fail_store; /* FLO_E... that reads of the store give; 0 = none */
+    bool dead;      /* a batch could not be taken: only engine_restart helps */
 };
 
 /* A core with the namespace `default`. */
 struct engine *engine_new(uint64_t seed);
 /* The same with options; NULL = defaults. */
 struct engine *engine_new_with(uint64_t seed, const struct flo_core_options *options);
+/* The same, with so much memory taken in advance that the harness allocates nothing while
+ * allocations fail (flo_alloc_fail_after). */
+struct engine *engine_new_reserved(uint64_t seed, size_t bytes);
 void engine_free(struct engine *engine);
 /* As after a kill: what was not committed is gone, the rest is loaded into a new core. */
 void engine_restart(struct engine *engine);
