@@ -28,6 +28,10 @@ enum {
     TRAILERS_MAX = 16,
 };
 
+/* The client's own timer ends the call at the deadline; ours is for clients that do not, and must
+ * not overtake it. */
+#define DEADLINE_GRACE_NS (50 * FLO_NS_PER_MS)
+
 #define NV(name_text, value_text)                                                                  \
     {                                                                                              \
         .name = (uint8_t *)(name_text), .namelen = sizeof(name_text) - 1,                          \
@@ -260,9 +264,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
                "grpc.request_timeout");
         break;
     case FLO_GRPC_CALL_OPEN:
-        if (now < call->deadline_ns) { /* it was the request timeout, and the request is here */
-            if (call->deadline_ns != INT64_MAX)
-                arm(call, call->deadline_ns - now);
+        if (call->deadline_ns == INT64_MAX)
+            break; /* it was the request timeout, and the request is here */
+        if (now < call->deadline_ns + DEADLINE_GRACE_NS) {
+            arm(call, call->deadline_ns + DEADLINE_GRACE_NS - now);
             break;
         }
         call_cancel(call);
