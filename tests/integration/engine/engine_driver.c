@@ -5,7 +5,7 @@
  *
  *   engine_driver start ADDRESS PREFIX COUNT IN_FLIGHT FILE   start workflows; after each
  *       acknowledgement append "workflow-id run-id" to FILE. Stops when COUNT are started or the
- *       engine is gone; prints how many were acknowledged.
+ *       engine is gone; prints how many were acknowledged, at the end and after each 20.
  *   engine_driver verify ADDRESS FILE     every run in FILE is there, with the run id that was
  * given engine_driver echo ADDRESS COUNT IN_FLIGHT   whole echo workflows: one activity, sticky
  * queue engine_driver poll ADDRESS COUNT      hold COUNT polls; prints "polling"; ends when all
@@ -163,7 +163,11 @@ static void started_for_file(struct call *call, const struct flo_grpc_status *st
     fprintf(d->file, "%s %s\n", call->id, response->run_id);
     fflush(d->file);
     flo_arena_fini(&arena);
-    if (++d->acknowledged == d->count)
+    if (++d->acknowledged % 20 == 0) {
+        printf("%ld\n", d->acknowledged);
+        fflush(stdout);
+    }
+    if (d->acknowledged == d->count)
         stop(d);
     else if (d->started < d->count)
         start_next(d, started_for_file);
@@ -181,7 +185,7 @@ static int run_start(struct driver *d, char **args)
         start_next(d, started_for_file);
     event_base_dispatch(d->base);
     fclose(d->file);
-    printf("%ld\n", d->acknowledged);
+    printf("%ld acknowledged\n", d->acknowledged);
     return 0;
 }
 

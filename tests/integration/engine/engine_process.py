@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The engine as a process: starting, refusing to start, stopping, dying and coming back.
+
+Usage: engine_process.py ENGINE DRIVER [test ...]; ctest runs each test by its name. Standard library
+only; waits on lines and exits.
+"""
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ENGINE, DRIVER = sys.argv[1], sys.argv[2]
+DEADLINE_S = 60
+
+
+class Engine:
+    """A running engine; addresses are those that it announced."""
+
+    def __init__(self, *args, env=None, http=False):
+        command = [ENGINE, "--listen", "127.0.0.1:0", *args]
+        if http:
+            command += ["--http", "127.0.0.1:0"]
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        env={**os.environ, **(env or {})})
+        self.address = self._announced("grpc")
+        self.http = self._announced("http") if http else None
+
+    def _announced(self, what):
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"flotilla-engine: (\w+) listening on (\S+)\n", line)
+        assert found and found.group(1) == what, f"not an announcement: {line!r} {self.errors()}"
+        return found.group(2)
+
+    def errors(self):
+        self.log.seek(0)
+        return self.log.read().decode()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        return self.process.wait(DEADLINE_S)
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        code = self.wait()
+        assert code == 0, f"exit {code}: {self.errors()}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+
+def fails_to_start(*args, env=None):
+    """The exit code and log of an engine that must not start."""
+    done = subprocess.run([ENGINE, *args], capture_output=True, text=True, timeout=DEADLINE_S,
+                          env={**os.environ, **(env or {})})
+    return done.returncode, done.stderr
+
+
+def drive(*args):
+    """Run the driver to its end; its output."""
+    done = subprocess.run([DRIVER, *args], capture_output=True, text=True, timeout=DEADLINE_S)
+    assert done.returncode == 0, f"driver {args}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def get(address, path):
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=DEADLINE_S) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_help_and_usage(folder):
+    """--help and --version exit 0 on stdout; a wrong option is 64 with one line."""
+    for flag in ("--help", "--version"):
+        done = subprocess.run([ENGINE, flag], capture_output=True, text=True, timeout=DEADLINE_S)
+        assert done.returncode == 0 and done.stdout and not done.stderr, done
+    code, log = fails_to_start("--nonsense")
+    assert code == 64 and log.count("\n") == 1, (code, log)
+
+
+def test_port_in_use_is_73(folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, log = fails_to_start("--listen", "127.0.0.1:%d" % taken.getsockname()[1])
+    assert code == 73, (code, log)
+
+
+def test_open_address_needs_tls_or_insecure(folder):
+    code, log = fails_to_start("--listen", "0.0.0.0:0")
+    assert code == 64 and "--insecure" in log, (code, log)
+
+
+def test_database_in_use_is_73(folder):
+    """A second engine is refused; the first goes on."""
+    db = os.path.join(folder, "engine.db")
+    with Engine("--db", db) as first:
+        code, log = fails_to_start("--listen", "127.0.0.1:0", "--db", db)
+        assert code == 73 and "in use" in log, (code, log)
+        drive("echo", first.address, "20", "5")
+        first.stop()
+
+
+def test_wrong_databases_are_refused(folder):
+    """A folder is 73; text, another program's and a newer schema are 65."""
+    code, log = fails_to_start("--listen", "127.0.0.1:0", "--db", folder)
+    assert code == 73, (code, log)
+    text = os.path.join(folder, "text.db")
+    with open(text, "w", encoding="utf-8") as file:
+        file.write("no database " * 500)
+    code, log = fails_to_start("--listen", "127.0.0.1:0", "--db", text)
+    assert code == 65, (code, log)
+    newer = os.path.join(folder, "newer.db")
+    with Engine("--db", newer) as engine:
+        engine.stop()
+    with sqlite3.connect(newer) as database:
+        database.execute("PRAGMA user_version = 77")
+    code, log = fails_to_start("--listen", "127.0.0.1:0", "--db", newer)
+    assert code == 65 and "77" in log, (code, log)
+
+
+def test_pages(folder):
+    """/health, /ready and /metrics answer; the figures count."""
+    with Engine(http=True) as engine:
+        drive("echo", engine.address, "20", "5")
+        assert get(engine.http, "/health")[0] == 200
+        assert get(engine.http, "/ready")[0] == 200
+        status, text = get(engine.http, "/metrics")
+        assert status == 200 and "flotilla_engine_commits_total" in text, text
+        assert re.search(r'flotilla_engine_calls_total\{operation="StartWorkflowExecution",'
+                         r'status_code="OK"\} 20\n', text), text
+        engine.stop()
+
+
+def test_sigterm_answers_polls(folder):
+    """A hundred polls that wait are answered empty at SIGTERM, and the exit is 0."""
+    with Engine() as engine:
+        with subprocess.Popen([DRIVER, "poll", engine.address, "100"], stdout=subprocess.PIPE,
+                              text=True) as driver:
+            assert driver.stdout.readline() == "polling\n"
+            # A call that is answered says that the engine has read the polls sent before it.
+            drive("echo", engine.address, "1", "1")
+            engine.stop()
+            assert driver.wait(DEADLINE_S) == 0, driver.stdout.read()
+
+
+def test_sigterm_under_load_loses_nothing(folder):
+    """Starts in flight at SIGTERM are answered or not; those that were are there afterwards."""
+    db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
+    with Engine("--db", db) as engine:
+        with subprocess.Popen([DRIVER, "start", engine.address, "wf", "1000000", "50", acks],
+                              stdout=subprocess.PIPE, text=True) as driver:
+            wait_for_starts(driver, 500)
+            engine.stop()
+            driver.communicate(timeout=DEADLINE_S)
+            assert driver.returncode == 0
+    with Engine("--db", db) as engine:
+        drive("verify", engine.address, acks)
+        engine.stop()
+
+
+def wait_for_starts(driver, count):
+    """Until the driver says that so many starts were acknowledged."""
+    for line in driver.stdout:
+        if int(line.split()[0]) >= count:
+            return
+
+
+def test_kill_under_load_loses_nothing(folder):
+    """kill -9 twenty times while fifty starts are in flight: all acknowledged ones are there."""
+    db = os.path.join(folder, "engine.db")
+    for turn in range(20):
+        acks = os.path.join(folder, f"acks-{turn}")
+        with Engine("--db", db) as engine:
+            with subprocess.Popen([DRIVER, "start", engine.address, f"wf-{turn}", "1000000", "50",
+                                   acks], stdout=subprocess.PIPE, text=True) as driver:
+                wait_for_starts(driver, 100 + 40 * turn)
+                engine.signal(signal.SIGKILL)
+                engine.wait()
+                driver.communicate(timeout=DEADLINE_S)
+                assert driver.returncode == 0
+        with Engine("--db", db) as engine:
+            drive("verify", engine.address, acks)
+            engine.stop()
+    with sqlite3.connect(db) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_killed_echoes_complete(folder):
+    """Workflows that were under way when the engine was killed go on after it is back."""
+    db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
+    with Engine("--db", db) as engine:
+        drive("start", engine.address, "left", "200", "20", acks)
+        engine.signal(signal.SIGKILL)
+        engine.wait()
+    with Engine("--db", db, http=True) as engine:
+        # The driver's workers serve the old ones too: they are first in the queue.
+        drive("echo", engine.address, "50", "10")
+        text = get(engine.http, "/metrics")[1]
+        assert re.search(r"flotilla_engine_open_workflows 0\n", text), text
+        engine.stop()
+
+
+def test_lost_commits_are_65(folder):
+    """A log whose end was cut off is noticed at start, and --accept-data-loss goes on."""
+    db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
+    with Engine("--db", db) as engine:
+        drive("start", engine.address, "wf", "50", "5", acks)
+        engine.signal(signal.SIGKILL)
+        engine.wait()
+    os.truncate(db + "-wal", os.path.getsize(db + "-wal") // 2)
+    code, log = fails_to_start("--listen", "127.0.0.1:0", "--db", db)
+    assert code == 65 and "lost" in log, (code, log)
+    with Engine("--db", db, "--accept-data-loss") as engine:
+        assert "store.data_loss" in engine.errors()
+        engine.stop()
+
+
+def test_failed_sync_is_74(folder):
+    """After a failed sync nothing more is acknowledged, and the engine ends with 74."""
+    db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
+    shim = os.environ["FLO_FAIL_SYNC_SHIM"]
+    env = {"LD_PRELOAD": shim, "FLO_FAIL_SYNC_AFTER": "40"}
+    with Engine("--db", db, env=env) as engine:
+        drive("start", engine.address, "wf", "1000000", "20", acks)
+        code = engine.wait()
+        assert code == 74 and "store.commit_failed" in engine.errors(), (code, engine.errors())
+    with Engine("--db", db) as engine:
+        drive("verify", engine.address, acks)
+        engine.stop()
+
+
+def test_second_signal_exits_at_once(folder):
+    """The second signal ends an engine that still waits for its clients."""
+    with Engine() as engine:
+        with socket.create_connection(engine.address.split(":")) as stuck:
+            stuck.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+            stuck.recv(9)
+            engine.signal(signal.SIGTERM)
+            engine.signal(signal.SIGINT)
+            code = engine.wait()
+            assert code in (0, 130), code
+
+
+def test_full_disk_recovers(folder):
+    """While the disk is full writes are refused and reads answered; with room again all goes on."""
+    db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
+    flag = os.path.join(folder, "full")
+    env = {"LD_PRELOAD": os.environ["FLO_FAIL_SYNC_SHIM"], "FLO_FULL_DISK_WHILE": flag}
+    with Engine("--db", db, env=env, http=True) as engine:
+        drive("start", engine.address, "before", "20", "5", acks)
+        with open(flag, "w", encoding="utf-8"):
+            pass
+        with subprocess.Popen([DRIVER, "start", engine.address, "during", "20", "5",
+                               os.path.join(folder, "none")], stdout=subprocess.PIPE,
+                              text=True) as driver:
+            while get(engine.http, "/ready")[0] != 503:
+                time.sleep(0.01)  # nothing else tells
+            drive("verify", engine.address, acks)
+            os.unlink(flag)
+            driver.wait(DEADLINE_S)
+        while get(engine.http, "/ready")[0] != 200:
+            time.sleep(0.01)  # nothing else tells
+        drive("start", engine.address, "after", "20", "5", acks)
+        engine.stop()
+    with Engine("--db", db) as engine:
+        drive("verify", engine.address, acks)
+        engine.stop()
+
+
+def main():
+    tests = {name[5:]: test for name, test in globals().items() if name.startswith("test_")}
+    for name in sys.argv[3:] or tests:
+        folder = tempfile.mkdtemp(prefix="flo-engine-")
+        try:
+            tests[name](folder)
+            print("ok", name, flush=True)
+        finally:
+            shutil.rmtree(folder)
+
+
+main()
