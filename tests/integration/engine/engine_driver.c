@@ -88,9 +88,11 @@ static void send_call(struct call *call, const char *path, const ProtobufCMessag
 {
     struct flo_buf body;
     flo_buf_init(&body, 0);
+    const struct driver *d = call->driver;
     struct flo_grpc_call_options options = {.path = path,
                                             .timeout_ms = timeout_ms,
-                                            .wait_for_ready = true,
+                                            /* later, an engine that is gone stays gone */
+                                            .wait_for_ready = d->acknowledged + d->finished == 0,
                                             .done = on_done,
                                             .ctx = call};
     if (flo_wire_encode(request, &body))
@@ -483,6 +485,7 @@ static int run_poll(struct driver *d, char **args)
         FloApi__TaskQueue queue;
         flo_api__poll_activity_task_queue_request__init(&request);
         init_queue(&queue, false);
+        queue.name = TEXT("held"); /* nobody else's tasks */
         request.namespace_ = TEXT("default");
         request.task_queue = &queue;
         send_call(new_call(d, poll_ended), SERVICE "PollActivityTaskQueue", &request.base, 70000);
