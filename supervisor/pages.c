@@ -162,7 +162,11 @@ static json_t *supervisor_json(const struct flo_pages *pages)
     set_text(out, "http", pages->health_address);
     set_text(out, "metrics", pages->metrics_address);
     set_text(out, "endpoint", pages->endpoint);
-    add_usage(out, getpid());
+    struct flo_procstat own; /* alone: its group may be a shell's */
+    if (flo_procstat_read(0, &own) == 0) {
+        set_int(out, "cpu_ms", (int64_t)(own.cpu_seconds * 1e3));
+        set_int(out, "rss_bytes", (int64_t)own.resident_bytes);
+    }
     return out;
 }
 

@@ -84,7 +84,8 @@ int flo_role_resolve_files(struct flo_role_config *config, struct flo_err *err)
 static const char *find_by_name(struct flo_role_config *config, const char *name)
 {
     struct flo_arena *arena = &config->config.arena;
-    const char *suffix = strstr(name, ".so") ? "" : ".so";
+    size_t len = strlen(name);
+    const char *suffix = len > 3 && strcmp(name + len - 3, ".so") == 0 ? "" : ".so";
     if (*config->module_path)
         return flo_arena_printf(arena, "%s/%s%s", config->module_path, name, suffix);
     char dir[PATH_MAX];

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The process manager with fake children: order, restarts, stops, hopeless starts. */
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "config/process.h"
+#include "supervisor/manager.h"
+#include "supervisor/state_dir.h"
+#include "support/cmocka_env.h"
+#include "telemetry/log.h"
+
+struct fixture {
+    struct event_base *base;
+    struct event *tick;
+    struct flo_fleet_config *config;
+    struct flo_manager *manager;
+    char dir[64];
+    char log[96];
+    int exit_code; /* -1 until on_end */
+    char text[16384];
+};
+
+static void on_tick(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    (void)ctx;
+}
+
+static void on_change(void *ctx)
+{
+    (void)ctx;
+}
+
+static void on_end(void *ctx, int exit_code)
+{
+    ((struct fixture *)ctx)->exit_code = exit_code;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    const struct timeval often = {.tv_usec = 5000};
+    snprintf(f->dir, sizeof f->dir, "/tmp/flo-test-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->log, sizeof f->log, "%s/log", f->dir);
+    setenv("FAKE_LOG", f->log, 1);
+    f->exit_code = -1;
+    f->base = event_base_new();
+    f->tick = event_new(f->base, -1, EV_PERSIST, on_tick, NULL);
+    event_add(f->tick, &often);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    flo_manager_destroy(&f->manager);
+    flo_fleet_config_destroy(&f->config);
+    event_free(f->tick);
+    event_base_free(f->base);
+    unlink(f->log);
+    snprintf(path, sizeof path, "%s/fleet.yaml", f->dir);
+    unlink(path);
+    rmdir(f->dir);
+    free(f);
+    return 0;
+}
+
+static void start(struct fixture *f, const char *yaml)
+{
+    char path[128];
+    struct flo_err err = {0};
+    snprintf(path, sizeof path, "%s/fleet.yaml", f->dir);
+    FILE *file = fopen(path, "w");
+    fputs("restart: {min_backoff: 20ms, max_backoff: 100ms, stable_after: 10s}\n", file);
+    fputs(yaml, file);
+    fclose(file);
+    struct flo_cmdline cmdline = {.program = "test", .config = path};
+    int rc = flo_fleet_config_load(&cmdline, &f->config, &err);
+    if (rc)
+        fail_msg("%s", err.message);
+    const struct flo_manager_options options = {.config = f->config,
+                                                .state_dir = f->dir,
+                                                .endpoint = "ipc:///s",
+                                                .on_change = on_change,
+                                                .on_end = on_end,
+                                                .ctx = f};
+    assert_int_equal(flo_manager_new(f->base, &options, &f->manager, &err), 0);
+    flo_manager_start(f->manager);
+}
+
+static enum flo_process_state state_of(struct fixture *f, size_t i)
+{
+    struct flo_process_view view;
+    flo_manager_view(f->manager, i, &view);
+    return view.state;
+}
+
+static bool all_up(struct fixture *f)
+{
+    for (size_t i = 0; i < flo_manager_count(f->manager); i++)
+        if (state_of(f, i) != FLO_PROCESS_UP)
+            return false;
+    return true;
+}
+
+#define TURN_UNTIL(f, condition)                                                                   \
+    do {                                                                                           \
+        int64_t end_ = flo_clock_mono_ns() + 20 * FLO_NS_PER_S;                                    \
+        while (!(condition) && flo_clock_mono_ns() < end_)                                         \
+            event_base_loop((f)->base, EVLOOP_ONCE);                                               \
+        assert_true(condition);                                                                    \
+    } while (0)
+
+/* What the children noted, in order. */
+static const char *notes(struct fixture *f)
+{
+    FILE *file = fopen(f->log, "r");
+    size_t len = file ? fread(f->text, 1, sizeof f->text - 1, file) : 0;
+    f->text[len] = '\0';
+    if (file)
+        fclose(file);
+    return f->text;
+}
+
+#define FLEET                                                                                      \
+    "engine: {program: fake_child, listen: \"127.0.0.1:0\", http: \"\", args: [--extra]}\n"        \
+    "workers:\n"                                                                                   \
+    "  - {name: a, program: fake_child, set: {task_queue: q, health.port: 5}}\n"                   \
+    "  - {name: b, program: fake_child, count: 2}\n"
+
+/* The engine first, workers once its address is known, workers stopped before the engine. */
+static void test_starts_and_stops_in_order(void **state)
+{
+    struct fixture *f = *state;
+    start(f, FLEET);
+    assert_int_equal(flo_manager_count(f->manager), 4);
+    TURN_UNTIL(f, all_up(f));
+    assert_string_equal(flo_manager_engine_address(f->manager), "127.0.0.1:4242");
+    flo_manager_stop(f->manager);
+    TURN_UNTIL(f, f->exit_code >= 0);
+    assert_int_equal(f->exit_code, 0);
+    char first[256];
+    snprintf(first, sizeof first, "engine start --listen 127.0.0.1:0 --db %s/engine.db --extra\n",
+             f->dir);
+    const char *text = notes(f);
+    assert_memory_equal(text, first, strlen(first));
+    assert_non_null(strstr(text, "a start --set server.address=127.0.0.1:4242 --set "
+                                 "server.namespace=default --set supervisor.endpoint=ipc:///s "
+                                 "--set task_queue=q --set health.port=5\n"));
+    assert_non_null(strstr(text, "b-2 start --set server.address=127.0.0.1:4242 --set "
+                                 "server.namespace=default --set supervisor.endpoint=ipc:///s "
+                                 "--set health.port=0 --set metrics.port=0\n"));
+    assert_string_equal(strstr(text, "engine stop\n"), "engine stop\n"); /* the last line */
+    assert_non_null(strstr(text, "a stop\n"));
+}
+
+/* What is killed comes back; the engine at the address that workers know. */
+static void test_restarts_what_dies(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_process_view view;
+    start(f, FLEET);
+    TURN_UNTIL(f, all_up(f));
+    for (size_t i = 0; i < 2; i++) {
+        flo_manager_view(f->manager, i, &view);
+        kill(view.pid, SIGKILL);
+        TURN_UNTIL(f, state_of(f, i) != FLO_PROCESS_UP);
+        TURN_UNTIL(f, all_up(f));
+        flo_manager_view(f->manager, i, &view);
+        assert_int_equal(view.restarts, 1);
+    }
+    assert_non_null(strstr(notes(f), "engine start --listen 127.0.0.1:4242 "));
+    flo_manager_stop(f->manager);
+    TURN_UNTIL(f, f->exit_code == 0);
+}
+
+/* One that dies again and again is in a crash loop and is still restarted. */
+static void test_crash_loop_is_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_process_view view;
+    start(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\n"
+             "workers:\n  - {name: a, program: fake_child, env: {FAKE: die}}\n");
+    do {
+        event_base_loop(f->base, EVLOOP_ONCE);
+        flo_manager_view(f->manager, 0, &view);
+    } while (view.restarts < 6);
+    assert_true(view.crash_loop);
+    assert_int_equal(f->exit_code, -1);
+    flo_manager_stop(f->manager);
+    TURN_UNTIL(f, f->exit_code == 0);
+}
+
+/* A worker that cannot start as configured ends the fleet with its code. */
+static void test_hopeless_start_ends_the_fleet(void **state)
+{
+    struct fixture *f = *state;
+    start(f, "engine: {program: fake_child, http: \"\"}\n"
+             "workers:\n  - {name: a, program: fake_child, env: {FAKE: exit 78}}\n");
+    TURN_UNTIL(f, f->exit_code >= 0);
+    assert_int_equal(f->exit_code, 78);
+    assert_non_null(strstr(notes(f), "engine stop\n"));
+}
+
+/* So does a program that is not there. */
+static void test_absent_program_ends_the_fleet(void **state)
+{
+    struct fixture *f = *state;
+    start(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\n"
+             "workers:\n  - {name: a, program: no-such-program}\n");
+    TURN_UNTIL(f, f->exit_code >= 0);
+    assert_int_equal(f->exit_code, 66);
+}
+
+/* An engine that never says where it listens is killed and started again. */
+static void test_start_timeout(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_process_view view;
+    setenv("FAKE", "mute", 1);
+    start(f, "start_timeout: 100ms\nengine: {program: fake_child, http: \"\"}\n");
+    do {
+        event_base_loop(f->base, EVLOOP_ONCE);
+        flo_manager_view(f->manager, 0, &view);
+    } while (view.restarts < 1);
+    unsetenv("FAKE");
+    TURN_UNTIL(f, state_of(f, 0) == FLO_PROCESS_UP || view.restarts > 0);
+    flo_manager_kill(f->manager);
+}
+
+/* Who does not listen to SIGTERM is killed at shutdown_timeout, and that is told. */
+static void test_stop_timeout_kills(void **state)
+{
+    struct fixture *f = *state;
+    start(f, "shutdown_timeout: 100ms\nengine: {enabled: false}\nserver: {address: \"x:1\"}\n"
+             "workers:\n  - {name: a, program: fake_child, env: {FAKE: deaf}}\n");
+    TURN_UNTIL(f, all_up(f));
+    flo_manager_stop(f->manager);
+    TURN_UNTIL(f, f->exit_code >= 0);
+    assert_int_equal(f->exit_code, 75);
+}
+
+/* Destroying kills what runs: nothing is left behind. */
+static void test_destroy_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_process_view view;
+    start(f, FLEET);
+    TURN_UNTIL(f, all_up(f));
+    flo_manager_view(f->manager, 1, &view);
+    flo_manager_destroy(&f->manager);
+    assert_int_equal(kill(view.pid, 0), -1);
+}
+
+/* One fleet a folder; the second is told who has it. */
+static void test_state_dir_is_locked(void **state)
+{
+    struct fixture *f = *state;
+    char path[256], deep[160];
+    struct flo_state_dir first, second;
+    struct flo_err err = {0};
+    snprintf(path, sizeof path, "%s/x", f->dir);
+    snprintf(deep, sizeof deep, "%s/y", path);
+    assert_int_equal(flo_state_dir_open(deep, true, &first, &err), 0);
+    assert_int_equal(flo_state_dir_open(deep, true, &second, &err), FLO_ECONN);
+    snprintf(path, sizeof path, "(process %d)", (int)getpid());
+    assert_non_null(strstr(err.message, path));
+    flo_state_dir_close(&second);
+    json_t *fleet = json_pack("{s:i}", "v", 1);
+    assert_int_equal(flo_state_dir_publish(&first, fleet, &err), 0);
+    json_decref(fleet);
+    snprintf(path, sizeof path, "%s/fleet.json", deep);
+    assert_int_equal(access(path, R_OK), 0);
+    flo_state_dir_close(&first);
+    assert_int_equal(access(path, R_OK), -1);
+    snprintf(path, sizeof path, "%s/lock", deep);
+    unlink(path);
+    rmdir(deep);
+    snprintf(path, sizeof path, "%s/x", f->dir);
+    rmdir(path);
+}
+
+int main(void)
+{
+    flo_process_init();
+    flo_log_open(FLO_LOG_ERROR, FLO_LOG_JSON, "test");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_starts_and_stops_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restarts_what_dies, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_crash_loop_is_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hopeless_start_ends_the_fleet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_absent_program_ends_the_fleet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_start_timeout, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stop_timeout_kills, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_destroy_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_state_dir_is_locked, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
