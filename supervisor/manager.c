@@ -190,6 +190,7 @@ static void worker_command(const struct process *process, struct command *comman
         add_set(command, "health.port", "0");
         add_set(command, "metrics.port", "0");
     }
+    add_env(command, "FLOTILLA_STATE_DIR", manager->options.state_dir); /* modules' files */
     json_object_foreach(worker->env, key, value) add_env(command, key, scalar_text(command, value));
 }
 

@@ -67,12 +67,22 @@ static int document_workflow(struct flo_workflow *wf, json_t *input, json_t **ou
     return flo_activity(wf, "index_document", document, &io, out_result);
 }
 
+/* name in the fleet's state folder, or without a fleet in the current one. */
+static char *in_state_dir(const char *name)
+{
+    const char *folder = getenv("FLOTILLA_STATE_DIR");
+    char *path;
+    if (!folder || !*folder)
+        return strdup(name);
+    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
 static char *setting(const json_t *settings, const char *key, const char *env, const char *fallback)
 {
     const char *value = json_text(settings, key);
     if (!value)
         value = getenv(env);
-    return strdup(value && *value ? value : fallback);
+    return value && *value ? strdup(value) : in_state_dir(fallback);
 }
 
 /* A whole number from the settings or the environment, within [min, max]. */
