@@ -277,6 +277,8 @@ static int new_session(struct flo_h2_conn *conn)
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+    /* Closed streams are forgotten: late frames for them are dropped instead of being answered with
+     * STREAM_CLOSED, and ten thousand dead streams a connection cost nothing. */
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_settings(option, MAX_SETTINGS);
     nghttp2_option_set_max_continuations(option, MAX_CONTINUATIONS);
