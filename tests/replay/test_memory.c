@@ -84,6 +84,34 @@ static int careless(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return 0;
 }
 
+/* Issues one command of every kind, with every option. */
+static int full(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    static const char *const fatal[] = {"Fatal", "Hopeless", NULL};
+    const struct flo_retry_policy retry = {.initial_interval_ms = 100,
+                                           .backoff_coefficient = 1.5,
+                                           .maximum_interval_ms = 1000,
+                                           .maximum_attempts = 4,
+                                           .non_retryable_types = fatal};
+    const struct flo_activity_options all = {.task_queue = "elsewhere",
+                                             .activity_id = "mine",
+                                             .schedule_to_close_ms = 9000,
+                                             .schedule_to_start_ms = 8000,
+                                             .start_to_close_ms = 7000,
+                                             .heartbeat_ms = 600,
+                                             .retry = &retry,
+                                             .summary = "all of it"};
+    struct flo_future *timer = flo_timer_start(wf, 5000);
+    struct flo_future *work = flo_activity_start(wf, "work", input, &all);
+    int rc = flo_signal_await(wf, "go", -1, NULL);
+    if (rc)
+        return rc;
+    flo_future_cancel(wf, timer);
+    flo_future_cancel(wf, work);
+    (void)out_result;
+    return flo_workflow_fail(wf, "Done", true, input, "that was %s", "all");
+}
+
 /* Thousands of values made and dropped: the heap finds their memory again. */
 static int churns(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
@@ -101,8 +129,9 @@ static int churns(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return flo_sleep(wf, 1);
 }
 
-static const struct flo_workflow_entry workflows[] = {
-    {"Waits", waits}, {"Busy", busy}, {"Churns", churns}, {"Careless", careless}, {NULL, NULL}};
+static const struct flo_workflow_entry workflows[] = {{"Waits", waits},   {"Busy", busy},
+                                                      {"Churns", churns}, {"Careless", careless},
+                                                      {"Full", full},     {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -233,6 +262,43 @@ static void test_code_that_ignores_missing_memory_is_stopped(void **state)
     fail_each(s, "Complete result='x'");
 }
 
+#define FULL                                                                                       \
+    "StartTimer id=1 ms=5000\n"                                                                    \
+    "ScheduleActivity id=mine type=work queue=elsewhere s2c=9000 s2s=8000 stc=7000 hb=600 "        \
+    "attempts=4 input=[1]"
+
+/* Live: the messages that are sent are made, and any part of them may lack its memory. */
+static void test_each_allocation_of_a_message_fails_once(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Full input=[1]; WFTScheduled; WFTStarted");
+    fail_each(s, FULL);
+    story_tell(s, "WFTCompleted; TimerStarted id=1; ActivityScheduled id=mine type=work");
+    story_tell(s, "Signaled name=go; WFTScheduled; WFTStarted");
+    fail_each(s, "CancelTimer id=1\nRequestCancelActivity scheduled=6\n"
+                 "Fail that was all (type Done)");
+    s->event_count = 6;
+    story_tell(s, "CancelRequested reason=enough; WFTScheduled; WFTStarted");
+    fail_each(s, "CancelTimer id=1\nRequestCancelActivity scheduled=6\nCancel");
+}
+
+/* What the options say is in the command. */
+static void test_options_are_in_the_command(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Full input=[1]; WFTScheduled; WFTStarted");
+    story_expect(s, FULL);
+    const FloApi__Command *command = s->answer.commands[1];
+    const FloApi__RetryPolicy *policy =
+        command->schedule_activity_task_command_attributes->retry_policy;
+    assert_int_equal(policy->initial_interval->nanos, 100000000);
+    assert_true(policy->backoff_coefficient == 1.5);
+    assert_int_equal(policy->maximum_interval->seconds, 1);
+    assert_int_equal(policy->n_non_retryable_error_types, 2);
+    assert_string_equal(policy->non_retryable_error_types[1], "Hopeless");
+    assert_memory_equal(command->user_metadata->summary->data.data, "\"all of it\"", 11);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -242,6 +308,8 @@ int main(void)
         T(test_new_run_is_freed),
         T(test_dropped_values_are_reused),
         T(test_each_allocation_fails_once),
+        T(test_each_allocation_of_a_message_fails_once),
+        T(test_options_are_in_the_command),
         T(test_code_that_ignores_missing_memory_is_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
