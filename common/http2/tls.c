@@ -5,6 +5,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "http2/openssl.h"
+
 static const unsigned char alpn_h2[] = {2, 'h', '2'};
 
 /* Fill err with OpenSSL's own reason for why a file was not taken. */
@@ -62,8 +64,11 @@ static int load_own(SSL_CTX *tls, const struct flo_h2_tls_files *files, struct f
 int flo_h2_tls_server(const struct flo_h2_tls_files *files, struct ssl_ctx_st **out_tls,
                       struct flo_err *err)
 {
-    int rc;
-    SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *tls;
+    int rc = flo_openssl_load(err);
+    if (rc)
+        return rc;
+    tls = SSL_CTX_new(TLS_server_method());
     if (!tls)
         return flo_fail(err, FLO_ENOMEM, "no memory for a TLS context");
     rc = set_policy(tls, err);
@@ -89,8 +94,11 @@ out:
 int flo_h2_tls_client(const struct flo_h2_tls_files *files, bool skip_verify,
                       struct ssl_ctx_st **out_tls, struct flo_err *err)
 {
-    int rc;
-    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+    SSL_CTX *tls;
+    int rc = flo_openssl_load(err);
+    if (rc)
+        return rc;
+    tls = SSL_CTX_new(TLS_client_method());
     if (!tls)
         return flo_fail(err, FLO_ENOMEM, "no memory for a TLS context");
     rc = set_policy(tls, err);
@@ -121,6 +129,7 @@ out:
 
 void flo_h2_tls_free(struct ssl_ctx_st **tls)
 {
-    SSL_CTX_free(*tls);
+    if (*tls)
+        SSL_CTX_free(*tls);
     *tls = NULL;
 }
