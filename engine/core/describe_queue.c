@@ -82,6 +82,9 @@ void flo_rpc_describe_task_queue(struct flo_core *core, const struct flo_core_ca
         rc = flo_status_set(core, &status, FLO_GRPC_INVALID_ARGUMENT, "taskQueue is not set");
     if (!rc)
         rc = flo_check_id(core, "taskQueue", request->task_queue->name, &status);
+    if (!rc)
+        rc = flo_check_enum(core, "TaskQueueType", &flo_api__task_queue_type__descriptor,
+                            (int)request->task_queue_type, &status);
     if (rc) {
         flo_reply_status(core, info->id, 0, &status);
         return;

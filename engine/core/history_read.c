@@ -376,6 +376,10 @@ void flo_rpc_get_workflow_execution_history(struct flo_core *core,
         .follows_next_run_id = info->follows_next_run_id};
     int rc = prepare(core, request->namespace_, request->execution, request->maximum_page_size,
                      &request->next_page_token, false, &reading, &run, &status);
+    if (!rc)
+        rc = flo_check_enum(core, "HistoryEventFilterType",
+                            &flo_api__history_event_filter_type__descriptor,
+                            (int)request->history_event_filter_type, &status);
     if (rc) {
         flo_reply_status(core, info->id, 0, &status);
         return;

@@ -273,6 +273,10 @@ FLO_MUST_CHECK int flo_check_id(struct flo_core *core, const char *name, const c
 FLO_MUST_CHECK int flo_check_execution(struct flo_core *core,
                                        const FloApi__WorkflowExecution *execution,
                                        struct flo_status *status);
+/* An enum value of a request: one that its descriptor knows ("Invalid <name>."). Unset is fine. */
+FLO_MUST_CHECK int flo_check_enum(struct flo_core *core, const char *name,
+                                  const ProtobufCEnumDescriptor *descriptor, int value,
+                                  struct flo_status *status);
 /* A payload field: FLO_CORE blob limit, `Blob data size exceeds limit.` NULL is fine. */
 FLO_MUST_CHECK int flo_check_blob(struct flo_core *core, const void *message,
                                   struct flo_status *status);

@@ -17,6 +17,7 @@
 #include "engine/core/execution.h"
 
 enum { MAX_SEEN = 1000, SWEEP_MIN = 256 };
+#define MAX_RATE 1e6 /* tasks a second */
 
 /* ---- rates ---- */
 
@@ -278,10 +279,12 @@ static bool rate_allows(struct flo_core *core, struct flo_queue *queue)
 static void rate_set(struct flo_core *core, struct flo_queue *queue,
                      const Google__Protobuf__DoubleValue *limit)
 {
-    const double rate = !limit || !(limit->value >= 0) ? -1 : limit->value; /* NaN: none */
+    /* Negative, NaN and more than any worker can take: no limit. */
+    const bool limits = limit && limit->value >= 0 && limit->value < MAX_RATE;
+    const double rate = limits ? limit->value : -1;
     if (rate == queue->rate_limit)
         return;
-    if (queue->rate_limit < 0)
+    if (queue->rate_limit < 0) /* it was unlimited: begin with a full bucket */
         queue->rate_tokens = rate < 1 ? 1 : rate;
     if (rate == 0)
         queue->rate_tokens = 0;

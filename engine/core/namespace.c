@@ -17,7 +17,7 @@
 /* Answered in DescribeNamespace; the name that a cluster of one has by default. */
 #define CLUSTER_NAME "active"
 
-enum { LIST_PAGE_DEFAULT = 100, LIST_PAGE_MAX = 1000 };
+enum { LIST_PAGE_DEFAULT = 100, LIST_PAGE_MAX = 1000, DATA_MAX = 1000 };
 
 /* ---- the set of namespaces ---- */
 
@@ -335,6 +335,14 @@ static int check_retention(struct flo_core *core, const Google__Protobuf__Durati
     return rc;
 }
 
+static int check_data(struct flo_core *core, size_t entries, struct flo_status *status)
+{
+    if (entries <= DATA_MAX)
+        return 0;
+    return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                          "a namespace holds at most %d data entries", DATA_MAX);
+}
+
 static int check_register(struct flo_core *core, const FloApi__RegisterNamespaceRequest *request,
                           struct flo_status *status)
 {
@@ -347,6 +355,8 @@ static int check_register(struct flo_core *core, const FloApi__RegisterNamespace
         rc = flo_check_blob(core, request, status);
     if (!rc)
         rc = check_retention(core, request->workflow_execution_retention_period, status);
+    if (!rc)
+        rc = check_data(core, request->n_data, status);
     if (rc)
         return rc;
     if (request->is_global_namespace)
@@ -437,8 +447,14 @@ static int apply_update(struct flo_core *core, struct flo_namespace *ns,
         if (update->state == FLO_API__NAMESPACE_STATE__NAMESPACE_STATE_DEPRECATED ||
             update->state == FLO_API__NAMESPACE_STATE__NAMESPACE_STATE_REGISTERED)
             state.state = (int32_t)update->state;
+        int rc = check_data(core, update->n_data, status);
+        if (rc)
+            return rc;
         if (update->n_data && merge_data(core, &state, update))
             return flo_status_no_memory(status);
+        rc = check_data(core, state.n_data, status);
+        if (rc)
+            return rc;
     }
     if (request->config && request->config->workflow_execution_retention_ttl) {
         int rc = check_retention(core, request->config->workflow_execution_retention_ttl, status);

@@ -29,7 +29,9 @@ static int check_queue(struct flo_core *core, const FloApi__TaskQueue *queue,
 {
     if (!queue || !queue->name[0])
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "taskQueue is not set");
-    return flo_check_id(core, "taskQueue", queue->name, status);
+    int rc = flo_check_enum(core, "TaskQueueKind", &flo_api__task_queue_kind__descriptor,
+                            (int)queue->kind, status);
+    return rc ? rc : flo_check_id(core, "taskQueue", queue->name, status);
 }
 
 static int check_deadline(struct flo_core *core, const struct flo_core_call_info *info,

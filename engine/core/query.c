@@ -367,6 +367,9 @@ void flo_rpc_respond_query_task_completed(struct flo_core *core,
     struct flo_query *query = NULL;
     int rc = flo_token_decode(core, &request->task_token, FLO_TOKEN_QUERY, request->namespace_,
                               &token, &status);
+    if (!rc)
+        rc = flo_check_enum(core, "CompletedType", &flo_api__query_result_type__descriptor,
+                            (int)request->completed_type, &status);
     if (!rc) {
         query = flo_map_get(&core->queries, &token.query, sizeof token.query);
         if (!query || query->stage != QUERY_OUT || strcmp(query->run_id, token.run_id) != 0)
@@ -443,7 +446,10 @@ static int check_request(struct flo_core *core, const FloApi__QueryWorkflowReque
     if (!request->query)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "WorkflowQuery is not set on request.");
-    rc = flo_check_id(core, "QueryType", request->query->query_type, status);
+    rc = flo_check_enum(core, "QueryRejectCondition", &flo_api__query_reject_condition__descriptor,
+                        (int)request->query_reject_condition, status);
+    if (!rc)
+        rc = flo_check_id(core, "QueryType", request->query->query_type, status);
     return rc ? rc : flo_check_blob(core, request->query->query_args, status);
 }
 

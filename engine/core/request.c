@@ -35,6 +35,14 @@ int flo_check_execution(struct flo_core *core, const FloApi__WorkflowExecution *
     return flo_check_id(core, "WorkflowId", execution->workflow_id, status);
 }
 
+int flo_check_enum(struct flo_core *core, const char *name,
+                   const ProtobufCEnumDescriptor *descriptor, int value, struct flo_status *status)
+{
+    if (protobuf_c_enum_descriptor_get_value(descriptor, value))
+        return 0;
+    return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "Invalid %s.", name);
+}
+
 int flo_check_blob(struct flo_core *core, const void *message, struct flo_status *status)
 {
     if (!message ||

@@ -2,7 +2,7 @@
 /*
  * start.c - StartWorkflowExecution and SignalWithStartWorkflowExecution (PROTOCOL 2.4, 2.10).
  *
- * Both requests become one struct start; then the policies say what happens to the workflow id:
+ * Both requests become one struct flo_start; then the policies say what happens to the workflow id:
  *
  *    current run      same request id   running                          closed
  *    answer           that run          conflict policy: refuse, use     reuse policy: refuse,
@@ -11,256 +11,15 @@
 #include <string.h>
 
 #include "engine/core/execution.h"
-#include "engine/core/internal.h"
+#include "engine/core/start.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/payload.h"
 
 enum { EAGER_TASK_FIELD = 2 }; /* of StartWorkflowExecutionResponse */
 
-#define DEFAULT_TASK_TIMEOUT_NS (10 * FLO_NS_PER_S)
-#define MAX_TASK_TIMEOUT_NS (120 * FLO_NS_PER_S)
 #define ENGINE_IDENTITY "history-service"
 
-/* What both requests say. Borrowed from the request. */
-struct start {
-    uint64_t call;
-    const char *namespace_name, *workflow_id, *identity, *request_id, *cron_schedule;
-    char made_request_id[FLO_UUID_LEN + 1]; /* when the request has none */
-    FloApi__WorkflowType *workflow_type;
-    FloApi__TaskQueue *task_queue;
-    FloApi__Payloads *input, *last_completion_result;
-    FloApi__Failure *continued_failure;
-    const Google__Protobuf__Duration *execution_timeout, *run_timeout, *task_timeout, *delay;
-    FloApi__RetryPolicy *retry_policy;
-    FloApi__Memo *memo;
-    FloApi__SearchAttributes *search_attributes;
-    FloApi__Header *header;
-    FloApi__Priority *priority;
-    FloApi__UserMetadata *user_metadata;
-    FloApi__Link **links;
-    size_t n_links;
-    FloApi__WorkflowIdReusePolicy reuse;
-    FloApi__WorkflowIdConflictPolicy conflict;
-    bool eager;
-    struct flo_namespace *ns;
-    /* signal-with-start only */
-    const char *signal_name; /* NULL: plain start */
-    FloApi__Payloads *signal_input;
-};
-
-#define REUSE(name) FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_##name
-#define CONFLICT(name) FLO_API__WORKFLOW_ID_CONFLICT_POLICY__WORKFLOW_ID_CONFLICT_POLICY_##name
 #define STATUS(name) FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_##name
-
-/* ---- checks ---- */
-
-static int invalid(struct flo_core *core, struct flo_status *status, const char *message)
-{
-    return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "%s", message);
-}
-
-static int check_names(struct flo_core *core, const struct start *start, struct flo_status *status)
-{
-    if (!start->workflow_id[0])
-        return invalid(core, status, "WorkflowId is not set on request.");
-    int rc = flo_check_id(core, "WorkflowId", start->workflow_id, status);
-    if (rc)
-        return rc;
-    if (start->signal_name && !start->signal_name[0])
-        return invalid(core, status, "SignalName is not set on request.");
-    rc = flo_check_id(core, "SignalName", start->signal_name, status);
-    if (rc)
-        return rc;
-    if (!start->workflow_type || !start->workflow_type->name[0])
-        return invalid(core, status, "WorkflowType is not set on request.");
-    rc = flo_check_id(core, "WorkflowType", start->workflow_type->name, status);
-    if (rc)
-        return rc;
-    if (!start->task_queue || !start->task_queue->name[0])
-        return invalid(core, status, "taskQueue is not set");
-    if (strncmp(start->task_queue->name, "/_sys/", strlen("/_sys/")) == 0)
-        return invalid(core, status, "task queue name cannot start with reserved prefix /_sys/");
-    rc = flo_check_id(core, "taskQueue", start->task_queue->name, status);
-    if (!rc)
-        rc = flo_check_id(core, "RequestId", start->request_id, status);
-    return rc ? rc : flo_check_id(core, "Identity", start->identity, status);
-}
-
-static int check_times(struct flo_core *core, const struct start *start, struct flo_status *status)
-{
-    int rc = flo_check_duration(core, "WorkflowExecutionTimeoutSeconds", start->execution_timeout,
-                                status);
-    if (!rc)
-        rc = flo_check_duration(core, "WorkflowRunTimeoutSeconds", start->run_timeout, status);
-    if (!rc)
-        rc = flo_check_duration(core, "WorkflowTaskTimeoutSeconds", start->task_timeout, status);
-    if (!rc)
-        rc = flo_check_retry_policy(core, start->retry_policy, status);
-    if (rc)
-        return rc;
-    if (start->cron_schedule[0])
-        return flo_status_set(core, status, FLO_GRPC_UNIMPLEMENTED,
-                              "cron_schedule is not supported by this engine; start the workflow "
-                              "without it, or use a Temporal cluster");
-    return flo_check_duration(core, "WorkflowStartDelay", start->delay, status);
-}
-
-static int check_policies(struct flo_core *core, struct start *start, struct flo_status *status)
-{
-    if (start->reuse > REUSE(TERMINATE_IF_RUNNING) || (int)start->reuse < 0 ||
-        start->conflict > CONFLICT(TERMINATE_EXISTING) || (int)start->conflict < 0)
-        return invalid(core, status, "Invalid WorkflowIDReusePolicy.");
-    if (start->reuse == REUSE(TERMINATE_IF_RUNNING) && start->conflict)
-        return invalid(core, status,
-                       "Invalid WorkflowIDReusePolicy: "
-                       "WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together "
-                       "with a WorkflowIDConflictPolicy.");
-    if (start->reuse == REUSE(REJECT_DUPLICATE) && start->conflict == CONFLICT(TERMINATE_EXISTING))
-        return invalid(core, status,
-                       "Invalid WorkflowIDReusePolicy: "
-                       "WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE cannot be used together with "
-                       "WorkflowIDConflictPolicy WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING.");
-    if (start->reuse == REUSE(TERMINATE_IF_RUNNING)) {
-        start->reuse = REUSE(ALLOW_DUPLICATE);
-        start->conflict = CONFLICT(TERMINATE_EXISTING);
-    }
-    if (!start->reuse)
-        start->reuse = REUSE(ALLOW_DUPLICATE);
-    if (!start->conflict)
-        start->conflict = start->signal_name ? CONFLICT(USE_EXISTING) : CONFLICT(FAIL);
-    return 0;
-}
-
-static int check_content(struct flo_core *core, const struct start *start,
-                         struct flo_status *status)
-{
-    const void *fields[] = {start->memo,         start->input,  start->last_completion_result,
-                            start->signal_input, start->header, start->continued_failure,
-                            start->user_metadata};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        int rc = flo_check_blob(core, fields[i], status);
-        if (rc)
-            return rc;
-    }
-    return flo_check_search_attributes(core, start->search_attributes, status);
-}
-
-static int check(struct flo_core *core, struct start *start, struct flo_status *status)
-{
-    int rc = flo_namespace_find(core, start->namespace_name, &start->ns, status);
-    if (!rc)
-        rc = check_names(core, start, status);
-    if (!rc)
-        rc = check_times(core, start, status);
-    if (!rc)
-        rc = check_content(core, start, status);
-    if (!rc)
-        rc = check_policies(core, start, status);
-    if (!rc && !start->request_id[0]) {
-        flo_rng_uuid4(&core->rng, start->made_request_id);
-        start->request_id = start->made_request_id;
-    }
-    return rc;
-}
-
-/* ---- the Started event ---- */
-
-/* Fill in what the policy leaves open (PROTOCOL 2.9). NULL without memory. */
-static FloApi__RetryPolicy *full_retry_policy(struct flo_arena *arena,
-                                              const FloApi__RetryPolicy *policy)
-{
-    FloApi__RetryPolicy *full = flo_arena_memdup(arena, policy, sizeof *policy);
-    if (!full)
-        return NULL;
-    int64_t initial_ns = flo_duration_ns(policy->initial_interval);
-    if (initial_ns == 0) {
-        initial_ns = FLO_NS_PER_S;
-        full->initial_interval = flo_duration_new(arena, initial_ns);
-    }
-    if (full->backoff_coefficient == 0)
-        full->backoff_coefficient = 2;
-    if (flo_duration_ns(policy->maximum_interval) == 0)
-        full->maximum_interval =
-            flo_duration_new(arena, initial_ns > INT64_MAX / 100 ? INT64_MAX : 100 * initial_ns);
-    return full->initial_interval && full->maximum_interval ? full : NULL;
-}
-
-static int64_t least(int64_t a_ns, int64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
-}
-
-/* A duration for an event; 0 stays unset. */
-static bool put_duration(struct flo_arena *arena, int64_t ns, Google__Protobuf__Duration **out)
-{
-    if (ns == 0)
-        return true;
-    *out = flo_duration_new(arena, ns);
-    return *out != NULL;
-}
-
-static bool put_times(struct flo_core *core, const struct start *start,
-                      FloApi__WorkflowExecutionStartedEventAttributes *out)
-{
-    struct flo_arena *arena = &core->scratch;
-    const int64_t execution_ns = flo_duration_ns(start->execution_timeout);
-    const int64_t backoff_ns = flo_duration_ns(start->delay);
-    int64_t run_ns = flo_duration_ns(start->run_timeout);
-    int64_t task_ns = flo_duration_ns(start->task_timeout);
-    if (execution_ns && (!run_ns || run_ns > execution_ns))
-        run_ns = execution_ns;
-    if (!task_ns)
-        task_ns = DEFAULT_TASK_TIMEOUT_NS;
-    task_ns = least(task_ns, MAX_TASK_TIMEOUT_NS);
-    if (run_ns)
-        task_ns = least(task_ns, run_ns);
-    out->first_workflow_task_backoff = flo_duration_new(arena, backoff_ns);
-    if (execution_ns)
-        out->workflow_execution_expiration_time =
-            flo_timestamp_new(arena, core->now_ns + backoff_ns + execution_ns);
-    return put_duration(arena, execution_ns, &out->workflow_execution_timeout) &&
-           put_duration(arena, run_ns, &out->workflow_run_timeout) &&
-           put_duration(arena, task_ns, &out->workflow_task_timeout) &&
-           out->first_workflow_task_backoff &&
-           (!execution_ns || out->workflow_execution_expiration_time);
-}
-
-/* NULL without memory. */
-static FloApi__WorkflowExecutionStartedEventAttributes *started_event(struct flo_core *core,
-                                                                      const struct start *start,
-                                                                      char *run_id)
-{
-    struct flo_arena *arena = &core->scratch;
-    FloApi__WorkflowExecutionStartedEventAttributes *out = flo_arena_alloc(arena, sizeof *out);
-    FloApi__TaskQueue *queue = flo_arena_alloc(arena, sizeof *queue);
-    if (!out || !queue)
-        return NULL;
-    flo_api__task_queue__init(queue);
-    queue->name = start->task_queue->name;
-    queue->kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
-    flo_api__workflow_execution_started_event_attributes__init(out);
-    out->workflow_type = start->workflow_type;
-    out->task_queue = queue;
-    out->input = start->input;
-    out->original_execution_run_id = run_id;
-    out->first_execution_run_id = run_id;
-    out->identity = (char *)start->identity;
-    out->attempt = 1;
-    out->memo = start->memo;
-    out->search_attributes = start->search_attributes;
-    out->header = start->header;
-    out->workflow_id = (char *)start->workflow_id;
-    out->priority = start->priority;
-    out->continued_failure = start->continued_failure;
-    out->last_completion_result = start->last_completion_result;
-    out->eager_execution_accepted = start->eager;
-    if (start->retry_policy) {
-        out->retry_policy = full_retry_policy(arena, start->retry_policy);
-        if (!out->retry_policy)
-            return NULL;
-    }
-    return put_times(core, start, out) ? out : NULL;
-}
 
 /* ---- what happens to the workflow id ---- */
 
@@ -308,7 +67,7 @@ static int already_started(struct flo_core *core, const struct current *current,
     return text ? FLO_ERPC : flo_status_no_memory(status);
 }
 
-static int refuse_running(struct flo_core *core, const struct start *start,
+static int refuse_running(struct flo_core *core, const struct flo_start *start,
                           const struct current *current, struct flo_status *status)
 {
     return already_started(core, current, status,
@@ -318,12 +77,12 @@ static int refuse_running(struct flo_core *core, const struct start *start,
                                             start->workflow_id, current->run_id));
 }
 
-static int check_reuse(struct flo_core *core, const struct start *start,
+static int check_reuse(struct flo_core *core, const struct flo_start *start,
                        const struct current *current, struct flo_status *status)
 {
     const char *text;
     switch (start->reuse) {
-    case REUSE(ALLOW_DUPLICATE_FAILED_ONLY):
+    case FLO_REUSE(ALLOW_DUPLICATE_FAILED_ONLY):
         if (current->status == STATUS(FAILED) || current->status == STATUS(CANCELED) ||
             current->status == STATUS(TERMINATED) || current->status == STATUS(TIMED_OUT))
             return 0;
@@ -333,7 +92,7 @@ static int check_reuse(struct flo_core *core, const struct start *start,
                                 "Id if last run failed.",
                                 start->workflow_id, current->run_id);
         break;
-    case REUSE(REJECT_DUPLICATE):
+    case FLO_REUSE(REJECT_DUPLICATE):
         text = flo_arena_printf(&core->scratch,
                                 "Workflow execution already finished. WorkflowId: %s, RunId: %s. "
                                 "Workflow Id reuse policy: reject duplicate workflow Id.",
@@ -365,7 +124,7 @@ static void terminate_current(struct flo_core *core, struct flo_execution *execu
 
 /* ---- a new run ---- */
 
-static int signal_run(struct flo_core *core, const struct start *start,
+static int signal_run(struct flo_core *core, const struct flo_start *start,
                       struct flo_execution *execution, struct flo_status *status)
 {
     FloApi__WorkflowExecutionSignaledEventAttributes signal =
@@ -379,12 +138,12 @@ static int signal_run(struct flo_core *core, const struct start *start,
 }
 
 /* Start it; old: the running run that makes room, or NULL. */
-static int create(struct flo_core *core, const struct start *start, struct flo_execution *old,
+static int create(struct flo_core *core, const struct flo_start *start, struct flo_execution *old,
                   struct flo_execution **out, struct flo_status *status)
 {
     char run_id[FLO_UUID_LEN + 1];
     flo_core_new_id(core, run_id);
-    FloApi__WorkflowExecutionStartedEventAttributes *started = started_event(core, start, run_id);
+    FloApi__WorkflowExecutionStartedEventAttributes *started = flo_start_event(core, start, run_id);
     if (!started)
         return flo_status_no_memory(status);
     if (old)
@@ -415,7 +174,7 @@ static int create(struct flo_core *core, const struct start *start, struct flo_e
 
 /* ---- answers to StartWorkflowExecution ---- */
 
-static void reply_start(struct flo_core *core, const struct start *start,
+static void reply_start(struct flo_core *core, const struct flo_start *start,
                         const struct current *current, bool started, bool with_task)
 {
     FloApi__StartWorkflowExecutionResponse response =
@@ -452,7 +211,7 @@ static void reply_start(struct flo_core *core, const struct start *start,
 }
 
 /* Is the eager first task of an earlier call with this request id still out? */
-static bool eager_task_out(const struct start *start, const struct current *current)
+static bool eager_task_out(const struct flo_start *start, const struct current *current)
 {
     const struct flo_execution *execution = current->execution;
     return start->eager && is_running(current) && execution->last_completed_started_id == 0 &&
@@ -461,7 +220,8 @@ static bool eager_task_out(const struct start *start, const struct current *curr
            strcmp(execution->workflow_task.request_id, start->request_id) == 0;
 }
 
-static void start_new(struct flo_core *core, const struct start *start, struct flo_execution *old)
+static void start_new(struct flo_core *core, const struct flo_start *start,
+                      struct flo_execution *old)
 {
     struct flo_status status = {0};
     struct flo_execution *execution;
@@ -471,8 +231,10 @@ static void start_new(struct flo_core *core, const struct start *start, struct f
     }
     bool eager = false;
     if (start->eager) {
-        const struct flo_worker worker = {
-            .identity = start->identity, .build_id = "", .request_id = start->request_id};
+        const struct flo_worker worker = {.identity = start->identity,
+                                          .build_id = start->build_id,
+                                          .has_build_id = start->build_id[0] != '\0',
+                                          .request_id = start->request_id};
         eager = flo_workflow_task_start(core, execution, &worker, false) == 0;
     }
     flo_execution_end(core, execution, true);
@@ -481,11 +243,11 @@ static void start_new(struct flo_core *core, const struct start *start, struct f
     reply_start(core, start, &current, true, eager);
 }
 
-static void serve_start(struct flo_core *core, struct start *start)
+static void serve_start(struct flo_core *core, struct flo_start *start)
 {
     struct flo_status status = {0};
     struct flo_run_ref run;
-    int rc = check(core, start, &status);
+    int rc = flo_start_check(core, start, &status);
     if (!rc) {
         rc = flo_core_find_run(core, start->ns, start->workflow_id, "", &run, &status);
         if (rc == FLO_ENOENT) {
@@ -508,10 +270,10 @@ static void serve_start(struct flo_core *core, struct start *start)
             start_new(core, start, NULL);
             return;
         }
-    } else if (start->conflict == CONFLICT(USE_EXISTING)) {
+    } else if (start->conflict == FLO_CONFLICT(USE_EXISTING)) {
         reply_start(core, start, &current, false, false);
         return;
-    } else if (start->conflict == CONFLICT(TERMINATE_EXISTING)) {
+    } else if (start->conflict == FLO_CONFLICT(TERMINATE_EXISTING)) {
         start_new(core, start, current.execution);
         return;
     } else {
@@ -524,7 +286,7 @@ void flo_rpc_start_workflow_execution(struct flo_core *core, const struct flo_co
                                       const void *message)
 {
     const FloApi__StartWorkflowExecutionRequest *request = message;
-    struct start start = {
+    struct flo_start start = {
         .call = info->id,
         .namespace_name = request->namespace_,
         .workflow_id = request->workflow_id,
@@ -550,6 +312,9 @@ void flo_rpc_start_workflow_execution(struct flo_core *core, const struct flo_co
         .n_links = request->n_links,
         .reuse = request->workflow_id_reuse_policy,
         .conflict = request->workflow_id_conflict_policy,
+        .build_id = request->eager_worker_deployment_options
+                        ? request->eager_worker_deployment_options->build_id
+                        : "",
         .eager =
             request->request_eager_execution && flo_duration_ns(request->workflow_start_delay) == 0,
     };
@@ -558,7 +323,7 @@ void flo_rpc_start_workflow_execution(struct flo_core *core, const struct flo_co
 
 /* ---- signal-with-start ---- */
 
-static void reply_signal_with_start(struct flo_core *core, const struct start *start,
+static void reply_signal_with_start(struct flo_core *core, const struct flo_start *start,
                                     const struct current *current, bool started)
 {
     FloApi__SignalWithStartWorkflowExecutionResponse response =
@@ -570,7 +335,8 @@ static void reply_signal_with_start(struct flo_core *core, const struct start *s
                  current->execution ? flo_core_after(core, current->execution) : 0, &response.base);
 }
 
-static void signal_new(struct flo_core *core, const struct start *start, struct flo_execution *old)
+static void signal_new(struct flo_core *core, const struct flo_start *start,
+                       struct flo_execution *old)
 {
     struct flo_status status = {0};
     struct flo_run_ref run = {0};
@@ -583,7 +349,7 @@ static void signal_new(struct flo_core *core, const struct start *start, struct 
     reply_signal_with_start(core, start, &current, true);
 }
 
-static void signal_running(struct flo_core *core, const struct start *start,
+static void signal_running(struct flo_core *core, const struct flo_start *start,
                            const struct current *current)
 {
     struct flo_status status = {0};
@@ -603,7 +369,7 @@ void flo_rpc_signal_with_start_workflow_execution(struct flo_core *core,
                                                   const void *message)
 {
     const FloApi__SignalWithStartWorkflowExecutionRequest *request = message;
-    struct start start = {
+    struct flo_start start = {
         .call = info->id,
         .namespace_name = request->namespace_,
         .workflow_id = request->workflow_id,
@@ -632,7 +398,7 @@ void flo_rpc_signal_with_start_workflow_execution(struct flo_core *core,
     };
     struct flo_status status = {0};
     struct flo_run_ref run;
-    int rc = check(core, &start, &status);
+    int rc = flo_start_check(core, &start, &status);
     if (!rc) {
         rc = flo_core_find_run(core, start.ns, start.workflow_id, "", &run, &status);
         if (rc == FLO_ENOENT) {
@@ -651,13 +417,13 @@ void flo_rpc_signal_with_start_workflow_execution(struct flo_core *core,
     }
     if (!is_running(&current))
         rc = check_reuse(core, &start, &current, &status);
-    else if (start.conflict == CONFLICT(FAIL))
+    else if (start.conflict == FLO_CONFLICT(FAIL))
         rc = refuse_running(core, &start, &current, &status);
     if (rc)
         flo_reply_status(core, info->id, 0, &status);
     else if (!is_running(&current))
         signal_new(core, &start, NULL);
-    else if (start.conflict == CONFLICT(TERMINATE_EXISTING))
+    else if (start.conflict == FLO_CONFLICT(TERMINATE_EXISTING))
         signal_new(core, &start, current.execution);
     else
         signal_running(core, &start, &current);

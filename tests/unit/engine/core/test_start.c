@@ -78,6 +78,49 @@ static void test_start_invalid_requests_are_refused(void **state)
     assert_non_null(strstr(try_start(e, r), "INVALID_ARGUMENT | Invalid WorkflowIDReusePolicy: "));
 }
 
+/* Numbers that no enum has. */
+static void test_unknown_enum_values_are_refused(void **state)
+{
+    struct engine *e = *state;
+    static const int values[] = {-1, 99, INT32_MAX};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        FloApi__StartWorkflowExecutionRequest *r = engine_start_request(e, "wf", "q");
+        r->workflow_id_reuse_policy = (FloApi__WorkflowIdReusePolicy)values[i];
+        assert_string_equal(try_start(e, r), "INVALID_ARGUMENT | Invalid WorkflowIDReusePolicy.");
+        r = engine_start_request(e, "wf", "q");
+        r->workflow_id_conflict_policy = (FloApi__WorkflowIdConflictPolicy)values[i];
+        assert_string_equal(try_start(e, r),
+                            "INVALID_ARGUMENT | Invalid WorkflowIDConflictPolicy.");
+    }
+}
+
+/* Durations that are none. */
+static void test_start_bad_durations_are_refused(void **state)
+{
+    struct engine *e = *state;
+    static const Google__Protobuf__Duration bad[] = {
+        {PROTOBUF_C_MESSAGE_INIT(&google__protobuf__duration__descriptor), -1, 0},
+        {PROTOBUF_C_MESSAGE_INIT(&google__protobuf__duration__descriptor), INT64_C(1000000000000),
+         0},
+        {PROTOBUF_C_MESSAGE_INIT(&google__protobuf__duration__descriptor), 0, 2000000000},
+        {PROTOBUF_C_MESSAGE_INIT(&google__protobuf__duration__descriptor), INT64_MIN, INT32_MIN},
+        {PROTOBUF_C_MESSAGE_INIT(&google__protobuf__duration__descriptor), 5, -5},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        FloApi__StartWorkflowExecutionRequest *r = engine_start_request(e, "wf", "q");
+        r->workflow_start_delay = (Google__Protobuf__Duration *)&bad[i];
+        assert_non_null(strstr(try_start(e, r), "INVALID_ARGUMENT | Invalid WorkflowStartDelay"));
+    }
+    FloApi__StartWorkflowExecutionRequest *r = engine_start_request(e, "wf", "q");
+    FloApi__RetryPolicy policy = FLO_API__RETRY_POLICY__INIT;
+    r->retry_policy = &policy;
+    policy.backoff_coefficient = 0.5;
+    assert_non_null(strstr(try_start(e, r), "INVALID_ARGUMENT | BackoffCoefficient"));
+    policy.backoff_coefficient = 2;
+    policy.maximum_attempts = -1;
+    assert_non_null(strstr(try_start(e, r), "INVALID_ARGUMENT | MaximumAttempts"));
+}
+
 /* Ids end at 1,000 bytes, payloads at 2 MiB. */
 static void test_start_too_long_is_refused(void **state)
 {
@@ -331,6 +374,8 @@ int main(void)
         TEST(test_start_writes_started_and_scheduled),
         TEST(test_start_waits_for_its_commit),
         TEST(test_start_invalid_requests_are_refused),
+        TEST(test_unknown_enum_values_are_refused),
+        TEST(test_start_bad_durations_are_refused),
         TEST(test_start_too_long_is_refused),
         TEST(test_start_search_attributes_are_checked),
         TEST(test_start_again_same_request_id_gives_same_run),

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* start.h - a start in one form, whichever call asked for it: what start.c and start_event.c share.
+ */
+#ifndef FLO_ENGINE_CORE_START_H
+#define FLO_ENGINE_CORE_START_H
+
+#include "engine/core/internal.h"
+
+/* What both requests say. Borrowed from the request. */
+struct flo_start {
+    uint64_t call;
+    const char *namespace_name, *workflow_id, *identity, *request_id, *cron_schedule;
+    const char *build_id;                   /* of the worker that takes the eager task; "" = none */
+    char made_request_id[FLO_UUID_LEN + 1]; /* when the request has none */
+    FloApi__WorkflowType *workflow_type;
+    FloApi__TaskQueue *task_queue;
+    FloApi__Payloads *input, *last_completion_result;
+    FloApi__Failure *continued_failure;
+    const Google__Protobuf__Duration *execution_timeout, *run_timeout, *task_timeout, *delay;
+    FloApi__RetryPolicy *retry_policy;
+    FloApi__Memo *memo;
+    FloApi__SearchAttributes *search_attributes;
+    FloApi__Header *header;
+    FloApi__Priority *priority;
+    FloApi__UserMetadata *user_metadata;
+    FloApi__Link **links;
+    size_t n_links;
+    FloApi__WorkflowIdReusePolicy reuse;
+    FloApi__WorkflowIdConflictPolicy conflict;
+    bool eager;
+    struct flo_namespace *ns;
+    /* signal-with-start only */
+    const char *signal_name; /* NULL: plain start */
+    FloApi__Payloads *signal_input;
+};
+
+#define FLO_REUSE(name) FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_##name
+#define FLO_CONFLICT(name) FLO_API__WORKFLOW_ID_CONFLICT_POLICY__WORKFLOW_ID_CONFLICT_POLICY_##name
+
+/*
+ * Check everything that a request says, and fill in what it leaves open: ns, request id, policies.
+ * Status says what is wrong.
+ */
+FLO_MUST_CHECK int flo_start_check(struct flo_core *core, struct flo_start *start,
+                                   struct flo_status *status);
+/* The Started event of run_id (borrowed), in scratch; NULL without memory. */
+FloApi__WorkflowExecutionStartedEventAttributes *flo_start_event(struct flo_core *core,
+                                                                 const struct flo_start *start,
+                                                                 char *run_id);
+
+#endif
