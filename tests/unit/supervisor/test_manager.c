@@ -269,7 +269,7 @@ static void test_state_dir_is_locked(void **state)
     struct flo_state_dir first, second;
     struct flo_err err = {0};
     snprintf(path, sizeof path, "%s/x", f->dir);
-    snprintf(deep, sizeof deep, "%s/y", path);
+    snprintf(deep, sizeof deep, "%s/x/y", f->dir);
     assert_int_equal(flo_state_dir_open(deep, true, &first, &err), 0);
     assert_int_equal(flo_state_dir_open(deep, true, &second, &err), FLO_ECONN);
     snprintf(path, sizeof path, "(process %d)", (int)getpid());
