@@ -97,7 +97,7 @@ static int bind_socket(struct flo_hub *hub, const char *endpoint, struct flo_err
     zsock_set_linger(hub->router, 0);
     zsock_set_rcvhwm(hub->router, QUEUE);
     zsock_set_sndhwm(hub->router, QUEUE);
-    zsock_set_maxmsgsize(hub->router, FLO_REPORT_MAX_BYTES);
+    zsock_set_maxmsgsize(hub->router, (int)FLO_REPORT_MAX_BYTES);
     zsock_set_handshake_ivl(hub->router, HANDSHAKE_MS);
     zsock_set_ipv6(hub->router, strncmp(endpoint, "tcp://", 6) == 0);
     if (zsock_bind(hub->router, "%s", endpoint) < 0)

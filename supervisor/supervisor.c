@@ -24,7 +24,7 @@
 #include "telemetry/log.h"
 
 #define PROGRAM "flotilla-supervisor"
-#define READY_CHECK_MS 100
+#define READY_CHECK_US 100000
 #define IPC_PATH_MAX 107 /* of sockaddr_un */
 #define EXIT_BY_SECOND_SIGNAL 130
 
@@ -193,7 +193,7 @@ static int open_manager(struct supervisor *self, struct flo_err *err)
 static int add_events(struct supervisor *self, struct flo_err *err)
 {
     static const int numbers[2] = {SIGTERM, SIGINT};
-    const struct timeval often = {.tv_usec = READY_CHECK_MS * 1000};
+    const struct timeval often = {.tv_usec = READY_CHECK_US};
     bool good = true;
     for (int i = 0; i < 2; i++) {
         self->signals[i] = evsignal_new(self->base, numbers[i], on_signal, self);

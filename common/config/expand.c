@@ -27,6 +27,14 @@ static bool has_control(const char *text)
     return false;
 }
 
+static int bad_reference(const struct flo_value_text *value, struct flo_err *err)
+{
+    return flo_fail(err, FLO_ECONFIG,
+                    "%s: %s: a bad reference; ${NAME} or ${NAME:-default} is allowed, $$ is a "
+                    "dollar",
+                    value->where, value->key);
+}
+
 /* Append the value of the reference whose inside is name[:-fallback]. */
 static int append_reference(const struct flo_value_text *value, const char *inside, size_t len,
                             struct flo_buf *out, struct flo_err *err)
@@ -41,10 +49,7 @@ static int append_reference(const struct flo_value_text *value, const char *insi
         }
     }
     if (!is_name(inside, name_len))
-        return flo_fail(err, FLO_ECONFIG,
-                        "%s: %s: a bad reference; ${NAME} or ${NAME:-default} is allowed, $$ is a "
-                        "dollar",
-                        value->where, value->key);
+        return bad_reference(value, err);
     char name[128];
     memcpy(name, inside, name_len);
     name[name_len] = '\0';
@@ -81,8 +86,9 @@ static int expand_into(const struct flo_value_text *value, struct flo_buf *out, 
             continue;
         }
         const char *end = p[1] == '{' ? strchr(p, '}') : NULL;
-        int rc =
-            append_reference(value, end ? p + 2 : p, end ? (size_t)(end - p - 2) : 0, out, err);
+        if (!end)
+            return bad_reference(value, err);
+        int rc = append_reference(value, p + 2, (size_t)(end - p - 2), out, err);
         if (rc)
             return rc;
         p = end + 1;

@@ -44,6 +44,7 @@ static const struct flo_setting module_settings[] = {
      .help = "Handed to the module when it starts"},
 };
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): the arguments are initialisers */
 /* clang-format off */
 #define STRING(K, M, DEF, MIN, MAX, ENV, FLAGS, ROLES, HELP) \
     {.key = K, .type = FLO_SETTING_STRING, .offset = AT(M), .roles = ROLES, .initial = DEF, .min = MIN, .max = MAX, .env = ENV, .flags = FLAGS, .help = HELP}
@@ -115,6 +116,7 @@ static const struct flo_setting settings[] = {
     NUMBER("shutdown_timeout", DURATION, shutdown_timeout_ms, "30s", 0, MINUTES(1440), "FLOTILLA_SHUTDOWN_TIMEOUT", 0, 0, "Time that running tasks get to end after SIGTERM"),
 };
 /* clang-format on */
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct flo_setting *flo_role_settings(size_t *out_count)
 {
@@ -173,12 +175,14 @@ static int check_tls(struct flo_role_config *config, struct flo_err *err)
                                          "TEMPORAL_TLS_CERT_DATA",
                                          "TEMPORAL_TLS_KEY_DATA",
                                          "TEMPORAL_TLS_CA_DATA"};
-    for (size_t i = 0; i < sizeof unread / sizeof unread[0]; i++)
-        if (getenv(unread[i]) && *getenv(unread[i]))
+    for (size_t i = 0; i < sizeof unread / sizeof unread[0]; i++) {
+        const char *text = getenv(unread[i]);
+        if (text && *text)
             return flo_fail(err, FLO_ECONFIG,
                             "environment variable %s: certificates and keys are read from files; "
                             "set the variable that ends in _PATH",
                             unread[i]);
+    }
     bool cert = *config->server.tls.cert_file, key = *config->server.tls.key_file;
     if (cert != key)
         return flo_config_refuse(&config->config,

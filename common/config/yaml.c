@@ -22,7 +22,7 @@
 #define BRACKETS_MAX 4096 /* in one file, wherever they stand */
 #define MEMBERS_MAX 1024
 #define KEY_MAX_BYTES 128
-#define ARENA_MAX_BYTES (32u * 1024 * 1024)
+#define ARENA_MAX_BYTES ((size_t)32 * 1024 * 1024)
 
 /* ---- the bytes ---- */
 

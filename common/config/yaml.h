@@ -17,7 +17,7 @@
 #include "base/arena.h"
 #include "flotilla/error.h"
 
-#define FLO_YAML_MAX_BYTES (256u * 1024)
+#define FLO_YAML_MAX_BYTES ((size_t)256 * 1024)
 #define FLO_YAML_MAX_DEPTH 16
 
 enum flo_yaml_kind { FLO_YAML_SCALAR, FLO_YAML_MAP, FLO_YAML_LIST };

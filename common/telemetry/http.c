@@ -27,7 +27,7 @@
 #define ROUTES_MAX 32
 #define HEADERS_MAX_BYTES 8192
 #define BODY_MAX_BYTES 1024
-#define REPLY_MAX_BYTES (64u * 1024 * 1024)
+#define REPLY_MAX_BYTES ((size_t)64 * 1024 * 1024)
 #define IDLE_SECONDS 15
 #define STRICT_CSP "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 

@@ -35,6 +35,7 @@ static const double buckets_COMMIT[] = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.
                                         0.01,   0.02,   0.05,   0.1,   1,     0};
 #define buckets_NONE NULL
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): the arguments are initialisers */
 static const struct flo_metric_desc descs[] = {
 #define DESC(ID, KIND, NAME, LABELS, BUCKETS, HELP)                                                \
     [FLO_METRIC_##ID] = {.name = NAME,                                                             \
@@ -45,6 +46,7 @@ static const struct flo_metric_desc descs[] = {
     FLO_METRIC_NAMES(DESC)
 #undef DESC
 };
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 const struct flo_metric_desc *flo_metric_desc(enum flo_metric metric)
 {

@@ -28,7 +28,7 @@
 #define RECONNECT_MAX_MS 2000
 #define LAST_FRAME_MS 100
 #define METRICS_MAX_BYTES (FLO_REPORT_MAX_BYTES - 64) /* where the frame may stand after them */
-#define BUILD_MAX_BYTES (1024 * 1024)                 /* a family that is cut again included */
+#define BUILD_MAX_BYTES ((size_t)1048576)             /* a family that is cut again included */
 
 struct flo_reporter {
     zsock_t *sock;
@@ -184,7 +184,7 @@ static int open_socket(struct flo_reporter *reporter, struct flo_err *err)
     zsock_set_linger(reporter->sock, 0);
     zsock_set_sndhwm(reporter->sock, SEND_QUEUE);
     zsock_set_rcvhwm(reporter->sock, RECEIVE_QUEUE);
-    zsock_set_maxmsgsize(reporter->sock, FLO_REPORT_MAX_BYTES);
+    zsock_set_maxmsgsize(reporter->sock, (int)FLO_REPORT_MAX_BYTES);
     zsock_set_handshake_ivl(reporter->sock, HANDSHAKE_MS);
     zsock_set_reconnect_ivl(reporter->sock, RECONNECT_MIN_MS);
     zsock_set_reconnect_ivl_max(reporter->sock, RECONNECT_MAX_MS);

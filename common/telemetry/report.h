@@ -24,7 +24,7 @@ struct event_base;
 struct flo_reporter; /* opaque */
 
 #define FLO_REPORT_VERSION 1
-#define FLO_REPORT_MAX_BYTES (64 * 1024) /* one frame; the hub drops longer ones */
+#define FLO_REPORT_MAX_BYTES ((size_t)65536) /* one frame; the hub drops longer ones */
 #define FLO_REPORT_SLOT_KINDS 4
 
 /* What changes between snapshots; the program fills it on the loop thread each second. */
