@@ -145,12 +145,11 @@ static int check_file(const char *path, struct flo_err *err)
     int rc = 0;
 
     if (fd < 0)
-        return flo_fail(err, errno == ENOENT ? FLO_ENOENT : FLO_EPERM, "module %s: %s", path,
-                        strerror(errno));
+        return flo_fail(err, FLO_ECONFIG, "module %s: %s", path, strerror(errno));
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         rc = flo_fail(err, FLO_ECONFIG, "module %s: not a regular file", path);
     else if (st.st_mode & S_IWOTH)
-        rc = flo_fail(err, FLO_EPERM, "module %s: writable by everybody (chmod o-w it)", path);
+        rc = flo_fail(err, FLO_ECONFIG, "module %s: writable by everybody (chmod o-w it)", path);
     else if (read(fd, magic, sizeof magic) != SELFMAG || memcmp(magic, ELFMAG, SELFMAG) != 0)
         rc = flo_fail(err, FLO_ECONFIG, "module %s: not a shared object (no ELF header)", path);
     close(fd);

@@ -22,9 +22,9 @@ void flo_registry_destroy(struct flo_registry **registry);
 /*
  * Load the module of one YAML entry and register what role runs of it: workflows for the workflow
  * role, activities for the others, cut down to the entry's lists when it has any.
- * FLO_ENOENT: no such file; FLO_EPERM: writable by everybody; FLO_ECONFIG: not ELF, does not load
- * (unresolved symbol), no table, other ABI, a listed type that it does not have, a type that
- * another module has already. One sentence with the path.
+ * FLO_ECONFIG, with one sentence that names the path: no such file, writable by everybody, not ELF,
+ * does not load (unresolved symbol), no table, other ABI, a listed type that it does not have, a
+ * type that another module has already.
  */
 FLO_MUST_CHECK int flo_registry_load(struct flo_registry *registry, enum flo_role role,
                                      const struct flo_module_config *config, struct flo_err *err);

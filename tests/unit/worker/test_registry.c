@@ -24,13 +24,13 @@ static struct flo_registry *registry_new(void)
 }
 
 /* Load path for role; the sentence must hold word when it fails. */
-static void check_refused(const char *path, int code, const char *word)
+static void check_refused(const char *path, const char *word)
 {
     struct flo_registry *registry = registry_new();
     const struct flo_module_config config = {.path = path};
     struct flo_err err = {0};
 
-    assert_int_equal(flo_registry_load(registry, FLO_ROLE_IO_ACTIVITY, &config, &err), code);
+    assert_int_equal(flo_registry_load(registry, FLO_ROLE_IO_ACTIVITY, &config, &err), FLO_ECONFIG);
     assert_non_null(strstr(err.message, path));
     assert_non_null(strstr(err.message, word));
     flo_registry_destroy(&registry);
@@ -88,12 +88,12 @@ static void test_load_serves_only_what_is_listed(void **state)
 static void test_load_bad_file_is_refused_with_its_reason(void **state)
 {
     (void)state;
-    check_refused(TEST_MODULES "/absent.so", FLO_ENOENT, "No such file");
-    check_refused(TEST_SOURCE "/CMakeLists.txt", FLO_ECONFIG, "not a shared object");
-    check_refused(TEST_SOURCE, FLO_ECONFIG, "not a regular file");
-    check_refused(TEST_MODULES "/wrong_abi.so", FLO_ECONFIG, "ABI");
-    check_refused(TEST_MODULES "/no_table.so", FLO_ECONFIG, "flo_module");
-    check_refused(TEST_MODULES "/unresolved.so", FLO_ECONFIG, "flo_test_function_that_nobody_has");
+    check_refused(TEST_MODULES "/absent.so", "No such file");
+    check_refused(TEST_SOURCE "/CMakeLists.txt", "not a shared object");
+    check_refused(TEST_SOURCE, "not a regular file");
+    check_refused(TEST_MODULES "/wrong_abi.so", "ABI");
+    check_refused(TEST_MODULES "/no_table.so", "flo_module");
+    check_refused(TEST_MODULES "/unresolved.so", "flo_test_function_that_nobody_has");
 }
 
 /* A file that anybody may change is not run. */
@@ -106,7 +106,7 @@ static void test_load_writable_file_is_refused(void **state)
     assert_true(fd >= 0);
     assert_int_equal(fchmod(fd, 0666), 0);
     close(fd);
-    check_refused(path, FLO_EPERM, "writable by everybody");
+    check_refused(path, "writable by everybody");
     unlink(path);
 }
 
