@@ -36,21 +36,25 @@ static int take_lock(struct flo_state_dir *dir, struct flo_err *err)
 {
     char path[PATH_MAX + 8], pid[32] = "";
     snprintf(path, sizeof path, "%s/lock", dir->path);
-    dir->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (dir->lock_fd < 0)
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
         return flo_fail(err, errno == EACCES ? FLO_EPERM : FLO_ESYS, "cannot open %s: %s", path,
                         strerror(errno));
-    if (flock(dir->lock_fd, LOCK_EX | LOCK_NB)) {
-        (void)!read(dir->lock_fd, pid, sizeof pid - 1);
+    if (flock(fd, LOCK_EX | LOCK_NB)) {
+        (void)!read(fd, pid, sizeof pid - 1);
+        close(fd);
         pid[strcspn(pid, "\n")] = '\0';
         return flo_fail(err, FLO_ECONN,
-                        "another fleet runs in %s (process %s); stop it, or set "
-                        "another state_dir",
+                        "another fleet runs in %s (process %s); stop it, or set another state_dir",
                         dir->path, *pid ? pid : "unknown");
     }
     int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-    if (ftruncate(dir->lock_fd, 0) || write(dir->lock_fd, pid, (size_t)len) != len)
-        return flo_fail(err, FLO_ESYS, "cannot write %s: %s", path, strerror(errno));
+    if (ftruncate(fd, 0) || write(fd, pid, (size_t)len) != len) {
+        int rc = flo_fail(err, FLO_ESYS, "cannot write %s: %s", path, strerror(errno));
+        close(fd);
+        return rc;
+    }
+    dir->lock_fd = fd;
     return 0;
 }
 

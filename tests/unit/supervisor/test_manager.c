@@ -271,14 +271,14 @@ static void test_state_dir_is_locked(void **state)
     snprintf(path, sizeof path, "%s/x", f->dir);
     snprintf(deep, sizeof deep, "%s/x/y", f->dir);
     assert_int_equal(flo_state_dir_open(deep, true, &first, &err), 0);
+    json_t *fleet = json_pack("{s:i}", "v", 1);
+    assert_int_equal(flo_state_dir_publish(&first, fleet, &err), 0);
+    json_decref(fleet);
     assert_int_equal(flo_state_dir_open(deep, true, &second, &err), FLO_ECONN);
     snprintf(path, sizeof path, "(process %d)", (int)getpid());
     assert_non_null(strstr(err.message, path));
     flo_state_dir_close(&second);
-    json_t *fleet = json_pack("{s:i}", "v", 1);
-    assert_int_equal(flo_state_dir_publish(&first, fleet, &err), 0);
-    json_decref(fleet);
-    snprintf(path, sizeof path, "%s/fleet.json", deep);
+    snprintf(path, sizeof path, "%s/fleet.json", deep); /* the first one's: still there */
     assert_int_equal(access(path, R_OK), 0);
     flo_state_dir_close(&first);
     assert_int_equal(access(path, R_OK), -1);
