@@ -251,12 +251,14 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
         return;
     FloApi__WorkflowExecutionStartedEventAttributes next =
         *first->workflow_execution_started_event_attributes;
-    Google__Protobuf__Duration run_timeout = flo_make_duration(execution->run_timeout_ns);
-    Google__Protobuf__Duration task_timeout = flo_make_duration(execution->task_timeout_ns);
-    if (flo_duration_ns(command->workflow_run_timeout) > 0)
-        run_timeout = *command->workflow_run_timeout;
-    if (flo_duration_ns(command->workflow_task_timeout) > 0)
-        task_timeout = *command->workflow_task_timeout;
+    int64_t run_ns = flo_duration_ns(command->workflow_run_timeout);
+    int64_t task_ns = flo_duration_ns(command->workflow_task_timeout);
+    run_ns = flo_min_timeout(run_ns > 0 ? run_ns : execution->run_timeout_ns,
+                             execution->execution_timeout_ns);
+    task_ns = flo_min_timeout(task_ns > 0 ? task_ns : execution->task_timeout_ns,
+                              FLO_RUN_WORKFLOW_TASK_MAX_NS);
+    Google__Protobuf__Duration run_timeout = flo_make_duration(run_ns);
+    Google__Protobuf__Duration task_timeout = flo_make_duration(flo_min_timeout(task_ns, run_ns));
     flo_core_new_id(core, execution->new_run_id);
     int64_t backoff_ns =
         continue_backoff(core, execution, flo_duration_ns(command->backoff_start_interval));

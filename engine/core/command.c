@@ -14,6 +14,7 @@
 #include "engine/core/run.h"
 
 #define HEARTBEAT_MAX_NS (30 * 60 * FLO_NS_PER_S) /* a task may be kept alive so long */
+#define SEQUENCE_SHOWN 50 /* commands in the sentence about a bad sequence */
 #define INLINE_REQUEST_ID "request-from-RespondWorkflowTaskCompleted"
 #define CAUSE(name) FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_##name
 #define COMMAND(name) FLO_API__COMMAND_TYPE__COMMAND_TYPE_##name
@@ -56,25 +57,26 @@ static bool closes(FloApi__CommandType type)
            type == COMMAND(CONTINUE_AS_NEW_WORKFLOW_EXECUTION);
 }
 
+static const char *command_name(struct flo_core *core, const FloApi__Command *command)
+{
+    return flo_pascal_case(core, &flo_api__command_type__descriptor, (int)command->command_type,
+                           "COMMAND_TYPE_");
+}
+
 /* "invalid command sequence: [A, B], command A must be the last command." */
 static int bad_sequence(struct flo_core *core, const request_t *request, size_t at,
                         struct flo_status *status)
 {
     struct flo_buf list;
     flo_buf_init(&list, 4096);
-    const char *culprit = "";
-    for (size_t i = 0; i < request->n_commands; i++) {
-        const char *name =
-            flo_pascal_case(core, &flo_api__command_type__descriptor,
-                            (int)request->commands[i]->command_type, "COMMAND_TYPE_");
-        if (i == at)
-            culprit = name;
-        if (flo_buf_printf(&list, "%s%s", i ? ", " : "", name))
-            break; /* long enough to be understood */
-    }
+    size_t shown = request->n_commands < SEQUENCE_SHOWN ? request->n_commands : SEQUENCE_SHOWN;
+    for (size_t i = 0; i < shown; i++)
+        flo_buf_printf(&list, "%s%s", i ? ", " : "", command_name(core, request->commands[i]));
+    if (shown < request->n_commands)
+        flo_buf_append_str(&list, ", ...");
     int rc = flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                             "invalid command sequence: [%s], command %s must be the last command.",
-                            flo_buf_cstr(&list), culprit);
+                            flo_buf_cstr(&list), command_name(core, request->commands[at]));
     flo_buf_fini(&list);
     return rc;
 }

@@ -216,6 +216,7 @@ static void start_child(struct flo_core *core, struct flo_execution *execution,
     int64_t run_ns = flo_min_timeout(flo_duration_ns(asked->workflow_run_timeout), execution_ns);
     int64_t task_ns = flo_duration_ns(asked->workflow_task_timeout);
     task_ns = task_ns > 0 ? task_ns : FLO_RUN_WORKFLOW_TASK_NS;
+    task_ns = flo_min_timeout(task_ns, FLO_RUN_WORKFLOW_TASK_MAX_NS);
     Google__Protobuf__Duration run_timeout = flo_make_duration(run_ns);
     Google__Protobuf__Duration task_timeout = flo_make_duration(flo_min_timeout(task_ns, run_ns));
     struct activity_times times;

@@ -114,6 +114,14 @@ static bool attributes_fit(struct check *check, FloApi__WorkflowTaskFailedCause 
                   &status);
 }
 
+static bool enum_fits(struct check *check, FloApi__WorkflowTaskFailedCause cause, const char *name,
+                      const ProtobufCEnumDescriptor *descriptor, int value)
+{
+    struct flo_status status = {0};
+    return passes(check, cause, flo_check_enum(check->core, name, descriptor, value, &status),
+                  &status);
+}
+
 static bool queue_fits(const FloApi__TaskQueue *queue)
 {
     return !queue || (id_fits(queue->name) && strncmp(queue->name, "/_sys/", 6) != 0);
@@ -353,7 +361,9 @@ static bool check_continue(struct check *check, const FloApi__Command *command)
         a->workflow_run_timeout, a->workflow_task_timeout, a->backoff_start_interval};
     if (!durations_fit(check, bad, names, durations, 3) ||
         !policy_fits(check, bad, a->retry_policy) ||
-        !attributes_fit(check, bad, a->search_attributes))
+        !attributes_fit(check, bad, a->search_attributes) ||
+        !enum_fits(check, bad, "Initiator", &flo_api__continue_as_new_initiator__descriptor,
+                   (int)a->initiator))
         return false;
     if ((a->workflow_type && !id_fits(a->workflow_type->name)) || !queue_fits(a->task_queue))
         return refuse(check, bad, "WorkflowType or TaskQueue is not valid.");
@@ -402,7 +412,12 @@ static bool check_child(struct check *check, const FloApi__Command *command)
                           a->workflow_id);
     if (!durations_fit(check, bad, names, durations, 3) ||
         !policy_fits(check, bad, a->retry_policy) ||
-        !attributes_fit(check, bad, a->search_attributes))
+        !attributes_fit(check, bad, a->search_attributes) ||
+        !enum_fits(check, bad, "ParentClosePolicy", &flo_api__parent_close_policy__descriptor,
+                   (int)a->parent_close_policy) ||
+        !enum_fits(check, bad, "WorkflowIdReusePolicy",
+                   &flo_api__workflow_id_reuse_policy__descriptor,
+                   (int)a->workflow_id_reuse_policy))
         return false;
     if (*a->cron_schedule)
         return refuse(check, bad, "cron schedules are not supported by this engine.");

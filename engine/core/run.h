@@ -17,6 +17,7 @@
 #define FLO_RUN_MAX_SIGNALS 10000
 #define FLO_RUN_MAX_RESET_POINTS 20
 #define FLO_RUN_WORKFLOW_TASK_NS (10 * FLO_NS_PER_S) /* default workflow task timeout */
+#define FLO_RUN_WORKFLOW_TASK_MAX_NS (120 * FLO_NS_PER_S)
 #define FLO_RUN_IDENTITY "history-service" /* who acts when the engine does so by itself */
 
 /* ---- small things (execution.c) ---- */

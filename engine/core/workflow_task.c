@@ -431,6 +431,8 @@ void flo_rpc_respond_workflow_task_failed(struct flo_core *core,
     if (flo_workflow_task_find(core, &request->task_token, request->namespace_, &execution,
                                &status) ||
         flo_check_id(core, "identity", request->identity, &status) ||
+        flo_check_enum(core, "Cause", &flo_api__workflow_task_failed_cause__descriptor,
+                       (int)request->cause, &status) ||
         flo_check_blob(core, request->failure, &status)) {
         flo_reply_status(core, info->id, 0, &status);
         return;
