@@ -209,6 +209,7 @@ static int launch(struct process *process, struct flo_err *err)
     else
         engine_command(process->manager, &command);
     add_env(&command, "FLOTILLA_PROCESS", process->name);
+    add_env(&command, "FLOTILLA_STATE_DIR", process->manager->options.state_dir);
     int rc = command.failed ? flo_fail(err, FLO_ENOMEM, "too many arguments for %s", process->name)
                             : flo_child_start(process->manager->base, process->name, command.args,
                                               command.env, on_line, process, &process->child, err);

@@ -10,7 +10,7 @@ import unittest
 from support import BIN, FleetTest, finish_batch, flotilla, start_batch, wait_for
 
 DOCUMENTS = 300
-NAMES = ["flotilla-engine", "workflow", "io", "cpu"]
+NAMES = ["engine", "workflow", "io", "cpu"]
 
 
 class Kill(FleetTest):
@@ -21,8 +21,7 @@ class Kill(FleetTest):
         sets = {"state_dir": self.state, "engine.listen": "127.0.0.1:0", "health.port": 0, "metrics.port": 0}
         self.up = self.fleet.start("fleet", [BIN / "flotilla", "up", "--config", config,
                                              *[x for k, v in sets.items() for x in ("--set", f"{k}={v}")]])
-        wait_for(lambda: (self.state / "fleet.json").exists(), "fleet.json")
-        self.fleet.target = self.described()["engine"]["address"]
+        self.fleet.target = wait_for(lambda: self.described().get("server"), "the engine's address")
         self.documents = pathlib.Path(self.fleet.folder.name, "documents")
         self.documents.mkdir()
         for i in range(DOCUMENTS):
@@ -30,13 +29,11 @@ class Kill(FleetTest):
             (self.documents / f"{i:03}.txt").write_text(f"document {i}: {words}\n")
 
     def described(self):
-        return json.loads((self.state / "fleet.json").read_text())
+        path = self.state / "fleet.json"
+        return json.loads(path.read_text()) if path.exists() else {}
 
     def pid(self, name):
-        described = self.described()
-        if name == "flotilla-engine":
-            return described["engine"]["pid"]
-        return next(p["pid"] for p in described["processes"] if p["name"] == name)
+        return next(p["pid"] for p in self.described()["processes"] if p["name"] == name)
 
     def completed(self):
         code, out, _ = flotilla(self.fleet.target, "list", "--query", "ExecutionStatus = 'Completed'", "--limit", 10000)
