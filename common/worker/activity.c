@@ -122,8 +122,11 @@ void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *
     flo_series_add(flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_CPU, worker->task_queue,
                                    at->type, NULL),
                    (double)result->cpu_ns / FLO_NS_PER_S);
-    if (at->outcome.len > 0)
-        return; /* given up by the drain, and reported already */
+    if (at->outcome.len > 0) { /* given up by the drain, and reported */
+        if (!at->answer)
+            flo_activity_task_end(&at);
+        return;
+    }
     if (at->reason == FLO_JOB_CANCEL_NOT_FOUND) {
         drop(at, "not_found");
         return;

@@ -20,7 +20,7 @@
 #include "worker/worker.h"
 
 #define LAST_WORD_MS INT64_C(1000) /* for the answers of what was cut */
-#define POLLS_END_MS 3000 /* a server that ends polls itself gets this long */
+#define POLLS_END_MS 3000          /* a server that ends polls itself gets this long */
 
 static void on_polls_time(evutil_socket_t fd, short what, void *ctx);
 static void on_cancel_time(evutil_socket_t fd, short what, void *ctx);

@@ -66,6 +66,7 @@ static void poll_refused(struct flo_worker *worker, enum flo_poller_kind kind,
     flo_log(FLO_LOG_ERROR, "poll.refused", "The server refuses our polls", "poller",
             KIND_NAMES[kind], "code", flo_grpc_code_name(status->code), "reason", status->message,
             NULL);
+    worker->polls_refused = true;
     flo_health_set_ready(worker->health, "polls", false, flo_grpc_code_name(status->code));
     group->paused = true;
     event_add(group->retry, &pause);
@@ -78,8 +79,10 @@ static bool poll_done(struct poll *poll, const struct flo_grpc_status *status, b
     enum flo_poller_kind kind = poll->kind;
 
     poll_end(poll);
-    if (status->code == FLO_GRPC_OK)
+    if (status->code == FLO_GRPC_OK && worker->polls_refused) {
+        worker->polls_refused = false;
         flo_health_set_ready(worker->health, "polls", true, NULL);
+    }
     if (has_task) {
         flo_slots_run(&worker->slots);
         return true;

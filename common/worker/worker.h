@@ -73,7 +73,8 @@ struct flo_worker {
 
     struct flo_slots slots;
     struct flo_poller_group pollers[FLO_POLLER_KINDS];
-    size_t polls; /* in flight, all kinds */
+    size_t polls;       /* in flight, all kinds */
+    bool polls_refused; /* the last poll that ended was refused: /ready says so */
 
     struct flo_run_cache *cache; /* NULL: off */
     struct flo_run_env run_env;
