@@ -92,6 +92,7 @@ static void call_route(struct flo_shell *shell, uint64_t id, const struct flo_ro
         .draining = shell->state != FLO_SHELL_SERVING,
     };
     struct flo_route_answer answer = {.code = FLO_GRPC_OK};
+    shell->arena.budget_bytes = 0; /* that was the request's; the page size bounds the answer */
     route->serve(&context, request, &shell->arena, &answer);
     flo_calls_reply(&shell->calls, &(struct flo_core_reply){
                                        .call = id,
