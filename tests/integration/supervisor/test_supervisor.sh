@@ -84,6 +84,9 @@ r = c.getresponse()
 print(r.status, r.read().decode())
 PY
 }
+page_has() { # page_has PATH PATTERN; read whole first: grep -q may leave early
+  get "$1" >"$dir/page" && grep -q "$2" "$dir/page"
+}
 start() {
   rm -f "$dir/log" "$dir/state/fleet.json"
   "${fleet[@]}" >"$dir/out" 2>"$dir/err" &
@@ -93,11 +96,11 @@ start() {
 
 # Up: pages, one fleet a folder, what dies comes back.
 start
-get /health | grep -q '^200 ' || fail "/health"
-get /ready | grep -q '^503 .*has not reported yet' || fail "/ready: fake workers do not report"
-get /v1/fleet | grep -q '"name":"a-2"' || fail "/v1/fleet"
-get /metrics | grep -q '^flotilla_child_up{process="engine",role="supervisor"' || fail "/metrics"
-get / | grep -q '<title>Flotilla' || fail "dashboard"
+page_has /health '^200 ' || fail "/health"
+page_has /ready '^503 .*has not reported yet' || fail "/ready: fake workers do not report"
+page_has /v1/fleet '"name":"a-2"' || fail "/v1/fleet"
+page_has /metrics '^flotilla_child_up{process="engine",role="supervisor"' || fail "/metrics"
+page_has / '<title>Flotilla' || fail "dashboard"
 "${fleet[@]}" >"$dir/second" 2>&1 && fail "a second fleet started"
 grep -q "another fleet runs in" "$dir/second" || fail "the second fleet's reason"
 old=$(child 1)

@@ -507,8 +507,27 @@ static void test_fleet_errors(void **state)
     }
 }
 
+/* The tests set what they need: variables of the caller's shell must not reach them. */
+static void clear_environment(const struct flo_setting *table, size_t count)
+{
+    char name[64];
+    for (size_t i = 0; i < count; i++) {
+        for (const char *p = table[i].env; p && *p;) {
+            size_t len = strcspn(p, " ");
+            snprintf(name, sizeof name, "%.*s", (int)len, p);
+            unsetenv(name);
+            p += len + strspn(p + len, " ");
+        }
+    }
+}
+
 int main(void)
 {
+    size_t count;
+    const struct flo_setting *table = flo_role_settings(&count);
+    clear_environment(table, count);
+    table = flo_fleet_settings(&count);
+    clear_environment(table, count);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_load_minimal_has_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_precedence_and_sources, setup, teardown),
