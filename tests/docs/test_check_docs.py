@@ -15,6 +15,8 @@ CASES = [  # (document's text, what the output must hold; None: no breach)
     ("`b.c`\n", "there is no file called b.c"),
     ("`common/base/{a,b}.c`\n", "there is no common/base/{a,b}.c"),
     ("`/metrics`, `../lib/x`, `build/bin/x`, `text/plain`, `poll`\n", None),
+    ("`do_it()` (`common/base/a.c`) and `do_more()` (`base/c.h`)\n", None),
+    ("`do_it()` (`base/c.h`)\n", "do_it() is not in base/c.h"),
     ("[a](a.md), [c](../common), [w](https://example.org/)\n", None),
     ("[b](b.md)\n", "the link to b.md leads nowhere"),
     ("```\n`do_that()` [b](b.md)\n```\n", None),
@@ -26,6 +28,8 @@ for text, expected in CASES:
         os.makedirs(os.path.join(root, "docs"))
         with open(os.path.join(root, "common/base/a.c"), "w", encoding="utf-8") as file:
             file.write("int do_it(void)\n{\n    return 0;\n}\n")
+        with open(os.path.join(root, "common/base/c.h"), "w", encoding="utf-8") as file:
+            file.write("int do_more(void);\n")
         with open(os.path.join(root, "docs/a.md"), "w", encoding="utf-8") as file:
             file.write(text)
         result = subprocess.run([sys.executable, sys.argv[1], root], capture_output=True, text=True)
