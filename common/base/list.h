@@ -23,6 +23,7 @@ struct flo_list {
 #define flo_container(node, type, member)                                                          \
     ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): node is a name that is declared */
 #define FLO_LIST_FOREACH(node, list)                                                               \
     for (struct flo_node *node = (list)->head.next; node != &(list)->head; node = node->next)
 
@@ -30,6 +31,7 @@ struct flo_list {
 #define FLO_LIST_FOREACH_SAFE(node, list)                                                          \
     for (struct flo_node *node = (list)->head.next, *node##_next = node->next;                     \
          node != &(list)->head; node = node##_next, node##_next = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void flo_node_init(struct flo_node *node)
 {
