@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * actors.h - who uses the simulated engine: clients that start workflows, signal them and wait for
+ * their ends; workflow workers; activity workers. They behave as SDKs do: what got no answer is
+ * tried again with the same request id or token. And they remember what was acknowledged to them.
+ *
+ * A workflow's program follows from its id: one to five steps, each an activity, two activities at
+ * once, a timer, or waiting for a signal.
+ */
+#ifndef FLO_SIMULATION_ACTORS_H
+#define FLO_SIMULATION_ACTORS_H
+
+#include "simulation/world.h"
+
+#define STEPS_MAX 5
+#define RESULTS_MAX 4096
+
+enum step { STEP_ACTIVITY, STEP_TWO_ACTIVITIES, STEP_TIMER, STEP_SIGNAL, STEP_KINDS };
+
+/* What one client knows of its workflow. */
+struct client {
+    struct cast *cast;
+    char id[32];
+    char run_id[64];              /* of the acknowledged start, "" before */
+    unsigned signals;             /* how many the program waits for */
+    unsigned sent;                /* signals that have got a definite answer */
+    bool acknowledged[STEPS_MAX]; /* signal number: the answer was OK */
+    bool ended;                   /* the close event was seen */
+};
+
+/* A result that an activity's completion was acknowledged with. */
+struct result {
+    char run_id[64];
+    char activity_id[16];
+    unsigned value;
+};
+
+struct cast {
+    struct world *world;
+    struct client *clients;
+    unsigned client_count, ended;
+    unsigned next_value;
+    struct result results[RESULTS_MAX];
+    unsigned result_count;
+};
+
+/* The steps of the workflow with this id; their number. */
+unsigned program_of(const char *workflow_id, enum step out_steps[STEPS_MAX]);
+
+/* Bring clients and workers to life. */
+void cast_init(struct cast *cast, struct world *world, unsigned clients);
+void cast_fini(struct cast *cast);
+
+/* Is what was acknowledged so far on the disk? Called when the engine has died. */
+void cast_check_durable(struct cast *cast);
+/* Is every history as it should be, now that all have ended? */
+void cast_check_histories(struct cast *cast);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.c - the promises (RELIABILITY 3.1): I1 nothing acknowledged is lost, I2 what has ended
+ * stays as it was (disk.c), I3 one terminal event for each activity, I5 histories without gaps, I6
+ * what got no answer is wholly there or not at all and never twice.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "simulation/actors.h"
+#include "wire/api.h"
+#include "wire/decode.h"
+
+#define EVENTS_MAX 512
+#define EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_##name
+
+void cast_check_durable(struct cast *cast)
+{
+    for (unsigned i = 0; i < cast->client_count; i++) {
+        const struct client *client = &cast->clients[i];
+        if (!*client->run_id)
+            continue;
+        const struct disk_run *run = disk_find_run(&cast->world->disk, client->run_id);
+        if (!run || strcmp(run->workflow_id, client->id) != 0)
+            world_fail(cast->world, "I1: the acknowledged start of %s is lost", client->id);
+        else if (client->ended && !run->close_ns)
+            world_fail(cast->world, "I2: the end of %s was seen and is lost", client->id);
+    }
+}
+
+/* What a history says, event by event. */
+struct tally {
+    unsigned ends[EVENTS_MAX];     /* by the event id of the scheduling: terminal events */
+    unsigned values[EVENTS_MAX];   /* the result there */
+    char activity[EVENTS_MAX][16]; /* the activity id; "" = no activity was scheduled there */
+    unsigned signals[STEPS_MAX];
+    int64_t next;
+    bool closed;
+};
+
+static void end_activity(struct tally *tally, int64_t scheduled_event_id)
+{
+    if (scheduled_event_id > 0 && scheduled_event_id < EVENTS_MAX)
+        tally->ends[scheduled_event_id]++;
+}
+
+static void count_completed(struct tally *tally,
+                            const FloApi__ActivityTaskCompletedEventAttributes *completed)
+{
+    int64_t at = completed->scheduled_event_id;
+    end_activity(tally, at);
+    if (at > 0 && at < EVENTS_MAX && completed->result && completed->result->n_payloads == 1 &&
+        completed->result->payloads[0]->data.len == sizeof tally->values[at])
+        memcpy(&tally->values[at], completed->result->payloads[0]->data.data,
+               sizeof tally->values[at]);
+}
+
+static void count_event(struct world *world, struct tally *tally, const FloApi__HistoryEvent *event)
+{
+    if (event->event_id != tally->next++ || tally->closed || event->event_id >= EVENTS_MAX) {
+        world_fail(world, "I5: event %lld is not where it belongs", (long long)event->event_id);
+        return;
+    }
+    switch (event->event_type) {
+    case EVENT(ACTIVITY_TASK_SCHEDULED):
+        strncpy(tally->activity[event->event_id],
+                event->activity_task_scheduled_event_attributes->activity_id,
+                sizeof tally->activity[0] - 1);
+        break;
+    case EVENT(ACTIVITY_TASK_COMPLETED):
+        count_completed(tally, event->activity_task_completed_event_attributes);
+        break;
+    case EVENT(ACTIVITY_TASK_FAILED):
+        end_activity(tally, event->activity_task_failed_event_attributes->scheduled_event_id);
+        break;
+    case EVENT(ACTIVITY_TASK_TIMED_OUT):
+        end_activity(tally, event->activity_task_timed_out_event_attributes->scheduled_event_id);
+        break;
+    case EVENT(WORKFLOW_EXECUTION_SIGNALED): {
+        const char *name = event->workflow_execution_signaled_event_attributes->signal_name;
+        if (name[0] == 's' && name[1] >= '0' && name[1] < '0' + STEPS_MAX)
+            tally->signals[name[1] - '0']++;
+        break;
+    }
+    case EVENT(WORKFLOW_EXECUTION_COMPLETED):
+        tally->closed = true;
+        break;
+    default:
+        break;
+    }
+}
+
+static void count_history(struct world *world, const struct disk_run *run, struct tally *tally)
+{
+    memset(tally, 0, sizeof *tally);
+    tally->next = 1;
+    for (size_t i = 0; i < run->batch_count; i++) {
+        const struct flo_core_history_batch *batch = &run->batches[i];
+        struct flo_arena arena;
+        ProtobufCMessage *message;
+        flo_arena_init(&arena, 0);
+        if (flo_wire_decode(&flo_api__history__descriptor, batch->events, batch->len, &arena,
+                            &message, NULL)) {
+            world_fail(world, "I5: a stored history cannot be read");
+        } else {
+            const FloApi__History *history = (const void *)message;
+            if (history->n_events != batch->event_count)
+                world_fail(world, "I5: a batch does not hold what it says");
+            for (size_t j = 0; j < history->n_events; j++)
+                count_event(world, tally, history->events[j]);
+        }
+        flo_arena_fini(&arena);
+    }
+}
+
+static void check_results(struct cast *cast, const struct client *client, const struct tally *tally)
+{
+    for (unsigned i = 0; i < cast->result_count; i++) {
+        const struct result *result = &cast->results[i];
+        bool found = false;
+        if (strcmp(result->run_id, client->run_id) != 0)
+            continue;
+        for (size_t at = 1; at < EVENTS_MAX; at++)
+            if (strcmp(tally->activity[at], result->activity_id) == 0)
+                found = tally->values[at] == result->value;
+        if (!found)
+            world_fail(cast->world, "I1: the acknowledged result of %s in %s is lost",
+                       result->activity_id, client->id);
+    }
+}
+
+static void check_history(struct cast *cast, const struct client *client)
+{
+    static struct tally tally; /* large; one thread */
+    struct world *world = cast->world;
+    const struct disk_run *run = disk_find_run(&world->disk, client->run_id);
+    if (!run) {
+        world_fail(world, "I1: %s is lost", client->id);
+        return;
+    }
+    count_history(world, run, &tally);
+    if (!tally.closed || !run->close_ns)
+        world_fail(world, "I2: %s has ended, but not on the disk", client->id);
+    for (size_t at = 1; at < EVENTS_MAX; at++)
+        if (*tally.activity[at] && tally.ends[at] != 1)
+            world_fail(world, "I3: activity %s of %s has %u terminal events", tally.activity[at],
+                       client->id, tally.ends[at]);
+    for (unsigned i = 0; i < client->signals; i++)
+        if (tally.signals[i] > 1 || (client->acknowledged[i] && tally.signals[i] != 1))
+            world_fail(world, "I1: signal s%u of %s is there %u times", i, client->id,
+                       tally.signals[i]);
+    check_results(cast, client, &tally);
+}
+
+void cast_check_histories(struct cast *cast)
+{
+    for (unsigned i = 0; i < cast->client_count; i++)
+        check_history(cast, &cast->clients[i]);
+    for (size_t i = 0; i < cast->world->disk.run_count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(cast->world->disk.runs[i]->workflow_id,
+                       cast->world->disk.runs[j]->workflow_id) == 0)
+                world_fail(cast->world, "I6: %s was started twice",
+                           cast->world->disk.runs[i]->workflow_id);
+}

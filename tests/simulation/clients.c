@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clients.c - each client starts one workflow, sends its signals, waits for its end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "simulation/actors.h"
+#include "simulation/workers.h"
+#include "wire/api.h"
+#include "wire/decode.h"
+
+#define NAME(literal) ((char *)(uintptr_t)(literal))
+
+unsigned program_of(const char *workflow_id, enum step out_steps[STEPS_MAX])
+{
+    struct flo_rng rng;
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (const char *at = workflow_id; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * UINT64_C(1099511628211);
+    flo_rng_seed(&rng, hash);
+    unsigned count = 1 + (unsigned)flo_rng_below(&rng, STEPS_MAX);
+    for (unsigned i = 0; i < count; i++)
+        out_steps[i] = (enum step)flo_rng_below(&rng, STEP_KINDS);
+    return count;
+}
+
+static void start(struct world *world, void *ctx, uint64_t arg);
+static void wait_end(struct world *world, void *ctx, uint64_t arg);
+static void send_signal(struct world *world, void *ctx, uint64_t number);
+
+static bool is_unknown(int code)
+{
+    return code == FLO_GRPC_UNAVAILABLE || code == FLO_GRPC_DEADLINE_EXCEEDED;
+}
+
+/* ---- start ---- */
+
+static void started(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
+{
+    struct client *client = ctx;
+    if (is_unknown(code)) {
+        world_after(world, 100 * MS, start, client, 0);
+        return;
+    }
+    if (code != FLO_GRPC_OK) {
+        world_fail(world, "start of %s: code %d", client->id, code);
+        return;
+    }
+    struct flo_arena arena;
+    ProtobufCMessage *message;
+    flo_arena_init(&arena, 0);
+    if (flo_wire_decode(&flo_api__start_workflow_execution_response__descriptor, body, len, &arena,
+                        &message, NULL))
+        abort();
+    const FloApi__StartWorkflowExecutionResponse *response = (const void *)message;
+    snprintf(client->run_id, sizeof client->run_id, "%s", response->run_id);
+    flo_arena_fini(&arena);
+    for (unsigned i = 0; i < client->signals; i++)
+        world_after(world, (int64_t)world_random(world, 20 * SECOND), send_signal, client, i);
+    world_after(world, 0, wait_end, client, 0);
+}
+
+static void start(struct world *world, void *ctx, uint64_t arg)
+{
+    struct client *client = ctx;
+    FloApi__StartWorkflowExecutionRequest request;
+    FloApi__WorkflowType type;
+    FloApi__TaskQueue queue;
+    (void)arg;
+    flo_api__start_workflow_execution_request__init(&request);
+    flo_api__workflow_type__init(&type);
+    flo_api__task_queue__init(&queue);
+    queue.name = NAME(QUEUE);
+    type.name = NAME("Program");
+    request.namespace_ = NAME("default");
+    request.workflow_id = client->id;
+    request.workflow_type = &type;
+    request.task_queue = &queue;
+    request.request_id = client->id; /* the same with each attempt */
+    world_call(world, "StartWorkflowExecution", &request.base, started, client);
+}
+
+/* ---- signals ---- */
+
+/* The number of a signal travels in a small struct of its own. */
+struct signal {
+    struct client *client;
+    unsigned number;
+};
+
+static void signalled(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
+{
+    struct signal *signal = ctx;
+    struct client *client = signal->client;
+    (void)body, (void)len;
+    if (is_unknown(code)) {
+        world_after(world, 100 * MS, send_signal, client, signal->number);
+    } else if (code == FLO_GRPC_OK) {
+        client->acknowledged[signal->number] = true;
+        client->sent++;
+    } else if (code == FLO_GRPC_NOT_FOUND) {
+        client->sent++; /* it had arrived before, and the workflow has ended */
+    } else {
+        world_fail(world, "signal to %s: code %d", client->id, code);
+    }
+    flo_free(signal);
+}
+
+static void send_signal(struct world *world, void *ctx, uint64_t number)
+{
+    struct client *client = ctx;
+    struct signal *signal = flo_calloc(1, sizeof *signal);
+    FloApi__SignalWorkflowExecutionRequest request;
+    FloApi__WorkflowExecution execution;
+    char name[16], request_id[64];
+    if (!signal)
+        abort();
+    *signal = (struct signal){.client = client, .number = (unsigned)number};
+    snprintf(name, sizeof name, "s%u", signal->number);
+    snprintf(request_id, sizeof request_id, "%s/%s", client->id, name);
+    flo_api__signal_workflow_execution_request__init(&request);
+    flo_api__workflow_execution__init(&execution);
+    execution.workflow_id = client->id;
+    request.namespace_ = NAME("default");
+    request.workflow_execution = &execution;
+    request.signal_name = name;
+    request.request_id = request_id;
+    world_call(world, "SignalWorkflowExecution", &request.base, signalled, signal);
+}
+
+/* ---- the end ---- */
+
+static void saw_end(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
+{
+    struct client *client = ctx;
+    struct flo_arena arena;
+    ProtobufCMessage *message;
+    if (is_unknown(code)) {
+        world_after(world, 100 * MS, wait_end, client, 0);
+        return;
+    }
+    if (code != FLO_GRPC_OK) {
+        world_fail(world, "history of %s: code %d", client->id, code);
+        return;
+    }
+    flo_arena_init(&arena, 0);
+    if (flo_wire_decode(&flo_api__get_workflow_execution_history_response__descriptor, body, len,
+                        &arena, &message, NULL))
+        abort();
+    const FloApi__GetWorkflowExecutionHistoryResponse *response = (const void *)message;
+    if (!response->history || !response->history->n_events) {
+        world_after(world, 0, wait_end, client, 0); /* the long poll ended without news */
+    } else {
+        FloApi__EventType type = response->history->events[0]->event_type;
+        if (type != FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED)
+            world_fail(world, "%s ended with event type %d", client->id, type);
+        client->ended = true;
+        client->cast->ended++;
+    }
+    flo_arena_fini(&arena);
+}
+
+static void wait_end(struct world *world, void *ctx, uint64_t arg)
+{
+    struct client *client = ctx;
+    FloApi__GetWorkflowExecutionHistoryRequest request;
+    FloApi__WorkflowExecution execution;
+    (void)arg;
+    flo_api__get_workflow_execution_history_request__init(&request);
+    flo_api__workflow_execution__init(&execution);
+    execution.workflow_id = client->id;
+    execution.run_id = client->run_id;
+    request.namespace_ = NAME("default");
+    request.execution = &execution;
+    request.wait_new_event = true;
+    request.history_event_filter_type =
+        FLO_API__HISTORY_EVENT_FILTER_TYPE__HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT;
+    world_call(world, "GetWorkflowExecutionHistory", &request.base, saw_end, client);
+}
+
+void cast_init(struct cast *cast, struct world *world, unsigned clients)
+{
+    memset(cast, 0, sizeof *cast);
+    cast->world = world;
+    cast->clients = flo_calloc(clients, sizeof *cast->clients);
+    if (!cast->clients)
+        abort();
+    cast->client_count = clients;
+    for (unsigned i = 0; i < clients; i++) {
+        struct client *client = &cast->clients[i];
+        enum step steps[STEPS_MAX];
+        client->cast = cast;
+        snprintf(client->id, sizeof client->id, "wf-%llu-%u", (unsigned long long)world->seed, i);
+        unsigned count = program_of(client->id, steps);
+        for (unsigned step = 0; step < count; step++)
+            client->signals += steps[step] == STEP_SIGNAL;
+        world_after(world, (int64_t)world_random(world, 20 * SECOND), start, client, 0);
+    }
+    workers_start(cast);
+}
+
+void cast_fini(struct cast *cast)
+{
+    flo_free(cast->clients);
+}

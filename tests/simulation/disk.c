@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* disk.c - plain lists, searched from the end: simulated histories are small. */
+#include "simulation/disk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* A simulation without memory says nothing: it ends. */
+static void *must(void *block)
+{
+    if (!block)
+        abort();
+    return block;
+}
+
+void disk_init(struct disk *disk)
+{
+    memset(disk, 0, sizeof *disk);
+}
+
+static void free_run(struct disk_run *run)
+{
+    for (size_t i = 0; i < run->batch_count; i++)
+        flo_free((void *)(uintptr_t)run->batches[i].events);
+    flo_free(run->batches);
+    flo_free(run->namespace_id);
+    flo_free(run->workflow_id);
+    flo_free(run->run_id);
+    flo_free(run->state);
+    flo_free(run);
+}
+
+void disk_fini(struct disk *disk)
+{
+    for (size_t i = 0; i < disk->run_count; i++)
+        free_run(disk->runs[i]);
+    flo_free(disk->runs);
+    for (size_t i = 0; i < disk->namespace_count; i++) {
+        flo_free(disk->namespaces[i].id);
+        flo_free(disk->namespaces[i].state);
+    }
+    memset(disk, 0, sizeof *disk);
+}
+
+static struct disk_run *by_key(struct disk *disk, uint64_t key)
+{
+    for (size_t i = disk->run_count; i-- > 0;)
+        if (disk->runs[i]->key == key)
+            return disk->runs[i];
+    return NULL;
+}
+
+struct disk_run *disk_find_run(struct disk *disk, const char *run_id)
+{
+    for (size_t i = disk->run_count; i-- > 0;)
+        if (!disk->runs[i]->deleted && strcmp(disk->runs[i]->run_id, run_id) == 0)
+            return disk->runs[i];
+    return NULL;
+}
+
+static void breach(struct disk *disk, const char *text)
+{
+    if (!disk->failure)
+        disk->failure = text;
+}
+
+static void put_namespace(struct disk *disk, const struct flo_core_namespace_row *row)
+{
+    struct disk_namespace *found = NULL;
+    for (size_t i = 0; i < disk->namespace_count; i++)
+        if (strcmp(disk->namespaces[i].id, row->id) == 0)
+            found = &disk->namespaces[i];
+    if (!found) {
+        found = &disk->namespaces[disk->namespace_count++];
+        found->id = must(flo_strdup(row->id));
+    }
+    flo_free(found->state);
+    found->state = must(flo_memdup(row->state, row->state_len));
+    found->len = row->state_len;
+}
+
+static struct disk_run *new_run(struct disk *disk, const struct flo_core_run_row *row)
+{
+    if (disk->run_count == disk->run_capacity) {
+        disk->run_capacity = disk->run_capacity ? disk->run_capacity * 2 : 32;
+        disk->runs = must(flo_reallocarray(disk->runs, disk->run_capacity, sizeof *disk->runs));
+    }
+    if (disk_find_run(disk, row->run_id))
+        breach(disk, "two runs have one run id");
+    struct disk_run *run = must(flo_calloc(1, sizeof *run));
+    run->key = row->key;
+    run->namespace_id = must(flo_strdup(row->namespace_id));
+    run->workflow_id = must(flo_strdup(row->workflow_id));
+    run->run_id = must(flo_strdup(row->run_id));
+    run->next_event_id = 1;
+    disk->runs[disk->run_count++] = run;
+    return run;
+}
+
+static void put_run(struct disk *disk, const struct flo_core_run_row *row)
+{
+    struct disk_run *run = by_key(disk, row->key);
+    if (!run)
+        run = new_run(disk, row);
+    if (strcmp(run->run_id, row->run_id) != 0)
+        breach(disk, "a run changed its id");
+    if (run->close_ns && (run->close_ns != row->close_ns || run->status != row->status))
+        breach(disk, "a closed run changed how it ended");
+    run->status = row->status;
+    run->close_ns = row->close_ns;
+    flo_free(run->state);
+    run->state = must(flo_memdup(row->state, row->state_len));
+    run->state_len = row->state_len;
+}
+
+static void put_history(struct disk *disk, const struct flo_core_history_row *row)
+{
+    struct disk_run *run = by_key(disk, row->key);
+    if (!run || row->first_event_id != run->next_event_id || row->event_count == 0) {
+        breach(disk, "a history has a gap, or was written twice");
+        return;
+    }
+    if (run->batch_count == run->batch_capacity) {
+        run->batch_capacity = run->batch_capacity ? run->batch_capacity * 2 : 8;
+        run->batches =
+            must(flo_reallocarray(run->batches, run->batch_capacity, sizeof *run->batches));
+    }
+    run->batches[run->batch_count++] = (struct flo_core_history_batch){
+        .first_event_id = row->first_event_id,
+        .event_count = row->event_count,
+        .events = must(flo_memdup(row->events, row->len)),
+        .len = row->len,
+    };
+    run->next_event_id += row->event_count;
+}
+
+void disk_apply(struct disk *disk, const struct flo_core_batch *batch)
+{
+    for (size_t i = 0; i < batch->namespace_count; i++)
+        put_namespace(disk, &batch->namespaces[i]);
+    for (size_t i = 0; i < batch->run_count; i++)
+        put_run(disk, &batch->runs[i]);
+    for (size_t i = 0; i < batch->history_count; i++)
+        put_history(disk, &batch->histories[i]);
+    for (size_t i = 0; i < batch->deleted_count; i++) {
+        struct disk_run *run = by_key(disk, batch->deleted_keys[i]);
+        if (run)
+            run->deleted = true;
+    }
+}
+
+static void as_stored(const struct disk_run *run, struct flo_core_stored_run *out)
+{
+    *out = (struct flo_core_stored_run){
+        .key = run->key,
+        .namespace_id = run->namespace_id,
+        .workflow_id = run->workflow_id,
+        .run_id = run->run_id,
+        .status = run->status,
+        .state = run->state,
+        .state_len = run->state_len,
+    };
+}
+
+static int find(void *ctx, const char *namespace_id, const char *workflow_id, const char *run_id,
+                struct flo_core_stored_run *out)
+{
+    struct disk *disk = ctx;
+    for (size_t i = disk->run_count; i-- > 0;) {
+        const struct disk_run *run = disk->runs[i];
+        if (run->deleted || strcmp(run->namespace_id, namespace_id) != 0 ||
+            strcmp(run->workflow_id, workflow_id) != 0 ||
+            (*run_id && strcmp(run->run_id, run_id) != 0))
+            continue;
+        as_stored(run, out);
+        return 0;
+    }
+    return FLO_ENOENT;
+}
+
+static int history(void *ctx, uint64_t key, int64_t first_event_id, bool reverse,
+                   bool (*batch_fn)(void *batch_ctx, int64_t first_event_id, uint32_t event_count,
+                                    const uint8_t *events, size_t len),
+                   void *batch_ctx)
+{
+    const struct disk_run *run = by_key(ctx, key);
+    size_t at = 0;
+    if (!run)
+        return 0;
+    while (at < run->batch_count &&
+           run->batches[at].first_event_id + (int64_t)run->batches[at].event_count <=
+               first_event_id)
+        at++;
+    if (reverse && at == run->batch_count && at > 0)
+        at--;
+    for (; at < run->batch_count; at += reverse ? (size_t)-1 : 1) {
+        const struct flo_core_history_batch *batch = &run->batches[at];
+        if (!batch_fn(batch_ctx, batch->first_event_id, batch->event_count, batch->events,
+                      batch->len))
+            break;
+    }
+    return 0;
+}
+
+void disk_as_store(struct disk *disk, struct flo_core_store *out)
+{
+    *out = (struct flo_core_store){.ctx = disk, .find = find, .history = history};
+}
+
+int disk_recover(struct disk *disk, struct flo_core *core, struct flo_err *err)
+{
+    int rc = 0;
+    uint64_t next_key = 1;
+    for (size_t i = 0; i < disk->namespace_count && !rc; i++)
+        rc = flo_core_load_namespace(core, disk->namespaces[i].state, disk->namespaces[i].len, err);
+    for (size_t i = 0; i < disk->run_count && !rc; i++) {
+        const struct disk_run *run = disk->runs[i];
+        struct flo_core_stored_run stored;
+        if (run->key >= next_key)
+            next_key = run->key + 1;
+        if (run->deleted || run->close_ns)
+            continue;
+        as_stored(run, &stored);
+        rc = flo_core_load_run(core, &stored, run->batches, run->batch_count, err);
+    }
+    return rc ? rc : flo_core_recovered(core, next_key, err);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * world.h - the simulator: engine/core with everything around it played in one thread.
+ *
+ * Virtual time, one queue of events, one seeded generator that decides how long each message and
+ * each commit takes, which messages are lost, and when the engine dies. What is on disk (disk.h)
+ * survives a death; the core, the replies it holds back and the commit under way do not - the
+ * latter is there afterwards or not, as after a real power loss. The same seed gives the same run,
+ * which the hash over all that happened proves.
+ */
+#ifndef FLO_SIMULATION_WORLD_H
+#define FLO_SIMULATION_WORLD_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/random.h"
+#include "engine/core/core.h"
+#include "grpc/status.h"
+#include "simulation/disk.h"
+
+#define MS INT64_C(1000000)
+#define SECOND (1000 * MS)
+
+struct world;
+
+typedef void (*world_fn)(struct world *world, void *ctx, uint64_t arg);
+/* The answer to a call; body is borrowed. UNAVAILABLE: nobody knows what came of it. */
+typedef void (*world_reply_fn)(struct world *world, void *ctx, int code, const uint8_t *body,
+                               size_t len);
+
+struct world_event {
+    int64_t at_ns;
+    uint64_t order; /* ties are broken by age */
+    world_fn fn;
+    void *ctx;
+    uint64_t arg;
+};
+
+struct world {
+    uint64_t seed;
+    struct flo_rng rng;
+    int64_t now_ns;
+    int64_t faults_end_ns;      /* from then on nothing fails any more */
+    uint64_t hash;              /* over all that happened */
+    struct world_event *events; /* a heap */
+    size_t event_count, event_capacity;
+    uint64_t next_order;
+    struct disk disk;
+    struct flo_core *core; /* NULL while the engine is down */
+    uint64_t life;         /* number of starts of the engine */
+    int64_t timer_ns;      /* what the core's timer is set to */
+    struct flo_core_batch *committing;
+    uint64_t durable;     /* last durable commit of this life */
+    struct flo_map calls; /* id -> struct call */
+    uint64_t next_call;
+    unsigned deaths;
+    bool early_answers;  /* break the rule: answers do not wait for their commits */
+    const char *failure; /* the first broken promise */
+    char failure_text[256];
+};
+
+void world_init(struct world *world, uint64_t seed, int64_t faults_end_ns);
+void world_fini(struct world *world);
+
+/* Run fn(world, ctx, arg) after delay_ns. */
+void world_after(struct world *world, int64_t delay_ns, world_fn fn, void *ctx, uint64_t arg);
+/* Run the next event; false when there is none. */
+bool world_step(struct world *world);
+
+/* Call the engine over the unreliable network; reply runs once. */
+void world_call(struct world *world, const char *method, const ProtobufCMessage *request,
+                world_reply_fn reply, void *ctx);
+
+/* True with this probability (of 1000), while faults last. */
+bool world_fault(struct world *world, unsigned per_mille);
+/* Uniform in [0, bound). */
+uint64_t world_random(struct world *world, uint64_t bound);
+
+/* A promise was broken: remember the first one. */
+void world_fail(struct world *world, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
