@@ -20,8 +20,7 @@ struct flo_list {
 };
 
 /* The element that holds node as its member. */
-#define flo_container(node, type, member)                                                          \
-    ((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define flo_container(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): node is a name that is declared */
 #define FLO_LIST_FOREACH(node, list)                                                               \
