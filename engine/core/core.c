@@ -35,12 +35,12 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     core->env = *env;
     core->handed = handed;
     core->options = options ? *options : (struct flo_core_options){0};
-    default_to(&core->options.retention_ns, 24 * 3600 * FLO_NS_PER_S);
-    default_to(&core->options.history_size_suggest, 4 << 20);
+    default_to(&core->options.retention_ns, INT64_C(24) * 3600 * FLO_NS_PER_S);
+    default_to(&core->options.history_size_suggest, INT64_C(4) << 20);
     default_to(&core->options.history_count_suggest, 4096);
-    default_to(&core->options.history_size_limit, 50 << 20);
+    default_to(&core->options.history_size_limit, INT64_C(50) << 20);
     default_to(&core->options.history_count_limit, 51200);
-    default_to(&core->options.blob_size_limit, 2 << 20);
+    default_to(&core->options.blob_size_limit, INT64_C(2) << 20);
     default_to(&core->options.continue_as_new_min_interval_ns, FLO_NS_PER_S);
     flo_rng_seed(&core->rng, env->seed);
     flo_arena_init(&core->scratch, 0);

@@ -238,20 +238,43 @@ struct flo_status {
     const ProtobufCMessage *detail;
 };
 
-/* Fill status; returns FLO_ERPC, so that a check can end in `return flo_status_set(...)`. */
-int flo_status_set(struct flo_core *core, struct flo_status *status, int code, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+/*
+ * Fill status; the value is FLO_ERPC, so that a check can end in `return flo_status_set(...)`.
+ * Macros, so that compiler and analyser see the constant: a refusal is never taken for success.
+ */
+#define flo_status_set(core, status, code, ...)                                                    \
+    __extension__({                                                                                \
+        flo_status_put(core, status, code, __VA_ARGS__);                                           \
+        FLO_ERPC;                                                                                  \
+    })
 /* NOT_FOUND with NotFoundFailure. */
-int flo_status_not_found(struct flo_core *core, struct flo_status *status, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+#define flo_status_not_found(core, status, ...)                                                    \
+    __extension__({                                                                                \
+        flo_status_put_not_found(core, status, __VA_ARGS__);                                       \
+        FLO_ERPC;                                                                                  \
+    })
 /* RESOURCE_EXHAUSTED with ResourceExhaustedFailure (cause, namespace scope). */
-int flo_status_exhausted(struct flo_core *core, struct flo_status *status,
-                         FloApi__ResourceExhaustedCause cause, const char *fmt, ...)
+#define flo_status_exhausted(core, status, cause, ...)                                             \
+    __extension__({                                                                                \
+        flo_status_put_exhausted(core, status, cause, __VA_ARGS__);                                \
+        FLO_ERPC;                                                                                  \
+    })
+void flo_status_put(struct flo_core *core, struct flo_status *status, int code, const char *fmt,
+                    ...) __attribute__((format(printf, 4, 5)));
+void flo_status_put_not_found(struct flo_core *core, struct flo_status *status, const char *fmt,
+                              ...) __attribute__((format(printf, 3, 4)));
+void flo_status_put_exhausted(struct flo_core *core, struct flo_status *status,
+                              FloApi__ResourceExhaustedCause cause, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* FAILED_PRECONDITION with WorkflowNotReadyFailure. */
+/* FAILED_PRECONDITION with WorkflowNotReadyFailure. Returns FLO_ERPC. */
 int flo_status_not_ready(struct flo_core *core, struct flo_status *status, const char *message);
 /* UNAVAILABLE: memory is out, nothing was changed. Returns FLO_ENOMEM. */
-int flo_status_no_memory(struct flo_status *status);
+static inline int flo_status_no_memory(struct flo_status *status)
+{
+    *status =
+        (struct flo_status){.code = FLO_GRPC_UNAVAILABLE, .message = "the engine is out of memory"};
+    return FLO_ENOMEM;
+}
 
 /* Answer call with body; leaves once commit `after` is durable (0, or flo_core_after()). */
 void flo_reply_ok(struct flo_core *core, uint64_t call, uint64_t after,

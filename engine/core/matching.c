@@ -50,13 +50,13 @@ static char *queue_key(struct flo_core *core, const struct flo_namespace *ns,
                        enum flo_queue_type type, bool sticky, const char *name, size_t *out_len)
 {
     const size_t name_len = strlen(name);
-    char *key = flo_arena_alloc(&core->scratch, FLO_UUID_LEN + 2 + name_len);
+    char *key = flo_arena_alloc(&core->scratch, FLO_UUID_LEN + 2 + name_len + 1);
     if (!key)
         return NULL;
     memcpy(key, ns->id, FLO_UUID_LEN);
     key[FLO_UUID_LEN] = type == FLO_QUEUE_WORKFLOW ? 'w' : 'a';
     key[FLO_UUID_LEN + 1] = sticky ? 's' : 'n';
-    memcpy(key + FLO_UUID_LEN + 2, name, name_len);
+    memcpy(key + FLO_UUID_LEN + 2, name, name_len + 1);
     *out_len = FLO_UUID_LEN + 2 + name_len;
     return key;
 }

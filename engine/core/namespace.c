@@ -168,7 +168,10 @@ static int namespace_create(struct flo_core *core, FloEngine__NamespaceState *st
     state->id = id;
     state->token_secret = (ProtobufCBinaryData){.data = secret, .len = sizeof secret};
     state->state = FLO_API__NAMESPACE_STATE__NAMESPACE_STATE_REGISTERED;
-    return namespace_new(core, state, out);
+    int rc = namespace_new(core, state, out); /* copies */
+    state->id = NULL;
+    state->token_secret = (ProtobufCBinaryData){0};
+    return rc;
 }
 
 int flo_core_ensure_namespace(struct flo_core *core, const char *name, int64_t retention_ns)

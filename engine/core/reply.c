@@ -11,8 +11,6 @@
 
 #include "engine/core/internal.h"
 
-static const char OUT_OF_MEMORY[] = "the engine is out of memory";
-
 static const char *format(struct flo_core *core, const char *fmt, va_list args)
 {
     va_list again;
@@ -25,55 +23,50 @@ static const char *format(struct flo_core *core, const char *fmt, va_list args)
     return text;
 }
 
-int flo_status_no_memory(struct flo_status *status)
-{
-    *status = (struct flo_status){.code = FLO_GRPC_UNAVAILABLE, .message = OUT_OF_MEMORY};
-    return FLO_ENOMEM;
-}
-
-static int fill(struct flo_core *core, struct flo_status *status, int code,
-                const ProtobufCMessage *detail, const char *fmt, va_list args)
+static void fill(struct flo_core *core, struct flo_status *status, int code,
+                 const ProtobufCMessage *detail, const char *fmt, va_list args)
 {
     const char *text = format(core, fmt, args);
-    if (!text)
-        return flo_status_no_memory(status);
-    *status = (struct flo_status){.code = code, .message = text, .detail = detail};
-    return FLO_ERPC;
+    if (text)
+        *status = (struct flo_status){.code = code, .message = text, .detail = detail};
+    else
+        flo_status_no_memory(status);
 }
 
-int flo_status_set(struct flo_core *core, struct flo_status *status, int code, const char *fmt, ...)
+void flo_status_put(struct flo_core *core, struct flo_status *status, int code, const char *fmt,
+                    ...)
 {
     va_list args;
     va_start(args, fmt);
-    int rc = fill(core, status, code, NULL, fmt, args);
+    fill(core, status, code, NULL, fmt, args);
     va_end(args);
-    return rc;
 }
 
-int flo_status_not_found(struct flo_core *core, struct flo_status *status, const char *fmt, ...)
+void flo_status_put_not_found(struct flo_core *core, struct flo_status *status, const char *fmt,
+                              ...)
 {
     static const FloApi__NotFoundFailure detail = FLO_API__NOT_FOUND_FAILURE__INIT;
     va_list args;
     va_start(args, fmt);
-    int rc = fill(core, status, FLO_GRPC_NOT_FOUND, &detail.base, fmt, args);
+    fill(core, status, FLO_GRPC_NOT_FOUND, &detail.base, fmt, args);
     va_end(args);
-    return rc;
 }
 
-int flo_status_exhausted(struct flo_core *core, struct flo_status *status,
-                         FloApi__ResourceExhaustedCause cause, const char *fmt, ...)
+void flo_status_put_exhausted(struct flo_core *core, struct flo_status *status,
+                              FloApi__ResourceExhaustedCause cause, const char *fmt, ...)
 {
     FloApi__ResourceExhaustedFailure *detail = flo_arena_alloc(&core->scratch, sizeof *detail);
-    if (!detail)
-        return flo_status_no_memory(status);
+    if (!detail) {
+        flo_status_no_memory(status);
+        return;
+    }
     flo_api__resource_exhausted_failure__init(detail);
     detail->cause = cause;
     detail->scope = FLO_API__RESOURCE_EXHAUSTED_SCOPE__RESOURCE_EXHAUSTED_SCOPE_NAMESPACE;
     va_list args;
     va_start(args, fmt);
-    int rc = fill(core, status, FLO_GRPC_RESOURCE_EXHAUSTED, &detail->base, fmt, args);
+    fill(core, status, FLO_GRPC_RESOURCE_EXHAUSTED, &detail->base, fmt, args);
     va_end(args);
-    return rc;
 }
 
 int flo_status_not_ready(struct flo_core *core, struct flo_status *status, const char *message)
@@ -92,8 +85,10 @@ static void emit(struct flo_core *core, struct flo_core_reply *reply)
     else if (reply->after == core->next_seq)
         core->commit_wanted = true;
     if (core->fatal) {
+        struct flo_status status;
+        flo_status_no_memory(&status);
         const struct flo_core_reply lost = {
-            .call = reply->call, .code = FLO_GRPC_UNAVAILABLE, .message = OUT_OF_MEMORY};
+            .call = reply->call, .code = status.code, .message = status.message};
         core->env.reply(core->env.ctx, &lost);
         return;
     }

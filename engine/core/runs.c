@@ -45,11 +45,11 @@ static char *current_key(struct flo_core *core, const struct flo_namespace *ns,
                          const char *workflow_id, size_t *out_len)
 {
     const size_t id_len = strlen(workflow_id);
-    char *key = flo_arena_alloc(&core->scratch, FLO_UUID_LEN + id_len);
+    char *key = flo_arena_alloc(&core->scratch, FLO_UUID_LEN + id_len + 1);
     if (!key)
         return NULL;
     memcpy(key, ns->id, FLO_UUID_LEN);
-    memcpy(key + FLO_UUID_LEN, workflow_id, id_len);
+    memcpy(key + FLO_UUID_LEN, workflow_id, id_len + 1);
     *out_len = FLO_UUID_LEN + id_len;
     return key;
 }

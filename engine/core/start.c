@@ -264,22 +264,19 @@ static void serve_start(struct flo_core *core, struct flo_start *start)
         reply_start(core, start, &current, true, eager_task_out(start, &current));
         return;
     }
-    if (!is_running(&current)) {
-        rc = check_reuse(core, start, &current, &status);
-        if (!rc) {
-            start_new(core, start, NULL);
-            return;
-        }
-    } else if (start->conflict == FLO_CONFLICT(USE_EXISTING)) {
+    const bool running = is_running(&current);
+    if (running && start->conflict == FLO_CONFLICT(USE_EXISTING)) {
         reply_start(core, start, &current, false, false);
         return;
-    } else if (start->conflict == FLO_CONFLICT(TERMINATE_EXISTING)) {
-        start_new(core, start, current.execution);
-        return;
-    } else {
-        rc = refuse_running(core, start, &current, &status);
     }
-    flo_reply_status(core, start->call, 0, &status);
+    if (!running)
+        rc = check_reuse(core, start, &current, &status);
+    else if (start->conflict != FLO_CONFLICT(TERMINATE_EXISTING))
+        rc = refuse_running(core, start, &current, &status);
+    if (rc)
+        flo_reply_status(core, start->call, 0, &status);
+    else
+        start_new(core, start, running ? current.execution : NULL);
 }
 
 void flo_rpc_start_workflow_execution(struct flo_core *core, const struct flo_core_call_info *info,
