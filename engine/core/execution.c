@@ -179,6 +179,7 @@ static void keep_times(struct flo_execution *execution,
     if (execution->execution_timeout_ns && !execution->execution_deadline_ns)
         execution->execution_deadline_ns =
             flo_add_ns(execution->execution_ns, execution->execution_timeout_ns);
+    execution->first_task_pending = true; /* until flo_execution_begin says when */
     execution->attempt = started->attempt;
     execution->has_retry_policy = started->retry_policy != NULL;
 }
@@ -263,7 +264,6 @@ void flo_execution_arm_backoff(struct flo_core *core, struct flo_execution *exec
 void flo_execution_begin(struct flo_core *core, struct flo_execution *execution, bool force)
 {
     if (execution->execution_ns > execution->start_ns && !force) {
-        execution->first_task_pending = true;
         flo_execution_arm_backoff(core, execution);
         return;
     }

@@ -227,8 +227,8 @@ struct flo_execution_args {
 
 /*
  * Make a run: appends WorkflowExecutionStarted, arms the run timeout, enters it with
- * flo_core_add_run. No workflow task yet: flo_execution_begin. NULL: memory is out, nothing
- * happened. The transition stays open.
+ * flo_core_add_run. No workflow task is scheduled before flo_execution_begin. NULL: memory is out,
+ * nothing happened. The transition stays open.
  */
 struct flo_execution *flo_execution_new(struct flo_core *core,
                                         const struct flo_execution_args *args);

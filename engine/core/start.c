@@ -161,12 +161,8 @@ static int create(struct flo_core *core, const struct flo_start *start, struct f
             flo_core_set_fatal(core); /* the old run is gone already */
         return flo_status_no_memory(status);
     }
-    if (start->signal_name) {
-        /* The signal is event 2: no workflow task may be scheduled before begin says when. */
-        execution->first_task_pending = true;
-        if (signal_run(core, start, execution, status))
-            flo_core_set_fatal(core); /* only memory can be missing: the run is new */
-    }
+    if (start->signal_name && signal_run(core, start, execution, status))
+        flo_core_set_fatal(core); /* only memory can be missing: the run is new */
     flo_execution_begin(core, execution, false);
     *out = execution;
     return 0;

@@ -127,6 +127,29 @@ static void test_execution_timeout_ends_the_chain(void **state)
                            "WORKFLOW_EXECUTION_TIMED_OUT retry_state=RETRY_STATE_TIMEOUT"));
 }
 
+/* What comes before a delayed start is written, and waits for it. */
+static void test_signal_with_delayed_start_waits(void **state)
+{
+    struct engine *e = *state;
+    const FloApi__StartWorkflowExecutionRequest *start = engine_start_request(e, "wf", "q");
+    FloApi__SignalWithStartWorkflowExecutionRequest request =
+        FLO_API__SIGNAL_WITH_START_WORKFLOW_EXECUTION_REQUEST__INIT;
+    request.namespace_ = "default";
+    request.workflow_id = "wf";
+    request.workflow_type = start->workflow_type;
+    request.task_queue = start->task_queue;
+    request.signal_name = "s";
+    request.request_id = "r";
+    request.workflow_start_delay = engine_duration(e, 2 * SECOND);
+    assert_string_equal(engine_try(e, "SignalWithStartWorkflowExecution", &request.base), "OK");
+    assert_string_equal(engine_event_names(e, "wf"), "1 EXECUTION_STARTED, 2 EXECUTION_SIGNALED");
+    engine_request_cancel(e, "wf");
+    engine_pass(e, 2 * SECOND + MOMENT);
+    assert_string_equal(engine_event_names(e, "wf"),
+                        "1 EXECUTION_STARTED, 2 EXECUTION_SIGNALED, 3 EXECUTION_CANCEL_REQUESTED, "
+                        "4 TASK_SCHEDULED");
+}
+
 /* A cancel request is told once, and the workflow decides. */
 static void test_cancel(void **state)
 {
@@ -313,6 +336,7 @@ int main(void)
         TEST(test_continue_as_new),
         TEST(test_run_timeout),
         TEST(test_execution_timeout_ends_the_chain),
+        TEST(test_signal_with_delayed_start_waits),
         TEST(test_cancel),
         TEST(test_child),
         TEST(test_child_in_the_buffer),
