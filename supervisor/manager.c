@@ -186,11 +186,6 @@ static void worker_command(const struct process *process, struct command *comman
         add_set(command, "metrics.port", "0");
     }
     json_object_foreach(worker->set, key, value) add_set(command, key, scalar_text(command, value));
-    if (manager->options.config->health.port == 0) { /* fleets side by side: no fixed port at all */
-        add_set(command, "health.port", "0");
-        add_set(command, "metrics.port", "0");
-    }
-    add_env(command, "FLOTILLA_STATE_DIR", manager->options.state_dir); /* modules' files */
     json_object_foreach(worker->env, key, value) add_env(command, key, scalar_text(command, value));
 }
 
