@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "engine/core/run.h"
 
-#define HEARTBEAT_MAX_NS (30 * 60 * FLO_NS_PER_S) /* a task may be kept alive so long */
+#define HEARTBEAT_MAX_NS (INT64_C(30) * 60 * FLO_NS_PER_S) /* a task may be kept alive so long */
 #define SEQUENCE_SHOWN 50 /* commands in the sentence about a bad sequence */
 #define INLINE_REQUEST_ID "request-from-RespondWorkflowTaskCompleted"
 #define CAUSE(name) FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_##name

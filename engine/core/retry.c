@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* retry.c - retry policies of activities and workflows: after a failure, again or not, and when. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "engine/core/run.h"

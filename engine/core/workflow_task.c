@@ -18,7 +18,7 @@
 
 #define GROWTH_FROM_ATTEMPT 4        /* attempts from here on get more and more time */
 #define GROWTH_NS (5 * FLO_NS_PER_S) /* doubled with each attempt */
-#define GROWTH_MAX_NS (10 * 60 * FLO_NS_PER_S)
+#define GROWTH_MAX_NS (INT64_C(10) * 60 * FLO_NS_PER_S)
 #define GROWTH_JITTER 0.2
 
 /* ---- events ---- */
