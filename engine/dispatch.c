@@ -140,6 +140,7 @@ void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char 
         refuse(call, code_of_decode_error(rc), err.message);
         return;
     }
+    shell->arena.budget_bytes = 0; /* it bounds what a request may unfold to, not the answer */
     uint64_t id = flo_calls_add(&shell->calls, call, method);
     if (!id) {
         refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
