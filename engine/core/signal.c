@@ -18,10 +18,13 @@ static int find_run(struct flo_core *core, const char *namespace_name,
                     struct flo_run_ref *out, struct flo_status *status)
 {
     *out = (struct flo_run_ref){0};
+    if (!execution)
+        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                              "Execution is not set on request.");
     int rc = flo_namespace_find(core, namespace_name, out_ns, status);
     if (!rc)
         rc = flo_check_execution(core, execution, status);
-    if (!rc && execution) /* never NULL after the check; the analyser cannot see it */
+    if (!rc)
         rc = flo_core_find_run(core, *out_ns, execution->workflow_id, execution->run_id, out,
                                status);
     return rc;
