@@ -28,6 +28,8 @@
 
 enum { HISTORY_FIELD = 8, MAX_WAITING = 100, FAILED_ATTEMPTS = 3 };
 
+/* The caller's own timer comes before ours, which is for callers that have none. */
+#define CALLER_FIRST_NS (100 * FLO_NS_PER_MS)
 /* A caller without a deadline is not kept for ever. */
 #define DEFAULT_QUERY_NS (60 * FLO_NS_PER_S)
 
@@ -107,7 +109,8 @@ static struct flo_query *query_new(struct flo_core *core, const struct flo_core_
     query->run_id = flo_arena_strdup(&query->arena, run_id);
     query->query = (FloApi__WorkflowQuery *)flo_wire_copy(&text->base, &query->arena);
     const int64_t deadline =
-        info->deadline_ns == INT64_MAX ? core->now_ns + DEFAULT_QUERY_NS : info->deadline_ns;
+        (info->deadline_ns == INT64_MAX ? core->now_ns + DEFAULT_QUERY_NS : info->deadline_ns) +
+        CALLER_FIRST_NS;
     if (!query->workflow_id || !query->run_id || !query->query ||
         flo_core_wait(core, &query->waiting) ||
         flo_map_put(&core->queries, &query->id, sizeof query->id, query, NULL) ||
