@@ -101,7 +101,7 @@ static const struct flo_setting settings[] = {
     NUMBER("tuner.local_activity_slots.max", INT, tuner.local_activity_slots.max, "500", 1, 100000, "TEMPORAL_WORKER_LOCAL_ACTIVITIES_MAX_SLOTS", 0, W, "Most local activity slots, for `resource`"),
 
     {.key = "modules", .type = FLO_SETTING_LIST, .offset = AT(modules), .items = module_settings, .item_count = sizeof module_settings / sizeof module_settings[0], .item_size = sizeof(struct flo_module_config), .item_shorthand = "path", .help = "The modules to load: names, files, or maps of the settings below"},
-    STRING("module_path", module_path, NULL, 0, 4096, "FLOTILLA_MODULES", FLO_SETTING_PATH, 0, "Folder of modules given by name; empty: `../modules`, then `../lib/flotilla/modules`, from the executable's folder"),
+    STRING("module_path", module_path, NULL, 0, 4096, "FLOTILLA_MODULES", FLO_SETTING_PATH, 0, "Folder of modules given by name; empty: `../lib/flotilla/modules`, then `../modules`, from the executable's folder"),
     NUMBER("database.pool_size", INT, database.pool_size, "20", 1, 10000, "DB_POOL_SIZE", 0, ACT, "Database connections a module keeps: its setting `db_pool_size`"),
     NUMBER("database.max_overflow", INT, database.max_overflow, "30", 0, 10000, "DB_MAX_OVERFLOW", 0, ACT, "Connections it may open beyond those: its setting `db_max_overflow`"),
 
