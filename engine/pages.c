@@ -66,7 +66,7 @@ static int split_address(const char *address, char *host, size_t size, int *port
 int flo_shell_pages_open(struct flo_shell *shell, const char *listen, struct flo_err *err)
 {
     char host[256], address[FLO_HTTP_ADDRESS_MAX];
-    int port;
+    int port = 0;
     int rc = flo_metrics_add_process(shell->metrics, flo_version(), "engine");
     if (!rc)
         rc = flo_metrics_on_collect(shell->metrics, collect, shell);
