@@ -401,7 +401,7 @@ static int compile_comparison(struct compiler *c, const struct flo_query_node *n
 {
     static const char *const allowed[] = {
         "=", "!=", "<", ">", "<=", ">=", "in", "not in", "starts_with", "not starts_with", NULL};
-    struct attribute attribute;
+    struct attribute attribute = {0};
     if (!is_one_of(node->text, allowed)) {
         struct flo_buf sentence;
         flo_buf_init(&sentence, 128);
@@ -426,7 +426,7 @@ static int compile_comparison(struct compiler *c, const struct flo_query_node *n
 
 static int compile_range(struct compiler *c, const struct flo_query_node *node)
 {
-    struct attribute attribute;
+    struct attribute attribute = {0};
     const struct flo_query_node *from = node->child->next;
     int rc = resolve(c, node->child, &attribute);
     if (rc)
@@ -456,7 +456,7 @@ static int compile_range(struct compiler *c, const struct flo_query_node *node)
 
 static int compile_is(struct compiler *c, const struct flo_query_node *node)
 {
-    struct attribute attribute;
+    struct attribute attribute = {0};
     int rc = resolve(c, node->child, &attribute);
     if (rc)
         return rc;
@@ -507,7 +507,7 @@ static int compile(struct compiler *c, const struct flo_query_node *node)
 
 static int check_group_by(struct compiler *c, const struct flo_query_node *group_by)
 {
-    struct attribute attribute;
+    struct attribute attribute = {.name = ""};
     if (group_by->next)
         return INVALID(c, "operation is not supported: 'group by' clause supports only a single "
                           "field");
@@ -524,7 +524,7 @@ int flo_query_compile(const char *text, struct flo_arena *arena, struct flo_quer
                       struct flo_err *err)
 {
     struct compiler c = {.arena = arena, .err = err};
-    struct flo_query_tree tree;
+    struct flo_query_tree tree = {0};
     flo_buf_init(&c.sql, 1 << 20);
     int rc = flo_query_parse(text, arena, &tree, err);
     if (!rc && tree.order_by)

@@ -110,7 +110,7 @@ static int load_history(struct flo_store *store, uint64_t key, struct batches *b
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)key);
     sqlite3_bind_int64(statement, 2, 0);
     while (!rc && (step = sqlite3_step(statement)) != SQLITE_DONE) {
-        struct flo_core_history_batch batch;
+        struct flo_core_history_batch batch = {0};
         if (step != SQLITE_ROW) {
             rc = flo_store_error(store->reader->db, step, "cannot read a history", err);
             break;
@@ -170,7 +170,7 @@ static int load_open_run(struct flo_store *store, uint64_t key, flo_store_run_fn
                          struct flo_err *err)
 {
     struct batches batches = {0};
-    struct flo_core_stored_run run;
+    struct flo_core_stored_run run = {0};
     sqlite3_stmt *statement;
 
     flo_arena_init(&batches.arena, 0);
@@ -286,7 +286,7 @@ static int core_history(void *ctx, uint64_t key, int64_t first_event_id, bool re
     struct flo_store *store = ctx;
     struct flo_err err;
     sqlite3_stmt *statement;
-    int64_t from;
+    int64_t from = 0;
     int step;
 
     int rc = batch_start(store, key, first_event_id, &from);
@@ -299,7 +299,7 @@ static int core_history(void *ctx, uint64_t key, int64_t first_event_id, bool re
     sqlite3_bind_int64(statement, 1, (sqlite3_int64)key);
     sqlite3_bind_int64(statement, 2, from);
     while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct flo_core_history_batch batch;
+        struct flo_core_history_batch batch = {0};
         rc = read_batch(statement, key, &batch, &err);
         if (rc ||
             !batch_fn(batch_ctx, batch.first_event_id, batch.event_count, batch.events, batch.len))

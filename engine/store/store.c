@@ -92,7 +92,7 @@ static int create_schema(struct flo_store *store, struct flo_err *err)
 /* Is it ours, and of our version? An empty one becomes it. */
 static int check_schema(struct flo_store *store, struct flo_err *err)
 {
-    int version, application, tables;
+    int version = 0, application = 0, tables = 0;
     int rc = pragma_number(&store->writer, "PRAGMA user_version", &version, err);
     if (!rc)
         rc = pragma_number(&store->writer, "PRAGMA application_id", &application, err);

@@ -101,23 +101,13 @@ struct flo_store_value {
     const char *text; /* borrowed */
 };
 
-/* A condition on runs: an SQL expression over the columns of FLO_STORE_COLUMNS with `?` for every
- * value. Made by rpc/query.c only, never from a caller's text. "" = all. */
+/* A condition on runs: an SQL expression over the columns of the table run (store.c) with `?` for
+ * every value. Made by rpc/query.c only, never from a caller's text. "" = all. */
 struct flo_store_filter {
     const char *sql;
     const struct flo_store_value *values;
     size_t value_count;
 };
-
-/* Columns that a filter may name. */
-#define FLO_STORE_COLUMNS(X)                                                                       \
-    X(workflow_id)                                                                                 \
-    X(run_id)                                                                                      \
-    X(type)                                                                                        \
-    X(task_queue)                                                                                  \
-    X(status) X(start_ns) X(execution_ns) X(close_ns) X(history_length) X(history_bytes)           \
-        X(state_transitions) X(parent_workflow_id) X(parent_run_id) X(root_workflow_id)            \
-            X(root_run_id) X(search_attributes)
 
 /* Where a page of a list ends: the sort key of its last row. */
 struct flo_store_cursor {
