@@ -234,6 +234,14 @@ static void on_store_warning(void *ctx, const char *event, const char *message)
     flo_log(FLO_LOG_WARN, event, message, NULL);
 }
 
+/* Signals that mean nothing to the engine must not end it. */
+static void ignore_signals(void)
+{
+    static const int ignored[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+}
+
 static int open_loop(struct flo_shell *shell, struct flo_err *err)
 {
     struct event_config *config = event_config_new();
@@ -244,6 +252,7 @@ static int open_loop(struct flo_shell *shell, struct flo_err *err)
     }
     if (!shell->base)
         return flo_fail(err, FLO_ESYS, "cannot make an event loop");
+    ignore_signals();
     shell->signals[0] = evsignal_new(shell->base, SIGTERM, on_signal, shell);
     shell->signals[1] = evsignal_new(shell->base, SIGINT, on_signal, shell);
     shell->timer = evtimer_new(shell->base, on_timer, shell);
@@ -304,8 +313,8 @@ static int open_core(struct flo_shell *shell, const struct flo_shell_options *op
 /* Loopback in numbers or by its one name; everything else may be reached by others. */
 static bool is_loopback(const char *listen)
 {
-    return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "localhost:", 10) == 0 ||
-           strncmp(listen, "[::1]:", 6) == 0;
+    bool v4 = strncmp(listen, "127.", 4) == 0 && listen[strspn(listen, "0123456789.")] == ':';
+    return v4 || strncmp(listen, "localhost:", 10) == 0 || strncmp(listen, "[::1]:", 6) == 0;
 }
 
 static int open_server(struct flo_shell *shell, const struct flo_shell_options *options,

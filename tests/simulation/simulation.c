@@ -19,7 +19,7 @@
 /* All must have ended this long after the last fault: timeouts and retry intervals are seconds, but
  * a retried activity may by then wait up to 100 s for its next attempt. */
 #define PATIENCE (600 * SECOND)
-#define COUNT 40
+#define COUNT 300
 
 static const uint64_t SEEDS[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 42, 1729, 65537};
 

@@ -107,8 +107,9 @@ def test_port_in_use_is_73(folder):
 
 
 def test_open_address_needs_tls_or_insecure(folder):
-    code, log = fails_to_start("--listen", "0.0.0.0:0")
-    assert code == 64 and "--insecure" in log, (code, log)
+    for address in ("0.0.0.0:0", "127.0.0.1.example:0", "[::]:0"):
+        code, log = fails_to_start("--listen", address)
+        assert code == 64 and "--insecure" in log, (code, log)
 
 
 def test_database_in_use_is_73(folder):
@@ -149,6 +150,16 @@ def test_pages(folder):
         assert status == 200 and "flotilla_engine_commits_total" in text, text
         assert re.search(r'flotilla_engine_calls_total\{operation="StartWorkflowExecution",'
                          r'status_code="OK"\} 20\n', text), text
+        engine.stop()
+
+
+def test_other_signals_are_ignored(folder):
+    """SIGHUP and its like change nothing."""
+    with Engine() as engine:
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM,
+                       signal.SIGPIPE):
+            engine.signal(number)
+        drive("echo", engine.address, "5", "5")
         engine.stop()
 
 
