@@ -27,9 +27,9 @@ void flo_buf_clear(struct flo_buf *buf);
 /* 0, FLO_ELIMIT past max, FLO_ENOMEM. */
 int flo_buf_append(struct flo_buf *buf, const void *data, size_t len);
 int flo_buf_append_str(struct flo_buf *buf, const char *text);
-int flo_buf_printf(struct flo_buf *buf, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-/* Room for len more bytes at data + len, for a writer that then adds to len itself. NULL on failure. */
+int flo_buf_printf(struct flo_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Room for len more bytes at data + len, for a writer that then adds to len itself. NULL on
+ * failure. */
 uint8_t *flo_buf_reserve(struct flo_buf *buf, size_t len);
 /* Drop the first len bytes (moves the rest). */
 void flo_buf_consume(struct flo_buf *buf, size_t len);

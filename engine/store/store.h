@@ -101,8 +101,8 @@ struct flo_store_value {
     const char *text; /* borrowed */
 };
 
-/* A condition on runs: an SQL expression over the columns of the table run (store.c) with `?` for
- * every value. Made by rpc/query.c only, never from a caller's text. "" = all. */
+/* A condition on runs: an SQL expression over the columns of the table run with `?` for every
+ * value. Made by rpc/query.c only, never from a caller's text. "" = all. */
 struct flo_store_filter {
     const char *sql;
     const struct flo_store_value *values;

@@ -40,9 +40,9 @@ struct flo_module_env {
 };
 
 struct flo_module {
-    uint32_t abi;     /* FLO_MODULE_ABI */
-    const char *name; /* for messages */
-    const struct flo_workflow_entry *workflows; /* ends with {NULL, NULL}; may be NULL */
+    uint32_t abi;                                /* FLO_MODULE_ABI */
+    const char *name;                            /* for messages */
+    const struct flo_workflow_entry *workflows;  /* ends with {NULL, NULL}; may be NULL */
     const struct flo_activity_entry *activities; /* ends with {NULL, NULL}; may be NULL */
     /*
      * Called once before the first task in every process that runs this module's activities;
@@ -57,12 +57,18 @@ struct flo_module {
 #define FLO_WORKFLOWS(...)                                                                         \
     (const struct flo_workflow_entry[])                                                            \
     {                                                                                              \
-        __VA_ARGS__, { NULL, NULL }                                                                \
+        __VA_ARGS__,                                                                               \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
     }
 #define FLO_ACTIVITIES(...)                                                                        \
     (const struct flo_activity_entry[])                                                            \
     {                                                                                              \
-        __VA_ARGS__, { NULL, NULL }                                                                \
+        __VA_ARGS__,                                                                               \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
     }
 
 enum flo_role { FLO_ROLE_WORKFLOW, FLO_ROLE_IO_ACTIVITY, FLO_ROLE_CPU_ACTIVITY };

@@ -39,7 +39,7 @@ static inline int set_up(void **state)
     snprintf(f->folder, sizeof f->folder, "/tmp/flo-store-XXXXXX");
     if (!mkdtemp(f->folder))
         return -1;
-    snprintf(f->path, sizeof f->path, "%s/engine.db", f->folder);
+    snprintf(f->path, sizeof f->path, "%.63s/engine.db", f->folder);
     f->options = (struct flo_store_options){.path = f->path, .on_warning = note_warning, .ctx = f};
     *state = f;
     return 0;
