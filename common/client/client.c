@@ -22,6 +22,10 @@
 #define CLIENT_NAME "flotilla-c" /* an unlisted name: servers check no version for it */
 #define CLIENT_VERSION "0.1.0"
 #define MAX_RETRIES 10
+/* A try that lasted this long was under way at the server: what ended it is a new trouble, and the
+ * backoff starts over. Else a poll that meets a server's restart each minute would wait longer and
+ * longer. */
+#define SETTLED_NS FLO_NS_PER_S
 
 struct flo_client {
     struct event_base *base;
@@ -169,11 +173,13 @@ static void on_try_done(void *ctx, const struct flo_grpc_status *status, const u
 {
     struct flo_client_call *call = ctx;
     struct flo_client *client = call->client;
+    int64_t duration_ns = flo_clock_mono_ns() - call->try_started_ns;
     call->try = NULL;
     if (client->on_try)
-        client->on_try(client->on_try_ctx, call->method->operation, status->code,
-                       flo_clock_mono_ns() - call->try_started_ns,
+        client->on_try(client->on_try_ctx, call->method->operation, status->code, duration_ns,
                        call->method->timeout_ms == FLO_CLIENT_LONG_POLL_MS);
+    if (duration_ns >= SETTLED_NS)
+        call->retries = 0;
     if (status->code == FLO_GRPC_OK)
         deliver(call, status, body, len);
     else if (!retry_later(call, status))

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM to each process under load: exit 0 within its shutdown time, nothing lost; a second signal: at once."""
+import os
 import signal
 import time
 import unittest
 
 from support import FleetTest, finish_batch, flotilla, ready, start_batch, wait_for
 
-COUNT = 3000
+COUNT = int(os.environ.get("COUNT", 3000))
 
 
 class Drain(FleetTest):
