@@ -104,13 +104,12 @@ static void signalled(struct world *world, void *ctx, int code, const uint8_t *b
     } else {
         world_fail(world, "signal to %s: code %d", client->id, code);
     }
-    flo_free(signal);
 }
 
 static void send_signal(struct world *world, void *ctx, uint64_t number)
 {
     struct client *client = ctx;
-    struct signal *signal = flo_calloc(1, sizeof *signal);
+    struct signal *signal = flo_arena_alloc(&world->arena, sizeof *signal);
     FloApi__SignalWorkflowExecutionRequest request;
     FloApi__WorkflowExecution execution;
     char name[16], request_id[64];

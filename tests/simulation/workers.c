@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "wire/api.h"
 #include "wire/decode.h"
 
@@ -37,7 +36,6 @@ static void *decode(const ProtobufCMessageDescriptor *type, const uint8_t *body,
 /* A request that is repeated while its answer is unknown. */
 struct saying {
     const char *method;
-    struct flo_arena arena;
     ProtobufCMessage *request;
     unsigned attempts;
     struct cast *cast;
@@ -62,8 +60,6 @@ static void said(struct world *world, void *ctx, int code, const uint8_t *body, 
                code != FLO_GRPC_INVALID_ARGUMENT) {
         world_fail(world, "%s: code %d", saying->method, code);
     }
-    flo_arena_fini(&saying->arena);
-    flo_free(saying);
 }
 
 static void say(struct world *world, void *ctx, uint64_t arg)
@@ -78,13 +74,13 @@ static void say(struct world *world, void *ctx, uint64_t arg)
 static void begin_saying(struct cast *cast, const char *method, const ProtobufCMessage *request,
                          const struct result *result)
 {
-    struct saying *saying = flo_calloc(1, sizeof *saying);
+    struct flo_arena *arena = &cast->world->arena;
+    struct saying *saying = flo_arena_calloc(arena, 1, sizeof *saying);
     if (!saying)
         abort();
-    flo_arena_init(&saying->arena, 0);
     saying->cast = cast;
     saying->method = method;
-    saying->request = flo_wire_copy(request, &saying->arena);
+    saying->request = flo_wire_copy(request, arena);
     if (!saying->request)
         abort();
     if (result)
@@ -309,18 +305,17 @@ static void fetched(struct world *world, void *ctx, int code, const uint8_t *bod
                      response->history->n_events);
         flo_arena_fini(&arena);
     }
-    flo_free(fetch->token.data);
-    flo_free(fetch);
 }
 
 static void fetch_history(struct cast *cast, const FloApi__PollWorkflowTaskQueueResponse *task)
 {
-    struct fetch *fetch = flo_calloc(1, sizeof *fetch);
+    struct flo_arena *arena = &cast->world->arena;
+    struct fetch *fetch = flo_arena_calloc(arena, 1, sizeof *fetch);
     FloApi__GetWorkflowExecutionHistoryRequest request;
     if (!fetch)
         abort();
     fetch->cast = cast;
-    fetch->token.data = flo_memdup(task->task_token.data, task->task_token.len);
+    fetch->token.data = flo_arena_memdup(arena, task->task_token.data, task->task_token.len);
     fetch->token.len = task->task_token.len;
     snprintf(fetch->workflow_id, sizeof fetch->workflow_id, "%s",
              task->workflow_execution->workflow_id);

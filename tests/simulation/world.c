@@ -379,6 +379,7 @@ void world_init(struct world *world, uint64_t seed, int64_t faults_ns)
     world->hash = UINT64_C(14695981039346656037);
     flo_rng_seed(&world->rng, seed);
     flo_map_init(&world->calls);
+    flo_arena_init(&world->arena, 0);
     disk_init(&world->disk);
     boot(world, NULL, 0);
 }
@@ -393,5 +394,6 @@ void world_fini(struct world *world)
         free_call(flo_map_value(it));
     flo_map_fini(&world->calls);
     flo_free(world->events);
+    flo_arena_fini(&world->arena);
     disk_fini(&world->disk);
 }

@@ -50,8 +50,9 @@ struct world {
     uint64_t life;         /* number of starts of the engine */
     int64_t timer_ns;      /* what the core's timer is set to */
     struct flo_core_batch *committing;
-    uint64_t durable;     /* last durable commit of this life */
-    struct flo_map calls; /* id -> struct call */
+    uint64_t durable;       /* last durable commit of this life */
+    struct flo_map calls;   /* id -> struct call */
+    struct flo_arena arena; /* what actors keep; freed with the world */
     uint64_t next_call;
     unsigned deaths;
     bool early_answers;  /* break the rule: answers do not wait for their commits */
