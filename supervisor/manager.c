@@ -142,7 +142,9 @@ static void engine_command(const struct flo_manager *manager, struct command *co
 {
     const struct flo_fleet_config *config = manager->options.config;
     /* Started again, it must be where the workers look for it. */
-    const char *listen = *manager->engine_address ? manager->engine_address : config->engine.listen;
+    const char *listen = *manager->engine_address           ? manager->engine_address
+                         : *manager->options.engine_address ? manager->options.engine_address
+                                                            : config->engine.listen;
     add_program(command, manager, config->engine.program);
     add_arg(command, flo_arena_strdup(&command->arena, "--listen"));
     add_arg(command, flo_arena_strdup(&command->arena, listen));

@@ -59,6 +59,7 @@ struct flo_manager_options {
     const struct flo_fleet_config *config;    /* borrowed */
     const char *state_dir;                    /* absolute */
     const char *endpoint;                     /* the hub's, for workers */
+    const char *engine_address;               /* to listen on in place of a port 0, "" = none */
     struct flo_metrics *metrics;              /* borrowed, may be NULL */
     void (*on_change)(void *ctx);             /* a process changed its state */
     void (*on_end)(void *ctx, int exit_code); /* all have ended after stop, or a start failed */

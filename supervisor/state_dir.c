@@ -3,12 +3,14 @@
 #include "supervisor/state_dir.h"
 
 #include <errno.h>
+#include <event2/util.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,6 +73,33 @@ int flo_state_dir_open(const char *path, bool lock, struct flo_state_dir *out, s
     if (!out->path)
         return flo_fail(err, FLO_ENOMEM, "no memory for the folder's name");
     return lock ? take_lock(out, err) : 0;
+}
+
+/* Can this HOST:PORT be listened on now? */
+static bool can_listen(const char *address)
+{
+    struct sockaddr_storage storage;
+    int len = sizeof storage, on = 1;
+    if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&storage, &len))
+        return false;
+    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bool free_now =
+        bind(fd, (struct sockaddr *)&storage, (socklen_t)len) == 0 && listen(fd, 1) == 0;
+    close(fd);
+    return free_now;
+}
+
+void flo_state_dir_last_server(const struct flo_state_dir *dir, char *out, size_t size)
+{
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/fleet.json", dir->path);
+    json_t *fleet = json_load_file(path, 0, NULL);
+    const char *server = json_string_value(json_object_get(fleet, "server"));
+    snprintf(out, size, "%s", server && can_listen(server) ? server : "");
+    json_decref(fleet);
 }
 
 int flo_state_dir_publish(const struct flo_state_dir *dir, const json_t *fleet, struct flo_err *err)

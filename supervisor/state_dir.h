@@ -22,6 +22,9 @@ struct flo_state_dir {
 FLO_MUST_CHECK int flo_state_dir_open(const char *path, bool lock, struct flo_state_dir *out,
                                       struct flo_err *err);
 /* Write fleet.json (replaced as a whole, never half-written). */
+/* The server's address from a fleet.json that a supervisor left behind when it was killed, if it
+ * can be listened on now: clients may still be waiting for it there. "" otherwise. */
+void flo_state_dir_last_server(const struct flo_state_dir *dir, char *out, size_t size);
 FLO_MUST_CHECK int flo_state_dir_publish(const struct flo_state_dir *dir, const json_t *fleet,
                                          struct flo_err *err);
 /* Remove fleet.json when it is ours, give the folder up. */

@@ -42,6 +42,7 @@ struct supervisor {
     struct flo_manager *manager; /* local mode */
     struct flo_pages pages;
     char identity[300];
+    char last_server[96]; /* where a killed supervisor's engine was */
     bool local;
     bool stopping;
     int exit_code;
@@ -178,9 +179,13 @@ static int open_manager(struct supervisor *self, struct flo_err *err)
 {
     if (!self->local)
         return 0;
+    const char *listen = self->config->engine.listen;
+    if (strlen(listen) > 2 && strcmp(listen + strlen(listen) - 2, ":0") == 0)
+        flo_state_dir_last_server(&self->dir, self->last_server, sizeof self->last_server);
     const struct flo_manager_options options = {.config = self->config,
                                                 .state_dir = self->dir.path,
                                                 .endpoint = flo_hub_endpoint(self->hub),
+                                                .engine_address = self->last_server,
                                                 .metrics = self->metrics,
                                                 .on_change = on_change,
                                                 .on_end = on_end,

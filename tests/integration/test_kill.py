@@ -10,7 +10,7 @@ import unittest
 from support import BIN, FleetTest, finish_batch, flotilla, start_batch, wait_for
 
 DOCUMENTS = 300
-NAMES = ["engine", "workflow", "io", "cpu"]
+NAMES = ["engine", "workflow", "io", "cpu", "supervisor"]
 
 
 class Kill(FleetTest):
@@ -33,7 +33,10 @@ class Kill(FleetTest):
         return json.loads(path.read_text()) if path.exists() else {}
 
     def pid(self, name):
-        return next(p["pid"] for p in self.described()["processes"] if p["name"] == name)
+        described = self.described()
+        if name == "supervisor":
+            return described.get("pid", 0)
+        return next((p["pid"] for p in described.get("processes", []) if p["name"] == name), 0)
 
     def completed(self):
         code, out, _ = flotilla(self.fleet.target, "list", "--query", "ExecutionStatus = 'Completed'", "--limit", 10000)
@@ -42,7 +45,7 @@ class Kill(FleetTest):
     def test_every_process_in_turn(self):
         batch = start_batch(self.fleet.target, "documents", "--concurrency", 30, self.documents)
         for i, name in enumerate(NAMES):
-            wait_for(lambda: self.completed() > i * DOCUMENTS // 8 + 5 or batch.poll() is not None, "progress", 100)
+            wait_for(lambda: self.completed() > i * DOCUMENTS // 10 + 5 or batch.poll() is not None, "progress", 100)
             self.assertIsNone(batch.poll(), "the batch ended before all processes were killed")
             victim = self.pid(name)
             os.kill(victim, signal.SIGKILL)

@@ -88,6 +88,7 @@ static void start(struct fixture *f, const char *yaml)
     if (rc)
         fail_msg("%s", err.message);
     const struct flo_manager_options options = {.config = f->config,
+                                                .engine_address = "",
                                                 .state_dir = f->dir,
                                                 .endpoint = "ipc:///s",
                                                 .on_change = on_change,
