@@ -40,8 +40,8 @@ static size_t lower_bound(const struct flo_execution *execution, int64_t id)
     return low;
 }
 
-struct flo_activity *flo_activity_by_event(const struct flo_execution *execution,
-                                           int64_t scheduled_id)
+struct flo_core_activity *flo_core_activity_by_event(const struct flo_execution *execution,
+                                                     int64_t scheduled_id)
 {
     size_t i = lower_bound(execution, scheduled_id);
     return i < execution->activity_count && execution->activities[i]->scheduled_id == scheduled_id
@@ -49,7 +49,8 @@ struct flo_activity *flo_activity_by_event(const struct flo_execution *execution
                : NULL;
 }
 
-struct flo_activity *flo_activity_by_id(const struct flo_execution *execution, const char *id)
+struct flo_core_activity *flo_core_activity_by_id(const struct flo_execution *execution,
+                                                  const char *id)
 {
     for (size_t i = 0; i < execution->activity_count; i++)
         if (!strcmp(execution->activities[i]->id, id))
@@ -57,13 +58,13 @@ struct flo_activity *flo_activity_by_id(const struct flo_execution *execution, c
     return NULL;
 }
 
-int flo_activity_insert(struct flo_activity *activity)
+int flo_core_activity_insert(struct flo_core_activity *activity)
 {
     struct flo_execution *execution = activity->execution;
     if (execution->activity_count == execution->activities_cap) {
         size_t cap = execution->activities_cap ? execution->activities_cap * 2 : 4;
-        struct flo_activity **list =
-            flo_reallocarray(execution->activities, cap, sizeof(struct flo_activity *));
+        struct flo_core_activity **list =
+            flo_reallocarray(execution->activities, cap, sizeof(struct flo_core_activity *));
         if (!list)
             return FLO_ENOMEM;
         execution->activities = list;
@@ -71,17 +72,17 @@ int flo_activity_insert(struct flo_activity *activity)
     }
     size_t i = lower_bound(execution, activity->scheduled_id);
     memmove(&execution->activities[i + 1], &execution->activities[i],
-            (execution->activity_count - i) * sizeof(struct flo_activity *));
+            (execution->activity_count - i) * sizeof(struct flo_core_activity *));
     execution->activities[i] = activity;
     execution->activity_count++;
     return 0;
 }
 
-void flo_activity_free(struct flo_core *core, struct flo_activity *activity)
+void flo_core_activity_free(struct flo_core *core, struct flo_core_activity *activity)
 {
     if (!activity)
         return;
-    flo_timers_clear(&core->timers, &activity->timer);
+    flo_core_timers_clear(&core->timers, &activity->timer);
     flo_matching_remove(core, &activity->task);
     flo_blob_clear(&activity->heartbeat_details);
     flo_blob_clear(&activity->last_failure);
@@ -94,21 +95,21 @@ void flo_activity_free(struct flo_core *core, struct flo_activity *activity)
     flo_free(activity);
 }
 
-void flo_activity_remove(struct flo_core *core, struct flo_activity *activity)
+void flo_core_activity_remove(struct flo_core *core, struct flo_core_activity *activity)
 {
     struct flo_execution *execution = activity->execution;
     size_t i = lower_bound(execution, activity->scheduled_id);
     execution->activity_count--;
     memmove(&execution->activities[i], &execution->activities[i + 1],
-            (execution->activity_count - i) * sizeof(struct flo_activity *));
-    flo_activity_free(core, activity);
+            (execution->activity_count - i) * sizeof(struct flo_core_activity *));
+    flo_core_activity_free(core, activity);
 }
 
-struct flo_activity *flo_activity_add(
+struct flo_core_activity *flo_core_activity_add(
     struct flo_core *core, struct flo_execution *execution, int64_t scheduled_id,
     const FloApi__ActivityTaskScheduledEventAttributes *attributes, bool queue)
 {
-    struct flo_activity *activity = flo_calloc(1, sizeof *activity);
+    struct flo_core_activity *activity = flo_calloc(1, sizeof *activity);
     if (!activity)
         goto fail;
     activity->execution = execution;
@@ -116,33 +117,34 @@ struct flo_activity *flo_activity_add(
     activity->id = flo_strdup(attributes->activity_id);
     activity->type = flo_strdup(attributes->activity_type->name);
     activity->task_queue = flo_strdup(attributes->task_queue->name);
-    activity->stage = FLO_ACTIVITY_SCHEDULED;
+    activity->stage = FLO_CORE_ACTIVITY_SCHEDULED;
     activity->attempt = 1;
     activity->first_scheduled_ns = activity->scheduled_ns = core->now_ns;
     activity->schedule_to_close_ns = flo_duration_ns(attributes->schedule_to_close_timeout);
     activity->schedule_to_start_ns = flo_duration_ns(attributes->schedule_to_start_timeout);
     activity->start_to_close_ns = flo_duration_ns(attributes->start_to_close_timeout);
     activity->heartbeat_ns = flo_duration_ns(attributes->heartbeat_timeout);
-    struct flo_retry_policy policy = flo_retry_normalise(attributes->retry_policy);
+    struct flo_core_retry_policy policy = flo_core_retry_normalise(attributes->retry_policy);
     activity->initial_interval_ns = policy.initial_ns;
     activity->maximum_interval_ns = policy.maximum_ns;
     activity->backoff_coefficient = policy.coefficient;
     activity->maximum_attempts = policy.maximum_attempts;
-    if (!activity->id || !activity->type || !activity->task_queue || flo_activity_insert(activity))
+    if (!activity->id || !activity->type || !activity->task_queue ||
+        flo_core_activity_insert(activity))
         goto fail;
     if (queue) {
-        if (flo_activity_queue(core, activity))
+        if (flo_core_activity_queue(core, activity))
             flo_core_set_fatal(core);
-        flo_activity_arm(core, activity);
+        flo_core_activity_arm(core, activity);
     }
     return activity;
 fail:
-    flo_activity_free(core, activity);
+    flo_core_activity_free(core, activity);
     flo_core_set_fatal(core);
     return NULL;
 }
 
-int flo_activity_queue(struct flo_core *core, struct flo_activity *activity)
+int flo_core_activity_queue(struct flo_core *core, struct flo_core_activity *activity)
 {
     return flo_matching_add_activity_task(core, &activity->task, activity->execution, activity,
                                           activity->task_queue);
@@ -164,20 +166,20 @@ static void consider(struct deadline *best, int64_t from_ns, int64_t timeout_ns,
 }
 
 /* The earliest of what can happen next; of equal ones the first in this order. */
-static struct deadline next_deadline(const struct flo_activity *activity)
+static struct deadline next_deadline(const struct flo_core_activity *activity)
 {
     struct deadline best = {INT64_MAX, FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_UNSPECIFIED};
-    if (activity->stage == FLO_ACTIVITY_BACKOFF)
+    if (activity->stage == FLO_CORE_ACTIVITY_BACKOFF)
         best.at_ns = activity->scheduled_ns;
-    if (activity->stage == FLO_ACTIVITY_STARTED)
+    if (activity->stage == FLO_CORE_ACTIVITY_STARTED)
         consider(&best, activity->started_ns, activity->start_to_close_ns,
                  FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_START_TO_CLOSE);
-    if (activity->stage == FLO_ACTIVITY_SCHEDULED)
+    if (activity->stage == FLO_CORE_ACTIVITY_SCHEDULED)
         consider(&best, activity->scheduled_ns, activity->schedule_to_start_ns,
                  FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_SCHEDULE_TO_START);
     consider(&best, activity->first_scheduled_ns, activity->schedule_to_close_ns,
              FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_SCHEDULE_TO_CLOSE);
-    if (activity->stage == FLO_ACTIVITY_STARTED) {
+    if (activity->stage == FLO_CORE_ACTIVITY_STARTED) {
         int64_t alive = activity->last_heartbeat_ns > activity->started_ns
                             ? activity->last_heartbeat_ns
                             : activity->started_ns;
@@ -187,22 +189,22 @@ static struct deadline next_deadline(const struct flo_activity *activity)
     return best;
 }
 
-static void due(struct flo_core *core, struct flo_timer *timer);
+static void due(struct flo_core *core, struct flo_core_timer *timer);
 
-void flo_activity_arm(struct flo_core *core, struct flo_activity *activity)
+void flo_core_activity_arm(struct flo_core *core, struct flo_core_activity *activity)
 {
     struct deadline next = next_deadline(activity);
     if (next.at_ns == INT64_MAX)
-        flo_timers_clear(&core->timers, &activity->timer);
+        flo_core_timers_clear(&core->timers, &activity->timer);
     else
-        flo_run_timer(core, &activity->timer, next.at_ns, due);
+        flo_core_run_timer(core, &activity->timer, next.at_ns, due);
 }
 
 /* ---- ends ---- */
 
 /* Write the Started event of the last attempt, as of when it started (now, for one that is
  * completed by its id before it started). Its id, 0 when it is buffered. */
-static int64_t record_started(struct flo_core *core, struct flo_activity *activity)
+static int64_t record_started(struct flo_core *core, struct flo_core_activity *activity)
 {
     FloApi__ActivityTaskStartedEventAttributes started =
         FLO_API__ACTIVITY_TASK_STARTED_EVENT_ATTRIBUTES__INIT;
@@ -226,19 +228,19 @@ static int64_t record_started(struct flo_core *core, struct flo_activity *activi
 }
 
 /* Write the end; the activity is gone, the workflow gets a task. Ends the transition. */
-static void finish(struct flo_core *core, struct flo_activity *activity, FloApi__EventType type,
-                   void *attributes)
+static void finish(struct flo_core *core, struct flo_core_activity *activity,
+                   FloApi__EventType type, void *attributes)
 {
     struct flo_execution *execution = activity->execution;
     struct flo_event event = {.type = type, .attributes = attributes};
     flo_history_record(core, execution, &event, activity->scheduled_id);
-    flo_activity_remove(core, activity);
-    flo_workflow_task_schedule(core, execution);
+    flo_core_activity_remove(core, activity);
+    flo_core_workflow_task_schedule(core, execution);
     flo_execution_end(core, execution, true);
 }
 
-void flo_activity_complete(struct flo_core *core, struct flo_activity *activity,
-                           FloApi__Payloads *result, const char *identity)
+void flo_core_activity_complete(struct flo_core *core, struct flo_core_activity *activity,
+                                FloApi__Payloads *result, const char *identity)
 {
     FloApi__ActivityTaskCompletedEventAttributes completed =
         FLO_API__ACTIVITY_TASK_COMPLETED_EVENT_ATTRIBUTES__INIT;
@@ -249,8 +251,8 @@ void flo_activity_complete(struct flo_core *core, struct flo_activity *activity,
     finish(core, activity, FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_COMPLETED, &completed);
 }
 
-void flo_activity_cancel(struct flo_core *core, struct flo_activity *activity,
-                         FloApi__Payloads *details, const char *identity)
+void flo_core_activity_cancel(struct flo_core *core, struct flo_core_activity *activity,
+                              FloApi__Payloads *details, const char *identity)
 {
     FloApi__ActivityTaskCanceledEventAttributes canceled =
         FLO_API__ACTIVITY_TASK_CANCELED_EVENT_ATTRIBUTES__INIT;
@@ -262,7 +264,7 @@ void flo_activity_cancel(struct flo_core *core, struct flo_activity *activity,
     finish(core, activity, FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_CANCELED, &canceled);
 }
 
-static void finish_failed(struct flo_core *core, struct flo_activity *activity,
+static void finish_failed(struct flo_core *core, struct flo_core_activity *activity,
                           FloApi__Failure *failure, FloApi__RetryState state, const char *identity)
 {
     FloApi__ActivityTaskFailedEventAttributes failed =
@@ -275,12 +277,12 @@ static void finish_failed(struct flo_core *core, struct flo_activity *activity,
     finish(core, activity, FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_FAILED, &failed);
 }
 
-static void finish_timed_out(struct flo_core *core, struct flo_activity *activity,
+static void finish_timed_out(struct flo_core *core, struct flo_core_activity *activity,
                              FloApi__Failure *failure, FloApi__RetryState state)
 {
     FloApi__ActivityTaskTimedOutEventAttributes timed_out =
         FLO_API__ACTIVITY_TASK_TIMED_OUT_EVENT_ATTRIBUTES__INIT;
-    if (activity->stage == FLO_ACTIVITY_STARTED)
+    if (activity->stage == FLO_CORE_ACTIVITY_STARTED)
         timed_out.started_event_id = record_started(core, activity);
     timed_out.scheduled_event_id = activity->scheduled_id;
     timed_out.failure = failure;
@@ -288,12 +290,12 @@ static void finish_timed_out(struct flo_core *core, struct flo_activity *activit
     finish(core, activity, FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT, &timed_out);
 }
 
-bool flo_activity_request_cancel(struct flo_core *core, struct flo_activity *activity,
-                                 int64_t requested_id)
+bool flo_core_activity_request_cancel(struct flo_core *core, struct flo_core_activity *activity,
+                                      int64_t requested_id)
 {
     activity->cancel_requested = true;
     activity->cancel_requested_id = requested_id;
-    if (activity->stage == FLO_ACTIVITY_STARTED)
+    if (activity->stage == FLO_CORE_ACTIVITY_STARTED)
         return false;
     FloApi__ActivityTaskCanceledEventAttributes canceled =
         FLO_API__ACTIVITY_TASK_CANCELED_EVENT_ATTRIBUTES__INIT;
@@ -312,19 +314,19 @@ bool flo_activity_request_cancel(struct flo_core *core, struct flo_activity *act
     canceled.details = &details;
     canceled.scheduled_event_id = activity->scheduled_id;
     canceled.latest_cancel_requested_event_id = requested_id;
-    canceled.identity = text(FLO_RUN_IDENTITY);
+    canceled.identity = text(FLO_CORE_RUN_IDENTITY);
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_CANCELED,
         .attributes = &canceled,
     };
     flo_history_record(core, activity->execution, &event, activity->scheduled_id);
-    flo_activity_remove(core, activity);
+    flo_core_activity_remove(core, activity);
     return true;
 }
 
 /* ---- retry ---- */
 
-static FloApi__RetryState decide(struct flo_core *core, const struct flo_activity *activity,
+static FloApi__RetryState decide(struct flo_core *core, const struct flo_core_activity *activity,
                                  const FloApi__Failure *failure, int64_t *out_delay_ns)
 {
     if (activity->cancel_requested)
@@ -335,30 +337,30 @@ static FloApi__RetryState decide(struct flo_core *core, const struct flo_activit
         flo_core_set_fatal(core);
         return FLO_API__RETRY_STATE__RETRY_STATE_INTERNAL_SERVER_ERROR;
     }
-    struct flo_retry_policy policy =
-        flo_retry_normalise(event->activity_task_scheduled_event_attributes->retry_policy);
+    struct flo_core_retry_policy policy =
+        flo_core_retry_normalise(event->activity_task_scheduled_event_attributes->retry_policy);
     int64_t deadline = activity->schedule_to_close_ns ? flo_add_ns(activity->first_scheduled_ns,
                                                                    activity->schedule_to_close_ns)
                                                       : 0;
-    return flo_retry_decide(&policy, activity->attempt, failure, core->now_ns, deadline,
-                            out_delay_ns);
+    return flo_core_retry_decide(&policy, activity->attempt, failure, core->now_ns, deadline,
+                                 out_delay_ns);
 }
 
-static void retry(struct flo_core *core, struct flo_activity *activity,
+static void retry(struct flo_core *core, struct flo_core_activity *activity,
                   const FloApi__Failure *failure, int64_t delay_ns)
 {
     flo_blob_set(core, &activity->last_failure, &failure->base);
     activity->attempt++;
-    activity->stage = FLO_ACTIVITY_BACKOFF;
+    activity->stage = FLO_CORE_ACTIVITY_BACKOFF;
     activity->last_attempt_complete_ns = core->now_ns;
     activity->scheduled_ns = flo_add_ns(core->now_ns, delay_ns);
     activity->started_ns = 0;
-    flo_activity_arm(core, activity);
+    flo_core_activity_arm(core, activity);
     flo_execution_end(core, activity->execution, true);
 }
 
-void flo_activity_fail(struct flo_core *core, struct flo_activity *activity,
-                       FloApi__Failure *failure, const char *identity)
+void flo_core_activity_fail(struct flo_core *core, struct flo_core_activity *activity,
+                            FloApi__Failure *failure, const char *identity)
 {
     int64_t delay = 0;
     FloApi__RetryState state = decide(core, activity, failure, &delay);
@@ -382,7 +384,8 @@ static const char *timeout_name(FloApi__TimeoutType type)
     }
 }
 
-static void time_out(struct flo_core *core, struct flo_activity *activity, FloApi__TimeoutType type)
+static void time_out(struct flo_core *core, struct flo_core_activity *activity,
+                     FloApi__TimeoutType type)
 {
     FloApi__TimeoutFailureInfo info = FLO_API__TIMEOUT_FAILURE_INFO__INIT;
     FloApi__Failure failure = FLO_API__FAILURE__INIT;
@@ -404,30 +407,30 @@ static void time_out(struct flo_core *core, struct flo_activity *activity, FloAp
     }
 }
 
-static void due(struct flo_core *core, struct flo_timer *timer)
+static void due(struct flo_core *core, struct flo_core_timer *timer)
 {
-    struct flo_activity *activity = flo_container(timer, struct flo_activity, timer);
+    struct flo_core_activity *activity = flo_container(timer, struct flo_core_activity, timer);
     struct deadline next = next_deadline(activity);
     if (next.at_ns > core->now_ns) { /* a heartbeat came meanwhile */
-        flo_activity_arm(core, activity);
+        flo_core_activity_arm(core, activity);
         return;
     }
     if (next.type != FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_UNSPECIFIED) {
         time_out(core, activity, next.type);
         return;
     }
-    activity->stage = FLO_ACTIVITY_SCHEDULED;
+    activity->stage = FLO_CORE_ACTIVITY_SCHEDULED;
     activity->scheduled_ns = core->now_ns;
-    if (flo_activity_queue(core, activity))
+    if (flo_core_activity_queue(core, activity))
         flo_core_set_fatal(core);
-    flo_activity_arm(core, activity);
+    flo_core_activity_arm(core, activity);
     flo_execution_end(core, activity->execution, true);
 }
 
 /* ---- start ---- */
 
-void flo_activity_begin(struct flo_core *core, struct flo_activity *activity,
-                        const struct flo_worker *worker)
+void flo_core_activity_begin(struct flo_core *core, struct flo_core_activity *activity,
+                             const struct flo_core_worker *worker)
 {
     flo_matching_remove(core, &activity->task);
     flo_set_text(core, &activity->identity, worker->identity);
@@ -435,18 +438,18 @@ void flo_activity_begin(struct flo_core *core, struct flo_activity *activity,
     flo_set_text(core, &activity->build_id, worker->build_id);
     activity->has_build_id = worker->has_build_id;
     activity->started_ns = flo_event_time(core);
-    activity->stage = FLO_ACTIVITY_STARTED;
-    flo_activity_arm(core, activity);
+    activity->stage = FLO_CORE_ACTIVITY_STARTED;
+    flo_core_activity_arm(core, activity);
 }
 
-int flo_activity_start(struct flo_core *core, struct flo_activity *activity,
-                       const struct flo_worker *worker, uint64_t *out_after)
+int flo_core_activity_start(struct flo_core *core, struct flo_core_activity *activity,
+                            const struct flo_core_worker *worker, uint64_t *out_after)
 {
     struct flo_execution *execution = activity->execution;
-    if (!flo_execution_is_open(execution) || activity->stage != FLO_ACTIVITY_SCHEDULED)
+    if (!flo_execution_is_open(execution) || activity->stage != FLO_CORE_ACTIVITY_SCHEDULED)
         return FLO_ENOENT;
     uint64_t after = flo_core_after(core, execution);
-    flo_activity_begin(core, activity, worker);
+    flo_core_activity_begin(core, activity, worker);
     flo_execution_end(core, execution, true);
     /* An attempt that must not happen twice leaves only when a crash cannot forget it. */
     bool last = activity->maximum_attempts && activity->attempt >= activity->maximum_attempts;
@@ -454,19 +457,19 @@ int flo_activity_start(struct flo_core *core, struct flo_activity *activity,
     return 0;
 }
 
-void flo_activity_lost(struct flo_core *core, struct flo_activity *activity)
+void flo_core_activity_lost(struct flo_core *core, struct flo_core_activity *activity)
 {
-    if (activity->stage != FLO_ACTIVITY_STARTED)
+    if (activity->stage != FLO_CORE_ACTIVITY_STARTED)
         return;
-    activity->stage = FLO_ACTIVITY_SCHEDULED;
+    activity->stage = FLO_CORE_ACTIVITY_SCHEDULED;
     activity->started_ns = 0;
-    if (flo_activity_queue(core, activity))
+    if (flo_core_activity_queue(core, activity))
         flo_core_set_fatal(core);
-    flo_activity_arm(core, activity);
+    flo_core_activity_arm(core, activity);
     flo_execution_end(core, activity->execution, true);
 }
 
-static int fill_token(struct flo_core *core, const struct flo_activity *activity,
+static int fill_token(struct flo_core *core, const struct flo_core_activity *activity,
                       ProtobufCBinaryData *out)
 {
     const struct flo_execution *execution = activity->execution;
@@ -483,8 +486,8 @@ static int fill_token(struct flo_core *core, const struct flo_activity *activity
     return flo_token_encode(core, &token, out);
 }
 
-int flo_activity_fill_task(struct flo_core *core, struct flo_activity *activity,
-                           FloApi__PollActivityTaskQueueResponse *body)
+int flo_core_activity_fill_task(struct flo_core *core, struct flo_core_activity *activity,
+                                FloApi__PollActivityTaskQueueResponse *body)
 {
     struct flo_execution *execution = activity->execution;
     struct flo_arena *arena = &core->scratch;

@@ -15,7 +15,7 @@ static int gone(struct flo_core *core, struct flo_status *status)
 
 /* The started attempt that a token names. */
 static int by_token(struct flo_core *core, const ProtobufCBinaryData *bytes,
-                    const char *namespace_name, struct flo_activity **out,
+                    const char *namespace_name, struct flo_core_activity **out,
                     struct flo_status *status)
 {
     struct flo_token token;
@@ -25,8 +25,9 @@ static int by_token(struct flo_core *core, const ProtobufCBinaryData *bytes,
     struct flo_execution *execution = flo_core_resident(core, token.run_id);
     if (!execution || execution->hooks.ns != token.ns || !flo_execution_is_open(execution))
         return flo_status_not_found(core, status, "workflow execution already completed");
-    struct flo_activity *activity = flo_activity_by_event(execution, token.scheduled_event_id);
-    if (!activity || activity->stage != FLO_ACTIVITY_STARTED ||
+    struct flo_core_activity *activity =
+        flo_core_activity_by_event(execution, token.scheduled_event_id);
+    if (!activity || activity->stage != FLO_CORE_ACTIVITY_STARTED ||
         activity->attempt != token.attempt || activity->started_ns != token.started_ns)
         return gone(core, status);
     *out = activity;
@@ -39,13 +40,13 @@ struct activity_id {
 
 /* The pending activity with an id; unless any_stage it must be started. */
 static int by_id(struct flo_core *core, const struct activity_id *id, bool any_stage,
-                 struct flo_activity **out, struct flo_status *status)
+                 struct flo_core_activity **out, struct flo_status *status)
 {
     FloApi__WorkflowExecution ids = FLO_API__WORKFLOW_EXECUTION__INIT;
     ids.workflow_id = (char *)(uintptr_t)id->workflow_id;
     ids.run_id = (char *)(uintptr_t)id->run_id;
     struct flo_namespace *ns;
-    struct flo_run_ref ref;
+    struct flo_core_run_ref ref;
     int rc = flo_namespace_find(core, id->namespace_, &ns, status);
     if (!rc)
         rc = flo_check_execution(core, &ids, status);
@@ -58,13 +59,13 @@ static int by_id(struct flo_core *core, const struct activity_id *id, bool any_s
         return rc;
     if (!ref.execution || !flo_execution_is_open(ref.execution))
         return flo_status_not_found(core, status, "workflow execution already completed");
-    struct flo_activity *activity = flo_activity_by_id(ref.execution, id->activity_id);
+    struct flo_core_activity *activity = flo_core_activity_by_id(ref.execution, id->activity_id);
     if (!activity)
         return flo_status_not_found(core, status,
                                     "cannot find pending activity with ActivityID %s, check "
                                     "workflow execution history for more details",
                                     id->activity_id);
-    if (!any_stage && activity->stage != FLO_ACTIVITY_STARTED)
+    if (!any_stage && activity->stage != FLO_CORE_ACTIVITY_STARTED)
         return gone(core, status);
     *out = activity;
     return 0;
@@ -83,7 +84,7 @@ static bool too_large(const struct flo_core *core, const void *message)
 }
 
 /* What the worker sent is too large to keep: the activity fails for good, with this message. */
-static void fail_too_large(struct flo_core *core, struct flo_activity *activity,
+static void fail_too_large(struct flo_core *core, struct flo_core_activity *activity,
                            const char *message, const char *identity)
 {
     FloApi__ServerFailureInfo info = FLO_API__SERVER_FAILURE_INFO__INIT;
@@ -93,7 +94,7 @@ static void fail_too_large(struct flo_core *core, struct flo_activity *activity,
     failure.source = (char *)(uintptr_t) "Server";
     failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_SERVER_FAILURE_INFO;
     failure.server_failure_info = &info;
-    flo_activity_fail(core, activity, &failure, identity);
+    flo_core_activity_fail(core, activity, &failure, identity);
 }
 
 static void refuse(struct flo_core *core, const struct flo_core_call_info *info,
@@ -104,13 +105,13 @@ static void refuse(struct flo_core *core, const struct flo_core_call_info *info,
 
 /* ---- completed ---- */
 
-static void complete(struct flo_core *core, struct flo_activity *activity, FloApi__Payloads *result,
-                     const char *identity)
+static void complete(struct flo_core *core, struct flo_core_activity *activity,
+                     FloApi__Payloads *result, const char *identity)
 {
     if (too_large(core, result))
         fail_too_large(core, activity, "Complete result exceeds size limit.", identity);
     else
-        flo_activity_complete(core, activity, result, identity);
+        flo_core_activity_complete(core, activity, result, identity);
 }
 
 void flo_rpc_respond_activity_task_completed(struct flo_core *core,
@@ -119,7 +120,7 @@ void flo_rpc_respond_activity_task_completed(struct flo_core *core,
 {
     const FloApi__RespondActivityTaskCompletedRequest *request = message;
     struct flo_status status = {0};
-    struct flo_activity *activity;
+    struct flo_core_activity *activity;
     if (by_token(core, &request->task_token, request->namespace_, &activity, &status) ||
         flo_check_id(core, "identity", request->identity, &status)) {
         refuse(core, info, &status);
@@ -140,7 +141,7 @@ void flo_rpc_respond_activity_task_completed_by_id(struct flo_core *core,
     const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
                                    request->activity_id};
     struct flo_status status = {0};
-    struct flo_activity *activity;
+    struct flo_core_activity *activity;
     if (by_id(core, &id, true, &activity, &status) ||
         flo_check_id(core, "identity", request->identity, &status)) {
         refuse(core, info, &status);
@@ -155,8 +156,8 @@ void flo_rpc_respond_activity_task_completed_by_id(struct flo_core *core,
 
 /* ---- failed ---- */
 
-static void fail(struct flo_core *core, struct flo_activity *activity, FloApi__Failure *failure,
-                 FloApi__Payloads *last_heartbeat, const char *identity)
+static void fail(struct flo_core *core, struct flo_core_activity *activity,
+                 FloApi__Failure *failure, FloApi__Payloads *last_heartbeat, const char *identity)
 {
     FloApi__Failure none = FLO_API__FAILURE__INIT;
     if (last_heartbeat && !too_large(core, last_heartbeat)) {
@@ -166,7 +167,7 @@ static void fail(struct flo_core *core, struct flo_activity *activity, FloApi__F
     if (too_large(core, failure))
         fail_too_large(core, activity, "Failure exceeds size limit.", identity);
     else
-        flo_activity_fail(core, activity, failure ? failure : &none, identity);
+        flo_core_activity_fail(core, activity, failure ? failure : &none, identity);
 }
 
 void flo_rpc_respond_activity_task_failed(struct flo_core *core,
@@ -175,7 +176,7 @@ void flo_rpc_respond_activity_task_failed(struct flo_core *core,
 {
     const FloApi__RespondActivityTaskFailedRequest *request = message;
     struct flo_status status = {0};
-    struct flo_activity *activity;
+    struct flo_core_activity *activity;
     if (by_token(core, &request->task_token, request->namespace_, &activity, &status) ||
         flo_check_id(core, "identity", request->identity, &status)) {
         refuse(core, info, &status);
@@ -196,7 +197,7 @@ void flo_rpc_respond_activity_task_failed_by_id(struct flo_core *core,
     const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
                                    request->activity_id};
     struct flo_status status = {0};
-    struct flo_activity *activity;
+    struct flo_core_activity *activity;
     if (by_id(core, &id, false, &activity, &status) ||
         flo_check_id(core, "identity", request->identity, &status)) {
         refuse(core, info, &status);
@@ -211,8 +212,8 @@ void flo_rpc_respond_activity_task_failed_by_id(struct flo_core *core,
 
 /* ---- cancelled ---- */
 
-static int cancel(struct flo_core *core, struct flo_activity *activity, FloApi__Payloads *details,
-                  const char *identity, struct flo_status *status)
+static int cancel(struct flo_core *core, struct flo_core_activity *activity,
+                  FloApi__Payloads *details, const char *identity, struct flo_status *status)
 {
     if (!activity->cancel_requested)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
@@ -221,7 +222,7 @@ static int cancel(struct flo_core *core, struct flo_activity *activity, FloApi__
     if (too_large(core, details))
         fail_too_large(core, activity, "Cancel details exceed size limit.", identity);
     else
-        flo_activity_cancel(core, activity, details, identity);
+        flo_core_activity_cancel(core, activity, details, identity);
     return 0;
 }
 
@@ -231,7 +232,7 @@ void flo_rpc_respond_activity_task_canceled(struct flo_core *core,
 {
     const FloApi__RespondActivityTaskCanceledRequest *request = message;
     struct flo_status status = {0};
-    struct flo_activity *activity;
+    struct flo_core_activity *activity;
     struct flo_execution *execution = NULL;
     int rc = by_token(core, &request->task_token, request->namespace_, &activity, &status);
     if (!rc)
@@ -257,7 +258,7 @@ void flo_rpc_respond_activity_task_canceled_by_id(struct flo_core *core,
     const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
                                    request->activity_id};
     struct flo_status status = {0};
-    struct flo_activity *activity;
+    struct flo_core_activity *activity;
     struct flo_execution *execution = NULL;
     int rc = by_id(core, &id, false, &activity, &status);
     if (!rc)
@@ -278,7 +279,7 @@ void flo_rpc_respond_activity_task_canceled_by_id(struct flo_core *core,
 /* ---- heartbeat: kept in memory, stored with whatever is stored next ---- */
 
 /* Is the activity asked to stop? */
-static bool heartbeat(struct flo_core *core, struct flo_activity *activity,
+static bool heartbeat(struct flo_core *core, struct flo_core_activity *activity,
                       FloApi__Payloads *details, const char *identity)
 {
     if (too_large(core, details)) {
@@ -298,7 +299,7 @@ void flo_rpc_record_activity_task_heartbeat(struct flo_core *core,
 {
     const FloApi__RecordActivityTaskHeartbeatRequest *request = message;
     struct flo_status status = {0};
-    struct flo_activity *activity;
+    struct flo_core_activity *activity;
     if (by_token(core, &request->task_token, request->namespace_, &activity, &status)) {
         refuse(core, info, &status);
         return;
@@ -317,7 +318,7 @@ void flo_rpc_record_activity_task_heartbeat_by_id(struct flo_core *core,
     const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
                                    request->activity_id};
     struct flo_status status = {0};
-    struct flo_activity *activity;
+    struct flo_core_activity *activity;
     if (by_id(core, &id, false, &activity, &status)) {
         refuse(core, info, &status);
         return;

@@ -99,7 +99,7 @@ static int batch_runs(struct flo_core *core, struct flo_core_batch *batch)
     size_t total = 0, i = 0;
     FLO_LIST_FOREACH(node, &core->dirty)
     {
-        struct flo_run_hooks *hooks = flo_container(node, struct flo_run_hooks, dirty);
+        struct flo_core_run_hooks *hooks = flo_container(node, struct flo_core_run_hooks, dirty);
         if (flo_execution_collect(hooks->execution, &batch->arena, &rows[i], &parts[i], &counts[i]))
             return FLO_ENOMEM;
         total += counts[i++];
@@ -173,7 +173,7 @@ void flo_core_committed(struct flo_core *core, uint64_t seq)
     core->committed_seq = seq;
     /* In the order of closing; one that changed again afterwards holds up the others a little. */
     for (struct flo_node *node; (node = flo_list_first(&core->closed));) {
-        struct flo_run_hooks *hooks = flo_container(node, struct flo_run_hooks, closed);
+        struct flo_core_run_hooks *hooks = flo_container(node, struct flo_core_run_hooks, closed);
         if (hooks->dirty_seq > seq)
             break;
         struct flo_execution *execution = hooks->execution;

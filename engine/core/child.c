@@ -35,7 +35,8 @@ static size_t child_index(const struct flo_execution *execution, int64_t initiat
     return low;
 }
 
-struct flo_child *flo_child_by_event(const struct flo_execution *execution, int64_t initiated_id)
+struct flo_core_child *flo_core_child_by_event(const struct flo_execution *execution,
+                                               int64_t initiated_id)
 {
     size_t i = child_index(execution, initiated_id);
     return i < execution->child_count && execution->children[i]->initiated_id == initiated_id
@@ -43,7 +44,7 @@ struct flo_child *flo_child_by_event(const struct flo_execution *execution, int6
                : NULL;
 }
 
-void flo_child_free(struct flo_child *child)
+void flo_core_child_free(struct flo_core_child *child)
 {
     if (!child)
         return;
@@ -53,20 +54,20 @@ void flo_child_free(struct flo_child *child)
     flo_free(child);
 }
 
-void flo_child_remove(struct flo_execution *execution, struct flo_child *child)
+void flo_core_child_remove(struct flo_execution *execution, struct flo_core_child *child)
 {
     size_t i = child_index(execution, child->initiated_id);
     execution->child_count--;
     memmove(&execution->children[i], &execution->children[i + 1],
-            (execution->child_count - i) * sizeof(struct flo_child *));
-    flo_child_free(child);
+            (execution->child_count - i) * sizeof(struct flo_core_child *));
+    flo_core_child_free(child);
 }
 
-struct flo_child *flo_child_add(struct flo_core *core, struct flo_execution *execution,
-                                int64_t initiated_id, struct flo_namespace *ns,
-                                const char *workflow_id, const char *type, int policy)
+struct flo_core_child *flo_core_child_add(struct flo_core *core, struct flo_execution *execution,
+                                          int64_t initiated_id, struct flo_namespace *ns,
+                                          const char *workflow_id, const char *type, int policy)
 {
-    struct flo_child *child = flo_calloc(1, sizeof *child);
+    struct flo_core_child *child = flo_calloc(1, sizeof *child);
     if (!child)
         goto fail;
     child->initiated_id = initiated_id;
@@ -78,8 +79,8 @@ struct flo_child *flo_child_add(struct flo_core *core, struct flo_execution *exe
         goto fail;
     if (execution->child_count == execution->children_cap) {
         size_t cap = execution->children_cap ? execution->children_cap * 2 : 4;
-        struct flo_child **list =
-            flo_reallocarray(execution->children, cap, sizeof(struct flo_child *));
+        struct flo_core_child **list =
+            flo_reallocarray(execution->children, cap, sizeof(struct flo_core_child *));
         if (!list)
             goto fail;
         execution->children = list;
@@ -88,7 +89,7 @@ struct flo_child *flo_child_add(struct flo_core *core, struct flo_execution *exe
     execution->children[execution->child_count++] = child; /* ids only grow */
     return child;
 fail:
-    flo_child_free(child);
+    flo_core_child_free(child);
     flo_core_set_fatal(core);
     return NULL;
 }
@@ -117,7 +118,7 @@ static void tell(struct flo_core *core, struct flo_execution *execution, FloApi_
         return;
     struct flo_event event = {.type = type, .attributes = attributes};
     flo_history_record(core, execution, &event, initiated_id);
-    flo_workflow_task_schedule(core, execution);
+    flo_core_workflow_task_schedule(core, execution);
     flo_execution_end(core, execution, true);
 }
 
@@ -141,7 +142,7 @@ static struct flo_namespace *namespace_of(struct flo_core *core,
 typedef FloApi__StartChildWorkflowExecutionInitiatedEventAttributes initiated_t;
 
 static void child_refused(struct flo_core *core, struct flo_execution *execution,
-                          struct flo_child *child, const initiated_t *initiated,
+                          struct flo_core_child *child, const initiated_t *initiated,
                           FloApi__StartChildWorkflowExecutionFailedCause cause)
 {
     FloApi__StartChildWorkflowExecutionFailedEventAttributes failed =
@@ -154,7 +155,7 @@ static void child_refused(struct flo_core *core, struct flo_execution *execution
     failed.control = initiated->control;
     failed.initiated_event_id = initiated_id;
     failed.cause = cause;
-    flo_child_remove(execution, child);
+    flo_core_child_remove(execution, child);
     tell(core, execution, FLO_API__EVENT_TYPE__EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED,
          &failed, initiated_id);
 }
@@ -173,10 +174,10 @@ static bool has_failed(int status)
 }
 
 /* May a run with the child's workflow id start, next to the one that there is or was? */
-static bool may_start(struct flo_core *core, const struct flo_child *child,
+static bool may_start(struct flo_core *core, const struct flo_core_child *child,
                       FloApi__WorkflowIdReusePolicy policy)
 {
-    struct flo_run_ref ref;
+    struct flo_core_run_ref ref;
     struct flo_status status = {0};
     int rc = flo_core_find_run(core, child->ns, child->workflow_id, "", &ref, &status);
     if (rc == FLO_ENOENT)
@@ -190,7 +191,7 @@ static bool may_start(struct flo_core *core, const struct flo_child *child,
             FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING)
             return false;
         flo_execution_terminate(core, ref.execution, "TerminateIfRunning WorkflowIdReusePolicy",
-                                NULL, FLO_RUN_IDENTITY);
+                                NULL, FLO_CORE_RUN_IDENTITY);
         flo_execution_end(core, ref.execution, true);
         return true;
     }
@@ -206,7 +207,7 @@ static bool may_start(struct flo_core *core, const struct flo_child *child,
 
 /* Make the run of the child. NULL: fatal. */
 static struct flo_execution *create_child(struct flo_core *core, struct flo_execution *parent,
-                                          const struct flo_child *child,
+                                          const struct flo_core_child *child,
                                           const initiated_t *initiated,
                                           FloApi__UserMetadata *user_metadata)
 {
@@ -266,7 +267,7 @@ static void start_child(struct flo_core *core, struct flo_execution *execution,
                         FloApi__HistoryEvent *event)
 {
     const initiated_t *initiated = event->start_child_workflow_execution_initiated_event_attributes;
-    struct flo_child *child = flo_child_by_event(execution, event->event_id);
+    struct flo_core_child *child = flo_core_child_by_event(execution, event->event_id);
     if (!flo_execution_is_open(execution) &&
         child->parent_close_policy != FLO_API__PARENT_CLOSE_POLICY__PARENT_CLOSE_POLICY_ABANDON)
         return; /* the parent closed in the same completion: there is nobody to start it for */
@@ -303,7 +304,7 @@ static void start_child(struct flo_core *core, struct flo_execution *execution,
         .attributes = &started,
     };
     child->started_id = flo_history_record(core, execution, &out, child->initiated_id);
-    flo_workflow_task_schedule(core, execution);
+    flo_core_workflow_task_schedule(core, execution);
     flo_execution_end(core, execution, true);
 }
 
@@ -334,7 +335,7 @@ static bool deliver_signal(
     signaled.signal_name = initiated->signal_name;
     signaled.input = initiated->input;
     signaled.header = initiated->header;
-    signaled.identity = text(FLO_RUN_IDENTITY);
+    signaled.identity = text(FLO_CORE_RUN_IDENTITY);
     signaled.request_id = request_id;
     signaled.external_workflow_execution = &source;
     if (!flo_execution_add_signal(core, target, &signaled))
@@ -409,7 +410,7 @@ static void cancel_external(struct flo_core *core, struct flo_execution *executi
     FloApi__WorkflowExecutionCancelRequestedEventAttributes requested =
         FLO_API__WORKFLOW_EXECUTION_CANCEL_REQUESTED_EVENT_ATTRIBUTES__INIT;
     requested.cause = initiated->reason;
-    requested.identity = text(FLO_RUN_IDENTITY);
+    requested.identity = text(FLO_CORE_RUN_IDENTITY);
     requested.external_initiated_event_id = event->event_id;
     requested.external_workflow_execution = &source;
     flo_execution_request_cancel(core, target, "", &requested);
@@ -470,7 +471,7 @@ union child_end {
         (attributes)->started_event_id = child->started_id;                                        \
     } while (0)
 
-static FloApi__EventType fill_end(const struct flo_child *child, struct flo_namespace *ns,
+static FloApi__EventType fill_end(const struct flo_core_child *child, struct flo_namespace *ns,
                                   FloApi__WorkflowExecution *ids, FloApi__WorkflowType *type,
                                   const FloApi__HistoryEvent *close, union child_end *out)
 {
@@ -510,7 +511,7 @@ static void tell_parent(struct flo_core *core, struct flo_execution *run)
         *run->parent_run_id ? flo_core_resident(core, run->parent_run_id) : NULL;
     if (!parent || !flo_execution_is_open(parent))
         return;
-    struct flo_child *child = flo_child_by_event(parent, run->parent_initiated_id);
+    struct flo_core_child *child = flo_core_child_by_event(parent, run->parent_initiated_id);
     if (!child || !child->run_id || strcmp(child->run_id, run->first_run_id) != 0)
         return;
     FloApi__HistoryEvent *close =
@@ -526,12 +527,12 @@ static void tell_parent(struct flo_core *core, struct flo_execution *run)
     int64_t initiated_id = child->initiated_id;
     FloApi__EventType event_type = fill_end(child, run->hooks.ns, &ids, &type, close, &end);
     tell(core, parent, event_type, &end, initiated_id);
-    flo_child_remove(parent, child);
+    flo_core_child_remove(parent, child);
 }
 
 /* Apply the parent close policy to one child. */
 static void close_child(struct flo_core *core, struct flo_execution *parent,
-                        const struct flo_child *child)
+                        const struct flo_core_child *child)
 {
     if (!child->run_id ||
         child->parent_close_policy == FLO_API__PARENT_CLOSE_POLICY__PARENT_CLOSE_POLICY_ABANDON)
@@ -544,16 +545,16 @@ static void close_child(struct flo_core *core, struct flo_execution *parent,
         FloApi__WorkflowExecution source = ids_of(parent->workflow_id, parent->run_id);
         FloApi__WorkflowExecutionCancelRequestedEventAttributes requested =
             FLO_API__WORKFLOW_EXECUTION_CANCEL_REQUESTED_EVENT_ATTRIBUTES__INIT;
-        requested.identity = text(FLO_RUN_IDENTITY);
+        requested.identity = text(FLO_CORE_RUN_IDENTITY);
         requested.external_workflow_execution = &source;
         flo_execution_request_cancel(core, run, "", &requested);
     } else {
-        flo_execution_terminate(core, run, "by parent close policy", NULL, FLO_RUN_IDENTITY);
+        flo_execution_terminate(core, run, "by parent close policy", NULL, FLO_CORE_RUN_IDENTITY);
     }
     flo_execution_end(core, run, true);
 }
 
-void flo_child_settle(struct flo_core *core, struct flo_execution *execution)
+void flo_core_child_settle(struct flo_core *core, struct flo_execution *execution)
 {
     struct flo_list *outbound = &execution->outbound;
     /* Any order is right; this one, the last and then the others as they came, is what the real

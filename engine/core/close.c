@@ -94,10 +94,11 @@ static FloApi__RetryState decide_retry(struct flo_core *core, struct flo_executi
     FloApi__HistoryEvent *event = first_event(core, execution);
     if (!event)
         return FLO_API__RETRY_STATE__RETRY_STATE_INTERNAL_SERVER_ERROR;
-    struct flo_retry_policy policy =
-        flo_retry_normalise(event->workflow_execution_started_event_attributes->retry_policy);
-    FloApi__RetryState state = flo_retry_decide(&policy, execution->attempt, failure, core->now_ns,
-                                                execution->execution_deadline_ns, out_backoff_ns);
+    struct flo_core_retry_policy policy =
+        flo_core_retry_normalise(event->workflow_execution_started_event_attributes->retry_policy);
+    FloApi__RetryState state =
+        flo_core_retry_decide(&policy, execution->attempt, failure, core->now_ns,
+                              execution->execution_deadline_ns, out_backoff_ns);
     if (state == FLO_API__RETRY_STATE__RETRY_STATE_IN_PROGRESS)
         flo_core_new_id(core, execution->new_run_id);
     return state;
@@ -182,7 +183,7 @@ void flo_close_canceled(struct flo_core *core, struct flo_execution *execution,
 void flo_execution_terminate(struct flo_core *core, struct flo_execution *execution,
                              const char *reason, FloApi__Payloads *details, const char *identity)
 {
-    flo_workflow_task_force_close(core, execution);
+    flo_core_workflow_task_force_close(core, execution);
     FloApi__WorkflowExecutionTerminatedEventAttributes terminated =
         FLO_API__WORKFLOW_EXECUTION_TERMINATED_EVENT_ATTRIBUTES__INIT;
     terminated.reason = text(reason);
@@ -198,7 +199,7 @@ void flo_execution_terminate(struct flo_core *core, struct flo_execution *execut
 }
 
 /* Only the run's own timeout may be retried: the execution timeout is the end of the chain. */
-void flo_close_timed_out(struct flo_core *core, struct flo_timer *timer)
+void flo_close_timed_out(struct flo_core *core, struct flo_core_timer *timer)
 {
     struct flo_execution *execution = flo_container(timer, struct flo_execution, run_timer);
     FloApi__TimeoutFailureInfo info = FLO_API__TIMEOUT_FAILURE_INFO__INIT;
@@ -216,7 +217,7 @@ void flo_close_timed_out(struct flo_core *core, struct flo_timer *timer)
     timed_out.retry_state = chain_over ? FLO_API__RETRY_STATE__RETRY_STATE_TIMEOUT
                                        : decide_retry(core, execution, &failure, &backoff_ns);
     timed_out.new_execution_run_id = execution->new_run_id;
-    flo_workflow_task_force_close(core, execution);
+    flo_core_workflow_task_force_close(core, execution);
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
         .attributes = &timed_out,
@@ -256,7 +257,7 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
     run_ns = flo_min_timeout(run_ns > 0 ? run_ns : execution->run_timeout_ns,
                              execution->execution_timeout_ns);
     task_ns = flo_min_timeout(task_ns > 0 ? task_ns : execution->task_timeout_ns,
-                              FLO_RUN_WORKFLOW_TASK_MAX_NS);
+                              FLO_CORE_RUN_WORKFLOW_TASK_MAX_NS);
     Google__Protobuf__Duration run_timeout = flo_make_duration(run_ns);
     Google__Protobuf__Duration task_timeout = flo_make_duration(flo_min_timeout(task_ns, run_ns));
     flo_core_new_id(core, execution->new_run_id);

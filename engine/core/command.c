@@ -125,10 +125,10 @@ static void refuse(struct flo_core *core, struct flo_execution *execution,
     failed.worker_version = request->worker_version_stamp;
     if (verdict->cause == CAUSE(UNHANDLED_COMMAND))
         execution->workflow_task.close_attempted = true;
-    flo_workflow_task_fail(core, execution, &failed);
+    flo_core_workflow_task_fail(core, execution, &failed);
     if (verdict->terminate)
-        flo_execution_terminate(core, execution, verdict->message, NULL, FLO_RUN_IDENTITY);
-    flo_workflow_task_schedule(core, execution);
+        flo_execution_terminate(core, execution, verdict->message, NULL, FLO_CORE_RUN_IDENTITY);
+    flo_core_workflow_task_schedule(core, execution);
     flo_execution_end(core, execution, true);
     flo_reply_status(core, info->id, flo_core_after(core, execution), &status);
 }
@@ -214,11 +214,11 @@ static void note_build(struct flo_core *core, struct flo_execution *execution, c
         if (!strcmp(old->points[i]->build_id, build_id))
             return;
     FloApi__ResetPointInfo point = FLO_API__RESET_POINT_INFO__INIT;
-    FloApi__ResetPointInfo *points[FLO_RUN_MAX_RESET_POINTS];
+    FloApi__ResetPointInfo *points[FLO_CORE_RUN_MAX_RESET_POINTS];
     Google__Protobuf__Timestamp time = flo_make_timestamp(core->now_ns);
     FloApi__ResetPoints all = FLO_API__RESET_POINTS__INIT;
-    size_t skip = old->n_points >= FLO_RUN_MAX_RESET_POINTS
-                      ? old->n_points - FLO_RUN_MAX_RESET_POINTS + 1
+    size_t skip = old->n_points >= FLO_CORE_RUN_MAX_RESET_POINTS
+                      ? old->n_points - FLO_CORE_RUN_MAX_RESET_POINTS + 1
                       : 0;
     for (size_t i = skip; i < old->n_points; i++)
         points[all.n_points++] = old->points[i];
@@ -244,29 +244,29 @@ static int64_t write_completed(struct flo_core *core, struct flo_execution *exec
     completed.worker_version = request->worker_version_stamp;
     completed.sdk_metadata = request->sdk_metadata;
     completed.metering_metadata = request->metering_metadata;
-    return flo_workflow_task_complete(core, execution, &completed);
+    return flo_core_workflow_task_complete(core, execution, &completed);
 }
 
 /* Start an activity for the worker that asked for it, into the answer. */
-static void start_eagerly(struct flo_core *core, struct flo_activity *activity,
+static void start_eagerly(struct flo_core *core, struct flo_core_activity *activity,
                           const request_t *request,
                           FloApi__RespondWorkflowTaskCompletedResponse *response)
 {
     char request_id[FLO_UUID_LEN + 1];
     flo_core_new_id(core, request_id);
-    struct flo_worker worker = {
+    struct flo_core_worker worker = {
         .identity = request->identity,
         .build_id = build_id_of(request),
         .request_id = request_id,
     };
-    flo_activity_begin(core, activity, &worker);
+    flo_core_activity_begin(core, activity, &worker);
     FloApi__PollActivityTaskQueueResponse *task = flo_arena_alloc(&core->scratch, sizeof *task);
     if (!task) {
         flo_core_set_fatal(core);
         return;
     }
     flo_api__poll_activity_task_queue_response__init(task);
-    if (flo_activity_fill_task(core, activity, task))
+    if (flo_core_activity_fill_task(core, activity, task))
         flo_core_set_fatal(core);
     response->activity_tasks[response->n_activity_tasks++] = task;
 }
@@ -283,7 +283,7 @@ static void apply_commands(struct flo_core *core, struct flo_execution *executio
     }
     execution->in_commands = true;
     for (size_t i = 0; i < request->n_commands && !core->fatal; i++) {
-        struct flo_activity *eager =
+        struct flo_core_activity *eager =
             flo_command_apply(core, execution, request->commands[i], completed_id);
         if (eager)
             start_eagerly(core, eager, request, response);
@@ -295,13 +295,13 @@ static void apply_commands(struct flo_core *core, struct flo_execution *executio
 static void start_inline(struct flo_core *core, struct flo_execution *execution,
                          const request_t *request, const uint8_t **out_raw, size_t *out_raw_len)
 {
-    struct flo_worker worker = {
+    struct flo_core_worker worker = {
         .identity = request->identity,
         .build_id = build_id_of(request),
         .has_build_id = request->worker_version_stamp != NULL,
         .request_id = INLINE_REQUEST_ID,
     };
-    if (flo_workflow_task_start(core, execution, &worker, execution->sticky_queue != NULL))
+    if (flo_core_workflow_task_start(core, execution, &worker, execution->sticky_queue != NULL))
         return;
     if (flo_poll_workflow_task_field(core, execution, true, 1, out_raw, out_raw_len))
         flo_core_set_fatal(core);
@@ -321,13 +321,13 @@ static void accept(struct flo_core *core, struct flo_execution *execution,
     apply_commands(core, execution, request, completed_id, &response);
     bool more = request->force_create_new_workflow_task || !flo_list_empty(&execution->buffered);
     if (flo_execution_is_open(execution) && more) {
-        flo_workflow_task_schedule(core, execution);
+        flo_core_workflow_task_schedule(core, execution);
         if (request->force_create_new_workflow_task && !request->n_commands)
             execution->workflow_task.original_scheduled_ns = first_scheduled_ns;
         if (request->return_new_workflow_task)
             start_inline(core, execution, request, &raw, &raw_len);
     }
-    flo_query_answer(core, execution, request->query_results, request->n_query_results);
+    flo_core_query_answer(core, execution, request->query_results, request->n_query_results);
     flo_execution_end(core, execution, true);
     flo_reply_raw(core, info->id, flo_core_after(core, execution), &response.base, raw, raw_len);
 }
@@ -339,14 +339,14 @@ void flo_rpc_respond_workflow_task_completed(struct flo_core *core,
     const request_t *request = message;
     struct flo_status status = {0};
     struct flo_execution *execution;
-    if (flo_workflow_task_find(core, &request->task_token, request->namespace_, &execution,
-                               &status) ||
+    if (flo_core_workflow_task_find(core, &request->task_token, request->namespace_, &execution,
+                                    &status) ||
         flo_check_id(core, "identity", request->identity, &status)) {
         flo_reply_status(core, info->id, 0, &status);
         return;
     }
     if (heartbeat_over(core, execution, request)) {
-        flo_workflow_task_time_out(core, execution);
+        flo_core_workflow_task_time_out(core, execution);
         flo_execution_end(core, execution, true);
         flo_status_not_found(core, &status, "workflow task heartbeat timeout");
         flo_reply_status(core, info->id, flo_core_after(core, execution), &status);

@@ -63,7 +63,7 @@ static void normalise_timeouts(const struct flo_execution *execution,
 static void fill_policy(const FloApi__RetryPolicy *asked, struct activity_times *times,
                         FloApi__RetryPolicy *out)
 {
-    struct flo_retry_policy policy = flo_retry_normalise(asked);
+    struct flo_core_retry_policy policy = flo_core_retry_normalise(asked);
     flo_api__retry_policy__init(out);
     times->initial = flo_make_duration(policy.initial_ns);
     times->maximum = flo_make_duration(policy.maximum_ns);
@@ -84,9 +84,10 @@ static bool grants_eager(struct flo_core *core, const struct flo_execution *exec
            !flo_matching_rate_limited(core, execution->hooks.ns, queue);
 }
 
-static struct flo_activity *schedule_activity(struct flo_core *core,
-                                              struct flo_execution *execution,
-                                              const FloApi__Command *command, int64_t completed_id)
+static struct flo_core_activity *schedule_activity(struct flo_core *core,
+                                                   struct flo_execution *execution,
+                                                   const FloApi__Command *command,
+                                                   int64_t completed_id)
 {
     FloApi__ScheduleActivityTaskCommandAttributes *asked =
         command->schedule_activity_task_command_attributes;
@@ -114,7 +115,8 @@ static struct flo_activity *schedule_activity(struct flo_core *core,
     scheduled.priority = asked->priority;
     int64_t id = write(core, execution, EVENT(ACTIVITY_TASK_SCHEDULED), &scheduled, command);
     bool eager = grants_eager(core, execution, asked, queue.name);
-    struct flo_activity *activity = flo_activity_add(core, execution, id, &scheduled, !eager);
+    struct flo_core_activity *activity =
+        flo_core_activity_add(core, execution, id, &scheduled, !eager);
     return eager ? activity : NULL;
 }
 
@@ -128,9 +130,9 @@ static void cancel_activity(struct flo_core *core, struct flo_execution *executi
     requested.scheduled_event_id = scheduled_id;
     requested.workflow_task_completed_event_id = completed_id;
     int64_t id = write(core, execution, EVENT(ACTIVITY_TASK_CANCEL_REQUESTED), &requested, command);
-    struct flo_activity *activity = flo_activity_by_event(execution, scheduled_id);
+    struct flo_core_activity *activity = flo_core_activity_by_event(execution, scheduled_id);
     if (activity && !activity->cancel_requested)
-        flo_activity_request_cancel(core, activity, id);
+        flo_core_activity_request_cancel(core, activity, id);
 }
 
 /* ---- timers, markers ---- */
@@ -215,8 +217,8 @@ static void start_child(struct flo_core *core, struct flo_execution *execution,
     int64_t execution_ns = flo_duration_ns(asked->workflow_execution_timeout);
     int64_t run_ns = flo_min_timeout(flo_duration_ns(asked->workflow_run_timeout), execution_ns);
     int64_t task_ns = flo_duration_ns(asked->workflow_task_timeout);
-    task_ns = task_ns > 0 ? task_ns : FLO_RUN_WORKFLOW_TASK_NS;
-    task_ns = flo_min_timeout(task_ns, FLO_RUN_WORKFLOW_TASK_MAX_NS);
+    task_ns = task_ns > 0 ? task_ns : FLO_CORE_RUN_WORKFLOW_TASK_NS;
+    task_ns = flo_min_timeout(task_ns, FLO_CORE_RUN_WORKFLOW_TASK_MAX_NS);
     Google__Protobuf__Duration run_timeout = flo_make_duration(run_ns);
     Google__Protobuf__Duration task_timeout = flo_make_duration(flo_min_timeout(task_ns, run_ns));
     struct activity_times times;
@@ -252,8 +254,8 @@ static void start_child(struct flo_core *core, struct flo_execution *execution,
     initiated.workflow_task_completed_event_id = completed_id;
     int64_t id = write(core, execution, EVENT(START_CHILD_WORKFLOW_EXECUTION_INITIATED), &initiated,
                        command);
-    flo_child_add(core, execution, id, ns, asked->workflow_id, asked->workflow_type->name,
-                  (int)initiated.parent_close_policy);
+    flo_core_child_add(core, execution, id, ns, asked->workflow_id, asked->workflow_type->name,
+                       (int)initiated.parent_close_policy);
     flo_outbound_add(core, execution, FLO_OUTBOUND_CHILD, id);
 }
 
@@ -423,8 +425,8 @@ static void modify_properties(struct flo_core *core, struct flo_execution *execu
 
 /* ---- one command ---- */
 
-struct flo_activity *flo_command_apply(struct flo_core *core, struct flo_execution *execution,
-                                       const FloApi__Command *command, int64_t completed_id)
+struct flo_core_activity *flo_command_apply(struct flo_core *core, struct flo_execution *execution,
+                                            const FloApi__Command *command, int64_t completed_id)
 {
     switch (command->command_type) {
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK:

@@ -180,13 +180,14 @@ static bool check_activity(struct check *check, const FloApi__Command *command)
     if (!check_activity_times(check, a) ||
         !blob_fits(check, bad, "ScheduleActivityTaskCommandAttributes.Input", a->input))
         return false;
-    if (++check->activity_count > FLO_RUN_MAX_PENDING)
+    if (++check->activity_count > FLO_CORE_RUN_MAX_PENDING)
         return refuse_fmt(check, CAUSE(PENDING_ACTIVITIES_LIMIT_EXCEEDED),
                           "the number of pending activities, %zu, has reached the per-workflow "
                           "limit of %d",
-                          check->activity_count - 1, FLO_RUN_MAX_PENDING);
+                          check->activity_count - 1, FLO_CORE_RUN_MAX_PENDING);
     const char *overlay = flo_map_get_str(&check->activities, a->activity_id);
-    if (overlay == &started || (!overlay && flo_activity_by_id(check->execution, a->activity_id)))
+    if (overlay == &started ||
+        (!overlay && flo_core_activity_by_id(check->execution, a->activity_id)))
         return refuse_fmt(check, CAUSE(SCHEDULE_ACTIVITY_DUPLICATE_ID),
                           "invalid history builder state for action: "
                           "add-activitytask-scheduled-event, ActivityID: %s",
@@ -211,8 +212,8 @@ static bool check_cancel_activity(struct check *check, const FloApi__Command *co
                           "invalid history builder state for action: "
                           "add-activitytask-cancel-requested-event, ScheduledEventID: %lld",
                           (long long)id);
-    const struct flo_activity *activity = flo_activity_by_event(check->execution, id);
-    if (!activity || activity->stage == FLO_ACTIVITY_STARTED || activity->cancel_requested)
+    const struct flo_core_activity *activity = flo_core_activity_by_event(check->execution, id);
+    if (!activity || activity->stage == FLO_CORE_ACTIVITY_STARTED || activity->cancel_requested)
         return true;
     check->activity_count--; /* not started: gone with this command */
     return put(check, &check->activities, activity->id, &cancelled);
@@ -424,11 +425,11 @@ static bool check_child(struct check *check, const FloApi__Command *command)
     if (!blob_fits(check, bad, "StartChildWorkflowExecutionCommandAttributes.Input", a->input) ||
         !blob_fits(check, bad, "StartChildWorkflowExecutionCommandAttributes.Memo", a->memo))
         return false;
-    if (++check->child_count > FLO_RUN_MAX_PENDING)
+    if (++check->child_count > FLO_CORE_RUN_MAX_PENDING)
         return refuse_fmt(check, CAUSE(PENDING_CHILD_WORKFLOWS_LIMIT_EXCEEDED),
                           "the number of pending child workflow executions, %zu, has reached the "
                           "per-workflow limit of %d",
-                          check->child_count - 1, FLO_RUN_MAX_PENDING);
+                          check->child_count - 1, FLO_CORE_RUN_MAX_PENDING);
     return put(check, &check->children, a->workflow_id, &started);
 }
 

@@ -44,7 +44,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     default_to(&core->options.continue_as_new_min_interval_ns, FLO_NS_PER_S);
     flo_rng_seed(&core->rng, env->seed);
     flo_arena_init(&core->scratch, 0);
-    flo_timers_init(&core->timers);
+    flo_core_timers_init(&core->timers);
     flo_map_init(&core->namespaces);
     flo_map_init(&core->namespace_ids);
     flo_map_init(&core->runs);
@@ -85,7 +85,7 @@ void flo_core_destroy(struct flo_core **pcore)
     flo_map_fini(&core->current);
     flo_map_fini(&core->calls);
     flo_map_fini(&core->queries);
-    flo_timers_fini(&core->timers);
+    flo_core_timers_fini(&core->timers);
     flo_arena_fini(&core->scratch);
     flo_free(core->handed);
     flo_free(core);
@@ -124,8 +124,9 @@ static void core_settle(struct flo_core *core)
         }
         struct flo_node *node = flo_list_pop_front(&core->touched);
         if (node) {
-            struct flo_run_hooks *hooks = flo_container(node, struct flo_run_hooks, touched);
-            flo_query_settle(core, hooks->execution);
+            struct flo_core_run_hooks *hooks =
+                flo_container(node, struct flo_core_run_hooks, touched);
+            flo_core_query_settle(core, hooks->execution);
             flo_history_settle(core, hooks->execution);
             continue;
         }
@@ -187,8 +188,8 @@ void flo_core_call(struct flo_core *core, const char *name, const struct flo_cor
 
 void flo_core_fire(struct flo_core *core)
 {
-    struct flo_timer *timer;
-    while (!core->fatal && (timer = flo_timers_pop_due(&core->timers, core->now_ns))) {
+    struct flo_core_timer *timer;
+    while (!core->fatal && (timer = flo_core_timers_pop_due(&core->timers, core->now_ns))) {
         timer->fire(core, timer);
         core_settle(core);
     }
@@ -196,7 +197,7 @@ void flo_core_fire(struct flo_core *core)
 
 int64_t flo_core_next_deadline(const struct flo_core *core)
 {
-    const int64_t timer = flo_timers_next(&core->timers);
+    const int64_t timer = flo_core_timers_next(&core->timers);
     const int64_t save = flo_core_lazy_commit_ns(core);
     return save < timer ? save : timer;
 }
@@ -225,17 +226,17 @@ static void take_back(struct flo_core *core, const struct flo_handed *handed)
     if (!execution || !flo_execution_is_open(execution))
         return;
     if (handed->activity) {
-        struct flo_activity *activity =
-            flo_activity_by_event(execution, handed->scheduled_event_id);
-        if (activity && activity->stage == FLO_ACTIVITY_STARTED &&
+        struct flo_core_activity *activity =
+            flo_core_activity_by_event(execution, handed->scheduled_event_id);
+        if (activity && activity->stage == FLO_CORE_ACTIVITY_STARTED &&
             activity->attempt == handed->attempt && activity->started_ns == handed->started_ns)
-            flo_activity_lost(core, activity);
+            flo_core_activity_lost(core, activity);
         return;
     }
-    const struct flo_workflow_task *task = &execution->workflow_task;
-    if (task->stage == FLO_WORKFLOW_TASK_STARTED && task->attempt == handed->attempt &&
+    const struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (task->stage == FLO_CORE_WORKFLOW_TASK_STARTED && task->attempt == handed->attempt &&
         task->scheduled_id == handed->scheduled_event_id && task->started_ns == handed->started_ns)
-        flo_workflow_task_lost(core, execution);
+        flo_core_workflow_task_lost(core, execution);
 }
 
 void flo_core_cancel_call(struct flo_core *core, uint64_t call)

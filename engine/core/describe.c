@@ -232,7 +232,7 @@ static void fill_extended(struct flo_core *core, struct answer *a, const struct 
 /* A pending activity, resident or stored. */
 struct activity_view {
     const char *id, *type, *task_queue, *identity;
-    int stage; /* enum flo_activity_stage */
+    int stage; /* enum flo_core_activity_stage */
     int32_t attempt, maximum_attempts;
     int64_t first_scheduled_ns, scheduled_ns, started_ns;
     int64_t schedule_to_close_ns, schedule_to_start_ns, start_to_close_ns, heartbeat_ns;
@@ -243,7 +243,7 @@ struct activity_view {
     ProtobufCBinaryData heartbeat_details, last_failure;
 };
 
-static struct activity_view activity_resident(const struct flo_activity *a)
+static struct activity_view activity_resident(const struct flo_core_activity *a)
 {
     return (struct activity_view){.id = a->id,
                                   .type = a->type,
@@ -331,7 +331,7 @@ static FloApi__PendingActivityState activity_stage(const struct activity_view *v
 {
     if (v->cancel_requested)
         return FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_CANCEL_REQUESTED;
-    return v->stage == FLO_ACTIVITY_STARTED
+    return v->stage == FLO_CORE_ACTIVITY_STARTED
                ? FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_STARTED
                : FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_SCHEDULED;
 }
@@ -353,11 +353,11 @@ static FloApi__PendingActivityInfo *pending_activity(struct flo_core *core,
     out->state = activity_stage(v);
     out->attempt = v->attempt;
     out->maximum_attempts = v->maximum_attempts;
-    if (v->stage == FLO_ACTIVITY_STARTED)
+    if (v->stage == FLO_CORE_ACTIVITY_STARTED)
         out->last_started_time = at(core, v->started_ns, ok);
     else
         out->scheduled_time = at(core, v->scheduled_ns, ok);
-    if (v->stage == FLO_ACTIVITY_BACKOFF) {
+    if (v->stage == FLO_CORE_ACTIVITY_BACKOFF) {
         out->next_attempt_schedule_time = at(core, v->scheduled_ns, ok);
         out->current_retry_interval =
             lasting(core, v->scheduled_ns - v->last_attempt_complete_ns, ok);
@@ -386,19 +386,19 @@ static void add_child(struct flo_core *core, FloApi__DescribeWorkflowExecutionRe
         response->pending_children[response->n_pending_children++] = copy;
 }
 
-/* A workflow task, resident or stored; stage: enum flo_workflow_task_stage. */
+/* A workflow task, resident or stored; stage: enum flo_core_workflow_task_stage. */
 static void fill_workflow_task(struct flo_core *core, struct answer *a, int stage,
                                int64_t scheduled_ns, int64_t original_scheduled_ns,
                                int64_t started_ns, int32_t attempt, bool *ok)
 {
-    if (stage == FLO_WORKFLOW_TASK_NONE)
+    if (stage == FLO_CORE_WORKFLOW_TASK_NONE)
         return;
     flo_api__pending_workflow_task_info__init(&a->workflow_task);
     a->workflow_task.state =
         FLO_API__PENDING_WORKFLOW_TASK_STATE__PENDING_WORKFLOW_TASK_STATE_SCHEDULED;
     a->workflow_task.scheduled_time = at(core, scheduled_ns, ok);
     a->workflow_task.original_scheduled_time = at(core, original_scheduled_ns, ok);
-    if (stage == FLO_WORKFLOW_TASK_STARTED) {
+    if (stage == FLO_CORE_WORKFLOW_TASK_STARTED) {
         a->workflow_task.state =
             FLO_API__PENDING_WORKFLOW_TASK_STATE__PENDING_WORKFLOW_TASK_STATE_STARTED;
         a->workflow_task.started_time = at(core, started_ns, ok);
@@ -432,7 +432,7 @@ static void pending_of_resident(struct flo_core *core, struct answer *a,
             pending_activity(core, &view, ok);
     }
     for (size_t i = 0; i < execution->child_count; i++) {
-        const struct flo_child *child = execution->children[i];
+        const struct flo_core_child *child = execution->children[i];
         FloApi__PendingChildExecutionInfo info = FLO_API__PENDING_CHILD_EXECUTION_INFO__INIT;
         info.workflow_id = child->workflow_id;
         info.run_id = child->run_id ? child->run_id : (char *)"";
@@ -441,7 +441,7 @@ static void pending_of_resident(struct flo_core *core, struct answer *a,
         info.parent_close_policy = (FloApi__ParentClosePolicy)child->parent_close_policy;
         add_child(core, response, &info, ok);
     }
-    const struct flo_workflow_task *task = &execution->workflow_task;
+    const struct flo_core_workflow_task *task = &execution->workflow_task;
     fill_workflow_task(core, a, (int)task->stage, task->scheduled_ns, task->original_scheduled_ns,
                        task->started_ns, task->attempt, ok);
 }
@@ -482,7 +482,7 @@ void flo_rpc_describe_workflow_execution(struct flo_core *core,
     const FloApi__DescribeWorkflowExecutionRequest *request = message;
     struct flo_status status = {0};
     struct flo_namespace *ns;
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     int rc = flo_namespace_find(core, request->namespace_, &ns, &status);
     if (!rc)
         rc = flo_check_execution(core, request->execution, &status);

@@ -45,10 +45,10 @@ int64_t flo_add_ns(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
-void flo_run_timer(struct flo_core *core, struct flo_timer *timer, int64_t deadline_ns,
-                   flo_timer_fn fire)
+void flo_core_run_timer(struct flo_core *core, struct flo_core_timer *timer, int64_t deadline_ns,
+                        flo_core_timer_fn fire)
 {
-    if (flo_timers_set(&core->timers, timer, deadline_ns, fire))
+    if (flo_core_timers_set(&core->timers, timer, deadline_ns, fire))
         flo_core_set_fatal(core);
 }
 
@@ -117,7 +117,7 @@ void *flo_blob_decode(struct flo_core *core, const struct flo_blob *blob,
 struct flo_execution *flo_execution_find_open(struct flo_core *core, struct flo_namespace *ns,
                                               const char *workflow_id, const char *run_id)
 {
-    struct flo_run_ref ref;
+    struct flo_core_run_ref ref;
     struct flo_status status = {0};
     if (flo_core_find_run(core, ns, workflow_id, run_id, &ref, &status))
         return NULL;
@@ -173,7 +173,7 @@ static void keep_times(struct flo_execution *execution,
     execution->run_timeout_ns = flo_duration_ns(started->workflow_run_timeout);
     execution->task_timeout_ns = flo_duration_ns(started->workflow_task_timeout);
     if (execution->task_timeout_ns <= 0)
-        execution->task_timeout_ns = FLO_RUN_WORKFLOW_TASK_NS;
+        execution->task_timeout_ns = FLO_CORE_RUN_WORKFLOW_TASK_NS;
     execution->execution_deadline_ns =
         flo_timestamp_ns(started->workflow_execution_expiration_time);
     if (execution->execution_timeout_ns && !execution->execution_deadline_ns)
@@ -190,13 +190,13 @@ struct flo_execution *flo_execution_blank(struct flo_namespace *ns)
     struct flo_execution *execution = flo_calloc(1, sizeof *execution);
     if (!execution)
         return NULL;
-    flo_run_hooks_init(&execution->hooks, ns, execution);
+    flo_core_run_hooks_init(&execution->hooks, ns, execution);
     flo_arena_init(&execution->arena, 0);
     flo_history_init(&execution->history);
     flo_list_init(&execution->buffered);
     flo_list_init(&execution->outbound);
     flo_map_init(&execution->timers);
-    flo_timers_init(&execution->timer_heap);
+    flo_core_timers_init(&execution->timer_heap);
     flo_map_init(&execution->signal_requests);
     execution->workflow_task.attempt = 1;
     execution->status = FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_RUNNING;
@@ -245,20 +245,20 @@ void flo_execution_arm_run(struct flo_core *core, struct flo_execution *executio
         deadline = run < deadline ? run : deadline;
     }
     if (deadline != INT64_MAX)
-        flo_run_timer(core, &execution->run_timer, deadline, flo_close_timed_out);
+        flo_core_run_timer(core, &execution->run_timer, deadline, flo_close_timed_out);
 }
 
-static void first_task_due(struct flo_core *core, struct flo_timer *timer)
+static void first_task_due(struct flo_core *core, struct flo_core_timer *timer)
 {
     struct flo_execution *execution = flo_container(timer, struct flo_execution, backoff_timer);
     execution->first_task_pending = false;
-    flo_workflow_task_schedule(core, execution);
+    flo_core_workflow_task_schedule(core, execution);
     flo_execution_end(core, execution, true);
 }
 
 void flo_execution_arm_backoff(struct flo_core *core, struct flo_execution *execution)
 {
-    flo_run_timer(core, &execution->backoff_timer, execution->execution_ns, first_task_due);
+    flo_core_run_timer(core, &execution->backoff_timer, execution->execution_ns, first_task_due);
 }
 
 void flo_execution_begin(struct flo_core *core, struct flo_execution *execution, bool force)
@@ -268,21 +268,21 @@ void flo_execution_begin(struct flo_core *core, struct flo_execution *execution,
         return;
     }
     execution->first_task_pending = false;
-    flo_timers_clear(&core->timers, &execution->backoff_timer);
-    flo_workflow_task_schedule(core, execution);
+    flo_core_timers_clear(&core->timers, &execution->backoff_timer);
+    flo_core_workflow_task_schedule(core, execution);
 }
 
 /* ---- end ---- */
 
 void flo_execution_quiesce(struct flo_core *core, struct flo_execution *execution)
 {
-    flo_timers_clear(&core->timers, &execution->workflow_task.timer);
-    flo_timers_clear(&core->timers, &execution->run_timer);
-    flo_timers_clear(&core->timers, &execution->backoff_timer);
-    flo_timers_clear(&core->timers, &execution->timer);
+    flo_core_timers_clear(&core->timers, &execution->workflow_task.timer);
+    flo_core_timers_clear(&core->timers, &execution->run_timer);
+    flo_core_timers_clear(&core->timers, &execution->backoff_timer);
+    flo_core_timers_clear(&core->timers, &execution->timer);
     flo_matching_remove(core, &execution->hooks.workflow_task);
     for (size_t i = 0; i < execution->activity_count; i++) {
-        flo_timers_clear(&core->timers, &execution->activities[i]->timer);
+        flo_core_timers_clear(&core->timers, &execution->activities[i]->timer);
         flo_matching_remove(core, &execution->activities[i]->task);
     }
 }
@@ -290,15 +290,15 @@ void flo_execution_quiesce(struct flo_core *core, struct flo_execution *executio
 static void free_lists(struct flo_core *core, struct flo_execution *execution)
 {
     for (size_t i = 0; i < execution->activity_count; i++)
-        flo_activity_free(core, execution->activities[i]);
+        flo_core_activity_free(core, execution->activities[i]);
     flo_free(execution->activities);
     for (size_t i = 0; i < execution->child_count; i++)
-        flo_child_free(execution->children[i]);
+        flo_core_child_free(execution->children[i]);
     flo_free(execution->children);
     for (struct flo_map_entry *it = flo_map_first(&execution->timers); it; it = flo_map_next(it))
         flo_free(flo_map_value(it));
     flo_map_fini(&execution->timers);
-    flo_timers_fini(&execution->timer_heap);
+    flo_core_timers_fini(&execution->timer_heap);
     struct flo_node *node;
     while ((node = flo_list_pop_front(&execution->buffered)))
         flo_free(flo_container(node, struct flo_buffered_event, node));
@@ -314,10 +314,10 @@ void flo_execution_destroy(struct flo_core *core, struct flo_execution **pexecut
     flo_execution_quiesce(core, execution);
     if (execution->workflow_id)
         flo_core_remove_run(core, execution);
-    flo_run_hooks_fini(core, &execution->hooks);
+    flo_core_run_hooks_fini(core, &execution->hooks);
     if (flo_node_linked(&execution->unsettled))
         flo_list_remove(&core->unsettled, &execution->unsettled);
-    flo_timers_fini(&execution->timer_heap); /* before the timers in it are freed */
+    flo_core_timers_fini(&execution->timer_heap); /* before the timers in it are freed */
     free_lists(core, execution);
     flo_map_fini(&execution->signal_requests);
     flo_free(execution->workflow_task.request_id);
@@ -340,17 +340,17 @@ void flo_execution_destroy(struct flo_core *core, struct flo_execution **pexecut
 /* Too much waits behind the workflow task that is started: take it from its worker. */
 static void check_buffer(struct flo_core *core, struct flo_execution *execution)
 {
-    if (execution->workflow_task.stage != FLO_WORKFLOW_TASK_STARTED ||
-        (execution->buffered.count <= FLO_RUN_MAX_BUFFERED &&
-         execution->buffered_bytes <= FLO_RUN_MAX_BUFFERED_BYTES))
+    if (execution->workflow_task.stage != FLO_CORE_WORKFLOW_TASK_STARTED ||
+        (execution->buffered.count <= FLO_CORE_RUN_MAX_BUFFERED &&
+         execution->buffered_bytes <= FLO_CORE_RUN_MAX_BUFFERED_BYTES))
         return;
     FloApi__WorkflowTaskFailedEventAttributes failed =
         FLO_API__WORKFLOW_TASK_FAILED_EVENT_ATTRIBUTES__INIT;
     failed.cause =
         FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND;
-    failed.identity = (char *)(uintptr_t)FLO_RUN_IDENTITY;
-    flo_workflow_task_fail(core, execution, &failed);
-    flo_workflow_task_schedule(core, execution);
+    failed.identity = (char *)(uintptr_t)FLO_CORE_RUN_IDENTITY;
+    flo_core_workflow_task_fail(core, execution, &failed);
+    flo_core_workflow_task_schedule(core, execution);
 }
 
 static void check_history(struct flo_core *core, struct flo_execution *execution)
@@ -358,10 +358,10 @@ static void check_history(struct flo_core *core, struct flo_execution *execution
     const struct flo_history *history = &execution->history;
     if (history->next_event_id - 1 > core->options.history_count_limit)
         flo_execution_terminate(core, execution, "Workflow history count exceeds limit.", NULL,
-                                FLO_RUN_IDENTITY);
+                                FLO_CORE_RUN_IDENTITY);
     else if ((int64_t)history->len > core->options.history_size_limit)
         flo_execution_terminate(core, execution, "Workflow history size exceeds limit.", NULL,
-                                FLO_RUN_IDENTITY);
+                                FLO_CORE_RUN_IDENTITY);
 }
 
 void flo_execution_end(struct flo_core *core, struct flo_execution *execution, bool store)
@@ -380,7 +380,7 @@ void flo_execution_settle(struct flo_core *core)
 {
     struct flo_node *node = flo_list_pop_front(&core->unsettled);
     if (node)
-        flo_child_settle(core, flo_container(node, struct flo_execution, unsettled));
+        flo_core_child_settle(core, flo_container(node, struct flo_execution, unsettled));
 }
 
 /* ---- signals and cancel requests ---- */
@@ -401,7 +401,7 @@ static void add_signal(struct flo_core *core, struct flo_execution *execution,
         .n_links = n_links,
     };
     flo_history_record(core, execution, &event, 0);
-    flo_workflow_task_schedule(core, execution);
+    flo_core_workflow_task_schedule(core, execution);
 }
 
 int flo_execution_signal(struct flo_core *core, struct flo_execution *execution,
@@ -411,12 +411,12 @@ int flo_execution_signal(struct flo_core *core, struct flo_execution *execution,
     const char *request_id = attributes->request_id;
     if (request_id && *request_id && flo_map_get_str(&execution->signal_requests, request_id))
         return 0;
-    if (execution->workflow_task.stage == FLO_WORKFLOW_TASK_STARTED &&
+    if (execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_STARTED &&
         execution->workflow_task.close_attempted)
         return flo_status_exhausted(
             core, status, FLO_API__RESOURCE_EXHAUSTED_CAUSE__RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW,
             "workflow operation can not be applied because workflow is closing");
-    if (execution->signal_count >= FLO_RUN_MAX_SIGNALS)
+    if (execution->signal_count >= FLO_CORE_RUN_MAX_SIGNALS)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "exceeded workflow execution limit for signal events");
     add_signal(core, execution, attributes, links, n_links);
@@ -426,7 +426,7 @@ int flo_execution_signal(struct flo_core *core, struct flo_execution *execution,
 bool flo_execution_add_signal(struct flo_core *core, struct flo_execution *execution,
                               const FloApi__WorkflowExecutionSignaledEventAttributes *attributes)
 {
-    if (execution->signal_count >= FLO_RUN_MAX_SIGNALS)
+    if (execution->signal_count >= FLO_CORE_RUN_MAX_SIGNALS)
         return false;
     add_signal(core, execution, attributes, NULL, 0);
     return true;
@@ -449,15 +449,15 @@ void flo_execution_request_cancel(
         .attributes = (void *)(uintptr_t)attributes,
     };
     flo_history_record(core, execution, &event, 0);
-    flo_workflow_task_schedule(core, execution);
+    flo_core_workflow_task_schedule(core, execution);
 }
 
 /* ---- user timers ---- */
 
-static void user_timer_due(struct flo_core *core, struct flo_timer *timer);
+static void user_timer_due(struct flo_core *core, struct flo_core_timer *timer);
 
 /* The run's own heap never fires by itself: its earliest deadline is the run's timer. */
-static void never(struct flo_core *core, struct flo_timer *timer)
+static void never(struct flo_core *core, struct flo_core_timer *timer)
 {
     (void)core;
     (void)timer;
@@ -465,11 +465,11 @@ static void never(struct flo_core *core, struct flo_timer *timer)
 
 void flo_user_timers_arm(struct flo_core *core, struct flo_execution *execution)
 {
-    int64_t next = flo_timers_next(&execution->timer_heap);
+    int64_t next = flo_core_timers_next(&execution->timer_heap);
     if (next == INT64_MAX)
-        flo_timers_clear(&core->timers, &execution->timer);
-    else if (!flo_timer_is_set(&execution->timer) || execution->timer.deadline_ns != next)
-        flo_run_timer(core, &execution->timer, next, user_timer_due);
+        flo_core_timers_clear(&core->timers, &execution->timer);
+    else if (!flo_core_timer_is_set(&execution->timer) || execution->timer.deadline_ns != next)
+        flo_core_run_timer(core, &execution->timer, next, user_timer_due);
 }
 
 struct flo_user_timer *flo_user_timer_add(struct flo_core *core, struct flo_execution *execution,
@@ -484,7 +484,7 @@ struct flo_user_timer *flo_user_timer_add(struct flo_core *core, struct flo_exec
     }
     memcpy(timer->id, id, len);
     timer->started_id = started_id;
-    if (flo_timers_set(&execution->timer_heap, &timer->timer, deadline_ns, never))
+    if (flo_core_timers_set(&execution->timer_heap, &timer->timer, deadline_ns, never))
         flo_core_set_fatal(core);
     return timer;
 }
@@ -493,17 +493,17 @@ void flo_user_timer_free(struct flo_core *core, struct flo_execution *execution,
                          struct flo_user_timer *timer)
 {
     (void)core;
-    flo_timers_clear(&execution->timer_heap, &timer->timer);
+    flo_core_timers_clear(&execution->timer_heap, &timer->timer);
     flo_map_remove_str(&execution->timers, timer->id);
     flo_free(timer);
 }
 
 /* All timers that are due fire in one transition, in the order (deadline, started). */
-static void user_timer_due(struct flo_core *core, struct flo_timer *run_timer)
+static void user_timer_due(struct flo_core *core, struct flo_core_timer *run_timer)
 {
     struct flo_execution *execution = flo_container(run_timer, struct flo_execution, timer);
-    struct flo_timer *due;
-    while ((due = flo_timers_pop_due(&execution->timer_heap, core->now_ns))) {
+    struct flo_core_timer *due;
+    while ((due = flo_core_timers_pop_due(&execution->timer_heap, core->now_ns))) {
         struct flo_user_timer *timer = flo_container(due, struct flo_user_timer, timer);
         FloApi__TimerFiredEventAttributes fired = FLO_API__TIMER_FIRED_EVENT_ATTRIBUTES__INIT;
         fired.timer_id = timer->id;
@@ -516,6 +516,6 @@ static void user_timer_due(struct flo_core *core, struct flo_timer *run_timer)
         flo_user_timer_free(core, execution, timer);
     }
     flo_user_timers_arm(core, execution);
-    flo_workflow_task_schedule(core, execution);
+    flo_core_workflow_task_schedule(core, execution);
     flo_execution_end(core, execution, true);
 }

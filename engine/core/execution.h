@@ -75,14 +75,14 @@ struct flo_buffered_event {
  * A workflow task of attempt > 1 is transient: its Scheduled and Started events are shown to the
  * worker but written only when it completes (PROTOCOL 2.5).
  */
-enum flo_workflow_task_stage {
-    FLO_WORKFLOW_TASK_NONE,
-    FLO_WORKFLOW_TASK_SCHEDULED,
-    FLO_WORKFLOW_TASK_STARTED,
+enum flo_core_workflow_task_stage {
+    FLO_CORE_WORKFLOW_TASK_NONE,
+    FLO_CORE_WORKFLOW_TASK_SCHEDULED,
+    FLO_CORE_WORKFLOW_TASK_STARTED,
 };
 
-struct flo_workflow_task {
-    enum flo_workflow_task_stage stage;
+struct flo_core_workflow_task {
+    enum flo_core_workflow_task_stage stage;
     bool transient;       /* its events are not in the history */
     bool sticky;          /* scheduled on the sticky queue */
     bool close_attempted; /* the worker tried to close the run while events waited */
@@ -94,22 +94,22 @@ struct flo_workflow_task {
     int64_t history_bytes;                  /* as told to the worker */
     char *request_id, *identity, *build_id; /* of its start; heap, may be NULL */
     bool has_build_id;
-    struct flo_timer timer; /* schedule-to-start (sticky) or start-to-close */
+    struct flo_core_timer timer; /* schedule-to-start (sticky) or start-to-close */
 };
 
-enum flo_activity_stage {
-    FLO_ACTIVITY_SCHEDULED, /* an attempt waits for a worker */
-    FLO_ACTIVITY_STARTED,
-    FLO_ACTIVITY_BACKOFF, /* the next attempt waits for its time, scheduled_ns */
+enum flo_core_activity_stage {
+    FLO_CORE_ACTIVITY_SCHEDULED, /* an attempt waits for a worker */
+    FLO_CORE_ACTIVITY_STARTED,
+    FLO_CORE_ACTIVITY_BACKOFF, /* the next attempt waits for its time, scheduled_ns */
 };
 
-struct flo_activity {
-    struct flo_task task;   /* while SCHEDULED: in matching */
-    struct flo_timer timer; /* the next of its timeouts, or the next attempt */
+struct flo_core_activity {
+    struct flo_task task;        /* while SCHEDULED: in matching */
+    struct flo_core_timer timer; /* the next of its timeouts, or the next attempt */
     struct flo_execution *execution;
     int64_t scheduled_id;
     char *id, *type, *task_queue;
-    enum flo_activity_stage stage;
+    enum flo_core_activity_stage stage;
     int32_t attempt; /* 1, 2, ... */
     int64_t first_scheduled_ns;
     int64_t scheduled_ns; /* of this attempt */
@@ -129,12 +129,12 @@ struct flo_activity {
 };
 
 struct flo_user_timer {
-    struct flo_timer timer; /* in the run's own heap; order = started_id */
+    struct flo_core_timer timer; /* in the run's own heap; order = started_id */
     int64_t started_id;
     char id[];
 };
 
-struct flo_child {
+struct flo_core_child {
     int64_t initiated_id, started_id;
     struct flo_namespace *ns;
     char *workflow_id, *run_id, *type;
@@ -147,8 +147,8 @@ struct flo_outbound; /* child.c */
 /* ---- the run ---- */
 
 struct flo_execution {
-    struct flo_run_hooks hooks; /* key, namespace, dirty lists, task, waiters: internal.h */
-    struct flo_arena arena;     /* the strings below that never change */
+    struct flo_core_run_hooks hooks; /* key, namespace, dirty lists, task, waiters: internal.h */
+    struct flo_arena arena;          /* the strings below that never change */
 
     const char *workflow_id, *type, *task_queue, *start_request_id;
     char run_id[FLO_UUID_LEN + 1];
@@ -174,7 +174,7 @@ struct flo_execution {
     bool in_commands; /* commands are being applied: their events go first */
     int64_t state_transitions;
 
-    struct flo_workflow_task workflow_task;
+    struct flo_core_workflow_task workflow_task;
     int64_t last_completed_started_id; /* WFTStarted of the last completed task; 0 = none */
     char *sticky_queue;                /* NULL = not sticky */
     int64_t sticky_schedule_to_start_ns;
@@ -182,12 +182,13 @@ struct flo_execution {
     bool cancel_requested;
     const char *cancel_request_id; /* arena */
 
-    struct flo_activity **activities; /* by scheduled_id, ascending */
+    struct flo_core_activity **activities; /* by scheduled_id, ascending */
     size_t activity_count, activities_cap;
-    struct flo_map timers;        /* timer id -> struct flo_user_timer */
-    struct flo_timers timer_heap; /* the same by deadline */
-    struct flo_timer timer;       /* when the first of them is due */
-    struct flo_child **children;  /* by initiated_id, ascending; with started_id 0: not started */
+    struct flo_map timers;             /* timer id -> struct flo_user_timer */
+    struct flo_core_timers timer_heap; /* the same by deadline */
+    struct flo_core_timer timer;       /* when the first of them is due */
+    struct flo_core_child *
+        *children; /* by initiated_id, ascending; with started_id 0: not started */
     size_t child_count, children_cap;
     struct flo_map signal_requests; /* request ids that were applied -> the run itself */
     int64_t signal_count;
@@ -197,8 +198,8 @@ struct flo_execution {
     struct flo_blob user_metadata;           /* of the start: UserMetadata */
     char *last_build_id;                     /* of the newest reset point; NULL = no point yet */
 
-    struct flo_timer run_timer;     /* run or execution timeout */
-    struct flo_timer backoff_timer; /* first workflow task */
+    struct flo_core_timer run_timer;     /* run or execution timeout */
+    struct flo_core_timer backoff_timer; /* first workflow task */
 
     struct flo_node unsettled; /* on core->unsettled: outbound is not empty, or it just closed */
     struct flo_list outbound;  /* struct flo_outbound */
@@ -281,26 +282,28 @@ FloApi__HistoryEvent *flo_history_decode(const struct flo_history *history, int6
  * (arena memory); nothing when the task is not transient or not started. Their ids are
  * next_event_id and next_event_id + 1. 0, FLO_ENOMEM.
  */
-FLO_MUST_CHECK int flo_workflow_task_synthetic(struct flo_core *core,
-                                               const struct flo_execution *execution,
-                                               const uint8_t **out_data, size_t *out_len);
+FLO_MUST_CHECK int flo_core_workflow_task_synthetic(struct flo_core *core,
+                                                    const struct flo_execution *execution,
+                                                    const uint8_t **out_data, size_t *out_len);
 
 /* ---- workflow tasks (workflow_task.c) ---- */
 
 /* Schedule a workflow task unless one is pending, the run is closed or waits for its first task. */
-void flo_workflow_task_schedule(struct flo_core *core, struct flo_execution *execution);
+void flo_core_workflow_task_schedule(struct flo_core *core, struct flo_execution *execution);
 /*
  * Hand the scheduled workflow task to worker. from_sticky: it polled the sticky queue. 0, and the
  * task is STARTED: fill the answer, then flo_execution_end(core, execution, true); FLO_ENOENT:
  * there is none, or the run is not sticky any more.
  */
-FLO_MUST_CHECK int flo_workflow_task_start(struct flo_core *core, struct flo_execution *execution,
-                                           const struct flo_worker *worker, bool from_sticky);
+FLO_MUST_CHECK int flo_core_workflow_task_start(struct flo_core *core,
+                                                struct flo_execution *execution,
+                                                const struct flo_core_worker *worker,
+                                                bool from_sticky);
 /* The answer to a start never left (the poll was cancelled): the task times out at once and a new
  * one is scheduled. Ends the transition. */
-void flo_workflow_task_lost(struct flo_core *core, struct flo_execution *execution);
+void flo_core_workflow_task_lost(struct flo_core *core, struct flo_execution *execution);
 /* Forget the sticky queue; a task that waits there moves to the normal one when it starts. */
-void flo_workflow_task_unstick(struct flo_core *core, struct flo_execution *execution);
+void flo_core_workflow_task_unstick(struct flo_core *core, struct flo_execution *execution);
 
 /* ---- activities (activity.c) ---- */
 
@@ -309,18 +312,22 @@ void flo_workflow_task_unstick(struct flo_core *core, struct flo_execution *exec
  * the answer must wait for (the one that scheduled it; for the last permitted attempt the one that
  * will hold this start). Ends the transition. FLO_ENOENT: not startable.
  */
-FLO_MUST_CHECK int flo_activity_start(struct flo_core *core, struct flo_activity *activity,
-                                      const struct flo_worker *worker, uint64_t *out_after);
+FLO_MUST_CHECK int flo_core_activity_start(struct flo_core *core,
+                                           struct flo_core_activity *activity,
+                                           const struct flo_core_worker *worker,
+                                           uint64_t *out_after);
 /* The answer of a poll for a STARTED activity, token included, in scratch. 0, FLO_ENOMEM,
  * FLO_EDATA. */
-FLO_MUST_CHECK int flo_activity_fill_task(struct flo_core *core, struct flo_activity *activity,
-                                          FloApi__PollActivityTaskQueueResponse *body);
+FLO_MUST_CHECK int flo_core_activity_fill_task(struct flo_core *core,
+                                               struct flo_core_activity *activity,
+                                               FloApi__PollActivityTaskQueueResponse *body);
 /* The answer to a start never left (the poll was cancelled): the attempt goes back to its queue. */
-void flo_activity_lost(struct flo_core *core, struct flo_activity *activity);
+void flo_core_activity_lost(struct flo_core *core, struct flo_core_activity *activity);
 /* A pending activity by its Scheduled event, or by its id; or NULL. */
-struct flo_activity *flo_activity_by_event(const struct flo_execution *execution,
-                                           int64_t scheduled_id);
-struct flo_activity *flo_activity_by_id(const struct flo_execution *execution, const char *id);
+struct flo_core_activity *flo_core_activity_by_event(const struct flo_execution *execution,
+                                                     int64_t scheduled_id);
+struct flo_core_activity *flo_core_activity_by_id(const struct flo_execution *execution,
+                                                  const char *id);
 
 /* ---- what is stored (state.c) ---- */
 

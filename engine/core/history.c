@@ -169,7 +169,7 @@ int64_t flo_history_write(struct flo_core *core, struct flo_execution *execution
 int64_t flo_history_record(struct flo_core *core, struct flo_execution *execution,
                            const struct flo_event *event, int64_t ref)
 {
-    if (execution->workflow_task.stage != FLO_WORKFLOW_TASK_STARTED && !execution->in_commands)
+    if (execution->workflow_task.stage != FLO_CORE_WORKFLOW_TASK_STARTED && !execution->in_commands)
         return flo_history_write(core, execution, event);
     FloApi__HistoryEvent message;
     Google__Protobuf__Timestamp time;
@@ -329,7 +329,8 @@ bool flo_history_flush(struct flo_core *core, struct flo_execution *execution)
             event->type == FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED;
         if (child || event->type == FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_STARTED)
             starts[start_count++] = (struct flushed_start){event->ref, id};
-        struct flo_child *pending = child ? flo_child_by_event(execution, event->ref) : NULL;
+        struct flo_core_child *pending =
+            child ? flo_core_child_by_event(execution, event->ref) : NULL;
         if (pending)
             pending->started_id = id;
     }

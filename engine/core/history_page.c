@@ -64,7 +64,7 @@ int flo_history_page_for_task(struct flo_core *core, const struct flo_execution 
                                  execution->run_id, last + 1, FLO_HISTORY_OF_TASK,
                                  &out->next_page_token);
     struct flo_bytes *synthetic = &out->parts[out->part_count];
-    int rc = flo_workflow_task_synthetic(core, execution, &synthetic->data, &synthetic->len);
+    int rc = flo_core_workflow_task_synthetic(core, execution, &synthetic->data, &synthetic->len);
     if (!rc && synthetic->len)
         out->part_count++;
     return rc;
@@ -123,8 +123,9 @@ static bool gather_batch(void *ctx, int64_t first_event_id, uint32_t event_count
     return true;
 }
 
-int flo_history_read_stored(struct flo_core *core, const struct flo_run_ref *run, int64_t first,
-                            size_t max_batches, struct flo_bytes *out, int64_t *out_next)
+int flo_history_read_stored(struct flo_core *core, const struct flo_core_run_ref *run,
+                            int64_t first, size_t max_batches, struct flo_bytes *out,
+                            int64_t *out_next)
 {
     struct gather g = {.core = core, .max = max_batches, .first = first, .next = first};
     g.chunks = flo_arena_calloc(&core->scratch, max_batches, sizeof *g.chunks);
@@ -148,7 +149,7 @@ int flo_history_read_stored(struct flo_core *core, const struct flo_run_ref *run
 }
 
 int flo_history_page_stored(struct flo_core *core, struct flo_namespace *ns,
-                            const struct flo_run_ref *run, int64_t first,
+                            const struct flo_core_run_ref *run, int64_t first,
                             struct flo_history_page *out)
 {
     *out = (struct flo_history_page){.part_count = 1};

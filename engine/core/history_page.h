@@ -22,7 +22,7 @@ FLO_MUST_CHECK int flo_history_page_for_task(struct flo_core *core,
                                              struct flo_history_page *out);
 /* The same of a run that is only stored. 0, FLO_ENOMEM, FLO_EDATA, FLO_EIO. */
 FLO_MUST_CHECK int flo_history_page_stored(struct flo_core *core, struct flo_namespace *ns,
-                                           const struct flo_run_ref *run, int64_t first,
+                                           const struct flo_core_run_ref *run, int64_t first,
                                            struct flo_history_page *out);
 
 #endif

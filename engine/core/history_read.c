@@ -35,7 +35,7 @@ struct history_waiter {
     struct flo_waiting waiting;
     struct flo_node node; /* on hooks.history_waiters */
     struct flo_execution *execution;
-    struct flo_timer timer;
+    struct flo_core_timer timer;
     struct reading reading; /* ids: those of the execution */
 };
 
@@ -186,7 +186,8 @@ static bool answer_resident(struct flo_core *core, struct flo_execution *executi
         rc = flo_history_token(core, reading->ns, reading->workflow_id, reading->run_id, last + 1,
                                reading->flags, &token);
     } else if (reading->flags & FLO_HISTORY_OF_TASK) {
-        rc = flo_workflow_task_synthetic(core, execution, &parts[count].data, &parts[count].len);
+        rc = flo_core_workflow_task_synthetic(core, execution, &parts[count].data,
+                                              &parts[count].len);
         count++;
     }
     if (rc)
@@ -202,7 +203,7 @@ static bool answer_resident(struct flo_core *core, struct flo_execution *executi
 static void waiter_free(struct flo_core *core, struct history_waiter *waiter)
 {
     flo_core_wait_over(core, &waiter->waiting);
-    flo_timers_clear(&core->timers, &waiter->timer);
+    flo_core_timers_clear(&core->timers, &waiter->timer);
     flo_list_remove(&waiter->execution->hooks.history_waiters, &waiter->node);
     flo_free(waiter);
 }
@@ -212,7 +213,7 @@ static void waiter_drop(struct flo_core *core, struct flo_waiting *waiting)
     waiter_free(core, flo_container(waiting, struct history_waiter, waiting));
 }
 
-static void waiter_due(struct flo_core *core, struct flo_timer *timer)
+static void waiter_due(struct flo_core *core, struct flo_core_timer *timer)
 {
     struct history_waiter *waiter = flo_container(timer, struct history_waiter, timer);
     reply_later(core, &waiter->reading);
@@ -247,7 +248,7 @@ static int wait_for(struct flo_core *core, const struct flo_core_call_info *info
         return FLO_ENOMEM;
     }
     flo_list_push_back(&execution->hooks.history_waiters, &waiter->node);
-    if (flo_timers_set(&core->timers, &waiter->timer, hold_until(core, info), waiter_due)) {
+    if (flo_core_timers_set(&core->timers, &waiter->timer, hold_until(core, info), waiter_due)) {
         waiter_free(core, waiter);
         return FLO_ENOMEM;
     }
@@ -279,7 +280,7 @@ void flo_history_run_gone(struct flo_core *core, struct flo_execution *execution
 
 /* ---- stored runs ---- */
 
-static void answer_stored(struct flo_core *core, const struct flo_run_ref *run,
+static void answer_stored(struct flo_core *core, const struct flo_core_run_ref *run,
                           const struct reading *reading)
 {
     const int64_t end = run->state->next_event_id - 1;
@@ -335,7 +336,7 @@ static int read_token(struct flo_core *core, const ProtobufCBinaryData *bytes,
 static int prepare(struct flo_core *core, const char *namespace_name,
                    const FloApi__WorkflowExecution *execution, int32_t page_size,
                    const ProtobufCBinaryData *token, bool reverse, struct reading *reading,
-                   struct flo_run_ref *run, struct flo_status *status)
+                   struct flo_core_run_ref *run, struct flo_status *status)
 {
     int rc = flo_namespace_find(core, namespace_name, &reading->ns, status);
     if (!rc)
@@ -366,7 +367,7 @@ void flo_rpc_get_workflow_execution_history(struct flo_core *core,
 {
     const FloApi__GetWorkflowExecutionHistoryRequest *request = message;
     struct flo_status status = {0};
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     struct reading reading = {
         .call = info->id,
         .next = 1,
@@ -476,7 +477,7 @@ static bool gather_downwards(void *ctx, int64_t first_event_id, uint32_t event_c
     return true;
 }
 
-static int stored_downwards(struct flo_core *core, const struct flo_run_ref *run, int64_t last,
+static int stored_downwards(struct flo_core *core, const struct flo_core_run_ref *run, int64_t last,
                             size_t max_batches, struct flo_bytes *out, int64_t *out_first)
 {
     struct downwards d = {.core = core, .max = max_batches, .last = last, .lowest = last + 1};
@@ -504,7 +505,7 @@ void flo_rpc_get_workflow_execution_history_reverse(struct flo_core *core,
 {
     const FloApi__GetWorkflowExecutionHistoryReverseRequest *request = message;
     struct flo_status status = {0};
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     struct reading reading = {.call = info->id, .flags = FLO_HISTORY_REVERSE};
     int rc = prepare(core, request->namespace_, request->execution, request->maximum_page_size,
                      &request->next_page_token, true, &reading, &run, &status);

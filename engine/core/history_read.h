@@ -25,8 +25,9 @@ int64_t flo_history_page_last(const struct flo_execution *execution, int64_t fir
 size_t flo_history_entry_len(const uint8_t *data, size_t len);
 /* Events of a stored run from first on: whole batches, at most max_batches and about 3 MiB, in
  * scratch; *out_next is the event after them. 0, FLO_ENOMEM, FLO_EDATA, FLO_EIO. */
-FLO_MUST_CHECK int flo_history_read_stored(struct flo_core *core, const struct flo_run_ref *run,
-                                           int64_t first, size_t max_batches, struct flo_bytes *out,
+FLO_MUST_CHECK int flo_history_read_stored(struct flo_core *core,
+                                           const struct flo_core_run_ref *run, int64_t first,
+                                           size_t max_batches, struct flo_bytes *out,
                                            int64_t *out_next);
 
 #endif

@@ -33,10 +33,10 @@
 #include "flotilla/error.h"
 #include "wire/api.h"
 
-struct flo_execution; /* execution.h */
-struct flo_activity;  /* execution.h */
-struct flo_queue;     /* matching.h */
-struct flo_query;     /* query.c */
+struct flo_execution;     /* execution.h */
+struct flo_core_activity; /* execution.h */
+struct flo_queue;         /* matching.h */
+struct flo_core_query;    /* query.c */
 
 /* gRPC codes that the engine answers. */
 enum {
@@ -95,7 +95,7 @@ struct flo_core {
     int64_t now_ns;
     int64_t last_event_ns; /* time of the newest history event: they never go back */
     struct flo_arena scratch;
-    struct flo_timers timers;
+    struct flo_core_timers timers;
     bool fatal; /* memory ran out in the middle of a transition: nothing more may be answered */
 
     struct flo_map namespaces;    /* name -> struct flo_namespace */
@@ -110,17 +110,18 @@ struct flo_core {
     uint64_t committed_seq;    /* last durable batch */
     bool commit_wanted;        /* a reply waits for next_seq */
     int64_t dirty_since_ns;    /* oldest change not yet in a batch; INT64_MAX: none */
-    struct flo_list dirty;     /* flo_run_hooks.dirty: runs to store with the next batch */
-    struct flo_list touched;   /* flo_run_hooks.touched: runs that changed in this step */
+    struct flo_list dirty;     /* flo_core_run_hooks.dirty: runs to store with the next batch */
+    struct flo_list touched;   /* flo_core_run_hooks.touched: runs that changed in this step */
     struct flo_list unsettled; /* flo_execution.unsettled: other runs are to be told (child.c) */
-    struct flo_list closed;    /* flo_run_hooks.closed: closed runs until their commit is durable */
-    struct flo_map deleted;    /* key of 8 bytes -> struct flo_core_deleted, until durable */
+    struct flo_list
+        closed; /* flo_core_run_hooks.closed: closed runs until their commit is durable */
+    struct flo_map deleted; /* key of 8 bytes -> struct flo_core_deleted, until durable */
 
     struct flo_map calls;       /* call id of 8 bytes -> struct flo_waiting: calls not answered */
     struct flo_map queues;      /* struct flo_queue by namespace, type, kind, name */
     size_t sweep_at;            /* so many queues: look for unused ones */
     struct flo_list hot_queues; /* queues where a task and a poll may meet */
-    struct flo_map queries;     /* query id of 8 bytes -> struct flo_query */
+    struct flo_map queries;     /* query id of 8 bytes -> struct flo_core_query */
 
     struct flo_handed *handed; /* ring of FLO_CORE_HANDED tasks given out last */
     size_t next_handed;
@@ -155,7 +156,7 @@ void flo_core_hand(struct flo_core *core, const struct flo_handed *handed);
 
 /*
  * What core.c, matching.c, history_read.c and query.c keep in each run: struct flo_execution has
- * it as its member `hooks`; flo_run_hooks_init before anything else, _fini when the run goes.
+ * it as its member `hooks`; flo_core_run_hooks_init before anything else, _fini when the run goes.
  */
 enum flo_task_kind { FLO_TASK_WORKFLOW, FLO_TASK_ACTIVITY, FLO_TASK_QUERY };
 
@@ -165,12 +166,12 @@ struct flo_task {
     enum flo_task_kind kind;
     struct flo_queue *queue; /* while linked */
     int64_t added_ns;
-    struct flo_execution *execution; /* NULL: query of a run that is not resident */
-    struct flo_activity *activity;   /* FLO_TASK_ACTIVITY */
-    struct flo_query *query;         /* FLO_TASK_QUERY */
+    struct flo_execution *execution;    /* NULL: query of a run that is not resident */
+    struct flo_core_activity *activity; /* FLO_TASK_ACTIVITY */
+    struct flo_core_query *query;       /* FLO_TASK_QUERY */
 };
 
-struct flo_run_hooks {
+struct flo_core_run_hooks {
     uint64_t key; /* of the store; given by flo_core_add_run */
     struct flo_namespace *ns;
     struct flo_execution *execution;
@@ -182,10 +183,10 @@ struct flo_run_hooks {
     struct flo_list queries;         /* waiting for a workflow task (query.c) */
 };
 
-void flo_run_hooks_init(struct flo_run_hooks *hooks, struct flo_namespace *ns,
-                        struct flo_execution *execution);
+void flo_core_run_hooks_init(struct flo_core_run_hooks *hooks, struct flo_namespace *ns,
+                             struct flo_execution *execution);
 /* Answers what still waits on the run, takes it off every list. */
-void flo_run_hooks_fini(struct flo_core *core, struct flo_run_hooks *hooks);
+void flo_core_run_hooks_fini(struct flo_core *core, struct flo_core_run_hooks *hooks);
 
 /* ---- runs (core.c) ---- */
 
@@ -210,7 +211,7 @@ int64_t flo_core_lazy_commit_ns(const struct flo_core *core);
 uint64_t flo_core_after(const struct flo_core *core, const struct flo_execution *execution);
 
 /* A run, resident or only stored. */
-struct flo_run_ref {
+struct flo_core_run_ref {
     struct flo_execution *execution;   /* resident, or NULL: then */
     struct flo_core_stored_run stored; /* copied to scratch, and its state decoded: */
     struct FloEngine__ExecutionState *state;
@@ -221,7 +222,7 @@ struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_i
  * (or `workflow execution not found for workflow ID "" and run ID ""`); FLO_ERPC with status. */
 FLO_MUST_CHECK int flo_core_find_run(struct flo_core *core, struct flo_namespace *ns,
                                      const char *workflow_id, const char *run_id,
-                                     struct flo_run_ref *out, struct flo_status *status);
+                                     struct flo_core_run_ref *out, struct flo_status *status);
 
 /* New ids, NUL-terminated text of FLO_UUID_LEN. */
 void flo_core_new_id(struct flo_core *core, char out_text[FLO_UUID_LEN + 1]);
@@ -322,16 +323,16 @@ enum flo_queue_type { FLO_QUEUE_WORKFLOW, FLO_QUEUE_ACTIVITY };
 /*
  * Queue the pending workflow task of execution (hooks.workflow_task): sticky_name NULL = its
  * normal queue; a sticky queue that nobody has polled for 10 s is passed over. It meets a poll at
- * the end of this step, through flo_workflow_task_start. 0, FLO_ENOMEM.
+ * the end of this step, through flo_core_workflow_task_start. 0, FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_matching_add_workflow_task(struct flo_core *core,
                                                   struct flo_execution *execution,
                                                   const char *normal_name, const char *sticky_name);
 /* Queue an attempt of an activity; task is its member, zeroed at first. It meets a poll at the end
- * of this step, through flo_activity_start. 0, FLO_ENOMEM. */
+ * of this step, through flo_core_activity_start. 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_matching_add_activity_task(struct flo_core *core, struct flo_task *task,
                                                   struct flo_execution *execution,
-                                                  struct flo_activity *activity,
+                                                  struct flo_core_activity *activity,
                                                   const char *queue_name);
 /* Take a task out of its queue (started otherwise, timed out, run closed). Fine when not queued. */
 void flo_matching_remove(struct flo_core *core, struct flo_task *task);
@@ -343,7 +344,7 @@ bool flo_matching_rate_limited(struct flo_core *core, const struct flo_namespace
                                const char *queue_name);
 
 /* Who takes a task: what starts of tasks record. Borrowed. */
-struct flo_worker {
+struct flo_core_worker {
     const char *identity;
     const char *build_id;   /* "" = none was given */
     bool has_build_id;      /* the poll carried version capabilities or deployment options */
@@ -411,22 +412,22 @@ FLO_MUST_CHECK int flo_token_decode(struct flo_core *core, const ProtobufCBinary
 /* ---- queries (query.c) ---- */
 
 /* Answers that came with RespondWorkflowTaskCompleted. Unknown ids are ignored. */
-void flo_query_answer(struct flo_core *core, struct flo_execution *execution,
-                      FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry **results,
-                      size_t count);
+void flo_core_query_answer(struct flo_core *core, struct flo_execution *execution,
+                           FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry **results,
+                           size_t count);
 /* Put the queries that wait on the run into the answer for its workflow task, which has just been
  * started. 0, FLO_ENOMEM. */
-FLO_MUST_CHECK int flo_query_attach(struct flo_core *core, struct flo_execution *execution,
-                                    FloApi__PollWorkflowTaskQueueResponse *body);
+FLO_MUST_CHECK int flo_core_query_attach(struct flo_core *core, struct flo_execution *execution,
+                                         FloApi__PollWorkflowTaskQueueResponse *body);
 
 /* ---- steps of other files that core_settle drives ---- */
 
 /* Let the polls and the tasks of one hot queue meet. */
 void flo_matching_settle(struct flo_core *core);
-void flo_query_settle(struct flo_core *core, struct flo_execution *execution);
+void flo_core_query_settle(struct flo_core *core, struct flo_execution *execution);
 void flo_history_settle(struct flo_core *core, struct flo_execution *execution);
 /* The run leaves memory: answer, or look elsewhere for, what waits on it. */
-void flo_query_run_gone(struct flo_core *core, struct flo_execution *execution);
+void flo_core_query_run_gone(struct flo_core *core, struct flo_execution *execution);
 void flo_history_run_gone(struct flo_core *core, struct flo_execution *execution);
 
 /* ---- the methods ---- */

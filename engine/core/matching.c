@@ -77,7 +77,7 @@ static void seen_free(struct flo_seen *seen)
 
 static void queue_free(struct flo_core *core, struct flo_queue *queue)
 {
-    flo_timers_clear(&core->timers, &queue->rate_timer);
+    flo_core_timers_clear(&core->timers, &queue->rate_timer);
     if (flo_node_linked(&queue->hot))
         flo_list_remove(&core->hot_queues, &queue->hot);
     for (struct flo_map_entry *it = flo_map_first(&queue->seen); it; it = flo_map_next(it))
@@ -188,8 +188,8 @@ int flo_matching_add_workflow_task(struct flo_core *core, struct flo_execution *
 }
 
 int flo_matching_add_activity_task(struct flo_core *core, struct flo_task *task,
-                                   struct flo_execution *execution, struct flo_activity *activity,
-                                   const char *queue_name)
+                                   struct flo_execution *execution,
+                                   struct flo_core_activity *activity, const char *queue_name)
 {
     struct flo_queue *queue =
         queue_get(core, execution->hooks.ns, FLO_QUEUE_ACTIVITY, false, queue_name);
@@ -253,7 +253,7 @@ static void rate_refill(struct flo_core *core, struct flo_queue *queue)
     queue->rate_refilled_ns = core->now_ns;
 }
 
-static void rate_due(struct flo_core *core, struct flo_timer *timer)
+static void rate_due(struct flo_core *core, struct flo_core_timer *timer)
 {
     heat(core, flo_container(timer, struct flo_queue, rate_timer));
 }
@@ -269,8 +269,8 @@ static bool rate_allows(struct flo_core *core, struct flo_queue *queue)
     if (queue->rate_limit > 0) {
         const double wait_ns = (1 - queue->rate_tokens) / queue->rate_limit * 1e9;
         /* A rate of nearly nothing is nothing: the next poll brings a new one. */
-        if (wait_ns < 1e17 && flo_timers_set(&core->timers, &queue->rate_timer,
-                                             core->now_ns + (int64_t)wait_ns + 1, rate_due))
+        if (wait_ns < 1e17 && flo_core_timers_set(&core->timers, &queue->rate_timer,
+                                                  core->now_ns + (int64_t)wait_ns + 1, rate_due))
             return true; /* without memory for the timer rather early than never */
     }
     return false;
@@ -290,7 +290,7 @@ static void rate_set(struct flo_core *core, struct flo_queue *queue,
         queue->rate_tokens = 0;
     queue->rate_limit = rate;
     queue->rate_refilled_ns = core->now_ns;
-    flo_timers_clear(&core->timers, &queue->rate_timer);
+    flo_core_timers_clear(&core->timers, &queue->rate_timer);
 }
 
 /* ---- polls ---- */
@@ -300,7 +300,7 @@ static void poller_drop(struct flo_core *core, struct flo_waiting *waiting)
     flo_matching_poller_free(core, flo_container(waiting, struct flo_poller, waiting));
 }
 
-static void poller_due(struct flo_core *core, struct flo_timer *timer)
+static void poller_due(struct flo_core *core, struct flo_core_timer *timer)
 {
     flo_poll_answer_empty(core, flo_container(timer, struct flo_poller, timer));
 }
@@ -308,7 +308,7 @@ static void poller_due(struct flo_core *core, struct flo_timer *timer)
 void flo_matching_poller_free(struct flo_core *core, struct flo_poller *poller)
 {
     flo_core_wait_over(core, &poller->waiting);
-    flo_timers_clear(&core->timers, &poller->timer);
+    flo_core_timers_clear(&core->timers, &poller->timer);
     flo_list_remove(&poller->queue->pollers, &poller->node);
     poller->queue->ns->polls[poller->queue->type]--;
     flo_free(poller);
@@ -367,7 +367,7 @@ int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll)
         flo_free(poller);
         return FLO_ENOMEM;
     }
-    if (flo_timers_set(&core->timers, &poller->timer, poll->until_ns, poller_due)) {
+    if (flo_core_timers_set(&core->timers, &poller->timer, poll->until_ns, poller_due)) {
         flo_core_wait_over(core, &poller->waiting);
         flo_free(poller);
         return FLO_ENOMEM;
@@ -425,7 +425,7 @@ static void abandon_sticky(struct flo_core *core, struct flo_queue *queue)
         struct flo_task *task = flo_container(node, struct flo_task, node);
         flo_matching_remove(core, task);
         if (task->kind == FLO_TASK_QUERY)
-            flo_query_requeue(core, task->query);
+            flo_core_query_requeue(core, task->query);
         else if (flo_matching_add_workflow_task(core, task->execution, task->execution->task_queue,
                                                 NULL))
             flo_core_set_fatal(core); /* the task would be lost */

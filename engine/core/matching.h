@@ -43,7 +43,7 @@ struct flo_queue {
     double rate_limit;  /* tasks a second; < 0 = none. From the newest poll. */
     double rate_tokens; /* tasks that may leave now */
     int64_t rate_refilled_ns;
-    struct flo_timer rate_timer; /* when the next task may leave */
+    struct flo_core_timer rate_timer; /* when the next task may leave */
 
     struct flo_rate added, dispatched;
     char *name; /* without namespace */
@@ -54,7 +54,7 @@ struct flo_poller {
     struct flo_waiting waiting;
     struct flo_node node;
     struct flo_queue *queue;
-    struct flo_timer timer; /* when it is answered empty */
+    struct flo_core_timer timer; /* when it is answered empty */
     bool has_build_id;
     const char *identity, *build_id, *instance_key; /* in text */
     char text[];
@@ -107,10 +107,10 @@ FLO_MUST_CHECK int flo_poll_deliver(struct flo_core *core, struct flo_poller *po
 
 /* Fill the answer of a poll with a query task. sticky: no history. FLO_ENOENT: the query is over.
  */
-FLO_MUST_CHECK int flo_query_deliver(struct flo_core *core, struct flo_query *query, bool sticky,
-                                     FloApi__PollWorkflowTaskQueueResponse *body,
-                                     const uint8_t **out_raw, size_t *out_raw_len);
+FLO_MUST_CHECK int flo_core_query_deliver(struct flo_core *core, struct flo_core_query *query,
+                                          bool sticky, FloApi__PollWorkflowTaskQueueResponse *body,
+                                          const uint8_t **out_raw, size_t *out_raw_len);
 /* Its sticky worker has gone: queue it again, on the normal queue. */
-void flo_query_requeue(struct flo_core *core, struct flo_query *query);
+void flo_core_query_requeue(struct flo_core *core, struct flo_core_query *query);
 
 #endif

@@ -131,7 +131,7 @@ void flo_poll_answer_empty(struct flo_core *core, struct flo_poller *poller)
 static int fill_token(struct flo_core *core, const struct flo_execution *execution,
                       FloApi__PollWorkflowTaskQueueResponse *body)
 {
-    const struct flo_workflow_task *task = &execution->workflow_task;
+    const struct flo_core_workflow_task *task = &execution->workflow_task;
     const struct flo_token token = {.kind = FLO_TOKEN_WORKFLOW,
                                     .ns = execution->hooks.ns,
                                     .workflow_id = execution->workflow_id,
@@ -170,7 +170,7 @@ int flo_poll_fill_workflow_task(struct flo_core *core, struct flo_execution *exe
                                 FloApi__PollWorkflowTaskQueueResponse *body,
                                 const uint8_t **out_raw, size_t *out_raw_len)
 {
-    const struct flo_workflow_task *task = &execution->workflow_task;
+    const struct flo_core_workflow_task *task = &execution->workflow_task;
     flo_api__poll_workflow_task_queue_response__init(body);
     body->previous_started_event_id = execution->last_completed_started_id;
     body->started_event_id = task->started_id;
@@ -183,7 +183,7 @@ int flo_poll_fill_workflow_task(struct flo_core *core, struct flo_execution *exe
     if (!body->scheduled_time || !body->started_time ||
         flo_poll_fill_run(core, execution->workflow_id, execution->run_id, execution->type,
                           execution->task_queue, body) ||
-        fill_token(core, execution, body) || flo_query_attach(core, execution, body))
+        fill_token(core, execution, body) || flo_core_query_attach(core, execution, body))
         return FLO_ENOMEM;
     struct flo_history_page page;
     const int64_t first = sticky ? execution->last_completed_started_id + 1 : 1;
@@ -237,15 +237,15 @@ static void remember(struct flo_core *core, uint64_t call, const struct flo_exec
 }
 
 static int deliver_workflow(struct flo_core *core, struct flo_poller *poller,
-                            struct flo_execution *execution, const struct flo_worker *worker)
+                            struct flo_execution *execution, const struct flo_core_worker *worker)
 {
     const bool sticky = poller->queue->sticky;
-    int rc = flo_workflow_task_start(core, execution, worker, sticky);
+    int rc = flo_core_workflow_task_start(core, execution, worker, sticky);
     if (rc)
         return rc;
     flo_execution_end(core, execution, true);
-    const struct flo_workflow_task *task = &execution->workflow_task;
-    if (task->stage != FLO_WORKFLOW_TASK_STARTED)
+    const struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (task->stage != FLO_CORE_WORKFLOW_TASK_STARTED)
         return FLO_ENOENT; /* the history is too long: that ended the run */
     const uint64_t call = poller->waiting.call;
     FloApi__PollWorkflowTaskQueueResponse body;
@@ -254,7 +254,7 @@ static int deliver_workflow(struct flo_core *core, struct flo_poller *poller,
     rc = flo_poll_fill_workflow_task(core, execution, sticky, &body, &raw, &raw_len);
     flo_matching_poller_free(core, poller);
     if (rc) {
-        flo_workflow_task_lost(core, execution);
+        flo_core_workflow_task_lost(core, execution);
         fail_poll(core, call);
         return rc;
     }
@@ -265,18 +265,19 @@ static int deliver_workflow(struct flo_core *core, struct flo_poller *poller,
 }
 
 static int deliver_activity(struct flo_core *core, struct flo_poller *poller,
-                            struct flo_activity *activity, const struct flo_worker *worker)
+                            struct flo_core_activity *activity,
+                            const struct flo_core_worker *worker)
 {
     uint64_t after;
-    int rc = flo_activity_start(core, activity, worker, &after);
+    int rc = flo_core_activity_start(core, activity, worker, &after);
     if (rc)
         return rc;
     const uint64_t call = poller->waiting.call;
     FloApi__PollActivityTaskQueueResponse body = FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT;
-    rc = flo_activity_fill_task(core, activity, &body);
+    rc = flo_core_activity_fill_task(core, activity, &body);
     flo_matching_poller_free(core, poller);
     if (rc) {
-        flo_activity_lost(core, activity);
+        flo_core_activity_lost(core, activity);
         fail_poll(core, call);
         return rc == FLO_ENOENT ? FLO_EDATA : rc;
     }
@@ -287,12 +288,13 @@ static int deliver_activity(struct flo_core *core, struct flo_poller *poller,
     return 0;
 }
 
-static int deliver_query(struct flo_core *core, struct flo_poller *poller, struct flo_query *query)
+static int deliver_query(struct flo_core *core, struct flo_poller *poller,
+                         struct flo_core_query *query)
 {
     FloApi__PollWorkflowTaskQueueResponse body;
     struct flo_bytes history;
-    int rc =
-        flo_query_deliver(core, query, poller->queue->sticky, &body, &history.data, &history.len);
+    int rc = flo_core_query_deliver(core, query, poller->queue->sticky, &body, &history.data,
+                                    &history.len);
     if (rc)
         return FLO_ENOENT; /* the query has been answered with the error */
     const uint64_t call = poller->waiting.call;
@@ -305,10 +307,10 @@ int flo_poll_deliver(struct flo_core *core, struct flo_poller *poller, struct fl
 {
     char request_id[FLO_UUID_LEN + 1];
     flo_rng_uuid4(&core->rng, request_id);
-    const struct flo_worker worker = {.identity = poller->identity,
-                                      .build_id = poller->build_id,
-                                      .has_build_id = poller->has_build_id,
-                                      .request_id = request_id};
+    const struct flo_core_worker worker = {.identity = poller->identity,
+                                           .build_id = poller->build_id,
+                                           .has_build_id = poller->has_build_id,
+                                           .request_id = request_id};
     switch (task->kind) {
     case FLO_TASK_WORKFLOW:
         return deliver_workflow(core, poller, task->execution, &worker);

@@ -35,12 +35,12 @@ enum { HISTORY_FIELD = 8, MAX_WAITING = 100, FAILED_ATTEMPTS = 3 };
 
 enum query_stage { QUERY_WAITING, QUERY_ATTACHED, QUERY_QUEUED, QUERY_OUT };
 
-struct flo_query {
+struct flo_core_query {
     struct flo_waiting waiting; /* the QueryWorkflow call */
     struct flo_node node;       /* WAITING, ATTACHED: on hooks.queries of the run */
     struct flo_task task;       /* QUEUED */
-    struct flo_timer deadline;
-    struct flo_timer sticky; /* QUEUED on a sticky queue: when to try the normal one */
+    struct flo_core_timer deadline;
+    struct flo_core_timer sticky; /* QUEUED on a sticky queue: when to try the normal one */
     enum query_stage stage;
     uint64_t id;
     struct flo_namespace *ns;
@@ -53,19 +53,19 @@ struct flo_query {
 
 /* ---- life ---- */
 
-static void query_leave_run(struct flo_query *query)
+static void query_leave_run(struct flo_core_query *query)
 {
     if (flo_node_linked(&query->node))
         flo_list_remove(&query->execution->hooks.queries, &query->node);
     query->execution = NULL;
 }
 
-static void query_free(struct flo_core *core, struct flo_query *query)
+static void query_free(struct flo_core *core, struct flo_core_query *query)
 {
     flo_core_wait_over(core, &query->waiting);
     flo_map_remove(&core->queries, &query->id, sizeof query->id);
-    flo_timers_clear(&core->timers, &query->deadline);
-    flo_timers_clear(&core->timers, &query->sticky);
+    flo_core_timers_clear(&core->timers, &query->deadline);
+    flo_core_timers_clear(&core->timers, &query->sticky);
     flo_matching_remove(core, &query->task);
     query_leave_run(query);
     flo_arena_fini(&query->arena);
@@ -74,29 +74,30 @@ static void query_free(struct flo_core *core, struct flo_query *query)
 
 static void query_drop(struct flo_core *core, struct flo_waiting *waiting)
 {
-    query_free(core, flo_container(waiting, struct flo_query, waiting));
+    query_free(core, flo_container(waiting, struct flo_core_query, waiting));
 }
 
-static void query_refuse(struct flo_core *core, struct flo_query *query,
+static void query_refuse(struct flo_core *core, struct flo_core_query *query,
                          const struct flo_status *status)
 {
     flo_reply_status(core, query->waiting.call, 0, status);
     query_free(core, query);
 }
 
-static void query_expired(struct flo_core *core, struct flo_timer *timer)
+static void query_expired(struct flo_core *core, struct flo_core_timer *timer)
 {
     struct flo_status status = {0};
     flo_status_set(core, &status, FLO_GRPC_DEADLINE_EXCEEDED,
                    "query timed out before a worker could process it");
-    query_refuse(core, flo_container(timer, struct flo_query, deadline), &status);
+    query_refuse(core, flo_container(timer, struct flo_core_query, deadline), &status);
 }
 
-static struct flo_query *query_new(struct flo_core *core, const struct flo_core_call_info *info,
-                                   struct flo_namespace *ns, const char *workflow_id,
-                                   const char *run_id, const FloApi__WorkflowQuery *text)
+static struct flo_core_query *query_new(struct flo_core *core,
+                                        const struct flo_core_call_info *info,
+                                        struct flo_namespace *ns, const char *workflow_id,
+                                        const char *run_id, const FloApi__WorkflowQuery *text)
 {
-    struct flo_query *query = flo_calloc(1, sizeof *query);
+    struct flo_core_query *query = flo_calloc(1, sizeof *query);
     if (!query)
         return NULL;
     flo_arena_init(&query->arena, 0);
@@ -114,7 +115,7 @@ static struct flo_query *query_new(struct flo_core *core, const struct flo_core_
     if (!query->workflow_id || !query->run_id || !query->query ||
         flo_core_wait(core, &query->waiting) ||
         flo_map_put(&core->queries, &query->id, sizeof query->id, query, NULL) ||
-        flo_timers_set(&core->timers, &query->deadline, deadline, query_expired)) {
+        flo_core_timers_set(&core->timers, &query->deadline, deadline, query_expired)) {
         query_free(core, query);
         return NULL;
     }
@@ -123,18 +124,18 @@ static struct flo_query *query_new(struct flo_core *core, const struct flo_core_
 
 /* ---- direct queries ---- */
 
-static int run_of(struct flo_core *core, const struct flo_query *query, struct flo_run_ref *out,
-                  struct flo_status *status)
+static int run_of(struct flo_core *core, const struct flo_core_query *query,
+                  struct flo_core_run_ref *out, struct flo_status *status)
 {
     return flo_core_find_run(core, query->ns, query->workflow_id, query->run_id, out, status);
 }
 
-static void sticky_due(struct flo_core *core, struct flo_timer *timer)
+static void sticky_due(struct flo_core *core, struct flo_core_timer *timer)
 {
-    flo_query_requeue(core, flo_container(timer, struct flo_query, sticky));
+    flo_core_query_requeue(core, flo_container(timer, struct flo_core_query, sticky));
 }
 
-static void query_no_memory(struct flo_core *core, struct flo_query *query)
+static void query_no_memory(struct flo_core *core, struct flo_core_query *query)
 {
     struct flo_status status;
     flo_status_no_memory(&status);
@@ -142,8 +143,8 @@ static void query_no_memory(struct flo_core *core, struct flo_query *query)
 }
 
 /* Queue it as a task of its own. */
-static void query_dispatch(struct flo_core *core, struct flo_query *query,
-                           const struct flo_run_ref *run)
+static void query_dispatch(struct flo_core *core, struct flo_core_query *query,
+                           const struct flo_core_run_ref *run)
 {
     const struct flo_execution *execution = run->execution;
     const char *normal = execution ? execution->task_queue : run->state->task_queue;
@@ -155,18 +156,18 @@ static void query_dispatch(struct flo_core *core, struct flo_query *query,
     if (flo_matching_add_query_task(core, &query->task, query->ns, sticky != NULL,
                                     sticky ? sticky : normal) ||
         (sticky &&
-         flo_timers_set(&core->timers, &query->sticky,
-                        core->now_ns + execution->sticky_schedule_to_start_ns, sticky_due)))
+         flo_core_timers_set(&core->timers, &query->sticky,
+                             core->now_ns + execution->sticky_schedule_to_start_ns, sticky_due)))
         query_no_memory(core, query);
 }
 
-void flo_query_requeue(struct flo_core *core, struct flo_query *query)
+void flo_core_query_requeue(struct flo_core *core, struct flo_core_query *query)
 {
     struct flo_status status = {0};
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     if (query->stage != QUERY_QUEUED)
         return;
-    flo_timers_clear(&core->timers, &query->sticky);
+    flo_core_timers_clear(&core->timers, &query->sticky);
     if (run_of(core, query, &run, &status)) {
         query_refuse(core, query, &status);
         return;
@@ -176,8 +177,9 @@ void flo_query_requeue(struct flo_core *core, struct flo_query *query)
         query_no_memory(core, query);
 }
 
-static int fill_task(struct flo_core *core, const struct flo_query *query,
-                     const struct flo_run_ref *run, FloApi__PollWorkflowTaskQueueResponse *body)
+static int fill_task(struct flo_core *core, const struct flo_core_query *query,
+                     const struct flo_core_run_ref *run,
+                     FloApi__PollWorkflowTaskQueueResponse *body)
 {
     const struct flo_execution *execution = run->execution;
     flo_api__poll_workflow_task_queue_response__init(body);
@@ -196,12 +198,12 @@ static int fill_task(struct flo_core *core, const struct flo_query *query,
     return rc ? rc : flo_token_encode(core, &token, &body->task_token);
 }
 
-int flo_query_deliver(struct flo_core *core, struct flo_query *query, bool sticky,
-                      FloApi__PollWorkflowTaskQueueResponse *body, const uint8_t **out_raw,
-                      size_t *out_raw_len)
+int flo_core_query_deliver(struct flo_core *core, struct flo_core_query *query, bool sticky,
+                           FloApi__PollWorkflowTaskQueueResponse *body, const uint8_t **out_raw,
+                           size_t *out_raw_len)
 {
     struct flo_status status = {0};
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     struct flo_history_page page = {0};
     struct flo_bytes history;
     int rc = run_of(core, query, &run, &status);
@@ -225,7 +227,7 @@ int flo_query_deliver(struct flo_core *core, struct flo_query *query, bool stick
         return FLO_ENOENT;
     }
     body->next_page_token = page.next_page_token;
-    flo_timers_clear(&core->timers, &query->sticky);
+    flo_core_timers_clear(&core->timers, &query->sticky);
     query->stage = QUERY_OUT;
     *out_raw = history.data;
     *out_raw_len = history.len;
@@ -235,10 +237,10 @@ int flo_query_deliver(struct flo_core *core, struct flo_query *query, bool stick
 /* ---- queries that a workflow task carries ---- */
 
 /* Has the workflow task that carried the query ended without an answer? */
-static bool carrier_gone(const struct flo_query *query)
+static bool carrier_gone(const struct flo_core_query *query)
 {
-    const struct flo_workflow_task *task = &query->execution->workflow_task;
-    return task->stage != FLO_WORKFLOW_TASK_STARTED || task->started_ns != query->attached_ns;
+    const struct flo_core_workflow_task *task = &query->execution->workflow_task;
+    return task->stage != FLO_CORE_WORKFLOW_TASK_STARTED || task->started_ns != query->attached_ns;
 }
 
 static int closed_early(struct flo_core *core, struct flo_status *status)
@@ -247,13 +249,13 @@ static int closed_early(struct flo_core *core, struct flo_status *status)
                                 "Workflow execution closed before WorkflowTaskStarted event");
 }
 
-void flo_query_settle(struct flo_core *core, struct flo_execution *execution)
+void flo_core_query_settle(struct flo_core *core, struct flo_execution *execution)
 {
     const bool open = flo_execution_is_open(execution);
-    const struct flo_run_ref run = {.execution = execution};
+    const struct flo_core_run_ref run = {.execution = execution};
     FLO_LIST_FOREACH_SAFE(node, &execution->hooks.queries)
     {
-        struct flo_query *query = flo_container(node, struct flo_query, node);
+        struct flo_core_query *query = flo_container(node, struct flo_core_query, node);
         if (query->stage == QUERY_ATTACHED && carrier_gone(query))
             query->stage = QUERY_WAITING;
         if (query->stage != QUERY_WAITING)
@@ -266,25 +268,25 @@ void flo_query_settle(struct flo_core *core, struct flo_execution *execution)
             }
             continue;
         }
-        if (!open || (execution->workflow_task.stage == FLO_WORKFLOW_TASK_NONE &&
+        if (!open || (execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_NONE &&
                       flo_list_empty(&execution->buffered)))
             query_dispatch(core, query, &run);
     }
 }
 
-void flo_query_run_gone(struct flo_core *core, struct flo_execution *execution)
+void flo_core_query_run_gone(struct flo_core *core, struct flo_execution *execution)
 {
     FLO_LIST_FOREACH_SAFE(node, &execution->hooks.queries)
     {
         struct flo_status status = {0};
         flo_status_not_found(core, &status, "workflow not found for ID: %s",
                              execution->workflow_id);
-        query_refuse(core, flo_container(node, struct flo_query, node), &status);
+        query_refuse(core, flo_container(node, struct flo_core_query, node), &status);
     }
 }
 
-int flo_query_attach(struct flo_core *core, struct flo_execution *execution,
-                     FloApi__PollWorkflowTaskQueueResponse *body)
+int flo_core_query_attach(struct flo_core *core, struct flo_execution *execution,
+                          FloApi__PollWorkflowTaskQueueResponse *body)
 {
     struct flo_list *queries = &execution->hooks.queries;
     if (flo_list_empty(queries))
@@ -294,7 +296,7 @@ int flo_query_attach(struct flo_core *core, struct flo_execution *execution,
         return FLO_ENOMEM;
     FLO_LIST_FOREACH(node, queries)
     {
-        struct flo_query *query = flo_container(node, struct flo_query, node);
+        struct flo_core_query *query = flo_container(node, struct flo_core_query, node);
         FloApi__PollWorkflowTaskQueueResponse__QueriesEntry *entry =
             flo_arena_alloc(&core->scratch, sizeof *entry);
         char *key = flo_arena_printf(&core->scratch, "%016" PRIx64, query->id);
@@ -312,7 +314,7 @@ int flo_query_attach(struct flo_core *core, struct flo_execution *execution,
 
 /* ---- answers ---- */
 
-static void answer_failed(struct flo_core *core, struct flo_query *query, const char *text,
+static void answer_failed(struct flo_core *core, struct flo_core_query *query, const char *text,
                           FloApi__Failure *failure)
 {
     FloApi__QueryFailedFailure detail = FLO_API__QUERY_FAILED_FAILURE__INIT;
@@ -322,8 +324,9 @@ static void answer_failed(struct flo_core *core, struct flo_query *query, const 
     query_refuse(core, query, &status);
 }
 
-static void answer(struct flo_core *core, struct flo_query *query, FloApi__QueryResultType type,
-                   FloApi__Payloads *result, const char *error_message, FloApi__Failure *failure)
+static void answer(struct flo_core *core, struct flo_core_query *query,
+                   FloApi__QueryResultType type, FloApi__Payloads *result,
+                   const char *error_message, FloApi__Failure *failure)
 {
     struct flo_status status = {0};
     if (type != FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_ANSWERED) {
@@ -340,9 +343,9 @@ static void answer(struct flo_core *core, struct flo_query *query, FloApi__Query
     query_free(core, query);
 }
 
-void flo_query_answer(struct flo_core *core, struct flo_execution *execution,
-                      FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry **results,
-                      size_t count)
+void flo_core_query_answer(struct flo_core *core, struct flo_execution *execution,
+                           FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry **results,
+                           size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         uint64_t id;
@@ -351,7 +354,7 @@ void flo_query_answer(struct flo_core *core, struct flo_execution *execution,
         if (!result || sscanf(results[i]->key, "%16" SCNx64 "%n", &id, &used) != 1 ||
             results[i]->key[used])
             continue;
-        struct flo_query *query = flo_map_get(&core->queries, &id, sizeof id);
+        struct flo_core_query *query = flo_map_get(&core->queries, &id, sizeof id);
         if (query && query->stage == QUERY_ATTACHED && query->execution == execution)
             answer(core, query, result->result_type, result->answer, result->error_message,
                    result->failure);
@@ -367,7 +370,7 @@ void flo_rpc_respond_query_task_completed(struct flo_core *core,
         FLO_API__RESPOND_QUERY_TASK_COMPLETED_RESPONSE__INIT;
     struct flo_status status = {0};
     struct flo_token token;
-    struct flo_query *query = NULL;
+    struct flo_core_query *query = NULL;
     int rc = flo_token_decode(core, &request->task_token, FLO_TOKEN_QUERY, request->namespace_,
                               &token, &status);
     if (!rc)
@@ -416,7 +419,7 @@ static void reply_rejected(struct flo_core *core, uint64_t call, int run_status)
 
 /* Can a worker ever answer (PROTOCOL 2.11, rule 2)? */
 static int check_ready(struct flo_core *core, const struct flo_core_call_info *info,
-                       const struct flo_run_ref *run, struct flo_status *status)
+                       const struct flo_core_run_ref *run, struct flo_status *status)
 {
     const struct flo_execution *execution = run->execution;
     if (!execution)
@@ -462,7 +465,7 @@ void flo_rpc_query_workflow(struct flo_core *core, const struct flo_core_call_in
     const FloApi__QueryWorkflowRequest *request = message;
     struct flo_status status = {0};
     struct flo_namespace *ns;
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     int rc = check_request(core, request, &ns, &status);
     if (!rc)
         rc = flo_core_find_run(core, ns, request->execution->workflow_id,
@@ -475,7 +478,7 @@ void flo_rpc_query_workflow(struct flo_core *core, const struct flo_core_call_in
         }
         rc = check_ready(core, info, &run, &status);
     }
-    struct flo_query *query = NULL;
+    struct flo_core_query *query = NULL;
     if (!rc) {
         query =
             query_new(core, info, ns, request->execution->workflow_id,
@@ -493,5 +496,5 @@ void flo_rpc_query_workflow(struct flo_core *core, const struct flo_core_call_in
     }
     query->execution = run.execution;
     flo_list_push_back(&run.execution->hooks.queries, &query->node);
-    flo_core_touch(core, run.execution, false); /* flo_query_settle decides where it goes */
+    flo_core_touch(core, run.execution, false); /* flo_core_query_settle decides where it goes */
 }

@@ -9,9 +9,9 @@
 #define DEFAULT_COEFFICIENT 2.0
 #define DEFAULT_MAXIMUM_FACTOR 100 /* of the initial interval */
 
-struct flo_retry_policy flo_retry_normalise(const FloApi__RetryPolicy *policy)
+struct flo_core_retry_policy flo_core_retry_normalise(const FloApi__RetryPolicy *policy)
 {
-    struct flo_retry_policy out = {
+    struct flo_core_retry_policy out = {
         .initial_ns = policy ? flo_duration_ns(policy->initial_interval) : 0,
         .maximum_ns = policy ? flo_duration_ns(policy->maximum_interval) : 0,
         .coefficient = policy ? policy->backoff_coefficient : 0,
@@ -29,7 +29,7 @@ struct flo_retry_policy flo_retry_normalise(const FloApi__RetryPolicy *policy)
     return out;
 }
 
-static bool is_listed(const struct flo_retry_policy *policy, const char *type)
+static bool is_listed(const struct flo_core_retry_policy *policy, const char *type)
 {
     for (size_t i = 0; i < policy->n_non_retryable; i++)
         if (!strcmp(policy->non_retryable[i], type))
@@ -37,7 +37,8 @@ static bool is_listed(const struct flo_retry_policy *policy, const char *type)
     return false;
 }
 
-static bool timeout_is_retryable(const struct flo_retry_policy *policy, FloApi__TimeoutType type)
+static bool timeout_is_retryable(const struct flo_core_retry_policy *policy,
+                                 FloApi__TimeoutType type)
 {
     switch (type) {
     case FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_START_TO_CLOSE:
@@ -49,7 +50,7 @@ static bool timeout_is_retryable(const struct flo_retry_policy *policy, FloApi__
     }
 }
 
-static bool is_retryable(const struct flo_retry_policy *policy, const FloApi__Failure *failure)
+static bool is_retryable(const struct flo_core_retry_policy *policy, const FloApi__Failure *failure)
 {
     if (!failure)
         return true;
@@ -70,15 +71,15 @@ static bool is_retryable(const struct flo_retry_policy *policy, const FloApi__Fa
 }
 
 /* initial * coefficient^(attempt - 1), at most the maximum. */
-static int64_t backoff(const struct flo_retry_policy *policy, int32_t attempt)
+static int64_t backoff(const struct flo_core_retry_policy *policy, int32_t attempt)
 {
     double delay = (double)policy->initial_ns * pow(policy->coefficient, attempt - 1);
     return delay < (double)policy->maximum_ns ? (int64_t)delay : policy->maximum_ns;
 }
 
-FloApi__RetryState flo_retry_decide(const struct flo_retry_policy *policy, int32_t attempt,
-                                    const FloApi__Failure *failure, int64_t now_ns,
-                                    int64_t deadline_ns, int64_t *out_delay_ns)
+FloApi__RetryState flo_core_retry_decide(const struct flo_core_retry_policy *policy,
+                                         int32_t attempt, const FloApi__Failure *failure,
+                                         int64_t now_ns, int64_t deadline_ns, int64_t *out_delay_ns)
 {
     if (!is_retryable(policy, failure))
         return FLO_API__RETRY_STATE__RETRY_STATE_NON_RETRYABLE_FAILURE;

@@ -11,14 +11,14 @@
 #include "wire/payload.h"
 
 /* Bounds of PROTOCOL 2.6, 2.18. */
-#define FLO_RUN_MAX_BUFFERED 100
-#define FLO_RUN_MAX_BUFFERED_BYTES (2u << 20)
-#define FLO_RUN_MAX_PENDING 2000 /* activities, children */
-#define FLO_RUN_MAX_SIGNALS 10000
-#define FLO_RUN_MAX_RESET_POINTS 20
-#define FLO_RUN_WORKFLOW_TASK_NS (10 * FLO_NS_PER_S) /* default workflow task timeout */
-#define FLO_RUN_WORKFLOW_TASK_MAX_NS (120 * FLO_NS_PER_S)
-#define FLO_RUN_IDENTITY "history-service" /* who acts when the engine does so by itself */
+#define FLO_CORE_RUN_MAX_BUFFERED 100
+#define FLO_CORE_RUN_MAX_BUFFERED_BYTES (2u << 20)
+#define FLO_CORE_RUN_MAX_PENDING 2000 /* activities, children */
+#define FLO_CORE_RUN_MAX_SIGNALS 10000
+#define FLO_CORE_RUN_MAX_RESET_POINTS 20
+#define FLO_CORE_RUN_WORKFLOW_TASK_NS (10 * FLO_NS_PER_S) /* default workflow task timeout */
+#define FLO_CORE_RUN_WORKFLOW_TASK_MAX_NS (120 * FLO_NS_PER_S)
+#define FLO_CORE_RUN_IDENTITY "history-service" /* who acts when the engine does so by itself */
 
 /* ---- small things (execution.c) ---- */
 
@@ -32,8 +32,8 @@ int64_t flo_min_timeout(int64_t a, int64_t b);
 /* now + timeout, at most INT64_MAX. */
 int64_t flo_add_ns(int64_t a, int64_t b);
 /* Set or move a timer of a run. */
-void flo_run_timer(struct flo_core *core, struct flo_timer *timer, int64_t deadline_ns,
-                   flo_timer_fn fire);
+void flo_core_run_timer(struct flo_core *core, struct flo_core_timer *timer, int64_t deadline_ns,
+                        flo_core_timer_fn fire);
 /* Replace heap text; keeps the block when the text is the same. NULL = "". */
 void flo_set_text(struct flo_core *core, char **text, const char *value);
 /* Replace a blob by a packed message (NULL: clear it). */
@@ -109,58 +109,60 @@ void flo_history_fini(struct flo_history *history);
 
 /* Write the task's own events if they are not there yet, then WorkflowTaskCompleted with
  * attributes (ids are filled in); the run has no task any more. Returns the event's id. */
-int64_t flo_workflow_task_complete(struct flo_core *core, struct flo_execution *execution,
-                                   FloApi__WorkflowTaskCompletedEventAttributes *attributes);
+int64_t flo_core_workflow_task_complete(struct flo_core *core, struct flo_execution *execution,
+                                        FloApi__WorkflowTaskCompletedEventAttributes *attributes);
 /* Fail the started task (PROTOCOL 2.5): event unless transient, attempt, stickiness, buffer.
  * Schedules nothing. attributes without ids. */
-void flo_workflow_task_fail(struct flo_core *core, struct flo_execution *execution,
-                            FloApi__WorkflowTaskFailedEventAttributes *attributes);
+void flo_core_workflow_task_fail(struct flo_core *core, struct flo_execution *execution,
+                                 FloApi__WorkflowTaskFailedEventAttributes *attributes);
 /* Fail it when it is started because the run closes, forget it when it is only scheduled. */
-void flo_workflow_task_force_close(struct flo_core *core, struct flo_execution *execution);
+void flo_core_workflow_task_force_close(struct flo_core *core, struct flo_execution *execution);
 /* The pending task (started, or waiting on a sticky queue) times out; schedules the next. */
-void flo_workflow_task_time_out(struct flo_core *core, struct flo_execution *execution);
+void flo_core_workflow_task_time_out(struct flo_core *core, struct flo_execution *execution);
 /* The stickiness ends. */
 void flo_execution_clear_sticky(struct flo_execution *execution);
 /* Arm the timer that the task's stage asks for. */
-void flo_workflow_task_arm(struct flo_core *core, struct flo_execution *execution);
+void flo_core_workflow_task_arm(struct flo_core *core, struct flo_execution *execution);
 /* Queue a scheduled task. */
-void flo_workflow_task_queue(struct flo_core *core, struct flo_execution *execution);
+void flo_core_workflow_task_queue(struct flo_core *core, struct flo_execution *execution);
 /* The run and started task that a token names, or status NOT_FOUND. */
-FLO_MUST_CHECK int flo_workflow_task_find(struct flo_core *core, const ProtobufCBinaryData *token,
-                                          const char *namespace_name,
-                                          struct flo_execution **out_execution,
-                                          struct flo_status *status);
+FLO_MUST_CHECK int flo_core_workflow_task_find(struct flo_core *core,
+                                               const ProtobufCBinaryData *token,
+                                               const char *namespace_name,
+                                               struct flo_execution **out_execution,
+                                               struct flo_status *status);
 
 /* ---- activities (activity.c) ---- */
 
 /* Make the pending activity of a Scheduled event and queue its first attempt (queue false: it is
  * started eagerly by the caller). */
-struct flo_activity *flo_activity_add(
+struct flo_core_activity *flo_core_activity_add(
     struct flo_core *core, struct flo_execution *execution, int64_t scheduled_id,
     const FloApi__ActivityTaskScheduledEventAttributes *attributes, bool queue);
 /* The attempt ended. Each writes Started and the end (or lets the policy retry) and ends the
  * transition; activity is gone or waits for its next attempt. */
-void flo_activity_complete(struct flo_core *core, struct flo_activity *activity,
-                           FloApi__Payloads *result, const char *identity);
-void flo_activity_cancel(struct flo_core *core, struct flo_activity *activity,
-                         FloApi__Payloads *details, const char *identity);
-void flo_activity_fail(struct flo_core *core, struct flo_activity *activity,
-                       FloApi__Failure *failure, const char *identity);
+void flo_core_activity_complete(struct flo_core *core, struct flo_core_activity *activity,
+                                FloApi__Payloads *result, const char *identity);
+void flo_core_activity_cancel(struct flo_core *core, struct flo_core_activity *activity,
+                              FloApi__Payloads *details, const char *identity);
+void flo_core_activity_fail(struct flo_core *core, struct flo_core_activity *activity,
+                            FloApi__Failure *failure, const char *identity);
 /* Free a pending activity, off the run. */
-void flo_activity_remove(struct flo_core *core, struct flo_activity *activity);
+void flo_core_activity_remove(struct flo_core *core, struct flo_core_activity *activity);
 /* Start the scheduled attempt; the transition stays open. */
-void flo_activity_begin(struct flo_core *core, struct flo_activity *activity,
-                        const struct flo_worker *worker);
+void flo_core_activity_begin(struct flo_core *core, struct flo_core_activity *activity,
+                             const struct flo_core_worker *worker);
 /* A command asks to cancel: true when it was not started and is cancelled now (its event
  * recorded). */
-bool flo_activity_request_cancel(struct flo_core *core, struct flo_activity *activity,
-                                 int64_t requested_id);
+bool flo_core_activity_request_cancel(struct flo_core *core, struct flo_core_activity *activity,
+                                      int64_t requested_id);
 /* Arm its next timeout; queue the attempt when it waits for a worker. */
-void flo_activity_arm(struct flo_core *core, struct flo_activity *activity);
-FLO_MUST_CHECK int flo_activity_queue(struct flo_core *core, struct flo_activity *activity);
+void flo_core_activity_arm(struct flo_core *core, struct flo_core_activity *activity);
+FLO_MUST_CHECK int flo_core_activity_queue(struct flo_core *core,
+                                           struct flo_core_activity *activity);
 /* Insert into the run's array (scheduled_id set). */
-FLO_MUST_CHECK int flo_activity_insert(struct flo_activity *activity);
-void flo_activity_free(struct flo_core *core, struct flo_activity *activity);
+FLO_MUST_CHECK int flo_core_activity_insert(struct flo_core_activity *activity);
+void flo_core_activity_free(struct flo_core *core, struct flo_core_activity *activity);
 
 /* ---- commands (command.c, command_check.c, command_apply.c) ---- */
 
@@ -179,8 +181,8 @@ const char *flo_pascal_case(struct flo_core *core, const ProtobufCEnumDescriptor
 struct flo_verdict flo_commands_check(struct flo_core *core, struct flo_execution *execution,
                                       const FloApi__RespondWorkflowTaskCompletedRequest *request);
 /* Apply one checked command. Returns an activity that was asked to start at once, or NULL. */
-struct flo_activity *flo_command_apply(struct flo_core *core, struct flo_execution *execution,
-                                       const FloApi__Command *command, int64_t completed_id);
+struct flo_core_activity *flo_command_apply(struct flo_core *core, struct flo_execution *execution,
+                                            const FloApi__Command *command, int64_t completed_id);
 /* Merge into the run's search attributes or memo; empty and null values remove. */
 void flo_merge_search_attributes(struct flo_core *core, struct flo_execution *execution,
                                  const FloApi__SearchAttributes *upserted);
@@ -189,7 +191,7 @@ void flo_merge_memo(struct flo_core *core, struct flo_execution *execution,
 
 /* ---- retry (retry.c) ---- */
 
-struct flo_retry_policy {
+struct flo_core_retry_policy {
     int64_t initial_ns, maximum_ns;
     double coefficient;
     int32_t maximum_attempts;
@@ -199,11 +201,12 @@ struct flo_retry_policy {
 
 /* What the policy says of an attempt that failed. deadline_ns 0 = none. *out_delay_ns is set for
  * IN_PROGRESS. failure NULL: a plain timeout of the workflow. */
-FloApi__RetryState flo_retry_decide(const struct flo_retry_policy *policy, int32_t attempt,
-                                    const FloApi__Failure *failure, int64_t now_ns,
-                                    int64_t deadline_ns, int64_t *out_delay_ns);
+FloApi__RetryState flo_core_retry_decide(const struct flo_core_retry_policy *policy,
+                                         int32_t attempt, const FloApi__Failure *failure,
+                                         int64_t now_ns, int64_t deadline_ns,
+                                         int64_t *out_delay_ns);
 /* Fill in what a policy leaves open; borrows non_retryable. NULL gives the default policy. */
-struct flo_retry_policy flo_retry_normalise(const FloApi__RetryPolicy *policy);
+struct flo_core_retry_policy flo_core_retry_normalise(const FloApi__RetryPolicy *policy);
 
 /* ---- closing (close.c) ---- */
 
@@ -222,7 +225,7 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
                          const FloApi__ContinueAsNewWorkflowExecutionCommandAttributes *command,
                          FloApi__UserMetadata *user_metadata, int64_t completed_id);
 /* The run or execution timeout is over. */
-void flo_close_timed_out(struct flo_core *core, struct flo_timer *timer);
+void flo_close_timed_out(struct flo_core *core, struct flo_core_timer *timer);
 
 /* ---- children and external runs (child.c) ---- */
 
@@ -237,13 +240,14 @@ struct flo_outbound {
 /* An Initiated event was written: do what it asks for at the end of the step. */
 void flo_outbound_add(struct flo_core *core, struct flo_execution *execution,
                       enum flo_outbound_kind kind, int64_t initiated_id);
-struct flo_child *flo_child_add(struct flo_core *core, struct flo_execution *execution,
-                                int64_t initiated_id, struct flo_namespace *ns,
-                                const char *workflow_id, const char *type, int policy);
-struct flo_child *flo_child_by_event(const struct flo_execution *execution, int64_t initiated_id);
-void flo_child_remove(struct flo_execution *execution, struct flo_child *child);
-void flo_child_free(struct flo_child *child);
+struct flo_core_child *flo_core_child_add(struct flo_core *core, struct flo_execution *execution,
+                                          int64_t initiated_id, struct flo_namespace *ns,
+                                          const char *workflow_id, const char *type, int policy);
+struct flo_core_child *flo_core_child_by_event(const struct flo_execution *execution,
+                                               int64_t initiated_id);
+void flo_core_child_remove(struct flo_execution *execution, struct flo_core_child *child);
+void flo_core_child_free(struct flo_core_child *child);
 /* What is open of a run when it is settled. */
-void flo_child_settle(struct flo_core *core, struct flo_execution *execution);
+void flo_core_child_settle(struct flo_core *core, struct flo_execution *execution);
 
 #endif

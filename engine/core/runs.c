@@ -13,10 +13,10 @@
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/decode.h"
 
-void flo_run_hooks_init(struct flo_run_hooks *hooks, struct flo_namespace *ns,
-                        struct flo_execution *execution)
+void flo_core_run_hooks_init(struct flo_core_run_hooks *hooks, struct flo_namespace *ns,
+                             struct flo_execution *execution)
 {
-    *hooks = (struct flo_run_hooks){.ns = ns, .execution = execution};
+    *hooks = (struct flo_core_run_hooks){.ns = ns, .execution = execution};
     hooks->workflow_task.kind = FLO_TASK_WORKFLOW;
     hooks->workflow_task.execution = execution;
     flo_list_init(&hooks->history_waiters);
@@ -29,11 +29,11 @@ static void unlink_from(struct flo_list *list, struct flo_node *node)
         flo_list_remove(list, node);
 }
 
-void flo_run_hooks_fini(struct flo_core *core, struct flo_run_hooks *hooks)
+void flo_core_run_hooks_fini(struct flo_core *core, struct flo_core_run_hooks *hooks)
 {
     flo_matching_remove(core, &hooks->workflow_task);
     flo_history_run_gone(core, hooks->execution);
-    flo_query_run_gone(core, hooks->execution);
+    flo_core_query_run_gone(core, hooks->execution);
     unlink_from(&core->dirty, &hooks->dirty);
     unlink_from(&core->touched, &hooks->touched);
     unlink_from(&core->closed, &hooks->closed);
@@ -90,7 +90,7 @@ void flo_core_remove_run(struct flo_core *core, struct flo_execution *execution)
 
 void flo_core_touch(struct flo_core *core, struct flo_execution *execution, bool store)
 {
-    struct flo_run_hooks *hooks = &execution->hooks;
+    struct flo_core_run_hooks *hooks = &execution->hooks;
     if (!flo_node_linked(&hooks->touched))
         flo_list_push_back(&core->touched, &hooks->touched);
     if (!store)
@@ -124,7 +124,7 @@ struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_i
 
 /* Copy what the store lent into scratch, and decode the state. */
 static int adopt_stored(struct flo_core *core, const struct flo_core_stored_run *stored,
-                        struct flo_run_ref *out)
+                        struct flo_core_run_ref *out)
 {
     struct flo_arena *arena = &core->scratch;
     out->stored = *stored;
@@ -145,7 +145,7 @@ static int adopt_stored(struct flo_core *core, const struct flo_core_stored_run 
 }
 
 static int find_stored(struct flo_core *core, const struct flo_namespace *ns,
-                       const char *workflow_id, const char *run_id, struct flo_run_ref *out)
+                       const char *workflow_id, const char *run_id, struct flo_core_run_ref *out)
 {
     struct flo_core_stored_run stored;
     if (!core->env.store.find)
@@ -175,11 +175,11 @@ static struct flo_execution *find_resident(struct flo_core *core, const struct f
 }
 
 int flo_core_find_run(struct flo_core *core, struct flo_namespace *ns, const char *workflow_id,
-                      const char *run_id, struct flo_run_ref *out, struct flo_status *status)
+                      const char *run_id, struct flo_core_run_ref *out, struct flo_status *status)
 {
     if (!run_id)
         run_id = "";
-    *out = (struct flo_run_ref){.execution = find_resident(core, ns, workflow_id, run_id)};
+    *out = (struct flo_core_run_ref){.execution = find_resident(core, ns, workflow_id, run_id)};
     if (out->execution)
         return 0;
     int rc = find_stored(core, ns, workflow_id, run_id, out);

@@ -15,9 +15,9 @@ static int completed(struct flo_core *core, struct flo_status *status)
 /* The namespace, the checked execution, the run. */
 static int find_run(struct flo_core *core, const char *namespace_name,
                     const FloApi__WorkflowExecution *execution, struct flo_namespace **out_ns,
-                    struct flo_run_ref *out, struct flo_status *status)
+                    struct flo_core_run_ref *out, struct flo_status *status)
 {
-    *out = (struct flo_run_ref){0};
+    *out = (struct flo_core_run_ref){0};
     if (!execution)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "Execution is not set on request.");
@@ -30,7 +30,7 @@ static int find_run(struct flo_core *core, const char *namespace_name,
     return rc;
 }
 
-static bool is_open(const struct flo_run_ref *run)
+static bool is_open(const struct flo_core_run_ref *run)
 {
     return run->execution && flo_execution_is_open(run->execution);
 }
@@ -62,7 +62,7 @@ void flo_rpc_signal_workflow_execution(struct flo_core *core, const struct flo_c
         FLO_API__SIGNAL_WORKFLOW_EXECUTION_RESPONSE__INIT;
     struct flo_status status = {0};
     struct flo_namespace *ns;
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     int rc = flo_namespace_find(core, request->namespace_, &ns, &status);
     if (!rc)
         rc = flo_check_execution(core, request->workflow_execution, &status);
@@ -99,7 +99,7 @@ void flo_rpc_signal_workflow_execution(struct flo_core *core, const struct flo_c
  */
 static int find_in_chain(struct flo_core *core, const char *namespace_name,
                          FloApi__WorkflowExecution *execution, const char *first_run_id,
-                         struct flo_namespace **out_ns, struct flo_run_ref *out,
+                         struct flo_namespace **out_ns, struct flo_core_run_ref *out,
                          struct flo_status *status)
 {
     if (!first_run_id[0])
@@ -130,7 +130,7 @@ void flo_rpc_request_cancel_workflow_execution(struct flo_core *core,
         FLO_API__REQUEST_CANCEL_WORKFLOW_EXECUTION_RESPONSE__INIT;
     struct flo_status status = {0};
     struct flo_namespace *ns;
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     int rc = find_in_chain(core, request->namespace_, request->workflow_execution,
                            request->first_execution_run_id, &ns, &run, &status);
     if (!rc)
@@ -166,7 +166,7 @@ void flo_rpc_terminate_workflow_execution(struct flo_core *core,
         FLO_API__TERMINATE_WORKFLOW_EXECUTION_RESPONSE__INIT;
     struct flo_status status = {0};
     struct flo_namespace *ns;
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     int rc = find_in_chain(core, request->namespace_, request->workflow_execution,
                            request->first_execution_run_id, &ns, &run, &status);
     if (!rc)
@@ -199,7 +199,7 @@ void flo_rpc_delete_workflow_execution(struct flo_core *core, const struct flo_c
         FLO_API__DELETE_WORKFLOW_EXECUTION_RESPONSE__INIT;
     struct flo_status status = {0};
     struct flo_namespace *ns;
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     uint64_t after = core->next_seq;
     int rc = find_run(core, request->namespace_, request->workflow_execution, &ns, &run, &status);
     if (!rc && !run.execution && flo_core_delete_run(core, run.stored.key))

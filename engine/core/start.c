@@ -30,7 +30,7 @@ struct current {
     struct flo_execution *execution; /* NULL: stored, hence closed */
 };
 
-static struct current current_of(const struct flo_run_ref *run)
+static struct current current_of(const struct flo_core_run_ref *run)
 {
     const struct flo_execution *execution = run->execution;
     if (execution)
@@ -211,7 +211,7 @@ static bool eager_task_out(const struct flo_start *start, const struct current *
 {
     const struct flo_execution *execution = current->execution;
     return start->eager && is_running(current) && execution->last_completed_started_id == 0 &&
-           execution->workflow_task.stage == FLO_WORKFLOW_TASK_STARTED &&
+           execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_STARTED &&
            execution->workflow_task.attempt == 1 && execution->workflow_task.request_id &&
            strcmp(execution->workflow_task.request_id, start->request_id) == 0;
 }
@@ -227,14 +227,14 @@ static void start_new(struct flo_core *core, const struct flo_start *start,
     }
     bool eager = false;
     if (start->eager) {
-        const struct flo_worker worker = {.identity = start->identity,
-                                          .build_id = start->build_id,
-                                          .has_build_id = start->build_id[0] != '\0',
-                                          .request_id = start->request_id};
-        eager = flo_workflow_task_start(core, execution, &worker, false) == 0;
+        const struct flo_core_worker worker = {.identity = start->identity,
+                                               .build_id = start->build_id,
+                                               .has_build_id = start->build_id[0] != '\0',
+                                               .request_id = start->request_id};
+        eager = flo_core_workflow_task_start(core, execution, &worker, false) == 0;
     }
     flo_execution_end(core, execution, true);
-    const struct flo_run_ref run = {.execution = execution};
+    const struct flo_core_run_ref run = {.execution = execution};
     const struct current current = current_of(&run);
     reply_start(core, start, &current, true, eager);
 }
@@ -242,7 +242,7 @@ static void start_new(struct flo_core *core, const struct flo_start *start,
 static void serve_start(struct flo_core *core, struct flo_start *start)
 {
     struct flo_status status = {0};
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     int rc = flo_start_check(core, start, &status);
     if (!rc) {
         rc = flo_core_find_run(core, start->ns, start->workflow_id, "", &run, &status);
@@ -332,7 +332,7 @@ static void signal_new(struct flo_core *core, const struct flo_start *start,
                        struct flo_execution *old)
 {
     struct flo_status status = {0};
-    struct flo_run_ref run = {0};
+    struct flo_core_run_ref run = {0};
     if (create(core, start, old, &run.execution, &status)) {
         flo_reply_status(core, start->call, 0, &status);
         return;
@@ -390,7 +390,7 @@ void flo_rpc_signal_with_start_workflow_execution(struct flo_core *core,
         .signal_input = request->signal_input,
     };
     struct flo_status status = {0};
-    struct flo_run_ref run;
+    struct flo_core_run_ref run;
     int rc = flo_start_check(core, &start, &status);
     if (!rc) {
         rc = flo_core_find_run(core, start.ns, start.workflow_id, "", &run, &status);

@@ -38,7 +38,7 @@ static void *new_list(struct flo_arena *arena, size_t count, size_t size, void *
     return structs;
 }
 
-static void pack_task(const struct flo_workflow_task *task, FloEngine__WorkflowTaskState *out)
+static void pack_task(const struct flo_core_workflow_task *task, FloEngine__WorkflowTaskState *out)
 {
     flo_engine__workflow_task_state__init(out);
     out->stage = (int32_t)task->stage;
@@ -52,7 +52,7 @@ static void pack_task(const struct flo_workflow_task *task, FloEngine__WorkflowT
     out->transient = task->transient;
     out->sticky = task->sticky;
     out->close_attempted = task->close_attempted;
-    if (task->stage != FLO_WORKFLOW_TASK_STARTED)
+    if (task->stage != FLO_CORE_WORKFLOW_TASK_STARTED)
         return;
     out->request_id = text(task->request_id);
     out->identity = text(task->identity);
@@ -71,7 +71,7 @@ static int pack_activities(const struct flo_execution *execution, struct flo_are
         return FLO_ENOMEM;
     out->n_activities = execution->activity_count;
     for (size_t i = 0; i < execution->activity_count; i++, to++) {
-        const struct flo_activity *activity = execution->activities[i];
+        const struct flo_core_activity *activity = execution->activities[i];
         flo_engine__activity_state__init(to);
         to->scheduled_event_id = activity->scheduled_id;
         to->activity_id = activity->id;
@@ -132,7 +132,7 @@ static int pack_children(const struct flo_execution *execution, struct flo_arena
         return FLO_ENOMEM;
     out->n_children = execution->child_count;
     for (size_t i = 0; i < execution->child_count; i++, to++) {
-        const struct flo_child *child = execution->children[i];
+        const struct flo_core_child *child = execution->children[i];
         flo_engine__child_state__init(to);
         to->initiated_event_id = child->initiated_id;
         to->started_event_id = child->started_id;
@@ -327,12 +327,12 @@ static void load_blob(struct flo_core *core, struct flo_blob *blob, const Protob
         flo_blob_set_bytes(core, blob, data->data, data->len);
 }
 
-static void load_task(struct flo_workflow_task *task, const FloEngine__WorkflowTaskState *from,
+static void load_task(struct flo_core_workflow_task *task, const FloEngine__WorkflowTaskState *from,
                       bool *failed)
 {
     if (!from)
         return;
-    task->stage = (enum flo_workflow_task_stage)from->stage;
+    task->stage = (enum flo_core_workflow_task_stage)from->stage;
     task->scheduled_id = from->scheduled_event_id;
     task->started_id = from->started_event_id;
     task->attempt = from->attempt;
@@ -355,7 +355,7 @@ static int load_activity(struct flo_core *core, struct flo_execution *execution,
                          const FloEngine__ActivityState *from)
 {
     bool failed = false;
-    struct flo_activity *activity = flo_calloc(1, sizeof *activity);
+    struct flo_core_activity *activity = flo_calloc(1, sizeof *activity);
     if (!activity)
         return FLO_ENOMEM;
     activity->execution = execution;
@@ -363,7 +363,7 @@ static int load_activity(struct flo_core *core, struct flo_execution *execution,
     activity->id = flo_strdup(from->activity_id);
     activity->type = flo_strdup(from->type);
     activity->task_queue = flo_strdup(from->task_queue);
-    activity->stage = (enum flo_activity_stage)from->stage;
+    activity->stage = (enum flo_core_activity_stage)from->stage;
     activity->attempt = from->attempt;
     activity->first_scheduled_ns = from->first_scheduled_ns;
     activity->scheduled_ns = from->scheduled_ns;
@@ -387,8 +387,8 @@ static int load_activity(struct flo_core *core, struct flo_execution *execution,
     load_blob(core, &activity->heartbeat_details, &from->heartbeat_details);
     load_blob(core, &activity->last_failure, &from->last_failure);
     if (failed || !activity->id || !activity->type || !activity->task_queue ||
-        flo_activity_insert(activity)) {
-        flo_activity_free(core, activity);
+        flo_core_activity_insert(activity)) {
+        flo_core_activity_free(core, activity);
         return FLO_ENOMEM;
     }
     return 0;
@@ -405,10 +405,10 @@ static int load_pending(struct flo_core *core, struct flo_execution *execution,
                            state->timers[i]->started_event_id, state->timers[i]->deadline_ns);
     for (size_t i = 0; i < state->n_children; i++) {
         const FloEngine__ChildState *from = state->children[i];
-        struct flo_child *child =
-            flo_child_add(core, execution, from->initiated_event_id,
-                          flo_namespace_by_id(core, from->namespace_id), from->workflow_id,
-                          from->type, from->parent_close_policy);
+        struct flo_core_child *child =
+            flo_core_child_add(core, execution, from->initiated_event_id,
+                               flo_namespace_by_id(core, from->namespace_id), from->workflow_id,
+                               from->type, from->parent_close_policy);
         if (!child)
             return FLO_ENOMEM;
         child->started_id = from->started_event_id;
@@ -568,15 +568,16 @@ void flo_execution_resume(struct flo_core *core, struct flo_execution *execution
     if (execution->first_task_pending)
         flo_execution_arm_backoff(core, execution);
     flo_user_timers_arm(core, execution);
-    if (execution->workflow_task.stage == FLO_WORKFLOW_TASK_SCHEDULED) {
+    if (execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_SCHEDULED) {
         execution->workflow_task.sticky = false;
-        flo_workflow_task_queue(core, execution);
+        flo_core_workflow_task_queue(core, execution);
     }
-    flo_workflow_task_arm(core, execution);
+    flo_core_workflow_task_arm(core, execution);
     for (size_t i = 0; i < execution->activity_count; i++) {
-        struct flo_activity *activity = execution->activities[i];
-        if (activity->stage == FLO_ACTIVITY_SCHEDULED && flo_activity_queue(core, activity))
+        struct flo_core_activity *activity = execution->activities[i];
+        if (activity->stage == FLO_CORE_ACTIVITY_SCHEDULED &&
+            flo_core_activity_queue(core, activity))
             flo_core_set_fatal(core);
-        flo_activity_arm(core, activity);
+        flo_core_activity_arm(core, activity);
     }
 }

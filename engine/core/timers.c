@@ -5,34 +5,34 @@
 
 #include "base/alloc.h"
 
-void flo_timers_init(struct flo_timers *timers)
+void flo_core_timers_init(struct flo_core_timers *timers)
 {
-    *timers = (struct flo_timers){0};
+    *timers = (struct flo_core_timers){0};
 }
 
-void flo_timers_fini(struct flo_timers *timers)
+void flo_core_timers_fini(struct flo_core_timers *timers)
 {
     for (size_t i = 0; i < timers->count; i++)
         timers->heap[i]->index = 0;
     flo_free(timers->heap);
-    flo_timers_init(timers);
+    flo_core_timers_init(timers);
 }
 
-static bool before(const struct flo_timer *a, const struct flo_timer *b)
+static bool before(const struct flo_core_timer *a, const struct flo_core_timer *b)
 {
     return a->deadline_ns != b->deadline_ns ? a->deadline_ns < b->deadline_ns : a->order < b->order;
 }
 
-static void place(struct flo_timers *timers, size_t i, struct flo_timer *timer)
+static void place(struct flo_core_timers *timers, size_t i, struct flo_core_timer *timer)
 {
     timers->heap[i] = timer;
     timer->index = i + 1;
 }
 
 /* Move the timer at i to where it belongs. */
-static void sift(struct flo_timers *timers, size_t i)
+static void sift(struct flo_core_timers *timers, size_t i)
 {
-    struct flo_timer *timer = timers->heap[i];
+    struct flo_core_timer *timer = timers->heap[i];
     while (i > 0 && before(timer, timers->heap[(i - 1) / 2])) {
         place(timers, i, timers->heap[(i - 1) / 2]);
         i = (i - 1) / 2;
@@ -51,19 +51,19 @@ static void sift(struct flo_timers *timers, size_t i)
     place(timers, i, timer);
 }
 
-int flo_timers_set(struct flo_timers *timers, struct flo_timer *timer, int64_t deadline_ns,
-                   flo_timer_fn fire)
+int flo_core_timers_set(struct flo_core_timers *timers, struct flo_core_timer *timer,
+                        int64_t deadline_ns, flo_core_timer_fn fire)
 {
     timer->fire = fire;
     timer->deadline_ns = deadline_ns;
     timer->order = timers->next_order++;
-    if (flo_timer_is_set(timer)) {
+    if (flo_core_timer_is_set(timer)) {
         sift(timers, timer->index - 1);
         return 0;
     }
     if (timers->count == timers->cap) {
         size_t cap = timers->cap ? timers->cap * 2 : 4;
-        struct flo_timer **heap = flo_reallocarray(timers->heap, cap, sizeof *heap);
+        struct flo_core_timer **heap = flo_reallocarray(timers->heap, cap, sizeof *heap);
         if (!heap)
             return FLO_ENOMEM;
         timers->heap = heap;
@@ -74,9 +74,9 @@ int flo_timers_set(struct flo_timers *timers, struct flo_timer *timer, int64_t d
     return 0;
 }
 
-void flo_timers_clear(struct flo_timers *timers, struct flo_timer *timer)
+void flo_core_timers_clear(struct flo_core_timers *timers, struct flo_core_timer *timer)
 {
-    if (!flo_timer_is_set(timer))
+    if (!flo_core_timer_is_set(timer))
         return;
     size_t i = timer->index - 1;
     timer->index = 0;
@@ -87,16 +87,16 @@ void flo_timers_clear(struct flo_timers *timers, struct flo_timer *timer)
     sift(timers, i);
 }
 
-struct flo_timer *flo_timers_pop_due(struct flo_timers *timers, int64_t now_ns)
+struct flo_core_timer *flo_core_timers_pop_due(struct flo_core_timers *timers, int64_t now_ns)
 {
     if (timers->count == 0 || timers->heap[0]->deadline_ns > now_ns)
         return NULL;
-    struct flo_timer *timer = timers->heap[0];
-    flo_timers_clear(timers, timer);
+    struct flo_core_timer *timer = timers->heap[0];
+    flo_core_timers_clear(timers, timer);
     return timer;
 }
 
-int64_t flo_timers_next(const struct flo_timers *timers)
+int64_t flo_core_timers_next(const struct flo_core_timers *timers)
 {
     return timers->count ? timers->heap[0]->deadline_ns : INT64_MAX;
 }

@@ -16,40 +16,40 @@
 #include "flotilla/error.h"
 
 struct flo_core;
-struct flo_timer;
+struct flo_core_timer;
 
 /* Called once when due; the timer is unset by then and may be set again, or freed with its owner.
  */
-typedef void (*flo_timer_fn)(struct flo_core *core, struct flo_timer *timer);
+typedef void (*flo_core_timer_fn)(struct flo_core *core, struct flo_core_timer *timer);
 
-struct flo_timer {
+struct flo_core_timer {
     int64_t deadline_ns; /* wall clock, as in flo_core_begin */
     uint64_t order;      /* tie-break: when it was set */
     size_t index;        /* place in the heap + 1; 0 = not set */
-    flo_timer_fn fire;
+    flo_core_timer_fn fire;
 };
 
-struct flo_timers {
-    struct flo_timer **heap;
+struct flo_core_timers {
+    struct flo_core_timer **heap;
     size_t count, cap;
     uint64_t next_order;
 };
 
-void flo_timers_init(struct flo_timers *timers);
-void flo_timers_fini(struct flo_timers *timers);
+void flo_core_timers_init(struct flo_core_timers *timers);
+void flo_core_timers_fini(struct flo_core_timers *timers);
 /* Is it waiting? A zeroed timer is not. */
-static inline bool flo_timer_is_set(const struct flo_timer *timer)
+static inline bool flo_core_timer_is_set(const struct flo_core_timer *timer)
 {
     return timer->index != 0;
 }
 /* Arm, or move, timer. 0 or FLO_ENOMEM (it is then not set). */
-FLO_MUST_CHECK int flo_timers_set(struct flo_timers *timers, struct flo_timer *timer,
-                                  int64_t deadline_ns, flo_timer_fn fire);
+FLO_MUST_CHECK int flo_core_timers_set(struct flo_core_timers *timers, struct flo_core_timer *timer,
+                                       int64_t deadline_ns, flo_core_timer_fn fire);
 /* Disarm; fine when it is not set. */
-void flo_timers_clear(struct flo_timers *timers, struct flo_timer *timer);
+void flo_core_timers_clear(struct flo_core_timers *timers, struct flo_core_timer *timer);
 /* Take out the earliest timer that is due at now_ns, or NULL. */
-struct flo_timer *flo_timers_pop_due(struct flo_timers *timers, int64_t now_ns);
+struct flo_core_timer *flo_core_timers_pop_due(struct flo_core_timers *timers, int64_t now_ns);
 /* The earliest deadline, INT64_MAX when none is set. */
-int64_t flo_timers_next(const struct flo_timers *timers);
+int64_t flo_core_timers_next(const struct flo_core_timers *timers);
 
 #endif

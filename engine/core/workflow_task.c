@@ -39,7 +39,7 @@ static char *text(const char *value)
 
 static void fill_scheduled(const struct flo_execution *execution, struct task_events *events)
 {
-    const struct flo_workflow_task *task = &execution->workflow_task;
+    const struct flo_core_workflow_task *task = &execution->workflow_task;
     flo_api__workflow_task_scheduled_event_attributes__init(&events->scheduled);
     flo_api__task_queue__init(&events->queue);
     if (task->sticky) {
@@ -59,7 +59,7 @@ static void fill_scheduled(const struct flo_execution *execution, struct task_ev
 static void fill_started(struct flo_core *core, const struct flo_execution *execution,
                          struct task_events *events)
 {
-    const struct flo_workflow_task *task = &execution->workflow_task;
+    const struct flo_core_workflow_task *task = &execution->workflow_task;
     FloApi__WorkflowTaskStartedEventAttributes *started = &events->started;
     flo_api__workflow_task_started_event_attributes__init(started);
     started->scheduled_event_id = task->scheduled_id;
@@ -85,7 +85,7 @@ static void fill_started(struct flo_core *core, const struct flo_execution *exec
 
 static void write_scheduled(struct flo_core *core, struct flo_execution *execution)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
+    struct flo_core_workflow_task *task = &execution->workflow_task;
     struct task_events events;
     fill_scheduled(execution, &events);
     struct flo_event event = {
@@ -98,7 +98,7 @@ static void write_scheduled(struct flo_core *core, struct flo_execution *executi
 
 static void write_started(struct flo_core *core, struct flo_execution *execution)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
+    struct flo_core_workflow_task *task = &execution->workflow_task;
     struct task_events events;
     fill_started(core, execution, &events);
     struct flo_event event = {
@@ -118,13 +118,13 @@ static void synthetic_event(FloApi__HistoryEvent *event, Google__Protobuf__Times
     event->event_time = time;
 }
 
-int flo_workflow_task_synthetic(struct flo_core *core, const struct flo_execution *execution,
-                                const uint8_t **out_data, size_t *out_len)
+int flo_core_workflow_task_synthetic(struct flo_core *core, const struct flo_execution *execution,
+                                     const uint8_t **out_data, size_t *out_len)
 {
-    const struct flo_workflow_task *task = &execution->workflow_task;
+    const struct flo_core_workflow_task *task = &execution->workflow_task;
     *out_data = NULL;
     *out_len = 0;
-    if (task->stage != FLO_WORKFLOW_TASK_STARTED || !task->transient)
+    if (task->stage != FLO_CORE_WORKFLOW_TASK_STARTED || !task->transient)
         return 0;
     struct task_events events;
     FloApi__HistoryEvent scheduled, started;
@@ -175,33 +175,33 @@ static int64_t start_to_close(struct flo_core *core, const struct flo_execution 
     return timeout + (int64_t)((double)growth * jitter);
 }
 
-static void time_out(struct flo_core *core, struct flo_timer *timer);
+static void time_out(struct flo_core *core, struct flo_core_timer *timer);
 
-void flo_workflow_task_arm(struct flo_core *core, struct flo_execution *execution)
+void flo_core_workflow_task_arm(struct flo_core *core, struct flo_execution *execution)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
-    if (task->stage == FLO_WORKFLOW_TASK_STARTED)
-        flo_run_timer(core, &task->timer, flo_add_ns(task->started_ns, task->start_to_close_ns),
-                      time_out);
-    else if (task->stage == FLO_WORKFLOW_TASK_SCHEDULED && task->sticky)
-        flo_run_timer(core, &task->timer,
-                      flo_add_ns(task->scheduled_ns, execution->sticky_schedule_to_start_ns),
-                      time_out);
+    struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (task->stage == FLO_CORE_WORKFLOW_TASK_STARTED)
+        flo_core_run_timer(core, &task->timer,
+                           flo_add_ns(task->started_ns, task->start_to_close_ns), time_out);
+    else if (task->stage == FLO_CORE_WORKFLOW_TASK_SCHEDULED && task->sticky)
+        flo_core_run_timer(core, &task->timer,
+                           flo_add_ns(task->scheduled_ns, execution->sticky_schedule_to_start_ns),
+                           time_out);
     else
-        flo_timers_clear(&core->timers, &task->timer);
+        flo_core_timers_clear(&core->timers, &task->timer);
 }
 
-void flo_workflow_task_queue(struct flo_core *core, struct flo_execution *execution)
+void flo_core_workflow_task_queue(struct flo_core *core, struct flo_execution *execution)
 {
     if (flo_matching_add_workflow_task(core, execution, execution->task_queue,
                                        execution->sticky_queue))
         flo_core_set_fatal(core);
 }
 
-void flo_workflow_task_schedule(struct flo_core *core, struct flo_execution *execution)
+void flo_core_workflow_task_schedule(struct flo_core *core, struct flo_execution *execution)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
-    if (!flo_execution_is_open(execution) || task->stage != FLO_WORKFLOW_TASK_NONE ||
+    struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (!flo_execution_is_open(execution) || task->stage != FLO_CORE_WORKFLOW_TASK_NONE ||
         execution->first_task_pending)
         return;
     if (flo_history_flush(core, execution))
@@ -213,20 +213,20 @@ void flo_workflow_task_schedule(struct flo_core *core, struct flo_execution *exe
     task->original_scheduled_ns = task->scheduled_ns;
     task->scheduled_id = execution->history.next_event_id;
     task->started_id = 0;
-    task->stage = FLO_WORKFLOW_TASK_SCHEDULED;
+    task->stage = FLO_CORE_WORKFLOW_TASK_SCHEDULED;
     if (!task->transient)
         write_scheduled(core, execution);
-    flo_workflow_task_queue(core, execution);
-    flo_workflow_task_arm(core, execution);
+    flo_core_workflow_task_queue(core, execution);
+    flo_core_workflow_task_arm(core, execution);
 }
 
-void flo_workflow_task_unstick(struct flo_core *core, struct flo_execution *execution)
+void flo_core_workflow_task_unstick(struct flo_core *core, struct flo_execution *execution)
 {
-    bool waits_there =
-        execution->sticky_queue && execution->workflow_task.stage == FLO_WORKFLOW_TASK_SCHEDULED;
+    bool waits_there = execution->sticky_queue &&
+                       execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_SCHEDULED;
     flo_execution_clear_sticky(execution);
     if (waits_there)
-        flo_workflow_task_queue(core, execution);
+        flo_core_workflow_task_queue(core, execution);
 }
 
 /* ---- start ---- */
@@ -234,7 +234,7 @@ void flo_workflow_task_unstick(struct flo_core *core, struct flo_execution *exec
 /* A transient task is shown behind the history as it was. When that has grown, it is a new one. */
 static void refresh_transient(struct flo_core *core, struct flo_execution *execution)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
+    struct flo_core_workflow_task *task = &execution->workflow_task;
     if (!task->transient || task->scheduled_id == execution->history.next_event_id)
         return;
     task->attempt = 1;
@@ -244,14 +244,14 @@ static void refresh_transient(struct flo_core *core, struct flo_execution *execu
     write_scheduled(core, execution);
 }
 
-int flo_workflow_task_start(struct flo_core *core, struct flo_execution *execution,
-                            const struct flo_worker *worker, bool from_sticky)
+int flo_core_workflow_task_start(struct flo_core *core, struct flo_execution *execution,
+                                 const struct flo_core_worker *worker, bool from_sticky)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
-    if (!flo_execution_is_open(execution) || task->stage != FLO_WORKFLOW_TASK_SCHEDULED)
+    struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (!flo_execution_is_open(execution) || task->stage != FLO_CORE_WORKFLOW_TASK_SCHEDULED)
         return FLO_ENOENT;
     if (from_sticky && !execution->sticky_queue) {
-        flo_workflow_task_queue(core, execution);
+        flo_core_workflow_task_queue(core, execution);
         return FLO_ENOENT;
     }
     flo_matching_remove(core, &execution->hooks.workflow_task);
@@ -270,8 +270,8 @@ int flo_workflow_task_start(struct flo_core *core, struct flo_execution *executi
         task->started_id = task->scheduled_id + 1;
     else
         write_started(core, execution);
-    task->stage = FLO_WORKFLOW_TASK_STARTED;
-    flo_workflow_task_arm(core, execution);
+    task->stage = FLO_CORE_WORKFLOW_TASK_STARTED;
+    flo_core_workflow_task_arm(core, execution);
     return 0;
 }
 
@@ -280,10 +280,10 @@ int flo_workflow_task_start(struct flo_core *core, struct flo_execution *executi
 /* The run has no task any more. */
 static void task_over(struct flo_core *core, struct flo_execution *execution)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
-    flo_timers_clear(&core->timers, &task->timer);
+    struct flo_core_workflow_task *task = &execution->workflow_task;
+    flo_core_timers_clear(&core->timers, &task->timer);
     flo_matching_remove(core, &execution->hooks.workflow_task);
-    task->stage = FLO_WORKFLOW_TASK_NONE;
+    task->stage = FLO_CORE_WORKFLOW_TASK_NONE;
     task->transient = false;
     task->sticky = false;
 }
@@ -291,7 +291,7 @@ static void task_over(struct flo_core *core, struct flo_execution *execution)
 /* It failed or timed out: the next attempt, behind what waited. */
 static void task_lost(struct flo_core *core, struct flo_execution *execution)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
+    struct flo_core_workflow_task *task = &execution->workflow_task;
     task_over(core, execution);
     if (execution->sticky_queue) {
         flo_execution_clear_sticky(execution);
@@ -303,10 +303,10 @@ static void task_lost(struct flo_core *core, struct flo_execution *execution)
         task->attempt = 1;
 }
 
-int64_t flo_workflow_task_complete(struct flo_core *core, struct flo_execution *execution,
-                                   FloApi__WorkflowTaskCompletedEventAttributes *attributes)
+int64_t flo_core_workflow_task_complete(struct flo_core *core, struct flo_execution *execution,
+                                        FloApi__WorkflowTaskCompletedEventAttributes *attributes)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
+    struct flo_core_workflow_task *task = &execution->workflow_task;
     if (task->transient) {
         write_scheduled(core, execution);
         write_started(core, execution);
@@ -324,10 +324,10 @@ int64_t flo_workflow_task_complete(struct flo_core *core, struct flo_execution *
     return flo_history_write(core, execution, &event);
 }
 
-void flo_workflow_task_fail(struct flo_core *core, struct flo_execution *execution,
-                            FloApi__WorkflowTaskFailedEventAttributes *attributes)
+void flo_core_workflow_task_fail(struct flo_core *core, struct flo_execution *execution,
+                                 FloApi__WorkflowTaskFailedEventAttributes *attributes)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
+    struct flo_core_workflow_task *task = &execution->workflow_task;
     if (!task->transient) {
         attributes->scheduled_event_id = task->scheduled_id;
         attributes->started_event_id = task->started_id;
@@ -355,10 +355,10 @@ static void write_timed_out(struct flo_core *core, struct flo_execution *executi
     flo_history_write(core, execution, &event);
 }
 
-void flo_workflow_task_time_out(struct flo_core *core, struct flo_execution *execution)
+void flo_core_workflow_task_time_out(struct flo_core *core, struct flo_execution *execution)
 {
-    struct flo_workflow_task *task = &execution->workflow_task;
-    if (task->stage == FLO_WORKFLOW_TASK_STARTED) {
+    struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (task->stage == FLO_CORE_WORKFLOW_TASK_STARTED) {
         if (!task->transient)
             write_timed_out(core, execution, FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_START_TO_CLOSE);
         task_lost(core, execution);
@@ -368,51 +368,52 @@ void flo_workflow_task_time_out(struct flo_core *core, struct flo_execution *exe
         flo_execution_clear_sticky(execution);
         task->attempt = 1;
     }
-    flo_workflow_task_schedule(core, execution);
+    flo_core_workflow_task_schedule(core, execution);
 }
 
-static void time_out(struct flo_core *core, struct flo_timer *timer)
+static void time_out(struct flo_core *core, struct flo_core_timer *timer)
 {
-    struct flo_workflow_task *task = flo_container(timer, struct flo_workflow_task, timer);
+    struct flo_core_workflow_task *task =
+        flo_container(timer, struct flo_core_workflow_task, timer);
     struct flo_execution *execution = flo_container(task, struct flo_execution, workflow_task);
-    flo_workflow_task_time_out(core, execution);
+    flo_core_workflow_task_time_out(core, execution);
     flo_execution_end(core, execution, true);
 }
 
-void flo_workflow_task_lost(struct flo_core *core, struct flo_execution *execution)
+void flo_core_workflow_task_lost(struct flo_core *core, struct flo_execution *execution)
 {
-    if (execution->workflow_task.stage != FLO_WORKFLOW_TASK_STARTED)
+    if (execution->workflow_task.stage != FLO_CORE_WORKFLOW_TASK_STARTED)
         return;
-    flo_workflow_task_time_out(core, execution);
+    flo_core_workflow_task_time_out(core, execution);
     flo_execution_end(core, execution, true);
 }
 
-void flo_workflow_task_force_close(struct flo_core *core, struct flo_execution *execution)
+void flo_core_workflow_task_force_close(struct flo_core *core, struct flo_execution *execution)
 {
-    if (execution->workflow_task.stage != FLO_WORKFLOW_TASK_STARTED)
+    if (execution->workflow_task.stage != FLO_CORE_WORKFLOW_TASK_STARTED)
         return; /* a scheduled one stays as it is, for describe */
     FloApi__WorkflowTaskFailedEventAttributes failed =
         FLO_API__WORKFLOW_TASK_FAILED_EVENT_ATTRIBUTES__INIT;
     failed.cause =
         FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND;
-    failed.identity = text(FLO_RUN_IDENTITY);
-    flo_workflow_task_fail(core, execution, &failed);
+    failed.identity = text(FLO_CORE_RUN_IDENTITY);
+    flo_core_workflow_task_fail(core, execution, &failed);
 }
 
 /* ---- calls ---- */
 
-int flo_workflow_task_find(struct flo_core *core, const ProtobufCBinaryData *bytes,
-                           const char *namespace_name, struct flo_execution **out_execution,
-                           struct flo_status *status)
+int flo_core_workflow_task_find(struct flo_core *core, const ProtobufCBinaryData *bytes,
+                                const char *namespace_name, struct flo_execution **out_execution,
+                                struct flo_status *status)
 {
     struct flo_token token;
     int rc = flo_token_decode(core, bytes, FLO_TOKEN_WORKFLOW, namespace_name, &token, status);
     if (rc)
         return rc;
     struct flo_execution *execution = flo_core_resident(core, token.run_id);
-    const struct flo_workflow_task *task = execution ? &execution->workflow_task : NULL;
+    const struct flo_core_workflow_task *task = execution ? &execution->workflow_task : NULL;
     if (!execution || execution->hooks.ns != token.ns || !flo_execution_is_open(execution) ||
-        task->stage != FLO_WORKFLOW_TASK_STARTED ||
+        task->stage != FLO_CORE_WORKFLOW_TASK_STARTED ||
         task->scheduled_id != token.scheduled_event_id ||
         task->started_id != token.started_event_id || task->attempt != token.attempt ||
         task->started_ns != token.started_ns)
@@ -428,8 +429,8 @@ void flo_rpc_respond_workflow_task_failed(struct flo_core *core,
     const FloApi__RespondWorkflowTaskFailedRequest *request = message;
     struct flo_status status = {0};
     struct flo_execution *execution;
-    if (flo_workflow_task_find(core, &request->task_token, request->namespace_, &execution,
-                               &status) ||
+    if (flo_core_workflow_task_find(core, &request->task_token, request->namespace_, &execution,
+                                    &status) ||
         flo_check_id(core, "identity", request->identity, &status) ||
         flo_check_enum(core, "Cause", &flo_api__workflow_task_failed_cause__descriptor,
                        (int)request->cause, &status) ||
@@ -444,8 +445,8 @@ void flo_rpc_respond_workflow_task_failed(struct flo_core *core,
     failed.identity = request->identity;
     failed.binary_checksum = request->binary_checksum;
     failed.worker_version = request->worker_version;
-    flo_workflow_task_fail(core, execution, &failed);
-    flo_workflow_task_schedule(core, execution);
+    flo_core_workflow_task_fail(core, execution, &failed);
+    flo_core_workflow_task_schedule(core, execution);
     flo_execution_end(core, execution, true);
     FloApi__RespondWorkflowTaskFailedResponse response =
         FLO_API__RESPOND_WORKFLOW_TASK_FAILED_RESPONSE__INIT;
@@ -458,7 +459,7 @@ void flo_rpc_reset_sticky_task_queue(struct flo_core *core, const struct flo_cor
     const FloApi__ResetStickyTaskQueueRequest *request = message;
     struct flo_status status = {0};
     struct flo_namespace *ns;
-    struct flo_run_ref ref;
+    struct flo_core_run_ref ref;
     if (flo_namespace_find(core, request->namespace_, &ns, &status) ||
         flo_check_execution(core, request->execution, &status) ||
         flo_core_find_run(core, ns, request->execution->workflow_id, request->execution->run_id,
@@ -471,7 +472,7 @@ void flo_rpc_reset_sticky_task_queue(struct flo_core *core, const struct flo_cor
         flo_reply_status(core, info->id, 0, &status);
         return;
     }
-    flo_workflow_task_unstick(core, ref.execution);
+    flo_core_workflow_task_unstick(core, ref.execution);
     flo_execution_end(core, ref.execution, true);
     FloApi__ResetStickyTaskQueueResponse response = FLO_API__RESET_STICKY_TASK_QUEUE_RESPONSE__INIT;
     flo_reply_ok(core, info->id, 0, &response.base);

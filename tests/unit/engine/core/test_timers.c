@@ -6,7 +6,7 @@
 #include "engine/core/timers.h"
 #include "support/cmocka_env.h"
 
-static void never(struct flo_core *core, struct flo_timer *timer)
+static void never(struct flo_core *core, struct flo_core_timer *timer)
 {
     (void)core;
     (void)timer;
@@ -16,23 +16,24 @@ static void never(struct flo_core *core, struct flo_timer *timer)
 static void test_equal_deadlines_keep_their_order(void **state)
 {
     (void)state;
-    struct flo_timers timers;
-    struct flo_timer timer[20] = {0};
-    flo_timers_init(&timers);
+    struct flo_core_timers timers;
+    struct flo_core_timer timer[20] = {0};
+    flo_core_timers_init(&timers);
     for (int i = 0; i < 20; i++)
-        assert_int_equal(flo_timers_set(&timers, &timer[i], i % 2, never), 0);
+        assert_int_equal(flo_core_timers_set(&timers, &timer[i], i % 2, never), 0);
     for (int i = 0; i < 20; i++)
-        assert_ptr_equal(flo_timers_pop_due(&timers, 5), &timer[i < 10 ? 2 * i : 2 * (i - 10) + 1]);
-    assert_null(flo_timers_pop_due(&timers, 5));
-    flo_timers_fini(&timers);
+        assert_ptr_equal(flo_core_timers_pop_due(&timers, 5),
+                         &timer[i < 10 ? 2 * i : 2 * (i - 10) + 1]);
+    assert_null(flo_core_timers_pop_due(&timers, 5));
+    flo_core_timers_fini(&timers);
 }
 
 /* The next one in a plain search: earliest deadline, then order. */
-static struct flo_timer *search(struct flo_timer *all, size_t count)
+static struct flo_core_timer *search(struct flo_core_timer *all, size_t count)
 {
-    struct flo_timer *best = NULL;
+    struct flo_core_timer *best = NULL;
     for (size_t i = 0; i < count; i++)
-        if (flo_timer_is_set(&all[i]) &&
+        if (flo_core_timer_is_set(&all[i]) &&
             (!best || all[i].deadline_ns < best->deadline_ns ||
              (all[i].deadline_ns == best->deadline_ns && all[i].order < best->order)))
             best = &all[i];
@@ -44,31 +45,31 @@ static void test_random_operations_agree_with_a_search(void **state)
 {
     (void)state;
     enum { COUNT = 64 };
-    struct flo_timers timers;
-    struct flo_timer all[COUNT] = {0};
+    struct flo_core_timers timers;
+    struct flo_core_timer all[COUNT] = {0};
     struct flo_rng rng;
     flo_rng_seed(&rng, 7);
-    flo_timers_init(&timers);
+    flo_core_timers_init(&timers);
     for (int step = 0; step < 20000; step++) {
-        struct flo_timer *timer = &all[flo_rng_below(&rng, COUNT)];
+        struct flo_core_timer *timer = &all[flo_rng_below(&rng, COUNT)];
         switch (flo_rng_below(&rng, 4)) {
         case 0:
         case 1:
             assert_int_equal(
-                flo_timers_set(&timers, timer, (int64_t)flo_rng_below(&rng, 50), never), 0);
+                flo_core_timers_set(&timers, timer, (int64_t)flo_rng_below(&rng, 50), never), 0);
             break;
         case 2:
-            flo_timers_clear(&timers, timer);
-            assert_false(flo_timer_is_set(timer));
+            flo_core_timers_clear(&timers, timer);
+            assert_false(flo_core_timer_is_set(timer));
             break;
         default: {
-            struct flo_timer *next = search(all, COUNT);
-            assert_true(flo_timers_next(&timers) == (next ? next->deadline_ns : INT64_MAX));
-            assert_ptr_equal(flo_timers_pop_due(&timers, INT64_MAX - 1), next);
+            struct flo_core_timer *next = search(all, COUNT);
+            assert_true(flo_core_timers_next(&timers) == (next ? next->deadline_ns : INT64_MAX));
+            assert_ptr_equal(flo_core_timers_pop_due(&timers, INT64_MAX - 1), next);
         }
         }
     }
-    flo_timers_fini(&timers);
+    flo_core_timers_fini(&timers);
 }
 
 int main(void)
