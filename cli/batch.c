@@ -107,7 +107,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 static void item_trouble(struct item *item, const struct flo_grpc_status *status)
 {
     if (worth_waiting(status->code)) {
-        const struct timeval later = {.tv_usec = RETRY_MS * 1000};
+        const struct timeval later = {.tv_usec = RETRY_MS * 1000L};
         evtimer_add(item->retry, &later);
         return;
     }

@@ -23,8 +23,8 @@
 #include "config/process.h"
 
 #define RESTART_MS 500
-#define CRASHES_MAX 5 /* within CRASHES_S: then something is wrong that starting over won't mend   \
-                       */
+/* So many within so many seconds: then something is wrong that starting over won't mend. */
+#define CRASHES_MAX 5
 #define CRASHES_S 60
 
 /* The supervisor in a process group of its own: Ctrl-C comes to us, and we pass it on once. */

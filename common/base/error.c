@@ -18,6 +18,7 @@ static void trim_cut_character(char *text)
         text[lead - 1] = '\0';
 }
 
+#undef flo_fail /* the analyser's */
 int flo_fail(struct flo_err *err, int code, const char *fmt, ...)
 {
     if (!err)

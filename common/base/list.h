@@ -7,6 +7,7 @@
 #ifndef FLO_BASE_LIST_H
 #define FLO_BASE_LIST_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -75,6 +76,7 @@ static inline void flo_list_push_front(struct flo_list *list, struct flo_node *n
 
 static inline void flo_list_remove(struct flo_list *list, struct flo_node *node)
 {
+    assert(node->prev && node->next);
     node->prev->next = node->next;
     node->next->prev = node->prev;
     flo_node_init(node);

@@ -26,7 +26,7 @@ void flo_grpc_timeout_format(int64_t ms, char out_text[FLO_GRPC_TIMEOUT_MAX])
     static const struct {
         int64_t unit_ms;
         char name;
-    } units[] = {{1, 'm'}, {1000, 'S'}, {60 * 1000, 'M'}, {3600 * 1000, 'H'}};
+    } units[] = {{1, 'm'}, {1000, 'S'}, {60 * 1000L, 'M'}, {3600 * 1000L, 'H'}};
     if (ms < 1)
         ms = 1;
     if (ms % 1000 == 0) { /* whole seconds: the shorter and always equal text */

@@ -423,6 +423,7 @@ void flo_grpc_server_on_headers(void *ctx, struct flo_h2_stream *stream)
     if (call->headers_done || call->state != FLO_GRPC_CALL_RECEIVING)
         return;
     call->headers_done = true;
+    /* NOLINTNEXTLINE(bugprone-branch-clone): the questions have an order */
     if (call->refuse_code && call->header_bytes > HEADER_LIST_MAX) {
         /* content-type may be among the fields that were not looked at */
         refuse(call, call->refuse_code, call->refuse_text, call->refuse_reason);

@@ -83,7 +83,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 
 static void pause_accepting(struct flo_h2_listener *listener)
 {
-    struct timeval tv = {.tv_usec = PAUSE_MS * 1000};
+    struct timeval tv = {.tv_usec = PAUSE_MS * 1000L};
     event_del(listener->accept);
     event_add(listener->resume, &tv);
 }
@@ -136,7 +136,7 @@ static int bind_first(const struct addrinfo *list, int *out_fd)
 static int bind_address(const char *address, int *out_fd, struct flo_err *err)
 {
     char host[FLO_H2_HOST_MAX], port_text[8];
-    uint16_t port;
+    uint16_t port = 0;
     int rc = flo_h2_split_address(address, 0, host, &port, err);
     if (rc)
         return rc;
@@ -155,20 +155,22 @@ static int bind_address(const char *address, int *out_fd, struct flo_err *err)
 
 static void read_bound_address(struct flo_h2_listener *listener)
 {
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = {0};
     socklen_t len = sizeof addr;
     char text[INET6_ADDRSTRLEN] = "";
     if (getsockname(listener->fd, (struct sockaddr *)&addr, &len))
         return;
     if (addr.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&addr;
-        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+        struct sockaddr_in6 in6;
+        memcpy(&in6, &addr, sizeof in6);
+        inet_ntop(AF_INET6, &in6.sin6_addr, text, sizeof text);
         snprintf(listener->address, sizeof listener->address, "[%s]:%u", text,
-                 ntohs(in6->sin6_port));
+                 ntohs(in6.sin6_port));
     } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&addr;
-        inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
-        snprintf(listener->address, sizeof listener->address, "%s:%u", text, ntohs(in->sin_port));
+        struct sockaddr_in in;
+        memcpy(&in, &addr, sizeof in);
+        inet_ntop(AF_INET, &in.sin_addr, text, sizeof text);
+        snprintf(listener->address, sizeof listener->address, "%s:%u", text, ntohs(in.sin_port));
     }
 }
 

@@ -23,7 +23,7 @@ static int hash_of(const void *data, size_t len, char out[DOCUMENT_HASH_LEN + 1]
     unsigned digest_len = 0;
     if (EVP_Digest(data, len, digest, &digest_len, EVP_sha256(), NULL) != 1)
         return FLO_ENOMEM;
-    for (unsigned i = 0; i < digest_len; i++)
+    for (size_t i = 0; i < digest_len; i++)
         snprintf(out + 2 * i, 3, "%02x", digest[i]);
     return 0;
 }

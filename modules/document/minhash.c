@@ -66,7 +66,7 @@ uint64_t minhash_band(const struct minhash *signature, unsigned band)
 
 void minhash_format(const struct minhash *signature, char out_text[MINHASH_HEX_LEN + 1])
 {
-    for (unsigned i = 0; i < MINHASH_SIZE; i++)
+    for (size_t i = 0; i < MINHASH_SIZE; i++)
         snprintf(out_text + 8 * i, 9, "%08x", signature->min[i]);
 }
 
@@ -75,7 +75,7 @@ bool minhash_parse(const char *text, struct minhash *out)
     if (!text || strlen(text) != MINHASH_HEX_LEN)
         return false;
     struct minhash parsed = {0};
-    for (unsigned i = 0; i < MINHASH_HEX_LEN; i++) {
+    for (size_t i = 0; i < MINHASH_HEX_LEN; i++) {
         char c = text[i];
         int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
         if (digit < 0)

@@ -13,7 +13,7 @@
 
 #define MINHASH_SIZE 64
 #define MINHASH_BANDS 16
-#define MINHASH_HEX_LEN (MINHASH_SIZE * 8)
+#define MINHASH_HEX_LEN (MINHASH_SIZE * 8UL)
 
 struct minhash {
     uint32_t min[MINHASH_SIZE];

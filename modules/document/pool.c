@@ -31,6 +31,7 @@ int index_pool_new(const char *database, unsigned size, unsigned overflow,
         pthread_condattr_destroy(&attr);
         pool->size = size;
         pool->overflow = overflow;
+        pool->idle_count = 0;
         pool->database = strdup(database);
         pool->idle = calloc(size, sizeof *pool->idle);
     }

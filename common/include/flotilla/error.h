@@ -63,6 +63,9 @@ struct flo_err {
  */
 FLO_API int flo_fail(struct flo_err *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__ /* sees no body: that what it returns is code, it is told */
+#define flo_fail(err, code, ...) (flo_fail((err), (code), __VA_ARGS__), (code))
+#endif
 
 /* Put "prefix: " in front of the sentence that err already holds. NULL is fine. */
 FLO_API void flo_err_prefix(struct flo_err *err, const char *fmt, ...)
