@@ -94,7 +94,8 @@ struct flo_store {
     struct flo_store_connection *reader; /* &reader_file, or &writer in memory */
     struct flo_store_files files;
     bool in_memory, accept_data_loss;
-    uint64_t commit_seq; /* the writer's */
+    struct flo_arena found; /* the run found last (read.c) */
+    uint64_t commit_seq;    /* the writer's */
     uint64_t checkpoints;
     int log_pages; /* set by the WAL hook */
     void (*on_warning)(void *ctx, const char *event, const char *message);
@@ -102,6 +103,10 @@ struct flo_store {
 };
 
 void flo_store_warn(struct flo_store *store, const char *event, const char *message);
+
+/* read.c: has every statement of the reader been reset, so that it holds no snapshot? True after
+ * each of its calls. */
+bool flo_store_reader_idle(const struct flo_store *store);
 
 /* Checksum of a history batch: covers its place too, so that a swapped row is noticed. */
 uint32_t flo_store_history_crc(uint64_t key, int64_t first_event_id, uint32_t event_count,

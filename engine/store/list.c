@@ -3,6 +3,7 @@
  * list.c - visibility: lists and counts of runs by a filter. The SQL text is put together from
  * constants and the filter's own (rpc/query.c makes it from constants too); values are bound.
  */
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/buf.h"
@@ -122,6 +123,7 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
     }
 out:
     sqlite3_finalize(statement);
+    assert(flo_store_reader_idle(store));
     flo_buf_fini(&sql);
     return rc;
 }
@@ -153,6 +155,7 @@ int flo_store_count(struct flo_store *store, const char *namespace_id,
         rc = flo_store_error(store->reader->db, step, "cannot count the runs", err);
 out:
     sqlite3_finalize(statement);
+    assert(flo_store_reader_idle(store));
     flo_buf_fini(&sql);
     return rc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* read.c - the reader: recovery, single runs, histories, lists. Every blob is checked. */
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,17 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "engine/store/internal.h"
+
+/* Memory of a found run that is kept for the next one. */
+#define FOUND_KEEP_BYTES ((size_t)256 << 10)
+
+bool flo_store_reader_idle(const struct flo_store *store)
+{
+    for (sqlite3_stmt *it = NULL; (it = sqlite3_next_stmt(store->reader->db, it));)
+        if (sqlite3_stmt_busy(it))
+            return false;
+    return true;
+}
 
 static const char *column_text(sqlite3_stmt *statement, int column)
 {
@@ -29,6 +41,24 @@ static int read_run(sqlite3_stmt *statement, struct flo_core_stored_run *out, st
     if (flo_store_state_crc(run.key, run.state, run.state_len) !=
         (uint32_t)sqlite3_column_int64(statement, 6))
         return flo_fail(err, FLO_EDATA, "the stored state of run %s is damaged", run.run_id);
+    *out = run;
+    return 0;
+}
+
+/* As read_run, copied to arena, so that the statement can be reset. */
+static int copy_run(sqlite3_stmt *statement, struct flo_arena *arena,
+                    struct flo_core_stored_run *out, struct flo_err *err)
+{
+    struct flo_core_stored_run run;
+    int rc = read_run(statement, &run, err);
+    if (rc)
+        return rc;
+    run.namespace_id = flo_arena_strdup(arena, run.namespace_id);
+    run.workflow_id = flo_arena_strdup(arena, run.workflow_id);
+    run.run_id = flo_arena_strdup(arena, run.run_id);
+    run.state = flo_arena_memdup(arena, run.state, run.state_len);
+    if (!run.namespace_id || !run.workflow_id || !run.run_id || !run.state)
+        return flo_fail(err, FLO_ENOMEM, "no memory for a run");
     *out = run;
     return 0;
 }
@@ -75,7 +105,7 @@ int flo_store_each_namespace(struct flo_store *store, flo_store_namespace_fn fn,
 struct batches {
     struct flo_core_history_batch *items;
     size_t count, capacity;
-    struct flo_arena arena; /* the events */
+    struct flo_arena arena; /* the events, and the run */
 };
 
 static int batches_add(struct batches *batches, const struct flo_core_history_batch *batch)
@@ -184,7 +214,8 @@ static int load_open_run(struct flo_store *store, uint64_t key, flo_store_run_fn
                  ? flo_fail(err, FLO_EDATA, "run %llu is in an index only", (unsigned long long)key)
                  : flo_store_error(store->reader->db, step, "cannot read a run", err);
     if (!rc)
-        rc = read_run(statement, &run, err);
+        rc = copy_run(statement, &batches.arena, &run, err);
+    sqlite3_reset(statement);
     if (!rc) {
         rc = load_history(store, key, &batches, err);
         if (rc == FLO_EDATA)
@@ -192,7 +223,6 @@ static int load_open_run(struct flo_store *store, uint64_t key, flo_store_run_fn
     }
     if (!rc)
         rc = fn(ctx, &run, batches.items, batches.count, err);
-    sqlite3_reset(statement);
     flo_free(batches.items);
     flo_arena_fini(&batches.arena);
     return rc;
@@ -232,7 +262,11 @@ int flo_store_next_key(struct flo_store *store, uint64_t *out_key, struct flo_er
 
 /* ---- what the core reads ---- */
 
-/* *out stays valid until the next read: the statement is not reset before that. */
+/*
+ * *out is copied to store->found, where it lasts until the next call of this kind. A statement that
+ * stood on its row instead would keep a snapshot of the log: the reader would see an old state, and
+ * the log could never start again.
+ */
 static int core_find(void *ctx, const char *namespace_id, const char *workflow_id,
                      const char *run_id, struct flo_core_stored_run *out)
 {
@@ -241,21 +275,29 @@ static int core_find(void *ctx, const char *namespace_id, const char *workflow_i
     sqlite3_stmt *statement;
     bool newest = *run_id == '\0';
 
-    /* Both statements, so that neither keeps a snapshot of the log alive. */
-    int rc = flo_store_prepare(store->reader, FLO_STORE_SQL_FIND_RUN, &statement, &err);
-    if (!rc && newest)
-        rc = flo_store_prepare(store->reader, FLO_STORE_SQL_FIND_NEWEST, &statement, &err);
+    int rc = flo_store_prepare(store->reader,
+                               newest ? FLO_STORE_SQL_FIND_NEWEST : FLO_STORE_SQL_FIND_RUN,
+                               &statement, &err);
     if (rc)
         return FLO_EIO;
-    sqlite3_bind_text(statement, 1, namespace_id, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(statement, 2, workflow_id, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(statement, 1, namespace_id, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, workflow_id, -1, SQLITE_STATIC);
     if (!newest)
-        sqlite3_bind_text(statement, 3, run_id, -1, SQLITE_TRANSIENT);
+        sqlite3_bind_text(statement, 3, run_id, -1, SQLITE_STATIC);
     int step = sqlite3_step(statement);
-    if (step == SQLITE_ROW)
-        return read_run(statement, out, &err);
+    if (step == SQLITE_ROW) {
+        if (store->found.held_bytes > FOUND_KEEP_BYTES)
+            flo_arena_fini(&store->found);
+        else
+            flo_arena_reset(&store->found);
+        rc = copy_run(statement, &store->found, out, &err);
+    } else {
+        rc = step == SQLITE_DONE ? FLO_ENOENT : FLO_EIO;
+    }
     sqlite3_reset(statement);
-    return step == SQLITE_DONE ? FLO_ENOENT : FLO_EIO;
+    sqlite3_clear_bindings(statement);
+    assert(flo_store_reader_idle(store));
+    return rc;
 }
 
 /* The first event id of the batch that holds event_id, or event_id when no batch does. */
@@ -306,6 +348,7 @@ static int core_history(void *ctx, uint64_t key, int64_t first_event_id, bool re
             break;
     }
     sqlite3_reset(statement);
+    assert(flo_store_reader_idle(store));
     if (rc)
         return rc;
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : FLO_EIO;

@@ -455,20 +455,48 @@ static void test_commit_nth_failure_leaves_all_or_nothing(void **state)
     }
 }
 
-/* Past its bound the log is written back and starts again. */
+/* What was read before pins nothing: a list after it sees the commits that came between. */
+static void test_list_after_find_is_fresh(void **state)
+{
+    struct fixture *f = *state;
+    struct sample s;
+    struct flo_err err = {0};
+    struct flo_core_stored_run run;
+    struct flo_store_filter all = {.sql = ""};
+    char ids[IDS_SIZE] = "";
+
+    open_store(f);
+    commit_ok(f, sample(&s, 1, "a", "run-1"));
+    struct flo_core_store reads = core_store(f);
+    assert_int_equal(reads.find(reads.ctx, "ns", "a", "", &run), 0);
+    commit_ok(f, sample(&s, 2, "b", "run-2"));
+    assert_int_equal(flo_store_list(f->store, "ns", &all, NULL, 10, note_row, ids, &err), 0);
+    assert_string_equal(ids, "ba");
+    /* The found run stays readable until the next read of its kind. */
+    assert_int_equal(run.key, 1);
+    assert_string_equal(run.run_id, "run-1");
+    assert_int_equal(run.state_len, 5);
+    assert_memory_equal(run.state, EVENTS, 5);
+}
+
+/* Past its bound the log is written back and starts again, though runs are looked up between. */
 static void test_checkpoint_log_stays_small(void **state)
 {
     struct fixture *f = *state;
     struct sample s;
     struct flo_err err = {0};
     struct flo_store_stats stats;
+    struct flo_core_stored_run run;
     struct stat info;
     char wal[128], id[32];
 
     open_store(f);
+    struct flo_core_store reads = core_store(f);
     for (uint64_t key = 1; key <= 700; key++) {
         snprintf(id, sizeof id, "id-%d", (int)key);
         commit_ok(f, sample(&s, key, id, id));
+        if (key % 100 == 1)
+            assert_int_equal(reads.find(reads.ctx, "ns", id, key % 200 == 1 ? id : "", &run), 0);
         assert_int_equal(flo_store_checkpoint(f->store, false, &err), 0);
     }
     flo_store_stats(f->store, &stats);
@@ -527,6 +555,7 @@ int main(void)
         STORE_TEST(test_commit_failed_sync_or_write_is_fatal),
         STORE_TEST(test_commit_full_disk_may_be_tried_again),
         STORE_TEST(test_commit_nth_failure_leaves_all_or_nothing),
+        STORE_TEST(test_list_after_find_is_fresh),
         STORE_TEST(test_checkpoint_log_stays_small),
         STORE_TEST(test_commit_deleted_files_are_noticed),
         STORE_TEST(test_open_empty_file_with_log_is_refused),
