@@ -28,6 +28,15 @@ function(flo_layer name)
   target_link_libraries(flo_${name} PUBLIC ${ARG_LINKS} PRIVATE flo_options)
 endfunction()
 
+# flo_test_sanitized(TEST): what a test that runs our programs tells the sanitizers' runtimes. Call
+# it after the test's own ENVIRONMENT is set.
+function(flo_test_sanitized test)
+  if(FLO_SANITIZE STREQUAL "thread")
+    set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT
+      "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/support/tsan.supp")
+  endif()
+endfunction()
+
 # flo_test(NAME SOURCES ... LINKS ...): a cmocka test program, one ctest entry.
 function(flo_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
@@ -37,10 +46,7 @@ function(flo_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS "${ARG_LABELS}")
-  if(FLO_SANITIZE STREQUAL "thread")
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT
-      "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/support/tsan.supp")
-  endif()
+  flo_test_sanitized(${name})
 endfunction()
 
 # flo_role_program(NAME): a worker's executable from its folder's main.c and role.c. The role is an

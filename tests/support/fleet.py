@@ -127,10 +127,10 @@ class Fleet:
         codes = {}
         for process in reversed(self.processes):
             codes[process.name] = process.stop()
-        if exc[0]:
-            for process in self.processes:
-                print(f"--- {process.name}", *process.output[-30:], sep="\n")
+        bad = {name: code for name, code in codes.items() if code != 0 and name != "temporal"}
+        for process in self.processes:
+            if exc[0] or process.name in bad:
+                print(f"--- {process.name}", *process.output[-60:], sep="\n")
         self.folder.cleanup()
         if not exc[0]:
-            bad = {name: code for name, code in codes.items() if code != 0 and name != "temporal"}
             assert not bad, f"exit codes after SIGTERM: {bad}"
