@@ -89,6 +89,10 @@ bool flo_run_missing_history(const struct flo_run *run,
         return !task->query || task->previous_started_event_id > run->last_started_id;
     if (events[0]->event_id > run->processed_id + 1)
         return true;
+    if (events[0]->event_id == 1) /* all there is: worth more than what this run remembers */
+        return true;
+    if (!task->query && task->previous_started_event_id != run->last_started_id)
+        return true; /* it answered a task that history does not (any longer) have */
     size_t i = 0;
     while (i < count && events[i]->event_id <= run->processed_id)
         i++;

@@ -73,9 +73,12 @@ void flo_run_destroy(struct flo_run **run);
 /*
  * True when this run cannot take task as it is: task's history starts after what the run has seen
  * (a cache miss on a sticky task, a gap), or the run has gone ahead of history because the last
- * task that it answered did not count (it failed, timed out, or is tried again). Drop the run, make
- * a new one, and ask again: true for the new one, too, means that the whole history must be fetched
- * from event 1 first.
+ * task that it answered did not count (it failed, timed out, or is tried again). Tasks leave a
+ * server before they are durable, so a crash of it can take events back that the run has seen, and
+ * put others under their numbers: the last task that counted (task's previous_started_event_id)
+ * must be the last one that the run answered. A history from event 1 is for a new run in any case:
+ * the task before may have been answered elsewhere. Drop the run, make a new one, and ask again:
+ * true for the new one, too, means that the whole history must be fetched from event 1 first.
  */
 bool flo_run_missing_history(const struct flo_run *run,
                              const FloApi__PollWorkflowTaskQueueResponse *task);

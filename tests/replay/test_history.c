@@ -176,8 +176,8 @@ static void test_gap_in_history_is_missing(void **state)
     story_expect(s, "missing history");
 }
 
-/* A whole history for a cached run: what it knows is skipped. */
-static void test_cached_run_skips_what_it_knows(void **state)
+/* A whole history for a cached run makes it anew: it may have been answered elsewhere meanwhile. */
+static void test_whole_history_replaces_a_cached_run(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGIN("Echo"));
@@ -185,7 +185,47 @@ static void test_cached_run_skips_what_it_knows(void **state)
     story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=echo");
     story_tell(s, "ActivityCompleted scheduled=5 result=2; WFTScheduled; WFTStarted");
     s->delivered = 0;
+    story_expect(s, "missing history");
+    story_evict(s);
     story_expect(s, "Complete result=2");
+}
+
+/* The server crashed and lost events 7 to 9, which a task had already brought: the run is ahead of
+ * what history now says and must be made anew, else it waits for what it takes to have seen. */
+static void test_cached_run_whose_events_were_lost_is_refused(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, BEGIN("TwoAtOnce"));
+    story_expect(s, "StartTimer id=1 ms=1000\n" SCHEDULES);
+    story_tell(s, "WFTCompleted; TimerStarted id=1; ActivityScheduled id=1 type=echo");
+    story_tell(s, "TimerFired id=1; WFTScheduled; WFTStarted");
+    story_expect(s, "");
+    s->event_count = 6; /* the crash */
+    s->delivered = 3;
+    s->previous_started = 3;
+    story_tell(s, "ActivityStarted scheduled=6; ActivityCompleted scheduled=6 result=2");
+    story_tell(s, "TimerFired id=1; WFTScheduled; WFTStarted");
+    story_expect(s, "missing history");
+    story_evict(s);
+    s->delivered = 0;
+    story_expect(s, "Complete result=2");
+}
+
+/* Heartbeats of a task held open are completed tasks: each one counts as answered. */
+static void test_cached_run_is_kept_over_heartbeats(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, BEGIN("Wait"));
+    story_expect(s, "");
+    for (int i = 0; i < 3; i++) {
+        story_tell(s, "WFTCompleted; WFTScheduled; WFTStarted");
+        story_expect(s, "");
+    }
+    story_evict(s);
+    s->delivered = 0; /* made anew, as one activation: the next task still fits */
+    story_expect(s, "");
+    story_tell(s, "WFTCompleted; Signaled name=go input=4; WFTScheduled; WFTStarted");
+    story_expect(s, "Complete result=4");
 }
 
 static void test_history_with_a_hole_fails_the_task(void **state)
@@ -358,6 +398,7 @@ static void test_query_task_is_answered(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGIN("Echo") "; WFTCompleted; ActivityScheduled id=1 type=echo");
+    s->previous_started = 3;
     s->legacy_query = "status";
     story_expect(s, "query failed: unknown query type status");
     s->legacy_query = "again"; /* sticky: no events */
@@ -389,7 +430,9 @@ int main(void)
         T(test_info_comes_from_history),
         T(test_partial_history_without_a_run_is_missing),
         T(test_gap_in_history_is_missing),
-        T(test_cached_run_skips_what_it_knows),
+        T(test_whole_history_replaces_a_cached_run),
+        T(test_cached_run_whose_events_were_lost_is_refused),
+        T(test_cached_run_is_kept_over_heartbeats),
         T(test_history_with_a_hole_fails_the_task),
         T(test_reset_to_sees_events_again),
         T(test_reset_to_keeps_what_was_before_the_task),
