@@ -11,6 +11,9 @@
 
 #define IO_QUEUE "document-io-activity-queue"
 #define CPU_QUEUE "document-cpu-activity-queue"
+/* How long a worker may be gone before its activity is given to another one. Every activity here
+ * gives a sign at least every two seconds. */
+#define HEARTBEAT_MS 6000
 
 const char *json_text(const json_t *object, const char *key)
 {
@@ -46,14 +49,23 @@ static int document_workflow(struct flo_workflow *wf, json_t *input, json_t **ou
             wf, "InvalidInput", true, NULL,
             "DocumentWorkflow takes {\"uri\": \"file:///... or http(s)://...\"}");
 
-    const struct flo_activity_options io = {.task_queue = queue(input, "io", IO_QUEUE),
-                                            .start_to_close_ms = 60000,
-                                            .heartbeat_ms = 5000};
+    /* A worker that dies costs an attempt, so a few more than a bad network deserves. */
+    const struct flo_retry_policy patient = {.maximum_attempts = 10};
+    const struct flo_retry_policy fetching = {.initial_interval_ms = 500, .maximum_attempts = 5};
+    const struct flo_activity_options fetch = {.task_queue = queue(input, "io", IO_QUEUE),
+                                               .start_to_close_ms = 60000,
+                                               .heartbeat_ms = HEARTBEAT_MS,
+                                               .retry = &fetching};
+    const struct flo_activity_options index = {.task_queue = fetch.task_queue,
+                                               .start_to_close_ms = 60000,
+                                               .heartbeat_ms = HEARTBEAT_MS,
+                                               .retry = &patient};
     const struct flo_activity_options cpu = {.task_queue = queue(input, "cpu", CPU_QUEUE),
                                              .start_to_close_ms = 60000,
-                                             .heartbeat_ms = 5000};
+                                             .heartbeat_ms = HEARTBEAT_MS,
+                                             .retry = &patient};
     json_t *document, *text, *chunks;
-    int rc = flo_activity(wf, "fetch_document", input, &io, &document);
+    int rc = flo_activity(wf, "fetch_document", input, &fetch, &document);
     if (rc)
         return rc;
     rc = flo_activity(wf, "extract_text", document, &cpu, &text);
@@ -64,7 +76,7 @@ static int document_workflow(struct flo_workflow *wf, json_t *input, json_t **ou
         return rc;
 
     json_object_set_new(document, "chunks", chunks);
-    return flo_activity(wf, "index_document", document, &io, out_result);
+    return flo_activity(wf, "index_document", document, &index, out_result);
 }
 
 /* name in the fleet's state folder, or without a fleet in the current one. */

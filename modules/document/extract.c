@@ -80,9 +80,15 @@ static char *to_utf8(const char *data, size_t len, size_t *out_len)
     return text;
 }
 
-/* HTML and Markdown go through the plugin. */
-static char *strip_markup(const char *kind, const char *data, size_t len, size_t *out_len,
-                          struct flo_err *err)
+static bool keep_going(void *ctx)
+{
+    return flo_activity_heartbeat(ctx, NULL) == 0;
+}
+
+/* HTML and Markdown go through the plugin. NULL with a sentence, or without one when the activity
+ * is to stop. */
+static char *strip_markup(struct flo_activity_context *ctx, const char *kind, const char *data,
+                          size_t len, size_t *out_len, struct flo_err *err)
 {
     const char *symbol =
         strcmp(kind, "text/html") == 0 ? "document_text_of_html" : "document_text_of_markdown";
@@ -92,8 +98,8 @@ static char *strip_markup(const char *kind, const char *data, size_t len, size_t
     } strip = {plugin_symbol("document-markup", symbol, err)};
     if (!strip.symbol)
         return NULL;
-    char *text = strip.call(data, len, out_len);
-    if (!text)
+    char *text = strip.call(data, len, keep_going, ctx, out_len);
+    if (!text && !flo_activity_cancelled(ctx))
         flo_fail(err, FLO_ENOMEM, "out of memory");
     return text;
 }
@@ -136,7 +142,11 @@ int extract_text(struct flo_activity_context *ctx, json_t *input, json_t **out_r
         len = data_len;
         data = NULL;
     } else if (data) {
-        text = strip_markup(kind, data, data_len, &len, &err);
+        text = strip_markup(ctx, kind, data, data_len, &len, &err);
+    }
+    if (!text && flo_activity_cancelled(ctx)) {
+        rc = FLO_ECANCELLED;
+        goto out;
     }
     if (!text) {
         rc = flo_activity_fail(ctx, "ExtractFailed", false, NULL, "cannot extract text: %s",

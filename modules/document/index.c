@@ -15,7 +15,8 @@
 
 #define TOP_TERMS 10
 #define NEAR_DUPLICATE 0.8 /* estimated share of common shingles */
-#define POOL_WAIT_MS 20000
+#define WAIT_MS 2000       /* at most so long without a sign of life */
+#define TRIES 15           /* for a connection, and again for a busy database */
 
 const struct index_backend *index_backend_for(const char *database, struct flo_err *err)
 {
@@ -83,26 +84,55 @@ static void on_candidate(void *ctx, const char *uri, const char *hex)
                               json_pack("{s:s, s:f}", "uri", uri, "similarity", similarity));
 }
 
+/* A connection from the pool, waiting in slices between signs of life. */
+static int take_connection(struct flo_activity_context *ctx, struct index_pool *pool,
+                           struct index_connection *out)
+{
+    struct flo_err err;
+    int rc = FLO_ETIMEDOUT;
+    for (int i = 0; rc == FLO_ETIMEDOUT && i < TRIES; i++) {
+        if (flo_activity_heartbeat(ctx, NULL))
+            return FLO_ECANCELLED;
+        rc = index_pool_take(pool, WAIT_MS, out, &err);
+    }
+    return rc ? flo_activity_fail(ctx, "DatabaseUnavailable", false, NULL, "%s", err.message) : 0;
+}
+
+/* Write the document and look for others like it; FLO_ETIMEDOUT while others hold the database. */
+static int write_and_search(const struct index_connection *connection,
+                            const struct index_document *document, struct search *search,
+                            struct flo_err *err)
+{
+    int rc = connection->backend->upsert(connection->handle, document, err);
+    if (rc == 0 && document->words)
+        rc = connection->backend->candidates(connection->handle, document, on_candidate, search,
+                                             err);
+    return rc;
+}
+
 static int store(struct flo_activity_context *ctx, struct index_pool *pool,
                  const struct index_document *document, json_t **out_duplicates)
 {
     struct index_connection connection;
     struct flo_err err;
-    int rc = index_pool_take(pool, POOL_WAIT_MS, &connection, &err);
+    int rc = take_connection(ctx, pool, &connection);
     if (rc)
-        return flo_activity_fail(ctx, "DatabaseUnavailable", false, NULL, "%s", err.message);
+        return rc;
     struct search search = {.signature = &document->signature, .found = json_array()};
-    rc = connection.backend->upsert(connection.handle, document, &err);
-    if (rc == 0 && document->words)
-        rc = connection.backend->candidates(connection.handle, document, on_candidate, &search,
-                                            &err);
-    index_pool_give(pool, connection, rc != 0);
-    if (rc) {
-        json_decref(search.found);
-        return flo_activity_fail(ctx, "DatabaseError", false, NULL, "%s", err.message);
+    rc = FLO_ETIMEDOUT;
+    for (int i = 0; rc == FLO_ETIMEDOUT && i < TRIES; i++) {
+        json_array_clear(search.found);
+        rc = flo_activity_heartbeat(ctx, NULL);
+        if (rc == 0)
+            rc = write_and_search(&connection, document, &search, &err);
     }
-    *out_duplicates = search.found;
-    return 0;
+    index_pool_give(pool, connection, rc != 0);
+    if (rc == 0)
+        *out_duplicates = json_incref(search.found);
+    else if (rc != FLO_ECANCELLED)
+        rc = flo_activity_fail(ctx, "DatabaseError", false, NULL, "%s", err.message);
+    json_decref(search.found);
+    return rc;
 }
 
 static int index_merged(struct flo_activity_context *ctx, const struct document_shared *shared,

@@ -34,7 +34,8 @@ struct index_backend {
     /* Open and see to the schema. FLO_EIO with a sentence that names no password. */
     int (*open)(const char *database, void **out_handle, struct flo_err *err);
     void (*close)(void *handle);
-    /* Insert or replace by uri, with its LSH bands, in one transaction. */
+    /* Insert or replace by uri, with its LSH bands, in one transaction. FLO_ETIMEDOUT: others hold
+     * the database for seconds now; try again. Else FLO_EIO. */
     int (*upsert)(void *handle, const struct index_document *document, struct flo_err *err);
     /* Calls found(ctx, uri, signature as hex) for each other document that shares an LSH band. */
     int (*candidates)(void *handle, const struct index_document *document,

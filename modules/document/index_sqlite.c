@@ -11,7 +11,7 @@
 
 #include "index.h"
 
-#define BUSY_MS 15000
+#define BUSY_MS 2000 /* then the caller gives a sign of life and tries again */
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS document ("
@@ -25,7 +25,9 @@ static const char schema[] =
 
 static int fail(sqlite3 *db, struct flo_err *err, const char *what)
 {
-    return flo_fail(err, FLO_EIO, "the document index: %s: %s", what, sqlite3_errmsg(db));
+    int code = sqlite3_errcode(db) & 0xff;
+    return flo_fail(err, code == SQLITE_BUSY || code == SQLITE_LOCKED ? FLO_ETIMEDOUT : FLO_EIO,
+                    "the document index: %s: %s", what, sqlite3_errmsg(db));
 }
 
 static void close_db(void *handle)

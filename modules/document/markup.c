@@ -13,8 +13,12 @@
 #include <string.h>
 #include <strings.h>
 
-FLO_API char *document_text_of_html(const char *data, size_t len, size_t *out_len);
-FLO_API char *document_text_of_markdown(const char *data, size_t len, size_t *out_len);
+FLO_API char *document_text_of_html(const char *data, size_t len, bool (*keep_going)(void *ctx),
+                                    void *ctx, size_t *out_len);
+FLO_API char *document_text_of_markdown(const char *data, size_t len, bool (*keep_going)(void *ctx),
+                                        void *ctx, size_t *out_len);
+
+#define PIECE_BYTES ((size_t)1 << 20)
 
 struct text {
     char *data;
@@ -100,29 +104,40 @@ static void on_characters(void *ctx, const xmlChar *data, int len)
         append(text, (const char *)data, (size_t)len);
 }
 
-char *document_text_of_html(const char *data, size_t len, size_t *out_len)
+char *document_text_of_html(const char *data, size_t len, bool (*keep_going)(void *ctx), void *ctx,
+                            size_t *out_len)
 {
     struct text text = {0};
     htmlSAXHandler sax = {.startElement = on_start,
                           .endElement = on_end,
                           .characters = on_characters,
                           .ignorableWhitespace = on_characters};
-    if (len > INT32_MAX)
-        return NULL;
     htmlParserCtxtPtr parser =
-        htmlCreatePushParserCtxt(&sax, &text, data, (int)len, NULL, XML_CHAR_ENCODING_UTF8);
+        htmlCreatePushParserCtxt(&sax, &text, NULL, 0, NULL, XML_CHAR_ENCODING_UTF8);
     if (!parser)
         return NULL;
     htmlCtxtUseOptions(parser, HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
+    for (size_t at = 0; at < len && !text.failed; at += PIECE_BYTES) {
+        size_t piece = len - at < PIECE_BYTES ? len - at : PIECE_BYTES;
+        htmlParseChunk(parser, data + at, (int)piece, 0);
+        text.failed = text.failed || !keep_going(ctx);
+    }
     htmlParseChunk(parser, data, 0, 1);
     htmlFreeParserCtxt(parser);
     return finish(&text, out_len);
 }
 
-char *document_text_of_markdown(const char *data, size_t len, size_t *out_len)
+char *document_text_of_markdown(const char *data, size_t len, bool (*keep_going)(void *ctx),
+                                void *ctx, size_t *out_len)
 {
     struct text text = {0};
-    cmark_node *document = cmark_parse_document(data, len, CMARK_OPT_VALIDATE_UTF8);
+    cmark_parser *parser = cmark_parser_new(CMARK_OPT_VALIDATE_UTF8);
+    for (size_t at = 0; at < len && !text.failed; at += PIECE_BYTES) {
+        cmark_parser_feed(parser, data + at, len - at < PIECE_BYTES ? len - at : PIECE_BYTES);
+        text.failed = !keep_going(ctx);
+    }
+    cmark_node *document = cmark_parser_finish(parser);
+    cmark_parser_free(parser);
     cmark_iter *iter = cmark_iter_new(document);
     cmark_event_type event;
     while ((event = cmark_iter_next(iter)) != CMARK_EVENT_DONE) {

@@ -19,8 +19,16 @@
 #include "minhash.h"
 #include "terms.h"
 
-char *document_text_of_html(const char *data, size_t len, size_t *out_len);
-char *document_text_of_markdown(const char *data, size_t len, size_t *out_len);
+char *document_text_of_html(const char *data, size_t len, bool (*keep_going)(void *ctx), void *ctx,
+                            size_t *out_len);
+char *document_text_of_markdown(const char *data, size_t len, bool (*keep_going)(void *ctx),
+                                void *ctx, size_t *out_len);
+
+/* Says yes as often as *ctx says. */
+static bool go_on(void *ctx)
+{
+    return (*(int *)ctx)-- > 0;
+}
 
 /* The pool asks for a backend by name; here there is only SQLite. */
 const struct index_backend *index_backend_for(const char *database, struct flo_err *err)
@@ -186,7 +194,8 @@ static void test_html_page_becomes_text(void **state)
     const char *page = "<html><head><style>p{}</style><title>T</title></head><body><p>One &amp; "
                        "<b>two</b></p><script>var x = 1;</script><p>three&#33;</p></body></html>";
     size_t len;
-    char *text = document_text_of_html(page, strlen(page), &len);
+    int yes = 10;
+    char *text = document_text_of_html(page, strlen(page), go_on, &yes, &len);
     assert_non_null(text);
     assert_non_null(strstr(text, "One & two"));
     assert_non_null(strstr(text, "three!"));
@@ -198,9 +207,11 @@ static void test_html_page_becomes_text(void **state)
     char *nested = malloc(deep * 5 + 1);
     for (size_t i = 0; i < deep; i++)
         memcpy(nested + i * 5, "<div>", 5);
-    text = document_text_of_html(nested, deep * 5, &len);
+    text = document_text_of_html(nested, deep * 5, go_on, &yes, &len);
     assert_non_null(text);
     free(text);
+    yes = 0; /* told to stop */
+    assert_null(document_text_of_html(nested, deep * 5, go_on, &yes, &len));
     free(nested);
 }
 
@@ -210,7 +221,8 @@ static void test_markdown_becomes_text(void **state)
     const char *page =
         "# Title\n\nSome *emphasis* and a [link](http://x.example/).\n\n```\ncode\n```\n";
     size_t len;
-    char *text = document_text_of_markdown(page, strlen(page), &len);
+    int yes = 10;
+    char *text = document_text_of_markdown(page, strlen(page), go_on, &yes, &len);
     assert_string_equal(text, "Title\n\nSome emphasis and a link.\n\ncode\n\n");
     free(text);
 }
