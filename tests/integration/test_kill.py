@@ -7,7 +7,7 @@ import pathlib
 import signal
 import unittest
 
-from support import BIN, FleetTest, finish_batch, flotilla, start_batch, wait_for
+from support import BIN, FleetTest, finish_batch, flotilla, get, start_batch, wait_for
 
 DOCUMENTS = 300
 NAMES = ["engine", "workflow", "io", "cpu", "supervisor"]
@@ -59,12 +59,29 @@ class Kill(FleetTest):
         self.assertEqual(statuses, ["Completed"] * DOCUMENTS)
 
     def test_supervisor_gone_workers_work_on(self):
-        """Workers never need the supervisor: here there is none at all."""
+        """Workers report to a supervisor that is killed under load, and appear at its successor."""
         self.assertEqual(self.up.stop(), 0)
+        folder = pathlib.Path(self.fleet.folder.name)
+        endpoint = f"ipc://{folder}/hub.sock"
+        config = folder / "hub.yaml"
+        config.write_text(f"state_dir: {folder}/hub\nsupervisor: {{endpoint: \"{endpoint}\"}}\n"
+                          "health: {port: 0}\nmetrics: {port: 0}\nengine: {enabled: false}\n")
+        supervisor = self.fleet.start("supervisor", [BIN / "flotilla-supervisor", "--config", config])
         self.fleet.engine()
-        self.fleet.echo_workers()
-        batch = start_batch(self.fleet.target, "load", "--count", 50, "--concurrency", 5)
-        self.assertEqual(finish_batch(self, batch)["completed"], 50)
+        for role in ["workflow-worker", "io-activity-worker"]:
+            self.fleet.worker(role, "echo", "benchmark", supervisor__endpoint=endpoint)
+
+        def seen(process):
+            fleet = json.loads(get(process.address("http"), "/v1/fleet")[1])
+            return [p["state"] for p in fleet["processes"]] == ["running"] * 2
+        wait_for(lambda: seen(supervisor), "both workers at the supervisor")
+        batch = start_batch(self.fleet.target, "load", "--count", 3000, "--concurrency", 20)
+        wait_for(self.completed, "the first workflow")
+        supervisor.stop(signal.SIGKILL)
+        self.fleet.processes.remove(supervisor)
+        self.assertEqual(finish_batch(self, batch)["completed"], 3000)
+        supervisor = self.fleet.start("supervisor", [BIN / "flotilla-supervisor", "--config", config])
+        wait_for(lambda: seen(supervisor), "both workers at the new supervisor")
 
 
 if __name__ == "__main__":
