@@ -284,6 +284,11 @@ void flo_client_call_cancel(struct flo_client_call **call)
     *call = NULL;
 }
 
+int64_t flo_client_call_try_age_ns(const struct flo_client_call *call)
+{
+    return call->try ? flo_grpc_call_age_ns(call->try) : 0;
+}
+
 static int make_channel(struct flo_client *client, const struct flo_client_options *options,
                         struct flo_err *err)
 {

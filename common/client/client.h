@@ -100,6 +100,11 @@ FLO_CLIENT_CALLS(FLO_CLIENT_DECLARE)
 /* Give a call up; done does not run. Clears the pointer. NULL is fine. */
 void flo_client_call_cancel(struct flo_client_call **call);
 
+/* How long the server has had the try that is under way, over the connection that stands now; 0
+ * while there is none: between tries, without a connection. A call is as old as its caller thinks;
+ * this is for how long the server has been silent about it. */
+int64_t flo_client_call_try_age_ns(const struct flo_client_call *call);
+
 /* Is code worth another try for this kind of call (PROTOCOL 1.2)? */
 bool flo_client_retryable(int code, const char *message, enum flo_client_retry kind);
 

@@ -102,6 +102,13 @@ void flo_grpc_call_cancel(struct flo_grpc_call **call)
     call_free(self);
 }
 
+int64_t flo_grpc_call_age_ns(const struct flo_grpc_call *call)
+{
+    const struct flo_grpc_link *current = call->channel->current;
+    bool there = current && current->ready && call->serial == current->serial;
+    return there ? flo_clock_mono_ns() - call->sent_ns : 0;
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -247,6 +254,7 @@ int flo_grpc_call_submit(struct flo_grpc_call *call, struct flo_grpc_link *link)
         return rc;
     flo_list_remove(&channel->waiting, &call->node);
     call->serial = link->serial;
+    call->sent_ns = flo_clock_mono_ns();
     flo_list_push_back(&channel->active, &call->node);
     return 0;
 }

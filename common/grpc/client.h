@@ -94,5 +94,8 @@ FLO_MUST_CHECK int flo_grpc_call_start(struct flo_grpc_channel *channel,
                                        struct flo_grpc_call **out_call);
 /* Give the call up: RST_STREAM(CANCEL); done is not called. Clears the pointer. NULL is fine. */
 void flo_grpc_call_cancel(struct flo_grpc_call **call);
+/* How long the peer has had the call on the current connection; 0 while it waits for one, or ends
+ * on a connection that drains. */
+int64_t flo_grpc_call_age_ns(const struct flo_grpc_call *call);
 
 #endif

@@ -82,6 +82,7 @@ struct flo_grpc_call {
     int64_t deadline_ns;
     int64_t timeout_ms; /* as asked for */
     uint64_t serial;    /* of the link that it is on */
+    int64_t sent_ns;    /* when it was put there */
     uint64_t refused;   /* serial of the link that refused it once; 0 = none */
     bool wait_for_ready;
     int fail_code; /* end with this at the next turn; 0 = no */

@@ -3,9 +3,10 @@
  * observe.c - what others see of the worker: health and metrics pages, the supervisor's reports,
  * the state of the connection.
  *
- * Liveness is progress: a poll that has not come back for one and a half times the longest time
- * that a long poll may take, while the connection stands, means that the worker is stuck, and
- * /livez says so. An idle worker's polls come back empty every minute.
+ * Liveness is progress: a poll that was sent over the connection that stands and has not come back
+ * for one and a half times the longest time that a long poll may take means that the worker is
+ * stuck, and /livez says so. An idle worker's polls come back empty every minute. Time without a
+ * server does not count: a poll that is sent again after an outage is a new one.
  */
 #include <event2/event.h>
 #include <stdlib.h>

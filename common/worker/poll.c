@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "grpc/status.h"
 #include "worker/worker.h"
 
@@ -24,7 +23,6 @@ struct poll {
     struct flo_worker *worker;
     enum flo_poller_kind kind;
     struct flo_client_call *call;
-    int64_t began_ns;
 };
 
 static const char *const KIND_NAMES[] = {
@@ -171,7 +169,6 @@ static bool poll_send(struct flo_worker *worker, enum flo_poller_kind kind)
         return false;
     poll->worker = worker;
     poll->kind = kind;
-    poll->began_ns = flo_clock_mono_ns();
     if (kind == FLO_POLLER_ACTIVITY ? send_activity_poll(poll) : send_workflow_poll(poll)) {
         flo_free(poll);
         return false;
@@ -228,12 +225,15 @@ void flo_poll_cancel_all(struct flo_worker *worker)
 
 int64_t flo_poll_oldest_ns(const struct flo_worker *worker)
 {
-    int64_t now = flo_clock_mono_ns(), oldest = 0;
+    int64_t oldest = 0;
 
     for (int kind = 0; kind < FLO_POLLER_KINDS; kind++) {
-        struct flo_node *node = flo_list_first(&worker->pollers[kind].polls);
-        if (node && now - flo_container(node, struct poll, node)->began_ns > oldest)
-            oldest = now - flo_container(node, struct poll, node)->began_ns;
+        FLO_LIST_FOREACH(node, &worker->pollers[kind].polls)
+        {
+            const struct poll *poll = flo_container(node, struct poll, node);
+            int64_t age = flo_client_call_try_age_ns(poll->call);
+            oldest = age > oldest ? age : oldest;
+        }
     }
     return oldest;
 }

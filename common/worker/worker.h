@@ -122,7 +122,8 @@ void flo_startup_begin(struct flo_worker *worker);
 void flo_poll_fill(struct flo_worker *worker);
 /* Give every poll up (RST_STREAM) and release its slot. */
 void flo_poll_cancel_all(struct flo_worker *worker);
-/* Age of the oldest poll in flight, 0 without any. */
+/* How long the server has had the oldest try of a poll over the connection that stands; 0 without
+ * any: what a poll waited while there was no server does not count. */
 int64_t flo_poll_oldest_ns(const struct flo_worker *worker);
 void flo_poll_fini(struct flo_worker *worker);
 

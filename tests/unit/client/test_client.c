@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_client.c - client/client.c against a server in this process that keeps what it is sent. */
+#include <stdio.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "client/client.h"
+#include "grpc/server.h"
+#include "support/cmocka_env.h"
+
+#define LIMIT_NS (20 * FLO_NS_PER_S)
+
+struct fixture {
+    struct event_base *base;
+    struct event *tick;
+    struct flo_grpc_server *server;
+    struct flo_client *client;
+    char address[64];
+    int calls; /* that the server took; none is answered */
+    bool connected;
+    struct flo_client_call *poll;
+};
+
+static void on_call(void *ctx, struct flo_grpc_server_call *call, const char *path,
+                    const uint8_t *body, size_t len)
+{
+    struct fixture *f = ctx;
+
+    (void)call, (void)path, (void)body, (void)len;
+    f->calls++;
+}
+
+static void on_state(void *ctx, bool connected, const char *reason)
+{
+    struct fixture *f = ctx;
+
+    (void)reason;
+    f->connected = connected;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what, (void)ctx;
+}
+
+static void on_done(void *ctx, const struct flo_grpc_status *status,
+                    const ProtobufCMessage *response)
+{
+    (void)ctx, (void)response;
+    fail_msg("the poll ended: %s", status->message);
+}
+
+static void serve(struct fixture *f, const char *listen)
+{
+    const struct flo_grpc_server_options options = {.listen = listen, .on_call = on_call, .ctx = f};
+    struct flo_err err = {0};
+
+    if (flo_grpc_server_new(f->base, &options, &f->server, &err))
+        fail_msg("%s", err.message);
+    snprintf(f->address, sizeof f->address, "%s", flo_grpc_server_address(f->server));
+}
+
+static int setup(void **state)
+{
+    static struct fixture f;
+    const struct timeval period = {.tv_usec = 20000};
+    struct flo_err err = {0};
+
+    f = (struct fixture){.base = event_base_new()};
+    f.tick = event_new(f.base, -1, EV_PERSIST, on_tick, NULL);
+    event_add(f.tick, &period);
+    serve(&f, "127.0.0.1:0");
+    const struct flo_client_options options = {
+        .channel = {.address = f.address, .on_state = on_state, .on_state_ctx = &f}};
+    if (flo_client_new(f.base, &options, &f.client, &err))
+        fail_msg("%s", err.message);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    flo_client_call_cancel(&f->poll);
+    flo_client_destroy(&f->client);
+    flo_grpc_server_destroy(&f->server);
+    event_free(f->tick);
+    event_base_free(f->base);
+    return 0;
+}
+
+#define RUN_UNTIL(f, cond)                                                                         \
+    do {                                                                                           \
+        int64_t give_up_ = flo_clock_mono_ns() + LIMIT_NS;                                         \
+        while (!(cond)) {                                                                          \
+            if (flo_clock_mono_ns() > give_up_)                                                    \
+                fail_msg("still waiting for: %s", #cond);                                          \
+            event_base_loop((f)->base, EVLOOP_ONCE);                                               \
+        }                                                                                          \
+    } while (0)
+
+/* A poll that outlives the server ages only while a server has it: after an outage, however long,
+ * it is young again. */
+static void test_try_age_starts_over_after_an_outage(void **state)
+{
+    struct fixture *f = *state;
+    const FloApi__PollActivityTaskQueueRequest request =
+        FLO_API__POLL_ACTIVITY_TASK_QUEUE_REQUEST__INIT;
+    int64_t before;
+
+    assert_int_equal(flo_client_poll_activity_task_queue(f->client, &request, on_done, f, &f->poll),
+                     0);
+    assert_int_equal(flo_client_call_try_age_ns(f->poll), 0); /* no connection yet */
+    RUN_UNTIL(f, f->calls == 1);
+    RUN_UNTIL(f, flo_client_call_try_age_ns(f->poll) > FLO_NS_PER_S / 10);
+
+    flo_grpc_server_destroy(&f->server);
+    RUN_UNTIL(f, !f->connected);
+    assert_int_equal(flo_client_call_try_age_ns(f->poll), 0);
+    before = flo_clock_mono_ns();
+    serve(f, f->address);
+    RUN_UNTIL(f, f->calls == 2);
+    assert_true(flo_client_call_try_age_ns(f->poll) > 0);
+    assert_true(flo_client_call_try_age_ns(f->poll) <= flo_clock_mono_ns() - before);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_try_age_starts_over_after_an_outage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
