@@ -120,8 +120,10 @@ static void start_commit(struct flo_shell *shell, bool all)
         return;
     if (!all && !flo_core_wants_commit(shell->core))
         return;
-    if (flo_core_take_batch(shell->core, &batch)) {
-        fail(shell, EXIT_INTERNAL, "out of memory");
+    int rc = flo_core_take_batch(shell->core, &batch);
+    if (rc) {
+        fail(shell, rc == FLO_EIO ? EXIT_IO : EXIT_INTERNAL,
+             rc == FLO_EIO ? "the store cannot be read" : flo_error_text(rc));
         return;
     }
     if (!batch)

@@ -29,7 +29,7 @@ int64_t flo_core_lazy_commit_ns(const struct flo_core *core)
 
 bool flo_core_wants_commit(const struct flo_core *core)
 {
-    return core->commit_wanted || flo_core_lazy_commit_ns(core) <= core->now_ns;
+    return core->fatal || core->commit_wanted || flo_core_lazy_commit_ns(core) <= core->now_ns;
 }
 
 /* ---- deleted runs ---- */
@@ -100,6 +100,8 @@ static int batch_runs(struct flo_core *core, struct flo_core_batch *batch)
     FLO_LIST_FOREACH(node, &core->dirty)
     {
         struct flo_core_run_hooks *hooks = flo_container(node, struct flo_core_run_hooks, dirty);
+        if (flo_core_is_deleted(core, hooks->key))
+            continue; /* it would come back */
         if (flo_execution_collect(hooks->execution, &batch->arena, &rows[i], &parts[i], &counts[i]))
             return FLO_ENOMEM;
         total += counts[i++];
@@ -108,11 +110,11 @@ static int batch_runs(struct flo_core *core, struct flo_core_batch *batch)
         flo_arena_calloc(&batch->arena, total + 1, sizeof *histories);
     if (!histories)
         return FLO_ENOMEM;
-    for (i = 0; i < runs; i++)
+    batch->runs = rows;
+    batch->run_count = i;
+    for (i = 0; i < batch->run_count; i++)
         for (size_t j = 0; j < counts[i]; j++)
             histories[batch->history_count++] = parts[i][j];
-    batch->runs = rows;
-    batch->run_count = runs;
     batch->histories = histories;
     return 0;
 }
@@ -135,7 +137,7 @@ int flo_core_take_batch(struct flo_core *core, struct flo_core_batch **out_batch
 {
     *out_batch = NULL;
     if (core->fatal)
-        return FLO_ENOMEM;
+        return core->fatal;
     if (core->dirty_since_ns == INT64_MAX)
         return 0;
     struct flo_core_batch *batch = flo_calloc(1, sizeof *batch);
@@ -177,8 +179,6 @@ void flo_core_committed(struct flo_core *core, uint64_t seq)
         if (hooks->dirty_seq > seq)
             break;
         struct flo_execution *execution = hooks->execution;
-        if (hooks->delete_when_saved && flo_core_delete_run(core, hooks->key))
-            flo_core_set_fatal(core); /* what was promised to go would stay */
         flo_execution_destroy(core, &execution);
     }
     for (struct flo_map_entry *it = flo_map_first(&core->deleted), *next; it; it = next) {

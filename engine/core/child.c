@@ -173,36 +173,43 @@ static bool has_failed(int status)
     }
 }
 
-/* May a run with the child's workflow id start, next to the one that there is or was? */
-static bool may_start(struct flo_core *core, const struct flo_core_child *child,
+#define REUSE(name) FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_##name
+
+/* May the workflow id of a run that has closed be used again? */
+static bool may_reuse(struct flo_core *core, const struct flo_core_child *child,
                       FloApi__WorkflowIdReusePolicy policy)
 {
+    if (policy != REUSE(REJECT_DUPLICATE) && policy != REUSE(ALLOW_DUPLICATE_FAILED_ONLY))
+        return true; /* whichever run there was, and however it ended: no need to read it */
     struct flo_core_run_ref ref;
     struct flo_status status = {0};
     int rc = flo_core_find_run(core, child->ns, child->workflow_id, "", &ref, &status);
     if (rc == FLO_ENOENT)
         return true;
     if (rc) {
-        flo_core_set_fatal(core); /* the store cannot be read */
+        /* A damaged row is a run, which ended nobody knows how: this child cannot start. That the
+         * disk or memory fails says nothing about the child, and must not become history. */
+        if (rc != FLO_EDATA)
+            flo_core_set_fatal_as(core, rc);
         return false;
     }
-    if (ref.execution && flo_execution_is_open(ref.execution)) {
-        if (policy !=
-            FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING)
-            return false;
-        flo_execution_terminate(core, ref.execution, "TerminateIfRunning WorkflowIdReusePolicy",
-                                NULL, FLO_CORE_RUN_IDENTITY);
-        flo_execution_end(core, ref.execution, true);
-        return true;
-    }
-    switch (policy) {
-    case FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE:
+    return policy == REUSE(ALLOW_DUPLICATE_FAILED_ONLY) &&
+           has_failed(ref.execution ? ref.execution->status : ref.stored.status);
+}
+
+/* May a run with the child's workflow id start, next to the one that there is or was? */
+static bool may_start(struct flo_core *core, const struct flo_core_child *child,
+                      FloApi__WorkflowIdReusePolicy policy)
+{
+    struct flo_execution *open = flo_execution_find_open(core, child->ns, child->workflow_id, "");
+    if (!open)
+        return may_reuse(core, child, policy);
+    if (policy != REUSE(TERMINATE_IF_RUNNING))
         return false;
-    case FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY:
-        return has_failed(ref.execution ? ref.execution->status : ref.stored.status);
-    default:
-        return true;
-    }
+    flo_execution_terminate(core, open, "TerminateIfRunning WorkflowIdReusePolicy", NULL,
+                            FLO_CORE_RUN_IDENTITY);
+    flo_execution_end(core, open, true);
+    return true;
 }
 
 /* Make the run of the child. NULL: fatal. */

@@ -78,6 +78,11 @@ void flo_core_destroy(struct flo_core **pcore)
         struct flo_execution *execution = flo_map_value(it);
         flo_execution_destroy(core, &execution);
     }
+    for (struct flo_node *node; (node = flo_list_first(&core->closed));) { /* deleted ones */
+        struct flo_execution *execution =
+            flo_container(node, struct flo_core_run_hooks, closed)->execution;
+        flo_execution_destroy(core, &execution);
+    }
     flo_core_deleted_fini(core);
     flo_matching_fini(core);
     flo_namespaces_fini(core);
@@ -92,9 +97,15 @@ void flo_core_destroy(struct flo_core **pcore)
     *pcore = NULL;
 }
 
+void flo_core_set_fatal_as(struct flo_core *core, int error)
+{
+    if (!core->fatal)
+        core->fatal = error;
+}
+
 void flo_core_set_fatal(struct flo_core *core)
 {
-    core->fatal = true;
+    flo_core_set_fatal_as(core, FLO_ENOMEM);
 }
 
 void flo_core_new_id(struct flo_core *core, char out_text[FLO_UUID_LEN + 1])
@@ -277,7 +288,10 @@ int flo_core_recovered(struct flo_core *core, uint64_t next_key, struct flo_err 
         flo_execution_resume(core, flo_map_value(it));
     }
     core_settle(core);
-    return core->fatal ? flo_fail(err, FLO_ENOMEM, "no memory for the stored runs") : 0;
+    if (core->fatal)
+        return flo_fail(err, core->fatal, "the stored runs cannot go on: %s",
+                        flo_error_text(core->fatal));
+    return 0;
 }
 
 /* ---- figures ---- */

@@ -54,7 +54,8 @@ struct flo_core_stored_run {
 /* What the core may read of the past: runs that are closed and committed are not kept in memory. */
 struct flo_core_store {
     void *ctx;
-    /* The newest run of a workflow id (run_id ""), or that one run. 0, FLO_ENOENT, FLO_EIO. */
+    /* The newest run of a workflow id (run_id ""), or that one run. 0, FLO_ENOENT, FLO_EDATA (its
+     * row is damaged), FLO_EIO. */
     int (*find)(void *ctx, const char *namespace_id, const char *workflow_id, const char *run_id,
                 struct flo_core_stored_run *out);
     /*
@@ -189,11 +190,12 @@ struct flo_core_batch {
     struct flo_arena arena; /* holds all of the above */
 };
 
-/* Is something waiting for a commit (a held reply, or changes older than ~1 s)? Changes that
- * nobody waits for ride along with the next batch (PROTOCOL 3.2). */
+/* Is something waiting for a commit (a held reply, or changes older than ~1 s), or has the core
+ * failed? Changes that nobody waits for ride along with the next batch (PROTOCOL 3.2). */
 bool flo_core_wants_commit(const struct flo_core *core);
-/* Move all changes into a batch; *out_batch NULL: there are none. FLO_ENOMEM is fatal: what the
- * core holds can no longer be stored, and the shell must end. */
+/* Move all changes into a batch; *out_batch NULL: there are none. An error is fatal, because what
+ * the core holds can no longer be stored, and the shell must end: FLO_ENOMEM; FLO_EIO: a read that
+ * a change depends on failed. */
 FLO_MUST_CHECK int flo_core_take_batch(struct flo_core *core, struct flo_core_batch **out_batch);
 void flo_core_batch_free(struct flo_core_batch **batch);
 /* Commit seq is durable: closed runs may leave memory. */

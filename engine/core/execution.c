@@ -114,14 +114,11 @@ void *flo_blob_decode(struct flo_core *core, const struct flo_blob *blob,
     return message;
 }
 
-struct flo_execution *flo_execution_find_open(struct flo_core *core, struct flo_namespace *ns,
+struct flo_execution *flo_execution_find_open(struct flo_core *core, const struct flo_namespace *ns,
                                               const char *workflow_id, const char *run_id)
 {
-    struct flo_core_run_ref ref;
-    struct flo_status status = {0};
-    if (flo_core_find_run(core, ns, workflow_id, run_id, &ref, &status))
-        return NULL;
-    return ref.execution && flo_execution_is_open(ref.execution) ? ref.execution : NULL;
+    struct flo_execution *execution = flo_core_find_resident(core, ns, workflow_id, run_id);
+    return execution && flo_execution_is_open(execution) ? execution : NULL;
 }
 
 void flo_execution_unsettle(struct flo_core *core, struct flo_execution *execution)

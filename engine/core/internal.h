@@ -96,7 +96,7 @@ struct flo_core {
     int64_t last_event_ns; /* time of the newest history event: they never go back */
     struct flo_arena scratch;
     struct flo_core_timers timers;
-    bool fatal; /* memory ran out in the middle of a transition: nothing more may be answered */
+    int fatal; /* FLO_ENOMEM, FLO_EIO in the middle of a transition: nothing may be answered */
 
     struct flo_map namespaces;    /* name -> struct flo_namespace */
     struct flo_map namespace_ids; /* id -> struct flo_namespace */
@@ -176,7 +176,6 @@ struct flo_core_run_hooks {
     struct flo_namespace *ns;
     struct flo_execution *execution;
     struct flo_node dirty, touched, closed;
-    bool delete_when_saved;          /* DeleteWorkflowExecution: when it leaves memory, rows too */
     uint64_t dirty_seq;              /* batch that holds or will hold the last change; 0 = none */
     struct flo_task workflow_task;   /* the pending workflow task, while not started */
     struct flo_list history_waiters; /* long polls (history_read.c) */
@@ -200,7 +199,8 @@ void flo_core_remove_run(struct flo_core *core, struct flo_execution *execution)
 void flo_core_touch(struct flo_core *core, struct flo_execution *execution, bool store);
 /* The run has just closed: leaves memory after its commit. Besides flo_core_touch. */
 void flo_core_run_closed(struct flo_core *core, struct flo_execution *execution);
-/* Delete the row and the history of a run, resident or not, with the next batch. 0, FLO_ENOMEM. */
+/* Delete the row and the history of a run, resident or not, with the next batch: an answer about
+ * it waits for core->next_seq. 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_core_delete_run(struct flo_core *core, uint64_t key);
 /* Is such a deletion not durable yet? (The store may still show the run.) */
 bool flo_core_is_deleted(const struct flo_core *core, uint64_t key);
@@ -218,8 +218,13 @@ struct flo_core_run_ref {
 };
 /* The resident run, open or just closed, or NULL. */
 struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_id);
-/* run_id "" or NULL = the newest run. 0; FLO_ENOENT with status `workflow not found for ID: ...`
- * (or `workflow execution not found for workflow ID "" and run ID ""`); FLO_ERPC with status. */
+/* The same by workflow id; run_id "" = the newest. An open run is always resident: NULL says for
+ * certain that none is open (or that memory is out: fatal). */
+struct flo_execution *flo_core_find_resident(struct flo_core *core, const struct flo_namespace *ns,
+                                             const char *workflow_id, const char *run_id);
+/* run_id "" or NULL = the newest run. 0; else with status: FLO_ENOENT `workflow not found for
+ * ID: ...` (or `workflow execution not found for workflow ID "" and run ID ""`), FLO_EDATA (its row
+ * is damaged: DATA_LOSS), FLO_EIO (the store cannot be read: UNAVAILABLE), FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_core_find_run(struct flo_core *core, struct flo_namespace *ns,
                                      const char *workflow_id, const char *run_id,
                                      struct flo_core_run_ref *out, struct flo_status *status);
@@ -229,6 +234,9 @@ void flo_core_new_id(struct flo_core *core, char out_text[FLO_UUID_LEN + 1]);
 
 /* Memory ran out where nothing can be undone: the core stops answering and the shell ends. */
 void flo_core_set_fatal(struct flo_core *core);
+/* The same for any reason: FLO_ENOMEM, FLO_EIO. The first one counts; flo_core_take_batch says it.
+ */
+void flo_core_set_fatal_as(struct flo_core *core, int error);
 
 /* ---- answers (reply.c) ---- */
 

@@ -52,8 +52,9 @@ void flo_user_timer_free(struct flo_core *core, struct flo_execution *execution,
                          struct flo_user_timer *timer);
 struct flo_user_timer *flo_user_timer_add(struct flo_core *core, struct flo_execution *execution,
                                           const char *id, int64_t started_id, int64_t deadline_ns);
-/* An open run by namespace, workflow id and run id ("" = current), or NULL. */
-struct flo_execution *flo_execution_find_open(struct flo_core *core, struct flo_namespace *ns,
+/* An open run by namespace, workflow id and run id ("" = current). NULL says for certain that there
+ * is none: open runs are in memory, so the store is not asked and cannot fail. */
+struct flo_execution *flo_execution_find_open(struct flo_core *core, const struct flo_namespace *ns,
                                               const char *workflow_id, const char *run_id);
 /* A signal from another run of this engine: waits even while the run tries to close. false: there
  * were too many. */

@@ -158,8 +158,8 @@ static int find_stored(struct flo_core *core, const struct flo_namespace *ns,
     return adopt_stored(core, &stored, out);
 }
 
-static struct flo_execution *find_resident(struct flo_core *core, const struct flo_namespace *ns,
-                                           const char *workflow_id, const char *run_id)
+struct flo_execution *flo_core_find_resident(struct flo_core *core, const struct flo_namespace *ns,
+                                             const char *workflow_id, const char *run_id)
 {
     struct flo_execution *execution;
     if (run_id[0]) {
@@ -171,7 +171,11 @@ static struct flo_execution *find_resident(struct flo_core *core, const struct f
     }
     size_t len;
     const char *key = current_key(core, ns, workflow_id, &len);
-    return key ? flo_map_get(&core->current, key, len) : NULL;
+    if (!key) {
+        flo_core_set_fatal(core); /* "there is none" would be an answer */
+        return NULL;
+    }
+    return flo_map_get(&core->current, key, len);
 }
 
 int flo_core_find_run(struct flo_core *core, struct flo_namespace *ns, const char *workflow_id,
@@ -179,7 +183,8 @@ int flo_core_find_run(struct flo_core *core, struct flo_namespace *ns, const cha
 {
     if (!run_id)
         run_id = "";
-    *out = (struct flo_core_run_ref){.execution = find_resident(core, ns, workflow_id, run_id)};
+    *out = (struct flo_core_run_ref){.execution =
+                                         flo_core_find_resident(core, ns, workflow_id, run_id)};
     if (out->execution)
         return 0;
     int rc = find_stored(core, ns, workflow_id, run_id, out);
@@ -198,9 +203,11 @@ int flo_core_find_run(struct flo_core *core, struct flo_namespace *ns, const cha
     case FLO_ENOMEM:
         return flo_status_no_memory(status);
     case FLO_EDATA:
-        return flo_status_set(core, status, FLO_GRPC_DATA_LOSS,
-                              "the stored run of workflow ID \"%s\" is damaged", workflow_id);
+        flo_status_put(core, status, FLO_GRPC_DATA_LOSS,
+                       "the stored run of workflow ID \"%s\" is damaged", workflow_id);
+        return FLO_EDATA;
     default:
-        return flo_status_set(core, status, FLO_GRPC_UNAVAILABLE, "the store cannot be read");
+        flo_status_put(core, status, FLO_GRPC_UNAVAILABLE, "the store cannot be read");
+        return FLO_EIO;
     }
 }

@@ -188,9 +188,25 @@ void flo_rpc_terminate_workflow_execution(struct flo_core *core,
 }
 
 /*
- * An open run is terminated first, so that its parent and children learn of it; the rows go when
- * the run leaves memory (flo_core_committed), that is after its end is durable.
+ * An open run is terminated first, so that its parent and children learn of it. What they are told,
+ * and that the rows go, is one batch, and the answer waits for it: no crash can bring the run back
+ * once its deletion is acknowledged.
  */
+static int delete_run(struct flo_core *core, const struct flo_core_run_ref *run)
+{
+    struct flo_execution *execution = run->execution;
+    if (flo_core_delete_run(core, execution ? execution->hooks.key : run->stored.key))
+        return FLO_ENOMEM;
+    if (is_open(run)) {
+        flo_execution_terminate(core, execution, "Delete workflow execution", NULL,
+                                "history-service");
+        flo_execution_end(core, execution, true);
+    }
+    if (execution)
+        flo_core_remove_run(core, execution); /* nobody finds it; its struct lives until then */
+    return 0;
+}
+
 void flo_rpc_delete_workflow_execution(struct flo_core *core, const struct flo_core_call_info *info,
                                        const void *message)
 {
@@ -200,22 +216,12 @@ void flo_rpc_delete_workflow_execution(struct flo_core *core, const struct flo_c
     struct flo_status status = {0};
     struct flo_namespace *ns;
     struct flo_core_run_ref run;
-    uint64_t after = core->next_seq;
     int rc = find_run(core, request->namespace_, request->workflow_execution, &ns, &run, &status);
-    if (!rc && !run.execution && flo_core_delete_run(core, run.stored.key))
+    if (!rc && delete_run(core, &run))
         rc = flo_status_no_memory(&status);
     if (rc) {
         flo_reply_status(core, info->id, 0, &status);
         return;
     }
-    if (run.execution) {
-        if (flo_execution_is_open(run.execution)) {
-            flo_execution_terminate(core, run.execution, "Delete workflow execution", NULL,
-                                    "history-service");
-            flo_execution_end(core, run.execution, true);
-        }
-        run.execution->hooks.delete_when_saved = true;
-        after = flo_core_after(core, run.execution);
-    }
-    flo_reply_ok(core, info->id, after, &response.base);
+    flo_reply_ok(core, info->id, core->next_seq, &response.base);
 }

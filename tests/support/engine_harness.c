@@ -171,12 +171,9 @@ static void store_namespace(struct engine *engine, const struct flo_core_namespa
         engine->namespace_count++;
 }
 
-uint64_t engine_commit(struct engine *engine)
+uint64_t engine_store_batch(struct engine *engine, struct flo_core_batch **pbatch)
 {
-    struct flo_core_batch *batch;
-    engine->dead = engine->dead || flo_core_take_batch(engine->core, &batch) != 0;
-    if (engine->dead || !batch)
-        return 0;
+    const struct flo_core_batch *batch = *pbatch;
     const uint64_t seq = batch->seq;
     for (size_t i = 0; i < batch->namespace_count; i++)
         store_namespace(engine, &batch->namespaces[i]);
@@ -188,10 +185,18 @@ uint64_t engine_commit(struct engine *engine)
         for (size_t j = 0; j < engine->run_count; j++)
             if (engine->runs[j].key == batch->deleted_keys[i])
                 engine->runs[j].deleted = true;
-    flo_core_batch_free(&batch);
+    flo_core_batch_free(pbatch);
     engine->durable_seq = seq;
     flo_core_committed(engine->core, seq);
     return seq;
+}
+
+uint64_t engine_commit(struct engine *engine)
+{
+    struct flo_core_batch *batch;
+    if (!engine->dead)
+        engine->dead = flo_core_take_batch(engine->core, &batch);
+    return engine->dead || !batch ? 0 : engine_store_batch(engine, &batch);
 }
 
 /* ---- life ---- */
@@ -320,7 +325,8 @@ void engine_restart(struct engine *engine)
     struct flo_err err = {0};
     uint64_t next_key = 1;
     flo_core_destroy(&engine->core);
-    engine->dead = false;
+    engine->dead = 0;
+    engine->durable_seq = 0;
     engine->reply_count = 0;
     engine->seed++;
     core_up(engine);

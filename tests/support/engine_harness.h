@@ -69,7 +69,7 @@ struct engine {
     size_t namespace_count;
     uint64_t durable_seq;
     int fail_store; /* FLO_E... that reads of the store give; 0 = none */
-    bool dead;      /* a batch could not be taken: only engine_restart helps */
+    int dead;       /* FLO_E... with which a batch could not be taken: only a restart helps */
 };
 
 /* A core with the namespace `default`. */
@@ -105,6 +105,8 @@ const char *engine_try(struct engine *engine, const char *name, const ProtobufCM
 void engine_pass(struct engine *engine, int64_t ns);
 /* Commit what there is; the number of the commit, 0 = nothing. */
 uint64_t engine_commit(struct engine *engine);
+/* Store a batch that the test took itself (flo_core_take_batch), freeing it: its number. */
+uint64_t engine_store_batch(struct engine *engine, struct flo_core_batch **batch);
 
 /* ---- usual calls of a client ---- */
 

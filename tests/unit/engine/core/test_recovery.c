@@ -264,6 +264,70 @@ static void test_damaged_run_is_refused(void **state)
         assert_int_equal(flo_core_load_run(e->core, &empty, &batches[i], 1, &err), FLO_EDATA);
 }
 
+/* Delete "wf" without letting anything commit; the answer. */
+static const struct engine_reply *delete_wf(struct engine *e)
+{
+    FloApi__DeleteWorkflowExecutionRequest request =
+        FLO_API__DELETE_WORKFLOW_EXECUTION_REQUEST__INIT;
+    request.namespace_ = "default";
+    request.workflow_execution = engine_run(e, "wf", NULL);
+    return engine_reply(e, engine_call(e, "DeleteWorkflowExecution", &request.base, 0));
+}
+
+/* Let commits happen until the answer may leave, then kill the engine: the run is gone. */
+static void assert_deleted_once_acknowledged(struct engine *e, const struct engine_reply *reply)
+{
+    assert_int_equal(reply->code, 0);
+    assert_true(reply->after > e->durable_seq); /* nothing of it is durable yet */
+    const uint64_t after = reply->after;
+    while (e->durable_seq < after)
+        assert_true(engine_commit(e) != 0);
+    engine_restart(e);
+    e->auto_commit = true;
+    FloApi__DescribeWorkflowExecutionRequest describe =
+        FLO_API__DESCRIBE_WORKFLOW_EXECUTION_REQUEST__INIT;
+    describe.namespace_ = "default";
+    describe.execution = engine_run(e, "wf", NULL);
+    assert_string_equal(engine_try(e, "DescribeWorkflowExecution", &describe.base),
+                        "NOT_FOUND | workflow not found for ID: wf | NotFoundFailure");
+}
+
+/* The deletion of an open run is durable when it is acknowledged. */
+static void test_acknowledged_deletion_of_an_open_run_stays(void **state)
+{
+    struct engine *e = *state;
+    engine_start(e, "wf", "q");
+    e->auto_commit = false;
+    assert_deleted_once_acknowledged(e, delete_wf(e));
+}
+
+/* The same of a run that has closed, but whose end is not stored, or just being stored. */
+static void test_acknowledged_deletion_of_a_closing_run_stays(void **state)
+{
+    struct engine *e = *state;
+    for (int committing = 0; committing < 2; committing++) {
+        struct flo_core_batch *batch = NULL;
+        engine_start(e, "wf", "q");
+        e->auto_commit = false;
+        engine_terminate(e, "wf");
+        if (committing)
+            assert_int_equal(flo_core_take_batch(e->core, &batch), 0);
+        const struct engine_reply *reply = delete_wf(e);
+        if (batch)
+            engine_store_batch(e, &batch);
+        assert_deleted_once_acknowledged(e, reply);
+    }
+}
+
+/* A run that was started and deleted before anything was stored leaves nothing behind. */
+static void test_deletion_in_the_batch_of_the_start(void **state)
+{
+    struct engine *e = *state;
+    e->auto_commit = false;
+    engine_start(e, "wf", "q");
+    assert_deleted_once_acknowledged(e, delete_wf(e));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -279,6 +343,9 @@ int main(void)
         TEST(test_families_survive),
         TEST(test_the_rest_of_a_run_survives),
         TEST(test_damaged_run_is_refused),
+        TEST(test_acknowledged_deletion_of_an_open_run_stays),
+        TEST(test_acknowledged_deletion_of_a_closing_run_stays),
+        TEST(test_deletion_in_the_batch_of_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
