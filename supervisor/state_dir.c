@@ -6,15 +6,19 @@
 #include <event2/util.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+
+#define AWAIT_ENGINE_MS 10000
 
 static int make_folder(const char *path, struct flo_err *err)
 {
@@ -92,11 +96,35 @@ static bool can_listen(const char *address)
     return free_now;
 }
 
-void flo_state_dir_last_server(const struct flo_state_dir *dir, char *out, size_t size)
+static json_t *last_fleet(const struct flo_state_dir *dir)
 {
     char path[PATH_MAX + 16];
     snprintf(path, sizeof path, "%s/fleet.json", dir->path);
-    json_t *fleet = json_load_file(path, 0, NULL);
+    return json_load_file(path, 0, NULL);
+}
+
+void flo_state_dir_await_engine(const struct flo_state_dir *dir)
+{
+    json_t *fleet = last_fleet(dir), *process;
+    size_t i;
+    json_array_foreach(json_object_get(fleet, "processes"), i, process)
+    {
+        const char *name = json_string_value(json_object_get(process, "name"));
+        json_int_t pid = json_integer_value(json_object_get(process, "pid"));
+        if (!name || strcmp(name, "engine") != 0 || pid <= 0 || pid > INT_MAX)
+            continue;
+        struct pollfd end = {.fd = pidfd_open((pid_t)pid, 0), .events = POLLIN};
+        if (end.fd < 0)
+            continue; /* it is gone */
+        (void)poll(&end, 1, AWAIT_ENGINE_MS);
+        close(end.fd);
+    }
+    json_decref(fleet);
+}
+
+void flo_state_dir_last_server(const struct flo_state_dir *dir, char *out, size_t size)
+{
+    json_t *fleet = last_fleet(dir);
     const char *server = json_string_value(json_object_get(fleet, "server"));
     snprintf(out, size, "%s", server && can_listen(server) ? server : "");
     json_decref(fleet);

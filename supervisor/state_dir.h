@@ -21,10 +21,15 @@ struct flo_state_dir {
  */
 FLO_MUST_CHECK int flo_state_dir_open(const char *path, bool lock, struct flo_state_dir *out,
                                       struct flo_err *err);
-/* Write fleet.json (replaced as a whole, never half-written). */
+/*
+ * A supervisor that was killed leaves an engine that is still ending, and two cannot have one
+ * database: wait until the engine of the fleet.json it left behind is gone. Blocks, 10 s at most.
+ */
+void flo_state_dir_await_engine(const struct flo_state_dir *dir);
 /* The server's address from a fleet.json that a supervisor left behind when it was killed, if it
  * can be listened on now: clients may still be waiting for it there. "" otherwise. */
 void flo_state_dir_last_server(const struct flo_state_dir *dir, char *out, size_t size);
+/* Write fleet.json (replaced as a whole, never half-written). */
 FLO_MUST_CHECK int flo_state_dir_publish(const struct flo_state_dir *dir, const json_t *fleet,
                                          struct flo_err *err);
 /* Remove fleet.json when it is ours, give the folder up. */

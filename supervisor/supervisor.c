@@ -180,6 +180,7 @@ static int open_manager(struct supervisor *self, struct flo_err *err)
     if (!self->local)
         return 0;
     const char *listen = self->config->engine.listen;
+    flo_state_dir_await_engine(&self->dir);
     if (strlen(listen) > 2 && strcmp(listen + strlen(listen) - 2, ":0") == 0)
         flo_state_dir_last_server(&self->dir, self->last_server, sizeof self->last_server);
     const struct flo_manager_options options = {.config = self->config,

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -290,6 +292,35 @@ static void test_state_dir_is_locked(void **state)
     rmdir(path);
 }
 
+/* An engine that a killed supervisor left behind has ended when the next fleet begins. */
+static void test_state_dir_awaits_engine(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_state_dir dir;
+    struct flo_err err = {0};
+    char path[256];
+    const struct itimerval soon = {.it_value.tv_usec = 100000};
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGALRM, SIG_DFL);
+        setitimer(ITIMER_REAL, &soon, NULL);
+        for (;;)
+            pause();
+    }
+    assert_int_equal(flo_state_dir_open(f->dir, true, &dir, &err), 0);
+    json_t *fleet = json_pack("{s:[{s:s, s:i}, {s:s, s:i}]}", "processes", "name", "io", "pid",
+                              (int)getpid(), "name", "engine", "pid", (int)pid);
+    assert_int_equal(flo_state_dir_publish(&dir, fleet, &err), 0);
+    json_decref(fleet);
+    flo_state_dir_await_engine(&dir);
+    assert_int_equal(waitpid(pid, &status, WNOHANG), pid);
+    flo_state_dir_await_engine(&dir); /* gone: no wait */
+    flo_state_dir_close(&dir);
+    snprintf(path, sizeof path, "%.200s/lock", f->dir);
+    unlink(path);
+}
+
 int main(void)
 {
     flo_process_init();
@@ -304,6 +335,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stop_timeout_kills, setup, teardown),
         cmocka_unit_test_setup_teardown(test_destroy_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_state_dir_is_locked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_state_dir_awaits_engine, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
