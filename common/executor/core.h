@@ -27,6 +27,7 @@ struct flo_core_job {
     int64_t grace_ms;           /* from "stop" to the kill */
     enum flo_job_cancel reason; /* what it was told */
     bool kill_asked;
+    bool failed;         /* its unit could not take it: it ends at the next turn */
     struct event *timer; /* the deadline, later the kill; NULL without a deadline */
 };
 
@@ -38,7 +39,8 @@ struct flo_core_unit {
 };
 
 struct flo_executor_ops {
-    /* Give a ready unit its job (unit->job is set). A kind that cannot ends the job itself. */
+    /* Give a ready unit its job (unit->job is set). A kind that cannot calls flo_core_start_failed.
+     */
     void (*start)(struct flo_core_unit *unit);
     /* Pass job->reason on to the unit that runs it. */
     void (*cancel)(struct flo_core_unit *unit);
@@ -71,6 +73,9 @@ void flo_core_init(struct flo_executor *executor, const struct flo_executor_ops 
 void flo_core_fini(struct flo_executor *executor);
 /* unit became ready, or its job ended: give it the next waiting job. */
 void flo_core_unit_free(struct flo_core_unit *unit);
+/* From ops->start: the unit could not be given its job. The job ends as crashed, from the loop,
+ * since its submitter may be on the stack; until then the unit keeps it. */
+void flo_core_start_failed(struct flo_core_unit *unit);
 /* The unit's job ended with result: on_done, then free the job. The unit stays as it is. */
 void flo_core_job_ended(struct flo_core_unit *unit, const struct flo_job_result *result);
 /* Free a unit's job without a callback (at destroy). */

@@ -54,7 +54,7 @@ static void job_arm_kill(struct flo_core_job *job)
     bool unwanted =
         job->reason == FLO_JOB_CANCEL_TIMED_OUT || job->reason == FLO_JOB_CANCEL_NOT_FOUND;
 
-    if (unwanted && !job->kill_asked && job->unit && job->executor->ops->kill) {
+    if (unwanted && !job->kill_asked && !job->failed && job->unit && job->executor->ops->kill) {
         job->kill_asked = true;
         timer_arm(job, job->grace_ms);
     }
@@ -68,9 +68,24 @@ static void job_tell(struct flo_core_job *job, enum flo_job_cancel reason)
 
     if (!told || reason == FLO_JOB_CANCEL_TIMED_OUT || reason == FLO_JOB_CANCEL_NOT_FOUND)
         job->reason = reason;
-    if (!told && job->unit)
+    if (!told && job->unit && !job->failed)
         job->executor->ops->cancel(job->unit);
     job_arm_kill(job);
+}
+
+static void end_failed(struct flo_core_job *job)
+{
+    const struct flo_job_result crashed = {.end = FLO_JOB_CRASHED};
+    struct flo_core_unit *unit = job->unit;
+
+    flo_core_job_ended(unit, &crashed);
+    flo_core_unit_free(unit);
+}
+
+void flo_core_start_failed(struct flo_core_unit *unit)
+{
+    unit->job->failed = true;
+    event_active(unit->job->timer, EV_TIMEOUT, 1); /* needs no memory */
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
@@ -79,7 +94,9 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
     (void)fd;
     (void)what;
-    if (job->kill_asked)
+    if (job->failed)
+        end_failed(job);
+    else if (job->kill_asked)
         job->executor->ops->kill(job->unit);
     else
         job_tell(job, FLO_JOB_CANCEL_TIMED_OUT);
@@ -91,7 +108,7 @@ static void unit_start(struct flo_core_unit *unit, struct flo_core_job *job)
     unit->job = job;
     unit->executor->running++;
     unit->executor->ops->start(unit);
-    if (unit->job == job && job->reason != FLO_JOB_RUNNING) { /* was told while it waited */
+    if (!job->failed && job->reason != FLO_JOB_RUNNING) { /* was told while it waited */
         unit->executor->ops->cancel(unit);
         job_arm_kill(job);
     }

@@ -269,14 +269,13 @@ static int send_down(struct thread *thread, const struct message *message)
 static void threads_start(struct flo_core_unit *unit)
 {
     struct thread *thread = (struct thread *)unit;
-    const struct flo_job_result failed = {.end = FLO_JOB_CRASHED};
     struct message message = {.kind = MESSAGE_RUN};
 
     message.task = thread->task = task_new(thread);
     if (!thread->task || send_down(thread, &message)) {
         task_free(thread->task);
         thread->task = NULL;
-        flo_core_job_ended(unit, &failed);
+        flo_core_start_failed(unit);
         return;
     }
     socket_check(thread->pool);
@@ -369,7 +368,7 @@ static size_t threads_join(struct threads *pool, int64_t grace_ms)
         struct thread *thread = &pool->threads[i];
         if (!thread->started)
             continue;
-        if (thread->unit.job) {
+        if (thread->task) {
             thread->unit.job->reason = FLO_JOB_CANCEL_SHUTDOWN;
             threads_cancel(&thread->unit);
         }

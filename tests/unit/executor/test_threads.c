@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "executor_fixture.h"
 
 static struct fixture *started(unsigned workers)
@@ -146,6 +147,26 @@ static void test_submit_many_jobs_each_ends_once(void **state)
     ended(f);
 }
 
+/* A job that cannot be handed over for want of memory ends as crashed, from the loop: whoever
+ * submits it is still at work with what the callback frees. */
+static void test_submit_without_memory_ends_from_the_loop(void **state)
+{
+    struct fixture *f = started(1);
+
+    (void)state;
+    flo_alloc_fail_after(2, 0); /* the job, its request; the task for the thread */
+    assert_int_equal(fixture_submit(f, 0, "echo:lost", 1000, 0), 0);
+    flo_alloc_fail_after(-1, 0);
+    assert_int_equal(f->jobs[0].ended, 0);
+    flo_executor_cancel(f->executor, 0, FLO_JOB_CANCEL_REQUESTED); /* may come in between */
+    assert_int_equal(fixture_submit(f, 1, "echo:next", 0, 0), 0);
+    fixture_wait(f, 2);
+    assert_int_equal(f->jobs[0].ended, 1);
+    assert_int_equal(f->jobs[0].result.end, FLO_JOB_CRASHED);
+    assert_string_equal(f->jobs[1].reply, "next");
+    ended(f);
+}
+
 static int broken_start(void *ctx, struct flo_err *err)
 {
     (void)ctx;
@@ -178,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_reply_too_long_counts_as_crash),
         cmocka_unit_test(test_destroy_running_job_is_told),
         cmocka_unit_test(test_submit_many_jobs_each_ends_once),
+        cmocka_unit_test(test_submit_without_memory_ends_from_the_loop),
         cmocka_unit_test(test_new_failing_start_says_why),
     };
 
