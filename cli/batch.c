@@ -286,7 +286,7 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
     struct event *deadline = evtimer_new(session->base, on_stop, &batch);
     if (!batch.latencies || !interrupt || !deadline) {
         fprintf(stderr, "flotilla: out of memory\n");
-        return CLI_EXIT_INTERNAL;
+        return FLO_EXIT_INTERNAL;
     }
     evsignal_add(interrupt, NULL);
     if (options->timeout_ms >= 0) {
@@ -305,7 +305,7 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
     event_free(interrupt);
     event_free(deadline);
     flo_free(batch.latencies);
-    return out_report->failed ? CLI_EXIT_REFUSED : 0;
+    return out_report->failed ? FLO_EXIT_REFUSED : 0;
 }
 
 void cli_batch_print(const struct cli_batch_report *r)

@@ -10,12 +10,7 @@
 #define FLO_CLI_COMMAND_H
 
 #include "cli/options.h"
-
-#define CLI_EXIT_REFUSED 1
-#define CLI_EXIT_USAGE 64
-#define CLI_EXIT_NO_INPUT 66
-#define CLI_EXIT_UNAVAILABLE 69
-#define CLI_EXIT_INTERNAL 70
+#include "config/exit_code.h"
 
 struct cli_command {
     const char *name;

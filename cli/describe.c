@@ -55,7 +55,7 @@ int cli_describe(const struct cli_options *options)
     struct cli_waiter waiter;
     const char *workflow_id = cli_workflow_id(options, "describe");
     if (!workflow_id)
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     int rc = cli_session_open(&session, options, false);
     if (rc)
         return rc;

@@ -102,16 +102,16 @@ static bool add_folder(struct documents *d, const char *path, int depth)
 static int add_operand(struct documents *d, const char *name)
 {
     if (strstr(name, "://"))
-        return add(d, flo_strdup(name)) ? 0 : CLI_EXIT_INTERNAL;
+        return add(d, flo_strdup(name)) ? 0 : FLO_EXIT_INTERNAL;
     char *path = realpath(name, NULL);
     struct stat st;
     int rc = 0;
     if (!path || stat(path, &st)) {
         fprintf(stderr, "flotilla documents: cannot read %s: %s\n", name, strerror(errno));
-        rc = CLI_EXIT_NO_INPUT;
+        rc = FLO_EXIT_NO_INPUT;
     } else if (!(S_ISDIR(st.st_mode) ? add_folder(d, path, 0) : add(d, file_uri(path)))) {
         fprintf(stderr, "flotilla documents: out of memory\n");
-        rc = CLI_EXIT_INTERNAL;
+        rc = FLO_EXIT_INTERNAL;
     }
     free(path);
     return rc;
@@ -256,18 +256,18 @@ int cli_documents(const struct cli_options *options)
     int rc = 0;
     if (!options->operand_count) {
         fprintf(stderr, "flotilla documents: name files, folders or URLs\n");
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     }
     for (int i = 0; rc == 0 && i < options->operand_count; i++)
         rc = add_operand(&d, options->operands[i]);
     if (rc == 0 && d.count == 0) {
         fprintf(stderr, "flotilla documents: there is no text file in what was given\n");
-        rc = CLI_EXIT_NO_INPUT;
+        rc = FLO_EXIT_NO_INPUT;
     }
     if (rc == 0) {
         d.results = flo_calloc(d.count, sizeof(json_t *));
         d.errors = flo_calloc(d.count, sizeof(char *));
-        rc = d.results && d.errors ? run(&d, options) : CLI_EXIT_INTERNAL;
+        rc = d.results && d.errors ? run(&d, options) : FLO_EXIT_INTERNAL;
     }
     documents_fini(&d);
     return rc;

@@ -62,7 +62,7 @@ int cli_history(const struct cli_options *options)
     struct flo_buf token;
     const char *workflow_id = cli_workflow_id(options, "history");
     if (!workflow_id)
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     int rc = cli_session_open(&session, options, false);
     if (rc)
         return rc;

@@ -50,7 +50,7 @@ int main(int argc, char **argv)
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_help();
-        return argc < 2 ? CLI_EXIT_USAGE : 0;
+        return argc < 2 ? FLO_EXIT_USAGE : 0;
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("flotilla %s\n", flo_version());
@@ -72,5 +72,5 @@ int main(int argc, char **argv)
     fprintf(stderr, "flotilla: unknown command '%s'; %s%s%s\n", argv[1],
             near ? "did you mean " : "'flotilla --help' lists what there is", near ? near : "",
             near ? "?" : "");
-    return CLI_EXIT_USAGE;
+    return FLO_EXIT_USAGE;
 }

@@ -89,7 +89,7 @@ static bool usage(const struct cli_command *command, int *out_exit, const char *
 {
     fprintf(stderr, "flotilla %s: %s '%s'; 'flotilla %s --help' lists what there is\n",
             command->name, what, word, command->name);
-    *out_exit = CLI_EXIT_USAGE;
+    *out_exit = FLO_EXIT_USAGE;
     return false;
 }
 
@@ -108,7 +108,7 @@ static bool unknown(const struct cli_command *command, int *out_exit, const char
         return usage(command, out_exit, "unknown option", word);
     fprintf(stderr, "flotilla %s: unknown option '%s'; did you mean --%s?\n", command->name, word,
             near);
-    *out_exit = CLI_EXIT_USAGE;
+    *out_exit = FLO_EXIT_USAGE;
     return false;
 }
 

@@ -64,7 +64,7 @@ static int print_result(const FloApi__Payloads *payloads)
     struct flo_err err;
     if (flo_payloads_to_json(payloads, true, &value, &err)) {
         fprintf(stderr, "flotilla: the result cannot be shown: %s\n", err.message);
-        return CLI_EXIT_REFUSED;
+        return FLO_EXIT_REFUSED;
     }
     print_json(value);
     json_decref(value);
@@ -76,7 +76,7 @@ static int print_failure(const char *status, const FloApi__Failure *failure, boo
     struct flo_buf text;
     if (json && failure) {
         cli_print_message(&failure->base);
-        return CLI_EXIT_REFUSED;
+        return FLO_EXIT_REFUSED;
     }
     flo_buf_init(&text, 0);
     if (failure)
@@ -84,7 +84,7 @@ static int print_failure(const char *status, const FloApi__Failure *failure, boo
     fprintf(stderr, "flotilla: the workflow ended as %s%s%s\n", status, failure ? ": " : "",
             flo_buf_cstr(&text));
     flo_buf_fini(&text);
-    return CLI_EXIT_REFUSED;
+    return FLO_EXIT_REFUSED;
 }
 
 static const char *next(const char *run_id)
@@ -122,10 +122,10 @@ int cli_print_close(const FloApi__HistoryEvent *event, bool json, const char **o
         const char *reason = event->workflow_execution_terminated_event_attributes->reason;
         fprintf(stderr, "flotilla: the workflow ended as Terminated: %s\n",
                 *reason ? reason : "no reason was given");
-        return CLI_EXIT_REFUSED;
+        return FLO_EXIT_REFUSED;
     }
     default:
         fprintf(stderr, "flotilla: unexpected last event %d\n", (int)event->event_type);
-        return CLI_EXIT_INTERNAL;
+        return FLO_EXIT_INTERNAL;
     }
 }

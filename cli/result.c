@@ -64,7 +64,7 @@ int cli_result(const struct cli_options *options)
     struct cli_session session;
     const char *workflow_id = cli_workflow_id(options, "result");
     if (!workflow_id)
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     int rc = cli_session_open(&session, options, false);
     if (rc)
         return rc;

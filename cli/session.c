@@ -43,7 +43,7 @@ int cli_session_open(struct cli_session *session, const struct cli_options *opti
 {
     *session = (struct cli_session){0};
     if (!choose_address(options, session->address, sizeof session->address))
-        return CLI_EXIT_NO_INPUT;
+        return FLO_EXIT_NO_INPUT;
     char host[256] = "", identity[300];
     gethostname(host, sizeof host - 1);
     snprintf(identity, sizeof identity, "flotilla:%d@%s", (int)getpid(), host);
@@ -66,7 +66,7 @@ int cli_session_open(struct cli_session *session, const struct cli_options *opti
     if (!session->base || flo_client_new(session->base, &client, &session->client, &err)) {
         fprintf(stderr, "flotilla: %s\n", session->base ? err.message : "out of memory");
         cli_session_close(session);
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     }
     return 0;
 }
@@ -111,15 +111,15 @@ const ProtobufCMessage *cli_wait(struct cli_waiter *waiter, int rc, int *out_exi
         return waiter->response;
     if (rc || waiter->code == FLO_GRPC_OK || !waiter->message) {
         fprintf(stderr, "flotilla: %s\n", flo_error_text(rc ? rc : FLO_ENOMEM));
-        *out_exit = CLI_EXIT_INTERNAL;
+        *out_exit = FLO_EXIT_INTERNAL;
     } else if (waiter->code == FLO_GRPC_UNAVAILABLE) {
         fprintf(stderr, "flotilla: cannot reach the server at %s: %s\n", session->address,
                 *session->reason ? session->reason : waiter->message);
-        *out_exit = CLI_EXIT_UNAVAILABLE;
+        *out_exit = FLO_EXIT_UNAVAILABLE;
     } else {
         fprintf(stderr, "flotilla: the server refused (%s): %s\n", flo_grpc_code_name(waiter->code),
                 waiter->message);
-        *out_exit = CLI_EXIT_REFUSED;
+        *out_exit = FLO_EXIT_REFUSED;
     }
     return NULL;
 }
@@ -132,7 +132,7 @@ static int read_file(const char *path, struct flo_buf *out)
     size_t n;
     if (!file) {
         fprintf(stderr, "flotilla: cannot read --input-file %s: %m\n", path);
-        return CLI_EXIT_NO_INPUT;
+        return FLO_EXIT_NO_INPUT;
     }
     while ((n = fread(chunk, 1, sizeof chunk, file)) > 0)
         flo_buf_append(out, chunk, n);
@@ -141,7 +141,7 @@ static int read_file(const char *path, struct flo_buf *out)
         fclose(file);
     if (bad)
         fprintf(stderr, "flotilla: --input-file %s cannot be read or is larger than 2 MiB\n", path);
-    return bad ? CLI_EXIT_NO_INPUT : 0;
+    return bad ? FLO_EXIT_NO_INPUT : 0;
 }
 
 int cli_read_input(const struct cli_options *options, json_t **out_value)
@@ -152,7 +152,7 @@ int cli_read_input(const struct cli_options *options, json_t **out_value)
     *out_value = NULL;
     if (options->input && options->input_file) {
         fprintf(stderr, "flotilla: give --input or --input-file, not both\n");
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     }
     flo_buf_init(&text, INPUT_MAX_BYTES);
     if (options->input_file)
@@ -163,7 +163,7 @@ int cli_read_input(const struct cli_options *options, json_t **out_value)
         goto out;
     if (rc == 0 && flo_json_parse((const char *)text.data, text.len, out_value, &err)) {
         fprintf(stderr, "flotilla: the input is not JSON: %s\n", err.message);
-        rc = CLI_EXIT_USAGE;
+        rc = FLO_EXIT_USAGE;
     }
 out:
     flo_buf_fini(&text);

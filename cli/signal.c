@@ -28,10 +28,10 @@ int cli_signal(const struct cli_options *options)
     json_t *input = NULL;
     char request_id[37];
     if (!target(options, "signal", &execution))
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     if (!options->name) {
         fprintf(stderr, "flotilla signal: --name is needed: which signal?\n");
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     }
     int rc = cli_read_input(options, &input);
     if (rc == 0)
@@ -62,7 +62,7 @@ int cli_cancel(const struct cli_options *options)
     FloApi__WorkflowExecution execution;
     char request_id[37];
     if (!target(options, "cancel", &execution))
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     int rc = cli_session_open(&session, options, false);
     if (rc)
         return rc;
@@ -88,7 +88,7 @@ int cli_terminate(const struct cli_options *options)
     struct cli_waiter waiter;
     FloApi__WorkflowExecution execution;
     if (!target(options, "terminate", &execution))
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     int rc = cli_session_open(&session, options, false);
     if (rc)
         return rc;

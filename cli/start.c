@@ -30,14 +30,14 @@ static int check(const struct cli_options *options, int *out_reuse, int *out_con
     if (!options->type || !options->task_queue) {
         fprintf(stderr, "flotilla start: --type and --task-queue are needed, e.g. flotilla start "
                         "--type EchoWorkflow --task-queue benchmark --input '\"hello\"'\n");
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     }
     *out_reuse = policy(options->id_reuse_policy, reuse_policies);
     *out_conflict = policy(options->id_conflict_policy, conflict_policies);
     if (*out_reuse < 0 || *out_conflict < 0) {
         fprintf(stderr, "flotilla start: unknown policy '%s'; 'flotilla start --help' lists them\n",
                 *out_reuse < 0 ? options->id_reuse_policy : options->id_conflict_policy);
-        return CLI_EXIT_USAGE;
+        return FLO_EXIT_USAGE;
     }
     return 0;
 }

@@ -40,7 +40,7 @@ static pid_t start_supervisor(char **argv, const sigset_t *before)
     if (getppid() == parent)
         execv(argv[0], argv);
     fprintf(stderr, "flotilla up: cannot run %s: %s\n", argv[0], strerror(errno));
-    _exit(CLI_EXIT_INTERNAL);
+    _exit(FLO_EXIT_INTERNAL);
 }
 
 /* Wait for the supervisor's end, passing signals on; its wait status. */
@@ -72,7 +72,7 @@ static int keep_running(char **argv)
         pid_t pid = start_supervisor(argv, &before);
         if (pid < 0) {
             fprintf(stderr, "flotilla up: cannot start a process: %s\n", strerror(errno));
-            return CLI_EXIT_INTERNAL;
+            return FLO_EXIT_INTERNAL;
         }
         int status = watch(pid, &signals, &told_to_stop);
         if (WIFEXITED(status))
@@ -100,13 +100,13 @@ int cli_up(const struct cli_options *options)
         count++;
     if (flo_process_exe_dir(dir, sizeof dir, &err)) {
         fprintf(stderr, "flotilla up: %s\n", err.message);
-        return CLI_EXIT_INTERNAL;
+        return FLO_EXIT_INTERNAL;
     }
     snprintf(path, sizeof path, "%s/flotilla-supervisor", dir);
     char **argv = flo_calloc(count + 3, sizeof *argv);
     if (!argv) {
         fprintf(stderr, "flotilla up: out of memory\n");
-        return CLI_EXIT_INTERNAL;
+        return FLO_EXIT_INTERNAL;
     }
     argv[0] = path;
     argv[1] = (char[]){"--local"};

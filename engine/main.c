@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     int rc = flo_shell_new(&options, &shell, &err);
     if (rc) {
         flo_log(FLO_LOG_ERROR, "engine.start_failed", err.message, NULL);
-        return flo_shell_exit_code(rc);
+        return flo_exit_code(rc);
     }
     exit_code = flo_shell_run(shell);
     flo_shell_destroy(&shell);

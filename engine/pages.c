@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pages.c - the engine's figures, and /health, /ready, /metrics. */
-#include <limits.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "base/net.h"
 #include "config/process.h"
 #include "engine/shell_internal.h"
 
@@ -41,32 +38,10 @@ void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_
                        (double)stats->last_ns / 1e9);
 }
 
-/* "host:port" or "[v6]:port" into its parts. */
-static int split_address(const char *address, char *host, size_t size, int *port,
-                         struct flo_err *err)
-{
-    const char *colon = strrchr(address, ':');
-    char *end = NULL;
-    long number = colon ? strtol(colon + 1, &end, 10) : -1;
-    size_t len = colon ? (size_t)(colon - address) : 0;
-    if (number < 0 || number > 65535 || end == colon + 1 || *end)
-        return flo_fail(err, FLO_EINVAL, "%s is no address: HOST:PORT is wanted", address);
-    if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
-        address++;
-        len -= 2;
-    }
-    if (len >= size)
-        return flo_fail(err, FLO_EINVAL, "%s is no address: the host is too long", address);
-    memcpy(host, address, len);
-    host[len] = '\0';
-    *port = (int)number;
-    return 0;
-}
-
 int flo_shell_pages_open(struct flo_shell *shell, const char *listen, struct flo_err *err)
 {
-    char host[256], address[FLO_HTTP_ADDRESS_MAX];
-    int port = 0;
+    char host[FLO_NET_HOST_MAX], address[FLO_HTTP_ADDRESS_MAX];
+    uint16_t port = 0;
     int rc = flo_metrics_add_process(shell->metrics, flo_version(), "engine");
     if (!rc)
         rc = flo_metrics_on_collect(shell->metrics, collect, shell);
@@ -74,7 +49,7 @@ int flo_shell_pages_open(struct flo_shell *shell, const char *listen, struct flo
         return flo_fail(err, rc, "cannot set up the metrics: %s", flo_error_text(rc));
     if (!listen)
         return 0;
-    rc = split_address(listen, host, sizeof host, &port, err);
+    rc = flo_net_split(listen, 0, host, &port, err);
     if (!rc)
         rc = flo_http_new(shell->base, shell->metrics, shell->health, &shell->http, err);
     if (!rc)

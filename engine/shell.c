@@ -19,7 +19,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/net.h"
 #include "base/random.h"
+#include "config/exit_code.h"
 #include "config/process.h"
 #include "engine/shell_internal.h"
 #include "telemetry/log.h"
@@ -29,10 +31,6 @@
 #define TIMER_MAX_NS (10 * FLO_NS_PER_S)
 /* How long connections get to take their last answers. */
 #define FLUSH_MS 500
-
-#define EXIT_INTERNAL 70
-#define EXIT_IO 74
-#define EXIT_SECOND_SIGNAL 130
 
 int64_t flo_shell_now(const struct flo_shell *shell)
 {
@@ -52,7 +50,7 @@ static void fail(struct flo_shell *shell, int exit_code, const char *message)
 {
     if (shell->state == FLO_SHELL_FAILED)
         return;
-    flo_log(FLO_LOG_ERROR, exit_code == EXIT_IO ? "store.commit_failed" : "engine.failed",
+    flo_log(FLO_LOG_ERROR, exit_code == FLO_EXIT_IO ? "store.commit_failed" : "engine.failed",
             "The engine stops and acknowledges nothing more", "error", message, NULL);
     shell->state = FLO_SHELL_FAILED;
     shell->exit_code = exit_code;
@@ -77,7 +75,7 @@ static void on_signal(evutil_socket_t number, short what, void *ctx)
     struct flo_shell *shell = ctx;
     (void)what;
     if (shell->state != FLO_SHELL_SERVING)
-        _exit(EXIT_SECOND_SIGNAL);
+        _exit(FLO_EXIT_SECOND_SIGNAL);
     begin_drain(shell, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
@@ -95,7 +93,7 @@ static void collect(struct flo_shell *shell)
     uint64_t seq = batch->seq;
     flo_core_batch_free(&batch);
     if (rc) {
-        fail(shell, rc == FLO_ENOMEM ? EXIT_INTERNAL : EXIT_IO, err.message);
+        fail(shell, rc == FLO_ENOMEM ? FLO_EXIT_INTERNAL : FLO_EXIT_IO, err.message);
         return;
     }
     flo_committer_stats(shell->committer, &stats);
@@ -122,7 +120,7 @@ static void start_commit(struct flo_shell *shell, bool all)
         return;
     int rc = flo_core_take_batch(shell->core, &batch);
     if (rc) {
-        fail(shell, rc == FLO_EIO ? EXIT_IO : EXIT_INTERNAL,
+        fail(shell, rc == FLO_EIO ? FLO_EXIT_IO : FLO_EXIT_INTERNAL,
              rc == FLO_EIO ? "the store cannot be read" : flo_error_text(rc));
         return;
     }
@@ -213,7 +211,7 @@ int flo_shell_run(struct flo_shell *shell)
         struct flo_err err;
         flo_committer_stop(shell->committer);
         if (flo_store_checkpoint(shell->store, true, &err))
-            fail(shell, EXIT_IO, err.message);
+            fail(shell, FLO_EXIT_IO, err.message);
         else
             flo_log(FLO_LOG_INFO, "engine.stopped", "Stopped", NULL);
     }
@@ -312,17 +310,18 @@ static int open_core(struct flo_shell *shell, const struct flo_shell_options *op
     return rc ? rc : ensure_namespaces(shell, options->namespaces, err);
 }
 
-/* Loopback in numbers or by its one name; everything else may be reached by others. */
-static bool is_loopback(const char *listen)
+/* Others may reach the address; what is no address, the listener refuses. */
+static bool is_open(const char *listen)
 {
-    bool v4 = strncmp(listen, "127.", 4) == 0 && listen[strspn(listen, "0123456789.")] == ':';
-    return v4 || strncmp(listen, "localhost:", 10) == 0 || strncmp(listen, "[::1]:", 6) == 0;
+    char host[FLO_NET_HOST_MAX];
+    uint16_t port;
+    return flo_net_split(listen, 0, host, &port, NULL) || !flo_net_is_loopback(host);
 }
 
 static int open_server(struct flo_shell *shell, const struct flo_shell_options *options,
                        struct flo_err *err)
 {
-    if (!options->tls_cert_file && !is_loopback(options->listen)) {
+    if (!options->tls_cert_file && is_open(options->listen)) {
         if (!options->insecure)
             return flo_fail(err, FLO_EINVAL,
                             "%s can be reached from other machines: give --tls-cert and --tls-key, "
@@ -344,7 +343,7 @@ static int open_server(struct flo_shell *shell, const struct flo_shell_options *
     };
     int rc = flo_grpc_server_new(shell->base, &server, &shell->server, err);
     if (rc)
-        return rc == FLO_ESYS ? (err->code = FLO_ECONN) : rc;
+        return rc;
     flo_process_announce(PROGRAM, "grpc", flo_grpc_server_address(shell->server));
     return 0;
 }
@@ -416,24 +415,4 @@ void flo_shell_destroy(struct flo_shell **shell_pointer)
         event_base_free(shell->base);
     flo_free(shell);
     *shell_pointer = NULL;
-}
-
-int flo_shell_exit_code(int error)
-{
-    switch (error) {
-    case FLO_EINVAL:
-        return 64;
-    case FLO_EDATA:
-        return 65;
-    case FLO_EEXIST: /* the database is in use */
-    case FLO_ECONN:  /* the port is */
-    case FLO_ESYS:
-        return 73;
-    case FLO_EIO:
-        return EXIT_IO;
-    case FLO_EPERM:
-        return 77;
-    default:
-        return EXIT_INTERNAL;
-    }
 }

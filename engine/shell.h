@@ -29,15 +29,12 @@ struct flo_shell_options {
 
 /*
  * Open the store, recover, listen; announces each listener on stdout. The exit code of a failure is
- * flo_shell_exit_code. Strings are borrowed for the shell's life.
+ * flo_exit_code(its error). Strings are borrowed for the shell's life.
  */
 FLO_MUST_CHECK int flo_shell_new(const struct flo_shell_options *options,
                                  struct flo_shell **out_shell, struct flo_err *err);
 /* Serve until SIGTERM or SIGINT, or until the store fails. The process's exit code. */
 int flo_shell_run(struct flo_shell *shell);
 void flo_shell_destroy(struct flo_shell **shell);
-
-/* The exit code for a failed flo_shell_new (RELIABILITY 2.2). */
-int flo_shell_exit_code(int error);
 
 #endif

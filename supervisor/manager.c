@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "config/exit_code.h"
 #include "config/process.h"
 #include "supervisor/backoff.h"
 #include "supervisor/child.h"
@@ -20,7 +21,6 @@
 #define NAME_MAX_BYTES 80
 #define ADDRESS_MAX_BYTES 128
 #define ARGS_MAX 256
-#define EXIT_ABANDONED 75
 
 struct process {
     struct flo_manager *manager;
@@ -419,7 +419,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
     flo_log(FLO_LOG_ERROR, "fleet.stop_timeout", "Processes that did not end in time are killed",
             NULL);
     if (!manager->exit_code)
-        manager->exit_code = EXIT_ABANDONED;
+        manager->exit_code = FLO_EXIT_ABANDONED;
     flo_manager_kill(manager);
 }
 

@@ -17,26 +17,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 
 #define AWAIT_ENGINE_MS 10000
-
-static int make_folder(const char *path, struct flo_err *err)
-{
-    char part[PATH_MAX];
-    size_t len = strlen(path);
-    if (len >= sizeof part)
-        return flo_fail(err, FLO_EINVAL, "state_dir: the path is too long");
-    for (size_t i = 1; i <= len; i++) {
-        if (path[i] != '/' && path[i])
-            continue;
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (mkdir(part, 0700) && errno != EEXIST)
-            return flo_fail(err, errno == EACCES ? FLO_EPERM : FLO_ESYS,
-                            "cannot make the folder %s: %s", part, strerror(errno));
-    }
-    return 0;
-}
 
 static int take_lock(struct flo_state_dir *dir, struct flo_err *err)
 {
@@ -68,7 +51,7 @@ int flo_state_dir_open(const char *path, bool lock, struct flo_state_dir *out, s
 {
     char full[PATH_MAX];
     *out = (struct flo_state_dir){.lock_fd = -1};
-    int rc = make_folder(path, err);
+    int rc = flo_file_make_folders(path, err);
     if (rc)
         return rc;
     if (!realpath(path, full))

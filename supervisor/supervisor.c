@@ -26,7 +26,6 @@
 #define PROGRAM "flotilla-supervisor"
 #define READY_CHECK_US 100000
 #define IPC_PATH_MAX 107 /* of sockaddr_un */
-#define EXIT_BY_SECOND_SIGNAL 130
 
 struct supervisor {
     struct flo_fleet_config *config;
@@ -98,7 +97,7 @@ static void on_signal(evutil_socket_t number, short what, void *ctx)
             NULL);
     if (self->stopping || !self->manager) {
         if (self->stopping)
-            self->exit_code = EXIT_BY_SECOND_SIGNAL;
+            self->exit_code = FLO_EXIT_SECOND_SIGNAL;
         event_base_loopbreak(self->base); /* destroying the manager kills what still runs */
         return;
     }

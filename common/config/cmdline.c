@@ -50,7 +50,7 @@ static bool misuse(const struct flo_cmdline_spec *spec, int *out_exit, const cha
     fprintf(stderr, "%s: %s%.100s; usage: %s [OPTION ...]%s%s (--help lists the options)\n",
             spec->program, what, argument, spec->program, spec->positional ? " " : "",
             spec->positional ? spec->positional : "");
-    *out_exit = 64;
+    *out_exit = FLO_EXIT_USAGE;
     return false;
 }
 
@@ -191,24 +191,13 @@ int flo_exit_code(int error)
 {
     switch (error) {
     case 0:
-        return 0;
-    case FLO_EINVAL:
-        return 64;
-    case FLO_EDATA:
-        return 65;
-    case FLO_ENOENT:
-        return 66;
-    case FLO_ESYS:
-        return 71;
-    case FLO_ECONN:
-        return 73;
-    case FLO_EIO:
-        return 74;
-    case FLO_EPERM:
-        return 77;
-    case FLO_ECONFIG:
-        return 78;
+        return FLO_EXIT_OK;
+#define FLO_EXIT_CASE(code, name)                                                                  \
+    case code:                                                                                     \
+        return FLO_EXIT_##name;
+        FLO_EXIT_OF_ERROR(FLO_EXIT_CASE)
+#undef FLO_EXIT_CASE
     default:
-        return 70;
+        return FLO_EXIT_INTERNAL;
     }
 }

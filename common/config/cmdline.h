@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config/exit_code.h"
 #include "flotilla/error.h"
 
 #define FLO_CMDLINE_SETS_MAX 128
@@ -50,9 +51,5 @@ struct flo_cmdline {
  */
 FLO_MUST_CHECK bool flo_cmdline_parse(const struct flo_cmdline_spec *spec, int argc, char **argv,
                                       struct flo_cmdline *out, int *out_exit);
-
-/* The exit code for a FLO_E code: ENOENT 66, EPERM 77, ECONFIG 78, EINVAL 64, ECONN 73 (a port
- * that cannot be had), EDATA 65, EIO 74, ESYS 71, others 70; 0 for 0. */
-int flo_exit_code(int error);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/net.h"
 #include "grpc/client_internal.h"
 #include "http2/listen.h"
 #include "http2/tls.h"
@@ -301,8 +302,8 @@ static int set_headers(struct flo_grpc_channel *channel,
 static int set_names(struct flo_grpc_channel *channel,
                      const struct flo_grpc_channel_options *options, struct flo_err *err)
 {
-    char host[FLO_H2_HOST_MAX];
-    int rc = flo_h2_split_address(options->address, DEFAULT_PORT, host, &channel->port, err);
+    char host[FLO_NET_HOST_MAX];
+    int rc = flo_net_split(options->address, DEFAULT_PORT, host, &channel->port, err);
     if (rc)
         return rc;
     if (channel->port == 0)

@@ -55,7 +55,8 @@ struct flo_grpc_server_options {
     void *ctx;
 };
 
-/* Bind and serve. FLO_ESYS (bind: the sentence names the address), FLO_EINVAL, FLO_ENOMEM. */
+/* Bind and serve. FLO_ECONN, FLO_EPERM (bind: the sentence names the address), FLO_EINVAL,
+ * FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_grpc_server_new(struct event_base *base,
                                        const struct flo_grpc_server_options *options,
                                        struct flo_grpc_server **out_server, struct flo_err *err);

@@ -2,7 +2,7 @@
 /*
  * listen.h - listening sockets and connecting ones: what happens before there is a connection.
  *
- * Addresses are "host:port", "[v6]:port", ":port" (every address of this host).
+ * Addresses are those of base/net.h; ":port" is every address of this host.
  */
 #ifndef FLO_HTTP2_LISTEN_H
 #define FLO_HTTP2_LISTEN_H
@@ -16,25 +16,13 @@ struct event_base;
 struct flo_h2_listener; /* opaque: listen.c */
 struct flo_h2_dial;     /* opaque: dial.c */
 
-/* Room for "[v6]:port". */
-#define FLO_H2_ADDRESS_MAX 80
-/* Longest host name. */
-#define FLO_H2_HOST_MAX 256
-
-/*
- * Split address into host (without brackets; FLO_H2_HOST_MAX bytes) and port; a missing port is
- * default_port. FLO_EINVAL with a sentence.
- */
-FLO_MUST_CHECK int flo_h2_split_address(const char *address, uint16_t default_port, char *out_host,
-                                        uint16_t *out_port, struct flo_err *err);
-
 /* A new connection: the callback owns fd (non-blocking, close-on-exec, TCP_NODELAY). */
 typedef void (*flo_h2_accept_fn)(void *ctx, int fd);
 
 /*
  * Bind, listen, accept from the loop. When the process is out of descriptors, accepting pauses for
- * 100 ms at a time instead of spinning. FLO_EINVAL (address), FLO_ESYS (bind; the sentence names
- * the address), FLO_ENOMEM.
+ * 100 ms at a time instead of spinning. FLO_EINVAL (address), FLO_ECONN or FLO_EPERM (bind; the
+ * sentence names the address), FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_h2_listen(struct event_base *base, const char *address,
                                  flo_h2_accept_fn on_accept, void *ctx,

@@ -8,20 +8,17 @@
  */
 #include "telemetry/http.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/net.h"
 #include "telemetry/health_internal.h"
 
 #define ROUTES_MAX 32
@@ -29,6 +26,7 @@
 #define BODY_MAX_BYTES 1024
 #define REPLY_MAX_BYTES ((size_t)64 * 1024 * 1024)
 #define IDLE_SECONDS 15
+#define BACKLOG 128
 #define STRICT_CSP "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 struct route {
@@ -254,61 +252,15 @@ void flo_http_destroy(struct flo_http **http)
 
 /* ---- listeners ---- */
 
-static int bind_error(const char *host, int port, int error, struct flo_err *err)
-{
-    int code = error == EACCES || error == EPERM ? FLO_EPERM : FLO_ECONN;
-    return flo_fail(err, code, "cannot listen on %s port %d: %s", host, port, strerror(error));
-}
-
-static int open_listener(const char *host, int port, int *out_fd, struct flo_err *err)
-{
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                                   .ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    char service[16];
-    snprintf(service, sizeof service, "%d", port);
-    int gai = getaddrinfo(host, service, &hints, &found);
-    if (gai)
-        return flo_fail(err, FLO_EINVAL, "cannot listen on \"%s\": %s", host, gai_strerror(gai));
-    int rc = 0, error = 0;
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
-        bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 128)) {
-        error = errno;
-        rc = bind_error(host, port, error, err);
-    }
-    freeaddrinfo(found);
-    if (rc) {
-        if (fd >= 0)
-            close(fd);
-        return rc;
-    }
-    *out_fd = fd;
-    return 0;
-}
-
-static void socket_address(int fd, char out[FLO_HTTP_ADDRESS_MAX])
-{
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    char host[64] = "?", service[16] = "0";
-    if (getsockname(fd, (struct sockaddr *)&address, &len) == 0)
-        (void)getnameinfo((struct sockaddr *)&address, len, host, sizeof host, service,
-                          sizeof service, NI_NUMERICHOST | NI_NUMERICSERV);
-    snprintf(out, FLO_HTTP_ADDRESS_MAX, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, service);
-}
-
 int flo_http_listen(struct flo_http *http, const char *host, int port,
                     char out_address[FLO_HTTP_ADDRESS_MAX], struct flo_err *err)
 {
     int fd = -1;
-    int rc = open_listener(host, port, &fd, err);
+    int rc = flo_net_listen(host, (uint16_t)port, BACKLOG, &fd, err);
     if (rc)
         return rc;
     if (out_address)
-        socket_address(fd, out_address);
+        flo_net_local_address(fd, out_address);
     if (!evhttp_accept_socket_with_handle(http->evhttp, fd)) {
         close(fd);
         return flo_fail(err, FLO_ENOMEM, "no memory to listen on %s port %d", host, port);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/net.h"
 #include "telemetry/metrics.h"
 
 struct event_base;
@@ -75,7 +76,7 @@ void flo_http_destroy(struct flo_http **http);
  * paths. When out_address is not NULL it gets the chosen "HOST:PORT" ("[::1]:80" for IPv6).
  * FLO_ECONN: in use or not ours; FLO_EPERM; FLO_EINVAL: bad host. The program exits 73 (77).
  */
-#define FLO_HTTP_ADDRESS_MAX 96
+#define FLO_HTTP_ADDRESS_MAX FLO_NET_ADDRESS_MAX
 FLO_MUST_CHECK int flo_http_listen(struct flo_http *http, const char *host, int port,
                                    char out_address[FLO_HTTP_ADDRESS_MAX], struct flo_err *err);
 /*

@@ -13,11 +13,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "config/exit_code.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
 #include "worker/worker.h"
-
-#define EXIT_INTERNAL 70
 
 void flo_activity_task_end(struct flo_activity_task **task)
 {
@@ -107,7 +106,7 @@ void flo_activity_on_broken(void *ctx)
 {
     flo_log(FLO_LOG_ERROR, "executor.broken",
             "The process that makes executors died: the worker must be started again", NULL);
-    flo_worker_stop(ctx, EXIT_INTERNAL);
+    flo_worker_stop(ctx, FLO_EXIT_INTERNAL);
 }
 
 void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* embed.c - the public entry of libflotilla: any role, for a program of one's own. */
 #include "flotilla/worker.h"
+
+#include "config/exit_code.h"
 #include "worker/role.h"
 
 int flo_worker_main(int argc, char **argv, enum flo_role role, const struct flo_module *module)
@@ -12,6 +14,6 @@ int flo_worker_main(int argc, char **argv, enum flo_role role, const struct flo_
     };
 
     if ((unsigned)role >= sizeof SPECS / sizeof *SPECS)
-        return 64;
+        return FLO_EXIT_USAGE;
     return flo_worker_run(argc, argv, SPECS[role], module);
 }

@@ -7,12 +7,12 @@
  */
 #include <event2/event.h>
 
+#include "config/exit_code.h"
 #include "config/process.h"
 #include "grpc/status.h"
 #include "worker/worker.h"
 
 #define RETRY_MS 1000
-#define EXIT_CONFIG 78
 
 static void begin(evutil_socket_t fd, short what, void *ctx);
 
@@ -50,7 +50,7 @@ static void on_namespace(void *ctx, const struct flo_grpc_status *status,
         flo_log(FLO_LOG_ERROR, "namespace.unknown",
                 "The server has no such namespace: check server.namespace", "namespace",
                 worker->config->server.name_space, "server", worker->config->server.address, NULL);
-        flo_worker_stop(worker, EXIT_CONFIG);
+        flo_worker_stop(worker, FLO_EXIT_CONFIG);
         return;
     }
     if (status->code != FLO_GRPC_OK && status->code != FLO_GRPC_UNIMPLEMENTED) {

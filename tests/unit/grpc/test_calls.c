@@ -384,7 +384,7 @@ static void test_server_port_taken_names_address(void **state)
     struct flo_grpc_server_options opt = {.listen = flo_grpc_server_address(pair->server)};
     struct flo_grpc_server *second = NULL;
     struct flo_err err = {0};
-    assert_int_equal(flo_grpc_server_new(pair->base, &opt, &second, &err), FLO_ESYS);
+    assert_int_equal(flo_grpc_server_new(pair->base, &opt, &second, &err), FLO_ECONN);
     assert_non_null(strstr(err.message, opt.listen));
 }
 
