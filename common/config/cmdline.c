@@ -195,6 +195,7 @@ int flo_exit_code(int error)
 #define FLO_EXIT_CASE(code, name)                                                                  \
     case code:                                                                                     \
         return FLO_EXIT_##name;
+        /* NOLINTNEXTLINE(bugprone-branch-clone): two errors may end alike */
         FLO_EXIT_OF_ERROR(FLO_EXIT_CASE)
 #undef FLO_EXIT_CASE
     default:
