@@ -368,7 +368,7 @@ static size_t threads_join(struct threads *pool, int64_t grace_ms)
         struct thread *thread = &pool->threads[i];
         if (!thread->started)
             continue;
-        if (thread->task) {
+        if (thread->task && thread->unit.job) {
             thread->unit.job->reason = FLO_JOB_CANCEL_SHUTDOWN;
             threads_cancel(&thread->unit);
         }
