@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* map.c - chained hash map with insertion order; SipHash-1-3 (Aumasson, Bernstein 2012). */
+/* map.c - chained hash map with insertion order. */
 #include "base/map.h"
 
 #include <pthread.h>
@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
+#include "base/siphash.h"
 
 struct flo_map_entry {
     struct flo_map_entry *chain;       /* next in the bucket */
@@ -17,7 +18,7 @@ struct flo_map_entry {
     char key[]; /* NUL-terminated copy */
 };
 
-static uint64_t hash_key[2];
+static uint8_t hash_key[FLO_SIPHASH_KEY_BYTES];
 static pthread_once_t hash_key_once = PTHREAD_ONCE_INIT;
 
 static void make_hash_key(void)
@@ -25,50 +26,10 @@ static void make_hash_key(void)
     flo_random_bytes(hash_key, sizeof hash_key);
 }
 
-static inline uint64_t rotl(uint64_t x, int b)
-{
-    return (x << b) | (x >> (64 - b));
-}
-
-static inline void sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[1] = rotl(v[1], 13) ^ v[0];
-    v[0] = rotl(v[0], 32);
-    v[2] += v[3];
-    v[3] = rotl(v[3], 16) ^ v[2];
-    v[0] += v[3];
-    v[3] = rotl(v[3], 21) ^ v[0];
-    v[2] += v[1];
-    v[1] = rotl(v[1], 17) ^ v[2];
-    v[2] = rotl(v[2], 32);
-}
-
 uint64_t flo_hash(const void *data, size_t len)
 {
     pthread_once(&hash_key_once, make_hash_key);
-    uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575ULL, hash_key[1] ^ 0x646f72616e646f6dULL,
-                     hash_key[0] ^ 0x6c7967656e657261ULL, hash_key[1] ^ 0x7465646279746573ULL};
-    const uint8_t *p = data;
-    size_t left = len;
-    for (; left >= 8; left -= 8, p += 8) {
-        uint64_t m;
-        memcpy(&m, p, 8);
-        v[3] ^= m;
-        sip_round(v);
-        v[0] ^= m;
-    }
-    uint64_t last = (uint64_t)len << 56;
-    for (size_t i = 0; i < left; i++)
-        last |= (uint64_t)p[i] << (8 * i);
-    v[3] ^= last;
-    sip_round(v);
-    v[0] ^= last;
-    v[2] ^= 0xff;
-    sip_round(v);
-    sip_round(v);
-    sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    return flo_siphash13(hash_key, data, len);
 }
 
 void flo_map_init(struct flo_map *map)

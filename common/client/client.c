@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "wire/decode.h"
+#include "wire/varint.h"
 
 #define CLIENT_NAME "flotilla-c" /* an unlisted name: servers check no version for it */
 #define CLIENT_VERSION "0.1.0"
@@ -218,14 +219,9 @@ static void append_default(struct flo_buf *body, const ProtobufCMessage *request
     const char *set = *(char *const *)(const void *)((const char *)request + field->offset);
     if (set && *set)
         return;
-    uint8_t head[6] = {(uint8_t)(field->id << 3 | 2)};
-    size_t n = 1, len = strlen(value);
-    for (size_t left = len; n < sizeof head; left >>= 7) {
-        head[n++] = (uint8_t)((left & 0x7f) | (left > 0x7f ? 0x80 : 0));
-        if (left <= 0x7f)
-            break;
-    }
-    flo_buf_append(body, head, n);
+    uint8_t head[1 + FLO_VARINT_MAX] = {(uint8_t)(field->id << 3 | 2)};
+    size_t len = strlen(value);
+    flo_buf_append(body, head, (size_t)(flo_varint_put(head + 1, len) - head));
     flo_buf_append(body, value, len);
 }
 

@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "wire/varint.h"
 
 #define LEAST_BUDGET_BYTES ((size_t)64 * 1024)
 #define MOST_BUDGET_BYTES ((size_t)64 * 1024 * 1024)
@@ -81,23 +82,9 @@ static int refuse(struct decoder *d, const ProtobufCFieldDescriptor *field, int 
     return code;
 }
 
-/* A base-128 number of at most 10 bytes and 64 bits. False: truncated or too long. */
 static bool read_varint(struct span *in, uint64_t *out_value)
 {
-    uint64_t value = 0;
-    const uint8_t *p = in->at;
-    for (unsigned shift = 0; shift < 64 && p < in->end; shift += 7) {
-        uint8_t byte = *p++;
-        if (shift == 63 && byte > 1)
-            return false;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            in->at = p;
-            *out_value = value;
-            return true;
-        }
-    }
-    return false;
+    return flo_varint_get(&in->at, in->end, out_value);
 }
 
 /* The next record; in must not be at its end. */

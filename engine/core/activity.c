@@ -19,11 +19,6 @@
 
 #define NOT_STARTED_DETAILS "\"ACTIVITY_ID_NOT_STARTED\""
 
-static char *text(const char *value)
-{
-    return (char *)(uintptr_t)(value ? value : "");
-}
-
 /* ---- the set of a run ---- */
 
 /* Index of the first activity whose scheduled_id is not below id. */
@@ -210,13 +205,13 @@ static int64_t record_started(struct flo_core *core, struct flo_core_activity *a
         FLO_API__ACTIVITY_TASK_STARTED_EVENT_ATTRIBUTES__INIT;
     FloApi__WorkerVersionStamp version = FLO_API__WORKER_VERSION_STAMP__INIT;
     started.scheduled_event_id = activity->scheduled_id;
-    started.identity = text(activity->identity);
-    started.request_id = text(activity->request_id);
+    started.identity = flo_text(activity->identity);
+    started.request_id = flo_text(activity->request_id);
     started.attempt = activity->attempt;
     started.last_failure =
         flo_blob_decode(core, &activity->last_failure, &flo_api__failure__descriptor);
     if (activity->has_build_id) {
-        version.build_id = text(activity->build_id);
+        version.build_id = flo_text(activity->build_id);
         started.worker_version = &version;
     }
     struct flo_event event = {
@@ -247,7 +242,7 @@ void flo_core_activity_complete(struct flo_core *core, struct flo_core_activity 
     completed.started_event_id = record_started(core, activity);
     completed.scheduled_event_id = activity->scheduled_id;
     completed.result = result;
-    completed.identity = text(identity);
+    completed.identity = flo_text(identity);
     finish(core, activity, FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_COMPLETED, &completed);
 }
 
@@ -260,7 +255,7 @@ void flo_core_activity_cancel(struct flo_core *core, struct flo_core_activity *a
     canceled.scheduled_event_id = activity->scheduled_id;
     canceled.latest_cancel_requested_event_id = activity->cancel_requested_id;
     canceled.details = details;
-    canceled.identity = text(identity);
+    canceled.identity = flo_text(identity);
     finish(core, activity, FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_CANCELED, &canceled);
 }
 
@@ -273,7 +268,7 @@ static void finish_failed(struct flo_core *core, struct flo_core_activity *activ
     failed.scheduled_event_id = activity->scheduled_id;
     failed.failure = failure;
     failed.retry_state = state;
-    failed.identity = text(identity);
+    failed.identity = flo_text(identity);
     finish(core, activity, FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_FAILED, &failed);
 }
 
@@ -303,18 +298,18 @@ bool flo_core_activity_request_cancel(struct flo_core *core, struct flo_core_act
     FloApi__Payload__MetadataEntry *metadata = &encoding;
     FloApi__Payload payload = FLO_API__PAYLOAD__INIT, *list = &payload;
     FloApi__Payloads details = FLO_API__PAYLOADS__INIT;
-    encoding.key = text("encoding");
-    encoding.value = (ProtobufCBinaryData){10, (uint8_t *)text("json/plain")};
+    encoding.key = flo_text("encoding");
+    encoding.value = (ProtobufCBinaryData){10, (uint8_t *)flo_text("json/plain")};
     payload.metadata = &metadata;
     payload.n_metadata = 1;
-    payload.data =
-        (ProtobufCBinaryData){strlen(NOT_STARTED_DETAILS), (uint8_t *)text(NOT_STARTED_DETAILS)};
+    payload.data = (ProtobufCBinaryData){strlen(NOT_STARTED_DETAILS),
+                                         (uint8_t *)flo_text(NOT_STARTED_DETAILS)};
     details.payloads = &list;
     details.n_payloads = 1;
     canceled.details = &details;
     canceled.scheduled_event_id = activity->scheduled_id;
     canceled.latest_cancel_requested_event_id = requested_id;
-    canceled.identity = text(FLO_CORE_RUN_IDENTITY);
+    canceled.identity = flo_text(FLO_CORE_RUN_IDENTITY);
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_CANCELED,
         .attributes = &canceled,
@@ -392,8 +387,8 @@ static void time_out(struct flo_core *core, struct flo_core_activity *activity,
     info.timeout_type = type;
     info.last_heartbeat_details =
         flo_blob_decode(core, &activity->heartbeat_details, &flo_api__payloads__descriptor);
-    failure.message = text(timeout_name(type));
-    failure.source = text("Server");
+    failure.message = flo_text(timeout_name(type));
+    failure.source = flo_text("Server");
     failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_TIMEOUT_FAILURE_INFO;
     failure.timeout_failure_info = &info;
     failure.cause = flo_blob_decode(core, &activity->last_failure, &flo_api__failure__descriptor);
@@ -500,10 +495,10 @@ int flo_core_activity_fill_task(struct flo_core *core, struct flo_core_activity 
     FloApi__ActivityTaskScheduledEventAttributes *scheduled =
         event->activity_task_scheduled_event_attributes;
     flo_api__workflow_execution__init(ids);
-    ids->workflow_id = text(execution->workflow_id);
+    ids->workflow_id = flo_text(execution->workflow_id);
     ids->run_id = execution->run_id;
     flo_api__workflow_type__init(type);
-    type->name = text(execution->type);
+    type->name = flo_text(execution->type);
     body->workflow_namespace = execution->hooks.ns->name;
     body->workflow_type = type;
     body->workflow_execution = ids;

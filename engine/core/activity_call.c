@@ -13,13 +13,35 @@ static int gone(struct flo_core *core, struct flo_status *status)
                                 "workflow is completed");
 }
 
+/* The activity that a request is about: token, or the ids. Borrowed from the request. */
+struct target {
+    const ProtobufCBinaryData *token; /* NULL: by id */
+    const char *namespace_, *workflow_id, *run_id, *activity_id;
+    const char *identity; /* of the worker; checked */
+    bool any_stage;       /* by id: also one that is not started */
+};
+
+#define BY_TOKEN(request)                                                                          \
+    (struct target)                                                                                \
+    {                                                                                              \
+        .token = &(request)->task_token, .namespace_ = (request)->namespace_,                      \
+        .identity = (request)->identity,                                                           \
+    }
+#define BY_ID(request)                                                                             \
+    (struct target)                                                                                \
+    {                                                                                              \
+        .namespace_ = (request)->namespace_, .workflow_id = (request)->workflow_id,                \
+        .run_id = (request)->run_id, .activity_id = (request)->activity_id,                        \
+        .identity = (request)->identity,                                                           \
+    }
+
 /* The started attempt that a token names. */
-static int by_token(struct flo_core *core, const ProtobufCBinaryData *bytes,
-                    const char *namespace_name, struct flo_core_activity **out,
-                    struct flo_status *status)
+static int by_token(struct flo_core *core, const struct target *target,
+                    struct flo_core_activity **out, struct flo_status *status)
 {
     struct flo_token token;
-    int rc = flo_token_decode(core, bytes, FLO_TOKEN_ACTIVITY, namespace_name, &token, status);
+    int rc = flo_token_decode(core, target->token, FLO_TOKEN_ACTIVITY, target->namespace_, &token,
+                              status);
     if (rc)
         return rc;
     struct flo_execution *execution = flo_core_resident(core, token.run_id);
@@ -34,17 +56,13 @@ static int by_token(struct flo_core *core, const ProtobufCBinaryData *bytes,
     return 0;
 }
 
-struct activity_id {
-    const char *namespace_, *workflow_id, *run_id, *activity_id;
-};
-
 /* The pending activity with an id; unless any_stage it must be started. */
-static int by_id(struct flo_core *core, const struct activity_id *id, bool any_stage,
-                 struct flo_core_activity **out, struct flo_status *status)
+static int by_id(struct flo_core *core, const struct target *id, struct flo_core_activity **out,
+                 struct flo_status *status)
 {
     FloApi__WorkflowExecution ids = FLO_API__WORKFLOW_EXECUTION__INIT;
-    ids.workflow_id = (char *)(uintptr_t)id->workflow_id;
-    ids.run_id = (char *)(uintptr_t)id->run_id;
+    ids.workflow_id = flo_text(id->workflow_id);
+    ids.run_id = flo_text(id->run_id);
     struct flo_namespace *ns;
     struct flo_core_run_ref ref;
     int rc = flo_namespace_find(core, id->namespace_, &ns, status);
@@ -65,10 +83,26 @@ static int by_id(struct flo_core *core, const struct activity_id *id, bool any_s
                                     "cannot find pending activity with ActivityID %s, check "
                                     "workflow execution history for more details",
                                     id->activity_id);
-    if (!any_stage && activity->stage != FLO_CORE_ACTIVITY_STARTED)
+    if (!id->any_stage && activity->stage != FLO_CORE_ACTIVITY_STARTED)
         return gone(core, status);
     *out = activity;
     return 0;
+}
+
+/* The activity, or NULL: the call is answered with why not. */
+static struct flo_core_activity *find(struct flo_core *core, const struct flo_core_call_info *info,
+                                      const struct target *target)
+{
+    struct flo_status status = {0};
+    struct flo_core_activity *activity = NULL;
+    int rc = target->token ? by_token(core, target, &activity, &status)
+                           : by_id(core, target, &activity, &status);
+    if (!rc)
+        rc = flo_check_id(core, "identity", target->identity, &status);
+    if (!rc)
+        return activity;
+    flo_reply_status(core, info->id, 0, &status);
+    return NULL;
 }
 
 /* ---- sizes ---- */
@@ -90,207 +124,161 @@ static void fail_too_large(struct flo_core *core, struct flo_core_activity *acti
     FloApi__ServerFailureInfo info = FLO_API__SERVER_FAILURE_INFO__INIT;
     FloApi__Failure failure = FLO_API__FAILURE__INIT;
     info.non_retryable = true;
-    failure.message = (char *)(uintptr_t)message;
-    failure.source = (char *)(uintptr_t) "Server";
+    failure.message = flo_text(message);
+    failure.source = flo_text("Server");
     failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_SERVER_FAILURE_INFO;
     failure.server_failure_info = &info;
     flo_core_activity_fail(core, activity, &failure, identity);
 }
 
-static void refuse(struct flo_core *core, const struct flo_core_call_info *info,
-                   const struct flo_status *status)
-{
-    flo_reply_status(core, info->id, 0, status);
-}
-
 /* ---- completed ---- */
 
-static void complete(struct flo_core *core, struct flo_core_activity *activity,
-                     FloApi__Payloads *result, const char *identity)
+static void complete(struct flo_core *core, const struct flo_core_call_info *info,
+                     const struct target *target, FloApi__Payloads *result,
+                     const ProtobufCMessage *response)
 {
+    struct flo_core_activity *activity = find(core, info, target);
+    if (!activity)
+        return;
+    struct flo_execution *execution = activity->execution;
     if (too_large(core, result))
-        fail_too_large(core, activity, "Complete result exceeds size limit.", identity);
+        fail_too_large(core, activity, "Complete result exceeds size limit.", target->identity);
     else
-        flo_core_activity_complete(core, activity, result, identity);
+        flo_core_activity_complete(core, activity, result, target->identity);
+    flo_reply_ok(core, info->id, flo_core_after(core, execution), response);
 }
 
 void flo_rpc_respond_activity_task_completed(struct flo_core *core,
                                              const struct flo_core_call_info *info,
                                              const void *message)
 {
-    const FloApi__RespondActivityTaskCompletedRequest *request = message;
-    struct flo_status status = {0};
-    struct flo_core_activity *activity;
-    if (by_token(core, &request->task_token, request->namespace_, &activity, &status) ||
-        flo_check_id(core, "identity", request->identity, &status)) {
-        refuse(core, info, &status);
-        return;
-    }
-    struct flo_execution *execution = activity->execution;
-    complete(core, activity, request->result, request->identity);
-    FloApi__RespondActivityTaskCompletedResponse response =
+    static const FloApi__RespondActivityTaskCompletedResponse response =
         FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_RESPONSE__INIT;
-    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+    const FloApi__RespondActivityTaskCompletedRequest *request = message;
+    complete(core, info, &BY_TOKEN(request), request->result, &response.base);
 }
 
 void flo_rpc_respond_activity_task_completed_by_id(struct flo_core *core,
                                                    const struct flo_core_call_info *info,
                                                    const void *message)
 {
-    const FloApi__RespondActivityTaskCompletedByIdRequest *request = message;
-    const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
-                                   request->activity_id};
-    struct flo_status status = {0};
-    struct flo_core_activity *activity;
-    if (by_id(core, &id, true, &activity, &status) ||
-        flo_check_id(core, "identity", request->identity, &status)) {
-        refuse(core, info, &status);
-        return;
-    }
-    struct flo_execution *execution = activity->execution;
-    complete(core, activity, request->result, request->identity);
-    FloApi__RespondActivityTaskCompletedByIdResponse response =
+    static const FloApi__RespondActivityTaskCompletedByIdResponse response =
         FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_BY_ID_RESPONSE__INIT;
-    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+    const FloApi__RespondActivityTaskCompletedByIdRequest *request = message;
+    struct target target = BY_ID(request);
+    target.any_stage = true;
+    complete(core, info, &target, request->result, &response.base);
 }
 
 /* ---- failed ---- */
 
-static void fail(struct flo_core *core, struct flo_core_activity *activity,
-                 FloApi__Failure *failure, FloApi__Payloads *last_heartbeat, const char *identity)
+static void fail(struct flo_core *core, const struct flo_core_call_info *info,
+                 const struct target *target, FloApi__Failure *failure,
+                 const FloApi__Payloads *last_heartbeat, const ProtobufCMessage *response)
 {
     FloApi__Failure none = FLO_API__FAILURE__INIT;
+    struct flo_core_activity *activity = find(core, info, target);
+    if (!activity)
+        return;
+    struct flo_execution *execution = activity->execution;
     if (last_heartbeat && !too_large(core, last_heartbeat)) {
         flo_blob_set(core, &activity->heartbeat_details, &last_heartbeat->base);
         activity->last_heartbeat_ns = core->now_ns;
     }
     if (too_large(core, failure))
-        fail_too_large(core, activity, "Failure exceeds size limit.", identity);
+        fail_too_large(core, activity, "Failure exceeds size limit.", target->identity);
     else
-        flo_core_activity_fail(core, activity, failure ? failure : &none, identity);
+        flo_core_activity_fail(core, activity, failure ? failure : &none, target->identity);
+    flo_reply_ok(core, info->id, flo_core_after(core, execution), response);
 }
 
 void flo_rpc_respond_activity_task_failed(struct flo_core *core,
                                           const struct flo_core_call_info *info,
                                           const void *message)
 {
-    const FloApi__RespondActivityTaskFailedRequest *request = message;
-    struct flo_status status = {0};
-    struct flo_core_activity *activity;
-    if (by_token(core, &request->task_token, request->namespace_, &activity, &status) ||
-        flo_check_id(core, "identity", request->identity, &status)) {
-        refuse(core, info, &status);
-        return;
-    }
-    struct flo_execution *execution = activity->execution;
-    fail(core, activity, request->failure, request->last_heartbeat_details, request->identity);
-    FloApi__RespondActivityTaskFailedResponse response =
+    static const FloApi__RespondActivityTaskFailedResponse response =
         FLO_API__RESPOND_ACTIVITY_TASK_FAILED_RESPONSE__INIT;
-    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+    const FloApi__RespondActivityTaskFailedRequest *request = message;
+    fail(core, info, &BY_TOKEN(request), request->failure, request->last_heartbeat_details,
+         &response.base);
 }
 
 void flo_rpc_respond_activity_task_failed_by_id(struct flo_core *core,
                                                 const struct flo_core_call_info *info,
                                                 const void *message)
 {
-    const FloApi__RespondActivityTaskFailedByIdRequest *request = message;
-    const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
-                                   request->activity_id};
-    struct flo_status status = {0};
-    struct flo_core_activity *activity;
-    if (by_id(core, &id, false, &activity, &status) ||
-        flo_check_id(core, "identity", request->identity, &status)) {
-        refuse(core, info, &status);
-        return;
-    }
-    struct flo_execution *execution = activity->execution;
-    fail(core, activity, request->failure, request->last_heartbeat_details, request->identity);
-    FloApi__RespondActivityTaskFailedByIdResponse response =
+    static const FloApi__RespondActivityTaskFailedByIdResponse response =
         FLO_API__RESPOND_ACTIVITY_TASK_FAILED_BY_ID_RESPONSE__INIT;
-    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+    const FloApi__RespondActivityTaskFailedByIdRequest *request = message;
+    fail(core, info, &BY_ID(request), request->failure, request->last_heartbeat_details,
+         &response.base);
 }
 
 /* ---- cancelled ---- */
 
-static int cancel(struct flo_core *core, struct flo_core_activity *activity,
-                  FloApi__Payloads *details, const char *identity, struct flo_status *status)
+static void cancel(struct flo_core *core, const struct flo_core_call_info *info,
+                   const struct target *target, FloApi__Payloads *details,
+                   const ProtobufCMessage *response)
 {
-    if (!activity->cancel_requested)
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                              "unable to mark activity as canceled without activity being request "
-                              "canceled first");
+    struct flo_core_activity *activity = find(core, info, target);
+    if (!activity)
+        return;
+    struct flo_execution *execution = activity->execution;
+    if (!activity->cancel_requested) {
+        struct flo_status status;
+        flo_status_put(core, &status, FLO_GRPC_INVALID_ARGUMENT,
+                       "unable to mark activity as canceled without activity being request "
+                       "canceled first");
+        flo_reply_status(core, info->id, 0, &status);
+        return;
+    }
     if (too_large(core, details))
-        fail_too_large(core, activity, "Cancel details exceed size limit.", identity);
+        fail_too_large(core, activity, "Cancel details exceed size limit.", target->identity);
     else
-        flo_core_activity_cancel(core, activity, details, identity);
-    return 0;
+        flo_core_activity_cancel(core, activity, details, target->identity);
+    flo_reply_ok(core, info->id, flo_core_after(core, execution), response);
 }
 
 void flo_rpc_respond_activity_task_canceled(struct flo_core *core,
                                             const struct flo_core_call_info *info,
                                             const void *message)
 {
-    const FloApi__RespondActivityTaskCanceledRequest *request = message;
-    struct flo_status status = {0};
-    struct flo_core_activity *activity;
-    struct flo_execution *execution = NULL;
-    int rc = by_token(core, &request->task_token, request->namespace_, &activity, &status);
-    if (!rc)
-        rc = flo_check_id(core, "identity", request->identity, &status);
-    if (!rc) {
-        execution = activity->execution;
-        rc = cancel(core, activity, request->details, request->identity, &status);
-    }
-    if (rc) {
-        refuse(core, info, &status);
-        return;
-    }
-    FloApi__RespondActivityTaskCanceledResponse response =
+    static const FloApi__RespondActivityTaskCanceledResponse response =
         FLO_API__RESPOND_ACTIVITY_TASK_CANCELED_RESPONSE__INIT;
-    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+    const FloApi__RespondActivityTaskCanceledRequest *request = message;
+    cancel(core, info, &BY_TOKEN(request), request->details, &response.base);
 }
 
 void flo_rpc_respond_activity_task_canceled_by_id(struct flo_core *core,
                                                   const struct flo_core_call_info *info,
                                                   const void *message)
 {
-    const FloApi__RespondActivityTaskCanceledByIdRequest *request = message;
-    const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
-                                   request->activity_id};
-    struct flo_status status = {0};
-    struct flo_core_activity *activity;
-    struct flo_execution *execution = NULL;
-    int rc = by_id(core, &id, false, &activity, &status);
-    if (!rc)
-        rc = flo_check_id(core, "identity", request->identity, &status);
-    if (!rc) {
-        execution = activity->execution;
-        rc = cancel(core, activity, request->details, request->identity, &status);
-    }
-    if (rc) {
-        refuse(core, info, &status);
-        return;
-    }
-    FloApi__RespondActivityTaskCanceledByIdResponse response =
+    static const FloApi__RespondActivityTaskCanceledByIdResponse response =
         FLO_API__RESPOND_ACTIVITY_TASK_CANCELED_BY_ID_RESPONSE__INIT;
-    flo_reply_ok(core, info->id, flo_core_after(core, execution), &response.base);
+    const FloApi__RespondActivityTaskCanceledByIdRequest *request = message;
+    cancel(core, info, &BY_ID(request), request->details, &response.base);
 }
 
 /* ---- heartbeat: kept in memory, stored with whatever is stored next ---- */
 
-/* Is the activity asked to stop? */
-static bool heartbeat(struct flo_core *core, struct flo_core_activity *activity,
-                      FloApi__Payloads *details, const char *identity)
+/* False: it is refused and answered. *out_cancel: is the activity asked to stop? */
+static bool heartbeat(struct flo_core *core, const struct flo_core_call_info *info,
+                      const struct target *target, const FloApi__Payloads *details,
+                      protobuf_c_boolean *out_cancel)
 {
+    struct flo_core_activity *activity = find(core, info, target);
+    if (!activity)
+        return false;
+    *out_cancel = true;
     if (too_large(core, details)) {
-        fail_too_large(core, activity, "Heartbeat details exceed size limit.", identity);
+        fail_too_large(core, activity, "Heartbeat details exceed size limit.", target->identity);
         return true;
     }
     flo_blob_set(core, &activity->heartbeat_details, details ? &details->base : NULL);
     activity->last_heartbeat_ns = core->now_ns;
-    bool cancel_requested = activity->cancel_requested;
+    *out_cancel = activity->cancel_requested;
     flo_execution_end(core, activity->execution, true);
-    return cancel_requested;
+    return true;
 }
 
 void flo_rpc_record_activity_task_heartbeat(struct flo_core *core,
@@ -298,16 +286,10 @@ void flo_rpc_record_activity_task_heartbeat(struct flo_core *core,
                                             const void *message)
 {
     const FloApi__RecordActivityTaskHeartbeatRequest *request = message;
-    struct flo_status status = {0};
-    struct flo_core_activity *activity;
-    if (by_token(core, &request->task_token, request->namespace_, &activity, &status)) {
-        refuse(core, info, &status);
-        return;
-    }
     FloApi__RecordActivityTaskHeartbeatResponse response =
         FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_RESPONSE__INIT;
-    response.cancel_requested = heartbeat(core, activity, request->details, request->identity);
-    flo_reply_ok(core, info->id, 0, &response.base);
+    if (heartbeat(core, info, &BY_TOKEN(request), request->details, &response.cancel_requested))
+        flo_reply_ok(core, info->id, 0, &response.base);
 }
 
 void flo_rpc_record_activity_task_heartbeat_by_id(struct flo_core *core,
@@ -315,16 +297,8 @@ void flo_rpc_record_activity_task_heartbeat_by_id(struct flo_core *core,
                                                   const void *message)
 {
     const FloApi__RecordActivityTaskHeartbeatByIdRequest *request = message;
-    const struct activity_id id = {request->namespace_, request->workflow_id, request->run_id,
-                                   request->activity_id};
-    struct flo_status status = {0};
-    struct flo_core_activity *activity;
-    if (by_id(core, &id, false, &activity, &status)) {
-        refuse(core, info, &status);
-        return;
-    }
     FloApi__RecordActivityTaskHeartbeatByIdResponse response =
         FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_BY_ID_RESPONSE__INIT;
-    response.cancel_requested = heartbeat(core, activity, request->details, request->identity);
-    flo_reply_ok(core, info->id, 0, &response.base);
+    if (heartbeat(core, info, &BY_ID(request), request->details, &response.cancel_requested))
+        flo_reply_ok(core, info->id, 0, &response.base);
 }

@@ -15,11 +15,6 @@
 #include "base/alloc.h"
 #include "engine/core/run.h"
 
-static char *text(const char *value)
-{
-    return (char *)(uintptr_t)(value ? value : "");
-}
-
 /* ---- the children of a run ---- */
 
 static size_t child_index(const struct flo_execution *execution, int64_t initiated_id)
@@ -125,8 +120,8 @@ static void tell(struct flo_core *core, struct flo_execution *execution, FloApi_
 static FloApi__WorkflowExecution ids_of(const char *workflow_id, const char *run_id)
 {
     FloApi__WorkflowExecution ids = FLO_API__WORKFLOW_EXECUTION__INIT;
-    ids.workflow_id = text(workflow_id);
-    ids.run_id = text(run_id);
+    ids.workflow_id = flo_text(workflow_id);
+    ids.run_id = flo_text(run_id);
     return ids;
 }
 
@@ -342,7 +337,7 @@ static bool deliver_signal(
     signaled.signal_name = initiated->signal_name;
     signaled.input = initiated->input;
     signaled.header = initiated->header;
-    signaled.identity = text(FLO_CORE_RUN_IDENTITY);
+    signaled.identity = flo_text(FLO_CORE_RUN_IDENTITY);
     signaled.request_id = request_id;
     signaled.external_workflow_execution = &source;
     if (!flo_execution_add_signal(core, target, &signaled))
@@ -417,7 +412,7 @@ static void cancel_external(struct flo_core *core, struct flo_execution *executi
     FloApi__WorkflowExecutionCancelRequestedEventAttributes requested =
         FLO_API__WORKFLOW_EXECUTION_CANCEL_REQUESTED_EVENT_ATTRIBUTES__INIT;
     requested.cause = initiated->reason;
-    requested.identity = text(FLO_CORE_RUN_IDENTITY);
+    requested.identity = flo_text(FLO_CORE_RUN_IDENTITY);
     requested.external_initiated_event_id = event->event_id;
     requested.external_workflow_execution = &source;
     flo_execution_request_cancel(core, target, "", &requested);
@@ -552,7 +547,7 @@ static void close_child(struct flo_core *core, struct flo_execution *parent,
         FloApi__WorkflowExecution source = ids_of(parent->workflow_id, parent->run_id);
         FloApi__WorkflowExecutionCancelRequestedEventAttributes requested =
             FLO_API__WORKFLOW_EXECUTION_CANCEL_REQUESTED_EVENT_ATTRIBUTES__INIT;
-        requested.identity = text(FLO_CORE_RUN_IDENTITY);
+        requested.identity = flo_text(FLO_CORE_RUN_IDENTITY);
         requested.external_workflow_execution = &source;
         flo_execution_request_cancel(core, run, "", &requested);
     } else {

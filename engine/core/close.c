@@ -12,11 +12,6 @@
 #include "base/alloc.h"
 #include "engine/core/run.h"
 
-static char *text(const char *value)
-{
-    return (char *)(uintptr_t)(value ? value : "");
-}
-
 void flo_execution_closed(struct flo_core *core, struct flo_execution *execution, int status)
 {
     struct flo_node *node;
@@ -52,7 +47,7 @@ static void inherit(struct flo_core *core, struct flo_execution *execution,
     started->continued_execution_run_id = execution->run_id;
     started->initiator = initiator;
     started->original_execution_run_id = execution->new_run_id;
-    started->first_execution_run_id = text(execution->first_run_id);
+    started->first_execution_run_id = flo_text(execution->first_run_id);
     started->eager_execution_accepted = false;
     started->first_workflow_task_backoff = flo_duration_new(&core->scratch, backoff_ns);
     started->prev_auto_reset_points =
@@ -186,9 +181,9 @@ void flo_execution_terminate(struct flo_core *core, struct flo_execution *execut
     flo_core_workflow_task_force_close(core, execution);
     FloApi__WorkflowExecutionTerminatedEventAttributes terminated =
         FLO_API__WORKFLOW_EXECUTION_TERMINATED_EVENT_ATTRIBUTES__INIT;
-    terminated.reason = text(reason);
+    terminated.reason = flo_text(reason);
     terminated.details = details;
-    terminated.identity = text(identity);
+    terminated.identity = flo_text(identity);
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
         .attributes = &terminated,
@@ -205,8 +200,8 @@ void flo_close_timed_out(struct flo_core *core, struct flo_core_timer *timer)
     FloApi__TimeoutFailureInfo info = FLO_API__TIMEOUT_FAILURE_INFO__INIT;
     FloApi__Failure failure = FLO_API__FAILURE__INIT;
     info.timeout_type = FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_START_TO_CLOSE;
-    failure.message = text("workflow timeout");
-    failure.source = text("Server");
+    failure.message = flo_text("workflow timeout");
+    failure.source = flo_text("Server");
     failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_TIMEOUT_FAILURE_INFO;
     failure.timeout_failure_info = &info;
     FloApi__WorkflowExecutionTimedOutEventAttributes timed_out =

@@ -21,11 +21,6 @@
 
 typedef FloApi__RespondWorkflowTaskCompletedRequest request_t;
 
-static char *text(const char *value)
-{
-    return (char *)(uintptr_t)(value ? value : "");
-}
-
 /* ---- names ---- */
 
 const char *flo_pascal_case(struct flo_core *core, const ProtobufCEnumDescriptor *descriptor,
@@ -113,7 +108,7 @@ static void refuse(struct flo_core *core, struct flo_execution *execution,
     }
     FloApi__ServerFailureInfo server = FLO_API__SERVER_FAILURE_INFO__INIT;
     FloApi__Failure failure = FLO_API__FAILURE__INIT;
-    failure.message = text(verdict->message);
+    failure.message = flo_text(verdict->message);
     failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_SERVER_FAILURE_INFO;
     failure.server_failure_info = &server;
     FloApi__WorkflowTaskFailedEventAttributes failed =
@@ -184,14 +179,14 @@ static void note_build_ids(struct flo_core *core, struct flo_execution *executio
         flo_core_set_fatal(core);
         return;
     }
-    encoding.key = text("encoding");
-    encoding.value = (ProtobufCBinaryData){10, (uint8_t *)text("json/plain")};
-    type.key = text("type");
-    type.value = (ProtobufCBinaryData){11, (uint8_t *)text("KeywordList")};
+    encoding.key = flo_text("encoding");
+    encoding.value = (ProtobufCBinaryData){10, (uint8_t *)flo_text("json/plain")};
+    type.key = flo_text("type");
+    type.value = (ProtobufCBinaryData){11, (uint8_t *)flo_text("KeywordList")};
     payload.metadata = metadata;
     payload.n_metadata = 2;
-    payload.data = (ProtobufCBinaryData){strlen(json), (uint8_t *)text(json)};
-    field.key = text("BuildIds");
+    payload.data = (ProtobufCBinaryData){strlen(json), (uint8_t *)flo_text(json)};
+    field.key = flo_text("BuildIds");
     field.value = &payload;
     upserted.indexed_fields = &fields;
     upserted.n_indexed_fields = 1;
@@ -222,8 +217,8 @@ static void note_build(struct flo_core *core, struct flo_execution *execution, c
                       : 0;
     for (size_t i = skip; i < old->n_points; i++)
         points[all.n_points++] = old->points[i];
-    point.build_id = text(build_id);
-    point.binary_checksum = text(build_id);
+    point.build_id = flo_text(build_id);
+    point.binary_checksum = flo_text(build_id);
     point.run_id = execution->run_id;
     point.first_workflow_task_completed_id = completed_id;
     point.create_time = &time;

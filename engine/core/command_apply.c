@@ -7,11 +7,6 @@
 
 #define EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_##name
 
-static char *text(const char *value)
-{
-    return (char *)(uintptr_t)(value ? value : "");
-}
-
 static int64_t write(struct flo_core *core, struct flo_execution *execution, FloApi__EventType type,
                      void *attributes, const FloApi__Command *command)
 {
@@ -157,9 +152,9 @@ static void cancel_timer(struct flo_core *core, struct flo_execution *execution,
 {
     const char *timer_id = command->cancel_timer_command_attributes->timer_id;
     FloApi__TimerCanceledEventAttributes canceled = FLO_API__TIMER_CANCELED_EVENT_ATTRIBUTES__INIT;
-    canceled.timer_id = text(timer_id);
+    canceled.timer_id = flo_text(timer_id);
     canceled.workflow_task_completed_event_id = completed_id;
-    canceled.identity = text(identity);
+    canceled.identity = flo_text(identity);
     struct flo_user_timer *timer = flo_map_get_str(&execution->timers, timer_id);
     if (timer) {
         canceled.started_event_id = timer->started_id;
@@ -212,7 +207,7 @@ static void start_child(struct flo_core *core, struct flo_execution *execution,
         *asked->namespace_ ? flo_namespace_by_name(core, asked->namespace_) : execution->hooks.ns;
     FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
     bool own_queue = !asked->task_queue || !*asked->task_queue->name;
-    queue.name = own_queue ? text(execution->task_queue) : asked->task_queue->name;
+    queue.name = own_queue ? flo_text(execution->task_queue) : asked->task_queue->name;
     queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
     int64_t execution_ns = flo_duration_ns(asked->workflow_execution_timeout);
     int64_t run_ns = flo_min_timeout(flo_duration_ns(asked->workflow_run_timeout), execution_ns);
@@ -226,7 +221,7 @@ static void start_child(struct flo_core *core, struct flo_execution *execution,
     FloApi__StartChildWorkflowExecutionInitiatedEventAttributes initiated =
         FLO_API__START_CHILD_WORKFLOW_EXECUTION_INITIATED_EVENT_ATTRIBUTES__INIT;
     initiated.namespace_ = ns ? ns->name : asked->namespace_;
-    initiated.namespace_id = ns ? ns->id : text("");
+    initiated.namespace_id = ns ? ns->id : flo_text("");
     initiated.workflow_id = asked->workflow_id;
     initiated.workflow_type = asked->workflow_type;
     initiated.task_queue = &queue;
@@ -276,7 +271,7 @@ static void signal_external(struct flo_core *core, struct flo_execution *executi
         FLO_API__SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED_EVENT_ATTRIBUTES__INIT;
     initiated.workflow_task_completed_event_id = completed_id;
     initiated.namespace_ = asked->namespace_;
-    initiated.namespace_id = text(namespace_id(core, execution, asked->namespace_));
+    initiated.namespace_id = flo_text(namespace_id(core, execution, asked->namespace_));
     initiated.workflow_execution = asked->execution;
     initiated.signal_name = asked->signal_name;
     initiated.input = asked->input;
@@ -300,7 +295,7 @@ static void cancel_external(struct flo_core *core, struct flo_execution *executi
         FLO_API__REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED_EVENT_ATTRIBUTES__INIT;
     initiated.workflow_task_completed_event_id = completed_id;
     initiated.namespace_ = asked->namespace_;
-    initiated.namespace_id = text(namespace_id(core, execution, asked->namespace_));
+    initiated.namespace_id = flo_text(namespace_id(core, execution, asked->namespace_));
     initiated.workflow_execution = &ids;
     initiated.control = asked->control;
     initiated.child_workflow_only = asked->child_workflow_only;

@@ -16,22 +16,6 @@ int64_t flo_event_time(struct flo_core *core)
     return core->last_event_ns;
 }
 
-Google__Protobuf__Timestamp flo_make_timestamp(int64_t ns)
-{
-    Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-    time.seconds = ns / FLO_NS_PER_S;
-    time.nanos = (int32_t)(ns % FLO_NS_PER_S);
-    return time;
-}
-
-Google__Protobuf__Duration flo_make_duration(int64_t ns)
-{
-    Google__Protobuf__Duration duration = GOOGLE__PROTOBUF__DURATION__INIT;
-    duration.seconds = ns / FLO_NS_PER_S;
-    duration.nanos = (int32_t)(ns % FLO_NS_PER_S);
-    return duration;
-}
-
 int64_t flo_min_timeout(int64_t a, int64_t b)
 {
     if (a == 0 || b == 0)

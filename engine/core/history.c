@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "engine/core/run.h"
+#include "wire/varint.h"
 
 #define FIRST_BYTES 1024
 #define FIRST_OFFSETS 16
@@ -80,27 +81,11 @@ void flo_history_fini(struct flo_history *history)
 
 /* ---- writing ---- */
 
-static size_t varint_len(uint64_t value)
-{
-    size_t len = 1;
-    for (; value >= 0x80; value >>= 7)
-        len++;
-    return len;
-}
-
-static uint8_t *put_varint(uint8_t *to, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *to++ = (uint8_t)(value | 0x80);
-    *to++ = (uint8_t)value;
-    return to;
-}
-
 /* Room for one more event of len bytes, and its place in the index: where `0x0A len` is to go.
  * NULL without memory. */
 static uint8_t *reserve_event(struct flo_history *history, size_t len)
 {
-    size_t need = history->len + 1 + varint_len(len) + len;
+    size_t need = history->len + 1 + flo_varint_len(len) + len;
     if (need > UINT32_MAX)
         return NULL;
     if (need > history->cap) {
@@ -125,7 +110,7 @@ static uint8_t *reserve_event(struct flo_history *history, size_t len)
     history->offsets[count] = (uint32_t)history->len;
     uint8_t *to = history->data + history->len;
     *to++ = 0x0A;
-    return put_varint(to, len);
+    return flo_varint_put(to, len);
 }
 
 static void fill_event(struct flo_core *core, FloApi__HistoryEvent *out,
@@ -253,17 +238,17 @@ static int64_t write_buffered(struct flo_core *core, struct flo_history *history
                               const uint8_t *bytes, size_t bytes_len)
 {
     int64_t id = history->next_event_id;
-    size_t len =
-        2 + varint_len((uint64_t)id) + varint_len((uint64_t)(TASK_ID_BASE + id)) + bytes_len;
+    size_t len = 2 + flo_varint_len((uint64_t)id) + flo_varint_len((uint64_t)(TASK_ID_BASE + id)) +
+                 bytes_len;
     uint8_t *to = reserve_event(history, len);
     if (!to) {
         flo_core_set_fatal(core);
         return id;
     }
     *to++ = 0x08; /* event_id */
-    to = put_varint(to, (uint64_t)id);
+    to = flo_varint_put(to, (uint64_t)id);
     *to++ = 0x28; /* task_id */
-    to = put_varint(to, (uint64_t)(TASK_ID_BASE + id));
+    to = flo_varint_put(to, (uint64_t)(TASK_ID_BASE + id));
     memcpy(to, bytes, bytes_len);
     history->len = (size_t)(to - history->data) + bytes_len;
     history->next_event_id++;
@@ -445,13 +430,12 @@ FloApi__HistoryEvent *flo_history_decode(const struct flo_history *history, int6
     const uint8_t *data;
     size_t len;
     flo_history_range(history, event_id, event_id, &data, &len);
-    size_t head = 1; /* past the tag, then past the length */
-    while (data[head] & 0x80)
-        head++;
-    head++;
+    const uint8_t *at = data + 1; /* past the tag */
+    uint64_t event_len;
     ProtobufCMessage *message;
-    if (flo_wire_decode(&flo_api__history_event__descriptor, data + head, len - head, arena,
-                        &message, NULL))
+    if (!flo_varint_get(&at, data + len, &event_len) ||
+        flo_wire_decode(&flo_api__history_event__descriptor, at, (size_t)event_len, arena, &message,
+                        NULL))
         return NULL;
     return (FloApi__HistoryEvent *)message;
 }
@@ -464,15 +448,8 @@ int flo_history_restore(struct flo_history *history, const struct flo_core_histo
     for (uint32_t i = 0; i < batch->event_count; i++) {
         if (at >= end || *at++ != 0x0A)
             return FLO_EDATA;
-        uint64_t len = 0;
-        for (int shift = 0;; shift += 7) {
-            if (at >= end || shift > 28)
-                return FLO_EDATA;
-            len |= (uint64_t)(*at & 0x7F) << shift;
-            if (!(*at++ & 0x80))
-                break;
-        }
-        if (len > (size_t)(end - at))
+        uint64_t len;
+        if (!flo_varint_get(&at, end, &len) || len > (size_t)(end - at))
             return FLO_EDATA;
         uint8_t *to = reserve_event(history, (size_t)len);
         if (!to)

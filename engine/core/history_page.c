@@ -13,6 +13,7 @@
 #include "engine/core/execution.h"
 #include "engine/core/history_read.h"
 #include "flotilla/engine_state.pb-c.h"
+#include "wire/varint.h"
 
 int flo_history_token(struct flo_core *core, struct flo_namespace *ns, const char *workflow_id,
                       const char *run_id, int64_t next_event_id, unsigned flags,
@@ -74,15 +75,13 @@ int flo_history_page_for_task(struct flo_core *core, const struct flo_execution 
 
 size_t flo_history_entry_len(const uint8_t *data, size_t len)
 {
-    uint64_t size = 0;
-    size_t at = 1; /* after the tag of History.events */
-    for (unsigned shift = 0; at < len && shift < 64; shift += 7) {
-        const uint8_t byte = data[at++];
-        size |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80))
-            return size <= len - at ? at + (size_t)size : 0;
-    }
-    return 0;
+    if (len == 0)
+        return 0;
+    const uint8_t *at = data + 1, *end = data + len; /* after the tag of History.events */
+    uint64_t size;
+    if (!flo_varint_get(&at, end, &size) || size > (uint64_t)(end - at))
+        return 0;
+    return (size_t)(at - data) + (size_t)size;
 }
 
 /* Gathers batches into one block of scratch. */

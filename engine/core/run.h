@@ -7,6 +7,7 @@
 #define FLO_ENGINE_CORE_RUN_H
 
 #include "engine/core/execution.h"
+#include "engine/core/message.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
 
@@ -24,9 +25,6 @@
 
 /* The time of the next event: now, but later than that of every event before. */
 int64_t flo_event_time(struct flo_core *core);
-/* Structs to point to from a message that is packed at once. */
-Google__Protobuf__Timestamp flo_make_timestamp(int64_t ns);
-Google__Protobuf__Duration flo_make_duration(int64_t ns);
 /* min of the two where 0 means "none". */
 int64_t flo_min_timeout(int64_t a, int64_t b);
 /* now + timeout, at most INT64_MAX. */

@@ -13,11 +13,6 @@
 #include "engine/core/run.h"
 #include "flotilla/engine_state.pb-c.h"
 
-static char *text(const char *value)
-{
-    return (char *)(uintptr_t)(value ? value : "");
-}
-
 static ProtobufCBinaryData bytes_of(const struct flo_blob *blob)
 {
     return (ProtobufCBinaryData){blob->len, blob->data};
@@ -54,9 +49,9 @@ static void pack_task(const struct flo_core_workflow_task *task, FloEngine__Work
     out->close_attempted = task->close_attempted;
     if (task->stage != FLO_CORE_WORKFLOW_TASK_STARTED)
         return;
-    out->request_id = text(task->request_id);
-    out->identity = text(task->identity);
-    out->build_id = text(task->build_id);
+    out->request_id = flo_text(task->request_id);
+    out->identity = flo_text(task->identity);
+    out->build_id = flo_text(task->build_id);
     out->has_build_id = task->has_build_id;
     out->suggest_continue_as_new = task->suggest_continue_as_new;
     out->history_size_bytes = task->history_bytes;
@@ -96,9 +91,9 @@ static int pack_activities(const struct flo_execution *execution, struct flo_are
         to->last_attempt_complete_ns = activity->last_attempt_complete_ns;
         to->heartbeat_details = bytes_of(&activity->heartbeat_details);
         to->last_failure = bytes_of(&activity->last_failure);
-        to->identity = text(activity->identity);
-        to->request_id = text(activity->request_id);
-        to->build_id = text(activity->build_id);
+        to->identity = flo_text(activity->identity);
+        to->request_id = flo_text(activity->request_id);
+        to->build_id = flo_text(activity->build_id);
         to->has_build_id = activity->has_build_id;
     }
     return 0;
@@ -136,9 +131,9 @@ static int pack_children(const struct flo_execution *execution, struct flo_arena
         flo_engine__child_state__init(to);
         to->initiated_event_id = child->initiated_id;
         to->started_event_id = child->started_id;
-        to->namespace_id = child->ns ? child->ns->id : text("");
+        to->namespace_id = child->ns ? child->ns->id : flo_text("");
         to->workflow_id = child->workflow_id;
-        to->run_id = text(child->run_id);
+        to->run_id = flo_text(child->run_id);
         to->type = child->type;
         to->parent_close_policy = child->parent_close_policy;
     }
@@ -168,17 +163,17 @@ static int pack_buffered(const struct flo_execution *execution, struct flo_arena
 static void pack_fields(struct flo_execution *execution, FloEngine__ExecutionState *out)
 {
     flo_engine__execution_state__init(out);
-    out->type = text(execution->type);
-    out->task_queue = text(execution->task_queue);
-    out->start_request_id = text(execution->start_request_id);
-    out->first_run_id = text(execution->first_run_id);
-    out->original_run_id = text(execution->original_run_id);
-    out->parent_namespace_id = text(execution->parent_namespace_id);
-    out->parent_workflow_id = text(execution->parent_workflow_id);
-    out->parent_run_id = text(execution->parent_run_id);
+    out->type = flo_text(execution->type);
+    out->task_queue = flo_text(execution->task_queue);
+    out->start_request_id = flo_text(execution->start_request_id);
+    out->first_run_id = flo_text(execution->first_run_id);
+    out->original_run_id = flo_text(execution->original_run_id);
+    out->parent_namespace_id = flo_text(execution->parent_namespace_id);
+    out->parent_workflow_id = flo_text(execution->parent_workflow_id);
+    out->parent_run_id = flo_text(execution->parent_run_id);
     out->parent_initiated_event_id = execution->parent_initiated_id;
-    out->root_workflow_id = text(execution->root_workflow_id);
-    out->root_run_id = text(execution->root_run_id);
+    out->root_workflow_id = flo_text(execution->root_workflow_id);
+    out->root_run_id = flo_text(execution->root_run_id);
     out->start_ns = execution->start_ns;
     out->execution_ns = execution->execution_ns;
     out->close_ns = execution->close_ns;
@@ -194,11 +189,11 @@ static void pack_fields(struct flo_execution *execution, FloEngine__ExecutionSta
     out->state_transitions = execution->state_transitions;
     out->last_completed_started_id = execution->last_completed_started_id;
     out->cancel_requested = execution->cancel_requested;
-    out->cancel_request_id = text(execution->cancel_request_id);
-    out->sticky_queue = text(execution->sticky_queue);
+    out->cancel_request_id = flo_text(execution->cancel_request_id);
+    out->sticky_queue = flo_text(execution->sticky_queue);
     out->sticky_schedule_to_start_ns = execution->sticky_schedule_to_start_ns;
     out->has_build = execution->last_build_id != NULL;
-    out->last_build_id = text(execution->last_build_id);
+    out->last_build_id = flo_text(execution->last_build_id);
     out->memo = bytes_of(&execution->memo);
     out->search_attributes = bytes_of(&execution->search_attributes);
     out->reset_points = bytes_of(&execution->reset_points);

@@ -15,62 +15,12 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/siphash.h"
 #include "engine/core/internal.h"
+#include "wire/varint.h"
 
 enum { VERSION = 1, UUID_BYTES = 16, MAC_BYTES = 8, HEAD_BYTES = 2 + 2 * UUID_BYTES };
-enum { MAX_VARINT = 10, TOKEN_VARINTS = 7 };
-
-/* ---- SipHash-2-4 (Aumasson, Bernstein 2012) ---- */
-
-static uint64_t rotl(uint64_t x, int b)
-{
-    return (x << b) | (x >> (64 - b));
-}
-
-static void sip_rounds(uint64_t v[4], int rounds)
-{
-    while (rounds-- > 0) {
-        v[0] += v[1];
-        v[1] = rotl(v[1], 13) ^ v[0];
-        v[0] = rotl(v[0], 32);
-        v[2] += v[3];
-        v[3] = rotl(v[3], 16) ^ v[2];
-        v[0] += v[3];
-        v[3] = rotl(v[3], 21) ^ v[0];
-        v[2] += v[1];
-        v[1] = rotl(v[1], 17) ^ v[2];
-        v[2] = rotl(v[2], 32);
-    }
-}
-
-static uint64_t little_endian(const uint8_t *p, size_t len)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < len; i++)
-        value |= (uint64_t)p[i] << (8 * i);
-    return value;
-}
-
-static uint64_t siphash(const uint8_t key[16], const uint8_t *data, size_t len)
-{
-    const uint64_t k0 = little_endian(key, 8), k1 = little_endian(key + 8, 8);
-    uint64_t v[4] = {k0 ^ 0x736f6d6570736575ULL, k1 ^ 0x646f72616e646f6dULL,
-                     k0 ^ 0x6c7967656e657261ULL, k1 ^ 0x7465646279746573ULL};
-    const size_t whole = len & ~(size_t)7;
-    for (size_t i = 0; i < whole; i += 8) {
-        const uint64_t m = little_endian(data + i, 8);
-        v[3] ^= m;
-        sip_rounds(v, 2);
-        v[0] ^= m;
-    }
-    const uint64_t last = little_endian(data + whole, len - whole) | (uint64_t)len << 56;
-    v[3] ^= last;
-    sip_rounds(v, 2);
-    v[0] ^= last;
-    v[2] ^= 0xff;
-    sip_rounds(v, 4);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
+enum { TOKEN_VARINTS = 7 };
 
 /* ---- UUIDs as 16 bytes ---- */
 
@@ -118,17 +68,9 @@ static void uuid_unpack(const uint8_t in[UUID_BYTES], char out[FLO_UUID_LEN + 1]
 
 /* ---- writing ---- */
 
-static uint8_t *put_varint(uint8_t *p, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *p++ = (uint8_t)(value | 0x80);
-    *p++ = (uint8_t)value;
-    return p;
-}
-
 static uint8_t *put_text(uint8_t *p, const char *text, size_t len)
 {
-    p = put_varint(p, len);
+    p = flo_varint_put(p, len);
     memcpy(p, text, len);
     return p + len;
 }
@@ -137,7 +79,7 @@ int flo_token_encode(struct flo_core *core, const struct flo_token *token, Proto
 {
     const char *activity_id = token->activity_id ? token->activity_id : "";
     const size_t workflow_len = strlen(token->workflow_id), activity_len = strlen(activity_id);
-    uint8_t *data = flo_arena_alloc(&core->scratch, HEAD_BYTES + TOKEN_VARINTS * MAX_VARINT +
+    uint8_t *data = flo_arena_alloc(&core->scratch, HEAD_BYTES + TOKEN_VARINTS * FLO_VARINT_MAX +
                                                         workflow_len + activity_len + MAC_BYTES);
     if (!data)
         return FLO_ENOMEM;
@@ -146,14 +88,14 @@ int flo_token_encode(struct flo_core *core, const struct flo_token *token, Proto
     if (!uuid_pack(token->ns->id, data + 2) || !uuid_pack(token->run_id, data + 2 + UUID_BYTES))
         return FLO_EINVAL;
     uint8_t *p = data + HEAD_BYTES;
-    p = put_varint(p, (uint64_t)token->scheduled_event_id);
-    p = put_varint(p, (uint64_t)token->started_event_id);
-    p = put_varint(p, (uint64_t)token->started_ns);
-    p = put_varint(p, (uint32_t)token->attempt);
-    p = put_varint(p, token->query);
+    p = flo_varint_put(p, (uint64_t)token->scheduled_event_id);
+    p = flo_varint_put(p, (uint64_t)token->started_event_id);
+    p = flo_varint_put(p, (uint64_t)token->started_ns);
+    p = flo_varint_put(p, (uint32_t)token->attempt);
+    p = flo_varint_put(p, token->query);
     p = put_text(p, token->workflow_id, workflow_len);
     p = put_text(p, activity_id, activity_len);
-    const uint64_t mac = siphash(token->ns->token_secret, data, (size_t)(p - data));
+    const uint64_t mac = flo_siphash24(token->ns->token_secret, data, (size_t)(p - data));
     for (size_t i = 0; i < MAC_BYTES; i++)
         *p++ = (uint8_t)(mac >> (8 * i));
     *out = (ProtobufCBinaryData){.data = data, .len = (size_t)(p - data)};
@@ -162,24 +104,10 @@ int flo_token_encode(struct flo_core *core, const struct flo_token *token, Proto
 
 /* ---- reading ---- */
 
-static bool get_varint(const uint8_t **p, const uint8_t *end, uint64_t *out)
-{
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64 && *p < end; shift += 7) {
-        const uint8_t byte = *(*p)++;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            *out = value;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool get_text(struct flo_core *core, const uint8_t **p, const uint8_t *end, const char **out)
 {
     uint64_t len;
-    if (!get_varint(p, end, &len) || len > (uint64_t)(end - *p))
+    if (!flo_varint_get(p, end, &len) || len > (uint64_t)(end - *p))
         return false;
     *out = flo_arena_strndup(&core->scratch, (const char *)*p, (size_t)len);
     *p += len;
@@ -188,8 +116,11 @@ static bool get_text(struct flo_core *core, const uint8_t **p, const uint8_t *en
 
 static bool authentic(const struct flo_namespace *ns, const uint8_t *data, size_t body_len)
 {
-    const uint64_t mac = siphash(ns->token_secret, data, body_len);
-    return (mac ^ little_endian(data + body_len, MAC_BYTES)) == 0; /* one comparison: no timing */
+    const uint64_t mac = flo_siphash24(ns->token_secret, data, body_len);
+    uint64_t said = 0;
+    for (size_t i = 0; i < MAC_BYTES; i++)
+        said |= (uint64_t)data[body_len + i] << (8 * i);
+    return (mac ^ said) == 0; /* one comparison: no timing */
 }
 
 static bool parse(struct flo_core *core, const ProtobufCBinaryData *bytes, struct flo_token *out)
@@ -207,9 +138,10 @@ static bool parse(struct flo_core *core, const ProtobufCBinaryData *bytes, struc
     out->run_id = flo_arena_strdup(&core->scratch, id);
     const uint8_t *p = bytes->data + HEAD_BYTES, *end = bytes->data + body_len;
     uint64_t scheduled, started, started_ns, attempt;
-    if (!out->run_id || !get_varint(&p, end, &scheduled) || !get_varint(&p, end, &started) ||
-        !get_varint(&p, end, &started_ns) || !get_varint(&p, end, &attempt) ||
-        !get_varint(&p, end, &out->query) || !get_text(core, &p, end, &out->workflow_id) ||
+    if (!out->run_id || !flo_varint_get(&p, end, &scheduled) ||
+        !flo_varint_get(&p, end, &started) || !flo_varint_get(&p, end, &started_ns) ||
+        !flo_varint_get(&p, end, &attempt) || !flo_varint_get(&p, end, &out->query) ||
+        !get_text(core, &p, end, &out->workflow_id) ||
         !get_text(core, &p, end, &out->activity_id) || p != end)
         return false;
     out->scheduled_event_id = (int64_t)scheduled;

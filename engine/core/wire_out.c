@@ -4,21 +4,14 @@
 
 #include <string.h>
 
-enum { WIRE_BYTES = 2, MAX_HEAD = 15 }; /* a 5-byte tag and a 10-byte length */
+#include "wire/varint.h"
 
-static size_t put_varint(uint8_t *p, uint64_t value)
-{
-    size_t n = 0;
-    for (; value >= 0x80; value >>= 7)
-        p[n++] = (uint8_t)(value | 0x80);
-    p[n++] = (uint8_t)value;
-    return n;
-}
+enum { WIRE_BYTES = 2, MAX_HEAD = 15 }; /* a 5-byte tag and a 10-byte length */
 
 static size_t put_head(uint8_t *p, uint32_t field, size_t len)
 {
-    const size_t n = put_varint(p, (uint64_t)field << 3 | WIRE_BYTES);
-    return n + put_varint(p + n, len);
+    uint8_t *end = flo_varint_put(p, (uint64_t)field << 3 | WIRE_BYTES);
+    return (size_t)(flo_varint_put(end, len) - p);
 }
 
 int flo_wire_out_field(struct flo_arena *arena, uint32_t field, const struct flo_bytes *parts,

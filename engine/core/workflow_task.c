@@ -32,22 +32,17 @@ struct task_events {
     FloApi__SuggestContinueAsNewReason reasons[2];
 };
 
-static char *text(const char *value)
-{
-    return (char *)(uintptr_t)(value ? value : "");
-}
-
 static void fill_scheduled(const struct flo_execution *execution, struct task_events *events)
 {
     const struct flo_core_workflow_task *task = &execution->workflow_task;
     flo_api__workflow_task_scheduled_event_attributes__init(&events->scheduled);
     flo_api__task_queue__init(&events->queue);
     if (task->sticky) {
-        events->queue.name = text(execution->sticky_queue);
+        events->queue.name = flo_text(execution->sticky_queue);
         events->queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_STICKY;
-        events->queue.normal_name = text(execution->task_queue);
+        events->queue.normal_name = flo_text(execution->task_queue);
     } else {
-        events->queue.name = text(execution->task_queue);
+        events->queue.name = flo_text(execution->task_queue);
         events->queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
     }
     events->start_to_close = flo_make_duration(task->start_to_close_ns);
@@ -63,12 +58,12 @@ static void fill_started(struct flo_core *core, const struct flo_execution *exec
     FloApi__WorkflowTaskStartedEventAttributes *started = &events->started;
     flo_api__workflow_task_started_event_attributes__init(started);
     started->scheduled_event_id = task->scheduled_id;
-    started->identity = text(task->identity);
-    started->request_id = text(task->request_id);
+    started->identity = flo_text(task->identity);
+    started->request_id = flo_text(task->request_id);
     started->history_size_bytes = task->history_bytes;
     if (task->has_build_id) {
         flo_api__worker_version_stamp__init(&events->version);
-        events->version.build_id = text(task->build_id);
+        events->version.build_id = flo_text(task->build_id);
         started->worker_version = &events->version;
     }
     if (!task->suggest_continue_as_new)
@@ -396,7 +391,7 @@ void flo_core_workflow_task_force_close(struct flo_core *core, struct flo_execut
         FLO_API__WORKFLOW_TASK_FAILED_EVENT_ATTRIBUTES__INIT;
     failed.cause =
         FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND;
-    failed.identity = text(FLO_CORE_RUN_IDENTITY);
+    failed.identity = flo_text(FLO_CORE_RUN_IDENTITY);
     flo_core_workflow_task_fail(core, execution, &failed);
 }
 

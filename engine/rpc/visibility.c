@@ -13,6 +13,7 @@
 #include "engine/rpc/routes.h"
 #include "grpc/status.h"
 #include "wire/decode.h"
+#include "wire/payload.h"
 
 #define PAGE_MAX 1000
 /* A page is cut when its rows pass this: clients receive 4 MiB. */
@@ -67,17 +68,6 @@ struct page {
     bool failed;                 /* memory */
 };
 
-static Google__Protobuf__Timestamp *timestamp(struct flo_arena *arena, int64_t ns)
-{
-    Google__Protobuf__Timestamp *made = flo_arena_alloc(arena, sizeof *made);
-    if (!made)
-        return NULL;
-    google__protobuf__timestamp__init(made);
-    made->seconds = ns / 1000000000;
-    made->nanos = (int32_t)(ns % 1000000000);
-    return made;
-}
-
 static FloApi__WorkflowExecution *execution(struct flo_arena *arena, const char *workflow_id,
                                             const char *run_id)
 {
@@ -103,16 +93,10 @@ static void *decode_part(struct flo_arena *arena, const ProtobufCMessageDescript
 static bool fill_closed(FloApi__WorkflowExecutionInfo *info, const struct flo_core_run_row *row,
                         struct flo_arena *arena)
 {
-    Google__Protobuf__Duration *duration = flo_arena_alloc(arena, sizeof *duration);
     int64_t ns = row->close_ns > row->execution_ns ? row->close_ns - row->execution_ns : 0;
-    info->close_time = timestamp(arena, row->close_ns);
-    if (!duration || !info->close_time)
-        return false;
-    google__protobuf__duration__init(duration);
-    duration->seconds = ns / 1000000000;
-    duration->nanos = (int32_t)(ns % 1000000000);
-    info->execution_duration = duration;
-    return true;
+    info->close_time = flo_timestamp_new(arena, row->close_ns);
+    info->execution_duration = flo_duration_new(arena, ns);
+    return info->close_time && info->execution_duration;
 }
 
 static FloApi__WorkflowExecutionInfo *make_info(const struct flo_core_run_row *row,
@@ -127,8 +111,8 @@ static FloApi__WorkflowExecutionInfo *make_info(const struct flo_core_run_row *r
     type->name = flo_arena_strdup(arena, row->type);
     info->type = type;
     info->execution = execution(arena, row->workflow_id, row->run_id);
-    info->start_time = timestamp(arena, row->start_ns);
-    info->execution_time = timestamp(arena, row->execution_ns);
+    info->start_time = flo_timestamp_new(arena, row->start_ns);
+    info->execution_time = flo_timestamp_new(arena, row->execution_ns);
     info->status = (FloApi__WorkflowExecutionStatus)row->status;
     info->history_length = row->history_length;
     info->history_size_bytes = row->history_bytes;

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/siphash.h"
 #include "support/cmocka_env.h"
 
 struct item {
@@ -142,6 +143,18 @@ static void test_hash(void **state)
     }
 }
 
+/* The authors' vectors: key 00 01 .. 0f, message 00 01 .. */
+static void test_siphash(void **state)
+{
+    uint8_t bytes[16];
+    (void)state;
+    for (uint8_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = i;
+    assert_true(flo_siphash24(bytes, bytes, 0) == 0x726fdb47dd0e0e31ULL);
+    assert_true(flo_siphash24(bytes, bytes, 15) == 0xa129ca6149be45e5ULL);
+    assert_true(flo_siphash13(bytes, bytes, 0) == 0xabac0158050fc4dcULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_map_keeps_insertion_order),
         cmocka_unit_test(test_map_put_without_memory),
         cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_siphash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
+#include "wire/varint.h"
 
 /* An arena, the last error and a builder for wire bytes. */
 struct fixture {
@@ -495,6 +496,30 @@ static void test_encode_past_bound_refused(void **state)
     assert_int_equal(len, protobuf_c_message_get_packed_size(&failure->base));
 }
 
+/* Numbers come back as they went; what is too long or does not end is refused and not moved past.
+ */
+static void test_varint(void **state)
+{
+    static const uint64_t values[] = {0, 1, 127, 128, 300, UINT32_MAX, INT64_MAX, UINT64_MAX};
+    uint8_t bytes[FLO_VARINT_MAX + 1];
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        const uint8_t *end = flo_varint_put(bytes, values[i]), *at = bytes;
+        uint64_t value = 0;
+        assert_int_equal(end - bytes, flo_varint_len(values[i]));
+        assert_false(flo_varint_get(&at, end - 1, &value));
+        assert_ptr_equal(at, bytes);
+        assert_true(flo_varint_get(&at, end, &value));
+        assert_ptr_equal(at, end);
+        assert_true(value == values[i]);
+    }
+    const uint8_t *at = bytes;
+    uint64_t value;
+    memset(bytes, 0xff, sizeof bytes);
+    bytes[FLO_VARINT_MAX] = 0;
+    assert_false(flo_varint_get(&at, bytes + sizeof bytes, &value));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +542,7 @@ int main(void)
         T(test_copy_outlives_original),
         T(test_decode_survives_each_failing_allocation),
         T(test_encode_past_bound_refused),
+        cmocka_unit_test(test_varint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
