@@ -119,6 +119,19 @@ static int find_in_chain(struct flo_core *core, const char *namespace_name,
                : flo_status_not_found(core, status, "workflow execution not found");
 }
 
+/* What cancel and terminate have in common: the run, and who wants it to end and why. */
+static int find_to_end(struct flo_core *core, const char *namespace_name,
+                       FloApi__WorkflowExecution *execution, const char *first_run_id,
+                       const char *identity, const char *reason, struct flo_core_run_ref *out,
+                       struct flo_status *status)
+{
+    struct flo_namespace *ns;
+    int rc = find_in_chain(core, namespace_name, execution, first_run_id, &ns, out, status);
+    if (!rc)
+        rc = flo_check_id(core, "Identity", identity, status);
+    return rc ? rc : flo_check_id(core, "Reason", reason, status);
+}
+
 /* ---- cancel ---- */
 
 void flo_rpc_request_cancel_workflow_execution(struct flo_core *core,
@@ -129,16 +142,12 @@ void flo_rpc_request_cancel_workflow_execution(struct flo_core *core,
     static const FloApi__RequestCancelWorkflowExecutionResponse response =
         FLO_API__REQUEST_CANCEL_WORKFLOW_EXECUTION_RESPONSE__INIT;
     struct flo_status status = {0};
-    struct flo_namespace *ns;
     struct flo_core_run_ref run;
-    int rc = find_in_chain(core, request->namespace_, request->workflow_execution,
-                           request->first_execution_run_id, &ns, &run, &status);
+    int rc = find_to_end(core, request->namespace_, request->workflow_execution,
+                         request->first_execution_run_id, request->identity, request->reason, &run,
+                         &status);
     if (!rc)
         rc = flo_check_id(core, "RequestId", request->request_id, &status);
-    if (!rc)
-        rc = flo_check_id(core, "Identity", request->identity, &status);
-    if (!rc)
-        rc = flo_check_id(core, "Reason", request->reason, &status);
     if (rc) {
         flo_reply_status(core, info->id, 0, &status);
         return;
@@ -165,14 +174,10 @@ void flo_rpc_terminate_workflow_execution(struct flo_core *core,
     static const FloApi__TerminateWorkflowExecutionResponse response =
         FLO_API__TERMINATE_WORKFLOW_EXECUTION_RESPONSE__INIT;
     struct flo_status status = {0};
-    struct flo_namespace *ns;
     struct flo_core_run_ref run;
-    int rc = find_in_chain(core, request->namespace_, request->workflow_execution,
-                           request->first_execution_run_id, &ns, &run, &status);
-    if (!rc)
-        rc = flo_check_id(core, "Identity", request->identity, &status);
-    if (!rc)
-        rc = flo_check_id(core, "Reason", request->reason, &status);
+    int rc = find_to_end(core, request->namespace_, request->workflow_execution,
+                         request->first_execution_run_id, request->identity, request->reason, &run,
+                         &status);
     if (!rc)
         rc = flo_check_blob(core, request->details, &status);
     if (!rc && !is_open(&run))

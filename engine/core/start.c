@@ -50,6 +50,26 @@ static bool is_running(const struct current *current)
     return current->execution && flo_execution_is_open(current->execution);
 }
 
+/* Check the request and look up what its workflow id has now. 0; FLO_ENOENT: nothing; another
+ * error: the call is refused and answered. */
+static int find_current(struct flo_core *core, struct flo_start *start, struct current *out)
+{
+    struct flo_status status = {0};
+    struct flo_core_run_ref run;
+    int rc = flo_start_check(core, start, &status);
+    if (!rc) {
+        rc = flo_core_find_run(core, start->ns, start->workflow_id, "", &run, &status);
+        if (rc == FLO_ENOENT)
+            return FLO_ENOENT;
+    }
+    if (rc) {
+        flo_reply_status(core, start->call, 0, &status);
+        return rc;
+    }
+    *out = current_of(&run);
+    return 0;
+}
+
 /* ALREADY_EXISTS with the run that is in the way. */
 static int already_started(struct flo_core *core, const struct current *current,
                            struct flo_status *status, const char *text)
@@ -242,20 +262,12 @@ static void start_new(struct flo_core *core, const struct flo_start *start,
 static void serve_start(struct flo_core *core, struct flo_start *start)
 {
     struct flo_status status = {0};
-    struct flo_core_run_ref run;
-    int rc = flo_start_check(core, start, &status);
-    if (!rc) {
-        rc = flo_core_find_run(core, start->ns, start->workflow_id, "", &run, &status);
-        if (rc == FLO_ENOENT) {
-            start_new(core, start, NULL);
-            return;
-        }
-    }
-    if (rc) {
-        flo_reply_status(core, start->call, 0, &status);
+    struct current current;
+    int rc = find_current(core, start, &current);
+    if (rc == FLO_ENOENT)
+        start_new(core, start, NULL);
+    if (rc)
         return;
-    }
-    const struct current current = current_of(&run);
     if (strcmp(current.request_id, start->request_id) == 0) {
         reply_start(core, start, &current, true, eager_task_out(start, &current));
         return;
@@ -275,36 +287,30 @@ static void serve_start(struct flo_core *core, struct flo_start *start)
         start_new(core, start, running ? current.execution : NULL);
 }
 
+/* The fields that both requests have, under the same names. */
+#define COMMON_FIELDS(info, request)                                                               \
+    .call = (info)->id, .namespace_name = (request)->namespace_,                                   \
+    .workflow_id = (request)->workflow_id, .identity = (request)->identity,                        \
+    .request_id = (request)->request_id, .cron_schedule = (request)->cron_schedule,                \
+    .workflow_type = (request)->workflow_type, .task_queue = (request)->task_queue,                \
+    .input = (request)->input, .execution_timeout = (request)->workflow_execution_timeout,         \
+    .run_timeout = (request)->workflow_run_timeout,                                                \
+    .task_timeout = (request)->workflow_task_timeout, .delay = (request)->workflow_start_delay,    \
+    .retry_policy = (request)->retry_policy, .memo = (request)->memo,                              \
+    .search_attributes = (request)->search_attributes, .header = (request)->header,                \
+    .priority = (request)->priority, .user_metadata = (request)->user_metadata,                    \
+    .links = (request)->links, .n_links = (request)->n_links,                                      \
+    .reuse = (request)->workflow_id_reuse_policy,                                                  \
+    .conflict = (request)->workflow_id_conflict_policy
+
 void flo_rpc_start_workflow_execution(struct flo_core *core, const struct flo_core_call_info *info,
                                       const void *message)
 {
     const FloApi__StartWorkflowExecutionRequest *request = message;
     struct flo_start start = {
-        .call = info->id,
-        .namespace_name = request->namespace_,
-        .workflow_id = request->workflow_id,
-        .identity = request->identity,
-        .request_id = request->request_id,
-        .cron_schedule = request->cron_schedule,
-        .workflow_type = request->workflow_type,
-        .task_queue = request->task_queue,
-        .input = request->input,
+        COMMON_FIELDS(info, request),
         .last_completion_result = request->last_completion_result,
         .continued_failure = request->continued_failure,
-        .execution_timeout = request->workflow_execution_timeout,
-        .run_timeout = request->workflow_run_timeout,
-        .task_timeout = request->workflow_task_timeout,
-        .delay = request->workflow_start_delay,
-        .retry_policy = request->retry_policy,
-        .memo = request->memo,
-        .search_attributes = request->search_attributes,
-        .header = request->header,
-        .priority = request->priority,
-        .user_metadata = request->user_metadata,
-        .links = request->links,
-        .n_links = request->n_links,
-        .reuse = request->workflow_id_reuse_policy,
-        .conflict = request->workflow_id_conflict_policy,
         .build_id = request->eager_worker_deployment_options
                         ? request->eager_worker_deployment_options->build_id
                         : "",
@@ -363,47 +369,17 @@ void flo_rpc_signal_with_start_workflow_execution(struct flo_core *core,
 {
     const FloApi__SignalWithStartWorkflowExecutionRequest *request = message;
     struct flo_start start = {
-        .call = info->id,
-        .namespace_name = request->namespace_,
-        .workflow_id = request->workflow_id,
-        .identity = request->identity,
-        .request_id = request->request_id,
-        .cron_schedule = request->cron_schedule,
-        .workflow_type = request->workflow_type,
-        .task_queue = request->task_queue,
-        .input = request->input,
-        .execution_timeout = request->workflow_execution_timeout,
-        .run_timeout = request->workflow_run_timeout,
-        .task_timeout = request->workflow_task_timeout,
-        .delay = request->workflow_start_delay,
-        .retry_policy = request->retry_policy,
-        .memo = request->memo,
-        .search_attributes = request->search_attributes,
-        .header = request->header,
-        .priority = request->priority,
-        .user_metadata = request->user_metadata,
-        .links = request->links,
-        .n_links = request->n_links,
-        .reuse = request->workflow_id_reuse_policy,
-        .conflict = request->workflow_id_conflict_policy,
+        COMMON_FIELDS(info, request),
         .signal_name = request->signal_name,
         .signal_input = request->signal_input,
     };
     struct flo_status status = {0};
-    struct flo_core_run_ref run;
-    int rc = flo_start_check(core, &start, &status);
-    if (!rc) {
-        rc = flo_core_find_run(core, start.ns, start.workflow_id, "", &run, &status);
-        if (rc == FLO_ENOENT) {
-            signal_new(core, &start, NULL);
-            return;
-        }
-    }
-    if (rc) {
-        flo_reply_status(core, info->id, 0, &status);
+    struct current current;
+    int rc = find_current(core, &start, &current);
+    if (rc == FLO_ENOENT)
+        signal_new(core, &start, NULL);
+    if (rc)
         return;
-    }
-    const struct current current = current_of(&run);
     if (strcmp(current.request_id, start.request_id) == 0) {
         reply_signal_with_start(core, &start, &current, false); /* the signal came with the start */
         return;
