@@ -4,11 +4,33 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/cmdline.h"
+#include "config/exit_code.h"
 #include "config/process.h"
 #include "engine/shell.h"
 #include "telemetry/log.h"
+
+/* "30s", "250ms", "5m", at most a day; not 0, which would be the default. */
+static bool parse_duration(const char *text, int64_t *out_ns)
+{
+    static const struct {
+        const char *unit;
+        int64_t ns;
+    } units[] = {{"ms", INT64_C(1000000)}, {"s", INT64_C(1000000000)}, {"m", INT64_C(60000000000)}};
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 6)
+        return false;
+    long number = strtol(text, NULL, 10);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(text + digits, units[i].unit) != 0)
+            continue;
+        *out_ns = number * units[i].ns;
+        return number > 0 && *out_ns <= INT64_C(86400000000000);
+    }
+    return false;
+}
 
 static const char epilog[] = "Without --db the state is in memory and gone at the end.\n"
                              "Signals: SIGTERM and SIGINT answer what is open, make it durable and "
@@ -20,6 +42,7 @@ static const char epilog[] = "Without --db the state is in memory and gone at th
 int main(int argc, char **argv)
 {
     struct flo_shell_options options = {.listen = "127.0.0.1:7233"};
+    const char *shutdown_timeout = "30s";
     const struct flo_cmdline_option table[] = {
         {"--listen", "HOST:PORT", "serve gRPC here (127.0.0.1:7233; port 0: the kernel chooses)",
          &options.listen, NULL},
@@ -35,6 +58,8 @@ int main(int argc, char **argv)
          &options.tls_client_ca_file, NULL},
         {"--insecure", NULL, "allow plain text on addresses that other machines reach", NULL,
          &options.insecure},
+        {"--shutdown-timeout", "TIME", "how long SIGTERM waits for open commits (30s)",
+         &shutdown_timeout, NULL},
         {"--accept-data-loss", NULL, "serve a database that lost commits or has damaged runs", NULL,
          &options.accept_data_loss},
         {0},
@@ -53,6 +78,11 @@ int main(int argc, char **argv)
     flo_process_init();
     if (!flo_cmdline_parse(&spec, argc, argv, &cmdline, &exit_code))
         return exit_code;
+    if (!parse_duration(shutdown_timeout, &options.shutdown_timeout_ns)) {
+        fprintf(stderr, "flotilla-engine: --shutdown-timeout wants a time like 30s, not %s\n",
+                shutdown_timeout);
+        return FLO_EXIT_USAGE;
+    }
     flo_log_open(FLO_LOG_INFO, FLO_LOG_AUTO, "flotilla-engine");
     int rc = flo_shell_new(&options, &shell, &err);
     if (rc) {

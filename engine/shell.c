@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -31,6 +32,9 @@
 #define TIMER_MAX_NS (10 * FLO_NS_PER_S)
 /* How long connections get to take their last answers. */
 #define FLUSH_MS 500
+#define SHUTDOWN_TIMEOUT_NS (30 * FLO_NS_PER_S)
+/* The last checkpoint gets so long at least. */
+#define WATCHDOG_MIN_NS FLO_NS_PER_S
 
 int64_t flo_shell_now(const struct flo_shell *shell)
 {
@@ -54,9 +58,16 @@ static void fail(struct flo_shell *shell, int exit_code, const char *message)
             "The engine stops and acknowledges nothing more", "error", message, NULL);
     shell->state = FLO_SHELL_FAILED;
     shell->exit_code = exit_code;
-    flo_calls_end(&shell->calls, true, "the engine's store failed", cancel_in_core, shell);
+    flo_calls_end(&shell->calls, true,
+                  exit_code == FLO_EXIT_IO ? "the engine's store failed" : "the engine failed",
+                  cancel_in_core, shell);
     if (shell->server)
         flo_grpc_server_drain(shell->server);
+}
+
+static void fail_with(struct flo_shell *shell, int error, const char *why)
+{
+    fail(shell, error == FLO_EIO ? FLO_EXIT_IO : FLO_EXIT_INTERNAL, why);
 }
 
 static void begin_drain(struct flo_shell *shell, const char *signal_name)
@@ -64,6 +75,7 @@ static void begin_drain(struct flo_shell *shell, const char *signal_name)
     flo_log(FLO_LOG_INFO, "engine.stopping", "Stopping: open calls are answered", "signal",
             signal_name, NULL);
     shell->state = FLO_SHELL_DRAINING;
+    shell->drain_until_ns = flo_clock_mono_ns() + shell->shutdown_timeout_ns;
     flo_health_set_ready(shell->health, "serving", false, "draining");
     flo_grpc_server_drain(shell->server);
     flo_core_begin(shell->core, flo_shell_now(shell));
@@ -120,8 +132,7 @@ static void start_commit(struct flo_shell *shell, bool all)
         return;
     int rc = flo_core_take_batch(shell->core, &batch);
     if (rc) {
-        fail(shell, rc == FLO_EIO ? FLO_EXIT_IO : FLO_EXIT_INTERNAL,
-             rc == FLO_EIO ? "the store cannot be read" : flo_error_text(rc));
+        fail_with(shell, rc, rc == FLO_EIO ? "the store cannot be read" : flo_error_text(rc));
         return;
     }
     if (!batch)
@@ -142,7 +153,9 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 static void set_timer(struct flo_shell *shell, int64_t now)
 {
-    int64_t at = flo_core_next_deadline(shell->core);
+    int64_t at = shell->state == FLO_SHELL_DRAINING
+                     ? shell->drain_until_ns - shell->mono_base_ns + shell->wall_base_ns
+                     : flo_core_next_deadline(shell->core);
     if (at > now + TIMER_MAX_NS)
         at = now + TIMER_MAX_NS;
     if (at >= shell->timer_at_ns && shell->timer_at_ns != INT64_MAX)
@@ -166,14 +179,39 @@ static void watch_disk(struct flo_shell *shell)
         flo_log(FLO_LOG_INFO, "store.disk_free", "The disk has room again", NULL);
 }
 
+/* An engine that drains does not wait for room on the disk, nor for long. */
+static void limit_drain(struct flo_shell *shell)
+{
+    if (shell->state != FLO_SHELL_DRAINING)
+        return;
+    if (shell->stalled) {
+        flo_committer_stop(shell->committer); /* gives the batch up */
+        collect(shell);                       /* and so fails, unless there is room after all */
+    } else if (flo_clock_mono_ns() >= shell->drain_until_ns) {
+        shell->disk_hangs = !flo_committer_idle(shell->committer);
+        fail(shell, FLO_EXIT_IO, "the last commit did not end within the shutdown time");
+    }
+}
+
+/* A core that broke off serves nothing more, though its process lives. */
+static void watch_core(struct flo_shell *shell)
+{
+    const char *why;
+    int rc = flo_core_failed(shell->core, &why);
+    if (rc)
+        fail_with(shell, rc, why);
+}
+
 static void end_turn(struct flo_shell *shell)
 {
     int64_t now = flo_shell_now(shell);
     flo_core_begin(shell->core, now);
-    if (flo_core_next_deadline(shell->core) <= now)
+    if (shell->state == FLO_SHELL_SERVING && flo_core_next_deadline(shell->core) <= now)
         flo_core_fire(shell->core);
+    watch_core(shell);
     start_commit(shell, shell->state == FLO_SHELL_DRAINING);
     watch_disk(shell);
+    limit_drain(shell);
     if (shell->state == FLO_SHELL_SERVING || shell->state == FLO_SHELL_DRAINING)
         set_timer(shell, now);
 }
@@ -198,6 +236,25 @@ static void flush(struct flo_shell *shell)
     }
 }
 
+static void on_watchdog(int number)
+{
+    (void)number;
+    _exit(FLO_EXIT_IO);
+}
+
+/* Whatever the disk does to the last steps, which may wait for it: the process ends in time. */
+static void arm_watchdog(const struct flo_shell *shell)
+{
+    int64_t left_ns = shell->drain_until_ns - flo_clock_mono_ns();
+    if (left_ns < WATCHDOG_MIN_NS)
+        left_ns = WATCHDOG_MIN_NS;
+    struct sigaction action = {.sa_handler = on_watchdog};
+    struct itimerval timer = {
+        .it_value = {.tv_sec = left_ns / FLO_NS_PER_S, .tv_usec = left_ns % FLO_NS_PER_S / 1000}};
+    if (sigaction(SIGALRM, &action, NULL) == 0)
+        setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 int flo_shell_run(struct flo_shell *shell)
 {
     end_turn(shell); /* recovery may have left something to do */
@@ -209,12 +266,15 @@ int flo_shell_run(struct flo_shell *shell)
     flush(shell);
     if (shell->state == FLO_SHELL_DRAINING) {
         struct flo_err err;
+        arm_watchdog(shell);
         flo_committer_stop(shell->committer);
         if (flo_store_checkpoint(shell->store, true, &err))
             fail(shell, FLO_EXIT_IO, err.message);
         else
             flo_log(FLO_LOG_INFO, "engine.stopped", "Stopped", NULL);
     }
+    if (shell->disk_hangs)
+        _exit(shell->exit_code);
     if (shell->state != FLO_SHELL_FAILED)
         shell->state = FLO_SHELL_STOPPED;
     return shell->exit_code;
@@ -355,6 +415,8 @@ int flo_shell_new(const struct flo_shell_options *options, struct flo_shell **ou
     if (!shell)
         return flo_fail(err, FLO_ENOMEM, "no memory for the engine");
     shell->timer_at_ns = INT64_MAX;
+    shell->shutdown_timeout_ns =
+        options->shutdown_timeout_ns ? options->shutdown_timeout_ns : SHUTDOWN_TIMEOUT_NS;
     shell->wall_base_ns = flo_clock_wall_ns();
     shell->mono_base_ns = flo_clock_mono_ns();
     flo_arena_init(&shell->arena, 0);

@@ -10,6 +10,7 @@
 #define FLO_ENGINE_SHELL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "engine/core/core.h"
 #include "flotilla/error.h"
@@ -22,8 +23,9 @@ struct flo_shell_options {
     const char *db;          /* NULL = in memory */
     bool accept_data_loss;
     const char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* NULL = plain text */
-    bool insecure;          /* plain text on other than loopback addresses is meant */
-    const char *namespaces; /* more than `default`, separated by commas; NULL = none */
+    bool insecure;               /* plain text on other than loopback addresses is meant */
+    const char *namespaces;      /* more than `default`, separated by commas; NULL = none */
+    int64_t shutdown_timeout_ns; /* how long SIGTERM waits for open commits; 0 = 30 s */
     struct flo_core_options core;
 };
 
@@ -33,7 +35,9 @@ struct flo_shell_options {
  */
 FLO_MUST_CHECK int flo_shell_new(const struct flo_shell_options *options,
                                  struct flo_shell **out_shell, struct flo_err *err);
-/* Serve until SIGTERM or SIGINT, or until the store fails. The process's exit code. */
+/* Serve until SIGTERM or SIGINT, or until the store or the core fails. The process's exit code.
+ * Does not return (it exits with 74) when the disk does not even answer within the shutdown time:
+ * a thread that waits for it cannot be joined. */
 int flo_shell_run(struct flo_shell *shell);
 void flo_shell_destroy(struct flo_shell **shell);
 

@@ -17,7 +17,8 @@
 
 /*
  * SERVING -signal-> DRAINING -everything durable and sent-> STOPPED (exit 0)
- *    any  -the store failed-> FAILED -answers sent-> STOPPED (exit 74)
+ *    any  -the store or the core failed-> FAILED -answers sent-> end (exit 74, 70)
+ * DRAINING -the disk is full, or the shutdown time is over-> FAILED (exit 74)
  */
 enum flo_shell_state {
     FLO_SHELL_SERVING,
@@ -44,6 +45,9 @@ struct flo_shell {
     struct flo_health *health;
     struct flo_http *http;
     bool stalled; /* the disk is full: only reads are served */
+    int64_t shutdown_timeout_ns;
+    int64_t drain_until_ns; /* while DRAINING; monotonic */
+    bool disk_hangs;        /* the commit thread did not come back: it cannot be joined */
 };
 
 /* Wall clock that never goes back. */

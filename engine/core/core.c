@@ -108,6 +108,13 @@ void flo_core_set_fatal(struct flo_core *core)
     flo_core_set_fatal_as(core, FLO_ENOMEM);
 }
 
+int flo_core_failed(const struct flo_core *core, const char **out_why)
+{
+    if (core->fatal)
+        *out_why = core->fatal == FLO_EIO ? "the store cannot be read" : "out of memory";
+    return core->fatal;
+}
+
 void flo_core_new_id(struct flo_core *core, char out_text[FLO_UUID_LEN + 1])
 {
     flo_rng_uuid7(&core->rng, core->now_ns, out_text);

@@ -198,6 +198,9 @@ bool flo_core_wants_commit(const struct flo_core *core);
  * a change depends on failed. */
 FLO_MUST_CHECK int flo_core_take_batch(struct flo_core *core, struct flo_core_batch **out_batch);
 void flo_core_batch_free(struct flo_core_batch **batch);
+/* Has the core failed, so that it serves nothing more and the shell must end? 0 = no; FLO_ENOMEM;
+ * FLO_EIO: the store could not be read. *out_why: a sentence, static. */
+int flo_core_failed(const struct flo_core *core, const char **out_why);
 /* Commit seq is durable: closed runs may leave memory. */
 void flo_core_committed(struct flo_core *core, uint64_t seq);
 

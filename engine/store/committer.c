@@ -3,7 +3,7 @@
  * committer.c - one slot, one mutex, one condition; see the header for the slot's states.
  *
  * The loop never waits for the thread: it submits when the slot is EMPTY and is woken through the
- * eventfd when it is DONE.
+ * eventfd when it is DONE, or when it has met a full disk.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -67,7 +67,7 @@ static void wait_for_space_locked(struct flo_committer *committer)
     pthread_cond_timedwait(&committer->wake, &committer->mu, &until);
 }
 
-static void signal_done(const struct flo_committer *committer)
+static void wake_loop(const struct flo_committer *committer)
 {
     uint64_t one = 1;
     while (write(committer->event_fd, &one, sizeof one) < 0 && errno == EINTR)
@@ -86,9 +86,12 @@ static void work_locked(struct flo_committer *committer)
         pthread_mutex_unlock(&committer->mu);
         rc = commit(committer, &err, &ns);
         pthread_mutex_lock(&committer->mu);
+        bool was_stalled = committer->stalled;
         committer->stalled = rc == FLO_EFULL;
         if (rc != FLO_EFULL || committer->stop)
             break;
+        if (!was_stalled)
+            wake_loop(committer);
         wait_for_space_locked(committer);
     }
     if (!rc)
@@ -96,7 +99,7 @@ static void work_locked(struct flo_committer *committer)
     committer->rc = rc;
     committer->err = err;
     committer->slot = SLOT_DONE;
-    signal_done(committer);
+    wake_loop(committer);
 }
 
 /* Write the log back between commits; a failure is reported as that of the next commit. */
@@ -124,7 +127,7 @@ static void *thread_main(void *arg)
             committer->rc = broken;
             committer->err = err;
             committer->slot = SLOT_DONE;
-            signal_done(committer);
+            wake_loop(committer);
             continue;
         }
         work_locked(committer);
@@ -231,6 +234,8 @@ bool flo_committer_collect(struct flo_committer *committer, struct flo_core_batc
     uint64_t count;
     pthread_mutex_lock(&committer->mu);
     bool done = committer->slot == SLOT_DONE;
+    while (read(committer->event_fd, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
     if (done) {
         *out_batch = committer->batch;
         committer->batch = NULL;
@@ -238,8 +243,6 @@ bool flo_committer_collect(struct flo_committer *committer, struct flo_core_batc
         if (committer->rc && err)
             *err = committer->err;
         committer->slot = SLOT_EMPTY;
-        while (read(committer->event_fd, &count, sizeof count) < 0 && errno == EINTR)
-            continue;
     }
     pthread_mutex_unlock(&committer->mu);
     return done;

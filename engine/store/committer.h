@@ -5,7 +5,8 @@
  * States of the slot between loop and thread: EMPTY -> (submit) FULL -> (thread) WORKING ->
  * (thread) DONE -> (collect) EMPTY. The loop collects when flo_committer_fd becomes readable. On
  * a full disk the thread keeps the batch and tries again until it fits; flo_committer_stalled
- * says so. Checkpoints run on the thread after a commit.
+ * says so, and the descriptor becomes readable once, without a result. Checkpoints run on the
+ * thread after a commit.
  */
 #ifndef FLO_ENGINE_STORE_COMMITTER_H
 #define FLO_ENGINE_STORE_COMMITTER_H
@@ -24,14 +25,16 @@ void flo_committer_stop(struct flo_committer *committer);
 /* Stop and free. A batch that was not collected is lost. NULL is fine. */
 void flo_committer_destroy(struct flo_committer **committer);
 
-/* Readable when there is something to collect (eventfd). */
+/* Readable when there is something to collect, or when a batch begins to wait for disk space
+ * (eventfd). */
 int flo_committer_fd(const struct flo_committer *committer);
 /* Is the slot empty? */
 bool flo_committer_idle(struct flo_committer *committer);
 /* Hand over a batch; only when idle. It is the committer's until collected. */
 void flo_committer_submit(struct flo_committer *committer, struct flo_core_batch *batch);
 /*
- * Take the batch back, if it is done: true with *out_rc 0 or the fatal code (err: the sentence).
+ * Make the descriptor unreadable, and take the batch back, if it is done: true with *out_rc 0 or
+ * the fatal code (err: the sentence).
  */
 bool flo_committer_collect(struct flo_committer *committer, struct flo_core_batch **out_batch,
                            int *out_rc, struct flo_err *err);

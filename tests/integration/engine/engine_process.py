@@ -94,8 +94,9 @@ def test_help_and_usage(folder):
     for flag in ("--help", "--version"):
         done = subprocess.run([ENGINE, flag], capture_output=True, text=True, timeout=DEADLINE_S)
         assert done.returncode == 0 and done.stdout and not done.stderr, done
-    code, log = fails_to_start("--nonsense")
-    assert code == 64 and log.count("\n") == 1, (code, log)
+    for wrong in (["--nonsense"], ["--shutdown-timeout", "soon"], ["--shutdown-timeout", "-1s"]):
+        code, log = fails_to_start(*wrong)
+        assert code == 64 and log.count("\n") == 1, (wrong, code, log)
 
 
 def test_port_in_use_is_73(folder):
@@ -190,6 +191,11 @@ def test_sigterm_under_load_loses_nothing(folder):
         engine.stop()
 
 
+def touch(path):
+    with open(path, "w", encoding="utf-8"):
+        pass
+
+
 def wait_for_starts(driver, count):
     """Until the driver says that so many starts were acknowledged."""
     for line in driver.stdout:
@@ -280,8 +286,7 @@ def test_full_disk_recovers(folder):
     env = {"LD_PRELOAD": os.environ["FLO_FAIL_SYNC_SHIM"], "FLO_FULL_DISK_WHILE": flag}
     with Engine("--db", db, env=env, http=True) as engine:
         drive("start", engine.address, "before", "20", "5", acks)
-        with open(flag, "w", encoding="utf-8"):
-            pass
+        touch(flag)
         with subprocess.Popen([DRIVER, "start", engine.address, "during", "20", "5",
                                os.path.join(folder, "none")], stdout=subprocess.PIPE,
                               text=True) as driver:
@@ -294,6 +299,52 @@ def test_full_disk_recovers(folder):
             time.sleep(0.01)  # nothing else tells
         drive("start", engine.address, "after", "20", "5", acks)
         engine.stop()
+    with Engine("--db", db) as engine:
+        drive("verify", engine.address, acks)
+        engine.stop()
+
+
+def test_sigterm_full_disk_is_74(folder):
+    """A full disk does not keep the engine from ending: what could not be stored is not
+    acknowledged."""
+    db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
+    flag = os.path.join(folder, "full")
+    env = {"LD_PRELOAD": os.environ["FLO_FAIL_SYNC_SHIM"], "FLO_FULL_DISK_WHILE": flag}
+    with Engine("--db", db, env=env, http=True) as engine:
+        drive("start", engine.address, "before", "20", "5", acks)
+        touch(flag)
+        with subprocess.Popen([DRIVER, "start", engine.address, "during", "20", "5",
+                               acks + "-late"], stdout=subprocess.PIPE, text=True) as driver:
+            while get(engine.http, "/ready")[0] != 503:
+                time.sleep(0.01)  # nothing else tells
+            engine.signal(signal.SIGTERM)
+            code = engine.wait()
+            driver.communicate(timeout=DEADLINE_S)
+        assert code == 74 and "store.commit_failed" in engine.errors(), (code, engine.errors())
+    os.unlink(flag)
+    with Engine("--db", db) as engine:
+        drive("verify", engine.address, acks)
+        drive("verify", engine.address, acks + "-late")
+        engine.stop()
+
+
+def test_sigterm_hung_disk_is_74(folder):
+    """A disk that does not answer keeps the engine for no longer than its shutdown time."""
+    db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
+    flag = os.path.join(folder, "hung")
+    env = {"LD_PRELOAD": os.environ["FLO_FAIL_SYNC_SHIM"], "FLO_HUNG_DISK_WHILE": flag}
+    with Engine("--db", db, "--shutdown-timeout", "300ms", env=env, http=True) as engine:
+        with subprocess.Popen([DRIVER, "start", engine.address, "wf", "1000000", "20", acks],
+                              stdout=subprocess.PIPE, text=True) as driver:
+            wait_for_starts(driver, 50)
+            touch(flag)
+            begun = time.monotonic()
+            engine.signal(signal.SIGTERM)
+            code = engine.wait()
+            took = time.monotonic() - begun
+            driver.communicate(timeout=DEADLINE_S)
+        assert code == 74 and took < 20, (code, took, engine.errors())
+    os.unlink(flag)
     with Engine("--db", db) as engine:
         drive("verify", engine.address, acks)
         engine.stop()

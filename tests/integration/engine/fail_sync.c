@@ -4,6 +4,7 @@
  *
  *   FLO_FAIL_SYNC_AFTER=N      the N-th fsync or fdatasync, and no other, fails with EIO
  *   FLO_FULL_DISK_WHILE=FILE   pwrite fails with ENOSPC while FILE exists
+ *   FLO_HUNG_DISK_WHILE=FILE   fsync and fdatasync do not return while FILE exists
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,11 +27,19 @@ static int disk_full(void)
     return file && access(file, F_OK) == 0;
 }
 
+static void hang(void)
+{
+    const char *file = getenv("FLO_HUNG_DISK_WHILE");
+    while (file && access(file, F_OK) == 0)
+        usleep(10000);
+}
+
 __attribute__((visibility("default"))) int fdatasync(int fd)
 {
     static int (*real)(int);
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
+    hang();
     if (sync_fails()) {
         errno = EIO;
         return -1;
@@ -43,6 +52,7 @@ __attribute__((visibility("default"))) int fsync(int fd)
     static int (*real)(int);
     if (!real)
         *(void **)&real = dlsym(RTLD_NEXT, "fsync");
+    hang();
     if (sync_fails()) {
         errno = EIO;
         return -1;

@@ -79,7 +79,11 @@ static void test_child_over_a_failing_disk_ends_the_engine(void **state)
         e, FLO_EIO,
         child(e, FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE));
     assert_int_equal(e->dead, FLO_EIO);
+    const char *why = NULL;
+    assert_int_equal(flo_core_failed(e->core, &why), FLO_EIO);
+    assert_string_equal(why, "the store cannot be read");
     engine_restart(e);
+    assert_int_equal(flo_core_failed(e->core, &why), 0);
     assert_null(strstr(engine_history(e, "wf"), "START_CHILD_WORKFLOW_EXECUTION_FAILED"));
     assert_null(strstr(engine_history(e, "wf"), "START_CHILD_WORKFLOW_EXECUTION_INITIATED"));
 }

@@ -13,8 +13,9 @@ static int collect(struct flo_committer *committer, struct flo_core_batch *expec
     struct flo_err err = {0};
     struct pollfd fd = {.fd = flo_committer_fd(committer), .events = POLLIN};
     int rc = -100;
-    assert_int_equal(poll(&fd, 1, 10000), 1);
-    assert_true(flo_committer_collect(committer, &batch, &rc, &err));
+    do
+        assert_int_equal(poll(&fd, 1, 10000), 1);
+    while (!flo_committer_collect(committer, &batch, &rc, &err));
     assert_ptr_equal(batch, expected);
     return rc;
 }
@@ -80,6 +81,27 @@ static void test_submit_full_disk_waits_for_room(void **state)
     flo_committer_destroy(&committer);
 }
 
+/* The loop is told when a batch begins to wait for room, so that it can refuse writes. */
+static void test_submit_full_disk_wakes_the_loop(void **state)
+{
+    struct fixture *f = *state;
+    struct sample s;
+    struct flo_core_batch *batch;
+    struct flo_err err;
+    int rc;
+    struct flo_committer *committer = start(f);
+    struct pollfd fd = {.fd = flo_committer_fd(committer), .events = POLLIN};
+    fault_vfs_set(FAULT_FULL, 0, -1);
+    flo_committer_submit(committer, sample(&s, 1, "a", "run-1"));
+    assert_int_equal(poll(&fd, 1, 10000), 1);
+    assert_true(flo_committer_stalled(committer));
+    assert_false(flo_committer_collect(committer, &batch, &rc, &err));
+    assert_int_equal(poll(&fd, 1, 0), 0);
+    fault_vfs_set(FAULT_NONE, 0, 0);
+    assert_int_equal(collect(committer, &s.batch), 0);
+    flo_committer_destroy(&committer);
+}
+
 /* Stopping while the disk is full gives the batch back, not committed. */
 static void test_stop_full_disk_gives_batch_up(void **state)
 {
@@ -102,6 +124,7 @@ int main(void)
         STORE_TEST(test_submit_batch_is_committed),
         STORE_TEST(test_submit_failed_sync_is_fatal),
         STORE_TEST(test_submit_full_disk_waits_for_room),
+        STORE_TEST(test_submit_full_disk_wakes_the_loop),
         STORE_TEST(test_stop_full_disk_gives_batch_up),
     };
     fault_vfs_install();
