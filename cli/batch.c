@@ -22,7 +22,7 @@ struct item {
     char workflow_id[128];
     char run_id[64];
     char request_id[37];
-    int64_t started_ns;
+    int64_t started_ns;  /* at a rate: when it should have been */
     struct event *retry; /* until the next try after an error */
     bool running;        /* started: now waiting for the end */
 };
@@ -34,7 +34,9 @@ struct batch {
     size_t next;     /* index of the next to start */
     size_t finished; /* completed or failed */
     size_t completed;
+    size_t ends[CLI_END_COUNT];
     int64_t *latencies; /* [completed] */
+    struct event *pace; /* at a rate: when the next starts are due */
     int64_t began_ns;
     unsigned shown_tenths;
     bool stopped; /* SIGINT or the time is up */
@@ -72,14 +74,18 @@ static void show_progress(struct batch *batch)
     }
 }
 
-static void item_finish(struct item *item, const json_t *result, const char *error)
+/* error: what a person should read, NULL for completed. */
+static void item_finish(struct item *item, enum cli_end end, const json_t *result,
+                        const char *error)
 {
     struct batch *batch = item->batch;
     const struct cli_outcome outcome = {.index = item->index,
+                                        .end = end,
                                         .latency_ns = flo_clock_mono_ns() - item->started_ns,
                                         .result = result,
                                         .error = error};
-    if (!error)
+    batch->ends[end]++;
+    if (end == CLI_END_COMPLETED)
         batch->latencies[batch->completed++] = outcome.latency_ns;
     batch->finished++;
     if (batch->options->on_outcome)
@@ -89,7 +95,7 @@ static void item_finish(struct item *item, const json_t *result, const char *err
     flo_free(item);
     if (batch->finished == batch->options->count)
         event_base_loopbreak(batch->session->base);
-    else
+    else if (!batch->options->rate)
         item_next(batch);
 }
 
@@ -113,39 +119,58 @@ static void item_trouble(struct item *item, const struct flo_grpc_status *status
     }
     char text[600];
     snprintf(text, sizeof text, "%s: %s", flo_grpc_code_name(status->code), status->message);
-    item_finish(item, NULL, text);
+    item_finish(item, CLI_END_CALL_ERROR, NULL, text);
+}
+
+static enum cli_end end_of(const FloApi__HistoryEvent *event)
+{
+    switch (event->event_type) {
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+        return CLI_END_COMPLETED;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+        return CLI_END_FAILED;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+        return CLI_END_CANCELLED;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+        return CLI_END_TERMINATED;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+        return CLI_END_TIMED_OUT;
+    default:
+        return CLI_END_CONTINUED;
+    }
+}
+
+/* The result of a completed workflow; CLI_END_WRONG_RESULT with the reason in text. */
+static enum cli_end check_result(struct item *item, const FloApi__HistoryEvent *event,
+                                 struct flo_buf *text, json_t **out_result)
+{
+    const struct cli_batch_options *options = item->batch->options;
+    struct flo_err err = {0};
+    if (flo_payloads_to_json(event->workflow_execution_completed_event_attributes->result, false,
+                             out_result, &err)) {
+        flo_buf_append_str(text, err.message);
+        return CLI_END_WRONG_RESULT;
+    }
+    if (!options->accept || options->accept(options->ctx, item->index, *out_result))
+        return CLI_END_COMPLETED;
+    flo_buf_append_str(text, "the result is not what was expected");
+    return CLI_END_WRONG_RESULT;
 }
 
 /* The last event says how it ended. */
 static void item_closed(struct item *item, const FloApi__HistoryEvent *event)
 {
     struct flo_buf text;
-    struct flo_err err = {0};
     json_t *result = NULL;
+    enum cli_end end = end_of(event);
     flo_buf_init(&text, 0);
-    switch (event->event_type) {
-    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
-        if (flo_payloads_to_json(event->workflow_execution_completed_event_attributes->result,
-                                 false, &result, &err))
-            flo_buf_append_str(&text, err.message);
-        break;
-    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+    if (end == CLI_END_COMPLETED)
+        end = check_result(item, event, &text, &result);
+    else if (end == CLI_END_FAILED)
         flo_failure_describe(event->workflow_execution_failed_event_attributes->failure, &text);
-        break;
-    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
-        flo_buf_append_str(&text, "cancelled");
-        break;
-    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-        flo_buf_append_str(&text, "terminated");
-        break;
-    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
-        flo_buf_append_str(&text, "timed out");
-        break;
-    default:
-        flo_buf_append_str(&text, "went on in another run");
-        break;
-    }
-    item_finish(item, result, text.len ? flo_buf_cstr(&text) : NULL);
+    else
+        flo_buf_append_str(&text, cli_end_name(end));
+    item_finish(item, end, result, end == CLI_END_COMPLETED ? NULL : flo_buf_cstr(&text));
     json_decref(result);
     flo_buf_fini(&text);
 }
@@ -179,7 +204,7 @@ static void item_wait(struct item *item)
     int rc = flo_client_get_workflow_execution_history(item->batch->session->client, &request,
                                                        on_history, item, NULL);
     if (rc)
-        item_finish(item, NULL, flo_error_text(rc));
+        item_finish(item, CLI_END_CALL_ERROR, NULL, flo_error_text(rc));
 }
 
 static void on_started(void *ctx, const struct flo_grpc_status *status,
@@ -219,7 +244,16 @@ static void item_start(struct item *item)
     json_decref(input);
     flo_arena_fini(&arena);
     if (rc)
-        item_finish(item, NULL, flo_error_text(rc));
+        item_finish(item, CLI_END_CALL_ERROR, NULL, flo_error_text(rc));
+}
+
+/* At a rate: when workflow index should start. A late one counts as waiting from here on, so that
+ * a server that stalls is not flattered by starts that it held up (coordinated omission). */
+static int64_t due_ns(const struct batch *batch, size_t index)
+{
+    size_t rate = batch->options->rate;
+    return batch->began_ns + (int64_t)(index / rate) * FLO_NS_PER_S +
+           (int64_t)(index % rate) * FLO_NS_PER_S / (int64_t)rate;
 }
 
 static void item_next(struct batch *batch)
@@ -233,12 +267,32 @@ static void item_next(struct batch *batch)
     }
     item->batch = batch;
     item->index = batch->next++;
-    item->started_ns = flo_clock_mono_ns();
+    item->started_ns = batch->options->rate ? due_ns(batch, item->index) : flo_clock_mono_ns();
     item->retry = evtimer_new(batch->session->base, on_retry, item);
     flo_rng_uuid4(&batch->rng, item->request_id);
     snprintf(item->workflow_id, sizeof item->workflow_id, "%s-%s", batch->options->id_prefix,
              item->request_id);
     item_start(item);
+}
+
+/* Start what is due and sleep until the next is. */
+static void on_pace(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct batch *batch = arg;
+    int64_t wait_ns = 0;
+    while (!batch->stopped && batch->next < batch->options->count) {
+        wait_ns = due_ns(batch, batch->next) - flo_clock_mono_ns();
+        if (wait_ns > 0)
+            break;
+        item_next(batch);
+    }
+    if (batch->stopped || batch->next == batch->options->count)
+        return;
+    const struct timeval later = {.tv_sec = wait_ns / FLO_NS_PER_S,
+                                  .tv_usec = wait_ns % FLO_NS_PER_S / 1000};
+    evtimer_add(batch->pace, &later);
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)
@@ -250,30 +304,16 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
     event_base_loopbreak(batch->session->base);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static int64_t percentile(const int64_t *sorted, size_t count, unsigned percent)
-{
-    return count ? sorted[(count - 1) * percent / 100] : 0;
-}
-
 static void fill_report(struct batch *batch, struct cli_batch_report *out)
 {
-    size_t n = batch->completed;
-    qsort(batch->latencies, n, sizeof *batch->latencies, by_value);
+    batch->ends[CLI_END_UNFINISHED] = batch->options->count - batch->finished;
     *out = (struct cli_batch_report){
-        .completed = n,
-        .failed = batch->options->count - n,
+        .completed = batch->completed,
+        .failed = batch->options->count - batch->completed,
         .elapsed_ns = flo_clock_mono_ns() - batch->began_ns,
-        .p50_ns = percentile(batch->latencies, n, 50),
-        .p95_ns = percentile(batch->latencies, n, 95),
-        .p99_ns = percentile(batch->latencies, n, 99),
-        .max_ns = percentile(batch->latencies, n, 100),
     };
+    memcpy(out->ends, batch->ends, sizeof out->ends);
+    cli_batch_percentiles(batch->latencies, batch->completed, out);
 }
 
 int cli_batch_run(struct cli_session *session, const struct cli_batch_options *options,
@@ -284,7 +324,8 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
     batch.latencies = flo_calloc(options->count, sizeof *batch.latencies);
     struct event *interrupt = evsignal_new(session->base, SIGINT, on_stop, &batch);
     struct event *deadline = evtimer_new(session->base, on_stop, &batch);
-    if (!batch.latencies || !interrupt || !deadline) {
+    batch.pace = evtimer_new(session->base, on_pace, &batch);
+    if (!batch.latencies || !interrupt || !deadline || !batch.pace) {
         fprintf(stderr, "flotilla: out of memory\n");
         return FLO_EXIT_INTERNAL;
     }
@@ -294,7 +335,9 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
                              .tv_usec = options->timeout_ms % 1000 * 1000};
         evtimer_add(deadline, &tv);
     }
-    for (size_t i = 0; i < options->concurrency; i++)
+    if (options->rate)
+        on_pace(-1, 0, &batch);
+    for (size_t i = 0; !options->rate && i < options->concurrency; i++)
         item_next(&batch);
     while (batch.finished < options->count && !batch.stopped)
         event_base_loop(session->base, EVLOOP_ONCE);
@@ -304,25 +347,7 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
     fill_report(&batch, out_report);
     event_free(interrupt);
     event_free(deadline);
+    event_free(batch.pace);
     flo_free(batch.latencies);
     return out_report->failed ? FLO_EXIT_REFUSED : 0;
-}
-
-void cli_batch_print(const struct cli_batch_report *r)
-{
-    double seconds = (double)r->elapsed_ns / (double)FLO_NS_PER_S;
-    printf("%zu workflows in %.2f s: %.1f workflows/s, %zu failed\n", r->completed, seconds,
-           seconds > 0 ? (double)r->completed / seconds : 0, r->failed);
-    printf("latency: p50 %.1f ms, p95 %.1f ms, p99 %.1f ms, max %.1f ms\n", (double)r->p50_ns / 1e6,
-           (double)r->p95_ns / 1e6, (double)r->p99_ns / 1e6, (double)r->max_ns / 1e6);
-}
-
-json_t *cli_batch_json(const struct cli_batch_report *r)
-{
-    double seconds = (double)r->elapsed_ns / (double)FLO_NS_PER_S;
-    return json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "completed",
-                     (json_int_t)r->completed, "failed", (json_int_t)r->failed, "seconds", seconds,
-                     "workflowsPerSecond", seconds > 0 ? (double)r->completed / seconds : 0.0,
-                     "p50Ms", (double)r->p50_ns / 1e6, "p95Ms", (double)r->p95_ns / 1e6, "p99Ms",
-                     (double)r->p99_ns / 1e6, "maxMs", (double)r->max_ns / 1e6);
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* load.c - `flotilla load`: the same workflow many times, with every result counted. */
+/* load.c - `flotilla load`: the same workflow many times, with every result checked and counted. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/batch.h"
 #include "cli/usage.h"
+#include "wire/payload.h"
 
 struct load {
     json_t *input;
+    json_t *expected; /* NULL = any result is right */
     char first_error[600];
 };
 
@@ -17,11 +19,43 @@ static json_t *input_of(void *ctx, size_t index)
     return json_incref(((struct load *)ctx)->input);
 }
 
+static bool is_right(void *ctx, size_t index, const json_t *result)
+{
+    const struct load *load = ctx;
+    (void)index;
+    return !load->expected || json_equal(load->expected, result);
+}
+
 static void on_outcome(void *ctx, const struct cli_outcome *outcome)
 {
     struct load *load = ctx;
     if (outcome->error && !*load->first_error)
         snprintf(load->first_error, sizeof load->first_error, "%s", outcome->error);
+}
+
+/* Input and expected result: 0 or an exit code. An echo gives its input back. */
+static int load_values(struct load *load, const struct cli_options *options, const char *type)
+{
+    int rc = cli_read_input(options, &load->input);
+    if (rc)
+        return rc;
+    if (!load->input)
+        load->input = json_string("hello");
+    struct flo_err err;
+    if (options->expect &&
+        flo_json_parse(options->expect, strlen(options->expect), &load->expected, &err)) {
+        fprintf(stderr, "flotilla load: --expect is not JSON: %s\n", err.message);
+        return FLO_EXIT_USAGE;
+    }
+    if (!options->expect && strcmp(type, "EchoWorkflow") == 0)
+        load->expected = json_incref(load->input);
+    return 0;
+}
+
+static int load_usage(const char *text)
+{
+    fprintf(stderr, "flotilla load: %s\n", text);
+    return FLO_EXIT_USAGE;
 }
 
 int cli_load(const struct cli_options *options)
@@ -36,15 +70,19 @@ int cli_load(const struct cli_options *options)
         .id_prefix = "load",
         .count = options->count > 0 ? (size_t)options->count : 1000,
         .concurrency = options->concurrency > 0 ? (size_t)options->concurrency : 50,
+        .rate = options->rate > 0 ? (size_t)options->rate : 0,
         .timeout_ms = options->timeout_ms,
         .progress = !options->json,
         .input = input_of,
+        .accept = is_right,
         .on_outcome = on_outcome,
         .ctx = &load,
     };
-    int rc = cli_read_input(options, &load.input);
-    if (rc == 0 && !load.input)
-        load.input = json_string("hello");
+    if (options->rate == 0 || options->rate > CLI_BATCH_RATE_MAX)
+        return load_usage("--rate is a whole number from 1 to 1000000");
+    if (options->rate > 0 && options->concurrency >= 0)
+        return load_usage("give --rate or --concurrency, not both");
+    int rc = load_values(&load, options, batch.type);
     if (rc == 0)
         rc = cli_session_open(&session, options, true);
     if (rc == 0) {
@@ -66,5 +104,6 @@ int cli_load(const struct cli_options *options)
         cli_session_close(&session);
     }
     json_decref(load.input);
+    json_decref(load.expected);
     return rc;
 }

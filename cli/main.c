@@ -29,7 +29,7 @@ static const struct cli_command commands[] = {
      CLI_OPT(TASK_QUEUE) | CLI_OPT(CONCURRENCY) | CLI_OPT(TIMEOUT) | CLI_OPT(FLEET), cli_documents},
     {"load", "", "start many workflows and measure",
      CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(COUNT) | CLI_OPT(CONCURRENCY) |
-         CLI_OPT(TIMEOUT) | CLI_OPT(FLEET),
+         CLI_OPT(RATE) | CLI_OPT(EXPECT) | CLI_OPT(TIMEOUT) | CLI_OPT(FLEET),
      cli_load},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

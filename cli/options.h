@@ -43,6 +43,9 @@
     X(LIMIT, limit, "limit", 0, NUMBER, "N", "at most so many")                                    \
     X(COUNT, count, "count", 'c', NUMBER, "N", "so many workflows")                                \
     X(CONCURRENCY, concurrency, "concurrency", 0, NUMBER, "N", "in flight at once")                \
+    X(RATE, rate, "rate", 0, NUMBER, "N",                                                          \
+      "start N a second, whatever is in flight (instead of --concurrency)")                        \
+    X(EXPECT, expect, "expect", 0, TEXT, "JSON", "the result that is right")                       \
     X(TIMEOUT, timeout_ms, "timeout", 0, DURATION, "TIME", "give up after so long")                \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
       "fleet.json of a running fleet: address and processes")

@@ -90,11 +90,12 @@ class Fleet:
         self.target = f"127.0.0.1:{port}"
         return process
 
-    def worker(self, role, module, queue, **settings):
-        """role: workflow-worker, io-activity-worker or cpu-activity-worker; module: its YAML's first module."""
+    def worker(self, role, modules, queue, **settings):
+        """role: workflow-worker, io-activity-worker or cpu-activity-worker; modules: one name, or several."""
+        listed = ", ".join(f"{{path: {name}}}" for name in modules.split())
         config = pathlib.Path(self.folder.name) / f"{role}-{queue}.yaml"
         config.write_text(f"server: {{address: \"{self.target}\"}}\ntask_queue: {queue}\n"
-                          f"modules: [{{path: {module}}}]\nhealth: {{port: 0}}\nmetrics: {{port: 0}}\n")
+                          f"modules: [{listed}]\nhealth: {{port: 0}}\nmetrics: {{port: 0}}\n")
         sets = [x for k, v in settings.items() for x in ("--set", f"{k.replace('__', '.')}={v}")]
         env = {"FLOTILLA_BLOB_DIR": f"{self.folder.name}/blobs", "DATABASE_URL": f"{self.folder.name}/documents.db"}
         return self.start(f"{role} {queue}", [self.bin / role, "--config", config, *sets], env)

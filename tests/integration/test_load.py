@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`flotilla load` and the workflows that it measures: right results, counted errors, an open loop."""
+import json
+import pathlib
+import time
+import unittest
+
+from support import FleetTest, finish_batch, flotilla, ready, run, start_batch
+
+
+class Load(FleetTest):
+    def setUp(self):
+        super().setUp()
+        self.fleet.engine()
+        for worker in [self.fleet.worker("workflow-worker", "echo loadtest", "benchmark"),
+                       self.fleet.worker("io-activity-worker", "echo", "benchmark")]:
+            ready(worker)
+
+    def load(self, *args):
+        return finish_batch(self, start_batch(self.fleet.target, "load", *args))
+
+    def test_chain_and_fan_give_their_sums(self):
+        for workflow, n, total in [("ChainWorkflow", 10, 45), ("FanWorkflow", 50, 1225)]:
+            report = self.load("--type", workflow, "--input", json.dumps({"n": n}), "--expect", total, "--count", 5,
+                               "--concurrency", 3)
+            self.assertEqual((report["completed"], report["errors"]), (5, {}), workflow)
+
+    def test_timers_fire(self):
+        report = self.load("--type", "TimerWorkflow", "--input", '{"n": 100, "ms": 50}', "--expect", 100, "--count", 2)
+        self.assertEqual(report["completed"], 2)
+        self.assertGreaterEqual(report["p50Ms"], 50)
+
+    def test_signals_are_counted(self):
+        code, _, err = flotilla(self.fleet.target, "start", "--type", "SignalWorkflow", "--task-queue", "benchmark",
+                                "--workflow-id", "signals", "--input", '{"n": 3}')
+        self.assertEqual(code, 0, err)
+        for _ in range(3):
+            code, _, err = flotilla(self.fleet.target, "signal", "signals", "--name", "ping")
+            self.assertEqual(code, 0, err)
+        code, out, err = flotilla(self.fleet.target, "result", "signals")
+        self.assertEqual((code, out.strip()), (0, "3"), err)
+
+    def test_payload_of_64_kib_comes_back(self):
+        path = pathlib.Path(self.fleet.folder.name, "payload.json")
+        path.write_text(json.dumps("x" * 65536))
+        report = self.load("--input-file", path, "--count", 20)
+        self.assertEqual((report["completed"], report["failed"]), (20, 0))
+
+    def test_rate_is_kept(self):
+        """20 starts at 40 a second: the last is due after 475 ms, however fast the others ended."""
+        begin = time.monotonic()
+        report = self.load("--rate", 40, "--count", 20)
+        self.assertGreaterEqual(time.monotonic() - begin, 0.475)
+        self.assertEqual(report["completed"], 20)
+        self.assertGreaterEqual(report["maxMs"], report["p99Ms"])
+        self.assertGreaterEqual(report["p99Ms"], report["p50Ms"])
+
+    def test_late_starts_count_as_waiting(self):
+        """A thousand starts that are all due within a millisecond wait for each other, and the latency says so."""
+        report = self.load("--rate", 1000000, "--count", 1000)
+        self.assertEqual(report["completed"], 1000)
+        self.assertGreater(report["maxMs"], report["seconds"] * 1000 * 0.9)
+
+    def test_wrong_results_and_failures_are_counted_by_kind(self):
+        for args, kind in [(("--input", "5", "--expect", "6"), "wrong result"),
+                           (("--type", "ChainWorkflow", "--input", '{"n": 0}'), "failed")]:
+            code, out, err = run("flotilla", "load", "--address", self.fleet.target, "--output", "json", "--count", 4,
+                                 *args)
+            self.assertEqual(code, 1, err)
+            report = json.loads(out)
+            self.assertEqual((report["completed"], report["failed"], report["errors"]), (0, 4, {kind: 4}))
+            self.assertIn("first failure", err)
+
+    def test_what_does_not_end_in_time_is_counted(self):
+        code, out, err = run("flotilla", "load", "--address", self.fleet.target, "--output", "json", "--count", 2,
+                             "--type", "SignalWorkflow", "--input", '{"n": 1}', "--timeout", "300ms")
+        self.assertEqual(code, 1, err)
+        self.assertEqual(json.loads(out)["errors"], {"not finished in time": 2})
+
+    def test_wrong_options_are_refused(self):
+        for args in [("--rate", 0), ("--rate", 5, "--concurrency", 2), ("--expect", "{")]:
+            code, _, err = run("flotilla", "load", "--address", self.fleet.target, *args)
+            self.assertEqual(code, 64, args)
+            self.assertIn("flotilla load:", err)
+
+
+if __name__ == "__main__":
+    unittest.main()
