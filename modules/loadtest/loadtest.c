@@ -27,7 +27,7 @@ static int read_number(struct flo_workflow *wf, const json_t *input, const char 
 /* N echoes of 0 .. N-1, one after the other; the sum of what came back. */
 static int chain_workflow(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
-    json_int_t n, sum = 0;
+    json_int_t n = 0, sum = 0;
     int rc = read_number(wf, input, "n", N_MAX, &n);
     for (json_int_t i = 0; rc == 0 && i < n; i++) {
         json_t *number = json_integer(i), *answer = NULL;
@@ -44,8 +44,8 @@ static int chain_workflow(struct flo_workflow *wf, json_t *input, json_t **out_r
 /* The same N echoes, all at once. */
 static int fan_workflow(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
-    json_int_t n, sum = 0;
-    json_t *answers, *answer;
+    json_int_t n = 0, sum = 0;
+    json_t *answers = NULL, *answer;
     size_t i;
     int rc = read_number(wf, input, "n", N_MAX, &n);
     if (rc)
@@ -68,7 +68,7 @@ static int fan_workflow(struct flo_workflow *wf, json_t *input, json_t **out_res
 /* N signals `ping`; how many came. */
 static int signal_workflow(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
-    json_int_t n;
+    json_int_t n = 0;
     int rc = read_number(wf, input, "n", N_MAX, &n);
     for (json_int_t i = 0; rc == 0 && i < n; i++) {
         json_t *value = NULL;
@@ -83,7 +83,7 @@ static int signal_workflow(struct flo_workflow *wf, json_t *input, json_t **out_
 /* N timers of "ms" milliseconds, all at once; how many fired. */
 static int timer_workflow(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
-    json_int_t n, ms;
+    json_int_t n = 0, ms = 0;
     int rc = read_number(wf, input, "n", N_MAX, &n);
     if (rc == 0)
         rc = read_number(wf, input, "ms", TIMER_MS_MAX, &ms);
