@@ -183,6 +183,8 @@ static void worker_command(const struct process *process, struct command *comman
                                      : manager->options.config->server.address);
     add_set(command, "server.namespace", manager->options.config->server.name_space);
     add_set(command, "supervisor.endpoint", manager->options.endpoint);
+    if (manager->options.config->supervisor.insecure)
+        add_set(command, "supervisor.insecure", "true");
     if (worker->count > 1) { /* they cannot share a port */
         add_set(command, "health.port", "0");
         add_set(command, "metrics.port", "0");

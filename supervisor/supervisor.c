@@ -14,12 +14,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "config/fleet_config.h"
 #include "config/process.h"
 #include "supervisor/hub.h"
 #include "supervisor/manager.h"
 #include "supervisor/pages.h"
 #include "supervisor/state_dir.h"
+#include "telemetry/curve.h"
 #include "telemetry/http.h"
 #include "telemetry/log.h"
 
@@ -32,6 +34,7 @@ struct supervisor {
     struct flo_state_dir dir;
     struct event_base *base;
     struct event *signals[2];
+    struct event *reload; /* SIGHUP */
     struct event *ready_check;
     struct flo_metrics *metrics;
     struct flo_health *health;
@@ -106,6 +109,20 @@ static void on_signal(evutil_socket_t number, short what, void *ctx)
     flo_manager_stop(self->manager);
 }
 
+static void on_reload(evutil_socket_t number, short what, void *ctx)
+{
+    struct supervisor *self = ctx;
+    struct flo_err err = {0};
+    (void)number;
+    (void)what;
+    if (!self->hub)
+        return; /* still starting: the keys are about to be read */
+    if (flo_hub_reload_keys(self->hub, &err))
+        flo_log(FLO_LOG_ERROR, "keys.reload_failed", err.message, NULL);
+    else
+        flo_log(FLO_LOG_INFO, "keys.reloaded", "The allowed keys were read again", NULL);
+}
+
 /* How many processes there are of each role, by what they report. */
 static void collect(void *ctx, struct flo_metrics *metrics)
 {
@@ -144,7 +161,11 @@ static int open_hub(struct supervisor *self, struct flo_err *err)
                         "the path of the supervisor's socket is too long (%zu bytes, 107 are "
                         "allowed): choose a shorter state_dir or set supervisor.endpoint",
                         strlen(endpoint) - 6);
-    return flo_hub_new(self->base, endpoint, &self->fleet, &self->hub, err);
+    const struct flo_hub_options options = {
+        .endpoint = endpoint,
+        .secret_key_file = self->config->supervisor.curve.secret_key_file,
+        .allowed_keys_dir = self->config->supervisor.curve.allowed_keys_dir};
+    return flo_hub_new(self->base, &options, &self->fleet, &self->hub, err);
 }
 
 static int open_pages(struct supervisor *self, struct flo_err *err)
@@ -206,7 +227,8 @@ static int add_events(struct supervisor *self, struct flo_err *err)
     }
     self->ready_check = event_new(self->base, -1, EV_PERSIST, on_ready_check, self);
     good = good && self->ready_check && event_add(self->ready_check, &often) == 0;
-    signal(SIGHUP, SIG_IGN); /* nothing to reload */
+    self->reload = evsignal_new(self->base, SIGHUP, on_reload, self);
+    good = good && self->reload && event_add(self->reload, NULL) == 0;
     return good ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for the supervisor's events");
 }
 
@@ -250,6 +272,8 @@ static void close_all(struct supervisor *self)
     for (int i = 0; i < 2; i++)
         if (self->signals[i])
             event_free(self->signals[i]);
+    if (self->reload)
+        event_free(self->reload);
     if (self->ready_check)
         event_free(self->ready_check);
     if (self->base)
@@ -281,12 +305,36 @@ static int run(struct supervisor *self)
     return self->exit_code;
 }
 
+/* Keys for a fleet: the supervisor's, one pair a role, and the folder of those that may report. */
+static int make_keys(const char *dir)
+{
+    static const char *const roles[] = {"workflow", "io-activity", "cpu-activity"};
+    char allowed[4096], public[FLO_CURVE_TEXT];
+    struct flo_err err = {0};
+    snprintf(allowed, sizeof allowed, "%.4000s/allowed", dir);
+    int rc = flo_file_make_folders(allowed, &err);
+    if (!rc)
+        rc = flo_curve_make_pair(dir, dir, "supervisor", &err);
+    for (size_t i = 0; !rc && i < sizeof roles / sizeof *roles; i++)
+        rc = flo_curve_make_pair(dir, allowed, roles[i], &err);
+    snprintf(allowed, sizeof allowed, "%.4000s/supervisor.public", dir);
+    if (!rc)
+        rc = flo_curve_read_public(allowed, public, &err);
+    if (rc)
+        fprintf(stderr, "%s: %s\n", PROGRAM, err.message);
+    else
+        printf("%s: the supervisor's public key is %s\n", PROGRAM, public);
+    return flo_exit_code(rc);
+}
+
 int flo_supervisor_main(int argc, char **argv, bool local)
 {
     bool local_flag = false;
+    const char *keys_dir = NULL;
     const struct flo_cmdline_option options[] = {
         {"--local", NULL, "also start, restart and stop the processes of the fleet", NULL,
          &local_flag},
+        {"--gen-keys", "DIR", "make keys for supervisor.curve in DIR, and end", &keys_dir, NULL},
         {NULL, NULL, NULL, NULL, NULL}};
     const struct flo_cmdline_spec spec = {
         .program = PROGRAM,
@@ -301,6 +349,8 @@ int flo_supervisor_main(int argc, char **argv, bool local)
     flo_process_init();
     if (!flo_cmdline_parse(&spec, argc, argv, &cmdline, &exit_code))
         return exit_code;
+    if (keys_dir)
+        return make_keys(keys_dir);
     struct supervisor self = {.dir = {.lock_fd = -1}, .local = local || local_flag};
     int rc = flo_fleet_config_load(&cmdline, &self.config, &err);
     if (rc) {

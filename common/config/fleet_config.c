@@ -36,6 +36,9 @@ static const struct flo_setting settings[] = {
     {.key = "restart.stable_after", .type = FLO_SETTING_DURATION, .offset = AT(restart.stable_after_ms), .initial = "30s", .min = 100, .max = 3600000, .help = "A process that ran this long starts over at the shortest wait"},
     {.key = "restart.crash_loop_after", .type = FLO_SETTING_INT, .offset = AT(restart.crash_loop_after), .initial = "5", .min = 1, .max = 1000, .help = "Restarts without such a run that are reported as a crash loop (it is still restarted)"},
     {.key = "supervisor.endpoint", .type = FLO_SETTING_STRING, .offset = AT(supervisor.endpoint), .max = 255, .env = "FLOTILLA_SUPERVISOR", .help = "ZeroMQ endpoint to bind; empty: `ipc://STATE_DIR/supervisor.sock`"},
+    {.key = "supervisor.curve.secret_key_file", .type = FLO_SETTING_STRING, .offset = AT(supervisor.curve.secret_key_file), .max = 4096, .flags = FLO_SETTING_PATH, .env = "FLOTILLA_SUPERVISOR_SECRET_KEY_FILE", .help = "Its secret key: reports are encrypted, and only keys of `allowed_keys_dir` may report; `flotilla-supervisor --gen-keys DIR` makes keys"},
+    {.key = "supervisor.curve.allowed_keys_dir", .type = FLO_SETTING_STRING, .offset = AT(supervisor.curve.allowed_keys_dir), .max = 4096, .flags = FLO_SETTING_PATH, .env = "FLOTILLA_SUPERVISOR_ALLOWED_KEYS_DIR", .help = "Folder of the workers' public keys, NAME.public; read again on SIGHUP"},
+    {.key = "supervisor.insecure", .type = FLO_SETTING_BOOL, .offset = AT(supervisor.insecure), .initial = "false", .env = "FLOTILLA_SUPERVISOR_INSECURE", .help = "Allow a `tcp://` endpoint that other machines reach without keys"},
     {.key = "health.host", .type = FLO_SETTING_STRING, .offset = AT(health.host), .initial = "127.0.0.1", .min = 1, .max = 255, .env = "FLOTILLA_HEALTH_HOST", .help = "Address of /health, /ready, /v1/fleet and the dashboard"},
     {.key = "health.port", .type = FLO_SETTING_INT, .offset = AT(health.port), .initial = "8080", .max = 65535, .env = "FLOTILLA_HEALTH_PORT", .help = "Its port; 0: the kernel chooses"},
     {.key = "metrics.host", .type = FLO_SETTING_STRING, .offset = AT(metrics.host), .initial = "127.0.0.1", .min = 1, .max = 255, .env = "FLOTILLA_METRICS_HOST", .help = "Address of /metrics"},
@@ -106,8 +109,23 @@ static int finish(struct flo_fleet_config *config, struct flo_err *err)
     if (!config->engine.enabled && !*config->server.address && config->workers.count)
         return flo_config_refuse(&config->config, "server.address", err,
                                  "it must be given when engine.enabled is false");
+    int rc = flo_config_resolve_file(&config->config, "supervisor.curve.secret_key_file",
+                                     &config->supervisor.curve.secret_key_file, err);
+    if (!rc)
+        rc = flo_config_resolve_file(&config->config, "supervisor.curve.allowed_keys_dir",
+                                     &config->supervisor.curve.allowed_keys_dir, err);
+    if (!rc)
+        rc = flo_config_check_supervisor(
+            &config->config, config->supervisor.endpoint,
+            &(struct flo_file_pair){
+                .keys = {"supervisor.curve.secret_key_file", "supervisor.curve.allowed_keys_dir"},
+                .files = {config->supervisor.curve.secret_key_file,
+                          config->supervisor.curve.allowed_keys_dir}},
+            config->supervisor.insecure, err);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < config->workers.count; i++) {
-        int rc = check_worker(config, i, err);
+        rc = check_worker(config, i, err);
         if (rc)
             return rc;
     }

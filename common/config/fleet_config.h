@@ -41,6 +41,10 @@ struct flo_fleet_config {
     } restart;
     struct {
         const char *endpoint; /* the hub's; "" = ipc in state_dir */
+        struct {
+            const char *secret_key_file, *allowed_keys_dir; /* both or "" */
+        } curve;
+        bool insecure; /* an open tcp:// endpoint without keys is meant */
     } supervisor;
     struct {
         const char *host;

@@ -56,6 +56,25 @@ FLO_MUST_CHECK int flo_config_own_json(struct flo_config *config, json_t *json,
 /* "where: key: sentence" for a check made after loading: where is the value's source. */
 int flo_config_refuse(const struct flo_config *config, const char *key, struct flo_err *err,
                       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/*
+ * A relative file name that the YAML file gave is relative to that file's folder: put the folder in
+ * front of *path.
+ */
+FLO_MUST_CHECK int flo_config_resolve_file(struct flo_config *config, const char *key,
+                                           const char **path, struct flo_err *err);
+
+/* Two settings that are given together or not at all. */
+struct flo_file_pair {
+    const char *keys[2];
+    const char *files[2];
+};
+/*
+ * The endpoint between workers and supervisor: the CURVE files are both there or neither is, and
+ * a tcp:// endpoint that is not loopback needs them, or insecure, of which a warning tells.
+ */
+FLO_MUST_CHECK int flo_config_check_supervisor(struct flo_config *config, const char *endpoint,
+                                               const struct flo_file_pair *curve, bool insecure,
+                                               struct flo_err *err);
 /* Add a warning; dropped without room or memory. */
 void flo_config_warn(struct flo_config *config, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

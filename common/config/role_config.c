@@ -112,6 +112,9 @@ static const struct flo_setting settings[] = {
     CHOICE("log.level", log.level, "info", "trace|debug|info|warn|error", "FLOTILLA_LOG_LEVEL", 0, "Least level that is logged"),
     CHOICE("log.format", log.format, "auto", "auto|json|text", "FLOTILLA_LOG_FORMAT", 0, "`auto`: text on a terminal, else JSON lines"),
     STRING("supervisor.endpoint", supervisor.endpoint, NULL, 0, 255, "FLOTILLA_SUPERVISOR", 0, 0, "ZeroMQ endpoint of the supervisor, `ipc:///path` or `tcp://host:port`; empty: report to nobody"),
+    STRING("supervisor.curve.secret_key_file", supervisor.curve.secret_key_file, NULL, 0, 4096, "FLOTILLA_SUPERVISOR_SECRET_KEY_FILE", FLO_SETTING_PATH, 0, "The worker's secret key: reports are encrypted; `flotilla-supervisor --gen-keys DIR` makes keys"),
+    STRING("supervisor.curve.server_key_file", supervisor.curve.server_key_file, NULL, 0, 4096, "FLOTILLA_SUPERVISOR_SERVER_KEY_FILE", FLO_SETTING_PATH, 0, "The supervisor's public key"),
+    BOOLEAN("supervisor.insecure", supervisor.insecure, "false", "FLOTILLA_SUPERVISOR_INSECURE", 0, "Allow a `tcp://` endpoint on another machine without keys"),
     NUMBER("supervisor.interval", DURATION, supervisor.interval_ms, "1s", 100, MINUTES(1), NULL, 0, 0, "Time between two reports"),
     NUMBER("shutdown_timeout", DURATION, shutdown_timeout_ms, "30s", 0, MINUTES(1440), "FLOTILLA_SHUTDOWN_TIMEOUT", 0, 0, "Time that running tasks get to end after SIGTERM"),
 };
@@ -258,6 +261,16 @@ static int check_polls(struct flo_role_config *config, struct flo_err *err)
     return 0;
 }
 
+static int check_supervisor(struct flo_role_config *config, struct flo_err *err)
+{
+    const struct flo_file_pair curve = {
+        .keys = {"supervisor.curve.secret_key_file", "supervisor.curve.server_key_file"},
+        .files = {config->supervisor.curve.secret_key_file,
+                  config->supervisor.curve.server_key_file}};
+    return flo_config_check_supervisor(&config->config, config->supervisor.endpoint, &curve,
+                                       config->supervisor.insecure, err);
+}
+
 static int set_identity(struct flo_role_config *config, struct flo_err *err)
 {
     if (*config->identity)
@@ -279,6 +292,8 @@ static int finish(struct flo_role_config *config, struct flo_err *err)
         rc = check_tuner(config, err);
     if (!rc)
         rc = check_polls(config, err);
+    if (!rc)
+        rc = check_supervisor(config, err);
     if (!rc)
         rc = set_identity(config, err);
     if (!rc)

@@ -90,6 +90,10 @@ struct flo_role_config {
     } log;
     struct {
         const char *endpoint; /* "" = report to nobody */
+        struct {
+            const char *secret_key_file, *server_key_file; /* both or "" */
+        } curve;
+        bool insecure; /* a tcp:// endpoint on another machine without keys is meant */
         int64_t interval_ms;
     } supervisor;
     int64_t shutdown_timeout_ms; /* SIGTERM: time for running tasks to end */

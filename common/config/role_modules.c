@@ -18,19 +18,6 @@
 
 #define API_KEY_MAX_BYTES 16384
 
-static int resolve(struct flo_role_config *config, const char *key, const char **path,
-                   struct flo_err *err)
-{
-    const struct flo_source *source = flo_config_source(&config->config, key);
-    if (!**path || **path == '/' || source->kind != FLO_FROM_FILE)
-        return 0;
-    const char *full = flo_arena_printf(&config->config.arena, "%s/%s", config->config.dir, *path);
-    if (!full)
-        return flo_fail(err, FLO_ENOMEM, "no memory for a file name");
-    *path = full;
-    return 0;
-}
-
 static int read_api_key(struct flo_role_config *config, struct flo_err *err)
 {
     const char *path = config->server.api_key_file;
@@ -66,15 +53,25 @@ static int read_api_key(struct flo_role_config *config, struct flo_err *err)
 
 int flo_role_resolve_files(struct flo_role_config *config, struct flo_err *err)
 {
-    int rc = resolve(config, "server.tls.ca_file", &config->server.tls.ca_file, err);
+    int rc = flo_config_resolve_file(&config->config, "server.tls.ca_file",
+                                     &config->server.tls.ca_file, err);
     if (!rc)
-        rc = resolve(config, "server.tls.cert_file", &config->server.tls.cert_file, err);
+        rc = flo_config_resolve_file(&config->config, "server.tls.cert_file",
+                                     &config->server.tls.cert_file, err);
     if (!rc)
-        rc = resolve(config, "server.tls.key_file", &config->server.tls.key_file, err);
+        rc = flo_config_resolve_file(&config->config, "server.tls.key_file",
+                                     &config->server.tls.key_file, err);
     if (!rc)
-        rc = resolve(config, "server.api_key_file", &config->server.api_key_file, err);
+        rc = flo_config_resolve_file(&config->config, "server.api_key_file",
+                                     &config->server.api_key_file, err);
     if (!rc)
-        rc = resolve(config, "module_path", &config->module_path, err);
+        rc = flo_config_resolve_file(&config->config, "module_path", &config->module_path, err);
+    if (!rc)
+        rc = flo_config_resolve_file(&config->config, "supervisor.curve.secret_key_file",
+                                     &config->supervisor.curve.secret_key_file, err);
+    if (!rc)
+        rc = flo_config_resolve_file(&config->config, "supervisor.curve.server_key_file",
+                                     &config->supervisor.curve.server_key_file, err);
     if (!rc)
         rc = read_api_key(config, err);
     return rc;

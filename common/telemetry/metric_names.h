@@ -96,6 +96,7 @@
     X(FLEET_SNAPSHOTS, COUNTER, "flotilla_fleet_snapshots_total", "role", NONE, "Snapshots received.") \
     X(FLEET_SEQ_GAPS, COUNTER, "flotilla_fleet_snapshot_gaps_total", "role", NONE, "Snapshots that were lost on the way.") \
     X(FLEET_BAD_FRAMES, COUNTER, "flotilla_fleet_bad_frames_total", "reason", NONE, "Frames refused by the hub.") \
+    X(FLEET_PEERS_REFUSED, COUNTER, "flotilla_fleet_peers_refused_total", "", NONE, "Peers whose key is not allowed.") \
     X(FLEET_EVICTED, COUNTER, "flotilla_fleet_evicted_total", "role", NONE, "Processes forgotten at the bound.") \
     X(FLEET_RESETS, COUNTER, "flotilla_fleet_counter_resets_total", "role", NONE, "Snapshots whose counters went back.") \
     X(CHILD_RESTARTS, COUNTER, "flotilla_child_restarts_total", "process", NONE, "Times a process was started again.") \

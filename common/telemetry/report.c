@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "telemetry/curve.h"
 #include "telemetry/json_text.h"
 #include "telemetry/procstat.h"
 
@@ -56,6 +57,7 @@ static bool copy_options(struct flo_reporter *reporter, const struct flo_report_
 {
     struct flo_report_options *own = &reporter->options;
     *own = *options;
+    own->secret_key_file = own->server_key_file = NULL;
     return (own->endpoint = copy(reporter, options->endpoint)) &&
            (own->identity = copy(reporter, options->identity)) &&
            (own->role = copy(reporter, options->role)) &&
@@ -87,7 +89,7 @@ static void put_sample(struct flo_buf *out, const struct flo_report_sample *samp
     flo_buf_append_str(out, "]");
 }
 
-int flo_reporter_build(struct flo_reporter *reporter, struct flo_buf *out)
+static int build(struct flo_reporter *reporter, struct flo_buf *out)
 {
     const struct flo_report_options *o = &reporter->options;
     struct flo_report_sample sample = {.ready = true};
@@ -142,7 +144,7 @@ void flo_reporter_send(struct flo_reporter *reporter)
     flo_buf_init(&frame, BUILD_MAX_BYTES);
     reporter->seq++;
     int sent = -1;
-    if (flo_reporter_build(reporter, &frame) == 0 && frame.len <= FLO_REPORT_MAX_BYTES)
+    if (build(reporter, &frame) == 0 && frame.len <= FLO_REPORT_MAX_BYTES)
         sent = zmq_send(zsock_resolve(reporter->sock), frame.data, frame.len, ZMQ_DONTWAIT);
     flo_buf_fini(&frame);
     reporter->dropped = sent < 0;
@@ -169,7 +171,24 @@ static void on_edge(evutil_socket_t fd, short what, void *ctx)
         flo_reporter_send(reporter);
 }
 
-static int open_socket(struct flo_reporter *reporter, struct flo_err *err)
+static int set_curve(struct flo_reporter *reporter, const struct flo_report_options *options,
+                     struct flo_err *err)
+{
+    char secret[FLO_CURVE_TEXT], own[FLO_CURVE_TEXT], server[FLO_CURVE_TEXT];
+    int rc = flo_curve_read_public(options->server_key_file, server, err);
+    if (!rc)
+        rc = flo_curve_read_secret(options->secret_key_file, secret, own, err);
+    if (!rc) {
+        zsock_set_curve_serverkey(reporter->sock, server);
+        zsock_set_curve_publickey(reporter->sock, own);
+        zsock_set_curve_secretkey(reporter->sock, secret);
+    }
+    explicit_bzero(secret, sizeof secret);
+    return rc;
+}
+
+static int open_socket(struct flo_reporter *reporter, const struct flo_report_options *options,
+                       struct flo_err *err)
 {
     const char *endpoint = reporter->options.endpoint;
     if (strncmp(endpoint, "ipc://", 6) != 0 && strncmp(endpoint, "tcp://", 6) != 0 &&
@@ -189,6 +208,11 @@ static int open_socket(struct flo_reporter *reporter, struct flo_err *err)
     zsock_set_reconnect_ivl(reporter->sock, RECONNECT_MIN_MS);
     zsock_set_reconnect_ivl_max(reporter->sock, RECONNECT_MAX_MS);
     zsock_set_ipv6(reporter->sock, strncmp(endpoint, "tcp://", 6) == 0);
+    if (options->secret_key_file && *options->secret_key_file) {
+        int rc = set_curve(reporter, options, err);
+        if (rc)
+            return rc;
+    }
     if (zsock_connect(reporter->sock, "%s", endpoint))
         return flo_fail(err, FLO_EINVAL, "cannot connect to \"%s\": %s", endpoint,
                         zmq_strerror(zmq_errno()));
@@ -208,7 +232,7 @@ int flo_reporter_new(struct event_base *base, const struct flo_report_options *o
     flo_rng_seed(&rng, flo_random_u64());
     flo_rng_uuid4(&rng, reporter->boot_id);
     reporter->started_ms = flo_clock_wall_ns() / FLO_NS_PER_MS;
-    rc = open_socket(reporter, err);
+    rc = open_socket(reporter, options, err);
     if (rc)
         goto out;
     int64_t interval_ms = options->interval_ms > 0 ? options->interval_ms : 1000;

@@ -44,6 +44,9 @@ typedef void (*flo_report_sample_fn)(void *ctx, struct flo_report_sample *sample
 
 struct flo_report_options {
     const char *endpoint; /* "ipc:///path" or "tcp://host:port" */
+    /* CURVE: our secret key and the supervisor's public one; both or none ("" or NULL). Read once,
+     * not kept. */
+    const char *secret_key_file, *server_key_file;
     const char *identity; /* the worker's; at most 255 bytes, UTF-8 */
     const char *role;     /* "workflow", "io-activity", "cpu-activity", "engine" */
     const char *name;     /* its name in the fleet, "" when it has none (FLOTILLA_PROCESS) */
@@ -59,7 +62,7 @@ struct flo_report_options {
 };
 
 /* Connect (in the background: an absent supervisor is no error) and start the timer; the strings
- * are copied. FLO_EINVAL: endpoint not usable; FLO_ESYS. */
+ * are copied. FLO_EINVAL: endpoint not usable; FLO_ESYS; those of curve.h. */
 FLO_MUST_CHECK int flo_reporter_new(struct event_base *base,
                                     const struct flo_report_options *options,
                                     struct flo_reporter **out, struct flo_err *err);
@@ -67,8 +70,5 @@ FLO_MUST_CHECK int flo_reporter_new(struct event_base *base,
 void flo_reporter_send(struct flo_reporter *reporter);
 /* Say "stopped" once, close, free. Waits at most 100 ms for the last frame. NULL is fine. */
 void flo_reporter_destroy(struct flo_reporter **reporter);
-
-/* Build one snapshot (what send would send) into out: for tests and the engine's in-process use. */
-FLO_MUST_CHECK int flo_reporter_build(struct flo_reporter *reporter, struct flo_buf *out);
 
 #endif

@@ -143,6 +143,8 @@ static int start_reporter(struct flo_worker *worker, struct flo_err *err)
     const char *name = getenv("FLOTILLA_PROCESS");
     const struct flo_report_options options = {
         .endpoint = config->supervisor.endpoint,
+        .secret_key_file = config->supervisor.curve.secret_key_file,
+        .server_key_file = config->supervisor.curve.server_key_file,
         .identity = worker->identity,
         .role = flo_role_name(config->role),
         .name = name ? name : "",

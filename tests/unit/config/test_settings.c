@@ -278,6 +278,14 @@ static void test_load_golden_errors(void **state)
     assert_refused(f, "server: {address: \"x:0\"}\n",
                    "w.yaml:2:19: server.address: \"x:0\" is no address; host:port with a port from "
                    "1 to 65535 is allowed");
+    assert_refused(
+        f, "supervisor: {endpoint: \"tcp://fleet:5570\"}\n",
+        "w.yaml:2:24: supervisor.endpoint: tcp://fleet:5570 is open to other machines: give "
+        "supervisor.curve's keys, or supervisor.insecure: true to report in plain text");
+    assert_refused(
+        f, "supervisor: {curve: {secret_key_file: a}}\n",
+        "configuration: supervisor.curve.server_key_file: supervisor.curve.secret_key_file is "
+        "given, so this one is needed too");
     assert_refused(f, "modules: [{pth: x}]\n",
                    "w.yaml:2:12: modules[0].pth: unknown setting; did you mean \"path\"?");
     assert_refused(f, "modules: [{settings: {}}]\n",

@@ -3,14 +3,19 @@
  * harmless. */
 #include <czmq.h>
 #include <event2/event.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "supervisor/hub.h"
 #include "support/cmocka_env.h"
+#include "telemetry/curve.h"
 #include "telemetry/report.h"
 
 struct fixture {
@@ -30,6 +35,13 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
     (void)ctx;
 }
 
+static int new_hub(struct fixture *f, const char *endpoint, struct flo_hub **out,
+                   struct flo_err *err)
+{
+    const struct flo_hub_options options = {.endpoint = endpoint};
+    return flo_hub_new(f->base, &options, &f->fleet, out, err);
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -42,7 +54,7 @@ static int setup(void **state)
     event_add(f->tick, &often);
     assert_int_equal(flo_metrics_new(&f->metrics, NULL), 0);
     flo_fleet_init(&f->fleet, f->metrics);
-    assert_int_equal(flo_hub_new(f->base, f->endpoint, &f->fleet, &f->hub, NULL), 0);
+    assert_int_equal(new_hub(f, f->endpoint, &f->hub, NULL), 0);
     *state = f;
     return 0;
 }
@@ -98,7 +110,7 @@ static void test_snapshot_arrives_also_after_a_restart(void **state)
     flo_fleet_fini(&f->fleet);
     flo_fleet_init(&f->fleet, f->metrics);
     assert_false(reported(f));
-    assert_int_equal(flo_hub_new(f->base, f->endpoint, &f->fleet, &f->hub, NULL), 0);
+    assert_int_equal(new_hub(f, f->endpoint, &f->hub, NULL), 0);
     turn_until_reported(f);
     flo_reporter_destroy(&reporter);
 }
@@ -114,7 +126,7 @@ static void test_bad_messages_are_dropped(void **state)
     struct fixture *f = *state;
     zsock_t *dealer = zsock_new_dealer(f->endpoint);
     zsock_set_linger(dealer, 0);
-    zsock_send(dealer, "ss", "two", "frames");
+    zsock_send(dealer, "sssss", "many", "frames", "are", "one", "refusal");
     zmsg_t *empty = zmsg_new();
     zmsg_addmem(empty, "", 0);
     zmsg_send(&empty, dealer);
@@ -152,10 +164,156 @@ static void test_bad_endpoints(void **state)
     struct fixture *f = *state;
     struct flo_hub *hub = NULL;
     struct flo_err err = {0};
-    assert_int_equal(flo_hub_new(f->base, "nonsense", &f->fleet, &hub, &err), FLO_EINVAL);
-    assert_int_equal(flo_hub_new(f->base, "ipc:///nowhere/at/all", &f->fleet, &hub, &err),
-                     FLO_ECONN);
+    assert_int_equal(new_hub(f, "nonsense", &hub, &err), FLO_EINVAL);
+    assert_int_equal(new_hub(f, "ipc:///nowhere/at/all", &hub, &err), FLO_ECONN);
     assert_null(hub);
+}
+
+/* ---- CURVE: a hub with keys, in a folder of its own ---- */
+
+struct keys {
+    char dir[64], allowed[80], server[100], secret[96], stranger[96], stranger_public[112];
+};
+
+static void make_keys(struct fixture *f, struct keys *keys)
+{
+    snprintf(keys->dir, sizeof keys->dir, "%s", f->dir);
+    snprintf(keys->allowed, sizeof keys->allowed, "%s/allowed", f->dir);
+    assert_int_equal(mkdir(keys->allowed, 0700), 0);
+    assert_int_equal(flo_curve_make_pair(f->dir, f->dir, "hub", NULL), 0);
+    assert_int_equal(flo_curve_make_pair(f->dir, keys->allowed, "worker", NULL), 0);
+    assert_int_equal(flo_curve_make_pair(f->dir, f->dir, "stranger", NULL), 0);
+    snprintf(keys->server, sizeof keys->server, "%s/hub.public", f->dir);
+    snprintf(keys->secret, sizeof keys->secret, "%s/worker.secret", f->dir);
+    snprintf(keys->stranger, sizeof keys->stranger, "%s/stranger.secret", f->dir);
+    snprintf(keys->stranger_public, sizeof keys->stranger_public, "%s/stranger.public", f->dir);
+}
+
+static void remove_keys(const struct keys *keys)
+{
+    static const char *const names[] = {"hub.secret",
+                                        "hub.public",
+                                        "worker.secret",
+                                        "stranger.secret",
+                                        "stranger.public",
+                                        "allowed/worker.public",
+                                        "allowed/stranger.public"};
+    char path[128];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", keys->dir, names[i]);
+        unlink(path);
+    }
+    rmdir(keys->allowed);
+}
+
+/* The hub of the fixture again, on a port of the kernel's, with CURVE. */
+static void start_curve_hub(struct fixture *f, struct keys *keys)
+{
+    char secret[96];
+    make_keys(f, keys);
+    flo_hub_destroy(&f->hub);
+    snprintf(secret, sizeof secret, "%s/hub.secret", f->dir);
+    const struct flo_hub_options options = {.endpoint = "tcp://127.0.0.1:*",
+                                            .secret_key_file = secret,
+                                            .allowed_keys_dir = keys->allowed};
+    assert_int_equal(flo_hub_new(f->base, &options, &f->fleet, &f->hub, NULL), 0);
+}
+
+static struct flo_reporter *start_curve_reporter(struct fixture *f, const struct keys *keys,
+                                                 const char *secret)
+{
+    const struct flo_report_options options = {.endpoint = flo_hub_endpoint(f->hub),
+                                               .identity = "w",
+                                               .role = "workflow",
+                                               .version = "1",
+                                               .secret_key_file = secret,
+                                               .server_key_file = keys->server,
+                                               .interval_ms = 50,
+                                               .metrics = f->metrics};
+    struct flo_reporter *reporter = NULL;
+    assert_int_equal(flo_reporter_new(f->base, &options, &reporter, NULL), 0);
+    return reporter;
+}
+
+static double refused(struct fixture *f)
+{
+    return flo_series_value(flo_metrics_get(f->metrics, FLO_METRIC_FLEET_PEERS_REFUSED, NULL));
+}
+
+/* A key of the folder may report; another is refused and counted until it lies there, too (Z3). */
+static void test_curve_lets_in_allowed_keys_only(void **state)
+{
+    struct fixture *f = *state;
+    struct keys keys;
+    start_curve_hub(f, &keys);
+    struct flo_reporter *stranger = start_curve_reporter(f, &keys, keys.stranger);
+    for (int i = 0; i < 2000 && refused(f) < 1; i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    assert_true(refused(f) >= 1);
+    assert_false(reported(f));
+    char allowed[112];
+    snprintf(allowed, sizeof allowed, "%s/stranger.public", keys.allowed);
+    assert_int_equal(rename(keys.stranger_public, allowed), 0);
+    assert_int_equal(flo_hub_reload_keys(f->hub, NULL), 0);
+    flo_reporter_destroy(&stranger); /* libzmq does not try again after a refusal */
+    stranger = start_curve_reporter(f, &keys, keys.stranger);
+    turn_until_reported(f);
+    flo_reporter_destroy(&stranger);
+    remove_keys(&keys);
+}
+
+/* Peers without CURVE and random bytes deliver nothing, and the allowed peer is heard (Z1, Z2). */
+static void test_curve_hears_no_plain_peer(void **state)
+{
+    struct fixture *f = *state;
+    struct keys keys;
+    start_curve_hub(f, &keys);
+    zsock_t *plain = zsock_new_dealer(flo_hub_endpoint(f->hub));
+    zsock_set_linger(plain, 0);
+    zsock_set_sndtimeo(plain, 0);
+    zstr_send(plain, "garbage");
+    int port = (int)strtol(strrchr(flo_hub_endpoint(f->hub), ':') + 1, NULL, 10);
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons((uint16_t)port),
+                                        .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    char noise[4096];
+    flo_random_bytes(noise, sizeof noise);
+    for (int i = 0; i < 20; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+        (void)!send(fd, noise, sizeof noise, MSG_NOSIGNAL);
+        close(fd);
+    }
+    struct flo_reporter *reporter = start_curve_reporter(f, &keys, keys.secret);
+    turn_until_reported(f);
+    assert_true(bad(f, "json") == 0);
+    assert_true(bad(f, "parts") == 0);
+    assert_true(bad(f, "size") == 0);
+    flo_reporter_destroy(&reporter);
+    zsock_destroy(&plain);
+    remove_keys(&keys);
+}
+
+/* Key files that others can read, that hold no key, or that are not there. */
+static void test_curve_bad_keys_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct keys keys;
+    char text[FLO_CURVE_TEXT], other[FLO_CURVE_TEXT];
+    make_keys(f, &keys);
+    assert_int_equal(flo_curve_make_pair(f->dir, f->dir, "hub", NULL), FLO_EEXIST);
+    assert_int_equal(flo_curve_read_secret(keys.secret, text, other, NULL), 0);
+    chmod(keys.secret, 0404);
+    assert_int_equal(flo_curve_read_secret(keys.secret, text, other, NULL), FLO_EPERM);
+    assert_int_equal(flo_curve_read_public("/dev/null", text, NULL), FLO_ECONFIG);
+    assert_int_equal(flo_curve_read_public("/nowhere", text, NULL), FLO_ENOENT);
+    const struct flo_hub_options options = {.endpoint = "tcp://127.0.0.1:*",
+                                            .secret_key_file = keys.stranger,
+                                            .allowed_keys_dir = "/dev"};
+    struct flo_hub *hub = NULL;
+    assert_int_equal(flo_hub_new(f->base, &options, &f->fleet, &hub, NULL), FLO_ECONFIG);
+    assert_null(hub);
+    remove_keys(&keys);
 }
 
 int main(void)
@@ -167,6 +325,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_messages_are_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flood_is_taken_in_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_endpoints, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_curve_lets_in_allowed_keys_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_curve_hears_no_plain_peer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_curve_bad_keys_are_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

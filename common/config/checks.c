@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* checks.c - checks that workers' and the supervisor's settings have in common. */
+#include <string.h>
+
+#include "base/net.h"
+#include "config/internal.h"
+
+int flo_config_resolve_file(struct flo_config *config, const char *key, const char **path,
+                            struct flo_err *err)
+{
+    if (!**path || **path == '/' || flo_config_source(config, key)->kind != FLO_FROM_FILE)
+        return 0;
+    const char *full = flo_arena_printf(&config->arena, "%s/%s", config->dir, *path);
+    if (!full)
+        return flo_fail(err, FLO_ENOMEM, "no memory for a file name");
+    *path = full;
+    return 0;
+}
+
+/* Other machines may be at the other end. */
+static bool is_open(const char *endpoint)
+{
+    char host[FLO_NET_HOST_MAX];
+    uint16_t port;
+    if (strncmp(endpoint, "tcp://", 6) != 0)
+        return false;
+    return flo_net_split(endpoint + 6, 0, host, &port, NULL) || !flo_net_is_loopback(host);
+}
+
+int flo_config_check_supervisor(struct flo_config *config, const char *endpoint,
+                                const struct flo_file_pair *curve, bool insecure,
+                                struct flo_err *err)
+{
+    bool first = *curve->files[0], second = *curve->files[1];
+    if (first != second)
+        return flo_config_refuse(config, curve->keys[second ? 0 : 1], err,
+                                 "%s is given, so this one is needed too",
+                                 curve->keys[second ? 1 : 0]);
+    if (first || !is_open(endpoint))
+        return 0;
+    if (!insecure)
+        return flo_config_refuse(config, "supervisor.endpoint", err,
+                                 "%s is open to other machines: give supervisor.curve's keys, or "
+                                 "supervisor.insecure: true to report in plain text",
+                                 endpoint);
+    flo_config_warn(config,
+                    "supervisor.insecure: %s is neither encrypted nor authenticated; whoever "
+                    "reaches it can report",
+                    endpoint);
+    return 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* curve.c - reading, checking and making key files. */
+#include "telemetry/curve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+/* One line of 40 characters of Z85 out of fd, nothing else. */
+static int read_text(int fd, char out_text[FLO_CURVE_TEXT])
+{
+    char text[FLO_CURVE_TEXT + 3] = "";
+    uint8_t bytes[FLO_CURVE_BYTES];
+    ssize_t n = read(fd, text, sizeof text - 1);
+    size_t len = n < 0 ? 0 : strcspn(text, "\r\n");
+    int rc = FLO_ECONFIG;
+    if (len == FLO_CURVE_TEXT - 1 && text[len + strspn(text + len, "\r\n")] == '\0') {
+        text[len] = '\0';
+        if (zmq_z85_decode(bytes, text)) {
+            memcpy(out_text, text, FLO_CURVE_TEXT);
+            rc = 0;
+        }
+    }
+    explicit_bzero(text, sizeof text);
+    explicit_bzero(bytes, sizeof bytes);
+    return rc;
+}
+
+static int open_key(const char *path, int *out_fd, struct stat *st, struct flo_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return flo_fail(err, errno == ENOENT ? FLO_ENOENT : FLO_EPERM, "cannot read the key %s: %s",
+                        path, strerror(errno));
+    if (fstat(fd, st) || !S_ISREG(st->st_mode)) {
+        close(fd);
+        return flo_fail(err, FLO_ECONFIG, "the key %s is no regular file", path);
+    }
+    *out_fd = fd;
+    return 0;
+}
+
+static int no_key(const char *path, struct flo_err *err)
+{
+    return flo_fail(err, FLO_ECONFIG, "%s holds no key; flotilla-supervisor --gen-keys makes some",
+                    path);
+}
+
+int flo_curve_read_public(const char *path, char out_text[FLO_CURVE_TEXT], struct flo_err *err)
+{
+    struct stat st;
+    int fd, rc = open_key(path, &fd, &st, err);
+    if (rc)
+        return rc;
+    rc = read_text(fd, out_text);
+    close(fd);
+    return rc ? no_key(path, err) : 0;
+}
+
+int flo_curve_read_secret(const char *path, char out_secret[FLO_CURVE_TEXT],
+                          char out_public[FLO_CURVE_TEXT], struct flo_err *err)
+{
+    struct stat st;
+    char public[FLO_CURVE_TEXT];
+    int fd, rc = open_key(path, &fd, &st, err);
+    if (rc)
+        return rc;
+    const mode_t refused = st.st_uid == 0 ? S_IWGRP | S_IRWXO : S_IRWXG | S_IRWXO;
+    if (st.st_mode & refused)
+        rc = flo_fail(err, FLO_EPERM, "the secret key %s can be read by others: chmod 0400 it",
+                      path);
+    else if (read_text(fd, out_secret) || zmq_curve_public(public, out_secret))
+        rc = no_key(path, err);
+    else if (out_public)
+        memcpy(out_public, public, sizeof public);
+    close(fd);
+    return rc;
+}
+
+void flo_curve_bytes(const char text[FLO_CURVE_TEXT], uint8_t out[FLO_CURVE_BYTES])
+{
+    (void)!zmq_z85_decode(out, text); /* read_text has seen that it decodes */
+}
+
+static int write_key(const char *dir, const char *name, const char *kind, const char *text,
+                     mode_t mode, struct flo_err *err)
+{
+    char path[PATH_MAX], line[FLO_CURVE_TEXT + 1];
+    int n = snprintf(path, sizeof path, "%s/%s.%s", dir, name, kind), rc = 0;
+    if (n < 0 || (size_t)n >= sizeof path)
+        return flo_fail(err, FLO_EINVAL, "the folder's path is too long");
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0400);
+    if (fd < 0)
+        return flo_fail(err,
+                        errno == EEXIST   ? FLO_EEXIST
+                        : errno == EACCES ? FLO_EPERM
+                                          : FLO_ESYS,
+                        "cannot make the key %s: %s", path, strerror(errno));
+    n = snprintf(line, sizeof line, "%s\n", text);
+    if (write(fd, line, (size_t)n) != n || fchmod(fd, mode) || fsync(fd))
+        rc = flo_fail(err, FLO_ESYS, "cannot write the key %s: %s", path, strerror(errno));
+    close(fd);
+    explicit_bzero(line, sizeof line);
+    return rc;
+}
+
+int flo_curve_make_pair(const char *dir, const char *public_dir, const char *name,
+                        struct flo_err *err)
+{
+    char public[FLO_CURVE_TEXT], secret[FLO_CURVE_TEXT];
+    if (zmq_curve_keypair(public, secret))
+        return flo_fail(err, FLO_ESYS, "cannot make keys: %s", zmq_strerror(zmq_errno()));
+    int rc = write_key(dir, name, "secret", secret, 0400, err);
+    explicit_bzero(secret, sizeof secret);
+    return rc ? rc : write_key(public_dir, name, "public", public, 0444, err);
+}
