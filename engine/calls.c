@@ -21,6 +21,7 @@ struct held_reply {
     int code;
     size_t message_len; /* message, NUL, then body or details */
     size_t body_len;
+    size_t cost_bytes; /* part of flo_calls.held_bytes */
     char data[];
 };
 
@@ -30,6 +31,7 @@ struct flo_call_slot {
     char method[40];         /* cut when longer; ours are not */
     struct held_reply *held; /* NULL while OPEN */
     int64_t begun_ns;
+    size_t request_bytes;
     uint32_t next_free;
 };
 
@@ -69,7 +71,7 @@ static int grow(struct flo_calls *calls)
 }
 
 uint64_t flo_calls_add(struct flo_calls *calls, struct flo_grpc_server_call *grpc,
-                       const char *method)
+                       const char *method, size_t request_bytes)
 {
     if (!calls->first_free && grow(calls))
         return 0;
@@ -80,6 +82,7 @@ uint64_t flo_calls_add(struct flo_calls *calls, struct flo_grpc_server_call *grp
         .id = ++calls->serial << SLOT_BITS | index,
         .grpc = grpc,
         .begun_ns = flo_clock_mono_ns(),
+        .request_bytes = request_bytes,
     };
     snprintf(slot->method, sizeof slot->method, "%s", method);
     flo_grpc_server_call_set_user(grpc, slot->id);
@@ -105,7 +108,7 @@ static void drop_held(struct flo_calls *calls, struct held_reply *held)
     if (!held)
         return;
     flo_list_remove(&calls->held, &held->node);
-    calls->held_bytes -= held->body_len;
+    calls->held_bytes -= held->cost_bytes;
     flo_free(held);
 }
 
@@ -196,14 +199,16 @@ static int hold(struct flo_calls *calls, struct flo_call_slot *slot,
 {
     const char *message = reply->message ? reply->message : "";
     size_t message_len = strlen(message), body_len = calls->scratch.len;
-    struct held_reply *held = flo_malloc(sizeof *held + message_len + 1 + body_len);
+    size_t size = sizeof(struct held_reply) + message_len + 1 + body_len;
+    struct held_reply *held = flo_malloc(size);
     if (!held)
         return FLO_ENOMEM;
     *held = (struct held_reply){.call = slot->id,
                                 .after = reply->after,
                                 .code = reply->code,
                                 .message_len = message_len,
-                                .body_len = body_len};
+                                .body_len = body_len,
+                                .cost_bytes = size + slot->request_bytes};
     memcpy(held->data, message, message_len + 1);
     if (body_len)
         memcpy(held->data + message_len + 1, calls->scratch.data, body_len);
@@ -212,7 +217,7 @@ static int hold(struct flo_calls *calls, struct flo_call_slot *slot,
            flo_container(at->prev, struct held_reply, node)->after > reply->after)
         at = at->prev;
     flo_list_insert_before(&calls->held, at, &held->node);
-    calls->held_bytes += body_len;
+    calls->held_bytes += held->cost_bytes;
     slot->held = held;
     return 0;
 }
@@ -255,7 +260,7 @@ void flo_calls_durable(struct flo_calls *calls, uint64_t seq)
         if (held->after > seq)
             break;
         flo_list_remove(&calls->held, node);
-        calls->held_bytes -= held->body_len;
+        calls->held_bytes -= held->cost_bytes;
         send(calls, find(calls, held->call), held->code, held->data,
              (const uint8_t *)held->data + held->message_len + 1, held->body_len);
         flo_free(held);
@@ -265,6 +270,11 @@ void flo_calls_durable(struct flo_calls *calls, uint64_t seq)
 bool flo_calls_holding(const struct flo_calls *calls)
 {
     return !flo_list_empty(&calls->held);
+}
+
+bool flo_calls_full(const struct flo_calls *calls)
+{
+    return calls->held_bytes >= FLO_CALLS_HELD_MAX;
 }
 
 void flo_calls_end(struct flo_calls *calls, bool held, const char *message,

@@ -18,16 +18,18 @@
 #include "grpc/server.h"
 #include "telemetry/metrics.h"
 
+#define FLO_CALLS_HELD_MAX ((size_t)64 << 20)
+
 struct flo_call_slot;
 
 struct flo_calls {
     struct flo_call_slot *slots;
     size_t slot_count;
-    uint32_t first_free;  /* index + 1; 0 = none */
-    uint64_t serial;      /* of the last call; makes ids unique */
-    uint64_t durable;     /* last durable commit */
-    struct flo_list held; /* replies by rising `after` */
-    size_t held_bytes;
+    uint32_t first_free;         /* index + 1; 0 = none */
+    uint64_t serial;             /* of the last call; makes ids unique */
+    uint64_t durable;            /* last durable commit */
+    struct flo_list held;        /* replies by rising `after` */
+    size_t held_bytes;           /* of them and of the requests that they answer */
     struct flo_buf scratch;      /* a reply while it is packed */
     struct flo_metrics *metrics; /* may be NULL */
 };
@@ -36,9 +38,10 @@ void flo_calls_init(struct flo_calls *calls, struct flo_metrics *metrics);
 /* Forget all, without answering. */
 void flo_calls_fini(struct flo_calls *calls);
 
-/* Take a call in; method (copied) is its name for the figures. Its id, or 0 without memory. */
+/* Take a call in; method (copied) is its name for the figures, request_bytes the size of its
+ * request. Its id, or 0 without memory. */
 uint64_t flo_calls_add(struct flo_calls *calls, struct flo_grpc_server_call *grpc,
-                       const char *method);
+                       const char *method, size_t request_bytes);
 /* The client is gone: forget the call and its reply. Unknown ids are fine. */
 void flo_calls_forget(struct flo_calls *calls, uint64_t id);
 
@@ -50,6 +53,9 @@ void flo_calls_fail(struct flo_calls *calls, uint64_t id, int code, const char *
 /* Commit seq is durable: let go what waited for it. */
 void flo_calls_durable(struct flo_calls *calls, uint64_t seq);
 bool flo_calls_holding(const struct flo_calls *calls);
+/* Does so much wait for its commit (FLO_CALLS_HELD_MAX bytes) that nothing more may be changed?
+ * What was brought in and not yet stored is in memory at least once. */
+bool flo_calls_full(const struct flo_calls *calls);
 /*
  * The end: empty answers for task polls, UNAVAILABLE for every other call that is open; with
  * held, also UNAVAILABLE for what is held (its commit failed). open(ctx, id) is told of each open

@@ -31,10 +31,11 @@ static void refuse_unknown(struct flo_shell *shell, struct flo_grpc_server_call 
     refuse(call, FLO_GRPC_UNIMPLEMENTED, message ? message : "unknown method");
 }
 
-/* What of a full disk's time may go on: calls that only read. */
+/* Calls that only read go on while the disk is full or behind. */
 static bool only_reads(const char *method)
 {
-    static const char *const prefixes[] = {"Get", "Describe", "List", "Count", "Scan", "Check"};
+    static const char *const prefixes[] = {"Get",  "Describe", "List", "Count",
+                                           "Scan", "Check",    "Query"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (strncmp(method, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
@@ -131,7 +132,13 @@ void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char 
         return;
     }
     if (shell->stalled && !only_reads(method)) {
+        flo_shell_on_reject(shell, "engine.disk_full");
         refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine's disk is full");
+        return;
+    }
+    if (flo_calls_full(&shell->calls) && !only_reads(method)) {
+        flo_shell_on_reject(shell, "engine.commit_behind");
+        refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine's disk does not keep up");
         return;
     }
     int rc = flo_wire_decode(descriptor, body, len, &shell->arena, &request, &err);
@@ -141,7 +148,7 @@ void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char 
         return;
     }
     shell->arena.budget_bytes = 0; /* it bounds what a request may unfold to, not the answer */
-    uint64_t id = flo_calls_add(&shell->calls, call, method);
+    uint64_t id = flo_calls_add(&shell->calls, call, method, len);
     if (!id) {
         refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
         return;

@@ -205,6 +205,7 @@ static void waiter_free(struct flo_core *core, struct history_waiter *waiter)
     flo_core_wait_over(core, &waiter->waiting);
     flo_core_timers_clear(&core->timers, &waiter->timer);
     flo_list_remove(&waiter->execution->hooks.history_waiters, &waiter->node);
+    waiter->execution->hooks.ns->history_waits--;
     flo_free(waiter);
 }
 
@@ -232,6 +233,15 @@ static int64_t hold_until(const struct flo_core *core, const struct flo_core_cal
     return until < full ? until : full;
 }
 
+static void refuse_wait(struct flo_core *core, uint64_t call)
+{
+    struct flo_status status = {0};
+    flo_status_exhausted(
+        core, &status, FLO_API__RESOURCE_EXHAUSTED_CAUSE__RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT,
+        "namespace concurrent history long poll limit exceeded");
+    flo_reply_status(core, call, 0, &status);
+}
+
 static int wait_for(struct flo_core *core, const struct flo_core_call_info *info,
                     struct flo_execution *execution, const struct reading *reading)
 {
@@ -248,6 +258,7 @@ static int wait_for(struct flo_core *core, const struct flo_core_call_info *info
         return FLO_ENOMEM;
     }
     flo_list_push_back(&execution->hooks.history_waiters, &waiter->node);
+    execution->hooks.ns->history_waits++;
     if (flo_core_timers_set(&core->timers, &waiter->timer, hold_until(core, info), waiter_due)) {
         waiter_free(core, waiter);
         return FLO_ENOMEM;
@@ -393,6 +404,8 @@ void flo_rpc_get_workflow_execution_history(struct flo_core *core,
         return;
     if (!reading.wait) /* the close event of a run that goes on: nothing */
         reply_page(core, info->id, 0, NULL, 0, NULL);
+    else if (run.execution->hooks.ns->history_waits >= FLO_CORE_MAX_HISTORY_WAITS)
+        refuse_wait(core, info->id);
     else if (wait_for(core, info, run.execution, &reading))
         reply_failed(core, info->id, FLO_ENOMEM);
 }

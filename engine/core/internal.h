@@ -56,10 +56,11 @@ enum {
 };
 
 /* Bounds of PROTOCOL 2.2, 2.13, 2.18. */
-#define FLO_CORE_ID_BYTES 1000         /* longest id, name, identity */
-#define FLO_CORE_MAX_POLLS 1200        /* waiting polls of one kind in one namespace */
-#define FLO_CORE_PAGE_BATCHES 256      /* batches in a history page */
-#define FLO_CORE_PAGE_BYTES (3u << 20) /* bytes in a history page, cut at a batch's end */
+#define FLO_CORE_ID_BYTES 1000           /* longest id, name, identity */
+#define FLO_CORE_MAX_POLLS 1200          /* waiting polls of one kind in one namespace */
+#define FLO_CORE_MAX_HISTORY_WAITS 10000 /* calls that wait for new events in one namespace */
+#define FLO_CORE_PAGE_BATCHES 256        /* batches in a history page */
+#define FLO_CORE_PAGE_BYTES (3u << 20)   /* bytes in a history page, cut at a batch's end */
 #define FLO_CORE_LONG_POLL_NS (20 * FLO_NS_PER_S)
 #define FLO_CORE_STICKY_SEEN_NS (10 * FLO_NS_PER_S) /* a sticky queue without polls is dead */
 
@@ -71,6 +72,7 @@ struct flo_namespace {
     int64_t retention_ns;
     uint8_t token_secret[16]; /* key of task and page tokens; stored, so tokens outlive us */
     size_t polls[2];          /* waiting polls: workflow, activity */
+    size_t history_waits;     /* calls that wait for new events */
     bool dirty;               /* to be stored with the next batch */
     struct flo_arena arena;   /* holds state */
     struct FloEngine__NamespaceState *state; /* the rest of what is stored */

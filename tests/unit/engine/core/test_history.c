@@ -329,6 +329,24 @@ static void test_large_events_are_paged_by_bytes(void **state)
     }
 }
 
+/* 10,000 calls may wait for events in a namespace; the next is refused, until one has left. */
+static void test_history_wait_limit(void **state)
+{
+    struct engine *e = *state;
+    engine_start(e, "wf", "q");
+    FloApi__GetWorkflowExecutionHistoryRequest r = reading(e, "wf");
+    r.wait_new_event = true;
+    uint64_t first = read_on(e, &r, read_history(e, &r));
+    for (int i = 1; i < 10000; i++)
+        read_history(e, &r);
+    assert_string_equal(page_text(e, first), "waits");
+    assert_string_equal(engine_outcome(e, read_history(e, &r)),
+                        "RESOURCE_EXHAUSTED | namespace concurrent history long poll limit "
+                        "exceeded | ResourceExhaustedFailure");
+    flo_core_cancel_call(e->core, first);
+    assert_string_equal(page_text(e, read_history(e, &r)), "waits");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +361,7 @@ int main(void)
         TEST(test_long_history_is_paged_to_the_worker),
         TEST(test_transient_task_events_end_the_last_page),
         TEST(test_large_events_are_paged_by_bytes),
+        TEST(test_history_wait_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
