@@ -15,7 +15,14 @@
 #define STEPS_MAX 5
 #define RESULTS_MAX 4096
 
-enum step { STEP_ACTIVITY, STEP_TWO_ACTIVITIES, STEP_TIMER, STEP_SIGNAL, STEP_KINDS };
+enum step {
+    STEP_ACTIVITY,
+    STEP_TWO_ACTIVITIES,
+    STEP_TIMER,
+    STEP_SIGNAL,
+    STEP_CHILD, /* from here on only program.c knows them */
+    STEP_KINDS
+};
 
 /* What one client knows of its workflow. */
 struct client {
@@ -42,6 +49,7 @@ struct cast {
     unsigned next_value;
     struct result results[RESULTS_MAX];
     unsigned result_count;
+    void *runtime; /* runtime.c */
 };
 
 /* The steps of the workflow with this id; their number. */

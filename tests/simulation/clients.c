@@ -21,7 +21,7 @@ unsigned program_of(const char *workflow_id, enum step out_steps[STEPS_MAX])
     flo_rng_seed(&rng, hash);
     unsigned count = 1 + (unsigned)flo_rng_below(&rng, STEPS_MAX);
     for (unsigned i = 0; i < count; i++)
-        out_steps[i] = (enum step)flo_rng_below(&rng, STEP_KINDS);
+        out_steps[i] = (enum step)flo_rng_below(&rng, workflow_step_kinds());
     return count;
 }
 
@@ -196,10 +196,12 @@ void cast_init(struct cast *cast, struct world *world, unsigned clients)
             client->signals += steps[step] == STEP_SIGNAL;
         world_after(world, (int64_t)world_random(world, 20 * SECOND), start, client, 0);
     }
-    workers_start(cast);
+    activity_workers_start(cast);
+    workflow_workers_start(cast);
 }
 
 void cast_fini(struct cast *cast)
 {
+    workflow_workers_end(cast);
     flo_free(cast->clients);
 }

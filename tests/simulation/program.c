@@ -1,92 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * workers.c - a workflow worker without memory: it derives where a program stands from the events
+ * program.c - a workflow worker without memory: it derives where a program stands from the events
  * each time (a sticky task, which brings only the newest ones, makes it fetch the rest). Some tasks
- * it loses, some it fails. Activity workers lose and fail attempts too, and say some results twice.
+ * it loses, some it fails.
  */
-#include "simulation/workers.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "simulation/workers.h"
 #include "wire/api.h"
-#include "wire/decode.h"
 
 #define NAME(literal) ((char *)(uintptr_t)(literal))
-#define WORKERS 3
-#define ATTEMPTS 20 /* of saying one thing, as SDKs give up at last */
 #define EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_##name
 
 static void poll_workflow(struct world *world, void *ctx, uint64_t sticky);
-static void poll_activity(struct world *world, void *ctx, uint64_t arg);
-
-static void *decode(const ProtobufCMessageDescriptor *type, const uint8_t *body, size_t len,
-                    struct flo_arena *arena)
-{
-    ProtobufCMessage *message;
-    flo_arena_init(arena, 0);
-    if (flo_wire_decode(type, body, len, arena, &message, NULL))
-        abort();
-    return message;
-}
-
-/* ---- saying something until it is heard ---- */
-
-/* A request that is repeated while its answer is unknown. */
-struct saying {
-    const char *method;
-    ProtobufCMessage *request;
-    unsigned attempts;
-    struct cast *cast;
-    struct result result; /* of an activity; activity_id "" = none */
-};
-
-static void say(struct world *world, void *ctx, uint64_t arg);
-
-static void said(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
-{
-    struct saying *saying = ctx;
-    (void)body, (void)len;
-    bool unknown = code == FLO_GRPC_UNAVAILABLE || code == FLO_GRPC_DEADLINE_EXCEEDED;
-    if (unknown && saying->attempts < ATTEMPTS) {
-        world_after(world, 200 * MS, say, saying, 0);
-        return;
-    }
-    if (code == FLO_GRPC_OK && *saying->result.activity_id) {
-        if (saying->cast->result_count < RESULTS_MAX)
-            saying->cast->results[saying->cast->result_count++] = saying->result;
-    } else if (code != FLO_GRPC_OK && !unknown && code != FLO_GRPC_NOT_FOUND &&
-               code != FLO_GRPC_INVALID_ARGUMENT) {
-        world_fail(world, "%s: code %d", saying->method, code);
-    }
-}
-
-static void say(struct world *world, void *ctx, uint64_t arg)
-{
-    struct saying *saying = ctx;
-    (void)arg;
-    saying->attempts++;
-    world_call(world, saying->method, saying->request, said, saying);
-}
-
-/* Copies request. */
-static void begin_saying(struct cast *cast, const char *method, const ProtobufCMessage *request,
-                         const struct result *result)
-{
-    struct flo_arena *arena = &cast->world->arena;
-    struct saying *saying = flo_arena_calloc(arena, 1, sizeof *saying);
-    if (!saying)
-        abort();
-    saying->cast = cast;
-    saying->method = method;
-    saying->request = flo_wire_copy(request, arena);
-    if (!saying->request)
-        abort();
-    if (result)
-        saying->result = *result;
-    say(cast->world, saying, 0);
-}
 
 /* ---- where a program stands ---- */
 
@@ -282,7 +210,7 @@ static void respond_task(struct cast *cast, ProtobufCBinaryData token, const cha
         sticky.schedule_to_start_timeout = duration(&c, 10);
         request.sticky_attributes = &sticky;
     }
-    begin_saying(cast, "RespondWorkflowTaskCompleted", &request.base, NULL);
+    say_until_heard(cast, "RespondWorkflowTaskCompleted", &request.base, NULL, NULL);
     flo_arena_fini(&c.arena);
 }
 
@@ -299,7 +227,7 @@ static void fetched(struct world *world, void *ctx, int code, const uint8_t *bod
     struct flo_arena arena;
     (void)world;
     if (code == FLO_GRPC_OK) { /* else the task times out */
-        const FloApi__GetWorkflowExecutionHistoryResponse *response = decode(
+        const FloApi__GetWorkflowExecutionHistoryResponse *response = decode_answer(
             &flo_api__get_workflow_execution_history_response__descriptor, body, len, &arena);
         respond_task(fetch->cast, fetch->token, fetch->workflow_id, response->history->events,
                      response->history->n_events);
@@ -333,7 +261,7 @@ static void fail_task(struct cast *cast, ProtobufCBinaryData token)
     request.task_token = token;
     request.cause =
         FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE;
-    begin_saying(cast, "RespondWorkflowTaskFailed", &request.base, NULL);
+    say_until_heard(cast, "RespondWorkflowTaskFailed", &request.base, NULL, NULL);
 }
 
 static void got_workflow_task(struct cast *cast, int code, const uint8_t *body, size_t len)
@@ -343,7 +271,7 @@ static void got_workflow_task(struct cast *cast, int code, const uint8_t *body, 
     if (code != FLO_GRPC_OK)
         return;
     const FloApi__PollWorkflowTaskQueueResponse *task =
-        decode(&flo_api__poll_workflow_task_queue_response__descriptor, body, len, &arena);
+        decode_answer(&flo_api__poll_workflow_task_queue_response__descriptor, body, len, &arena);
     if (!task->task_token.len || world_fault(world, 40)) {
         /* nothing to do, or the worker dies with it */
     } else if (world_fault(world, 40)) {
@@ -388,88 +316,20 @@ static void poll_workflow(struct world *world, void *ctx, uint64_t sticky)
                sticky ? sticky_polled : workflow_polled, ctx);
 }
 
-/* ---- activities ---- */
-
-/* The result is a number of its own for each attempt. */
-static void complete_activity(struct cast *cast, const FloApi__PollActivityTaskQueueResponse *task)
+unsigned workflow_step_kinds(void)
 {
-    FloApi__RespondActivityTaskCompletedRequest request;
-    FloApi__Payload payload, *payloads[] = {&payload};
-    FloApi__Payloads result;
-    struct result value = {.value = ++cast->next_value};
-    flo_api__respond_activity_task_completed_request__init(&request);
-    flo_api__payload__init(&payload);
-    flo_api__payloads__init(&result);
-    snprintf(value.run_id, sizeof value.run_id, "%s", task->workflow_execution->run_id);
-    snprintf(value.activity_id, sizeof value.activity_id, "%s", task->activity_id);
-    payload.data.data = (uint8_t *)&value.value;
-    payload.data.len = sizeof value.value;
-    result.payloads = payloads;
-    result.n_payloads = 1;
-    request.namespace_ = NAME("default");
-    request.task_token = task->task_token;
-    request.result = &result;
-    begin_saying(cast, "RespondActivityTaskCompleted", &request.base, &value);
-    if (world_fault(cast->world, 100))
-        begin_saying(cast, "RespondActivityTaskCompleted", &request.base, &value);
+    return STEP_KINDS;
 }
 
-static void fail_activity(struct cast *cast, ProtobufCBinaryData token)
-{
-    FloApi__RespondActivityTaskFailedRequest request;
-    FloApi__Failure failure;
-    FloApi__ApplicationFailureInfo info;
-    flo_api__respond_activity_task_failed_request__init(&request);
-    flo_api__failure__init(&failure);
-    flo_api__application_failure_info__init(&info);
-    failure.message = NAME("bad luck");
-    failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO;
-    failure.application_failure_info = &info;
-    request.namespace_ = NAME("default");
-    request.task_token = token;
-    request.failure = &failure;
-    begin_saying(cast, "RespondActivityTaskFailed", &request.base, NULL);
-}
-
-static void activity_polled(struct world *world, void *ctx, int code, const uint8_t *body,
-                            size_t len)
-{
-    struct cast *cast = ctx;
-    struct flo_arena arena;
-    world_after(world, code == FLO_GRPC_OK ? 0 : 300 * MS, poll_activity, ctx, 0);
-    if (code != FLO_GRPC_OK)
-        return;
-    const FloApi__PollActivityTaskQueueResponse *task =
-        decode(&flo_api__poll_activity_task_queue_response__descriptor, body, len, &arena);
-    if (!task->task_token.len || world_fault(world, 50)) {
-        /* nothing to do, or the worker dies with it */
-    } else if (world_fault(world, 100)) {
-        fail_activity(cast, task->task_token);
-    } else {
-        complete_activity(cast, task);
-    }
-    flo_arena_fini(&arena);
-}
-
-static void poll_activity(struct world *world, void *ctx, uint64_t arg)
-{
-    FloApi__PollActivityTaskQueueRequest request;
-    FloApi__TaskQueue queue;
-    (void)arg;
-    flo_api__poll_activity_task_queue_request__init(&request);
-    flo_api__task_queue__init(&queue);
-    queue.name = NAME(QUEUE);
-    request.namespace_ = NAME("default");
-    request.task_queue = &queue;
-    request.identity = NAME("worker");
-    world_call(world, "PollActivityTaskQueue", &request.base, activity_polled, ctx);
-}
-
-void workers_start(struct cast *cast)
+void workflow_workers_start(struct cast *cast)
 {
     for (int i = 0; i < WORKERS; i++) {
         world_after(cast->world, 0, poll_workflow, cast, 0);
         world_after(cast->world, 0, poll_workflow, cast, 1);
-        world_after(cast->world, 0, poll_activity, cast, 0);
     }
+}
+
+void workflow_workers_end(struct cast *cast)
+{
+    (void)cast;
 }
