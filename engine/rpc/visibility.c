@@ -168,6 +168,14 @@ static void out_of_memory(struct flo_route_answer *answer)
                                         .message = "the engine is out of memory"};
 }
 
+static void read_failed(int error, const struct flo_err *err, struct flo_arena *arena,
+                        struct flo_route_answer *answer)
+{
+    flo_route_fail(answer, arena,
+                   error == FLO_ELIMIT ? FLO_GRPC_RESOURCE_EXHAUSTED : FLO_GRPC_INTERNAL, "%s",
+                   err->message);
+}
+
 static const char *namespace_id(struct flo_route_context *context, const char *name,
                                 struct flo_arena *arena, struct flo_route_answer *answer)
 {
@@ -213,7 +221,7 @@ static struct page *read_page(struct flo_route_context *context, const struct li
     int rc = flo_store_list(context->store, id, &list->filter, list->token->len ? &after : NULL,
                             page->limit + 1, add_row, page, &err);
     if (rc)
-        flo_route_fail(answer, arena, FLO_GRPC_INTERNAL, "%s", err.message);
+        read_failed(rc, &err, arena, answer);
     else if (page->failed)
         out_of_memory(answer);
     return rc || page->failed ? NULL : page;
@@ -490,9 +498,10 @@ void flo_route_count(struct flo_route_context *context, const void *message,
     const char *id = namespace_id(context, request->namespace_, arena, answer);
     if (!id || !compile(request->query, true, arena, &query, answer))
         return;
-    if (flo_store_count(context->store, id, &query.filter, query.group_by_status, add_count,
-                        &counts, &err)) {
-        flo_route_fail(answer, arena, FLO_GRPC_INTERNAL, "%s", err.message);
+    int rc = flo_store_count(context->store, id, &query.filter, query.group_by_status, add_count,
+                             &counts, &err);
+    if (rc) {
+        read_failed(rc, &err, arena, answer);
         return;
     }
     FloApi__CountWorkflowExecutionsResponse *response = flo_arena_alloc(arena, sizeof *response);

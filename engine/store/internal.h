@@ -94,8 +94,9 @@ struct flo_store {
     struct flo_store_connection *reader; /* &reader_file, or &writer in memory */
     struct flo_store_files files;
     bool in_memory, accept_data_loss;
-    struct flo_arena found; /* the run found last (read.c) */
-    uint64_t commit_seq;    /* the writer's */
+    struct flo_arena found;                  /* the run found last (read.c) */
+    int64_t query_budget_ns, query_until_ns; /* list.c; monotonic */
+    uint64_t commit_seq;                     /* the writer's */
     uint64_t checkpoints;
     int log_pages; /* set by the WAL hook */
     void (*on_warning)(void *ctx, const char *event, const char *message);

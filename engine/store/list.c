@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * list.c - visibility: lists and counts of runs by a filter. The SQL text is put together from
- * constants and the filter's own (rpc/query.c makes it from constants too); values are bound.
+ * constants and the filter's own (rpc/query.c makes it from constants too); values are bound. They
+ * run on the loop, so each has a time budget.
  */
 #include <assert.h>
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "engine/store/internal.h"
 
 static void bind_values(sqlite3_stmt *statement, int first, const struct flo_store_filter *filter)
@@ -26,6 +28,36 @@ static void bind_values(sqlite3_stmt *statement, int first, const struct flo_sto
             break;
         }
     }
+}
+
+/* VM steps between two looks at the clock: well under a millisecond. */
+#define STEPS_PER_LOOK 1000
+
+static int over_budget(void *ctx)
+{
+    const struct flo_store *store = ctx;
+    return flo_clock_mono_ns() >= store->query_until_ns;
+}
+
+/* From here to the end of the query SQLite stops itself when the budget is used up. */
+static void budget_begin(struct flo_store *store)
+{
+    store->query_until_ns = flo_clock_mono_ns() + store->query_budget_ns;
+    sqlite3_progress_handler(store->reader->db, STEPS_PER_LOOK, over_budget, store);
+}
+
+static void budget_end(struct flo_store *store)
+{
+    sqlite3_progress_handler(store->reader->db, 0, NULL, NULL);
+}
+
+static int query_error(struct flo_store *store, int step, const char *what, struct flo_err *err)
+{
+    if ((step & 0xff) == SQLITE_INTERRUPT)
+        return flo_fail(err, FLO_ELIMIT,
+                        "the query takes too long: narrow it, best by WorkflowId, WorkflowType, "
+                        "ExecutionStatus or CloseTime");
+    return flo_store_error(store->reader->db, step, what, err);
 }
 
 static int prepare(struct flo_store *store, struct flo_buf *sql, sqlite3_stmt **out,
@@ -103,6 +135,7 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
     if (filter->sql && *filter->sql)
         flo_buf_printf(&sql, " AND (%s)", filter->sql);
     flo_buf_append_str(&sql, " ORDER BY close_order DESC, start_ns DESC, key DESC");
+    budget_begin(store);
     int rc = prepare(store, &sql, &statement, err);
     if (rc)
         goto out;
@@ -114,7 +147,7 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
     while (limit-- && (step = sqlite3_step(statement)) != SQLITE_DONE) {
         struct flo_store_visible run;
         if (step != SQLITE_ROW) {
-            rc = flo_store_error(store->reader->db, step, "cannot read the runs", err);
+            rc = query_error(store, step, "cannot read the runs", err);
             break;
         }
         read_visible(statement, &run);
@@ -122,6 +155,7 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
             break;
     }
 out:
+    budget_end(store);
     sqlite3_finalize(statement);
     assert(flo_store_reader_idle(store));
     flo_buf_fini(&sql);
@@ -144,6 +178,7 @@ int flo_store_count(struct flo_store *store, const char *namespace_id,
         flo_buf_printf(&sql, " AND (%s)", filter->sql);
     if (by_status)
         flo_buf_append_str(&sql, " GROUP BY status");
+    budget_begin(store);
     int rc = prepare(store, &sql, &statement, err);
     if (rc)
         goto out;
@@ -152,8 +187,9 @@ int flo_store_count(struct flo_store *store, const char *namespace_id,
     while ((step = sqlite3_step(statement)) == SQLITE_ROW)
         fn(ctx, sqlite3_column_int(statement, 0), sqlite3_column_int64(statement, 1));
     if (step != SQLITE_DONE)
-        rc = flo_store_error(store->reader->db, step, "cannot count the runs", err);
+        rc = query_error(store, step, "cannot count the runs", err);
 out:
+    budget_end(store);
     sqlite3_finalize(statement);
     assert(flo_store_reader_idle(store));
     flo_buf_fini(&sql);

@@ -4,19 +4,22 @@
  * acknowledged.
  *
  * run.close_order is the close time, or the largest integer while the run is open, so that one
- * index serves the order of every list (open first, last closed next) and finds the open runs.
+ * index serves the order of every list (open first, last closed next), finds the open runs, and
+ * those whose retention is over. Two more are for the common filters, by type and by status.
  * Columns that say who a run is never change after the insert; updates of an open run touch no
  * index.
  */
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "engine/store/crc32c.h"
 #include "engine/store/internal.h"
 
 #define APPLICATION_ID 0x464c4f31 /* "FLO1": PRAGMA application_id */
 #define SQLITE_WITH_WAL_RESET_FIX 3051003
 #define LOG_SIZE_LIMIT "4194304"
+#define QUERY_BUDGET_NS (250 * FLO_NS_PER_MS)
 
 static const char schema[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -35,6 +38,9 @@ static const char schema[] =
     "CREATE INDEX run_workflow ON run (namespace_id, workflow_id);"
     "CREATE UNIQUE INDEX run_id ON run (namespace_id, run_id);"
     "CREATE INDEX run_list ON run (namespace_id, close_order DESC, start_ns DESC, key DESC);"
+    "CREATE INDEX run_type ON run (namespace_id, type, close_order DESC, start_ns DESC, key DESC);"
+    "CREATE INDEX run_status ON run"
+    " (namespace_id, status, close_order DESC, start_ns DESC, key DESC);"
     "CREATE TABLE history (key INTEGER NOT NULL, first_event_id INTEGER NOT NULL,"
     " event_count INTEGER NOT NULL, crc32c INTEGER NOT NULL, events BLOB NOT NULL,"
     " PRIMARY KEY (key, first_event_id)) STRICT, WITHOUT ROWID;";
@@ -226,6 +232,7 @@ int flo_store_open(const struct flo_store_options *options, struct flo_store **o
     store->files.lock_fd = store->files.mark_fd = -1;
     flo_arena_init(&store->found, 0);
     store->accept_data_loss = options->accept_data_loss;
+    store->query_budget_ns = options->query_budget_ns ? options->query_budget_ns : QUERY_BUDGET_NS;
     store->on_warning = options->on_warning;
     store->warning_ctx = options->ctx;
     int rc = options->path ? open_file(store, options->path, err) : open_memory(store, err);

@@ -33,8 +33,9 @@ struct flo_store; /* opaque: store.c */
 #define FLO_STORE_SCHEMA_VERSION 1
 
 struct flo_store_options {
-    const char *path;      /* NULL = in memory */
-    bool accept_data_loss; /* serve although commits or runs are missing or damaged */
+    const char *path;        /* NULL = in memory */
+    bool accept_data_loss;   /* serve although commits or runs are missing or damaged */
+    int64_t query_budget_ns; /* how long a list or count may take; 0 = 250 ms */
     /* Something an operator should know that stops nothing: event is a stable dotted name. May
      * be NULL. */
     void (*on_warning)(void *ctx, const char *event, const char *message);
@@ -125,13 +126,15 @@ struct flo_store_visible {
 /*
  * Call fn for up to limit runs of a namespace that fit filter, open ones first, then the last
  * closed, the last started; after `after` when it is not NULL. fn returns false to stop.
+ * FLO_ELIMIT: the time budget was used up, since the loop waits meanwhile; fn may have been called
+ * by then.
  */
 FLO_MUST_CHECK int flo_store_list(struct flo_store *store, const char *namespace_id,
                                   const struct flo_store_filter *filter,
                                   const struct flo_store_cursor *after, size_t limit,
                                   bool (*fn)(void *ctx, const struct flo_store_visible *run),
                                   void *ctx, struct flo_err *err);
-/* Count them, in all or one call for each status. */
+/* Count them, in all or one call for each status. FLO_ELIMIT as above. */
 FLO_MUST_CHECK int flo_store_count(struct flo_store *store, const char *namespace_id,
                                    const struct flo_store_filter *filter, bool by_status,
                                    void (*fn)(void *ctx, int status, int64_t count), void *ctx,

@@ -214,6 +214,75 @@ static void test_list_order_and_pages(void **state)
     assert_string_equal(ids, "");
 }
 
+/* Many closed runs of type T, and two open ones, one of them of type U. */
+static void put_many(struct fixture *f, uint64_t closed)
+{
+    struct sample s;
+    char id[32];
+    put_closed(f, 1, "a", 1, 0);
+    sample(&s, 2, "b", "run-b");
+    s.run.type = "U";
+    commit_ok(f, &s.batch);
+    for (uint64_t key = 3; key < 3 + closed; key++) {
+        snprintf(id, sizeof id, "c%d", (int)key);
+        put_closed(f, key, id, 2, 100 + (int64_t)key);
+    }
+}
+
+/* A query that must look at all runs is stopped when its time is over; it can be asked again. */
+static void test_list_slow_query_is_stopped(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_err err = {0};
+    struct flo_store_value value = {.kind = FLO_STORE_TEXT, .text = "nobody"};
+    struct flo_store_filter slow = {.sql = "task_queue = ?", .values = &value, .value_count = 1};
+    char ids[IDS_SIZE] = "";
+    int64_t counts[8] = {0};
+
+    f->options.path = NULL;
+    f->options.query_budget_ns = 1;
+    open_store(f);
+    put_many(f, 500);
+    assert_int_equal(flo_store_list(f->store, "ns", &slow, NULL, 9, note_row, ids, &err),
+                     FLO_ELIMIT);
+    assert_non_null(strstr(err.message, "too long"));
+    assert_int_equal(flo_store_count(f->store, "ns", &slow, false, count_status, counts, &err),
+                     FLO_ELIMIT);
+    put_closed(f, 1000, "z", 2, 999); /* the writer, which is the same connection, is free of it */
+    flo_store_close(&f->store);
+    f->options.query_budget_ns = 0;
+    open_store(f);
+    put_many(f, 500);
+    assert_int_equal(flo_store_list(f->store, "ns", &slow, NULL, 9, note_row, ids, &err), 0);
+    assert_string_equal(ids, "");
+}
+
+/* Lists by type or status find their few runs among many others without looking at those. */
+static void test_list_common_filters_are_cheap(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_err err = {0};
+    struct flo_store_value type = {.kind = FLO_STORE_TEXT, .text = "U"};
+    struct flo_store_value open = {.kind = FLO_STORE_INT, .integer = 1};
+    struct flo_store_filter by_type = {.sql = "type = ?", .values = &type, .value_count = 1};
+    struct flo_store_filter by_status = {.sql = "status = ?", .values = &open, .value_count = 1};
+    char ids[IDS_SIZE] = "";
+    int64_t counts[8] = {0};
+
+    f->options.path = NULL;
+    f->options.query_budget_ns = 1; /* nothing that takes a thousand steps goes through */
+    open_store(f);
+    put_many(f, 500);
+    assert_int_equal(flo_store_list(f->store, "ns", &by_type, NULL, 9, note_row, ids, &err), 0);
+    assert_string_equal(ids, "b");
+    ids[0] = '\0';
+    assert_int_equal(flo_store_list(f->store, "ns", &by_status, NULL, 9, note_row, ids, &err), 0);
+    assert_string_equal(ids, "ba");
+    assert_int_equal(flo_store_count(f->store, "ns", &by_status, false, count_status, counts, &err),
+                     0);
+    assert_int_equal(counts[0], 2);
+}
+
 static int try_open(struct fixture *f, struct flo_err *err)
 {
     struct flo_store *second = NULL;
@@ -545,6 +614,8 @@ int main(void)
         STORE_TEST(test_recovery_open_runs_are_given_with_history),
         STORE_TEST(test_commit_deleted_keys_are_gone),
         STORE_TEST(test_list_order_and_pages),
+        STORE_TEST(test_list_slow_query_is_stopped),
+        STORE_TEST(test_list_common_filters_are_cheap),
         STORE_TEST(test_open_in_use_is_refused),
         STORE_TEST(test_open_wrong_file_is_refused),
         STORE_TEST(test_open_new_file_is_private),
