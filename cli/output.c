@@ -2,7 +2,6 @@
 /* output.c - printing statuses, times, results. */
 #include "cli/output.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,18 +43,6 @@ void cli_format_time(const Google__Protobuf__Timestamp *timestamp, char out[32])
     }
     flo_clock_rfc3339(flo_timestamp_ns(timestamp), text, sizeof text);
     snprintf(out, 32, "%.19sZ", text);
-}
-
-void cli_format_duration(int64_t ns, char out[32])
-{
-    double ms = (double)ns / (double)FLO_NS_PER_MS;
-    if (ms < 1000)
-        snprintf(out, 32, "%.1f ms", ms);
-    else if (ms < 60000)
-        snprintf(out, 32, "%.2f s", ms / 1000);
-    else
-        snprintf(out, 32, "%" PRId64 "m%02ds", (int64_t)(ms / 60000),
-                 (int)((int64_t)(ms / 1000) % 60));
 }
 
 static int print_result(const FloApi__Payloads *payloads)

@@ -14,8 +14,6 @@ const char *cli_status_name(FloApi__WorkflowExecutionStatus status);
 void cli_print_message(const ProtobufCMessage *message);
 /* "2026-11-21T09:04:05Z", or "-" for 0. */
 void cli_format_time(const Google__Protobuf__Timestamp *timestamp, char out[32]);
-/* "12.3 ms", "4.56 s", "2m03s". */
-void cli_format_duration(int64_t ns, char out[32]);
 
 /*
  * Print how a workflow ended, from its close event: the result as JSON on stdout, or the status

@@ -241,15 +241,6 @@ void flo_calls_reply(struct flo_calls *calls, const struct flo_core_reply *reply
         flo_buf_fini(&calls->scratch), flo_buf_init(&calls->scratch, 0);
 }
 
-void flo_calls_fail(struct flo_calls *calls, uint64_t id, int code, const char *message)
-{
-    struct flo_call_slot *slot = find(calls, id);
-    if (!slot)
-        return;
-    drop_held(calls, slot->held);
-    send(calls, slot, code, message, NULL, 0);
-}
-
 void flo_calls_durable(struct flo_calls *calls, uint64_t seq)
 {
     struct flo_node *node;

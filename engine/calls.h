@@ -47,8 +47,6 @@ void flo_calls_forget(struct flo_calls *calls, uint64_t id);
 
 /* Answer (the core's env->reply): at once, or held until its commit. Unknown ids are fine. */
 void flo_calls_reply(struct flo_calls *calls, const struct flo_core_reply *reply);
-/* Answer with an error, at once. */
-void flo_calls_fail(struct flo_calls *calls, uint64_t id, int code, const char *message);
 
 /* Commit seq is durable: let go what waited for it. */
 void flo_calls_durable(struct flo_calls *calls, uint64_t seq);

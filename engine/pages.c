@@ -16,6 +16,11 @@ static void set_queue(void *ctx, const char *namespace_, const char *queue, bool
     flo_series_set(
         flo_metrics_get(metrics, FLO_METRIC_ENGINE_BACKLOG, namespace_, queue, type, NULL),
         (double)backlog);
+    flo_series_set(flo_metrics_get(metrics,
+                                   activity ? FLO_METRIC_ACTIVITY_QUEUE_DEPTH
+                                            : FLO_METRIC_WORKFLOW_QUEUE_DEPTH,
+                                   namespace_, queue, NULL),
+                   (double)backlog);
 }
 
 static void collect(void *ctx, struct flo_metrics *metrics)

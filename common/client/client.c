@@ -359,18 +359,3 @@ void flo_client_destroy(struct flo_client **client)
     flo_free(*client);
     *client = NULL;
 }
-
-const char *flo_client_namespace(const struct flo_client *client)
-{
-    return client->namespace_;
-}
-
-const char *flo_client_identity(const struct flo_client *client)
-{
-    return client->identity;
-}
-
-bool flo_client_connected(const struct flo_client *client)
-{
-    return flo_grpc_channel_connected(client->channel);
-}

@@ -54,9 +54,6 @@ FLO_MUST_CHECK int flo_client_new(struct event_base *base, const struct flo_clie
                                   struct flo_client **out_client, struct flo_err *err);
 /* Cancels every open call without callbacks. NULL is fine. */
 void flo_client_destroy(struct flo_client **client);
-const char *flo_client_namespace(const struct flo_client *client);
-const char *flo_client_identity(const struct flo_client *client);
-bool flo_client_connected(const struct flo_client *client);
 
 /* FLO_CLIENT_CALLS(X): X(function name, Rpc, Request type, response descriptor, retry, timeout). */
 #define FLO_CLIENT_CALLS(X)                                                                        \

@@ -23,12 +23,8 @@ FLO_MUST_CHECK int flo_value_parse(const struct flo_setting *row,
 
 /* The value in field, in the file's notation; a secret as ***. */
 void flo_value_print(const struct flo_setting *row, const void *field, struct flo_buf *out);
-/* A bound in the row's notation: 250ms, 64MiB, 3. */
-void flo_value_print_number(const struct flo_setting *row, double number, struct flo_buf *out);
 /* What is allowed, for errors and the reference: "an integer from 1 to 10000". */
 void flo_value_print_allowed(const struct flo_setting *row, struct flo_buf *out);
-/* text as a YAML scalar: plain when that reads back as the same text, else in double quotes. */
-void flo_value_print_text(const char *text, struct flo_buf *out);
 
 /*
  * text with ${VAR}, ${VAR:-default} and $$ replaced, in the arena (text itself when it holds no

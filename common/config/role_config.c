@@ -127,11 +127,6 @@ const struct flo_setting *flo_role_settings(size_t *out_count)
     return settings;
 }
 
-unsigned flo_role_bit(enum flo_role role)
-{
-    return 1u << role;
-}
-
 const char *flo_role_program(enum flo_role role)
 {
     static const char *const programs[] = {"workflow-worker", "io-activity-worker",
@@ -310,7 +305,7 @@ int flo_role_config_load(enum flo_role role, const struct flo_cmdline *cmdline,
     config->role = role;
     size_t count;
     const struct flo_setting *table = flo_role_settings(&count);
-    int rc = flo_config_load(&config->config, table, count, flo_role_bit(role), cmdline, err);
+    int rc = flo_config_load(&config->config, table, count, 1u << role, cmdline, err);
     if (!rc)
         rc = finish(config, err);
     if (!rc) {

@@ -121,7 +121,6 @@ const char *flo_role_name(enum flo_role role);
 
 /* The table, for documentation and tests. */
 const struct flo_setting *flo_role_settings(size_t *out_count);
-unsigned flo_role_bit(enum flo_role role);
 
 /* Element i of config->modules. */
 static inline const struct flo_module_config *flo_role_config_module(

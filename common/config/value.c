@@ -257,7 +257,7 @@ static void print_with_unit(const struct unit *units, int64_t number, struct flo
     flo_buf_printf(out, "%lld%s", (long long)(number / best->factor), best->suffix);
 }
 
-void flo_value_print_number(const struct flo_setting *row, double number, struct flo_buf *out)
+static void print_number(const struct flo_setting *row, double number, struct flo_buf *out)
 {
     if (row->type == FLO_SETTING_DURATION)
         print_with_unit(duration_units, (int64_t)number, out);
@@ -274,9 +274,9 @@ static void print_bounds(const struct flo_setting *row, struct flo_buf *out)
     if (row->min == 0 && row->max == 0)
         return;
     flo_buf_append_str(out, row->flags & FLO_SETTING_OPEN_MIN ? " above " : " from ");
-    flo_value_print_number(row, row->min, out);
+    print_number(row, row->min, out);
     flo_buf_append_str(out, " to ");
-    flo_value_print_number(row, row->max, out);
+    print_number(row, row->max, out);
 }
 
 void flo_value_print_allowed(const struct flo_setting *row, struct flo_buf *out)
@@ -306,7 +306,7 @@ void flo_value_print_allowed(const struct flo_setting *row, struct flo_buf *out)
     }
 }
 
-void flo_value_print_text(const char *text, struct flo_buf *out)
+static void print_text(const char *text, struct flo_buf *out)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                 "_./@:+-";
@@ -331,7 +331,7 @@ static void print_strings(const struct flo_strings *list, struct flo_buf *out)
     flo_buf_append_str(out, "[");
     for (size_t i = 0; i < list->count; i++) {
         flo_buf_append_str(out, i ? ", " : "");
-        flo_value_print_text(list->items[i], out);
+        print_text(list->items[i], out);
     }
     flo_buf_append_str(out, "]");
 }
@@ -394,7 +394,7 @@ void flo_value_print(const struct flo_setting *row, const void *field, struct fl
     }
     switch (row->type) {
     case FLO_SETTING_STRING:
-        flo_value_print_text(*(const char *const *)field, out);
+        print_text(*(const char *const *)field, out);
         break;
     case FLO_SETTING_BOOL:
         flo_buf_append_str(out, *(const bool *)field ? "true" : "false");

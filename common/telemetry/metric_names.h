@@ -34,7 +34,6 @@
     X(WORKFLOW_REPLAY_LATENCY, HISTOGRAM, "temporal_workflow_task_replay_latency_seconds", "namespace,task_queue,workflow_type", WORKFLOW_TASK, "Time to replay a history.") \
     X(WORKFLOW_EXECUTION_FAILED, COUNTER, "temporal_workflow_task_execution_failed_total", "namespace,task_queue,workflow_type,failure_reason", NONE, "Workflow tasks failed.") \
     X(WORKFLOW_NO_COMPLETION, COUNTER, "temporal_workflow_task_no_completion_total", "namespace,task_queue,workflow_type", NONE, "Workflow tasks whose outcome was not accepted.") \
-    X(WORKFLOW_ACTIVE_THREADS, GAUGE, "temporal_workflow_active_thread_count", "namespace,task_queue", NONE, "Coroutines of cached workflows.") \
     X(STICKY_CACHE_HIT, COUNTER, "temporal_sticky_cache_hit_total", "namespace,task_queue", NONE, "Workflow tasks that found their run in the cache.") \
     X(STICKY_CACHE_MISS, COUNTER, "temporal_sticky_cache_miss_total", "namespace,task_queue", NONE, "Sticky workflow tasks that did not.") \
     X(STICKY_CACHE_SIZE, GAUGE, "temporal_sticky_cache_size", "namespace,task_queue", NONE, "Runs in the cache.") \
@@ -53,9 +52,6 @@
     X(ACTIVITY_DURATION, HISTOGRAM, "activity_duration_seconds", "activity_name,status,error_type", ACTIVITY, "Duration of activity attempts by outcome.") \
     X(ACTIVITY_CPU, COUNTER, "flotilla_activity_cpu_seconds_total", "task_queue,activity_type", NONE, "CPU time of activity attempts.") \
     X(ACTIVITY_CRASHED, COUNTER, "flotilla_activity_crashed_total", "task_queue,activity_type", NONE, "Attempts whose executor process died.") \
-    X(LOCAL_ACTIVITY, COUNTER, "temporal_local_activity_total", "namespace,task_queue,activity_type", NONE, "Local activity attempts.") \
-    X(LOCAL_ACTIVITY_LATENCY, HISTOGRAM, "temporal_local_activity_execution_latency_seconds", "namespace,task_queue,activity_type", ACTIVITY, "Duration of local activity attempts.") \
-    X(LOCAL_ACTIVITY_FAILED, COUNTER, "temporal_local_activity_execution_failed_total", "namespace,task_queue,activity_type", NONE, "Local activity attempts failed.") \
     /* worker */ \
     X(WORKER_START, COUNTER, "temporal_worker_start_total", "namespace,task_queue,worker_type", NONE, "Workers started.") \
     X(POLLER_START, COUNTER, "temporal_poller_start_total", "namespace,task_queue,poller_type", NONE, "Pollers started.") \
@@ -75,8 +71,8 @@
     X(ENGINE_CONNECTIONS, GAUGE, "flotilla_engine_connections", "", NONE, "Client connections.") \
     X(ENGINE_POLLERS, GAUGE, "flotilla_engine_pollers", "namespace,task_queue,task_type", NONE, "Polls waiting for a task.") \
     X(ENGINE_BACKLOG, GAUGE, "approximate_backlog_count", "namespace,task_queue,task_type", NONE, "Tasks waiting for a poller.") \
-    X(WORKFLOW_QUEUE_DEPTH, GAUGE, "temporal_workflow_task_queue_depth", "queue,task_queue", NONE, "Workflow tasks waiting for a poller.") \
-    X(ACTIVITY_QUEUE_DEPTH, GAUGE, "temporal_activity_task_queue_depth", "queue,task_queue", NONE, "Activity tasks waiting for a poller.") \
+    X(WORKFLOW_QUEUE_DEPTH, GAUGE, "temporal_workflow_task_queue_depth", "namespace,queue", NONE, "Workflow tasks waiting for a poller.") \
+    X(ACTIVITY_QUEUE_DEPTH, GAUGE, "temporal_activity_task_queue_depth", "namespace,queue", NONE, "Activity tasks waiting for a poller.") \
     /* every program */ \
     X(REJECTS, COUNTER, "flotilla_rejects_total", "reason", NONE, "Refused inputs.") \
     X(REPORTS_SENT, COUNTER, "flotilla_reports_sent_total", "", NONE, "Snapshots handed to the supervisor socket.") \

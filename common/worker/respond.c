@@ -153,6 +153,9 @@ static void observe_close(const struct flo_workflow_task *wt, const struct flo_a
     const FloApi__Command *last = a->command_count ? a->commands[a->command_count - 1] : NULL;
     struct flo_worker *worker = wt->worker;
 
+    if (last && a->closes)
+        flo_series_observe(FLO_METRIC(worker, WORKFLOW_ENDTOEND_LATENCY, wt->type),
+                           (double)(flo_clock_wall_ns() - a->started_ns) / FLO_NS_PER_S);
     switch (last && a->closes ? (int)last->command_type : 0) {
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION:
         flo_series_inc(FLO_METRIC(worker, WORKFLOW_COMPLETED, wt->type));

@@ -92,6 +92,7 @@ struct flo_run {
 
     /* where in history */
     int64_t processed_id;    /* last event applied */
+    int64_t started_ns;      /* wall clock, of the first event */
     int64_t last_started_id; /* of the last workflow task that was activated */
     int64_t before_task_id;  /* last event before that task was scheduled */
     int64_t now_ns;

@@ -126,6 +126,7 @@ static int apply_job(struct flo_run *run, const FloApi__HistoryEvent *event, boo
     *out_wakes = true;
     switch (event->event_type) {
     case FLO_EVENT(WORKFLOW_EXECUTION_STARTED):
+        run->started_ns = flo_timestamp_ns(event->event_time);
         return flo_execution_start(run, event, err);
     case FLO_EVENT(WORKFLOW_TASK_FAILED): {
         const FloApi__WorkflowTaskFailedEventAttributes *a =

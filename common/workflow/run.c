@@ -212,6 +212,7 @@ static int answer(struct flo_run *run, const FloApi__PollWorkflowTaskQueueRespon
         return answer_legacy_query(task->query, arena, out);
     out->outcome = FLO_ACTIVATION_COMPLETE;
     out->closes = run->machine.state == FLO_RUN_CLOSED;
+    out->started_ns = run->started_ns;
     int rc = live ? flo_command_collect(run, out) : 0;
     return rc ? rc : answer_queries(task, arena, out);
 }

@@ -52,6 +52,7 @@ struct flo_activation {
     size_t command_count;
     FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry **query_results;
     size_t query_result_count;
+    int64_t started_ns; /* wall clock, of the run's first event */
     bool closes; /* the commands end the run: it can be evicted once the answer is accepted */
     /* FAIL: */
     FloApi__WorkflowTaskFailedCause cause;

@@ -156,7 +156,6 @@ int flo_core_take_batch(struct flo_core *core, struct flo_core_batch **out_batch
     batch->seq = core->next_seq++;
     core->commit_wanted = false;
     core->dirty_since_ns = INT64_MAX;
-    core->stats.commits++;
     *out_batch = batch;
     return 0;
 }

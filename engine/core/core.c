@@ -307,10 +307,6 @@ void flo_core_stats(const struct flo_core *core, struct flo_core_stats *out)
 {
     *out = core->stats;
     out->open_runs = core->open_runs;
-    out->resident_runs = core->runs.count;
-    out->calls_waiting = core->calls.count;
-    for (struct flo_map_entry *it = flo_map_first(&core->runs); it; it = flo_map_next(it))
-        out->history_bytes += ((const struct flo_execution *)flo_map_value(it))->history.len;
     for (struct flo_map_entry *it = flo_map_first(&core->namespaces); it; it = flo_map_next(it)) {
         const struct flo_namespace *ns = flo_map_value(it);
         out->pollers += ns->polls[FLO_QUEUE_WORKFLOW] + ns->polls[FLO_QUEUE_ACTIVITY];

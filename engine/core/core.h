@@ -207,8 +207,8 @@ void flo_core_committed(struct flo_core *core, uint64_t seq);
 /* ---- figures ---- */
 
 struct flo_core_stats {
-    size_t namespaces, open_runs, resident_runs, history_bytes, pollers, calls_waiting;
-    uint64_t workflows_started, workflows_closed, workflow_tasks, activity_tasks, commits;
+    size_t open_runs, pollers;
+    uint64_t workflow_tasks, activity_tasks; /* given out since the start */
 };
 void flo_core_stats(const struct flo_core *core, struct flo_core_stats *out);
 /* Backlog of each queue: calls fn(ctx, namespace, queue, is_activity, backlog, pollers). */

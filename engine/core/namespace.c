@@ -57,7 +57,6 @@ static int namespace_enter(struct flo_core *core, struct flo_namespace *ns)
         flo_map_remove_str(&core->namespaces, ns->name);
         return FLO_ENOMEM;
     }
-    core->stats.namespaces++;
     return 0;
 }
 

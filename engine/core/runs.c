@@ -64,10 +64,8 @@ int flo_core_add_run(struct flo_core *core, struct flo_execution *execution)
         flo_map_remove_str(&core->runs, execution->run_id);
         return FLO_ENOMEM;
     }
-    if (execution->hooks.key == 0) {
+    if (execution->hooks.key == 0)
         execution->hooks.key = core->next_key++;
-        core->stats.workflows_started++;
-    }
     if (flo_execution_is_open(execution))
         core->open_runs++;
     return 0;
@@ -108,7 +106,6 @@ void flo_core_run_closed(struct flo_core *core, struct flo_execution *execution)
         return;
     flo_list_push_back(&core->closed, &execution->hooks.closed);
     core->open_runs--;
-    core->stats.workflows_closed++;
 }
 
 uint64_t flo_core_after(const struct flo_core *core, const struct flo_execution *execution)

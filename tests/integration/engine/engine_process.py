@@ -151,6 +151,10 @@ def test_pages(folder):
         assert status == 200 and "flotilla_engine_commits_total" in text, text
         assert re.search(r'flotilla_engine_calls_total\{operation="StartWorkflowExecution",'
                          r'status_code="OK"\} 20\n', text), text
+        drive("start", engine.address, "left", "7", "1", os.path.join(folder, "acks"))
+        text = get(engine.http, "/metrics")[1]
+        assert re.search(r'temporal_workflow_task_queue_depth\{namespace="default",'
+                         r'queue="[^"]+"\} 7\n', text), text
         engine.stop()
 
 
