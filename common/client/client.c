@@ -195,13 +195,14 @@ static int try_now(struct flo_client_call *call)
         timeout_ms = left_ms < 1 ? 1 : left_ms;
     }
     call->try_started_ns = now;
-    const struct flo_grpc_call_options options = {.path = call->method->path,
-                                                  .body = call->body.data,
-                                                  .body_len = call->body.len,
-                                                  .timeout_ms = timeout_ms,
-                                                  .wait_for_ready = !call->client->fail_fast,
-                                                  .done = on_try_done,
-                                                  .ctx = call};
+    const struct flo_grpc_call_options options = {
+        .path = call->method->path,
+        .body = call->body.data,
+        .body_len = call->body.len,
+        .timeout_ms = timeout_ms,
+        .wait_for_ready = !call->client->fail_fast && call->method->retry != FLO_RETRY_NONE,
+        .done = on_try_done,
+        .ctx = call};
     return flo_grpc_call_start(call->client->channel, &options, &call->try);
 }
 

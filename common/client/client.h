@@ -38,7 +38,7 @@ struct flo_client_options {
 #define FLO_CLIENT_LONG_POLL_MS 70000
 
 enum flo_client_retry {
-    FLO_RETRY_NONE, /* one try */
+    FLO_RETRY_NONE, /* one try, and only on a connection that stands */
     FLO_RETRY_CALL, /* 100 ms x 1.7, +-20 %, cap 5 s, at most 10 times within the timeout */
     FLO_RETRY_POLL, /* 200 ms x 2, cap 10 s, for ever; also CANCELLED and DEADLINE_EXCEEDED */
 };

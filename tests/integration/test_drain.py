@@ -52,6 +52,17 @@ class Drain(FleetTest):
             self.engine.address("grpc")
         self.under_load(restart)
 
+    def test_workers_end_soon_after_their_server(self):
+        """There is nobody to say goodbye to: a worker does not spend its shutdown time on that."""
+        workers = self.fleet.echo_workers()
+        for worker in workers:
+            ready(worker)
+        self.assertEqual(self.engine.stop(signal.SIGTERM), 0)
+        began = time.monotonic()
+        for worker in workers:
+            self.assertEqual(worker.stop(signal.SIGTERM), 0)
+        self.assertLess(time.monotonic() - began, 10)
+
     def test_sigint_is_as_good(self):
         workers = self.fleet.echo_workers()
         for worker in workers:
