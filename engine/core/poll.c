@@ -177,8 +177,16 @@ int flo_poll_fill_workflow_task(struct flo_core *core, struct flo_execution *exe
     body->attempt = task->attempt;
     body->scheduled_time = flo_timestamp_new(&core->scratch, task->scheduled_ns);
     body->started_time = flo_timestamp_new(&core->scratch, task->started_ns);
-    const struct flo_queue *queue = flo_matching_find(core, execution->hooks.ns, FLO_QUEUE_WORKFLOW,
-                                                      false, execution->task_queue);
+    /*
+     * The hint is about the queue that was polled. On a sticky queue it stays 0: an SDK sends every
+     * poll there while the last hint that it saw is above 0, answers of one moment overtake each
+     * other on its side, and with a hint left over nobody would poll the normal queue until the
+     * polls time out. A real server's sticky tasks meet their poll and leave no backlog either.
+     */
+    const struct flo_queue *queue =
+        sticky ? NULL
+               : flo_matching_find(core, execution->hooks.ns, FLO_QUEUE_WORKFLOW, false,
+                                   execution->task_queue);
     body->backlog_count_hint = queue ? (int64_t)queue->tasks.count : 0;
     if (!body->scheduled_time || !body->started_time ||
         flo_poll_fill_run(core, execution->workflow_id, execution->run_id, execution->type,

@@ -126,6 +126,24 @@ static void test_sticky_queue_gets_new_events_only(void **state)
     assert_string_equal(engine_task(e, sticky)->workflow_execution_task_queue->name, "q");
 }
 
+/* The backlog of the normal queue is told to who polls it; on a sticky queue it is none of the
+ * poll's business: an SDK would send its next polls to the sticky queue, and leave the backlog. */
+static void test_backlog_hint_is_of_the_polled_queue(void **state)
+{
+    struct engine *e = *state;
+    engine_start(e, "wf", "q");
+    engine_start(e, "second", "q");
+    engine_start(e, "third", "q");
+    const FloApi__PollWorkflowTaskQueueResponse *task = engine_task(e, engine_poll(e, "q"));
+    assert_int_equal(task->backlog_count_hint, 2);
+    FloApi__RespondWorkflowTaskCompletedRequest *r = engine_completion(e, task);
+    uint64_t sticky = engine_poll_sticky(e, "q");
+    engine_stick(e, r, "q");
+    engine_do(e, "RespondWorkflowTaskCompleted", &r->base);
+    engine_signal(e, "wf", "s");
+    assert_int_equal(engine_task(e, sticky)->backlog_count_hint, 0);
+}
+
 /* Nobody polled the sticky queue for 10 s: the task goes to the normal one, with everything. */
 static void test_sticky_queue_without_polls_is_passed_over(void **state)
 {
@@ -230,6 +248,7 @@ int main(void)
         TEST(test_poll_limit),
         TEST(test_cancelled_poll_returns_its_task),
         TEST(test_sticky_queue_gets_new_events_only),
+        TEST(test_backlog_hint_is_of_the_polled_queue),
         TEST(test_sticky_queue_without_polls_is_passed_over),
         TEST(test_shutdown_worker_completes_polls),
         TEST(test_activity_rate_limit),
