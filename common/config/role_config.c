@@ -240,17 +240,22 @@ static int check_tuner(struct flo_role_config *config, struct flo_err *err)
 static int check_polls(struct flo_role_config *config, struct flo_err *err)
 {
     if (config->role == FLO_ROLE_WORKFLOW) {
-        /* One poll alone cannot serve both the normal and the sticky queue. */
+        /* One poll, or the one slot that it reserves, cannot serve the normal and the sticky queue.
+         */
         if (config->max_concurrent_workflow_task_polls < 2 && config->sticky_cache.max_entries)
             return flo_config_refuse(&config->config, "max_concurrent_workflow_task_polls", err,
                                      "1 poll cannot serve two queues; at least 2 are allowed while "
+                                     "sticky_cache.max_entries is above 0");
+        if (config->max_concurrent_workflow_tasks < 2 && config->sticky_cache.max_entries)
+            return flo_config_refuse(&config->config, "max_concurrent_workflow_tasks", err,
+                                     "1 slot cannot serve two queues; at least 2 are allowed while "
                                      "sticky_cache.max_entries is above 0");
         return 0;
     }
     if (config->max_concurrent_activities > config->executor.workers)
         flo_config_warn(&config->config,
-                        "max_concurrent_activities: %lld is more than executor.workers, so at most "
-                        "%lld activities run at once",
+                        "max_concurrent_activities: %lld is more than executor.workers and counts "
+                        "as %lld: a task that waited inside the worker would lose its time",
                         (long long)config->max_concurrent_activities,
                         (long long)config->executor.workers);
     return 0;

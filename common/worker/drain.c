@@ -6,8 +6,9 @@
  *                server that can ends the polls itself, else they are given up
  *   until T - g  running tasks finish (g: executor.grace)
  *   T - g        activities are told to stop; what they answer is reported
- *   T - 1 s      what still runs is reported as a retryable WorkerShutdown failure
- *   T            end, whatever there is: exit 0
+ *   T - 1 s      what still runs is reported as a retryable WorkerShutdown failure; from now on
+ *                only answers are waited for, not threads
+ *   T - 250 ms   end, whatever there is: exit 0 within T
  *
  * As soon as nothing is left the loop ends. A second signal ends the process at once.
  */
@@ -20,6 +21,7 @@
 #include "worker/worker.h"
 
 #define LAST_WORD_MS INT64_C(1000) /* for the answers of what was cut */
+#define LEAVE_MS INT64_C(250)      /* of those, to take the process apart */
 #define POLLS_END_MS 3000          /* a server that ends polls itself gets this long */
 
 static void on_polls_time(evutil_socket_t fd, short what, void *ctx);
@@ -129,12 +131,36 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
     flo_drain_check(worker);
 }
 
+/* Is anything on its way to the server, or about to be? A thread that works on is not. */
+static bool answers_outstanding(const struct flo_worker *worker)
+{
+    if (!flo_list_empty(&worker->workflow_tasks))
+        return true;
+    FLO_LIST_FOREACH(node, &worker->activity_tasks)
+    {
+        const struct flo_activity_task *at = flo_container(node, struct flo_activity_task, node);
+        if (at->answer || !at->running) /* not running: its last heartbeat is flushed first */
+            return true;
+    }
+    return false;
+}
+
+static void finish(struct flo_worker *worker)
+{
+    if (worker->slots.running > 0)
+        flo_log(FLO_LOG_WARN, "drain.abandoned", "Stopped with tasks still running", "#tasks",
+                FLO_NUM(worker->slots.running), NULL);
+    flo_worker_stop(worker, 0);
+}
+
 void flo_drain_check(struct flo_worker *worker)
 {
     if (worker->state < FLO_WORKER_DRAINING || worker->state == FLO_WORKER_STOPPED)
         return;
     if (worker->polls == 0 && worker->slots.running == 0 && worker->shutdown_called)
         flo_worker_stop(worker, 0);
+    else if (worker->last_words && !answers_outstanding(worker))
+        finish(worker);
 }
 
 /* The server did not end our polls in time. */
@@ -161,22 +187,18 @@ static void on_cancel_time(evutil_socket_t fd, short what, void *ctx)
     flo_drain_check(worker);
 }
 
-/* The last words were given their time. */
-static void finish(struct flo_worker *worker)
-{
-    flo_log(FLO_LOG_WARN, "drain.abandoned", "Stopped with tasks still running", "#tasks",
-            FLO_NUM(worker->slots.running), NULL);
-    flo_worker_stop(worker, 0);
-}
-
-/* T - 1 s: report what does not stop, so that the server need not wait for its timeout. */
+/* T - 1 s: report what does not stop, so that the server need not wait for its timeout, and give
+ * the answers that are on their way the time that is left. */
 static void on_end_time(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_worker *worker = ctx;
-    bool told = false;
 
     (void)fd;
     (void)what;
+    if (worker->last_words) { /* those had their time */
+        finish(worker);
+        return;
+    }
     FLO_LIST_FOREACH_SAFE(node, &worker->activity_tasks)
     {
         struct flo_activity_task *at = flo_container(node, struct flo_activity_task, node);
@@ -184,10 +206,8 @@ static void on_end_time(evutil_socket_t fd, short what, void *ctx)
             continue;
         flo_outcome_fail(at, FLO_FAILURE_SHUTDOWN, "The worker is shutting down");
         flo_respond_activity(at);
-        told = true;
     }
-    if (told)
-        arm(worker->drain_end, LAST_WORD_MS / 2);
-    else
-        finish(worker);
+    worker->last_words = true;
+    arm(worker->drain_end, LAST_WORD_MS - LEAVE_MS);
+    flo_drain_check(worker);
 }

@@ -13,6 +13,10 @@
 #include "worker/worker.h"
 #include "workflow/run.h"
 
+/* What one task may take: the largest history that a server keeps (50 MiB), unpacked, and the
+ * answer. More is refused, not swallowed. */
+#define TASK_BYTES_MAX ((size_t)512 << 20)
+
 static flo_workflow_fn look_up(void *ctx, const char *type)
 {
     return flo_registry_workflow(ctx, type);
@@ -114,7 +118,7 @@ void flo_execute_workflow_task(struct flo_worker *worker,
     wt->worker = worker;
     wt->task = task;
     wt->began_ns = flo_clock_mono_ns();
-    flo_arena_init(&wt->arena, 0);
+    flo_arena_init(&wt->arena, TASK_BYTES_MAX);
     flo_list_push_back(&worker->workflow_tasks, &wt->node);
     wt->workflow_id = flo_arena_strdup(&wt->arena, execution ? execution->workflow_id : "");
     wt->run_id = flo_arena_strdup(&wt->arena, execution ? execution->run_id : "");

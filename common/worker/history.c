@@ -7,6 +7,8 @@
  * task's own events are put after what comes before them, because the newest of them (a transient
  * workflow task's) need not be in what the server stores.
  */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "grpc/status.h"
 #include "wire/decode.h"
@@ -14,6 +16,8 @@
 
 /* A history that is longer than any that a server keeps (51,200 events) is not one. */
 #define EVENTS_MAX 200000
+/* Nor does a server cut one into more pages than this, some of which may be empty. */
+#define PAGES_MAX 10000
 
 static void fetch(struct flo_workflow_task *wt, ProtobufCBinaryData token);
 
@@ -89,11 +93,17 @@ static void add_own(struct flo_workflow_task *wt)
         finish(wt);
 }
 
+static bool same_token(ProtobufCBinaryData a, ProtobufCBinaryData b)
+{
+    return a.len > 0 && a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
 static void on_page(void *ctx, const struct flo_grpc_status *status,
                     const ProtobufCMessage *response)
 {
     struct flo_workflow_task *wt = ctx;
     const FloApi__GetWorkflowExecutionHistoryResponse *page;
+    bool again;
 
     wt->call = NULL;
     if (!response) {
@@ -101,8 +111,11 @@ static void on_page(void *ctx, const struct flo_grpc_status *status,
         return;
     }
     page = (const FloApi__GetWorkflowExecutionHistoryResponse *)flo_wire_copy(response, &wt->arena);
+    again = page && same_token(page->next_page_token, wt->page_token);
     if (!page || !add_events(wt, page->history, wt->whole ? 0 : first_event_id(wt->task)))
-        give_up(wt, "out of memory");
+        give_up(wt, "it is too large");
+    else if (again || ++wt->page_count > PAGES_MAX)
+        give_up(wt, "its pages do not end");
     else if (page->next_page_token.len > 0)
         fetch(wt, page->next_page_token);
     else if (!wt->whole)
@@ -118,6 +131,7 @@ static void fetch(struct flo_workflow_task *wt, ProtobufCBinaryData token)
 
     request.execution = wt->task->workflow_execution;
     request.next_page_token = token;
+    wt->page_token = token;
     if (flo_client_get_workflow_execution_history(wt->worker->client, &request, on_page, wt,
                                                   &wt->call))
         give_up(wt, "out of memory");
@@ -135,6 +149,7 @@ void flo_history_fetch(struct flo_workflow_task *wt, bool from_start)
         return;
     }
     wt->event_count = 0;
+    wt->page_count = 0;
     wt->whole = false;
     if (from_start)
         fetch(wt, (ProtobufCBinaryData){0});

@@ -43,13 +43,12 @@ static void poll_end(struct poll *poll)
 
 static void on_pause_over(evutil_socket_t fd, short what, void *ctx)
 {
-    struct flo_worker *worker = ctx;
+    struct flo_poller_group *group = ctx;
 
     (void)fd;
     (void)what;
-    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++)
-        worker->pollers[kind].paused = false;
-    flo_poll_fill(worker);
+    group->paused = false;
+    flo_poll_fill(group->worker);
 }
 
 /* The server refused: say so, wait, try again. What can heal (a role was missing) will. */
@@ -243,8 +242,9 @@ static int group_init(struct flo_worker *worker, enum flo_poller_kind kind, size
 {
     struct flo_poller_group *group = &worker->pollers[kind];
 
+    group->worker = worker;
     group->target = target;
-    group->retry = evtimer_new(worker->base, on_pause_over, worker);
+    group->retry = evtimer_new(worker->base, on_pause_over, group);
     group->open = FLO_METRIC(worker, NUM_POLLERS, KIND_NAMES[kind]);
     flo_series_add(FLO_METRIC(worker, POLLER_START, KIND_NAMES[kind]), (double)target);
     return group->retry ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for pollers");
@@ -264,9 +264,8 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
                                (size_t)config->sticky_cache.max_entries, &worker->cache);
         if (rc)
             return flo_fail(err, rc, "no memory for the sticky cache");
-        /* One poll of each kind at least, and a slot for each: otherwise one would starve. */
-        polls = polls < 2 ? 2 : polls;
-        slots = slots < 2 ? 2 : slots;
+        /* One poll of each kind at least, and a slot for each, else one would starve: the
+         * configuration is refused with fewer than two. */
         normal = (size_t)((double)polls * config->nonsticky_to_sticky_poll_ratio + 0.5);
         normal = normal < 1 ? 1 : normal >= polls ? polls - 1 : normal;
         rc = group_init(worker, FLO_POLLER_STICKY, polls - normal, err);
@@ -278,13 +277,8 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
 int flo_worker_poll_activities(struct flo_worker *worker, size_t polls, size_t slots,
                                struct flo_err *err)
 {
-    if (slots > worker->executor_jobs) {
-        flo_log(FLO_LOG_WARN, "config.warning",
-                "max_concurrent_activities is more than twice executor.workers: it is lowered",
-                "#max_concurrent_activities", FLO_NUM(worker->executor_jobs), NULL);
-        slots = worker->executor_jobs;
-    }
-    flo_slots_init(&worker->slots, slots);
+    /* The server's clocks run from the poll on: a task is fetched only when it can run at once. */
+    flo_slots_init(&worker->slots, slots < worker->executor_jobs ? slots : worker->executor_jobs);
     return group_init(worker, FLO_POLLER_ACTIVITY, polls, err);
 }
 

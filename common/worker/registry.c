@@ -231,6 +231,7 @@ int flo_registry_start(struct flo_registry *registry, const char *role, const ch
             if (err && err->code == 0)
                 flo_fail(err, rc, "%s", flo_error_text(rc));
             flo_err_prefix(err, "module %s does not start", module->table->name);
+            flo_registry_stop(registry); /* those before it */
             return rc;
         }
         module->started = true;

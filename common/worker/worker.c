@@ -142,7 +142,7 @@ int flo_worker_fork_template(struct flo_worker *worker, const char *name, unsign
 
     options.worker_start = child_start;
     options.worker_stop = child_stop;
-    worker->executor_jobs = 2 * (size_t)processes;
+    worker->executor_jobs = processes;
     return flo_executor_template_start(&options, pin, &worker->tmpl, err);
 }
 
@@ -163,7 +163,7 @@ int flo_worker_use_threads(struct flo_worker *worker, const char *name, unsigned
     if (rc)
         return rc;
     worker->modules_started = true;
-    worker->executor_jobs = 2 * (size_t)threads;
+    worker->executor_jobs = threads;
     return flo_executor_threads_new(worker->base, &options, &worker->executor, err);
 }
 

@@ -48,6 +48,7 @@ enum flo_poller_kind {
 
 /* The long polls of one kind. */
 struct flo_poller_group {
+    struct flo_worker *worker;
     size_t target;           /* polls to keep open while slots are free */
     struct flo_list polls;   /* of struct poll, in flight */
     struct event *retry;     /* runs after a refused poll, for PAUSE_MS */
@@ -82,7 +83,7 @@ struct flo_worker {
 
     struct flo_executor_template *tmpl;
     struct flo_executor *executor;
-    size_t executor_jobs; /* what it takes at once: running and waiting */
+    size_t executor_jobs; /* what it runs at once: the most slots */
     struct flo_activity_library library;
     struct flo_list activity_tasks; /* of struct flo_activity_task */
     bool modules_started;           /* in this process */
@@ -97,6 +98,7 @@ struct flo_worker {
 
     struct event *signals[2];
     struct event *drain_polls, *drain_cancel, *drain_end;
+    bool last_words;      /* drain: only answers are still waited for */
     bool shutdown_called; /* ShutdownWorker has been answered (or given up) */
 };
 
@@ -143,6 +145,8 @@ struct flo_workflow_task {
     bool whole;                    /* the history was fetched from its first event */
     FloApi__HistoryEvent **events; /* heap array of pointers into arena */
     size_t event_count, event_room;
+    size_t page_count;
+    ProtobufCBinaryData page_token; /* of the page under way, in arena or task */
     struct flo_client_call *call;
 };
 

@@ -305,6 +305,13 @@ static void test_load_bad_sets(void **state)
          "--set: server.adress: unknown setting; did you mean \"server.address\"?"},
         {"health.port=99999", FLO_ECONFIG,
          "--set: health.port: \"99999\" is out of range; an integer from 0 to 65535 is allowed"},
+        {"max_concurrent_workflow_task_polls=1", FLO_ECONFIG,
+         "--set: max_concurrent_workflow_task_polls: 1 poll cannot serve two queues; at least 2 "
+         "are "
+         "allowed while sticky_cache.max_entries is above 0"},
+        {"max_concurrent_workflow_tasks=1", FLO_ECONFIG,
+         "--set: max_concurrent_workflow_tasks: 1 slot cannot serve two queues; at least 2 are "
+         "allowed while sticky_cache.max_entries is above 0"},
         {"health.port", FLO_EINVAL, "--set \"health.port\": KEY=VALUE is expected"},
         {"=1", FLO_EINVAL, "--set \"=1\": KEY=VALUE is expected"},
         {"server.api_key=abc", FLO_EINVAL,

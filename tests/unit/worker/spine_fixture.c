@@ -79,7 +79,7 @@ static void on_call(void *ctx, struct flo_grpc_server_call *call, const char *pa
     keep(s, rpc_of(path), body, len);
     if (answer)
         reply(call, answer);
-    else if (strncmp(rpc_of(path), "Poll", 4) == 0)
+    else if (strncmp(rpc_of(path), "Poll", 4) == 0 || strcmp(rpc_of(path), s->unanswered) == 0)
         park(s, call);
     else
         flo_grpc_respond(call, NULL, 0);

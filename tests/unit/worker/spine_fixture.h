@@ -41,6 +41,7 @@ struct spine {
     size_t request_count;
     struct spine_answer answers[SPINE_MAX];
     size_t answer_count;
+    char unanswered[48]; /* an rpc that is parked like a poll */
 };
 
 /* Start the server; then the worker in role with module and `--set` arguments (NULL-terminated). */

@@ -142,6 +142,49 @@ static void test_start_failing_module_is_named(void **state)
     json_decref(config.settings);
 }
 
+static int starts, stops;
+
+static int counted_start(const struct flo_module_env *env, void **out_shared, struct flo_err *err)
+{
+    (void)env, (void)err;
+    starts++;
+    *out_shared = &starts;
+    return 0;
+}
+
+static void counted_stop(void *shared)
+{
+    assert_ptr_equal(shared, &starts);
+    stops++;
+}
+
+static int broken_start(const struct flo_module_env *env, void **out_shared, struct flo_err *err)
+{
+    (void)env, (void)out_shared;
+    return flo_fail(err, FLO_ECONN, "no");
+}
+
+/* What started before a module that does not start is stopped again. */
+static void test_start_failing_module_stops_the_others(void **state)
+{
+    static const struct flo_module first = {
+        .abi = FLO_MODULE_ABI, .name = "first", .start = counted_start, .stop = counted_stop};
+    static const struct flo_module second = {
+        .abi = FLO_MODULE_ABI, .name = "second", .start = broken_start, .stop = counted_stop};
+    struct flo_registry *registry = registry_new();
+    struct flo_err err = {0};
+
+    (void)state;
+    assert_int_equal(flo_registry_add(registry, FLO_ROLE_IO_ACTIVITY, &first, &err), 0);
+    assert_int_equal(flo_registry_add(registry, FLO_ROLE_IO_ACTIVITY, &second, &err), 0);
+    assert_int_equal(flo_registry_start(registry, "io-activity", "me", &err), FLO_ECONN);
+    assert_int_equal(starts, 1);
+    assert_int_equal(stops, 1);
+    flo_registry_stop(registry);
+    assert_int_equal(stops, 1);
+    flo_registry_destroy(&registry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_load_writable_file_is_refused),
         cmocka_unit_test(test_load_same_type_twice_is_refused),
         cmocka_unit_test(test_start_failing_module_is_named),
+        cmocka_unit_test(test_start_failing_module_stops_the_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

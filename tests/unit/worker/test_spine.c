@@ -336,6 +336,44 @@ static void test_drain_running_activity_is_reported(void **state)
     spine_fini(&s);
 }
 
+/* An answer that the server has not taken yet gets the time that there is, although no activity
+ * runs any more. */
+static void test_drain_waits_for_the_answers_on_their_way(void **state)
+{
+    struct spine s;
+    int64_t began, took;
+
+    (void)state;
+    spine_init(&s);
+    snprintf(s.unanswered, sizeof s.unanswered, "RespondActivityTaskCompleted");
+    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "echo", 60000));
+    spine_start(&s, &flo_role_io_activity, &MODULE, "shutdown_timeout=3s", NULL);
+    spine_await_parked(&s, "RespondActivityTaskCompleted", 1);
+    began = flo_clock_mono_ns();
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    took = (flo_clock_mono_ns() - began) / FLO_NS_PER_MS;
+    assert_in_range(took, 2400, 3500);
+    spine_fini(&s);
+}
+
+/* Nothing is fetched that could not run at once: its clocks would run while it waits. */
+static void test_slots_are_no_more_than_executors(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 60000));
+    spine_start(&s, &flo_role_io_activity, &MODULE, "executor.workers=1",
+                "max_concurrent_activities=2", "max_concurrent_activity_task_polls=2",
+                "shutdown_timeout=2s", "executor.grace=200ms", NULL);
+    spine_await(&s, "RecordActivityTaskHeartbeat", 1,
+                &flo_api__record_activity_task_heartbeat_request__descriptor);
+    assert_int_equal(spine_count(&s, POLL_ACTIVITY), 1);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
 /* No more polls than free slots. */
 static void test_poll_needs_a_free_slot(void **state)
 {
@@ -415,6 +453,30 @@ static void test_second_signal_ends_at_once(void **state)
 }
 
 /* ---- workflow tasks ---- */
+
+/* Pages whose token leads to themselves do not keep the worker busy for ever. */
+static void test_history_whose_pages_do_not_end_is_given_up(void **state)
+{
+    FloApi__GetWorkflowExecutionHistoryResponse page =
+        FLO_API__GET_WORKFLOW_EXECUTION_HISTORY_RESPONSE__INIT;
+    FloApi__PollWorkflowTaskQueueResponse *task;
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    task = workflow_task(&s, "Echo", 1);
+    task->next_page_token = page.next_page_token = token(&s, "page");
+    spine_answer(&s, POLL_WORKFLOW, &task->base);
+    for (int i = 0; i < 5; i++)
+        spine_answer(&s, "GetWorkflowExecutionHistory", &page.base);
+    spine_start(&s, &flo_role_workflow, &MODULE, "max_concurrent_workflow_tasks=2",
+                "log.level=error", NULL);
+    spine_await(&s, POLL_WORKFLOW, 3, /* normal, sticky, and again when the slot is free */
+                &flo_api__poll_workflow_task_queue_request__descriptor);
+    assert_int_equal(spine_count(&s, "GetWorkflowExecutionHistory"), 1);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
 
 /* A first task is answered with the workflow's first command and the sticky queue; the inline next
  * task is taken. */
@@ -527,7 +589,10 @@ int main(void)
         cmocka_unit_test(test_heartbeat_not_found_reports_nothing),
         cmocka_unit_test(test_failure_flushes_the_last_heartbeat),
         cmocka_unit_test(test_drain_running_activity_is_reported),
+        cmocka_unit_test(test_drain_waits_for_the_answers_on_their_way),
+        cmocka_unit_test(test_slots_are_no_more_than_executors),
         cmocka_unit_test(test_poll_needs_a_free_slot),
+        cmocka_unit_test(test_history_whose_pages_do_not_end_is_given_up),
         cmocka_unit_test(test_namespace_unknown_ends_with_78),
         cmocka_unit_test(test_drain_waits_for_the_server_to_end_polls),
         cmocka_unit_test(test_second_signal_ends_at_once),
