@@ -15,7 +15,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/message.h"
+#include "engine/core/namespace.h"
 #include "engine/core/run.h"
+#include "engine/core/runs.h"
+#include "engine/core/task.h"
+#include "engine/core/timers.h"
+#include "engine/core/token.h"
 
 #define NOT_STARTED_DETAILS "\"ACTIVITY_ID_NOT_STARTED\""
 

@@ -2,7 +2,16 @@
 /* activity_call.c - the calls of activity workers: by task token, and by id from anywhere. */
 #include <string.h>
 
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/message.h"
+#include "engine/core/methods.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
+#include "engine/core/request.h"
 #include "engine/core/run.h"
+#include "engine/core/runs.h"
+#include "engine/core/token.h"
 
 /* ---- which activity ---- */
 

@@ -9,6 +9,8 @@
 #include "base/alloc.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
+#include "engine/core/namespace.h"
+#include "engine/core/runs.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/decode.h"
 

@@ -13,7 +13,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/message.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
 #include "engine/core/run.h"
+#include "engine/core/runs.h"
 
 /* ---- the children of a run ---- */
 

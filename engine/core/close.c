@@ -10,7 +10,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/message.h"
 #include "engine/core/run.h"
+#include "engine/core/runs.h"
+#include "engine/core/timers.h"
 
 void flo_execution_closed(struct flo_core *core, struct flo_execution *execution, int status)
 {

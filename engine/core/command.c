@@ -11,7 +11,18 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/matching.h"
+#include "engine/core/message.h"
+#include "engine/core/methods.h"
+#include "engine/core/poll.h"
+#include "engine/core/query.h"
+#include "engine/core/reply.h"
+#include "engine/core/request.h"
 #include "engine/core/run.h"
+#include "engine/core/runs.h"
+#include "engine/core/task.h"
 
 #define HEARTBEAT_MAX_NS (INT64_C(30) * 60 * FLO_NS_PER_S) /* a task may be kept alive so long */
 #define SEQUENCE_SHOWN 50 /* commands in the sentence about a bad sequence */

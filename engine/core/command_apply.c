@@ -3,7 +3,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/message.h"
+#include "engine/core/namespace.h"
 #include "engine/core/run.h"
+#include "engine/core/task.h"
 
 #define EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_##name
 

@@ -11,6 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
+#include "engine/core/request.h"
 #include "engine/core/run.h"
 
 #define CAUSE(name) FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_##name

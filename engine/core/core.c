@@ -8,8 +8,16 @@
 
 #include "base/alloc.h"
 #include "engine/core/execution.h"
+#include "engine/core/history_read.h"
 #include "engine/core/internal.h"
 #include "engine/core/matching.h"
+#include "engine/core/methods.h"
+#include "engine/core/namespace.h"
+#include "engine/core/query.h"
+#include "engine/core/reply.h"
+#include "engine/core/runs.h"
+#include "engine/core/task.h"
+#include "engine/core/timers.h"
 
 /* Scratch memory kept between steps. */
 #define SCRATCH_KEEP_BYTES ((size_t)256 << 10)

@@ -8,6 +8,12 @@
 #include <string.h>
 
 #include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/methods.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
+#include "engine/core/request.h"
+#include "engine/core/runs.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/decode.h"
 #include "wire/payload.h"

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* describe_queue.c - DescribeTaskQueue (PROTOCOL 2.13): who polls a queue, how much waits in it. */
+#include "engine/core/internal.h"
 #include "engine/core/matching.h"
+#include "engine/core/methods.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
+#include "engine/core/request.h"
+#include "engine/core/task.h"
 #include "wire/payload.h"
 
 static bool fill_pollers(struct flo_core *core, const struct flo_queue *queue,

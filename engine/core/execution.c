@@ -5,7 +5,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/internal.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
 #include "engine/core/run.h"
+#include "engine/core/runs.h"
+#include "engine/core/task.h"
+#include "engine/core/timers.h"
 
 /* ---- small things ---- */
 

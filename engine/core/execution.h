@@ -29,6 +29,8 @@
 #include "base/random.h"
 #include "engine/core/core.h"
 #include "engine/core/internal.h"
+#include "engine/core/runs.h"
+#include "engine/core/task.h"
 #include "engine/core/timers.h"
 #include "wire/api.h"
 
@@ -147,7 +149,7 @@ struct flo_outbound; /* child.c */
 /* ---- the run ---- */
 
 struct flo_execution {
-    struct flo_core_run_hooks hooks; /* key, namespace, dirty lists, task, waiters: internal.h */
+    struct flo_core_run_hooks hooks; /* key, namespace, dirty lists, task, waiters: runs.h */
     struct flo_arena arena;          /* the strings below that never change */
 
     const char *workflow_id, *type, *task_queue, *start_request_id;

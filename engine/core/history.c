@@ -13,6 +13,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/message.h"
 #include "engine/core/run.h"
 #include "wire/varint.h"
 

@@ -12,6 +12,11 @@
 
 #include "engine/core/execution.h"
 #include "engine/core/history_read.h"
+#include "engine/core/internal.h"
+#include "engine/core/namespace.h"
+#include "engine/core/runs.h"
+#include "engine/core/token.h"
+#include "engine/core/wire_out.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/varint.h"
 

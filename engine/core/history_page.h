@@ -3,8 +3,13 @@
 #ifndef FLO_ENGINE_CORE_HISTORY_PAGE_H
 #define FLO_ENGINE_CORE_HISTORY_PAGE_H
 
-#include "engine/core/internal.h"
+#include "engine/core/core.h"
 #include "engine/core/wire_out.h"
+
+struct flo_core;         /* internal.h */
+struct flo_core_run_ref; /* runs.h */
+struct flo_execution;    /* execution.h */
+struct flo_namespace;    /* namespace.h */
 
 struct flo_history_page {
     struct flo_bytes parts[2]; /* scratch, or the run's own memory: use before it changes */

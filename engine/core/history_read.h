@@ -3,8 +3,18 @@
 #ifndef FLO_ENGINE_CORE_HISTORY_READ_H
 #define FLO_ENGINE_CORE_HISTORY_READ_H
 
-#include "engine/core/internal.h"
+#include "engine/core/core.h"
 #include "engine/core/wire_out.h"
+
+struct flo_core;         /* internal.h */
+struct flo_core_run_ref; /* runs.h */
+struct flo_execution;    /* execution.h */
+struct flo_namespace;    /* namespace.h */
+
+/* Bounds of PROTOCOL 2.13. */
+#define FLO_CORE_MAX_HISTORY_WAITS 10000 /* calls that wait for new events in one namespace */
+#define FLO_CORE_PAGE_BATCHES 256        /* batches in a history page */
+#define FLO_CORE_PAGE_BYTES (3u << 20)   /* bytes in a history page, cut at a batch's end */
 
 /* Flags of a page token. */
 enum {
@@ -29,5 +39,10 @@ FLO_MUST_CHECK int flo_history_read_stored(struct flo_core *core,
                                            const struct flo_core_run_ref *run, int64_t first,
                                            size_t max_batches, struct flo_bytes *out,
                                            int64_t *out_next);
+
+/* The end of a step: a run changed, long polls that wait for its events are answered. */
+void flo_history_settle(struct flo_core *core, struct flo_execution *execution);
+/* The run leaves memory: answer what waits on it. */
+void flo_history_run_gone(struct flo_core *core, struct flo_execution *execution);
 
 #endif

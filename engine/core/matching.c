@@ -15,6 +15,10 @@
 
 #include "base/alloc.h"
 #include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/namespace.h"
+#include "engine/core/task.h"
+#include "engine/core/timers.h"
 
 enum { MAX_SEEN = 1000, SWEEP_MIN = 256 };
 #define MAX_RATE 1e6 /* tasks a second */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * matching.h - task queues inside: what matching.c, poll.c, query.c and describe.c share. The rest
- * of the core adds and removes tasks through internal.h.
+ * of the core adds and removes tasks through task.h.
  */
 #ifndef FLO_ENGINE_CORE_MATCHING_H
 #define FLO_ENGINE_CORE_MATCHING_H
 
 #include "engine/core/internal.h"
+#include "engine/core/task.h"
+#include "engine/core/timers.h"
 
 /* A worker that polled a queue: kept 5 minutes for DescribeTaskQueue. */
 struct flo_seen {
@@ -17,6 +19,8 @@ struct flo_seen {
 };
 
 #define FLO_QUEUE_SEEN_NS (300 * FLO_NS_PER_S)
+#define FLO_CORE_MAX_POLLS 1200                     /* waiting polls of one kind in one namespace */
+#define FLO_CORE_STICKY_SEEN_NS (10 * FLO_NS_PER_S) /* a sticky queue without polls is dead */
 
 /* Tasks added or given out, in the last seconds: a ring of 5-second slots. */
 enum { FLO_RATE_SLOTS = 6, FLO_RATE_SLOT_S = 5 };
@@ -92,6 +96,8 @@ FLO_MUST_CHECK int flo_matching_add_query_task(struct flo_core *core, struct flo
 void flo_matching_shutdown(struct flo_core *core, const struct flo_namespace *ns,
                            const char *sticky_queue, const char *identity,
                            const char *instance_key);
+/* The end of a step: let the polls and the tasks of one hot queue meet. */
+void flo_matching_settle(struct flo_core *core);
 void flo_matching_fini(struct flo_core *core);
 
 /* ---- poll.c ---- */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/core/internal.h"
+#include "engine/core/reply.h"
 
 static const char *format(struct flo_core *core, const char *fmt, va_list args)
 {

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "engine/core/internal.h"
+#include "engine/core/reply.h"
+#include "engine/core/request.h"
 #include "engine/core/search_attributes.h"
 #include "wire/payload.h"
 

@@ -7,7 +7,10 @@
 #define FLO_ENGINE_CORE_RUN_H
 
 #include "engine/core/execution.h"
+#include "engine/core/internal.h"
 #include "engine/core/message.h"
+#include "engine/core/task.h"
+#include "engine/core/timers.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
 

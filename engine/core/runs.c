@@ -9,7 +9,13 @@
 #include <string.h>
 
 #include "engine/core/execution.h"
+#include "engine/core/history_read.h"
 #include "engine/core/internal.h"
+#include "engine/core/namespace.h"
+#include "engine/core/query.h"
+#include "engine/core/reply.h"
+#include "engine/core/runs.h"
+#include "engine/core/task.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/decode.h"
 

@@ -5,6 +5,11 @@
 
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
+#include "engine/core/methods.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
+#include "engine/core/request.h"
+#include "engine/core/runs.h"
 #include "flotilla/engine_state.pb-c.h"
 
 static int completed(struct flo_core *core, struct flo_status *status)

@@ -11,7 +11,14 @@
 #include <string.h>
 
 #include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/methods.h"
+#include "engine/core/namespace.h"
+#include "engine/core/poll.h"
+#include "engine/core/reply.h"
+#include "engine/core/runs.h"
 #include "engine/core/start.h"
+#include "engine/core/task.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/payload.h"
 

@@ -4,7 +4,7 @@
 #ifndef FLO_ENGINE_CORE_START_H
 #define FLO_ENGINE_CORE_START_H
 
-#include "engine/core/internal.h"
+#include "engine/core/core.h"
 
 /* What both requests say. Borrowed from the request. */
 struct flo_start {

@@ -2,6 +2,10 @@
 /* start_event.c - a start is checked, and becomes the Started event (PROTOCOL 2.4). */
 #include <string.h>
 
+#include "engine/core/internal.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
+#include "engine/core/request.h"
 #include "engine/core/start.h"
 #include "wire/payload.h"
 

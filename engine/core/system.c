@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "engine/core/internal.h"
+#include "engine/core/methods.h"
+#include "engine/core/reply.h"
 #include "engine/core/search_attributes.h"
 
 #define CLUSTER_NAME "active"

@@ -17,6 +17,9 @@
 #include "base/buf.h"
 #include "base/siphash.h"
 #include "engine/core/internal.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
+#include "engine/core/token.h"
 #include "wire/varint.h"
 
 enum { VERSION = 1, UUID_BYTES = 16, MAC_BYTES = 8, HEAD_BYTES = 2 + 2 * UUID_BYTES };

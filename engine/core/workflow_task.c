@@ -14,7 +14,18 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/execution.h"
+#include "engine/core/internal.h"
+#include "engine/core/message.h"
+#include "engine/core/methods.h"
+#include "engine/core/namespace.h"
+#include "engine/core/reply.h"
+#include "engine/core/request.h"
 #include "engine/core/run.h"
+#include "engine/core/runs.h"
+#include "engine/core/task.h"
+#include "engine/core/timers.h"
+#include "engine/core/token.h"
 
 #define GROWTH_FROM_ATTEMPT 4        /* attempts from here on get more and more time */
 #define GROWTH_NS (5 * FLO_NS_PER_S) /* doubled with each attempt */

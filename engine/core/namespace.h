@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* namespace.h - the namespaces, all of them in memory (namespace.c). */
+#ifndef FLO_ENGINE_CORE_NAMESPACE_H
+#define FLO_ENGINE_CORE_NAMESPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/random.h"
+#include "flotilla/error.h"
+
+struct flo_core;   /* internal.h */
+struct flo_status; /* reply.h */
+
+struct flo_namespace {
+    char id[FLO_UUID_LEN + 1];
+    char *name;
+    int64_t retention_ns;
+    uint8_t token_secret[16]; /* key of task and page tokens; stored, so tokens outlive us */
+    size_t polls[2];          /* waiting polls: workflow, activity */
+    size_t history_waits;     /* calls that wait for new events */
+    bool dirty;               /* to be stored with the next batch */
+    struct flo_arena arena;   /* holds state */
+    struct FloEngine__NamespaceState *state; /* the rest of what is stored */
+};
+
+/* By name as requests give it. Sets status (`Namespace is empty.`, NamespaceNotFound). */
+FLO_MUST_CHECK int flo_namespace_find(struct flo_core *core, const char *name,
+                                      struct flo_namespace **out, struct flo_status *status);
+void flo_namespaces_fini(struct flo_core *core);
+/* By id, or NULL. */
+struct flo_namespace *flo_namespace_by_id(struct flo_core *core, const char *id);
+/* By name, or NULL: for child and external commands. */
+struct flo_namespace *flo_namespace_by_name(struct flo_core *core, const char *name);
+
+#endif

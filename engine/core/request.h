@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.h - checks of what requests say, with the sentences of PROTOCOL (request.c). */
+#ifndef FLO_ENGINE_CORE_REQUEST_H
+#define FLO_ENGINE_CORE_REQUEST_H
+
+#include "engine/core/core.h"
+#include "engine/core/reply.h"
+#include "flotilla/error.h"
+#include "wire/api.h"
+
+#define FLO_CORE_ID_BYTES 1000 /* longest id, name, identity (PROTOCOL 2.2) */
+
+/* "<name> is longer than 1000 bytes" and the like. text NULL counts as "". */
+FLO_MUST_CHECK int flo_check_id(struct flo_core *core, const char *name, const char *text,
+                                struct flo_status *status);
+/* Execution of a request: workflow id set, run id empty or a UUID (`Invalid RunId.`). */
+FLO_MUST_CHECK int flo_check_execution(struct flo_core *core,
+                                       const FloApi__WorkflowExecution *execution,
+                                       struct flo_status *status);
+/* An enum value of a request: one that its descriptor knows ("Invalid <name>."). Unset is fine. */
+FLO_MUST_CHECK int flo_check_enum(struct flo_core *core, const char *name,
+                                  const ProtobufCEnumDescriptor *descriptor, int value,
+                                  struct flo_status *status);
+/* A payload field: FLO_CORE blob limit, `Blob data size exceeds limit.` NULL is fine. */
+FLO_MUST_CHECK int flo_check_blob(struct flo_core *core, const void *message,
+                                  struct flo_status *status);
+/* Search attributes that a user may set: known name, size. NULL is fine. */
+FLO_MUST_CHECK int flo_check_search_attributes(struct flo_core *core,
+                                               const FloApi__SearchAttributes *attributes,
+                                               struct flo_status *status);
+/* Not negative, below 100 years. name as in the message. NULL is fine. */
+FLO_MUST_CHECK int flo_check_duration(struct flo_core *core, const char *name,
+                                      const Google__Protobuf__Duration *duration,
+                                      struct flo_status *status);
+FLO_MUST_CHECK int flo_check_retry_policy(struct flo_core *core, const FloApi__RetryPolicy *policy,
+                                          struct flo_status *status);
+
+#endif
