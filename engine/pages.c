@@ -29,15 +29,21 @@ static void collect(void *ctx, struct flo_metrics *metrics)
     struct flo_core_stats stats;
     flo_core_stats(shell->core, &stats);
     flo_series_set(flo_metrics_get(metrics, FLO_METRIC_ENGINE_OPEN, NULL), (double)stats.open_runs);
-    flo_series_set(flo_metrics_get(metrics, FLO_METRIC_ENGINE_COMMIT_CALLS, NULL),
-                   (double)(stats.workflow_tasks + stats.activity_tasks));
     flo_series_set(flo_metrics_get(metrics, FLO_METRIC_ENGINE_CONNECTIONS, NULL),
                    (double)flo_grpc_server_connections(shell->server));
+    /* Queues that are gone since the last time are at 0, like empty ones. */
+    flo_metrics_zero(metrics, FLO_METRIC_ENGINE_POLLERS);
+    flo_metrics_zero(metrics, FLO_METRIC_ENGINE_BACKLOG);
+    flo_metrics_zero(metrics, FLO_METRIC_WORKFLOW_QUEUE_DEPTH);
+    flo_metrics_zero(metrics, FLO_METRIC_ACTIVITY_QUEUE_DEPTH);
     flo_core_each_queue(shell->core, set_queue, metrics);
 }
 
-void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_stats *stats)
+void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_stats *stats,
+                            uint64_t transitions)
 {
+    flo_series_add(flo_metrics_get(shell->metrics, FLO_METRIC_ENGINE_COMMIT_CALLS, NULL),
+                   (double)transitions);
     flo_series_inc(flo_metrics_get(shell->metrics, FLO_METRIC_ENGINE_COMMITS, NULL));
     flo_series_observe(flo_metrics_get(shell->metrics, FLO_METRIC_ENGINE_COMMIT_LATENCY, NULL),
                        (double)stats->last_ns / 1e9);

@@ -102,14 +102,14 @@ static void collect(struct flo_shell *shell)
 
     if (!flo_committer_collect(shell->committer, &batch, &rc, &err))
         return;
-    uint64_t seq = batch->seq;
+    uint64_t seq = batch->seq, transitions = batch->transitions;
     flo_core_batch_free(&batch);
     if (rc) {
         fail(shell, rc == FLO_ENOMEM ? FLO_EXIT_INTERNAL : FLO_EXIT_IO, err.message);
         return;
     }
     flo_committer_stats(shell->committer, &stats);
-    flo_shell_count_commit(shell, &stats);
+    flo_shell_count_commit(shell, &stats, transitions);
     flo_core_begin(shell->core, flo_shell_now(shell));
     flo_core_committed(shell->core, seq);
     if (shell->state != FLO_SHELL_FAILED)
@@ -156,6 +156,8 @@ static void set_timer(struct flo_shell *shell, int64_t now)
     int64_t at = shell->state == FLO_SHELL_DRAINING
                      ? shell->drain_until_ns - shell->mono_base_ns + shell->wall_base_ns
                      : flo_core_next_deadline(shell->core);
+    if (shell->state == FLO_SHELL_SERVING && at > shell->retention_at_ns)
+        at = shell->retention_at_ns;
     if (at > now + TIMER_MAX_NS)
         at = now + TIMER_MAX_NS;
     if (at >= shell->timer_at_ns && shell->timer_at_ns != INT64_MAX)
@@ -208,6 +210,8 @@ static void end_turn(struct flo_shell *shell)
     flo_core_begin(shell->core, now);
     if (shell->state == FLO_SHELL_SERVING && flo_core_next_deadline(shell->core) <= now)
         flo_core_fire(shell->core);
+    if (shell->state == FLO_SHELL_SERVING)
+        flo_shell_retain(shell, now);
     watch_core(shell);
     start_commit(shell, shell->state == FLO_SHELL_DRAINING);
     watch_disk(shell);

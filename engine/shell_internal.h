@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shell_internal.h - the shell's struct, for shell.c, dispatch.c, pages.c and recover.c. */
+/* shell_internal.h - the shell's struct, for shell.c, dispatch.c, pages.c, retention.c and
+ * recover.c. */
 #ifndef FLO_ENGINE_SHELL_INTERNAL_H
 #define FLO_ENGINE_SHELL_INTERNAL_H
 
@@ -44,7 +45,8 @@ struct flo_shell {
     struct flo_metrics *metrics;
     struct flo_health *health;
     struct flo_http *http;
-    bool stalled; /* the disk is full: only reads are served */
+    bool stalled;            /* the disk is full: only reads are served */
+    int64_t retention_at_ns; /* when closed runs are next looked at; on flo_shell_now's clock */
     int64_t shutdown_timeout_ns;
     int64_t drain_until_ns; /* while DRAINING; monotonic */
     bool disk_hangs;        /* the commit thread did not come back: it cannot be joined */
@@ -63,7 +65,12 @@ void flo_shell_on_reject(void *ctx, const char *reason);
 FLO_MUST_CHECK int flo_shell_pages_open(struct flo_shell *shell, const char *listen,
                                         struct flo_err *err);
 void flo_shell_pages_close(struct flo_shell *shell);
-void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_stats *stats);
+void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_stats *stats,
+                            uint64_t transitions);
+
+/* retention.c: delete closed runs whose time is over; at the end of a turn, while SERVING. Does
+ * nothing before retention_at_ns, which it sets. */
+void flo_shell_retain(struct flo_shell *shell, int64_t now_ns);
 
 /* recover.c: feed the core with what is stored. */
 FLO_MUST_CHECK int flo_shell_recover(struct flo_shell *shell, struct flo_err *err);

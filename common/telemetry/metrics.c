@@ -249,6 +249,17 @@ int flo_metrics_on_collect(struct flo_metrics *metrics, flo_metrics_collect_fn f
     return rc;
 }
 
+void flo_metrics_zero(struct flo_metrics *metrics, enum flo_metric metric)
+{
+    if (!metrics)
+        return;
+    pthread_mutex_lock(&metrics->mu);
+    const struct flo_map *series = &metrics->families[metric].by_labels;
+    for (struct flo_map_entry *it = flo_map_first(series); it; it = flo_map_next(it))
+        flo_series_set(flo_map_value(it), 0);
+    pthread_mutex_unlock(&metrics->mu);
+}
+
 int flo_metrics_walk(struct flo_metrics *metrics, flo_metrics_walk_fn fn, void *ctx)
 {
     struct collector collectors[COLLECTORS_MAX];

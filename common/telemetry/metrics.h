@@ -69,6 +69,9 @@ void flo_series_add(struct flo_series *series, double amount);
 void flo_series_inc(struct flo_series *series);
 /* Gauges; also for counters that are read from elsewhere (process CPU time). */
 void flo_series_set(struct flo_series *series, double value);
+/* Set all series of a gauge family to 0: for one that is then filled anew with what there is now.
+ */
+void flo_metrics_zero(struct flo_metrics *metrics, enum flo_metric metric);
 /* Histograms: one observation, in seconds for the *_seconds families. */
 void flo_series_observe(struct flo_series *series, double value);
 /* The value of a counter or gauge, the number of observations of a histogram; 0 for NULL. */

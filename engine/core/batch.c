@@ -58,6 +58,21 @@ bool flo_core_is_deleted(const struct flo_core *core, uint64_t key)
     return flo_map_get(&core->deleted, &key, sizeof key) != NULL;
 }
 
+int flo_core_expire(struct flo_core *core, uint64_t key, const char *run_id)
+{
+    if (flo_core_is_deleted(core, key) || flo_core_resident(core, run_id))
+        return 0;
+    int rc = flo_core_delete_run(core, key);
+    if (!rc)
+        core->commit_wanted = true;
+    return rc;
+}
+
+bool flo_core_deleting(const struct flo_core *core)
+{
+    return core->deleted.count > 0;
+}
+
 void flo_core_deleted_fini(struct flo_core *core)
 {
     for (struct flo_map_entry *it = flo_map_first(&core->deleted); it; it = flo_map_next(it))
@@ -156,6 +171,8 @@ int flo_core_take_batch(struct flo_core *core, struct flo_core_batch **out_batch
     for (struct flo_map_entry *it = flo_map_first(&core->namespaces); it; it = flo_map_next(it))
         ((struct flo_namespace *)flo_map_value(it))->dirty = false;
     batch->seq = core->next_seq++;
+    batch->transitions = core->transitions;
+    core->transitions = 0;
     core->commit_wanted = false;
     core->dirty_since_ns = INT64_MAX;
     *out_batch = batch;

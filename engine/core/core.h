@@ -185,6 +185,7 @@ struct flo_core_batch {
     size_t run_count;
     const struct flo_core_history_row *histories; /* insert only */
     size_t history_count;
+    uint64_t transitions;         /* state transitions of all runs since the last batch */
     const uint64_t *deleted_keys; /* run rows and histories to delete */
     size_t deleted_count;
     struct flo_arena arena; /* holds all of the above */
@@ -203,6 +204,18 @@ void flo_core_batch_free(struct flo_core_batch **batch);
 int flo_core_failed(const struct flo_core *core, const char **out_why);
 /* Commit seq is durable: closed runs may leave memory. */
 void flo_core_committed(struct flo_core *core, uint64_t seq);
+
+/* ---- retention: the shell finds in the store what is over (engine/retention.c) ---- */
+
+/* Call fn with each namespace's id and how long its closed runs are kept. */
+void flo_core_each_namespace(const struct flo_core *core,
+                             void (*fn)(void *ctx, const char *id, int64_t retention_ns),
+                             void *ctx);
+/* Delete a closed run, its row and its history, with the next batch. One that is in memory, since
+ * it has just changed, stays for now. 0, FLO_ENOMEM: nothing has changed. */
+FLO_MUST_CHECK int flo_core_expire(struct flo_core *core, uint64_t key, const char *run_id);
+/* Are deletions under way that are not durable yet? The store still shows those runs. */
+bool flo_core_deleting(const struct flo_core *core);
 
 /* ---- figures ---- */
 

@@ -360,6 +360,7 @@ void flo_execution_end(struct flo_core *core, struct flo_execution *execution, b
     if (flo_history_seal(&execution->history))
         flo_core_set_fatal(core);
     execution->state_transitions++;
+    core->transitions++;
     flo_core_touch(core, execution, store);
 }
 

@@ -52,6 +52,7 @@ struct flo_core {
     size_t open_runs;
     uint64_t next_key;
 
+    uint64_t transitions;      /* of runs that are stored, not yet in a batch */
     uint64_t next_seq;         /* number that the next batch will get */
     uint64_t committed_seq;    /* last durable batch */
     bool commit_wanted;        /* a reply waits for next_seq */

@@ -3,9 +3,10 @@
  * matching.c - task queues: ready tasks meet waiting polls (PROTOCOL 2.13).
  *
  * A queue is known by namespace, type, kind (sticky or not) and name; it appears with its first
- * task or poll and is swept away when it has been empty and unpolled for five minutes. Adding a
- * task or a poll only makes the queue *hot*; flo_matching_settle brings the two together at the
- * end of the step, one match at a time, because starting a task is a transition of its own.
+ * task or poll and stays, to be described, while there are few. When there are many, a new one
+ * first sweeps away those that are empty and were not polled for five minutes. Adding a task or a
+ * poll only makes the queue *hot*; flo_matching_settle brings the two together at the end of the
+ * step, one match at a time, because starting a task is a transition of its own.
  *
  * Nothing of a queue is stored: after a restart the runs queue their tasks again.
  */

@@ -177,6 +177,15 @@ static int namespace_create(struct flo_core *core, FloEngine__NamespaceState *st
     return rc;
 }
 
+void flo_core_each_namespace(const struct flo_core *core,
+                             void (*fn)(void *ctx, const char *id, int64_t retention_ns), void *ctx)
+{
+    for (struct flo_map_entry *it = flo_map_first(&core->namespaces); it; it = flo_map_next(it)) {
+        const struct flo_namespace *ns = flo_map_value(it);
+        fn(ctx, ns->id, ns->retention_ns);
+    }
+}
+
 int flo_core_ensure_namespace(struct flo_core *core, const char *name, int64_t retention_ns)
 {
     if (flo_namespace_by_name(core, name))

@@ -195,3 +195,25 @@ out:
     flo_buf_fini(&sql);
     return rc;
 }
+
+int flo_store_expired(struct flo_store *store, const char *namespace_id, int64_t closed_before_ns,
+                      size_t limit, void (*fn)(void *ctx, uint64_t key, const char *run_id),
+                      void *ctx, struct flo_err *err)
+{
+    sqlite3_stmt *statement;
+    int step;
+    int rc = flo_store_prepare(store->reader, FLO_STORE_SQL_EXPIRED, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_text(statement, 1, namespace_id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, closed_before_ns);
+    sqlite3_bind_int64(statement, 3, (sqlite3_int64)limit);
+    while ((step = sqlite3_step(statement)) == SQLITE_ROW)
+        fn(ctx, (uint64_t)sqlite3_column_int64(statement, 0), text(statement, 1));
+    if (step != SQLITE_DONE)
+        rc = flo_store_error(store->reader->db, step, "cannot read the closed runs", err);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    assert(flo_store_reader_idle(store));
+    return rc;
+}

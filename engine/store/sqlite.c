@@ -59,6 +59,9 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
         "SELECT max(first_event_id) FROM history WHERE key = ?1 AND first_event_id <= ?2",
     [FLO_STORE_SQL_HISTORY] = "SELECT first_event_id, event_count, crc32c, events FROM history"
                               " WHERE key = ?1 AND first_event_id >= ?2 ORDER BY first_event_id",
+    [FLO_STORE_SQL_EXPIRED] =
+        "SELECT key, run_id FROM run WHERE namespace_id = ?1 AND close_order < ?2"
+        " ORDER BY close_order, start_ns, key LIMIT ?3",
     [FLO_STORE_SQL_HISTORY_REVERSE] =
         "SELECT first_event_id, event_count, crc32c, events FROM history"
         " WHERE key = ?1 AND first_event_id <= ?2 ORDER BY first_event_id DESC",

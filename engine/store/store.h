@@ -140,6 +140,15 @@ FLO_MUST_CHECK int flo_store_count(struct flo_store *store, const char *namespac
                                    void (*fn)(void *ctx, int status, int64_t count), void *ctx,
                                    struct flo_err *err);
 
+/*
+ * Call fn for up to limit closed runs of a namespace that closed before closed_before_ns, the
+ * oldest first. run_id is borrowed during fn. 0; errors as elsewhere.
+ */
+FLO_MUST_CHECK int flo_store_expired(struct flo_store *store, const char *namespace_id,
+                                     int64_t closed_before_ns, size_t limit,
+                                     void (*fn)(void *ctx, uint64_t key, const char *run_id),
+                                     void *ctx, struct flo_err *err);
+
 /* ---- figures ---- */
 
 struct flo_store_stats { /* of the writer; read them on its thread or when it is idle */

@@ -143,7 +143,8 @@ def test_wrong_databases_are_refused(folder):
 
 def test_pages(folder):
     """/health, /ready and /metrics answer; the figures count."""
-    with Engine(http=True) as engine:
+    db = os.path.join(folder, "engine.db")
+    with Engine("--db", db, http=True) as engine:
         drive("echo", engine.address, "20", "5")
         assert get(engine.http, "/health")[0] == 200
         assert get(engine.http, "/ready")[0] == 200
@@ -155,7 +156,12 @@ def test_pages(folder):
         text = get(engine.http, "/metrics")[1]
         assert re.search(r'temporal_workflow_task_queue_depth\{namespace="default",'
                          r'queue="[^"]+"\} 7\n', text), text
+        # What is counted is what the stored runs say of themselves.
+        durable = int(re.search(r"flotilla_engine_commit_transitions_total (\d+)\n", text).group(1))
         engine.stop()
+    with sqlite3.connect(db) as database:
+        stored, = database.execute("SELECT sum(state_transitions) FROM run").fetchone()
+    assert durable == stored, (durable, stored)
 
 
 def test_other_signals_are_ignored(folder):
@@ -239,6 +245,28 @@ def test_killed_echoes_complete(folder):
         drive("echo", engine.address, "50", "10")
         text = get(engine.http, "/metrics")[1]
         assert re.search(r"flotilla_engine_open_workflows 0\n", text), text
+        engine.stop()
+
+
+def test_retention_deletes(folder):
+    """Closed workflows whose retention is over go, with their histories; the others stay."""
+    db = os.path.join(folder, "engine.db")
+    with Engine("--db", db) as engine:
+        drive("echo", engine.address, "1200", "50")
+        engine.stop()
+    two_days_ns = 2 * 24 * 3600 * 10**9
+    with sqlite3.connect(db) as database:
+        database.execute("UPDATE run SET close_ns = close_ns - ?1, close_order = close_order - ?1"
+                         " WHERE key IN (SELECT key FROM run LIMIT 1100)", (two_days_ns,))
+    with Engine("--db", db) as engine:
+        reader = sqlite3.connect(f"file:{db}?mode=ro", uri=True, isolation_level=None)
+        deadline = time.monotonic() + DEADLINE_S
+        while reader.execute("SELECT count(*) FROM run").fetchone() != (100,):
+            assert time.monotonic() < deadline, reader.execute("SELECT count(*) FROM run").fetchone()
+            time.sleep(0.01)  # nothing else tells
+        assert reader.execute("SELECT count(DISTINCT key) FROM history").fetchone() == (100,)
+        reader.close()
+        drive("echo", engine.address, "20", "5")
         engine.stop()
 
 

@@ -59,6 +59,21 @@ static void test_render_counters_and_gauges(void **state)
                       "worker_type=\"ActivityWorker\"} 4.5\n");
 }
 
+/* A gauge family set to zero has its old series, at 0. */
+static void test_zero_gauges_are_zero(void **state)
+{
+    struct flo_metrics *m = *state;
+    struct flo_series *one =
+        flo_metrics_get(m, FLO_METRIC_ENGINE_BACKLOG, "default", "q", "Workflow", NULL);
+    struct flo_series *other = flo_metrics_get(m, FLO_METRIC_ENGINE_OPEN, NULL);
+    flo_series_set(one, 7);
+    flo_series_set(other, 3);
+    flo_metrics_zero(m, FLO_METRIC_ENGINE_BACKLOG);
+    assert_true(flo_series_value(one) == 0);
+    assert_true(flo_series_value(other) == 3);
+    flo_metrics_zero(NULL, FLO_METRIC_ENGINE_BACKLOG);
+}
+
 /* Buckets are cumulative; a bound belongs to its bucket. */
 static void test_render_histogram(void **state)
 {
@@ -177,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_render_counters_and_gauges, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_zero_gauges_are_zero, setup, teardown),
         cmocka_unit_test_setup_teardown(test_render_histogram, setup, teardown),
         cmocka_unit_test_setup_teardown(test_render_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_series_are_bounded, setup, teardown),

@@ -257,6 +257,34 @@ static void test_list_slow_query_is_stopped(void **state)
     assert_string_equal(ids, "");
 }
 
+/* Append "KEY " to the text at ctx. */
+static void note_expired(void *ctx, uint64_t key, const char *run_id)
+{
+    size_t used = strlen(ctx);
+    snprintf((char *)ctx + used, IDS_SIZE - used, "%d:%s ", (int)key, run_id);
+}
+
+/* The oldest closed runs come first; open ones and those of other namespaces never. */
+static void test_expired_oldest_closed_first(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_err err = {0};
+    char ids[IDS_SIZE] = "";
+
+    open_store(f);
+    put_closed(f, 1, "a", 2, 50);
+    put_closed(f, 2, "b", 1, 0);
+    put_closed(f, 3, "c", 3, 90);
+    put_closed(f, 4, "d", 3, 40);
+    assert_int_equal(flo_store_expired(f->store, "ns", 90, 9, note_expired, ids, &err), 0);
+    assert_string_equal(ids, "4:run-d 1:run-a ");
+    ids[0] = '\0';
+    assert_int_equal(flo_store_expired(f->store, "ns", 91, 1, note_expired, ids, &err), 0);
+    assert_string_equal(ids, "4:run-d ");
+    assert_int_equal(flo_store_expired(f->store, "other", 99, 9, note_expired, ids, &err), 0);
+    assert_string_equal(ids, "4:run-d ");
+}
+
 /* Lists by type or status find their few runs among many others without looking at those. */
 static void test_list_common_filters_are_cheap(void **state)
 {
@@ -614,6 +642,7 @@ int main(void)
         STORE_TEST(test_recovery_open_runs_are_given_with_history),
         STORE_TEST(test_commit_deleted_keys_are_gone),
         STORE_TEST(test_list_order_and_pages),
+        STORE_TEST(test_expired_oldest_closed_first),
         STORE_TEST(test_list_slow_query_is_stopped),
         STORE_TEST(test_list_common_filters_are_cheap),
         STORE_TEST(test_open_in_use_is_refused),
