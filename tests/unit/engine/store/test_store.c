@@ -164,7 +164,7 @@ static bool note_page(void *ctx, const struct flo_store_visible *run)
 static void put_closed(struct fixture *f, uint64_t key, const char *id, int status, int64_t close)
 {
     struct sample s;
-    char run_id[32];
+    char run_id[48];
     snprintf(run_id, sizeof run_id, "run-%s", id);
     sample(&s, key, id, run_id);
     s.run.status = status;
