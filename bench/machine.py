@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where and with what a benchmark ran: what makes two tables comparable, or not."""
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import time
+
+
+def first(pattern, text, default="?"):
+    found = re.search(pattern, text, re.MULTILINE)
+    return found[1].strip() if found else default
+
+
+def flushes_per_second(folder):
+    """4 KiB appends with fdatasync in half a second: the floor of everything durable."""
+    path, count = pathlib.Path(folder, "fdatasync.probe"), 0
+    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    begin = time.monotonic()
+    while time.monotonic() < begin + 0.5:
+        os.write(fd, b"x" * 4096)
+        os.fdatasync(fd)
+        count += 1
+    seconds = time.monotonic() - begin
+    os.close(fd)
+    path.unlink()
+    return round(count / seconds)
+
+
+def describe(folder):
+    memory = int(first(r"^MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(), "0"))
+    return {"cpu": first(r"^model name\s*:(.*)$", pathlib.Path("/proc/cpuinfo").read_text()),
+            "cores": len(os.sched_getaffinity(0)), "memory_gb": round(memory * 1024 / 1e9, 1),
+            "kernel": platform.release(), "flushes_per_second": flushes_per_second(folder),
+            "load_before": os.getloadavg()}
+
+
+def output(*command, cwd=None):
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd).stdout.strip()
+    except OSError:
+        return ""
+
+
+def versions(args, root):
+    python = args.peers / "venv/bin/python"
+    return {"flotilla": output("git", "describe", "--always", "--dirty", cwd=root),
+            "temporal server": first(r"Server ([^,)]+)", output(args.peers / "bin/temporal", "--version")),
+            "go sdk": first(r"go.temporal.io/sdk (\S+)", (root / "bench/peers/go/go.mod").read_text()),
+            "go": first(r"go(\d\S+)", output("go", "version")),
+            "python sdk": output(python, "-c", "import importlib.metadata as m; print(m.version('temporalio'))"),
+            "python": output(python, "-c", "import platform; print(platform.python_version())")}

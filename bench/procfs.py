@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What processes use, by /proc (proc(5)): CPU, memory, threads, context switches."""
+import os
+import pathlib
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def family(pid):
+    """pid and its descendants."""
+    found = [pid]
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += family(int(child))
+    return found
+
+
+def numbers(path):
+    """The lines "Name:  123 ..." of a file as {name: 123}."""
+    found = {}
+    for line in pathlib.Path(path).read_text().splitlines():
+        name, _, rest = line.partition(":")
+        words = rest.split()
+        if words and words[0].isdigit():
+            found[name] = int(words[0])
+    return found
+
+
+def cpu_seconds(pid):
+    """User and system, with the children that it has waited for."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICK
+
+
+def context_switches(pid):
+    """Of the threads that live."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        status = numbers(task / "status")
+        total += status["voluntary_ctxt_switches"] + status["nonvoluntary_ctxt_switches"]
+    return total
+
+
+def read(pids):
+    """All of pids and their descendants together; memory in MB (10^6 bytes)."""
+    total = dict.fromkeys(["cpu_s", "rss_mb", "rss_peak_mb", "pss_mb", "private_mb", "threads", "switches"], 0)
+    for pid in [member for pid in pids for member in family(pid)]:
+        status, maps = numbers(f"/proc/{pid}/status"), numbers(f"/proc/{pid}/smaps_rollup")
+        total["cpu_s"] += cpu_seconds(pid)
+        total["rss_mb"] += maps["Rss"] * 1.024e-3
+        total["rss_peak_mb"] += status["VmHWM"] * 1.024e-3
+        total["pss_mb"] += maps["Pss"] * 1.024e-3
+        total["private_mb"] += (maps["Private_Clean"] + maps["Private_Dirty"]) * 1.024e-3
+        total["threads"] += status["Threads"]
+        total["switches"] += context_switches(pid)
+    return total

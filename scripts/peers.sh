@@ -1,0 +1,53 @@
+# The programs of others that interop and bench run against ours: each is had once, under build/interop.
+# Sourced after lib.sh. A function that returns 1 has said why in $why.
+# shellcheck shell=bash disable=SC2034
+PYTHON_SDK=temporalio==1.35.0
+TEMPORAL_SERVER=github.com/temporalio/cli/cmd/temporal@v1.5.1 # carries server 1.29.1
+peers=$ROOT/build/interop
+why=
+
+# The official Python SDK: $peers/venv/bin/python imports temporalio.
+peer_python_sdk() {
+  mkdir -p "$peers"
+  if [ ! -x "$peers/venv/bin/python" ]; then
+    python3 -m venv "$peers/venv" 2>/dev/null || { apt_install python3-venv && python3 -m venv "$peers/venv"; } || {
+      why="no Python virtual environment can be made"
+      return 1
+    }
+  fi
+  "$peers/venv/bin/python" -c 'import temporalio' 2>/dev/null ||
+    "$peers/venv/bin/pip" install -q --disable-pip-version-check "$PYTHON_SDK" || {
+    why="the official Python SDK ($PYTHON_SDK) cannot be installed"
+    return 1
+  }
+}
+
+# A real Temporal server: $peers/bin/temporal, built by `go install` (three minutes).
+peer_temporal_server() {
+  mkdir -p "$peers"
+  [ ! -x "$peers/bin/temporal" ] || return 0
+  command -v go >/dev/null 2>&1 || {
+    why="a real Temporal server needs Go to build it, and there is none"
+    return 1
+  }
+  say "building a real Temporal server ($TEMPORAL_SERVER); this takes some minutes, once"
+  GOBIN=$peers/bin go install "$TEMPORAL_SERVER" >"$peers/go-install.log" 2>&1 || {
+    tail -5 "$peers/go-install.log" >&2
+    why="the real Temporal server cannot be built"
+    return 1
+  }
+}
+
+# The benchmark's worker on the official Go SDK: $peers/bin/go-worker.
+peer_go_worker() {
+  mkdir -p "$peers/bin"
+  command -v go >/dev/null 2>&1 || {
+    why="the Go SDK's worker needs Go to build it, and there is none"
+    return 1
+  }
+  (cd "$ROOT/bench/peers/go" && go build -o "$peers/bin/go-worker" .) >"$peers/go-build.log" 2>&1 || {
+    tail -5 "$peers/go-build.log" >&2
+    why="the Go SDK's worker cannot be built"
+    return 1
+  }
+}
