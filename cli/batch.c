@@ -46,10 +46,20 @@ static void item_next(struct batch *batch);
 static void item_start(struct item *item);
 static void item_wait(struct item *item);
 
-/* Errors after which the same request may still succeed. */
+/* Errors that pass: the server is away, busy or was asked to wait. Anything else, also UNKNOWN and
+ * INTERNAL (which the client has tried again some times), would be tried without end. */
 static bool worth_waiting(int code)
 {
-    return flo_client_retryable(code, NULL, FLO_RETRY_POLL);
+    switch (code) {
+    case FLO_GRPC_UNAVAILABLE:
+    case FLO_GRPC_DEADLINE_EXCEEDED:
+    case FLO_GRPC_RESOURCE_EXHAUSTED:
+    case FLO_GRPC_CANCELLED:
+    case FLO_GRPC_ABORTED:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void show_progress(struct batch *batch)

@@ -65,11 +65,22 @@ struct flo_client_call {
 
 static int try_now(struct flo_client_call *call);
 
+enum flo_refusal flo_client_refusal(int code, const char *message)
+{
+    if (!message)
+        return FLO_REFUSAL_OTHER;
+    if (code == FLO_GRPC_RESOURCE_EXHAUSTED && strstr(message, "larger than max"))
+        return FLO_REFUSAL_TOO_LARGE;
+    if (code == FLO_GRPC_INVALID_ARGUMENT && strncmp(message, "UnhandledCommand", 16) == 0)
+        return FLO_REFUSAL_UNHANDLED;
+    return FLO_REFUSAL_OTHER;
+}
+
 bool flo_client_retryable(int code, const char *message, enum flo_client_retry kind)
 {
     switch (code) {
     case FLO_GRPC_RESOURCE_EXHAUSTED:
-        return kind != FLO_RETRY_NONE && !(message && strstr(message, "message larger than max"));
+        return kind != FLO_RETRY_NONE && flo_client_refusal(code, message) != FLO_REFUSAL_TOO_LARGE;
     case FLO_GRPC_UNKNOWN:
     case FLO_GRPC_ABORTED:
     case FLO_GRPC_OUT_OF_RANGE:

@@ -102,6 +102,14 @@ void flo_client_call_cancel(struct flo_client_call **call);
  * this is for how long the server has been silent about it. */
 int64_t flo_client_call_try_age_ns(const struct flo_client_call *call);
 
+/* Refusals that a server tells apart only by their text. */
+enum flo_refusal {
+    FLO_REFUSAL_OTHER,
+    FLO_REFUSAL_TOO_LARGE, /* the message is larger than the server takes: never try again */
+    FLO_REFUSAL_UNHANDLED, /* new events came while the workflow task was at work: it comes again */
+};
+enum flo_refusal flo_client_refusal(int code, const char *message);
+
 /* Is code worth another try for this kind of call (PROTOCOL 1.2)? */
 bool flo_client_retryable(int code, const char *message, enum flo_client_retry kind);
 

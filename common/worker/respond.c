@@ -94,7 +94,7 @@ static void fail_too_large(struct flo_workflow_task *wt)
 /* The server refused the completion. The run is dropped: a new task brings what is true. */
 static void completion_refused(struct flo_workflow_task *wt, const struct flo_grpc_status *status)
 {
-    bool race = strncmp(status->message, "UnhandledCommand", 16) == 0;
+    bool race = flo_client_refusal(status->code, status->message) == FLO_REFUSAL_UNHANDLED;
 
     evict(wt);
     flo_series_inc(FLO_METRIC(wt->worker, WORKFLOW_NO_COMPLETION, wt->type));
@@ -128,7 +128,7 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
     struct flo_worker *worker = wt->worker;
 
     wt->call = NULL;
-    if (status->code == FLO_GRPC_RESOURCE_EXHAUSTED && strstr(status->message, "larger than max")) {
+    if (flo_client_refusal(status->code, status->message) == FLO_REFUSAL_TOO_LARGE) {
         fail_too_large(wt);
         return;
     }

@@ -127,12 +127,32 @@ static void test_try_age_starts_over_after_an_outage(void **state)
     assert_true(flo_client_call_try_age_ns(f->poll) <= flo_clock_mono_ns() - before);
 }
 
+/* A refusal's meaning is read in one place, and what is too large is not tried again. */
+static void test_refusal_is_told_by_its_text(void **state)
+{
+    static const char too_large[] = "grpc: received message larger than max (5 vs. 4)";
+
+    (void)state;
+    assert_int_equal(flo_client_refusal(FLO_GRPC_RESOURCE_EXHAUSTED, too_large),
+                     FLO_REFUSAL_TOO_LARGE);
+    assert_int_equal(flo_client_refusal(FLO_GRPC_RESOURCE_EXHAUSTED, "namespace rate limit"),
+                     FLO_REFUSAL_OTHER);
+    assert_int_equal(flo_client_refusal(FLO_GRPC_INVALID_ARGUMENT, "UnhandledCommand"),
+                     FLO_REFUSAL_UNHANDLED);
+    assert_int_equal(flo_client_refusal(FLO_GRPC_INVALID_ARGUMENT, "BadSearchAttributes"),
+                     FLO_REFUSAL_OTHER);
+    assert_int_equal(flo_client_refusal(FLO_GRPC_NOT_FOUND, NULL), FLO_REFUSAL_OTHER);
+    assert_false(flo_client_retryable(FLO_GRPC_RESOURCE_EXHAUSTED, too_large, FLO_RETRY_CALL));
+    assert_true(flo_client_retryable(FLO_GRPC_RESOURCE_EXHAUSTED, "busy", FLO_RETRY_CALL));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_try_age_starts_over_after_an_outage),
+        cmocka_unit_test(test_refusal_is_told_by_its_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
