@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "config/yaml.h"
 #include "support/cmocka_env.h"
 
@@ -114,10 +114,10 @@ static void assert_fast_refusal(const char *unit, size_t count)
     assert_non_null(text);
     for (size_t i = 0; i < count; i++)
         memcpy(text + i * unit_len, unit, unit_len);
-    int64_t before = flo_clock_mono_ns();
+    clock_t before = clock(); /* processor time: others may be busy */
     struct flo_err err = {0};
     assert_int_equal(parse_bytes(text, unit_len * count, &err), FLO_ECONFIG);
-    assert_true(flo_clock_mono_ns() - before < 200 * FLO_NS_PER_MS);
+    assert_true(clock() - before < CLOCKS_PER_SEC / 5);
     assert_non_null(strstr(err.message, "f.yaml:"));
     flo_free(text);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -284,9 +285,9 @@ static void test_decode_unknown_fields_kept(void **state)
     put_text(&f->bytes, 1, "the message");
     f->arena.budget_bytes = flo_wire_budget(f->bytes.len);
     FloApi__Failure *failure;
-    int64_t began = flo_clock_mono_ns();
+    clock_t began = clock(); /* processor time: others may be busy */
     assert_int_equal(decode(f, &flo_api__failure__descriptor, &failure), 0);
-    assert_true(flo_clock_mono_ns() - began < FLO_NS_PER_S);
+    assert_true(clock() - began < CLOCKS_PER_SEC);
     assert_string_equal(failure->message, "the message");
     assert_int_equal(failure->base.n_unknown_fields, 100000);
     assert_int_equal(protobuf_c_message_get_packed_size(&failure->base), f->bytes.len);
@@ -318,10 +319,10 @@ static void test_decode_duplicates_last_wins_and_messages_merge(void **state)
         put_text(&f->bytes, 1, i < 299999 ? "early" : "last");
     }
     flo_buf_fini(&cause);
-    int64_t began = flo_clock_mono_ns();
+    clock_t began = clock(); /* processor time: others may be busy */
     FloApi__Failure *failure;
     assert_int_equal(decode(f, &flo_api__failure__descriptor, &failure), 0);
-    assert_true(flo_clock_mono_ns() - began < 5 * FLO_NS_PER_S);
+    assert_true(clock() - began < 10 * CLOCKS_PER_SEC);
     assert_string_equal(failure->message, "last");
     assert_string_equal(failure->cause->message, "m");
     assert_string_equal(failure->cause->source, "s");
