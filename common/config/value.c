@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/secret.h"
 #include "config/internal.h"
 
 #define SHOWN_MAX 60 /* bytes of a wrong value that an error shows */
@@ -326,12 +327,22 @@ static void print_text(const char *text, struct flo_buf *out)
     flo_buf_append_str(out, "\"");
 }
 
+/* A setting's own text: without the password of a URL. */
+static void print_masked(const char *text, struct flo_buf *out)
+{
+    struct flo_buf masked;
+    flo_buf_init(&masked, 0);
+    flo_secret_append_masked(&masked, text);
+    print_text(flo_buf_cstr(&masked), out);
+    flo_buf_fini(&masked);
+}
+
 static void print_strings(const struct flo_strings *list, struct flo_buf *out)
 {
     flo_buf_append_str(out, "[");
     for (size_t i = 0; i < list->count; i++) {
         flo_buf_append_str(out, i ? ", " : "");
-        print_text(list->items[i], out);
+        print_masked(list->items[i], out);
     }
     flo_buf_append_str(out, "]");
 }
@@ -352,33 +363,58 @@ static void print_list(const struct flo_setting *row, const struct flo_list_valu
     flo_buf_append_str(out, "]");
 }
 
-static bool names_secret(const char *key)
+static json_t *masked_copy(const json_t *json);
+
+static json_t *masked_text(const char *text)
 {
-    static const char *const words[] = {"password", "secret", "token", "key", "dsn"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strcasestr(key, words[i]))
-            return true;
-    return false;
+    struct flo_buf masked;
+    flo_buf_init(&masked, 0);
+    flo_secret_append_masked(&masked, text);
+    json_t *copy = masked.failed ? NULL : json_string(flo_buf_cstr(&masked));
+    flo_buf_fini(&masked);
+    return copy;
 }
 
-/* Members whose name says that they are secret become "***", in place. */
-static void mask_json(json_t *json)
+static json_t *masked_object(const json_t *json)
 {
+    json_t *copy = json_object();
     const char *key;
     json_t *value;
-    json_object_foreach(json, key, value)
+    json_object_foreach((json_t *)(uintptr_t)json, key, value)
     {
-        if (json_is_object(value))
-            mask_json(value);
-        else if (names_secret(key))
-            (void)json_object_set_new(json, key, json_string("***"));
+        bool secret = flo_secret_name(key, strlen(key));
+        if (json_object_set_new(copy, key,
+                                secret ? json_string(FLO_SECRET_MASK) : masked_copy(value))) {
+            json_decref(copy);
+            return NULL;
+        }
     }
+    return copy;
+}
+
+/* A copy in which "***" stands for members whose name says that they are secret, whatever they
+ * are, and for passwords in URLs; NULL without memory. Its depth is that of a checked document. */
+static json_t *masked_copy(const json_t *json)
+{
+    if (json_is_string(json))
+        return masked_text(json_string_value(json));
+    if (json_is_object(json))
+        return masked_object(json);
+    if (!json_is_array(json))
+        return json_deep_copy(json);
+    json_t *copy = json_array();
+    for (size_t i = 0; copy && i < json_array_size(json); i++) {
+        if (json_array_append_new(copy, masked_copy(json_array_get(json, i)))) {
+            json_decref(copy);
+            return NULL;
+        }
+    }
+    return copy;
 }
 
 static void print_json(const json_t *json, struct flo_buf *out)
 {
-    json_t *masked = json_deep_copy(json);
-    mask_json(masked);
+    json_t *masked = masked_copy(json);
     char *text = masked ? json_dumps(masked, 0) : NULL;
     flo_buf_append_str(out, text ? text : "{}");
     free(text); /* jansson's */
@@ -394,7 +430,7 @@ void flo_value_print(const struct flo_setting *row, const void *field, struct fl
     }
     switch (row->type) {
     case FLO_SETTING_STRING:
-        print_text(*(const char *const *)field, out);
+        print_masked(*(const char *const *)field, out);
         break;
     case FLO_SETTING_BOOL:
         flo_buf_append_str(out, *(const bool *)field ? "true" : "false");

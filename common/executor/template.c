@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/secret.h"
 
 extern char **environ;
 
@@ -99,25 +99,18 @@ static void ignore_stop_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static bool names_secret(const char *name, size_t len)
-{
-    static const char *const WORDS[] = {"KEY", "SECRET", "TOKEN", "PASSW", "CREDENTIAL", "DSN"};
-
-    for (size_t w = 0; w < sizeof WORDS / sizeof *WORDS; w++)
-        for (size_t i = 0; i + strlen(WORDS[w]) <= len; i++)
-            if (strncasecmp(name + i, WORDS[w], strlen(WORDS[w])) == 0)
-                return true;
-    return false;
-}
-
-/* Activities need no secrets of the worker: take them out, also of the memory behind environ. */
+/*
+ * Activities need no secrets of the worker: take them out, also of the memory behind environ. By
+ * name only: a DATABASE_URL stays, although it may hold a password, because it is there for the
+ * activities. Other secrets reach them as settings of their module, which the fork copies.
+ */
 static void scrub_environment(void)
 {
     char **keep = environ;
 
     for (char **entry = environ; entry && *entry; entry++) {
         char *equals = strchr(*entry, '=');
-        if (equals && names_secret(*entry, (size_t)(equals - *entry)))
+        if (equals && flo_secret_name(*entry, (size_t)(equals - *entry)))
             explicit_bzero(equals + 1, strlen(equals + 1));
         else
             *keep++ = *entry;

@@ -390,6 +390,26 @@ static void test_load_checks_permissions(void **state)
     flo_role_config_destroy(&config);
 }
 
+/* Secrets of modules are not printed: by their name, wherever they stand, or inside a URL. */
+static void test_print_masks_secrets_of_modules(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_buf out;
+    flo_buf_init(&out, 0);
+    struct flo_role_config *c =
+        load(f, FLO_ROLE_IO_ACTIVITY,
+             "task_queue: q\nmodules:\n  - path: m.so\n    settings:\n"
+             "      database: postgresql://u:hunter2@db/x\n"
+             "      servers: [{api_token: hunter3}, \"redis://:hunter4@r\"]\n"
+             "      credentials: {user: hunter5}\n      plain: [1, two]\n");
+    assert_int_equal(flo_config_print(&c->config, &out), 0);
+    assert_null(strstr(flo_buf_cstr(&out), "hunter"));
+    assert_non_null(strstr(flo_buf_cstr(&out), "postgresql://u:***@db/x"));
+    assert_non_null(strstr(flo_buf_cstr(&out), "[1, \"two\"]"));
+    flo_buf_fini(&out);
+    flo_role_config_destroy(&c);
+}
+
 /* The key's file is read, relative to the YAML's folder. */
 static void test_load_reads_api_key_file(void **state)
 {
@@ -552,6 +572,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_load_expands_variables, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_expansion_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_checks_permissions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_print_masks_secrets_of_modules, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_reads_api_key_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_modules, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shipped_files, setup, teardown),

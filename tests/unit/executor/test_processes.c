@@ -146,11 +146,14 @@ static void test_process_environment_has_no_secrets(void **state)
     (void)state;
     setenv("TEMPORAL_API_KEY", "canary", 1);
     setenv("PLAIN_SETTING", "kept", 1);
+    setenv("DATABASE_URL", "postgresql://u:p@db/x", 1);
     f = started(1);
     run(f, 0, "env:TEMPORAL_API_KEY");
     assert_string_equal(f->jobs[0].reply, "(unset)");
     run(f, 1, "env:PLAIN_SETTING");
     assert_string_equal(f->jobs[1].reply, "kept");
+    run(f, 2, "env:DATABASE_URL"); /* for the activities */
+    assert_string_equal(f->jobs[2].reply, "postgresql://u:p@db/x");
     assert_string_equal(getenv("TEMPORAL_API_KEY"), "canary"); /* ours is untouched */
     ended(f);
 }
