@@ -49,10 +49,15 @@ def run(program, *args, env=None, timeout=60):
     return done.returncode, done.stdout, done.stderr
 
 
+BATCHES = []  # what start_batch started, for the end of a test that failed before their end
+
+
 def start_batch(target, command, *args):
     """`flotilla documents` or `load` in the background, answering in JSON."""
-    return subprocess.Popen([str(BIN / "flotilla"), command, "--address", target, "--output", "json", *map(str, args)],
+    batch = subprocess.Popen([str(BIN / "flotilla"), command, "--address", target, "--output", "json", *map(str, args)],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    BATCHES.append(batch)
+    return batch
 
 
 def finish_batch(test, batch, timeout=200):
@@ -79,6 +84,10 @@ class FleetTest(unittest.TestCase):
         try:
             self.fleet.__exit__(Exception if failed else None, None, None)
         finally:
+            for batch in BATCHES:
+                if batch.poll() is None:
+                    batch.kill()
+                    batch.communicate()
             for process in self.fleet.processes:
                 if process.child.poll() is None:
                     process.child.kill()
