@@ -5,7 +5,8 @@
  * tried again with the same request id or token. And they remember what was acknowledged to them.
  *
  * A workflow's program follows from its id: one to five steps, each an activity, two activities at
- * once, a timer, or waiting for a signal.
+ * once, a timer, waiting for a signal, or a child workflow. So does its fate: most complete, some
+ * continue as new once, some are asked to cancel, some have a timeout that may be too short.
  */
 #ifndef FLO_SIMULATION_ACTORS_H
 #define FLO_SIMULATION_ACTORS_H
@@ -24,11 +25,14 @@ enum step {
     STEP_KINDS
 };
 
+enum fate { FATE_PLAIN, FATE_CONTINUES, FATE_CANCELED, FATE_TIMES_OUT };
+
 /* What one client knows of its workflow. */
 struct client {
     struct cast *cast;
     char id[32];
-    char run_id[64];              /* of the acknowledged start, "" before */
+    enum fate fate;
+    char run_id[64];              /* of the acknowledged start, then what took over; "" before */
     unsigned signals;             /* how many the program waits for */
     unsigned sent;                /* signals that have got a definite answer */
     bool acknowledged[STEPS_MAX]; /* signal number: the answer was OK */
@@ -54,6 +58,8 @@ struct cast {
 
 /* The steps of the workflow with this id; their number. */
 unsigned program_of(const char *workflow_id, enum step out_steps[STEPS_MAX]);
+
+enum fate fate_of(const char *workflow_id);
 
 /* Bring clients and workers to life. */
 void cast_init(struct cast *cast, struct world *world, unsigned clients);

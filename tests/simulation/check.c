@@ -4,6 +4,7 @@
  * stays as it was (disk.c), I3 one terminal event for each activity, I5 histories without gaps, I6
  * what got no answer is wholly there or not at all and never twice.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ struct tally {
     unsigned signals[STEPS_MAX];
     int64_t next;
     bool closed;
+    bool finished; /* by its own program: nothing is left open */
 };
 
 static void end_activity(struct tally *tally, int64_t scheduled_event_id)
@@ -76,6 +78,18 @@ static void count_event(struct world *world, struct tally *tally, const FloApi__
     case EVENT(ACTIVITY_TASK_TIMED_OUT):
         end_activity(tally, event->activity_task_timed_out_event_attributes->scheduled_event_id);
         break;
+    case EVENT(START_CHILD_WORKFLOW_EXECUTION_INITIATED):
+        strncpy(tally->activity[event->event_id], "a child", sizeof tally->activity[0] - 1);
+        break;
+    case EVENT(START_CHILD_WORKFLOW_EXECUTION_FAILED):
+        end_activity(
+            tally,
+            event->start_child_workflow_execution_failed_event_attributes->initiated_event_id);
+        break;
+    case EVENT(CHILD_WORKFLOW_EXECUTION_COMPLETED):
+        end_activity(
+            tally, event->child_workflow_execution_completed_event_attributes->initiated_event_id);
+        break;
     case EVENT(WORKFLOW_EXECUTION_SIGNALED): {
         const char *name = event->workflow_execution_signaled_event_attributes->signal_name;
         if (name[0] == 's' && name[1] >= '0' && name[1] < '0' + STEPS_MAX)
@@ -83,6 +97,13 @@ static void count_event(struct world *world, struct tally *tally, const FloApi__
         break;
     }
     case EVENT(WORKFLOW_EXECUTION_COMPLETED):
+    case EVENT(WORKFLOW_EXECUTION_CONTINUED_AS_NEW):
+        tally->finished = true;
+        tally->closed = true;
+        break;
+    case EVENT(WORKFLOW_EXECUTION_CANCELED):
+    case EVENT(WORKFLOW_EXECUTION_TIMED_OUT):
+    case EVENT(WORKFLOW_EXECUTION_TERMINATED):
         tally->closed = true;
         break;
     default:
@@ -113,53 +134,88 @@ static void count_history(struct world *world, const struct disk_run *run, struc
     }
 }
 
-static void check_results(struct cast *cast, const struct client *client, const struct tally *tally)
+static void check_results(struct cast *cast, const struct disk_run *run, const struct tally *tally)
 {
     for (unsigned i = 0; i < cast->result_count; i++) {
         const struct result *result = &cast->results[i];
         bool found = false;
-        if (strcmp(result->run_id, client->run_id) != 0)
+        if (strcmp(result->run_id, run->run_id) != 0)
             continue;
         for (size_t at = 1; at < EVENTS_MAX; at++)
             if (strcmp(tally->activity[at], result->activity_id) == 0)
                 found = tally->values[at] == result->value;
         if (!found)
             world_fail(cast->world, "I1: the acknowledged result of %s in %s is lost",
-                       result->activity_id, client->id);
+                       result->activity_id, run->workflow_id);
     }
 }
 
-static void check_history(struct cast *cast, const struct client *client)
+/* One run, of a client or a child; its signals are added up. */
+static void check_run(struct cast *cast, const struct disk_run *run, unsigned signals[STEPS_MAX])
 {
     static struct tally tally; /* large; one thread */
     struct world *world = cast->world;
-    const struct disk_run *run = disk_find_run(&world->disk, client->run_id);
-    if (!run) {
-        world_fail(world, "I1: %s is lost", client->id);
-        return;
-    }
     count_history(world, run, &tally);
-    if (!tally.closed || !run->close_ns)
-        world_fail(world, "I2: %s has ended, but not on the disk", client->id);
+    if (tally.closed != (run->close_ns != 0))
+        world_fail(world, "I2: %s has ended in its history or its row only", run->workflow_id);
     for (size_t at = 1; at < EVENTS_MAX; at++)
-        if (*tally.activity[at] && tally.ends[at] != 1)
+        if (*tally.activity[at] && (tally.ends[at] > 1 || (tally.finished && !tally.ends[at])))
             world_fail(world, "I3: activity %s of %s has %u terminal events", tally.activity[at],
-                       client->id, tally.ends[at]);
-    for (unsigned i = 0; i < client->signals; i++)
-        if (tally.signals[i] > 1 || (client->acknowledged[i] && tally.signals[i] != 1))
-            world_fail(world, "I1: signal s%u of %s is there %u times", i, client->id,
+                       run->workflow_id, tally.ends[at]);
+    for (unsigned i = 0; i < STEPS_MAX; i++) {
+        if (tally.signals[i] > 1)
+            world_fail(world, "I1: signal s%u of %s is there %u times", i, run->workflow_id,
                        tally.signals[i]);
-    check_results(cast, client, &tally);
+        signals[i] += tally.signals[i];
+    }
+    check_results(cast, run, &tally);
+}
+
+static void check_client(struct cast *cast, const struct client *client)
+{
+    const struct disk *disk = &cast->world->disk;
+    const struct disk_run *last = disk_find_run(&cast->world->disk, client->run_id);
+    unsigned signals[STEPS_MAX] = {0};
+    if (!last || !last->close_ns)
+        world_fail(cast->world, "I2: %s has ended, but not on the disk", client->id);
+    for (size_t i = 0; i < disk->run_count; i++)
+        if (strcmp(disk->runs[i]->workflow_id, client->id) == 0)
+            check_run(cast, disk->runs[i], signals);
+    for (unsigned i = 0; i < client->signals; i++)
+        if (client->acknowledged[i] && !signals[i])
+            world_fail(cast->world, "I1: signal s%u of %s is lost", i, client->id);
+}
+
+/* Of "wf/c1.0" that of "wf", whose second run starts its children anew. */
+static enum fate fate_of_parent(const char *workflow_id)
+{
+    char parent[64];
+    snprintf(parent, sizeof parent, "%.*s", (int)strcspn(workflow_id, "/"), workflow_id);
+    return fate_of(parent);
+}
+
+/* No workflow id has two runs, unless one continues the other. Whoever has continued as new may
+ * also be started again by a start that is repeated late: request ids are a run's, as on the real
+ * server. */
+static void check_started_once(struct world *world, const struct disk_run *older,
+                               const struct disk_run *newer)
+{
+    if (strcmp(older->workflow_id, newer->workflow_id) == 0 &&
+        fate_of(newer->workflow_id) != FATE_CONTINUES &&
+        fate_of_parent(newer->workflow_id) != FATE_CONTINUES)
+        world_fail(world, "I6: %s was started twice", newer->workflow_id);
 }
 
 void cast_check_histories(struct cast *cast)
 {
+    const struct disk *disk = &cast->world->disk;
     for (unsigned i = 0; i < cast->client_count; i++)
-        check_history(cast, &cast->clients[i]);
-    for (size_t i = 0; i < cast->world->disk.run_count; i++)
+        check_client(cast, &cast->clients[i]);
+    for (size_t i = 0; i < disk->run_count; i++) {
+        unsigned signals[STEPS_MAX] = {0};
+        if (strchr(disk->runs[i]->workflow_id, '/'))
+            check_run(cast, disk->runs[i], signals);
         for (size_t j = 0; j < i; j++)
-            if (strcmp(cast->world->disk.runs[i]->workflow_id,
-                       cast->world->disk.runs[j]->workflow_id) == 0)
-                world_fail(cast->world, "I6: %s was started twice",
-                           cast->world->disk.runs[i]->workflow_id);
+            check_started_once(cast->world, disk->runs[j], disk->runs[i]);
+    }
 }

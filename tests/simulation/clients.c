@@ -19,15 +19,28 @@ unsigned program_of(const char *workflow_id, enum step out_steps[STEPS_MAX])
     for (const char *at = workflow_id; *at; at++)
         hash = (hash ^ (uint8_t)*at) * UINT64_C(1099511628211);
     flo_rng_seed(&rng, hash);
+    /* A child has no children, and nobody signals it. */
+    unsigned kinds = strchr(workflow_id, '/') ? STEP_SIGNAL : workflow_step_kinds();
     unsigned count = 1 + (unsigned)flo_rng_below(&rng, STEPS_MAX);
     for (unsigned i = 0; i < count; i++)
-        out_steps[i] = (enum step)flo_rng_below(&rng, workflow_step_kinds());
+        out_steps[i] = (enum step)flo_rng_below(&rng, kinds);
     return count;
+}
+
+enum fate fate_of(const char *workflow_id)
+{
+    static const enum fate fates[] = {FATE_CONTINUES, FATE_CANCELED, FATE_TIMES_OUT};
+    unsigned sum = 0;
+    for (const char *at = workflow_id; *at; at++)
+        sum = sum * 31 + (uint8_t)*at;
+    bool plain = workflow_step_kinds() < STEP_KINDS || strchr(workflow_id, '/') || sum % 7 > 2;
+    return plain ? FATE_PLAIN : fates[sum % 7];
 }
 
 static void start(struct world *world, void *ctx, uint64_t arg);
 static void wait_end(struct world *world, void *ctx, uint64_t arg);
 static void send_signal(struct world *world, void *ctx, uint64_t number);
+static void send_cancel(struct world *world, void *ctx, uint64_t arg);
 
 static bool is_unknown(int code)
 {
@@ -36,11 +49,39 @@ static bool is_unknown(int code)
 
 /* ---- start ---- */
 
+/* From here on the client signals its workflow and waits for its end. */
+static void go_on(struct client *client)
+{
+    struct world *world = client->cast->world;
+    for (unsigned i = 0; i < client->signals; i++)
+        world_after(world, (int64_t)world_random(world, 20 * SECOND), send_signal, client, i);
+    if (client->fate == FATE_CANCELED)
+        world_after(world, (int64_t)world_random(world, 20 * SECOND), send_cancel, client, 0);
+    world_after(world, 0, wait_end, client, 0);
+}
+
+/* The start was answered by nobody, and its run has continued as new since: request ids are a
+ * run's, so the repeated start is refused. The failure's detail would name the run. */
+static bool has_continued(struct client *client, int code)
+{
+    const struct disk *disk = &client->cast->world->disk;
+    if (code != FLO_GRPC_ALREADY_EXISTS || client->fate != FATE_CONTINUES)
+        return false;
+    for (size_t i = 0; i < disk->run_count; i++)
+        if (strcmp(disk->runs[i]->workflow_id, client->id) == 0)
+            snprintf(client->run_id, sizeof client->run_id, "%s", disk->runs[i]->run_id);
+    return true;
+}
+
 static void started(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
 {
     struct client *client = ctx;
     if (is_unknown(code)) {
         world_after(world, 100 * MS, start, client, 0);
+        return;
+    }
+    if (has_continued(client, code)) {
+        go_on(client);
         return;
     }
     if (code != FLO_GRPC_OK) {
@@ -56,9 +97,7 @@ static void started(struct world *world, void *ctx, int code, const uint8_t *bod
     const FloApi__StartWorkflowExecutionResponse *response = (const void *)message;
     snprintf(client->run_id, sizeof client->run_id, "%s", response->run_id);
     flo_arena_fini(&arena);
-    for (unsigned i = 0; i < client->signals; i++)
-        world_after(world, (int64_t)world_random(world, 20 * SECOND), send_signal, client, i);
-    world_after(world, 0, wait_end, client, 0);
+    go_on(client);
 }
 
 static void start(struct world *world, void *ctx, uint64_t arg)
@@ -78,6 +117,10 @@ static void start(struct world *world, void *ctx, uint64_t arg)
     request.workflow_type = &type;
     request.task_queue = &queue;
     request.request_id = client->id; /* the same with each attempt */
+    Google__Protobuf__Duration timeout = GOOGLE__PROTOBUF__DURATION__INIT;
+    timeout.seconds = 15;
+    if (client->fate == FATE_TIMES_OUT)
+        request.workflow_run_timeout = &timeout;
     world_call(world, "StartWorkflowExecution", &request.base, started, client);
 }
 
@@ -128,7 +171,65 @@ static void send_signal(struct world *world, void *ctx, uint64_t number)
     world_call(world, "SignalWorkflowExecution", &request.base, signalled, signal);
 }
 
+/* ---- cancel ---- */
+
+static void cancel_sent(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
+{
+    struct client *client = ctx;
+    (void)body, (void)len;
+    if (is_unknown(code))
+        world_after(world, 100 * MS, send_cancel, client, 0);
+    else if (code != FLO_GRPC_OK && code != FLO_GRPC_NOT_FOUND)
+        world_fail(world, "cancel of %s: code %d", client->id, code);
+}
+
+static void send_cancel(struct world *world, void *ctx, uint64_t arg)
+{
+    struct client *client = ctx;
+    FloApi__RequestCancelWorkflowExecutionRequest request;
+    FloApi__WorkflowExecution execution;
+    (void)arg;
+    flo_api__request_cancel_workflow_execution_request__init(&request);
+    flo_api__workflow_execution__init(&execution);
+    execution.workflow_id = client->id;
+    request.namespace_ = NAME("default");
+    request.workflow_execution = &execution;
+    request.request_id = client->id;
+    world_call(world, "RequestCancelWorkflowExecution", &request.base, cancel_sent, client);
+}
+
 /* ---- the end ---- */
+
+/* The run has closed; does that fit the workflow's fate? */
+static void ended(struct client *client, const FloApi__HistoryEvent *event)
+{
+    struct world *world = client->cast->world;
+    bool fits;
+    switch (event->event_type) {
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+        fits = true; /* perhaps before the cancel request, or the timeout */
+        break;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+        fits = client->fate == FATE_CANCELED;
+        break;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+        fits = client->fate == FATE_TIMES_OUT;
+        break;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+        snprintf(client->run_id, sizeof client->run_id, "%s",
+                 event->workflow_execution_continued_as_new_event_attributes->new_execution_run_id);
+        world_after(world, 0, wait_end, client, 0);
+        if (client->fate != FATE_CONTINUES)
+            world_fail(world, "%s continued as new", client->id);
+        return;
+    default:
+        fits = false;
+    }
+    if (!fits)
+        world_fail(world, "%s ended with event type %d", client->id, (int)event->event_type);
+    client->ended = true;
+    client->cast->ended++;
+}
 
 static void saw_end(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
 {
@@ -151,11 +252,7 @@ static void saw_end(struct world *world, void *ctx, int code, const uint8_t *bod
     if (!response->history || !response->history->n_events) {
         world_after(world, 0, wait_end, client, 0); /* the long poll ended without news */
     } else {
-        FloApi__EventType type = response->history->events[0]->event_type;
-        if (type != FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED)
-            world_fail(world, "%s ended with event type %d", client->id, type);
-        client->ended = true;
-        client->cast->ended++;
+        ended(client, response->history->events[0]);
     }
     flo_arena_fini(&arena);
 }
@@ -192,6 +289,7 @@ void cast_init(struct cast *cast, struct world *world, unsigned clients)
         client->cast = cast;
         snprintf(client->id, sizeof client->id, "wf-%llu-%u", (unsigned long long)world->seed, i);
         unsigned count = program_of(client->id, steps);
+        client->fate = fate_of(client->id);
         for (unsigned step = 0; step < count; step++)
             client->signals += steps[step] == STEP_SIGNAL;
         world_after(world, (int64_t)world_random(world, 20 * SECOND), start, client, 0);

@@ -168,6 +168,8 @@ static int find(void *ctx, const char *namespace_id, const char *workflow_id, co
                 struct flo_core_stored_run *out)
 {
     struct disk *disk = ctx;
+    if (disk->fails && disk->fails(disk->fails_ctx))
+        return FLO_EIO;
     for (size_t i = disk->run_count; i-- > 0;) {
         const struct disk_run *run = disk->runs[i];
         if (run->deleted || strcmp(run->namespace_id, namespace_id) != 0 ||
@@ -185,8 +187,11 @@ static int history(void *ctx, uint64_t key, int64_t first_event_id, bool reverse
                                     const uint8_t *events, size_t len),
                    void *batch_ctx)
 {
-    const struct disk_run *run = by_key(ctx, key);
+    struct disk *disk = ctx;
+    const struct disk_run *run = by_key(disk, key);
     size_t at = 0;
+    if (disk->fails && disk->fails(disk->fails_ctx))
+        return FLO_EIO;
     if (!run)
         return 0;
     while (at < run->batch_count &&

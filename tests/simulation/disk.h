@@ -34,6 +34,8 @@ struct disk {
     size_t run_count, run_capacity;
     struct disk_namespace namespaces[8];
     size_t namespace_count;
+    bool (*fails)(void *ctx); /* does this read fail? NULL: none does */
+    void *fails_ctx;
     const char *failure; /* static text of the first breach, or NULL */
 };
 

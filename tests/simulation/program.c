@@ -22,16 +22,17 @@ struct progress {
     bool scheduled[STEPS_MAX][2], done[STEPS_MAX][2];
     int64_t scheduled_event[STEPS_MAX][2]; /* of activities */
     unsigned signals;
+    bool continued, cancel_requested;
 };
 
-/* The step (and which of two) in ids such as "a3.1" and "t3.0". */
+/* The step (and which of two) in ids such as "a3.1", "t3.0" and, after the parent's, "/c3.0". */
 static bool parse_id(const char *id, unsigned *out_step, unsigned *out_part)
 {
     return sscanf(id + 1, "%u.%u", out_step, out_part) == 2 && *out_step < STEPS_MAX &&
            *out_part < 2;
 }
 
-static void activity_ended(struct progress *p, int64_t scheduled_event_id)
+static void part_ended(struct progress *p, int64_t scheduled_event_id)
 {
     for (unsigned step = 0; step < STEPS_MAX; step++)
         for (unsigned part = 0; part < 2; part++)
@@ -50,13 +51,39 @@ static void follow(struct progress *p, const FloApi__HistoryEvent *event)
         }
         break;
     case EVENT(ACTIVITY_TASK_COMPLETED):
-        activity_ended(p, event->activity_task_completed_event_attributes->scheduled_event_id);
+        part_ended(p, event->activity_task_completed_event_attributes->scheduled_event_id);
         break;
     case EVENT(ACTIVITY_TASK_FAILED):
-        activity_ended(p, event->activity_task_failed_event_attributes->scheduled_event_id);
+        part_ended(p, event->activity_task_failed_event_attributes->scheduled_event_id);
         break;
     case EVENT(ACTIVITY_TASK_TIMED_OUT):
-        activity_ended(p, event->activity_task_timed_out_event_attributes->scheduled_event_id);
+        part_ended(p, event->activity_task_timed_out_event_attributes->scheduled_event_id);
+        break;
+    case EVENT(START_CHILD_WORKFLOW_EXECUTION_INITIATED):
+        if (parse_id(
+                strchr(
+                    event->start_child_workflow_execution_initiated_event_attributes->workflow_id,
+                    '/') +
+                    1,
+                &step, &part)) {
+            p->scheduled[step][part] = true;
+            p->scheduled_event[step][part] = event->event_id;
+        }
+        break;
+    case EVENT(START_CHILD_WORKFLOW_EXECUTION_FAILED):
+        part_ended(
+            p, event->start_child_workflow_execution_failed_event_attributes->initiated_event_id);
+        break;
+    case EVENT(CHILD_WORKFLOW_EXECUTION_COMPLETED):
+        part_ended(p,
+                   event->child_workflow_execution_completed_event_attributes->initiated_event_id);
+        break;
+    case EVENT(WORKFLOW_EXECUTION_STARTED):
+        p->continued =
+            *event->workflow_execution_started_event_attributes->continued_execution_run_id;
+        break;
+    case EVENT(WORKFLOW_EXECUTION_CANCEL_REQUESTED):
+        p->cancel_requested = true;
         break;
     case EVENT(TIMER_STARTED):
         if (parse_id(event->timer_started_event_attributes->timer_id, &step, &part))
@@ -150,6 +177,65 @@ static void complete(struct commands *c)
     command->complete_workflow_execution_command_attributes = attributes;
 }
 
+static void start_child(struct commands *c, char *workflow_id, bool reject_duplicate)
+{
+    FloApi__Command *command =
+        add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION);
+    FloApi__StartChildWorkflowExecutionCommandAttributes *attributes = make(c, sizeof *attributes);
+    FloApi__WorkflowType *type = make(c, sizeof *type);
+    FloApi__TaskQueue *queue = make(c, sizeof *queue);
+    flo_api__start_child_workflow_execution_command_attributes__init(attributes);
+    flo_api__workflow_type__init(type);
+    flo_api__task_queue__init(queue);
+    type->name = NAME("Program");
+    queue->name = NAME(QUEUE);
+    attributes->workflow_id = workflow_id;
+    attributes->workflow_type = type;
+    attributes->task_queue = queue;
+    if (reject_duplicate) /* then the engine asks the store */
+        attributes->workflow_id_reuse_policy =
+            FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE;
+    command->attributes_case =
+        FLO_API__COMMAND__ATTRIBUTES_START_CHILD_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
+    command->start_child_workflow_execution_command_attributes = attributes;
+}
+
+static void cancel(struct commands *c)
+{
+    FloApi__Command *command =
+        add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION);
+    FloApi__CancelWorkflowExecutionCommandAttributes *attributes = make(c, sizeof *attributes);
+    flo_api__cancel_workflow_execution_command_attributes__init(attributes);
+    command->attributes_case =
+        FLO_API__COMMAND__ATTRIBUTES_CANCEL_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
+    command->cancel_workflow_execution_command_attributes = attributes;
+}
+
+static void continue_as_new(struct commands *c)
+{
+    FloApi__Command *command =
+        add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION);
+    FloApi__ContinueAsNewWorkflowExecutionCommandAttributes *attributes =
+        make(c, sizeof *attributes);
+    flo_api__continue_as_new_workflow_execution_command_attributes__init(attributes);
+    command->attributes_case =
+        FLO_API__COMMAND__ATTRIBUTES_CONTINUE_AS_NEW_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
+    command->continue_as_new_workflow_execution_command_attributes = attributes;
+}
+
+/* Begin one part of a step. */
+static void begin_part(struct commands *c, const char *workflow_id, enum step kind, unsigned step,
+                       unsigned part)
+{
+    char *id = flo_arena_printf(&c->arena, "%c%u.%u", kind == STEP_TIMER ? 't' : 'a', step, part);
+    if (kind == STEP_TIMER)
+        start_timer(c, id, 1 + step * 4);
+    else if (kind == STEP_CHILD)
+        start_child(c, flo_arena_printf(&c->arena, "%s/c%u.%u", workflow_id, step, part), step % 2);
+    else
+        schedule_activity(c, id);
+}
+
 /* What the program does now; nothing when it waits. */
 static void decide(const char *workflow_id, FloApi__HistoryEvent *const *events, size_t count,
                    struct commands *c)
@@ -159,29 +245,30 @@ static void decide(const char *workflow_id, FloApi__HistoryEvent *const *events,
     unsigned signals = 0, step_count = program_of(workflow_id, steps);
     for (size_t i = 0; i < count; i++)
         follow(&p, events[i]);
+    if (p.cancel_requested) {
+        cancel(c);
+        return;
+    }
     for (unsigned step = 0; step < step_count; step++) {
         unsigned parts = steps[step] == STEP_TWO_ACTIVITIES ? 2 : 1;
         bool done = true;
         if (steps[step] == STEP_SIGNAL) {
-            if (++signals > p.signals)
+            if (++signals > p.signals && !p.continued) /* the first run has had the signals */
                 return;
             continue;
         }
         for (unsigned part = 0; part < parts; part++) {
-            bool timer = steps[step] == STEP_TIMER;
             done = done && p.done[step][part];
-            if (p.scheduled[step][part])
-                continue;
-            char *id = flo_arena_printf(&c->arena, "%c%u.%u", timer ? 't' : 'a', step, part);
-            if (timer)
-                start_timer(c, id, 1 + step * 4);
-            else
-                schedule_activity(c, id);
+            if (!p.scheduled[step][part])
+                begin_part(c, workflow_id, steps[step], step, part);
         }
         if (!done)
             return;
     }
-    complete(c);
+    if (fate_of(workflow_id) == FATE_CONTINUES && !p.continued)
+        continue_as_new(c);
+    else
+        complete(c);
 }
 
 /* ---- workflow tasks ---- */
@@ -218,7 +305,7 @@ static void respond_task(struct cast *cast, ProtobufCBinaryData token, const cha
 struct fetch {
     struct cast *cast;
     ProtobufCBinaryData token;
-    char workflow_id[32];
+    char workflow_id[48];
 };
 
 static void fetched(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)

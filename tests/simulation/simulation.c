@@ -21,7 +21,7 @@
 #define PATIENCE (600 * SECOND)
 #define COUNT 300
 
-static const uint64_t SEEDS[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 37, 42, 60, 1729, 65537};
+static const uint64_t SEEDS[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 42, 96, 253, 349, 1729, 65537};
 
 struct outcome {
     uint64_t hash;

@@ -123,6 +123,12 @@ bool world_step(struct world *world)
     return true;
 }
 
+/* What the engine's clock shows. */
+static int64_t engine_now(const struct world *world)
+{
+    return world->now_ns + world->ahead_ns;
+}
+
 /* ---- calls ---- */
 
 static struct call *find_call(struct world *world, uint64_t id)
@@ -207,7 +213,7 @@ static void deadline(struct world *world, void *ctx, uint64_t id)
     (void)ctx;
     if (!call || (call->state != CALL_OPEN && call->state != CALL_HELD))
         return;
-    flo_core_begin(world->core, world->now_ns);
+    flo_core_begin(world->core, engine_now(world));
     flo_core_cancel_call(world->core, id);
     answer(call, FLO_GRPC_DEADLINE_EXCEEDED);
     after_core(world);
@@ -230,13 +236,13 @@ static void arrive_request(struct world *world, void *ctx, uint64_t id)
                           ? POLL_TIMEOUT
                           : CALL_TIMEOUT;
     struct flo_core_call_info info = {
-        .id = id, .deadline_ns = world->now_ns + timeout, .client_name = "simulation"};
+        .id = id, .deadline_ns = engine_now(world) + timeout, .client_name = "simulation"};
     flo_arena_init(&arena, 0);
     if (flo_wire_decode(flo_core_method(call->method), call->request.data, call->request.len,
                         &arena, &request, &err))
         abort();
     call->state = CALL_OPEN;
-    flo_core_begin(world->core, world->now_ns);
+    flo_core_begin(world->core, engine_now(world));
     flo_core_call(world->core, call->method, &info, request);
     flo_arena_fini(&arena);
     world_after(world, timeout, deadline, NULL, id);
@@ -286,7 +292,7 @@ static void committed(struct world *world, void *ctx, uint64_t life)
     world->durable = world->committing->seq;
     flo_core_batch_free(&world->committing);
     record(world, "committed", world->durable);
-    flo_core_begin(world->core, world->now_ns);
+    flo_core_begin(world->core, engine_now(world));
     flo_core_committed(world->core, world->durable);
     release_held(world);
     after_core(world);
@@ -298,21 +304,30 @@ static void fire(struct world *world, void *ctx, uint64_t life)
     if (life != world->life || !world->core)
         return;
     world->timer_ns = INT64_MAX;
-    flo_core_begin(world->core, world->now_ns);
+    flo_core_begin(world->core, engine_now(world));
     flo_core_fire(world->core);
     after_core(world);
 }
+
+static void die(struct world *world, void *ctx, uint64_t life);
 
 /* What the shell does at the end of a turn. */
 static void after_core(struct world *world)
 {
     if (!world->committing && flo_core_wants_commit(world->core)) {
-        if (flo_core_take_batch(world->core, &world->committing))
+        int rc = flo_core_take_batch(world->core, &world->committing);
+        if (rc == FLO_EIO) { /* the engine ends, and is started anew */
+            die(world, NULL, world->life);
+            return;
+        }
+        if (rc)
             abort();
         if (world->committing)
             world_after(world, (int64_t)world_random(world, 2 * MS), committed, NULL, world->life);
     }
     int64_t next = flo_core_next_deadline(world->core);
+    if (next != INT64_MAX)
+        next -= world->ahead_ns;
     if (next < world->timer_ns) {
         world->timer_ns = next;
         world_after(world, next > world->now_ns ? next - world->now_ns : 0, fire, NULL,
@@ -320,7 +335,21 @@ static void after_core(struct world *world)
     }
 }
 
-static void die(struct world *world, void *ctx, uint64_t life);
+/* Suspended, or set: the engine's clock jumps forward. */
+static void jump(struct world *world, void *ctx, uint64_t arg)
+{
+    (void)ctx, (void)arg;
+    if (world->now_ns >= world->faults_end_ns)
+        return;
+    world->ahead_ns += (int64_t)world_random(world, 30 * SECOND);
+    world_after(world, (int64_t)world_random(world, 30 * SECOND), jump, NULL, 0);
+    fire(world, NULL, world->life);
+}
+
+static bool read_fails(void *ctx)
+{
+    return world_fault(ctx, 30);
+}
 
 static void boot(struct world *world, void *ctx, uint64_t arg)
 {
@@ -335,7 +364,7 @@ static void boot(struct world *world, void *ctx, uint64_t arg)
     record(world, "boot", world->life);
     if (flo_core_new(&env, &options, &world->core))
         abort();
-    flo_core_begin(world->core, world->now_ns);
+    flo_core_begin(world->core, engine_now(world));
     if (disk_recover(&world->disk, world->core, &err)) {
         world_fail(world, "recovery: %s", err.message);
         return;
@@ -381,6 +410,9 @@ void world_init(struct world *world, uint64_t seed, int64_t faults_ns)
     flo_map_init(&world->calls);
     flo_arena_init(&world->arena, 0);
     disk_init(&world->disk);
+    world->disk.fails = read_fails;
+    world->disk.fails_ctx = world;
+    world_after(world, (int64_t)world_random(world, 30 * SECOND), jump, NULL, 0);
     boot(world, NULL, 0);
 }
 

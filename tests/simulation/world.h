@@ -3,7 +3,8 @@
  * world.h - the simulator: engine/core with everything around it played in one thread.
  *
  * Virtual time, one queue of events, one seeded generator that decides how long each message and
- * each commit takes, which messages are lost, and when the engine dies. What is on disk (disk.h)
+ * each commit takes, which messages are lost, which reads of the disk fail, when the engine's clock
+ * jumps forward, and when the engine dies. What is on disk (disk.h)
  * survives a death; the core, the replies it holds back and the commit under way do not - the
  * latter is there afterwards or not, as after a real power loss. The same seed gives the same run,
  * which the hash over all that happened proves.
@@ -40,6 +41,7 @@ struct world {
     uint64_t seed;
     struct flo_rng rng;
     int64_t now_ns;
+    int64_t ahead_ns;           /* the engine's clock has jumped forward by so much */
     int64_t faults_end_ns;      /* from then on nothing fails any more */
     uint64_t hash;              /* over all that happened */
     struct world_event *events; /* a heap */
