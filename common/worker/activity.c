@@ -183,15 +183,16 @@ static int task_submit(struct flo_activity_task *at,
     return rc;
 }
 
-static void observe_received(struct flo_worker *worker,
-                             const FloApi__PollActivityTaskQueueResponse *task, const char *type)
+static void observe_received(struct flo_activity_task *at,
+                             const FloApi__PollActivityTaskQueueResponse *task)
 {
+    struct flo_worker *worker = at->worker;
     int64_t waited_ns = flo_timestamp_ns(task->started_time) -
                         flo_timestamp_ns(task->current_attempt_scheduled_time);
 
-    flo_series_inc(FLO_METRIC(worker, ACTIVITY_TASK_RECEIVED, type));
+    flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_TASK_RECEIVED));
     if (waited_ns > 0 && task->current_attempt_scheduled_time)
-        flo_series_observe(FLO_METRIC(worker, ACTIVITY_SCHEDULE_TO_START),
+        flo_series_observe(FLO_OWN_METRIC(worker, ACTIVITY_SCHEDULE_TO_START),
                            (double)waited_ns / FLO_NS_PER_S);
 }
 
@@ -213,7 +214,8 @@ void flo_execute_activity_task(struct flo_worker *worker,
         flo_activity_task_end(&at);
         return;
     }
-    observe_received(worker, task, at->type);
+    at->series = flo_series_for_type(worker, at->type);
+    observe_received(at, task);
     at->running = true;
     rc = task_submit(at, task);
     if (rc) {

@@ -92,7 +92,7 @@ static void advance(struct flo_workflow_task *wt)
         flo_workflow_task_end(&wt);
         return;
     }
-    flo_series_observe(FLO_METRIC(wt->worker, WORKFLOW_REPLAY_LATENCY, wt->type),
+    flo_series_observe(FLO_TASK_METRIC(wt, WORKFLOW_REPLAY_LATENCY),
                        (double)(flo_clock_mono_ns() - began_ns) / FLO_NS_PER_S);
     run_put(wt, run, &activation);
     flo_respond_workflow(wt, &activation);
@@ -127,8 +127,9 @@ void flo_execute_workflow_task(struct flo_worker *worker,
         flo_workflow_task_end(&wt);
         return;
     }
+    wt->series = flo_series_for_type(worker, wt->type);
     if (waited_ns > 0)
-        flo_series_observe(FLO_METRIC(worker, WORKFLOW_SCHEDULE_TO_START),
+        flo_series_observe(FLO_OWN_METRIC(worker, WORKFLOW_SCHEDULE_TO_START),
                            (double)waited_ns / FLO_NS_PER_S);
     if (task->next_page_token.len > 0)
         flo_history_fetch(wt, false);

@@ -51,15 +51,11 @@ void flo_observe_try(void *ctx, const char *operation, int code, int64_t duratio
 {
     struct flo_worker *worker = ctx;
     const char *ns = worker->config->server.name_space;
+    struct flo_series *count, *latency;
 
-    flo_series_inc(flo_metrics_get(worker->metrics,
-                                   long_poll ? FLO_METRIC_LONG_REQUEST : FLO_METRIC_REQUEST, ns,
-                                   operation, NULL));
-    flo_series_observe(
-        flo_metrics_get(worker->metrics,
-                        long_poll ? FLO_METRIC_LONG_REQUEST_LATENCY : FLO_METRIC_REQUEST_LATENCY,
-                        ns, operation, NULL),
-        (double)duration_ns / FLO_NS_PER_S);
+    flo_series_of_call(worker, operation, long_poll, &count, &latency);
+    flo_series_inc(count);
+    flo_series_observe(latency, (double)duration_ns / FLO_NS_PER_S);
     if (code == FLO_GRPC_OK)
         return;
     flo_series_inc(flo_metrics_get(

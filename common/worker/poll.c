@@ -86,8 +86,8 @@ static bool poll_done(struct poll *poll, const struct flo_grpc_status *status, b
     }
     flo_slots_release(&worker->slots);
     if (status->code == FLO_GRPC_OK)
-        flo_series_inc(kind == FLO_POLLER_ACTIVITY ? FLO_METRIC(worker, ACTIVITY_POLL_NO_TASK)
-                                                   : FLO_METRIC(worker, WORKFLOW_POLL_EMPTY));
+        flo_series_inc(kind == FLO_POLLER_ACTIVITY ? FLO_OWN_METRIC(worker, ACTIVITY_POLL_NO_TASK)
+                                                   : FLO_OWN_METRIC(worker, WORKFLOW_POLL_EMPTY));
     else
         poll_refused(worker, kind, status);
     return false;
@@ -102,7 +102,7 @@ static void on_workflow_poll(void *ctx, const struct flo_grpc_status *status,
     struct flo_worker *worker = poll->worker;
 
     if (poll_done(poll, status, task && task->task_token.len > 0)) {
-        flo_series_inc(FLO_METRIC(worker, WORKFLOW_POLL_SUCCEED));
+        flo_series_inc(FLO_OWN_METRIC(worker, WORKFLOW_POLL_SUCCEED));
         flo_execute_workflow_task(worker, task);
     }
     flo_poll_fill(worker);

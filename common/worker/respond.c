@@ -35,7 +35,7 @@ static void evict(struct flo_workflow_task *wt)
 
 static void observe_latency(const struct flo_workflow_task *wt)
 {
-    flo_series_observe(FLO_METRIC(wt->worker, WORKFLOW_EXECUTION_LATENCY, wt->type),
+    flo_series_observe(FLO_TASK_METRIC(wt, WORKFLOW_EXECUTION_LATENCY),
                        (double)(flo_clock_mono_ns() - wt->began_ns) / FLO_NS_PER_S);
 }
 
@@ -97,7 +97,7 @@ static void completion_refused(struct flo_workflow_task *wt, const struct flo_gr
     bool race = flo_client_refusal(status->code, status->message) == FLO_REFUSAL_UNHANDLED;
 
     evict(wt);
-    flo_series_inc(FLO_METRIC(wt->worker, WORKFLOW_NO_COMPLETION, wt->type));
+    flo_series_inc(FLO_TASK_METRIC(wt, WORKFLOW_NO_COMPLETION));
     if (status->code != FLO_GRPC_NOT_FOUND && !race)
         flo_log(FLO_LOG_WARN, "workflow.answer_refused", "The server refused a task's answer",
                 "workflow_type", wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id,
@@ -151,23 +151,22 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
 static void observe_close(const struct flo_workflow_task *wt, const struct flo_activation *a)
 {
     const FloApi__Command *last = a->command_count ? a->commands[a->command_count - 1] : NULL;
-    struct flo_worker *worker = wt->worker;
 
     if (last && a->closes)
-        flo_series_observe(FLO_METRIC(worker, WORKFLOW_ENDTOEND_LATENCY, wt->type),
+        flo_series_observe(FLO_TASK_METRIC(wt, WORKFLOW_ENDTOEND_LATENCY),
                            (double)(flo_clock_wall_ns() - a->started_ns) / FLO_NS_PER_S);
     switch (last && a->closes ? (int)last->command_type : 0) {
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION:
-        flo_series_inc(FLO_METRIC(worker, WORKFLOW_COMPLETED, wt->type));
+        flo_series_inc(FLO_TASK_METRIC(wt, WORKFLOW_COMPLETED));
         break;
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_FAIL_WORKFLOW_EXECUTION:
-        flo_series_inc(FLO_METRIC(worker, WORKFLOW_FAILED, wt->type));
+        flo_series_inc(FLO_TASK_METRIC(wt, WORKFLOW_FAILED));
         break;
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION:
-        flo_series_inc(FLO_METRIC(worker, WORKFLOW_CANCELED, wt->type));
+        flo_series_inc(FLO_TASK_METRIC(wt, WORKFLOW_CANCELED));
         break;
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION:
-        flo_series_inc(FLO_METRIC(worker, WORKFLOW_CONTINUE_AS_NEW, wt->type));
+        flo_series_inc(FLO_TASK_METRIC(wt, WORKFLOW_CONTINUE_AS_NEW));
         break;
     default:
         break;
@@ -282,7 +281,7 @@ static void on_activity_answer(void *ctx, const struct flo_grpc_status *status,
     (void)response;
     at->answer = NULL;
     if (status->code != FLO_GRPC_OK) {
-        flo_series_inc(FLO_METRIC(at->worker, ACTIVITY_TASK_ERROR, at->type));
+        flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_TASK_ERROR));
         if (status->code != FLO_GRPC_NOT_FOUND)
             flo_log(FLO_LOG_WARN, "activity.answer_refused",
                     "An activity's answer did not reach the server", "activity_type", at->type,
@@ -345,18 +344,18 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
 
     if (kind == FLO_OUTCOME_COMPLETED) {
         worker->tasks_done++;
-        flo_series_observe(FLO_METRIC(worker, ACTIVITY_SUCCEED_ENDTOEND, at->type),
+        flo_series_observe(FLO_TASK_METRIC(at, ACTIVITY_SUCCEED_ENDTOEND),
                            (double)(flo_clock_wall_ns() - at->scheduled_ns) / FLO_NS_PER_S);
     } else if (kind == FLO_OUTCOME_CANCELLED) {
         worker->tasks_done++;
-        flo_series_inc(FLO_METRIC(worker, ACTIVITY_EXECUTION_CANCELLED, at->type));
+        flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_CANCELLED));
     } else {
         worker->tasks_failed++;
-        flo_series_inc(FLO_METRIC(worker, ACTIVITY_EXECUTION_FAILED, at->type));
+        flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_FAILED));
     }
     if (kind == FLO_OUTCOME_UNREGISTERED)
-        flo_series_inc(FLO_METRIC(worker, ACTIVITY_UNREGISTERED, at->type));
-    flo_series_observe(FLO_METRIC(worker, ACTIVITY_EXECUTION_LATENCY, at->type), seconds);
+        flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_UNREGISTERED));
+    flo_series_observe(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_LATENCY), seconds);
     flo_series_observe(flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_DURATION, at->type,
                                        OUTCOME_NAMES[kind], error_type, NULL),
                        seconds);

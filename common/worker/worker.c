@@ -75,6 +75,7 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
     worker->config = *config;
     *config = NULL;
     worker->program = flo_role_program(role->role);
+    flo_map_init(&worker->type_series);
     flo_list_init(&worker->workflow_tasks);
     flo_list_init(&worker->activity_tasks);
     for (int kind = 0; kind < FLO_POLLER_KINDS; kind++)
@@ -297,6 +298,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
         flo_registry_stop(gone->registry);
     flo_observe_fini(gone);
     flo_health_destroy(&gone->health);
+    flo_series_fini(gone);
     flo_metrics_destroy(&gone->metrics);
     flo_drain_fini(gone);
     if (gone->startup_retry)

@@ -16,6 +16,7 @@
 
 #include "activity/task.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "client/client.h"
 #include "executor/executor.h"
 #include "telemetry/http.h"
@@ -56,6 +57,18 @@ struct flo_poller_group {
     struct flo_series *open; /* gauge: polls in flight */
 };
 
+/* Series of one task type, or those without a type; filled as they are used. */
+struct flo_task_series {
+    struct flo_series *of[FLO_METRIC_COUNT];
+};
+
+/* Series of one RPC. operation is the client's: compared by address. */
+#define FLO_CALL_SERIES_MAX 32
+struct flo_call_series {
+    const char *operation;
+    struct flo_series *count, *latency;
+};
+
 struct flo_worker {
     const struct flo_role_spec *role;
     struct flo_role_config *config;
@@ -89,6 +102,9 @@ struct flo_worker {
     bool modules_started;           /* in this process */
 
     struct flo_metrics *metrics;
+    struct flo_map type_series;    /* type -> struct flo_task_series, owned */
+    struct flo_task_series series; /* without a type */
+    struct flo_call_series call_series[FLO_CALL_SERIES_MAX];
     struct flo_health *health;
     struct flo_http *http;
     struct flo_reporter *reporter;
@@ -140,6 +156,7 @@ struct flo_workflow_task {
     bool copied;
     bool slot_given; /* its slot went to the task that came with the answer */
     const char *workflow_id, *run_id, *type; /* in arena */
+    struct flo_task_series *series;          /* of the type; may be NULL */
     int64_t began_ns;
     /* Fetching pages (history.c): */
     bool whole;                    /* the history was fetched from its first event */
@@ -168,6 +185,7 @@ struct flo_activity_task {
     struct flo_arena arena; /* strings below */
     ProtobufCBinaryData token;
     const char *type, *activity_id, *workflow_id, *run_id;
+    struct flo_task_series *series; /* of the type; may be NULL */
     int32_t attempt;
     int64_t scheduled_ns; /* wall clock; of the first attempt */
     int64_t began_ns;     /* monotonic */
@@ -221,7 +239,24 @@ void flo_observe_try(void *ctx, const char *operation, int code, int64_t duratio
                      bool long_poll);
 /* Metrics label of this worker's kind: "WorkflowWorker" or "ActivityWorker". */
 const char *flo_observe_worker_type(const struct flo_worker *worker);
-/* The series of metric with the namespace and task queue that every family begins with. */
+/* ---- series.c ---- */
+/* What is kept for a type, made at the first call; NULL past a bound or without memory. */
+struct flo_task_series *flo_series_for_type(struct flo_worker *worker, const char *type);
+/* metric{namespace, task_queue, type}, kept in known (may be NULL); type NULL: without that label.
+ */
+struct flo_series *flo_series_of(struct flo_worker *worker, struct flo_task_series *known,
+                                 enum flo_metric metric, const char *type);
+/* The number and duration of an RPC's tries. */
+void flo_series_of_call(struct flo_worker *worker, const char *operation, bool long_poll,
+                        struct flo_series **out_count, struct flo_series **out_latency);
+void flo_series_fini(struct flo_worker *worker);
+/* Of a task's type; of the worker as a whole. */
+#define FLO_TASK_METRIC(task, id)                                                                  \
+    flo_series_of((task)->worker, (task)->series, FLO_METRIC_##id, (task)->type)
+#define FLO_OWN_METRIC(worker, id) flo_series_of((worker), &(worker)->series, FLO_METRIC_##id, NULL)
+
+/* For the rest. The series of metric with the namespace and task queue that every family begins
+ * with. */
 #define FLO_METRIC(worker, id, ...)                                                                \
     flo_metrics_get((worker)->metrics, FLO_METRIC_##id, (worker)->config->server.name_space,       \
                     (worker)->task_queue, ##__VA_ARGS__, NULL)

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * series.c - the metrics of tasks and calls without a look-up each time: a series lives as long as
+ * the registry, so its address is kept per type and per RPC. One hash a task remains.
+ */
+#include "base/alloc.h"
+#include "worker/worker.h"
+
+/* Kept types; more (a server may name any) are looked up each time. */
+#define TYPES_MAX 256
+
+struct flo_task_series *flo_series_for_type(struct flo_worker *worker, const char *type)
+{
+    struct flo_task_series *series = flo_map_get_str(&worker->type_series, type);
+
+    if (series || worker->type_series.count >= TYPES_MAX)
+        return series;
+    series = flo_calloc(1, sizeof *series);
+    if (series && flo_map_put_str(&worker->type_series, type, series)) {
+        flo_free(series);
+        series = NULL;
+    }
+    return series;
+}
+
+struct flo_series *flo_series_of(struct flo_worker *worker, struct flo_task_series *known,
+                                 enum flo_metric metric, const char *type)
+{
+    struct flo_series *series = known ? known->of[metric] : NULL;
+
+    if (series)
+        return series;
+    series = flo_metrics_get(worker->metrics, metric, worker->config->server.name_space,
+                             worker->task_queue, type, NULL);
+    if (known)
+        known->of[metric] = series;
+    return series;
+}
+
+void flo_series_of_call(struct flo_worker *worker, const char *operation, bool long_poll,
+                        struct flo_series **out_count, struct flo_series **out_latency)
+{
+    const char *ns = worker->config->server.name_space;
+    struct flo_call_series *slot = NULL;
+
+    for (size_t i = 0; i < FLO_CALL_SERIES_MAX; i++) {
+        slot = &worker->call_series[i];
+        if (!slot->operation || slot->operation == operation)
+            break;
+    }
+    if (slot->operation != operation) /* the last one serves what does not fit */
+        *slot = (struct flo_call_series){
+            .operation = operation,
+            .count = flo_metrics_get(worker->metrics,
+                                     long_poll ? FLO_METRIC_LONG_REQUEST : FLO_METRIC_REQUEST, ns,
+                                     operation, NULL),
+            .latency = flo_metrics_get(worker->metrics,
+                                       long_poll ? FLO_METRIC_LONG_REQUEST_LATENCY
+                                                 : FLO_METRIC_REQUEST_LATENCY,
+                                       ns, operation, NULL)};
+    *out_count = slot->count;
+    *out_latency = slot->latency;
+}
+
+void flo_series_fini(struct flo_worker *worker)
+{
+    for (struct flo_map_entry *it = flo_map_first(&worker->type_series); it; it = flo_map_next(it))
+        flo_free(flo_map_value(it));
+    flo_map_fini(&worker->type_series);
+}
