@@ -91,13 +91,29 @@ static int keep_running(char **argv)
     }
 }
 
+static const char help[] =
+    "flotilla up - start a whole fleet on this machine\n\n"
+    "usage: flotilla up [-c config/fleet.yaml] [--set KEY=VALUE ...]\n\n"
+    "  -c, --config FILE                the fleet: which engine, which workers\n"
+    "      --set KEY=VALUE              override one setting of it; may be given again\n"
+    "      --check-config               check the configuration and end\n"
+    "      --print-config               print every setting and where it came from, and end\n"
+    "      --help                       this text\n\n"
+    "Runs until Ctrl-C or SIGTERM, which stop everything in order; a second one stops at once.\n"
+    "Settings: docs/configuration.md\n";
+
 int cli_up(const struct cli_options *options)
 {
     char dir[4096], path[4200];
     struct flo_err err;
     size_t count = 0;
-    while (options->rest[count])
-        count++;
+    for (; options->rest[count]; count++) {
+        if (strcmp(options->rest[count], "--help") == 0 ||
+            strcmp(options->rest[count], "-h") == 0) {
+            fputs(help, stdout);
+            return 0;
+        }
+    }
     if (flo_process_exe_dir(dir, sizeof dir, &err)) {
         fprintf(stderr, "flotilla up: %s\n", err.message);
         return FLO_EXIT_INTERNAL;

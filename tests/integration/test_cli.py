@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The person's commands: what they do, what they print, how they end."""
+import json
+import pathlib
+import unittest
+
+from support import FleetTest, flotilla, free_port, ready, run
+
+COMMANDS = ["up", "start", "result", "list", "describe", "history", "signal", "cancel", "terminate", "documents", "load"]
+
+
+class Usage(unittest.TestCase):
+    def test_help_of_every_command(self):
+        code, out, err = run("flotilla", "--help")
+        self.assertEqual((code, err), (0, ""))
+        for command in COMMANDS:
+            self.assertIn(f"  {command} ", out)
+            code, text, err = run("flotilla", command, "--help")
+            self.assertEqual((code, err), (0, ""), command)
+            self.assertIn("usage:", text)
+
+    def refused(self, *args, needle):
+        code, out, err = run("flotilla", *args)
+        self.assertEqual((code, out), (64, ""), args)
+        self.assertEqual(len(err.strip().splitlines()), 1, err)
+        self.assertIn(needle, err)
+
+    def test_mistakes_are_one_line(self):
+        self.refused("strat", needle="did you mean start?")
+        self.refused("start", "--task-qeue", "q", needle="did you mean --task-queue?")
+        self.refused("start", "--type", needle="a value is missing")
+        self.refused("start", "--type", "T", needle="--task-queue")
+        self.refused("start", "--type", "T", "-t", "q", "--input", "{bad", needle="not JSON")
+        self.refused("start", "--type", "T", "-t", "q", "--run-timeout", "5", needle="30s")
+        self.refused("start", "--type", "T", "-t", "q", "--id-reuse-policy", "Maybe", needle="Maybe")
+        self.refused("list", "--limit", "many", needle="whole number")
+        self.refused("list", "--output", "xml", needle="text or json")
+        self.refused("signal", "w", needle="--name")
+        self.refused("result", needle="WORKFLOW_ID")
+
+    def test_input_file_that_is_not_there(self):
+        code, _, err = run("flotilla", "start", "--type", "T", "-t", "q", "--input-file", "/no/such/file")
+        self.assertEqual(code, 66)
+        self.assertIn("/no/such/file", err)
+
+    def test_server_that_is_not_there(self):
+        address = f"127.0.0.1:{free_port()}"
+        code, out, err = flotilla(address, "list")
+        self.assertEqual((code, out), (69, ""))
+        self.assertIn(address, err)
+
+
+class Commands(FleetTest):
+    def setUp(self):
+        super().setUp()
+        self.fleet.engine()
+
+    def ok(self, *args):
+        code, out, err = flotilla(self.fleet.target, *args)
+        self.assertEqual((code, err), (0, ""), args)
+        return out
+
+    def test_result_of_a_workflow(self):
+        for worker in self.fleet.echo_workers():
+            ready(worker)
+        value = {"a": [1, None, "ü"]}
+        path = pathlib.Path(self.fleet.folder.name, "input.json")
+        path.write_text(json.dumps(value))
+        start = ["start", "--type", "EchoWorkflow", "-t", "benchmark"]
+        self.assertEqual(json.loads(self.ok(*start, "--input-file", path, "--wait")), value)
+        started = json.loads(self.ok(*start, "-w", "one", "-i", "5", "-o", "json"))
+        self.assertEqual(started["workflowId"], "one")
+        self.assertEqual(self.ok("result", "one"), "5\n")
+        self.assertEqual(self.ok("result", "-w", "one", "-r", started["runId"]), "5\n")
+        history = json.loads(self.ok("history", "one", "-o", "json"))["events"]
+        self.assertEqual(history[0]["eventType"], "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED")
+        self.assertEqual(history[-1]["eventType"], "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED")
+        self.assertEqual(len(self.ok("history", "one").splitlines()), len(history))
+        described = json.loads(self.ok("describe", "one", "-o", "json"))["workflowExecutionInfo"]
+        self.assertEqual(described["status"], "WORKFLOW_EXECUTION_STATUS_COMPLETED")
+        self.assertIn("Completed", self.ok("describe", "one"))
+
+    def test_signal_cancel_terminate(self):
+        self.ok("start", "--type", "T", "-t", "nobody", "-w", "w")
+        self.ok("signal", "w", "--name", "go", "--input", "[1]")
+        self.ok("cancel", "w", "--reason", "later")
+        self.ok("terminate", "w", "--reason", "enough")
+        events = [line.split()[2] for line in self.ok("history", "w").splitlines()]
+        self.assertEqual(events[2:], ["WORKFLOW_EXECUTION_SIGNALED", "WORKFLOW_EXECUTION_CANCEL_REQUESTED",
+                                      "WORKFLOW_EXECUTION_TERMINATED"])
+        code, out, err = flotilla(self.fleet.target, "result", "w")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("Terminated: enough", err)
+        code, _, err = flotilla(self.fleet.target, "terminate", "w")
+        self.assertEqual(code, 1)
+        self.assertIn("NOT_FOUND", err)
+
+    def test_list_pages_and_filters(self):
+        for i in range(7):
+            self.ok("start", "--type", f"T{i % 2}", "-t", "nobody", "-w", f"w{i}")
+        self.assertEqual(len(self.ok("list").splitlines()), 8)
+        self.assertEqual(len(self.ok("list", "--limit", "3").splitlines()), 4)
+        self.assertEqual(len(self.ok("list", "--query", "WorkflowType = 'T1'").splitlines()), 4)
+        code, _, err = flotilla(self.fleet.target, "list", "--query", "Nonsense = 1")
+        self.assertEqual(code, 1)
+        self.assertIn("Nonsense", err)
+
+    def test_policies(self):
+        start = ["start", "--type", "T", "-t", "nobody", "-w", "w"]
+        self.ok(*start)
+        self.assertEqual(flotilla(self.fleet.target, *start)[0], 1)
+        self.ok(*start, "--id-conflict-policy", "UseExisting")
+        self.ok("terminate", "w")
+        self.assertEqual(flotilla(self.fleet.target, *start, "--id-reuse-policy", "RejectDuplicate")[0], 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
