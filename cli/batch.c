@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/random.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
@@ -17,22 +18,25 @@
 #define RETRY_MS 300
 
 struct item {
+    struct flo_node node; /* in batch->items */
     struct batch *batch;
     size_t index;
     char workflow_id[128];
     char run_id[64];
     char request_id[37];
-    int64_t started_ns;  /* at a rate: when it should have been */
-    struct event *retry; /* until the next try after an error */
-    bool running;        /* started: now waiting for the end */
+    int64_t started_ns;           /* at a rate: when it should have been */
+    struct event *retry;          /* until the next try after an error */
+    struct flo_client_call *call; /* what is under way, or NULL */
+    bool running;                 /* started: now waiting for the end */
 };
 
 struct batch {
     struct cli_session *session;
     const struct cli_batch_options *options;
     struct flo_rng rng;
-    size_t next;     /* index of the next to start */
-    size_t finished; /* completed or failed */
+    struct flo_list items; /* started and not finished */
+    size_t next;           /* index of the next to start */
+    size_t finished;       /* completed or failed */
     size_t completed;
     size_t ends[CLI_END_COUNT];
     int64_t *latencies; /* [completed] */
@@ -84,6 +88,15 @@ static void show_progress(struct batch *batch)
     }
 }
 
+static void item_free(struct item *item)
+{
+    flo_list_remove(&item->batch->items, &item->node);
+    flo_client_call_cancel(&item->call);
+    if (item->retry)
+        event_free(item->retry);
+    flo_free(item);
+}
+
 /* error: what a person should read, NULL for completed. */
 static void item_finish(struct item *item, enum cli_end end, const json_t *result,
                         const char *error)
@@ -101,8 +114,7 @@ static void item_finish(struct item *item, enum cli_end end, const json_t *resul
     if (batch->options->on_outcome)
         batch->options->on_outcome(batch->options->ctx, &outcome);
     show_progress(batch);
-    event_free(item->retry);
-    flo_free(item);
+    item_free(item);
     if (batch->finished == batch->options->count)
         event_base_loopbreak(batch->session->base);
     else if (!batch->options->rate)
@@ -191,6 +203,7 @@ static void on_history(void *ctx, const struct flo_grpc_status *status,
     struct item *item = ctx;
     const FloApi__GetWorkflowExecutionHistoryResponse *response =
         (const FloApi__GetWorkflowExecutionHistoryResponse *)message;
+    item->call = NULL; /* it has ended */
     if (status->code != FLO_GRPC_OK)
         item_trouble(item, status);
     else if (response->history && response->history->n_events)
@@ -212,7 +225,7 @@ static void item_wait(struct item *item)
     request.history_event_filter_type =
         FLO_API__HISTORY_EVENT_FILTER_TYPE__HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT;
     int rc = flo_client_get_workflow_execution_history(item->batch->session->client, &request,
-                                                       on_history, item, NULL);
+                                                       on_history, item, &item->call);
     if (rc)
         item_finish(item, CLI_END_CALL_ERROR, NULL, flo_error_text(rc));
 }
@@ -223,6 +236,7 @@ static void on_started(void *ctx, const struct flo_grpc_status *status,
     struct item *item = ctx;
     const FloApi__StartWorkflowExecutionResponse *response =
         (const FloApi__StartWorkflowExecutionResponse *)message;
+    item->call = NULL; /* it has ended */
     if (status->code != FLO_GRPC_OK) {
         item_trouble(item, status);
         return;
@@ -250,7 +264,7 @@ static void item_start(struct item *item)
     request.task_queue = &queue;
     request.input = flo_payloads_from_json(&arena, input);
     int rc = flo_client_start_workflow_execution(batch->session->client, &request, on_started, item,
-                                                 NULL);
+                                                 &item->call);
     json_decref(input);
     flo_arena_fini(&arena);
     if (rc)
@@ -278,6 +292,7 @@ static void item_next(struct batch *batch)
     item->batch = batch;
     item->index = batch->next++;
     item->started_ns = batch->options->rate ? due_ns(batch, item->index) : flo_clock_mono_ns();
+    flo_list_push_back(&batch->items, &item->node);
     item->retry = evtimer_new(batch->session->base, on_retry, item);
     flo_rng_uuid4(&batch->rng, item->request_id);
     snprintf(item->workflow_id, sizeof item->workflow_id, "%s-%s", batch->options->id_prefix,
@@ -330,6 +345,7 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
                   struct cli_batch_report *out_report)
 {
     struct batch batch = {.session = session, .options = options, .began_ns = flo_clock_mono_ns()};
+    flo_list_init(&batch.items);
     flo_rng_seed(&batch.rng, flo_random_u64());
     batch.latencies = flo_calloc(options->count, sizeof *batch.latencies);
     struct event *interrupt = evsignal_new(session->base, SIGINT, on_stop, &batch);
@@ -355,6 +371,8 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
         fprintf(stderr, "\nflotilla: stopped with %zu of %zu workflows unfinished\n",
                 options->count - batch.finished, options->count);
     fill_report(&batch, out_report);
+    FLO_LIST_FOREACH_SAFE(node, &batch.items)
+    item_free(flo_container(node, struct item, node));
     event_free(interrupt);
     event_free(deadline);
     event_free(batch.pace);
