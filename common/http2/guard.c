@@ -8,10 +8,11 @@
 #include "base/clock.h"
 
 enum {
-    TOKEN = 1000,              /* one free frame */
-    BURST = 800 * TOKEN,       /* at once */
-    RATE_PER_MS = 100,         /* 100 frames a second afterwards */
-    PING_STRIKES_TOLERATED = 2 /* as grpc-go's servers do */
+    TOKEN = 1000,               /* one free frame */
+    BURST = 800 * TOKEN,        /* at once */
+    RATE_PER_MS = 100,          /* 100 frames a second afterwards */
+    PING_STRIKES_TOLERATED = 2, /* as grpc-go's servers do */
+    PING_CREDIT_MAX = 256,      /* of unanswered output: 4 MiB of DATA in frames of 16 KiB */
 };
 
 /* Temporal's frontend.keepAliveMinTime. */
@@ -24,7 +25,7 @@ void flo_h2_guard_init(struct flo_h2_guard *guard, bool server, int64_t now_ns)
         .refilled_ns = now_ns,
         .preface_left = server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
         .ping_policy = server,
-        .ping_free = true,
+        .ping_credit = 1,
     };
 }
 
@@ -43,20 +44,22 @@ static bool charge(struct flo_h2_guard *guard, int64_t cost, int64_t now_ns)
     return guard->tokens >= 0;
 }
 
-static const char *on_ping(struct flo_h2_guard *guard, int64_t now_ns)
+/* A PING for which we sent something; it costs nothing, however many there are a second. */
+static bool ping_paid(struct flo_h2_guard *guard)
 {
-    int64_t since = now_ns - guard->last_ping_ns;
-    guard->last_ping_ns = now_ns;
-    if (!guard->ping_policy)
-        return NULL;
-    if (guard->ping_free) {
-        guard->ping_free = false;
-        guard->ping_strikes = 0;
-        return NULL;
-    }
-    if (since >= PING_MIN_INTERVAL_NS)
-        return NULL;
-    return ++guard->ping_strikes > PING_STRIKES_TOLERATED ? "h2.ping_flood" : NULL;
+    if (!guard->ping_credit)
+        return false;
+    guard->ping_credit--;
+    guard->ping_strikes = 0;
+    return true;
+}
+
+/* A PING out of the blue, since_ns after the last one. */
+static bool ping_tolerated(struct flo_h2_guard *guard, int64_t since_ns)
+{
+    if (!guard->ping_policy || since_ns >= PING_MIN_INTERVAL_NS)
+        return true;
+    return ++guard->ping_strikes <= PING_STRIKES_TOLERATED;
 }
 
 /* One whole frame header is in guard->head. */
@@ -66,6 +69,7 @@ static const char *on_frame(struct flo_h2_guard *guard, int64_t now_ns)
     uint32_t length = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
     uint8_t flags = head[4];
     const char *flood = NULL; /* the name of the flood that this frame could be part of */
+    int64_t since_ns;         /* from the PING before to this one */
     guard->payload_left = length;
     switch (head[3]) {
     case NGHTTP2_DATA:
@@ -93,7 +97,11 @@ static const char *on_frame(struct flo_h2_guard *guard, int64_t now_ns)
             flood = "h2.ping_ack_flood";
             break;
         }
-        if (on_ping(guard, now_ns))
+        since_ns = now_ns - guard->last_ping_ns;
+        guard->last_ping_ns = now_ns;
+        if (ping_paid(guard))
+            break;
+        if (!ping_tolerated(guard, since_ns))
             return "h2.ping_flood";
         flood = "h2.ping_flood";
         break;
@@ -143,5 +151,6 @@ bool flo_h2_guard_charge_reset(struct flo_h2_guard *guard, uint32_t error_code, 
 
 void flo_h2_guard_sent(struct flo_h2_guard *guard)
 {
-    guard->ping_free = true;
+    if (guard->ping_credit < PING_CREDIT_MAX)
+        guard->ping_credit++;
 }

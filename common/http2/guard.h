@@ -22,10 +22,10 @@ struct flo_h2_guard {
     uint32_t payload_left; /* bytes of the current frame that are still to come */
     uint32_t preface_left; /* bytes of the client preface that are still to come */
     unsigned ping_strikes;
-    unsigned head_len; /* bytes of the next frame header that are in head */
+    unsigned ping_credit; /* HEADERS and DATA that we sent and no PING has answered yet; bounded */
+    unsigned head_len;    /* bytes of the next frame header that are in head */
     uint8_t head[9];
     bool ping_policy; /* count PINGs that come too often (server) */
-    bool ping_free;   /* we sent HEADERS or DATA since the last PING: the next one is no strike */
 };
 
 /* A guard for a fresh connection; server: skip the preface, apply the PING policy. */
@@ -38,7 +38,11 @@ const char *flo_h2_guard_feed(struct flo_h2_guard *guard, const uint8_t *data, s
                               int64_t now_ns);
 /* Charge for a stream that we had to reset. False when the bucket is empty. */
 bool flo_h2_guard_charge_reset(struct flo_h2_guard *guard, uint32_t error_code, int64_t now_ns);
-/* We sent HEADERS or DATA: PINGs that probe the bandwidth after it are legitimate. */
+/*
+ * We sent a frame of HEADERS or DATA: one PING that probes the bandwidth is legitimate for each
+ * (grpc-go sends one when it reads DATA, and the next when that is answered and more DATA is
+ * there, so that a large answer sent at once brings several in a row).
+ */
 void flo_h2_guard_sent(struct flo_h2_guard *guard);
 
 #endif

@@ -125,6 +125,24 @@ static void test_guard_ping_strikes(void **state)
     assert_string_equal(frame(&guard, NGHTTP2_PING, 0, 8, now += SECOND), "h2.ping_flood");
 }
 
+/* Each frame of HEADERS or DATA that we sent pays for one PING, on both sides, at any rate. */
+static void test_guard_pings_for_our_output_are_free(void **state)
+{
+    (void)state;
+    struct flo_h2_guard guard;
+    for (int server = 0; server < 2; server++) {
+        start(&guard, server);
+        for (int i = 0; i < 5000; i++) {
+            flo_h2_guard_sent(&guard);
+            assert_null(frame(&guard, NGHTTP2_PING, 0, 8, SECOND));
+        }
+        for (int i = 0; i < 10; i++)
+            flo_h2_guard_sent(&guard); /* a large answer at once */
+        for (int i = 0; i < 10; i++)
+            assert_null(frame(&guard, NGHTTP2_PING, 0, 8, SECOND));
+    }
+}
+
 /* A PING each 10 s or more, and answers to our own, never are strikes; clients count none. */
 static void test_guard_slow_pings_are_fine(void **state)
 {
@@ -164,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_guard_bucket_refills),
         cmocka_unit_test(test_guard_byte_by_byte_sees_the_same),
         cmocka_unit_test(test_guard_ping_strikes),
+        cmocka_unit_test(test_guard_pings_for_our_output_are_free),
         cmocka_unit_test(test_guard_slow_pings_are_fine),
         cmocka_unit_test(test_guard_resets_are_charged),
     };
