@@ -14,7 +14,7 @@ static void print_row(const FloApi__WorkflowExecutionInfo *info)
     char start[32], close[32];
     cli_format_time(info->start_time, start);
     cli_format_time(info->close_time, close);
-    printf("%-14s %-38s %-20s %-20s %s\n", cli_status_name(info->status),
+    printf("%-14s %-46s %-20s %-20s %s\n", cli_status_name(info->status),
            info->execution ? info->execution->workflow_id : "", info->type ? info->type->name : "",
            start, close);
 }
@@ -35,7 +35,7 @@ static bool page(struct cli_session *session, const struct cli_options *options,
     const FloApi__ListWorkflowExecutionsResponse *response =
         (const FloApi__ListWorkflowExecutionsResponse *)cli_wait(&waiter, rc, out_exit);
     if (response && !token->data && !options->json) /* the first page */
-        printf("%-14s %-38s %-20s %-20s %s\n", "STATUS", "WORKFLOW ID", "TYPE", "START", "CLOSE");
+        printf("%-14s %-46s %-20s %-20s %s\n", "STATUS", "WORKFLOW ID", "TYPE", "START", "CLOSE");
     flo_buf_clear(token);
     for (size_t i = 0; response && i<response->n_executions && * left> 0; i++, --*left) {
         if (options->json)

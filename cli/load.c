@@ -82,7 +82,11 @@ int cli_load(const struct cli_options *options)
         return load_usage("--rate is a whole number from 1 to 1000000");
     if (options->rate > 0 && options->concurrency >= 0)
         return load_usage("give --rate or --concurrency, not both");
+    if (options->count == 0)
+        return load_usage("--count is a whole number from 1");
     int rc = load_values(&load, options, batch.type);
+    if (rc == 0)
+        rc = cli_session_probe(options);
     if (rc == 0)
         rc = cli_session_open(&session, options, true);
     if (rc == 0) {

@@ -246,6 +246,8 @@ bool cli_options_parse(const struct cli_command *command, char **argv, struct cl
     }
     parsed.operands = argv;
     parsed.operand_count = (int)(operand - argv);
+    if (parsed.operand_count && !*command->operands)
+        return usage(command, out_exit, "unexpected argument", argv[0]);
     fill_defaults(&parsed);
     if (parsed.output && strcmp(parsed.output, "json") != 0 && strcmp(parsed.output, "text") != 0)
         return usage(command, out_exit, "--output is text or json, not", parsed.output);

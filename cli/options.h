@@ -40,9 +40,10 @@
     X(REASON, reason, "reason", 0, TEXT, "TEXT", "why, for the history")                           \
     X(QUERY, query, "query", 'q', TEXT, "FILTER",                                                  \
       "list filter, e.g. \"ExecutionStatus='Running'\"")                                           \
-    X(LIMIT, limit, "limit", 0, NUMBER, "N", "at most so many")                                    \
-    X(COUNT, count, "count", 'c', NUMBER, "N", "so many workflows")                                \
-    X(CONCURRENCY, concurrency, "concurrency", 0, NUMBER, "N", "in flight at once")                \
+    X(LIMIT, limit, "limit", 0, NUMBER, "N", "at most so many (100)")                              \
+    X(COUNT, count, "count", 'c', NUMBER, "N", "so many workflows (1000)")                         \
+    X(CONCURRENCY, concurrency, "concurrency", 0, NUMBER, "N",                                     \
+      "in flight at once (documents 20, load 50)")                                                 \
     X(RATE, rate, "rate", 0, NUMBER, "N",                                                          \
       "start N a second, whatever is in flight (instead of --concurrency)")                        \
     X(EXPECT, expect, "expect", 0, TEXT, "JSON", "the result that is right")                       \

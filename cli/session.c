@@ -79,6 +79,23 @@ void cli_session_close(struct cli_session *session)
     session->base = NULL;
 }
 
+int cli_session_probe(const struct cli_options *options)
+{
+    struct cli_session session;
+    struct cli_waiter waiter;
+    FloApi__GetSystemInfoRequest request = FLO_API__GET_SYSTEM_INFO_REQUEST__INIT;
+    int rc = cli_session_open(&session, options, false);
+    if (rc)
+        return rc;
+    cli_waiter_init(&waiter, &session);
+    cli_wait(&waiter,
+             flo_client_get_system_info(session.client, &request, cli_waiter_done, &waiter, NULL),
+             &rc);
+    cli_waiter_fini(&waiter);
+    cli_session_close(&session);
+    return rc;
+}
+
 void cli_waiter_init(struct cli_waiter *waiter, struct cli_session *session)
 {
     *waiter = (struct cli_waiter){.session = session};

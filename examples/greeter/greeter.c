@@ -2,8 +2,9 @@
 /*
  * greeter.c - a worker of one's own: a workflow and its activity in one program.
  *
- *   greeter workflow --set task_queue=greetings      runs GreetingWorkflow
- *   greeter activity --set task_queue=greetings      runs compose_greeting, on threads
+ *   P="--set task_queue=greetings --set health.port=0 --set metrics.port=0"
+ *   greeter workflow $P      runs GreetingWorkflow
+ *   greeter activity $P      runs compose_greeting, on threads
  */
 #include <flotilla/worker.h>
 #include <stdio.h>

@@ -37,6 +37,8 @@ class Usage(unittest.TestCase):
         self.refused("list", "--limit", "many", needle="whole number")
         self.refused("list", "--output", "xml", needle="text or json")
         self.refused("signal", "w", needle="--name")
+        self.refused("list", "all", needle="unexpected argument")
+        self.refused("load", "--count", "0", needle="--count")
         self.refused("result", needle="WORKFLOW_ID")
 
     def test_input_file_that_is_not_there(self):
@@ -46,9 +48,10 @@ class Usage(unittest.TestCase):
 
     def test_server_that_is_not_there(self):
         address = f"127.0.0.1:{free_port()}"
-        code, out, err = flotilla(address, "list")
-        self.assertEqual((code, out), (69, ""))
-        self.assertIn(address, err)
+        for args in [["list"], ["load"], ["documents", "/etc/hostname"]]:
+            code, out, err = flotilla(address, *args)
+            self.assertEqual((code, out), (69, ""), args)
+            self.assertIn(address, err)
 
 
 class Commands(FleetTest):
