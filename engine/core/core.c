@@ -224,7 +224,9 @@ void flo_core_fire(struct flo_core *core)
 int64_t flo_core_next_deadline(const struct flo_core *core)
 {
     const int64_t timer = flo_core_timers_next(&core->timers);
-    const int64_t save = flo_core_lazy_commit_ns(core);
+    /* While a batch is out there is nothing to do for the next one: waking up would be spinning. */
+    const bool committing = core->committed_seq + 1 < core->next_seq;
+    const int64_t save = committing ? INT64_MAX : flo_core_lazy_commit_ns(core);
     return save < timer ? save : timer;
 }
 
