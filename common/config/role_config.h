@@ -69,7 +69,7 @@ struct flo_role_config {
     } executor;
 
     struct {
-        int kind; /* enum flo_tuner_kind; only FIXED for now */
+        int kind; /* enum flo_tuner_kind; RESOURCE is refused with a message */
         double target_cpu, target_memory;
         struct flo_slots_range workflow_slots, activity_slots, local_activity_slots;
     } tuner;

@@ -212,7 +212,7 @@ void flo_core_each_namespace(const struct flo_core *core,
                              void (*fn)(void *ctx, const char *id, int64_t retention_ns),
                              void *ctx);
 /* Delete a closed run, its row and its history, with the next batch. One that is in memory, since
- * it has just changed, stays for now. 0, FLO_ENOMEM: nothing has changed. */
+ * it has just changed, stays until the next pass. 0, FLO_ENOMEM: nothing has changed. */
 FLO_MUST_CHECK int flo_core_expire(struct flo_core *core, uint64_t key, const char *run_id);
 /* Are deletions under way that are not durable yet? The store still shows those runs. */
 bool flo_core_deleting(const struct flo_core *core);

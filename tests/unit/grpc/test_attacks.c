@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_attacks.c - the HTTP/2 and gRPC attack list (docs/reliability.md, groups H and G) against
- * the server: the required answer comes, and another connection is served meanwhile.
+ * test_attacks.c - hostile HTTP/2 frames and gRPC messages against the server: the required answer
+ * comes, and another connection is served meanwhile. Over 600 lines because it is one list, a case
+ * after another over the same raw peer; a cut anywhere would only scatter it.
  */
 #include <stdio.h>
 #include <stdlib.h>
