@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_spine.c - common/worker as a whole: poll, execute, respond, drain, in each role. A little over
- * 600 lines: one story a case, all over one scripted server.
+ * test_spine.c - common/worker as a whole: poll, execute, respond, drain, in each role. Over 600
+ * lines because it is one story a case, all over one scripted server.
  */
 #include <setjmp.h>
 #include <signal.h>
