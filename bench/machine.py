@@ -43,11 +43,5 @@ def output(*command, cwd=None):
         return ""
 
 
-def versions(args, root):
-    python = args.peers / "venv/bin/python"
-    return {"flotilla": output("git", "describe", "--always", "--dirty", cwd=root),
-            "temporal server": first(r"Server ([^,)]+)", output(args.peers / "bin/temporal", "--version")),
-            "go sdk": first(r"go.temporal.io/sdk (\S+)", (root / "bench/peers/go/go.mod").read_text()),
-            "go": first(r"go(\d\S+)", output("go", "version")),
-            "python sdk": output(python, "-c", "import importlib.metadata as m; print(m.version('temporalio'))"),
-            "python": output(python, "-c", "import platform; print(platform.python_version())")}
+def flotilla_version(root):
+    return output("git", "describe", "--always", "--dirty", cwd=root)

@@ -27,9 +27,9 @@ def numbers(path):
 
 
 def cpu_seconds(pid):
-    """User and system, with the children that it has waited for."""
+    """(user, system), with the children that it has waited for."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICK
+    return (int(fields[11]) + int(fields[13])) / TICK, (int(fields[12]) + int(fields[14])) / TICK
 
 
 def context_switches(pid):
@@ -42,15 +42,21 @@ def context_switches(pid):
 
 
 def read(pids):
-    """All of pids and their descendants together; memory in MB (10^6 bytes)."""
-    total = dict.fromkeys(["cpu_s", "rss_mb", "rss_peak_mb", "pss_mb", "private_mb", "threads", "switches"], 0)
+    """All of pids and their descendants together; memory in MB (10^6 bytes). written_mb: what went to the disk's
+    queue, from /proc/PID/io."""
+    total = dict.fromkeys(["cpu_s", "user_s", "system_s", "rss_mb", "rss_peak_mb", "pss_mb", "private_mb", "threads",
+                           "switches", "written_mb"], 0)
     for pid in [member for pid in pids for member in family(pid)]:
         status, maps = numbers(f"/proc/{pid}/status"), numbers(f"/proc/{pid}/smaps_rollup")
-        total["cpu_s"] += cpu_seconds(pid)
+        user, system = cpu_seconds(pid)
+        total["user_s"] += user
+        total["system_s"] += system
+        total["cpu_s"] += user + system
         total["rss_mb"] += maps["Rss"] * 1.024e-3
         total["rss_peak_mb"] += status["VmHWM"] * 1.024e-3
         total["pss_mb"] += maps["Pss"] * 1.024e-3
         total["private_mb"] += (maps["Private_Clean"] + maps["Private_Dirty"]) * 1.024e-3
         total["threads"] += status["Threads"]
         total["switches"] += context_switches(pid)
+        total["written_mb"] += numbers(f"/proc/{pid}/io")["write_bytes"] * 1e-6
     return total
