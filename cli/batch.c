@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* batch.c - running many workflows; each is a small state: starting, waiting, done. */
+/* batch.c - running many workflows; each is a small state: starting, sending signals, waiting,
+ * done. */
 #include "cli/batch.h"
 
 #include <signal.h>
@@ -27,7 +28,8 @@ struct item {
     int64_t started_ns;           /* at a rate: when it should have been */
     struct event *retry;          /* until the next try after an error */
     struct flo_client_call *call; /* what is under way, or NULL */
-    bool running;                 /* started: now waiting for the end */
+    bool running;                 /* started: gets its signals, then waits for the end */
+    size_t signalled;             /* signals that the server has acknowledged */
 };
 
 struct batch {
@@ -48,6 +50,7 @@ struct batch {
 
 static void item_next(struct batch *batch);
 static void item_start(struct item *item);
+static void item_go_on(struct item *item);
 static void item_wait(struct item *item);
 
 /* Errors that pass: the server is away, busy or was asked to wait. Anything else, also UNKNOWN and
@@ -127,7 +130,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct item *item = arg;
     if (item->running)
-        item_wait(item);
+        item_go_on(item);
     else
         item_start(item);
 }
@@ -230,6 +233,50 @@ static void item_wait(struct item *item)
         item_finish(item, CLI_END_CALL_ERROR, NULL, flo_error_text(rc));
 }
 
+static void on_signalled(void *ctx, const struct flo_grpc_status *status,
+                         const ProtobufCMessage *message)
+{
+    struct item *item = ctx;
+    (void)message;
+    item->call = NULL; /* it has ended */
+    if (status->code == FLO_GRPC_OK) {
+        item->signalled++;
+        item_go_on(item);
+    } else if (status->code == FLO_GRPC_NOT_FOUND) {
+        item_wait(item); /* it has ended already; how it did says more than this */
+    } else {
+        item_trouble(item, status);
+    }
+}
+
+static void item_signal(struct item *item)
+{
+    const struct cli_batch_options *options = item->batch->options;
+    FloApi__WorkflowExecution execution = FLO_API__WORKFLOW_EXECUTION__INIT;
+    FloApi__SignalWorkflowExecutionRequest request =
+        FLO_API__SIGNAL_WORKFLOW_EXECUTION_REQUEST__INIT;
+    char request_id[64]; /* the same when it is repeated */
+    snprintf(request_id, sizeof request_id, "%s-%zu", item->request_id, item->signalled);
+    execution.workflow_id = item->workflow_id;
+    execution.run_id = item->run_id;
+    request.workflow_execution = &execution;
+    request.signal_name = (char *)(uintptr_t)options->signal_name;
+    request.request_id = request_id;
+    int rc = flo_client_signal_workflow_execution(item->batch->session->client, &request,
+                                                  on_signalled, item, &item->call);
+    if (rc)
+        item_finish(item, CLI_END_CALL_ERROR, NULL, flo_error_text(rc));
+}
+
+/* What comes next for a workflow that has started. */
+static void item_go_on(struct item *item)
+{
+    if (item->signalled < item->batch->options->signals)
+        item_signal(item);
+    else
+        item_wait(item);
+}
+
 static void on_started(void *ctx, const struct flo_grpc_status *status,
                        const ProtobufCMessage *message)
 {
@@ -243,7 +290,7 @@ static void on_started(void *ctx, const struct flo_grpc_status *status,
     }
     snprintf(item->run_id, sizeof item->run_id, "%s", response->run_id);
     item->running = true;
-    item_wait(item);
+    item_go_on(item);
 }
 
 static void item_start(struct item *item)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * batch.h - many workflows at once from one process: starts them at a concurrency (the next one
- * when one has ended) or at a rate (whatever the others do), waits for each result, and keeps the
- * latencies. A server that goes away is waited for: a start is repeated with its request id, so it
- * stays one workflow.
+ * when one has ended) or at a rate (whatever the others do), sends each its signals, waits for each
+ * result, and keeps the latencies. A server that goes away is waited for: a start or a signal is
+ * repeated with its request id, so it stays one.
  */
 #ifndef FLO_CLI_BATCH_H
 #define FLO_CLI_BATCH_H
@@ -50,6 +50,8 @@ struct cli_batch_options {
     size_t count;
     size_t concurrency; /* in flight at once; of no effect with a rate */
     size_t rate;        /* starts a second, up to CLI_BATCH_RATE_MAX; 0 = by concurrency */
+    size_t signals;     /* to each workflow, the next when the last was acknowledged; no input */
+    const char *signal_name;
     int64_t timeout_ms; /* of the whole batch; < 0 = none */
     bool progress;      /* a bar on a terminal, a line every 10 % elsewhere; on stderr */
     /* The input of workflow index; a new reference. */

@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "cli/batch.h"
 #include "cli/usage.h"
 #include "wire/payload.h"
+
+#define INPUT_BYTES_MAX 2000000 /* Temporal takes 2 MiB in one payload */
 
 struct load {
     json_t *input;
@@ -33,12 +36,29 @@ static void on_outcome(void *ctx, const struct cli_outcome *outcome)
         snprintf(load->first_error, sizeof load->first_error, "%s", outcome->error);
 }
 
+/* A JSON text of so many bytes; NULL when there is no memory for it. */
+static json_t *text_of(size_t bytes)
+{
+    char *text = flo_malloc(bytes + 1);
+    if (!text)
+        return NULL;
+    memset(text, 'x', bytes);
+    json_t *value = json_stringn(text, bytes);
+    flo_free(text);
+    return value;
+}
+
 /* Input and expected result: 0 or an exit code. An echo gives its input back. */
 static int load_values(struct load *load, const struct cli_options *options, const char *type)
 {
     int rc = cli_read_input(options, &load->input);
     if (rc)
         return rc;
+    if (options->input_bytes >= 0) {
+        load->input = text_of((size_t)options->input_bytes);
+        if (!load->input)
+            return FLO_EXIT_INTERNAL;
+    }
     if (!load->input)
         load->input = json_string("hello");
     struct flo_err err;
@@ -71,6 +91,8 @@ int cli_load(const struct cli_options *options)
         .count = options->count > 0 ? (size_t)options->count : 1000,
         .concurrency = options->concurrency > 0 ? (size_t)options->concurrency : 50,
         .rate = options->rate > 0 ? (size_t)options->rate : 0,
+        .signals = options->signals > 0 ? (size_t)options->signals : 0,
+        .signal_name = options->name ? options->name : "ping",
         .timeout_ms = options->timeout_ms,
         .progress = !options->json,
         .input = input_of,
@@ -84,6 +106,10 @@ int cli_load(const struct cli_options *options)
         return load_usage("give --rate or --concurrency, not both");
     if (options->count == 0)
         return load_usage("--count is a whole number from 1");
+    if (options->input_bytes > INPUT_BYTES_MAX)
+        return load_usage("--input-bytes is a whole number up to 2000000");
+    if (options->input_bytes >= 0 && (options->input || options->input_file))
+        return load_usage("give --input-bytes, --input or --input-file, not two of them");
     int rc = load_values(&load, options, batch.type);
     if (rc == 0)
         rc = cli_session_probe(options);

@@ -28,8 +28,9 @@ static const struct cli_command commands[] = {
     {"documents", "FILE|DIR|URL ...", "run documents through a fleet and show what is in them",
      CLI_OPT(TASK_QUEUE) | CLI_OPT(CONCURRENCY) | CLI_OPT(TIMEOUT) | CLI_OPT(FLEET), cli_documents},
     {"load", "", "start many workflows and measure",
-     CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(COUNT) | CLI_OPT(CONCURRENCY) |
-         CLI_OPT(RATE) | CLI_OPT(EXPECT) | CLI_OPT(TIMEOUT) | CLI_OPT(FLEET),
+     CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(INPUT_BYTES) | CLI_OPT(COUNT) |
+         CLI_OPT(CONCURRENCY) | CLI_OPT(RATE) | CLI_OPT(SIGNALS) | CLI_OPT(NAME) | CLI_OPT(EXPECT) |
+         CLI_OPT(TIMEOUT) | CLI_OPT(FLEET),
      cli_load},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

@@ -46,6 +46,9 @@
       "in flight at once (documents 20, load 50)")                                                 \
     X(RATE, rate, "rate", 0, NUMBER, "N",                                                          \
       "start N a second, whatever is in flight (instead of --concurrency)")                        \
+    X(INPUT_BYTES, input_bytes, "input-bytes", 0, NUMBER, "N", "input: a text of N bytes")         \
+    X(SIGNALS, signals, "signals", 0, NUMBER, "N",                                                 \
+      "send each workflow N signals, one after the other (--name; ping)")                          \
     X(EXPECT, expect, "expect", 0, TEXT, "JSON", "the result that is right")                       \
     X(TIMEOUT, timeout_ms, "timeout", 0, DURATION, "TIME", "give up after so long")                \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \

@@ -51,3 +51,20 @@ peer_go_worker() {
     return 1
   }
 }
+
+# The benchmark's worker on the official TypeScript SDK: node runs $peers/typescript/worker.js.
+peer_typescript_worker() {
+  command -v npm >/dev/null 2>&1 || {
+    why="the TypeScript SDK's worker needs Node.js with npm, and there is none"
+    return 1
+  }
+  mkdir -p "$peers/typescript"
+  cp "$ROOT"/bench/peers/typescript/* "$peers/typescript/"
+  cmp -s "$peers/typescript/package.json" "$peers/typescript/installed.json" && return 0
+  (cd "$peers/typescript" && npm install --ignore-scripts --no-audit --no-fund --no-package-lock &&
+    cp package.json installed.json) >"$peers/npm-install.log" 2>&1 || {
+    tail -5 "$peers/npm-install.log" >&2
+    why="the official TypeScript SDK cannot be installed"
+    return 1
+  }
+}

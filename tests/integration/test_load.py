@@ -41,7 +41,26 @@ class Load(FleetTest):
         code, out, err = flotilla(self.fleet.target, "result", "signals")
         self.assertEqual((code, out.strip()), (0, "3"), err)
 
+    def test_signals_are_sent_one_after_the_other(self):
+        report = self.load("--type", "SignalWorkflow", "--input", '{"n": 20}', "--expect", 20, "--signals", 20,
+                           "--count", 6, "--concurrency", 2)
+        self.assertEqual((report["completed"], report["errors"]), (6, {}))
+
+    def test_signals_to_a_workflow_that_has_ended_do_not_hide_how_it_did(self):
+        report = self.load("--type", "SignalWorkflow", "--input", '{"n": 1}', "--expect", 1, "--signals", 200,
+                           "--count", 2)
+        self.assertEqual((report["completed"], report["errors"]), (2, {}))
+
+    def test_signals_of_another_name(self):
+        code, out, err = run("flotilla", "load", "--address", self.fleet.target, "--output", "json", "--count", 1,
+                             "--type", "SignalWorkflow", "--input", '{"n": 1}', "--signals", 1, "--name", "other",
+                             "--timeout", "300ms")
+        self.assertEqual(code, 1, err)
+        self.assertEqual(json.loads(out)["errors"], {"not finished in time": 1})
+
     def test_payload_of_64_kib_comes_back(self):
+        report = self.load("--input-bytes", 65536, "--count", 20)
+        self.assertEqual((report["completed"], report["failed"]), (20, 0))
         path = pathlib.Path(self.fleet.folder.name, "payload.json")
         path.write_text(json.dumps("x" * 65536))
         report = self.load("--input-file", path, "--count", 20)
@@ -79,7 +98,8 @@ class Load(FleetTest):
         self.assertEqual(json.loads(out)["errors"], {"not finished in time": 2})
 
     def test_wrong_options_are_refused(self):
-        for args in [("--rate", 0), ("--rate", 5, "--concurrency", 2), ("--expect", "{")]:
+        for args in [("--rate", 0), ("--rate", 5, "--concurrency", 2), ("--expect", "{"),
+                     ("--input-bytes", 5, "--input", "5"), ("--input-bytes", 3000000), ("--signals", "-1")]:
             code, _, err = run("flotilla", "load", "--address", self.fleet.target, *args)
             self.assertEqual(code, 64, args)
             self.assertIn("flotilla load:", err)

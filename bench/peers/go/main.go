@@ -19,7 +19,8 @@ import (
 )
 
 type input struct {
-	N int `json:"n"`
+	N  int `json:"n"`
+	MS int `json:"ms"`
 }
 
 func withOptions(ctx workflow.Context) workflow.Context {
@@ -66,6 +67,27 @@ func fanWorkflow(ctx workflow.Context, in input) (int, error) {
 	return sum, nil
 }
 
+func signalWorkflow(ctx workflow.Context, in input) (int, error) {
+	pings := workflow.GetSignalChannel(ctx, "ping")
+	for i := 0; i < in.N; i++ {
+		pings.Receive(ctx, nil)
+	}
+	return in.N, nil
+}
+
+func timerWorkflow(ctx workflow.Context, in input) (int, error) {
+	timers := make([]workflow.Future, in.N)
+	for i := range timers {
+		timers[i] = workflow.NewTimer(ctx, time.Duration(in.MS)*time.Millisecond)
+	}
+	for _, timer := range timers {
+		if err := timer.Get(ctx, nil); err != nil {
+			return 0, err
+		}
+	}
+	return in.N, nil
+}
+
 func run() error {
 	address := flag.String("address", "127.0.0.1:7233", "server")
 	queue := flag.String("task-queue", "benchmark", "task queue")
@@ -87,6 +109,8 @@ func run() error {
 	w.RegisterWorkflowWithOptions(echoWorkflow, workflow.RegisterOptions{Name: "EchoWorkflow"})
 	w.RegisterWorkflowWithOptions(chainWorkflow, workflow.RegisterOptions{Name: "ChainWorkflow"})
 	w.RegisterWorkflowWithOptions(fanWorkflow, workflow.RegisterOptions{Name: "FanWorkflow"})
+	w.RegisterWorkflowWithOptions(signalWorkflow, workflow.RegisterOptions{Name: "SignalWorkflow"})
+	w.RegisterWorkflowWithOptions(timerWorkflow, workflow.RegisterOptions{Name: "TimerWorkflow"})
 	w.RegisterActivity(echo)
 	fmt.Println("go-worker: ready")
 	return w.Run(worker.InterruptCh())

@@ -44,6 +44,29 @@ class FanWorkflow:
             workflow.execute_activity(echo, i, start_to_close_timeout=TEN_SECONDS) for i in range(given["n"])]))
 
 
+@workflow.defn(name="SignalWorkflow")
+class SignalWorkflow:
+    def __init__(self) -> None:
+        self.pings = 0
+
+    @workflow.signal
+    def ping(self) -> None:
+        self.pings += 1
+
+    @workflow.run
+    async def run(self, given: dict[str, int]) -> int:
+        await workflow.wait_condition(lambda: self.pings >= given["n"])
+        return given["n"]
+
+
+@workflow.defn(name="TimerWorkflow")
+class TimerWorkflow:
+    @workflow.run
+    async def run(self, given: dict[str, int]) -> int:
+        await asyncio.gather(*[asyncio.sleep(given["ms"] / 1000) for _ in range(given["n"])])
+        return given["n"]
+
+
 async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--address", default="127.0.0.1:7233")
@@ -57,7 +80,8 @@ async def main():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     polls = PollerBehaviorSimpleMaximum(args.polls)
     async with Worker(await Client.connect(args.address), task_queue=args.task_queue,
-                      workflows=[EchoWorkflow, ChainWorkflow, FanWorkflow], activities=[echo],
+                      activities=[echo],
+                      workflows=[EchoWorkflow, ChainWorkflow, FanWorkflow, SignalWorkflow, TimerWorkflow],
                       max_concurrent_workflow_tasks=args.slots, max_concurrent_activities=args.slots,
                       workflow_task_poller_behavior=polls, activity_task_poller_behavior=polls):
         print("python-worker: ready", flush=True)
