@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "cli/batch.h"
+#include "cli/each.h"
 #include "cli/usage.h"
 #include "wire/payload.h"
 
@@ -78,6 +79,40 @@ static int load_usage(const char *text)
     return FLO_EXIT_USAGE;
 }
 
+/* `--each`: calls, not workflows, are counted. */
+static int load_each(const struct cli_options *options, const struct cli_batch_options *batch)
+{
+    struct cli_session session;
+    json_t *input = NULL;
+    if (!cli_each_known(options->each))
+        return load_usage("--each is start, signal or terminate");
+    if (options->rate > 0 || options->expect)
+        return load_usage("--each goes with neither --rate nor --expect");
+    int rc = cli_read_input(options, &input);
+    if (rc == 0)
+        rc = cli_session_probe(options);
+    if (rc == 0)
+        rc = cli_session_open(&session, options, true);
+    if (rc == 0) {
+        const struct cli_each_options each = {
+            .what = options->each,
+            .type = batch->type,
+            .task_queue = batch->task_queue,
+            .signal = options->name ? options->name : "ping",
+            .id_prefix = batch->id_prefix,
+            .input = input,
+            .count = batch->count,
+            .concurrency = batch->concurrency,
+            .timeout_ms = batch->timeout_ms,
+            .json = options->json,
+        };
+        rc = cli_each_run(&session, &each);
+        cli_session_close(&session);
+    }
+    json_decref(input);
+    return rc;
+}
+
 int cli_load(const struct cli_options *options)
 {
     struct cli_session session;
@@ -87,7 +122,7 @@ int cli_load(const struct cli_options *options)
     const struct cli_batch_options batch = {
         .type = options->type ? options->type : "EchoWorkflow",
         .task_queue = options->task_queue ? options->task_queue : "benchmark",
-        .id_prefix = "load",
+        .id_prefix = options->id_prefix ? options->id_prefix : "load",
         .count = options->count > 0 ? (size_t)options->count : 1000,
         .concurrency = options->concurrency > 0 ? (size_t)options->concurrency : 50,
         .rate = options->rate > 0 ? (size_t)options->rate : 0,
@@ -110,6 +145,10 @@ int cli_load(const struct cli_options *options)
         return load_usage("--input-bytes is a whole number up to 2000000");
     if (options->input_bytes >= 0 && (options->input || options->input_file))
         return load_usage("give --input-bytes, --input or --input-file, not two of them");
+    if (options->concurrency == 0)
+        return load_usage("--concurrency is a whole number from 1");
+    if (options->each)
+        return load_each(options, &batch);
     int rc = load_values(&load, options, batch.type);
     if (rc == 0)
         rc = cli_session_probe(options);

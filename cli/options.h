@@ -49,6 +49,9 @@
     X(INPUT_BYTES, input_bytes, "input-bytes", 0, NUMBER, "N", "input: a text of N bytes")         \
     X(SIGNALS, signals, "signals", 0, NUMBER, "N",                                                 \
       "send each workflow N signals, one after the other (--name; ping)")                          \
+    X(EACH, each, "each", 0, TEXT, "start|signal|terminate",                                       \
+      "only this call for each of the workflows ID-PREFIX-0, -1 ...; waits for none to end")       \
+    X(ID_PREFIX, id_prefix, "id-prefix", 0, TEXT, "TEXT", "what workflow ids begin with (load)")   \
     X(EXPECT, expect, "expect", 0, TEXT, "JSON", "the result that is right")                       \
     X(TIMEOUT, timeout_ms, "timeout", 0, DURATION, "TIME", "give up after so long")                \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \

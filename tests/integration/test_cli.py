@@ -39,6 +39,9 @@ class Usage(unittest.TestCase):
         self.refused("signal", "w", needle="--name")
         self.refused("list", "all", needle="unexpected argument")
         self.refused("load", "--count", "0", needle="--count")
+        self.refused("load", "--concurrency", "0", needle="--concurrency")
+        self.refused("load", "--each", "pat", needle="terminate")
+        self.refused("load", "--each", "start", "--rate", "5", needle="--rate")
         self.refused("result", needle="WORKFLOW_ID")
 
     def test_input_file_that_is_not_there(self):
@@ -83,6 +86,19 @@ class Commands(FleetTest):
         described = json.loads(self.ok("describe", "one", "-o", "json"))["workflowExecutionInfo"]
         self.assertEqual(described["status"], "WORKFLOW_EXECUTION_STATUS_COMPLETED")
         self.assertIn("Completed", self.ok("describe", "one"))
+
+    def test_load_makes_one_call_for_each(self):
+        each = ["load", "--count", "30", "--concurrency", "7", "--id-prefix", "crowd", "-o", "json", "--each"]
+        for call in [["start", "--type", "T", "-t", "nobody", "-i", "1"], ["signal", "--name", "go"], ["terminate"]]:
+            report = json.loads(self.ok(*each, *call))
+            self.assertEqual((report["answered"], report["failed"]), (30, 0), call)
+        for last in "crowd-0", "crowd-29":
+            self.assertEqual([line.split()[2] for line in self.ok("history", last).splitlines()],
+                             ["WORKFLOW_EXECUTION_STARTED", "WORKFLOW_TASK_SCHEDULED", "WORKFLOW_EXECUTION_SIGNALED",
+                              "WORKFLOW_EXECUTION_TERMINATED"])
+        code, out, err = flotilla(self.fleet.target, *each, "terminate")  # they are closed
+        self.assertEqual((code, json.loads(out)["failed"]), (1, 30))
+        self.assertIn("first failure: NOT_FOUND", err)
 
     def test_signal_cancel_terminate(self):
         self.ok("start", "--type", "T", "-t", "nobody", "-w", "w")
