@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * grpc_echo.c - what one unary call costs: `grpc_echo server` prints its address and echoes until
- * SIGTERM; `grpc_echo client ADDRESS IN_FLIGHT SECONDS [BYTES]` keeps so many calls in flight.
+ * SIGTERM; `grpc_echo client ADDRESS IN_FLIGHT SECONDS [BYTES [CALLS]]` keeps so many calls in
+ * flight, for so long or for so many calls (what an instruction or system call count is made of).
  * Both print their CPU time a call at the end.
  */
 #include <event2/event.h>
@@ -22,6 +23,7 @@ struct bench {
     size_t body_len;
     uint64_t calls, failed;
     int64_t stop_ns;
+    uint64_t started, most; /* calls; most 0 = until stop_ns */
     size_t open;
 };
 
@@ -87,7 +89,7 @@ static void on_done(void *ctx, const struct flo_grpc_status *status, const uint8
     bench->open--;
     if (status->code != FLO_GRPC_OK || len != bench->body_len)
         bench->failed++;
-    if (flo_clock_mono_ns() < bench->stop_ns)
+    if (bench->most ? bench->started < bench->most : flo_clock_mono_ns() < bench->stop_ns)
         start_call(bench);
     else if (bench->open == 0)
         event_base_loopbreak(bench->base);
@@ -104,8 +106,10 @@ static void start_call(struct bench *bench)
         .done = on_done,
         .ctx = bench,
     };
-    if (flo_grpc_call_start(bench->channel, &opt, NULL) == 0)
-        bench->open++;
+    if (flo_grpc_call_start(bench->channel, &opt, NULL))
+        return;
+    bench->open++;
+    bench->started++;
 }
 
 static int load(struct bench *bench, int argc, char **argv)
@@ -119,17 +123,19 @@ static int load(struct bench *bench, int argc, char **argv)
     long in_flight = argc > 3 ? strtol(argv[3], NULL, 10) : 1;
     long seconds = argc > 4 ? strtol(argv[4], NULL, 10) : 3;
     bench->body_len = argc > 5 ? strtoul(argv[5], NULL, 10) : 200;
+    bench->most = argc > 6 ? strtoul(argv[6], NULL, 10) : 0;
     if (bench->body_len > sizeof bench->body)
         bench->body_len = sizeof bench->body;
     if (flo_grpc_channel_new(bench->base, &opt, &bench->channel, &err)) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
-    bench->stop_ns = flo_clock_mono_ns() + seconds * FLO_NS_PER_S;
+    int64_t begun_ns = flo_clock_mono_ns();
+    bench->stop_ns = begun_ns + seconds * FLO_NS_PER_S;
     for (long i = 0; i < in_flight; i++)
         start_call(bench);
     event_base_dispatch(bench->base);
-    report("client", bench->calls, (double)seconds);
+    report("client", bench->calls, (double)(flo_clock_mono_ns() - begun_ns) / 1e9);
     if (bench->failed)
         printf("failed: %llu\n", (unsigned long long)bench->failed);
     flo_grpc_channel_destroy(&bench->channel);
@@ -146,7 +152,8 @@ int main(int argc, char **argv)
     else if (argc > 2 && strcmp(argv[1], "client") == 0)
         rc = load(&bench, argc, argv);
     else
-        fprintf(stderr, "usage: grpc_echo server | client ADDRESS [IN_FLIGHT [SECONDS [BYTES]]]\n");
+        fprintf(stderr, "usage: grpc_echo server | "
+                        "client ADDRESS [IN_FLIGHT [SECONDS [BYTES [CALLS]]]]\n");
     event_base_free(bench.base);
     return rc;
 }
