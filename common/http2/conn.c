@@ -251,6 +251,7 @@ static void after_flush(struct flo_h2_conn *conn)
             event_add(&conn->ev_read, NULL);
         conn->read_paused = pause;
     }
+    conn->starved = conn->queued > 0;
     if (conn->queued == 0 && conn->out.len == 0) {
         conn->stalled_since_ns = 0;
     } else if (conn->stalled_since_ns == 0 && conn->opt.stall_timeout_ms > 0) {
@@ -275,6 +276,7 @@ static void conn_flush(struct flo_h2_conn *conn)
 {
     if (flo_h2_conn_over(conn) || conn->state != FLO_H2_OPEN)
         return;
+    flo_h2_ping_ride(conn);
     int rc;
     do
         rc = write_round(conn);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conn_internal.h - the inside of a connection, shared by conn.c (life, timers, reading, writing),
- * session.c (nghttp2's callbacks and the submit functions) and io.c (plain or TLS bytes).
+ * conn_internal.h - the inside of a connection, shared by conn.c (life, reading, writing), timer.c,
+ * session.c (nghttp2's callbacks and the submit functions), ping.c (answers to PING) and io.c
+ * (plain or TLS bytes).
  */
 #ifndef FLO_HTTP2_CONN_INTERNAL_H
 #define FLO_HTTP2_CONN_INTERNAL_H
@@ -23,6 +24,17 @@ struct ssl_st;
  */
 enum flo_h2_state { FLO_H2_TLS, FLO_H2_OPEN, FLO_H2_LINGER, FLO_H2_DOWN };
 
+#define FLO_H2_PING_BYTES 8
+#define FLO_H2_PINGS_HELD 4
+
+/* The peer's PINGs that are not answered yet. */
+struct flo_h2_pings {
+    uint8_t opaque[FLO_H2_PINGS_HELD][FLO_H2_PING_BYTES]; /* what is to be sent back */
+    unsigned held;
+    unsigned queued;  /* answers that wait for the socket */
+    int64_t since_ns; /* when the first of the held ones came */
+};
+
 struct flo_h2_conn {
     struct event_base *base;
     const struct flo_h2_handler *handler;
@@ -37,6 +49,7 @@ struct flo_h2_conn {
     bool final_goaway;    /* drain: the second GOAWAY, with the true last stream, is out */
     bool flush_scheduled; /* ev_flush is active */
     bool write_blocked;   /* the kernel took no more; ev_write waits */
+    bool starved;         /* the last write left bodies behind: windows or the socket are full */
     bool read_paused;     /* queued answers are over the soft bound and the socket is blocked */
     bool doomed;          /* destroyed inside a callback: freed when the stack unwinds */
     bool in_session;      /* nghttp2 is on the stack: it must not be asked to frame */
@@ -48,6 +61,7 @@ struct flo_h2_conn {
     struct flo_list streams;
     size_t queued; /* body bytes of bound streams that are not framed yet */
     struct flo_h2_guard guard;
+    struct flo_h2_pings pings;
     int64_t armed_ns;         /* when ev_timer fires; INT64_MAX = not armed */
     int64_t started_ns;       /* the handshake began */
     int64_t last_recv_ns;     /* the last byte from the peer */
@@ -78,6 +92,18 @@ void flo_h2_conn_terminate(struct flo_h2_conn *conn, uint32_t error_code, const 
 void flo_h2_conn_arm(struct flo_h2_conn *conn);
 /* ev_timer's callback; arg is the connection. */
 void flo_h2_conn_on_timer(evutil_socket_t fd, short what, void *arg);
+
+/* ping.c */
+/* A PING came: its answer goes with a later write. */
+void flo_h2_ping_received(struct flo_h2_conn *conn, const uint8_t opaque[FLO_H2_PING_BYTES]);
+/* A write is about to be framed: answers that were held long enough go along. */
+void flo_h2_ping_ride(struct flo_h2_conn *conn);
+/* The held answers have waited for a write long enough: make one. */
+void flo_h2_ping_alone(struct flo_h2_conn *conn);
+/* An answer has been framed. */
+void flo_h2_ping_answered(struct flo_h2_conn *conn);
+/* When the held answers must leave; INT64_MAX: there are none. */
+int64_t flo_h2_ping_deadline_ns(const struct flo_h2_conn *conn);
 
 /* session.c */
 FLO_MUST_CHECK int flo_h2_session_start(struct flo_h2_conn *conn);

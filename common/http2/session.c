@@ -166,7 +166,9 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         on_goaway(conn, frame);
         break;
     case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) && conn->drain_ns && !conn->final_goaway) {
+        if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) {
+            flo_h2_ping_received(conn, frame->ping.opaque_data);
+        } else if (conn->drain_ns && !conn->final_goaway) {
             conn->drain_ns = 1; /* the peer has read the first GOAWAY: the timer sends the final */
             flo_h2_conn_arm(conn);
         }
@@ -208,6 +210,10 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         if (!flo_h2_guard_charge_reset(&conn->guard, frame->rst_stream.error_code,
                                        flo_clock_mono_ns()))
             conn->fatal = "h2.reset_flood";
+        return 0;
+    case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+            flo_h2_ping_answered(conn);
         return 0;
     default:
         return 0;
@@ -280,6 +286,7 @@ static int new_session(struct flo_h2_conn *conn)
     /* Closed streams are forgotten: late frames for them are dropped instead of being answered with
      * STREAM_CLOSED, and ten thousand dead streams a connection cost nothing. */
     nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_no_auto_ping_ack(option, 1); /* ping.c */
     nghttp2_option_set_max_settings(option, MAX_SETTINGS);
     nghttp2_option_set_max_continuations(option, MAX_CONTINUATIONS);
     nghttp2_option_set_max_outbound_ack(option, MAX_OUTBOUND_ACK);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * timer.c - the clock of a connection: handshake, keepalive, idle, stalled output, drain, linger.
+ * timer.c - the clock of a connection: handshake, keepalive, answers to PING, idle, stalled output,
+ * drain, linger.
  * One libevent timer for all of them: it is armed for the soonest deadline and, since reading must
  * not cost a timer call, finds out when it fires that the peer was heard meanwhile.
  */
@@ -25,9 +26,9 @@ static int64_t sooner(int64_t a, int64_t b)
 static int64_t next_deadline(const struct flo_h2_conn *conn)
 {
     const struct flo_h2_options *opt = &conn->opt;
-    int64_t at = INT64_MAX;
     if (conn->state == FLO_H2_LINGER)
         return after_ms(conn->linger_ns, LINGER_MS);
+    int64_t at = flo_h2_ping_deadline_ns(conn);
     if (!conn->ready && opt->handshake_timeout_ms > 0)
         at = sooner(at, after_ms(conn->started_ns, opt->handshake_timeout_ms));
     if (conn->ready && opt->keepalive_ms > 0)
@@ -102,6 +103,8 @@ static void run_timers(struct flo_h2_conn *conn, int64_t now)
     }
     if (conn->drain_ns && !conn->final_goaway && now >= after_ms(conn->drain_ns, DRAIN_GRACE_MS))
         send_final_goaway(conn);
+    if (now >= flo_h2_ping_deadline_ns(conn))
+        flo_h2_ping_alone(conn);
     if (!conn->ready || opt->keepalive_ms <= 0)
         return;
     if (conn->ping_sent_ns && now >= after_ms(conn->ping_sent_ns, opt->keepalive_timeout_ms))
