@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT / "tests/support"), str(pathlib.Path(__file__).parent)]
 import machine  # noqa: E402
 import table  # noqa: E402
 
-SUITES = [name for name in ["matrix", "engine", "restate", "queues"]
+SUITES = [name for name in ["micro", "matrix", "engine", "restate", "queues"]
           if pathlib.Path(__file__).with_name(f"{name}.py").exists()]
 
 
@@ -60,8 +60,10 @@ def parse(suites):
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each thing; medians are shown (5)")
     parser.add_argument("--seconds", type=float, default=3, help="about so long is each run (3)")
     parser.add_argument("--keep-table", action="store_true", help="leave bench/results/table.md as it is")
+    parser.add_argument("--no-results", action="store_true", help="leave bench/results as it is")
+    parser.add_argument("--accept", action="store_true", help="make what micro counts the reference")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these suites, and of them only these names")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     known = {*suites, *[name for suite in suites.values() for name in suite.NAMES]}
     for name in args.names:
         if name not in known:
@@ -102,12 +104,13 @@ def main():
     args.data.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(args.data)  # the servers' folders: on the disk of the project
     report = report_of(suites, args)
-    results = ROOT / "bench/results"
-    results.mkdir(exist_ok=True)
-    (results / f"{report['date'][:19].replace(':', '')}.json").write_text(json.dumps(report, indent=1) + "\n")
     text = table.markdown(report, suites)
-    if not args.keep_table:
-        (results / "table.md").write_text(text)
+    if not args.no_results:
+        results = ROOT / "bench/results"
+        results.mkdir(exist_ok=True)
+        (results / f"{report['date'][:19].replace(':', '')}.json").write_text(json.dumps(report, indent=1) + "\n")
+        if not args.keep_table:
+            (results / "table.md").write_text(text)
     print(text)
     return 1 if any("error" in row for row in report["rows"]) else 0
 

@@ -22,6 +22,14 @@ peer_python_sdk() {
   }
 }
 
+# What counts instructions (bench/micro.py).
+peer_valgrind() {
+  command -v valgrind >/dev/null 2>&1 || (apt_install valgrind) || {
+    why="valgrind cannot be installed, so no instructions are counted"
+    return 1
+  }
+}
+
 # A real Temporal server: $peers/bin/temporal, built by `go install` (three minutes).
 peer_temporal_server() {
   mkdir -p "$peers"
