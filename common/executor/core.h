@@ -12,23 +12,22 @@
 #ifndef FLO_EXECUTOR_CORE_H
 #define FLO_EXECUTOR_CORE_H
 
+#include <event2/event_struct.h>
+
 #include "base/list.h"
 #include "executor/executor.h"
-
-struct event;
 
 struct flo_core_job {
     struct flo_node node; /* on executor->waiting until it has a unit */
     struct flo_executor *executor;
     struct flo_core_unit *unit; /* NULL while waiting */
     uint64_t id;
-    uint8_t *request; /* owned until the job has ended */
-    size_t request_len;
     int64_t grace_ms;           /* from "stop" to the kill */
     enum flo_job_cancel reason; /* what it was told */
     bool kill_asked;
-    bool failed;         /* its unit could not take it: it ends at the next turn */
-    struct event *timer; /* the deadline, later the kill; NULL without a deadline */
+    struct event timer; /* the deadline, later the kill */
+    size_t request_len;
+    uint8_t request[]; /* stays until the job has ended */
 };
 
 struct flo_core_unit {
@@ -39,8 +38,7 @@ struct flo_core_unit {
 };
 
 struct flo_executor_ops {
-    /* Give a ready unit its job (unit->job is set). A kind that cannot calls flo_core_start_failed.
-     */
+    /* Give a ready unit its job (unit->job is set). */
     void (*start)(struct flo_core_unit *unit);
     /* Pass job->reason on to the unit that runs it. */
     void (*cancel)(struct flo_core_unit *unit);
@@ -73,9 +71,6 @@ void flo_core_init(struct flo_executor *executor, const struct flo_executor_ops 
 void flo_core_fini(struct flo_executor *executor);
 /* unit became ready, or its job ended: give it the next waiting job. */
 void flo_core_unit_free(struct flo_core_unit *unit);
-/* From ops->start: the unit could not be given its job. The job ends as crashed, from the loop,
- * since its submitter may be on the stack; until then the unit keeps it. */
-void flo_core_start_failed(struct flo_core_unit *unit);
 /* The unit's job ended with result: on_done, then free the job. The unit stays as it is. */
 void flo_core_job_ended(struct flo_core_unit *unit, const struct flo_job_result *result);
 /* Free a unit's job without a callback (at destroy). */

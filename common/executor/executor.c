@@ -26,9 +26,7 @@ void flo_core_init(struct flo_executor *executor, const struct flo_executor_ops 
 
 static void job_free(struct flo_core_job *job)
 {
-    if (job->timer)
-        event_free(job->timer);
-    flo_free(job->request);
+    event_del(&job->timer);
     flo_free(job);
 }
 
@@ -44,8 +42,7 @@ static void timer_arm(struct flo_core_job *job, int64_t ms)
 {
     struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
 
-    if (job->timer)
-        event_add(job->timer, &delay);
+    event_add(&job->timer, &delay);
 }
 
 /* Nobody wants the answer any more: end the unit by force in a while, where that is possible. */
@@ -54,7 +51,7 @@ static void job_arm_kill(struct flo_core_job *job)
     bool unwanted =
         job->reason == FLO_JOB_CANCEL_TIMED_OUT || job->reason == FLO_JOB_CANCEL_NOT_FOUND;
 
-    if (unwanted && !job->kill_asked && !job->failed && job->unit && job->executor->ops->kill) {
+    if (unwanted && !job->kill_asked && job->unit && job->executor->ops->kill) {
         job->kill_asked = true;
         timer_arm(job, job->grace_ms);
     }
@@ -68,24 +65,9 @@ static void job_tell(struct flo_core_job *job, enum flo_job_cancel reason)
 
     if (!told || reason == FLO_JOB_CANCEL_TIMED_OUT || reason == FLO_JOB_CANCEL_NOT_FOUND)
         job->reason = reason;
-    if (!told && job->unit && !job->failed)
+    if (!told && job->unit)
         job->executor->ops->cancel(job->unit);
     job_arm_kill(job);
-}
-
-static void end_failed(struct flo_core_job *job)
-{
-    const struct flo_job_result crashed = {.end = FLO_JOB_CRASHED};
-    struct flo_core_unit *unit = job->unit;
-
-    flo_core_job_ended(unit, &crashed);
-    flo_core_unit_free(unit);
-}
-
-void flo_core_start_failed(struct flo_core_unit *unit)
-{
-    unit->job->failed = true;
-    event_active(unit->job->timer, EV_TIMEOUT, 1); /* needs no memory */
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
@@ -94,9 +76,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
     (void)fd;
     (void)what;
-    if (job->failed)
-        end_failed(job);
-    else if (job->kill_asked)
+    if (job->kill_asked)
         job->executor->ops->kill(job->unit);
     else
         job_tell(job, FLO_JOB_CANCEL_TIMED_OUT);
@@ -108,7 +88,7 @@ static void unit_start(struct flo_core_unit *unit, struct flo_core_job *job)
     unit->job = job;
     unit->executor->running++;
     unit->executor->ops->start(unit);
-    if (!job->failed && job->reason != FLO_JOB_RUNNING) { /* was told while it waited */
+    if (job->reason != FLO_JOB_RUNNING) { /* was told while it waited */
         unit->executor->ops->cancel(unit);
         job_arm_kill(job);
     }
@@ -186,20 +166,14 @@ int flo_executor_submit(struct flo_executor *executor, uint64_t id, const uint8_
     unit = idle_unit(executor);
     if (!unit && executor->waiting.count >= executor->options.workers)
         return FLO_EFULL;
-    job = flo_calloc(1, sizeof *job);
+    job = flo_malloc(sizeof *job + len);
     if (!job)
         return FLO_ENOMEM;
-    flo_node_init(&job->node);
-    job->executor = executor;
-    job->id = id;
-    job->grace_ms = grace_ms;
-    job->request_len = len;
-    job->request = flo_memdup(request, len ? len : 1);
-    job->timer = evtimer_new(executor->base, on_timer, job);
-    if (!job->request || !job->timer) {
-        job_free(job);
-        return FLO_ENOMEM;
-    }
+    *job = (struct flo_core_job){
+        .executor = executor, .id = id, .grace_ms = grace_ms, .request_len = len};
+    if (len > 0)
+        memcpy(job->request, request, len);
+    evtimer_assign(&job->timer, executor->base, on_timer, job);
     if (deadline_ms > 0)
         timer_arm(job, deadline_ms);
     if (unit)

@@ -2,26 +2,36 @@
 /*
  * threads.c - jobs on fixed threads.
  *
- * The loop holds one ROUTER socket, each thread one DEALER, over inproc. A message is one frame
- * that holds a struct message: ownership of the task travels with it, so the two sides never look
- * at the same object at the same time, except for the two things that must be seen while a job
- * runs: the cancel reason (an atomic) and the newest progress (a slot under task->mu). Progress
- * sends a message only when the last one was taken, so a chatty job costs the loop one wake-up a
- * turn at most.
+ *   loop ──► queue ──► a thread runs the slot ──► news ──► loop
+ *     (mu)         wake: one thread, if need be     eventfd, if need be
  *
- * A ZeroMQ socket's descriptor is edge-triggered: it becomes readable when something may have
- * changed, and any call on the socket may swallow that edge. So each wake-up reads until EAGAIN,
- * and each send is followed by a look at ZMQ_EVENTS (socket_check).
+ * A slot is a place for one running job; there are as many as threads. Ownership of it travels
+ * through the two lists, so the two sides never look at the same one at the same time, except for
+ * what must be seen while a job runs: the cancel reason (an atomic) and the newest progress (under
+ * mu). mu is held for a few instructions, never while user code runs.
+ *
+ * A wake-up across threads costs more than most jobs, so there are as few as possible:
+ *
+ * - One thread is woken at a time (pool->waking). It wakes the next one itself when it has taken a
+ *   slot and more are queued, before it runs its own; so a burst of short jobs is done by the few
+ *   threads that are awake, and a burst of long ones still spreads over all. A thread that has
+ *   finished looks at the queue before it sleeps. Invariant: while a slot is queued, a thread is
+ *   being woken or no thread is asleep.
+ * - The thread that fell asleep last is woken first: its stack and caches are warm.
+ * - The eventfd is written only when there was no news yet and the loop is not about to look
+ *   anyway (pool->loop_looks): submitting a job makes it look once more in the same turn. Its event
+ *   is edge-triggered, so it is never read.
  */
-#include <czmq.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -30,350 +40,346 @@
 /* Address space of a thread's stack: libcurl, OpenSSL and libpq run on it. Touched lazily. */
 #define STACK_BYTES (1u << 20)
 #define START_TIMEOUT_MS 60000
+/* A reply's memory up to this size stays with its slot for the next job. */
+#define REPLY_KEPT_BYTES 1024
 
-enum message_kind {
-    MESSAGE_READY,    /* up: the thread runs; error says why not */
-    MESSAGE_RUN,      /* down: task */
-    MESSAGE_PROGRESS, /* up: task has a progress to be taken */
-    MESSAGE_DONE,     /* up: task is the loop's again */
-    MESSAGE_STOP,     /* down: end */
-};
-
-struct task {
+struct slot {
+    struct flo_core_unit unit; /* first: a slot is a unit; loop side */
+    struct threads *pool;
+    /* Whose the slot is, loop or thread: */
     struct flo_job_io io;
-    struct thread *thread;
-    uint64_t job;
-    const uint8_t *request; /* the core job's: outlives the task */
+    const uint8_t *request; /* the core job's: outlives the run */
     size_t request_len;
     struct flo_buf reply;
     int64_t cpu_ns;
-    _Atomic int reason; /* enum flo_job_cancel */
-    pthread_mutex_t mu;
+    /* Both, while the job runs: */
+    _Atomic int reason;      /* enum flo_job_cancel; written under mu */
     pthread_cond_t told;     /* reason was set */
+    struct flo_node queued;  /* guarded by mu: on pool->queue */
+    struct flo_node news;    /* guarded by mu: on pool->news, for one or both of: */
     struct flo_buf progress; /* guarded by mu: the newest, not yet taken */
-    bool announced;          /* guarded by mu: a MESSAGE_PROGRESS is on its way */
-};
-
-struct message {
-    enum message_kind kind;
-    struct task *task;
-    int rc; /* READY: what worker_start returned; the sentence is in thread->err */
+    bool progressed;         /* guarded by mu: progress is to be taken */
+    bool done;               /* guarded by mu: the job has ended */
 };
 
 struct thread {
-    struct flo_core_unit unit; /* loop side */
-    atomic_uint handovers;     /* messages sent either way, see hand_over */
-    struct task *task;         /* loop side: the running one */
+    struct flo_node node; /* guarded by mu: on pool->idle */
     struct threads *pool;
+    unsigned index;
     pthread_t id;
-    bool started;
-    struct flo_err err; /* of worker_start */
-    zsock_t *socket;    /* thread side */
-    char endpoint[64];
+    bool started; /* to be joined */
+    sem_t wake;
+    int64_t cpu_ns; /* thread side: its CPU clock when it last looked */
 };
 
 struct threads {
     struct flo_executor executor; /* first: the executor is the pool */
-    zsock_t *router;
-    struct event *readable;
     struct thread *threads;
+    struct slot *slots;
     struct flo_core_unit **units;
+    struct event *look; /* at the news: the eventfd's edge, or made active */
+    int news_fd;        /* eventfd; -1 = none */
+    pthread_mutex_t mu;
+    struct flo_list queue;  /* guarded by mu: slots that no thread has taken */
+    struct flo_list news;   /* guarded by mu: slots that have something for the loop */
+    struct flo_list idle;   /* guarded by mu: threads asleep, the latest first */
+    bool waking;            /* guarded by mu: a thread was woken and has not looked yet */
+    bool loop_looks;        /* guarded by mu: the loop will look at the news without being told */
+    bool stopping;          /* guarded by mu: threads end when the queue is empty */
+    pthread_cond_t came_up; /* a thread has started, or failed to */
+    unsigned up_count;      /* guarded by mu: threads that have started */
+    int up_rc;              /* guarded by mu: the first failure of a worker_start */
+    struct flo_err up_err;  /* guarded by mu: its sentence */
 };
-
-/*
- * Each message passes an object on, and libzmq orders the two sides' accesses to it; but with
- * instructions that a race detector does not know. These say the same in C, around each send and
- * receive.
- */
-static void hand_over(struct thread *thread)
-{
-    atomic_fetch_add_explicit(&thread->handovers, 1, memory_order_release);
-}
-
-static void take_over(struct thread *thread)
-{
-    (void)atomic_load_explicit(&thread->handovers, memory_order_acquire);
-}
 
 /* ---- thread side ---- */
 
-static void send_up(struct thread *thread, const struct message *message)
+/* Whether the caller must tell the loop once it has let go of mu. */
+static bool add_news_locked(struct slot *slot)
 {
-    hand_over(thread);
-    while (zmq_send(zsock_resolve(thread->socket), message, sizeof *message, 0) < 0)
-        if (errno != EINTR)
-            return; /* the context is going down: nobody listens */
+    struct threads *pool = slot->pool;
+    bool first = flo_list_empty(&pool->news);
+
+    if (flo_node_linked(&slot->news))
+        return false;
+    flo_list_push_back(&pool->news, &slot->news);
+    return first && !pool->loop_looks;
 }
 
-static void task_progress(struct flo_job_io *io, const uint8_t *data, size_t len)
+static void tell_loop(const struct threads *pool)
 {
-    struct task *task = (struct task *)io;
-    const struct message message = {.kind = MESSAGE_PROGRESS, .task = task};
-    bool announce = false;
+    const uint64_t one = 1;
 
-    pthread_mutex_lock(&task->mu);
-    flo_buf_clear(&task->progress);
-    if (flo_buf_append(&task->progress, data, len) == 0) {
-        announce = !task->announced;
-        task->announced = true;
-    }
-    pthread_mutex_unlock(&task->mu);
-    if (announce)
-        send_up(task->thread, &message);
+    while (write(pool->news_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
 }
 
-static enum flo_job_cancel task_wait(struct flo_job_io *io, int64_t timeout_ms)
+/* The thread to wake for the queue, taken off the idle ones; NULL when none must be. */
+static struct thread *wake_locked(struct threads *pool)
 {
-    struct task *task = (struct task *)io;
-    int reason = atomic_load(&task->reason);
+    struct flo_node *node;
+
+    if (pool->waking || flo_list_empty(&pool->queue))
+        return NULL;
+    node = flo_list_pop_front(&pool->idle);
+    pool->waking = node != NULL;
+    return node ? flo_container(node, struct thread, node) : NULL;
+}
+
+static void slot_progress(struct flo_job_io *io, const uint8_t *data, size_t len)
+{
+    struct slot *slot = flo_container(io, struct slot, io);
+    struct flo_buf newest, replaced;
+    bool tell;
+
+    flo_buf_init(&newest, FLO_JOB_PROGRESS_MAX);
+    if (flo_buf_append(&newest, data, len))
+        return;
+    pthread_mutex_lock(&slot->pool->mu);
+    replaced = slot->progress;
+    slot->progress = newest;
+    slot->progressed = true;
+    tell = add_news_locked(slot);
+    pthread_mutex_unlock(&slot->pool->mu);
+    flo_buf_fini(&replaced);
+    if (tell)
+        tell_loop(slot->pool);
+}
+
+static struct timespec time_in(clockid_t clock, int64_t ms)
+{
     struct timespec until;
 
-    if (reason != FLO_JOB_RUNNING || timeout_ms == 0)
-        return (enum flo_job_cancel)reason;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (timeout_ms % 1000) * FLO_NS_PER_MS;
+    clock_gettime(clock, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * FLO_NS_PER_MS;
     if (until.tv_nsec >= FLO_NS_PER_S) {
         until.tv_nsec -= FLO_NS_PER_S;
         until.tv_sec++;
     }
-    pthread_mutex_lock(&task->mu);
-    while ((reason = atomic_load(&task->reason)) == FLO_JOB_RUNNING)
-        if (pthread_cond_timedwait(&task->told, &task->mu, &until) == ETIMEDOUT)
+    return until;
+}
+
+static enum flo_job_cancel slot_wait(struct flo_job_io *io, int64_t timeout_ms)
+{
+    struct slot *slot = flo_container(io, struct slot, io);
+    int reason = atomic_load(&slot->reason);
+    struct timespec until;
+
+    if (reason != FLO_JOB_RUNNING || timeout_ms == 0)
+        return (enum flo_job_cancel)reason;
+    until = time_in(CLOCK_MONOTONIC, timeout_ms);
+    pthread_mutex_lock(&slot->pool->mu);
+    while ((reason = atomic_load(&slot->reason)) == FLO_JOB_RUNNING)
+        if (pthread_cond_timedwait(&slot->told, &slot->pool->mu, &until) == ETIMEDOUT)
             break;
-    pthread_mutex_unlock(&task->mu);
+    pthread_mutex_unlock(&slot->pool->mu);
     return (enum flo_job_cancel)reason;
 }
 
-static int64_t thread_cpu_ns(void)
+/* CPU time of the thread since it last asked. A job is charged with the few instructions of getting
+ * it, for which asking costs one system call a job and not two. */
+static int64_t cpu_spent_ns(struct thread *thread)
 {
-    struct timespec ts;
+    int64_t before = thread->cpu_ns;
+    struct timespec now;
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return ts.tv_sec * FLO_NS_PER_S + ts.tv_nsec;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    thread->cpu_ns = now.tv_sec * FLO_NS_PER_S + now.tv_nsec;
+    return thread->cpu_ns - before;
 }
 
-static void thread_run(struct thread *thread, struct task *task)
+/* Hand back the slot that has been run (NULL at first) and get the next one, asleep while there is
+ * none. NULL: the pool stops. */
+static struct slot *next_slot(struct thread *thread, struct slot *finished)
 {
-    const struct flo_executor_options *options = &thread->pool->executor.options;
-    const struct message done = {.kind = MESSAGE_DONE, .task = task};
-    int64_t began = thread_cpu_ns();
+    struct threads *pool = thread->pool;
+    struct flo_node *node;
+    struct thread *other;
+    bool tell = false;
 
-    options->runner(options->runner_ctx, &task->io, task->request, task->request_len, &task->reply);
-    task->cpu_ns = thread_cpu_ns() - began;
-    send_up(thread, &done);
+    pthread_mutex_lock(&pool->mu);
+    if (finished) {
+        finished->done = true;
+        tell = add_news_locked(finished);
+    }
+    while (flo_list_empty(&pool->queue) && !pool->stopping) {
+        flo_list_push_front(&pool->idle, &thread->node);
+        pthread_mutex_unlock(&pool->mu);
+        if (tell)
+            tell_loop(pool);
+        tell = false;
+        while (sem_wait(&thread->wake) < 0 && errno == EINTR)
+            ;
+        pthread_mutex_lock(&pool->mu);
+        pool->waking = false;
+    }
+    node = flo_list_pop_front(&pool->queue);
+    other = wake_locked(pool);
+    pthread_mutex_unlock(&pool->mu);
+    if (tell)
+        tell_loop(pool);
+    if (other)
+        sem_post(&other->wake);
+    return node ? flo_container(node, struct slot, queued) : NULL;
 }
 
 static void thread_serve(struct thread *thread)
 {
-    struct message message;
-    ssize_t got;
+    const struct flo_executor_options *options = &thread->pool->executor.options;
+    struct slot *slot = NULL;
 
-    for (;;) {
-        got = zmq_recv(zsock_resolve(thread->socket), &message, sizeof message, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got != (ssize_t)sizeof message || message.kind == MESSAGE_STOP)
-            return;
-        take_over(thread);
-        thread_run(thread, message.task);
+    (void)cpu_spent_ns(thread);
+    while ((slot = next_slot(thread, slot))) {
+        options->runner(options->runner_ctx, &slot->io, slot->request, slot->request_len,
+                        &slot->reply);
+        slot->cpu_ns = cpu_spent_ns(thread);
     }
 }
 
 static void *thread_main(void *arg)
 {
     struct thread *thread = arg;
-    const struct flo_executor_options *options = &thread->pool->executor.options;
-    struct message ready = {.kind = MESSAGE_READY};
+    struct threads *pool = thread->pool;
+    const struct flo_executor_options *options = &pool->executor.options;
+    struct flo_err err = {0};
+    int rc = options->worker_start ? options->worker_start(options->ctx, &err) : 0;
 
-    thread->socket = zsock_new(ZMQ_DEALER);
-    if (!thread->socket)
-        return NULL; /* the starter times out */
-    zmq_setsockopt(zsock_resolve(thread->socket), ZMQ_ROUTING_ID, &thread->unit.index,
-                   sizeof thread->unit.index);
-    zsock_set_linger(thread->socket, -1);
-    if (zsock_connect(thread->socket, "%s", thread->endpoint) == 0) {
-        if (options->worker_start)
-            ready.rc = options->worker_start(options->ctx, &thread->err);
-        send_up(thread, &ready);
-        if (!ready.rc) {
-            thread_serve(thread);
-            if (options->worker_stop)
-                options->worker_stop(options->ctx);
-        }
+    pthread_mutex_lock(&pool->mu);
+    if (rc && !pool->up_rc) {
+        pool->up_rc = rc;
+        pool->up_err = err;
     }
-    zsock_destroy(&thread->socket);
+    pool->up_count++;
+    pthread_cond_signal(&pool->came_up);
+    pthread_mutex_unlock(&pool->mu);
+    if (rc)
+        return NULL;
+    thread_serve(thread);
+    if (options->worker_stop)
+        options->worker_stop(options->ctx);
     return NULL;
 }
 
 /* ---- loop side ---- */
 
-static void task_free(struct task *task)
-{
-    if (!task)
-        return;
-    pthread_mutex_destroy(&task->mu);
-    pthread_cond_destroy(&task->told);
-    flo_buf_fini(&task->progress);
-    flo_buf_fini(&task->reply);
-    flo_free(task);
-}
-
-static struct task *task_new(struct thread *thread)
-{
-    const struct flo_core_job *job = thread->unit.job;
-    struct task *task = flo_calloc(1, sizeof *task);
-    pthread_condattr_t attr;
-
-    if (!task)
-        return NULL;
-    task->io = (struct flo_job_io){.progress = task_progress, .wait = task_wait};
-    task->thread = thread;
-    task->job = job->id;
-    task->request = job->request;
-    task->request_len = job->request_len;
-    flo_buf_init(&task->reply, thread->pool->executor.options.max_reply_bytes);
-    flo_buf_init(&task->progress, FLO_JOB_PROGRESS_MAX);
-    pthread_mutex_init(&task->mu, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&task->told, &attr);
-    pthread_condattr_destroy(&attr);
-    return task;
-}
-
-/* A call on the socket may have taken the edge that says "readable": look for ourselves. */
-static void socket_check(struct threads *pool)
-{
-    if (zsock_events(pool->router) & ZMQ_POLLIN)
-        event_active(pool->readable, EV_READ, 0);
-}
-
-static int send_down(struct thread *thread, const struct message *message)
-{
-    void *socket = zsock_resolve(thread->pool->router);
-    int rc;
-
-    hand_over(thread);
-    do
-        rc = zmq_send(socket, &thread->unit.index, sizeof thread->unit.index, ZMQ_SNDMORE);
-    while (rc < 0 && errno == EINTR);
-    if (rc < 0)
-        return FLO_ECLOSED;
-    do
-        rc = zmq_send(socket, message, sizeof *message, 0);
-    while (rc < 0 && errno == EINTR);
-    return rc < 0 ? FLO_ECLOSED : 0;
-}
-
 static void threads_start(struct flo_core_unit *unit)
 {
-    struct thread *thread = (struct thread *)unit;
-    struct message message = {.kind = MESSAGE_RUN};
+    struct slot *slot = (struct slot *)unit;
+    struct threads *pool = slot->pool;
+    struct thread *thread;
+    bool looks;
 
-    message.task = thread->task = task_new(thread);
-    if (!thread->task || send_down(thread, &message)) {
-        task_free(thread->task);
-        thread->task = NULL;
-        flo_core_start_failed(unit);
-        return;
-    }
-    socket_check(thread->pool);
+    slot->request = unit->job->request;
+    slot->request_len = unit->job->request_len;
+    slot->reply.failed = false;
+    flo_buf_clear(&slot->reply);
+    atomic_store(&slot->reason, FLO_JOB_RUNNING);
+    pthread_mutex_lock(&pool->mu);
+    flo_list_push_back(&pool->queue, &slot->queued);
+    thread = wake_locked(pool);
+    looks = pool->loop_looks;
+    pool->loop_looks = true;
+    pthread_mutex_unlock(&pool->mu);
+    if (thread)
+        sem_post(&thread->wake);
+    if (!looks)
+        event_active(pool->look, EV_READ, 0);
 }
 
 static void threads_cancel(struct flo_core_unit *unit)
 {
-    struct task *task = ((struct thread *)unit)->task;
+    struct slot *slot = (struct slot *)unit;
 
-    pthread_mutex_lock(&task->mu);
-    atomic_store(&task->reason, (int)unit->job->reason);
-    pthread_cond_broadcast(&task->told);
-    pthread_mutex_unlock(&task->mu);
+    pthread_mutex_lock(&slot->pool->mu);
+    atomic_store(&slot->reason, (int)unit->job->reason);
+    pthread_cond_broadcast(&slot->told);
+    pthread_mutex_unlock(&slot->pool->mu);
 }
 
-static void on_progress_message(struct threads *pool, struct task *task)
+static void slot_ended(struct slot *slot)
 {
-    struct flo_buf newest;
-
-    pthread_mutex_lock(&task->mu);
-    newest = task->progress;
-    flo_buf_init(&task->progress, FLO_JOB_PROGRESS_MAX);
-    task->announced = false;
-    pthread_mutex_unlock(&task->mu);
-    if (pool->executor.options.on_progress)
-        pool->executor.options.on_progress(pool->executor.options.ctx, task->job, newest.data,
-                                           newest.len);
-    flo_buf_fini(&newest);
-}
-
-static void on_done_message(struct thread *thread, struct task *task)
-{
-    struct flo_job_result result = {
-        .end = task->reply.failed ? FLO_JOB_CRASHED : FLO_JOB_DONE,
-        .reply = task->reply.data,
-        .reply_len = task->reply.len,
-        .cpu_ns = task->cpu_ns,
+    const struct flo_job_result result = {
+        .end = slot->reply.failed ? FLO_JOB_CRASHED : FLO_JOB_DONE,
+        .reply = slot->reply.data,
+        .reply_len = slot->reply.len,
+        .cpu_ns = slot->cpu_ns,
     };
 
-    thread->task = NULL;
-    flo_core_job_ended(&thread->unit, &result);
-    task_free(task);
-    flo_core_unit_free(&thread->unit);
+    flo_core_job_ended(&slot->unit, &result);
+    if (slot->reply.cap > REPLY_KEPT_BYTES) {
+        flo_buf_fini(&slot->reply);
+        flo_buf_init(&slot->reply, slot->pool->executor.options.max_reply_bytes);
+    }
+    flo_core_unit_free(&slot->unit);
 }
 
-/* Receive one message. False when there is none. */
-static bool receive(struct threads *pool, int flags, unsigned *out_index, struct message *out)
+/* Take one piece of news and act on it. False when there is none: from then on the loop is told. */
+static bool take_news(struct threads *pool)
 {
-    void *socket = zsock_resolve(pool->router);
+    const struct flo_executor_options *options = &pool->executor.options;
+    struct slot *slot = NULL;
+    struct flo_buf progress;
+    bool progressed = false, done = false;
+    struct flo_node *node;
 
-    if (zmq_recv(socket, out_index, sizeof *out_index, flags) != (int)sizeof *out_index)
-        return false;
-    if (zmq_recv(socket, out, sizeof *out, 0) != (int)sizeof *out)
-        return false;
-    take_over(&pool->threads[*out_index]);
-    return true;
+    flo_buf_init(&progress, FLO_JOB_PROGRESS_MAX);
+    pthread_mutex_lock(&pool->mu);
+    node = flo_list_pop_front(&pool->news);
+    pool->loop_looks = node != NULL;
+    if (node) {
+        slot = flo_container(node, struct slot, news);
+        progressed = slot->progressed;
+        done = slot->done;
+        if (progressed) {
+            progress = slot->progress;
+            flo_buf_init(&slot->progress, FLO_JOB_PROGRESS_MAX);
+        }
+        slot->progressed = slot->done = false;
+    }
+    pthread_mutex_unlock(&pool->mu);
+    if (progressed && options->on_progress)
+        options->on_progress(options->ctx, slot->unit.job->id, progress.data, progress.len);
+    flo_buf_fini(&progress);
+    if (done)
+        slot_ended(slot);
+    return node != NULL;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *ctx)
+static void on_look(evutil_socket_t fd, short what, void *ctx)
 {
     struct threads *pool = ctx;
-    struct message message;
-    unsigned index;
 
     (void)fd;
     (void)what;
-    while (receive(pool, ZMQ_DONTWAIT, &index, &message)) {
-        if (message.kind == MESSAGE_PROGRESS)
-            on_progress_message(pool, message.task);
-        else if (message.kind == MESSAGE_DONE)
-            on_done_message(&pool->threads[index], message.task);
-    }
+    /* A bounded number: threads that never tire must not hold the loop. */
+    for (unsigned i = 0; i < 2 * pool->executor.options.workers; i++)
+        if (!take_news(pool))
+            return;
+    event_active(pool->look, EV_READ, 0);
 }
+
+/* ---- starting and stopping ---- */
 
 /* Tell every thread to end once its job has, and give them grace_ms; returns how many did not. */
 static size_t threads_join(struct threads *pool, int64_t grace_ms)
 {
-    const struct message stop = {.kind = MESSAGE_STOP};
-    struct timespec until;
+    const struct timespec until = time_in(CLOCK_REALTIME, grace_ms);
+    struct flo_node *node;
     size_t left = 0;
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += grace_ms / 1000;
-    until.tv_nsec += grace_ms % 1000 * FLO_NS_PER_MS;
-    if (until.tv_nsec >= FLO_NS_PER_S) {
-        until.tv_nsec -= FLO_NS_PER_S;
-        until.tv_sec++;
-    }
     for (unsigned i = 0; i < pool->executor.options.workers; i++) {
-        struct thread *thread = &pool->threads[i];
-        if (!thread->started)
+        struct flo_core_unit *unit = pool->units[i];
+        if (!unit->job)
             continue;
-        if (thread->task && thread->unit.job) {
-            thread->unit.job->reason = FLO_JOB_CANCEL_SHUTDOWN;
-            threads_cancel(&thread->unit);
-        }
-        (void)!send_down(thread, &stop);
+        unit->job->reason = FLO_JOB_CANCEL_SHUTDOWN;
+        threads_cancel(unit);
     }
+    pthread_mutex_lock(&pool->mu);
+    pool->stopping = true;
+    while ((node = flo_list_pop_front(&pool->idle)))
+        sem_post(&flo_container(node, struct thread, node)->wake);
+    pthread_mutex_unlock(&pool->mu);
     for (unsigned i = 0; i < pool->executor.options.workers; i++) {
         struct thread *thread = &pool->threads[i];
         if (!thread->started)
@@ -388,23 +394,35 @@ static size_t threads_join(struct threads *pool, int64_t grace_ms)
     return left;
 }
 
+static void slot_fini(struct slot *slot)
+{
+    flo_core_job_drop(&slot->unit);
+    pthread_cond_destroy(&slot->told);
+    flo_buf_fini(&slot->progress);
+    flo_buf_fini(&slot->reply);
+}
+
 static size_t threads_destroy(struct flo_executor *executor, int64_t grace_ms)
 {
     struct threads *pool = (struct threads *)executor;
-    size_t left = pool->router ? threads_join(pool, grace_ms) : 0;
+    size_t left = threads_join(pool, grace_ms);
 
     flo_core_fini(executor);
-    if (pool->readable)
-        event_free(pool->readable);
-    pool->readable = NULL;
+    if (pool->look)
+        event_free(pool->look);
+    pool->look = NULL;
     if (left)
         return left; /* they still use the pool: it stays until the process ends */
-    for (unsigned i = 0; pool->threads && i < executor->options.workers; i++) {
-        task_free(pool->threads[i].task);
-        flo_core_job_drop(&pool->threads[i].unit);
+    for (unsigned i = 0; i < executor->options.workers; i++) {
+        slot_fini(&pool->slots[i]);
+        sem_destroy(&pool->threads[i].wake);
     }
-    zsock_destroy(&pool->router);
+    if (pool->news_fd >= 0)
+        close(pool->news_fd);
+    pthread_cond_destroy(&pool->came_up);
+    pthread_mutex_destroy(&pool->mu);
     flo_free(pool->threads);
+    flo_free(pool->slots);
     flo_free(pool->units);
     flo_free(pool);
     return 0;
@@ -433,9 +451,9 @@ static int thread_create(struct thread *thread, struct flo_err *err)
     pthread_attr_destroy(&attr);
     if (rc)
         return flo_fail(err, FLO_ESYS, "cannot start thread %u of the %s pool: %s",
-                        thread->unit.index + 1, options->name, strerror(rc));
+                        thread->index + 1, options->name, strerror(rc));
     thread->started = true;
-    snprintf(name, sizeof name, "%.10s-%u", options->name, thread->unit.index);
+    snprintf(name, sizeof name, "%.10s-%u", options->name, thread->index);
     pthread_setname_np(thread->id, name);
     return 0;
 }
@@ -443,55 +461,75 @@ static int thread_create(struct thread *thread, struct flo_err *err)
 /* Wait until each thread has said that it is ready. */
 static int threads_wait_ready(struct threads *pool, struct flo_err *err)
 {
-    struct message message;
-    unsigned index;
+    const struct timespec until = time_in(CLOCK_MONOTONIC, START_TIMEOUT_MS);
     int rc = 0;
 
-    zsock_set_rcvtimeo(pool->router, START_TIMEOUT_MS);
-    for (unsigned i = 0; i < pool->executor.options.workers && !rc; i++) {
-        if (!receive(pool, 0, &index, &message)) {
-            rc = flo_fail(err, FLO_ESYS, "the threads of the %s pool do not start",
-                          pool->executor.options.name);
-        } else if (message.rc) {
-            rc = flo_fail(err, message.rc, "%s", pool->threads[index].err.message);
-        } else {
-            pool->threads[index].unit.ready = true;
-        }
-    }
-    zsock_set_rcvtimeo(pool->router, -1);
+    pthread_mutex_lock(&pool->mu);
+    while (pool->up_count < pool->executor.options.workers && !pool->up_rc && !rc)
+        rc = pthread_cond_timedwait(&pool->came_up, &pool->mu, &until);
+    if (pool->up_rc)
+        rc = flo_fail(err, pool->up_rc, "%s", pool->up_err.message);
+    else if (pool->up_count < pool->executor.options.workers)
+        rc = flo_fail(err, FLO_ESYS, "the threads of the %s pool do not start",
+                      pool->executor.options.name);
+    pthread_mutex_unlock(&pool->mu);
     return rc;
 }
 
 static int threads_launch(struct threads *pool, struct flo_err *err)
 {
-    static atomic_uint serial;
-    char endpoint[64];
+    unsigned count = pool->executor.options.workers;
     int rc;
 
-    snprintf(endpoint, sizeof endpoint, "inproc://flotilla-executor-%u",
-             atomic_fetch_add(&serial, 1));
-    zsys_handler_set(NULL); /* signals are the program's, not czmq's */
-    pool->router = zsock_new(ZMQ_ROUTER);
-    if (!pool->router || zsock_bind(pool->router, "%s", endpoint) < 0)
-        return flo_fail(err, FLO_ESYS, "cannot open the sockets of the %s pool: %s",
-                        pool->executor.options.name, zmq_strerror(errno));
-    zsock_set_router_mandatory(pool->router, 1);
-    for (unsigned i = 0; i < pool->executor.options.workers; i++) {
-        struct thread *thread = &pool->threads[i];
-        snprintf(thread->endpoint, sizeof thread->endpoint, "%s", endpoint);
-        rc = thread_create(thread, err);
+    pool->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool->news_fd < 0)
+        return flo_fail(err, FLO_ESYS, "cannot make the %s pool's eventfd: %s",
+                        pool->executor.options.name, strerror(errno));
+    pool->look =
+        event_new(pool->executor.base, pool->news_fd, EV_READ | EV_PERSIST | EV_ET, on_look, pool);
+    if (!pool->look || event_add(pool->look, NULL) < 0)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the %s pool", pool->executor.options.name);
+    for (unsigned i = 0; i < count; i++) {
+        rc = thread_create(&pool->threads[i], err);
         if (rc)
             return rc;
     }
     rc = threads_wait_ready(pool, err);
-    if (rc)
-        return rc;
-    pool->readable = event_new(pool->executor.base, zsock_fd(pool->router), EV_READ | EV_PERSIST,
-                               on_readable, pool);
-    if (!pool->readable || event_add(pool->readable, NULL) < 0)
-        return flo_fail(err, FLO_ENOMEM, "no memory for the %s pool", pool->executor.options.name);
-    socket_check(pool);
-    return 0;
+    for (unsigned i = 0; i < count && !rc; i++)
+        pool->units[i]->ready = true;
+    return rc;
+}
+
+static void slot_init(struct slot *slot, struct threads *pool, unsigned index,
+                      const pthread_condattr_t *attr)
+{
+    slot->unit = (struct flo_core_unit){.executor = &pool->executor, .index = index};
+    slot->pool = pool;
+    slot->io = (struct flo_job_io){.progress = slot_progress, .wait = slot_wait};
+    flo_buf_init(&slot->reply, pool->executor.options.max_reply_bytes);
+    flo_buf_init(&slot->progress, FLO_JOB_PROGRESS_MAX);
+    pthread_cond_init(&slot->told, attr);
+    pool->units[index] = &slot->unit;
+}
+
+static void pool_init(struct threads *pool)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&pool->mu, NULL);
+    pthread_cond_init(&pool->came_up, &attr);
+    flo_list_init(&pool->queue);
+    flo_list_init(&pool->news);
+    flo_list_init(&pool->idle);
+    for (unsigned i = 0; i < pool->executor.options.workers; i++) {
+        slot_init(&pool->slots[i], pool, i, &attr);
+        pool->threads[i].pool = pool;
+        pool->threads[i].index = i;
+        sem_init(&pool->threads[i].wake, 0, 0);
+    }
+    pthread_condattr_destroy(&attr);
 }
 
 int flo_executor_threads_new(struct event_base *base, const struct flo_executor_options *options,
@@ -503,27 +541,22 @@ int flo_executor_threads_new(struct event_base *base, const struct flo_executor_
     if (!pool)
         return flo_fail(err, FLO_ENOMEM, "no memory for the %s pool", options->name);
     flo_core_init(&pool->executor, &THREADS_OPS, base, options);
+    pool->news_fd = -1;
     pool->threads = flo_calloc(options->workers, sizeof *pool->threads);
+    pool->slots = flo_calloc(options->workers, sizeof *pool->slots);
     pool->units = flo_calloc(options->workers, sizeof(struct flo_core_unit *));
     pool->executor.units = pool->units;
-    if (!pool->threads || !pool->units) {
-        pool->executor.options.workers = 0;
+    if (!pool->threads || !pool->slots || !pool->units) {
         rc = flo_fail(err, FLO_ENOMEM, "no memory for %u threads", options->workers);
-        goto out;
+        pool->executor.options.workers = 0; /* none was set up */
     }
-    for (unsigned i = 0; i < options->workers; i++) {
-        struct thread *thread = &pool->threads[i];
-        thread->unit = (struct flo_core_unit){.executor = &pool->executor, .index = i};
-        thread->pool = pool;
-        pool->units[i] = &thread->unit;
+    pool_init(pool);
+    rc = pool->executor.options.workers > 0 ? threads_launch(pool, err) : FLO_ENOMEM;
+    if (rc) {
+        pool->executor.closed = true;
+        threads_destroy(&pool->executor, 1000);
+        return rc;
     }
-    rc = threads_launch(pool, err);
-    if (rc)
-        goto out;
     *out = &pool->executor;
     return 0;
-out:
-    pool->executor.closed = true;
-    threads_destroy(&pool->executor, 1000);
-    return rc;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -69,6 +70,25 @@ static void chat(struct flo_job_io *io)
     }
 }
 
+/* Progress without end, until told to stop. */
+static void babble(struct flo_job_io *io)
+{
+    while (flo_job_cancelled(io) == FLO_JOB_RUNNING)
+        flo_job_progress(io, (const uint8_t *)"bla", 3);
+}
+
+/* Computes until the thread has spent 50 ms of CPU. */
+static void work(void)
+{
+    struct timespec began, now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &began);
+    do
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    while ((now.tv_sec - began.tv_sec) * FLO_NS_PER_S + now.tv_nsec - began.tv_nsec <
+           50 * FLO_NS_PER_MS);
+}
+
 static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_t len,
                  struct flo_buf *reply)
 {
@@ -102,6 +122,10 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
         print_much();
     else if (strcmp(order, "chatty") == 0)
         chat(io);
+    else if (strcmp(order, "babble") == 0)
+        babble(io);
+    else if (strcmp(order, "work") == 0)
+        work();
     else if (strcmp(order, "grandchild") == 0)
         leave_grandchild(reply);
     else if (strncmp(order, "env:", 4) == 0)

@@ -2,7 +2,8 @@
 /*
  * executor_fixture.h - an executor of either kind with a runner that obeys one-line orders, and a
  * record of how each job ended. Orders (the request's text):
- *   echo:TEXT  fds  pid  hold  spin  segv  abort  exit  big  chatty  grandchild  env:NAME  affinity
+ *   echo:TEXT  fds  pid  hold  spin  work  segv  abort  exit  big  chatty  babble  grandchild
+ *   env:NAME  affinity
  */
 #ifndef TESTS_EXECUTOR_FIXTURE_H
 #define TESTS_EXECUTOR_FIXTURE_H

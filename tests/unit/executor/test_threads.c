@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "executor_fixture.h"
 
 static struct fixture *started(unsigned workers)
@@ -147,23 +148,87 @@ static void test_submit_many_jobs_each_ends_once(void **state)
     ended(f);
 }
 
-/* A job that cannot be handed over for want of memory ends as crashed, from the loop: whoever
- * submits it is still at work with what the callback frees. */
-static void test_submit_without_memory_ends_from_the_loop(void **state)
+/* Without memory a job is refused, and nothing of it is left; handing over needs none. */
+static void test_submit_without_memory_refuses(void **state)
 {
     struct fixture *f = started(1);
 
     (void)state;
-    flo_alloc_fail_after(2, 0); /* the job, its request; the task for the thread */
-    assert_int_equal(fixture_submit(f, 0, "echo:lost", 1000, 0), 0);
+    flo_alloc_fail_after(0, 0);
+    assert_int_equal(fixture_submit(f, 0, "echo:lost", 1000, 0), FLO_ENOMEM);
     flo_alloc_fail_after(-1, 0);
-    assert_int_equal(f->jobs[0].ended, 0);
-    flo_executor_cancel(f->executor, 0, FLO_JOB_CANCEL_REQUESTED); /* may come in between */
+    assert_int_equal(flo_executor_running(f->executor), 0);
     assert_int_equal(fixture_submit(f, 1, "echo:next", 0, 0), 0);
-    fixture_wait(f, 2);
-    assert_int_equal(f->jobs[0].ended, 1);
-    assert_int_equal(f->jobs[0].result.end, FLO_JOB_CRASHED);
+    fixture_wait(f, 1);
+    assert_int_equal(f->jobs[0].ended, 0);
     assert_string_equal(f->jobs[1].reply, "next");
+    ended(f);
+}
+
+/* A burst of jobs that wait runs on all threads at once, although each wakes the next. */
+static void test_submit_burst_of_waiting_jobs_runs_at_once(void **state)
+{
+    enum { JOBS = 16 };
+    struct fixture *f = started(JOBS);
+
+    (void)state;
+    for (uint64_t i = 0; i < JOBS; i++)
+        assert_int_equal(fixture_submit(f, i, "hold", 0, 0), 0);
+    for (uint64_t i = 0; i < JOBS; i++)
+        fixture_wait_progress(f, i); /* each holds, none has been let go */
+    assert_int_equal(f->done, 0);
+    for (uint64_t i = 0; i < JOBS; i++)
+        flo_executor_cancel(f->executor, i, FLO_JOB_CANCEL_REQUESTED);
+    fixture_wait(f, JOBS);
+    ended(f);
+}
+
+/* A job that sends progress without end does not keep another's answer from the loop. */
+static void test_progress_without_end_lets_others_through(void **state)
+{
+    struct fixture *f = started(2);
+
+    (void)state;
+    assert_int_equal(fixture_submit(f, 0, "babble", 0, 0), 0);
+    fixture_wait_progress(f, 0);
+    for (uint64_t i = 1; i <= 20; i++) {
+        assert_int_equal(fixture_submit(f, i, "echo:heard", 0, 0), 0);
+        while (!f->jobs[i].ended)
+            fixture_wait(f, f->done + 1);
+    }
+    flo_executor_cancel(f->executor, 0, FLO_JOB_CANCEL_REQUESTED);
+    while (!f->jobs[0].ended)
+        fixture_wait(f, f->done + 1);
+    assert_int_equal(f->done, 21);
+    ended(f);
+}
+
+/* The CPU time of a job is its own, not its thread's. */
+static void test_cpu_time_is_of_the_job(void **state)
+{
+    struct fixture *f = started(1);
+
+    (void)state;
+    assert_int_equal(fixture_submit(f, 0, "work", 0, 0), 0);
+    assert_int_equal(fixture_submit(f, 1, "echo:little", 0, 0), 0);
+    fixture_wait(f, 2);
+    assert_true(f->jobs[0].result.cpu_ns >= 50 * FLO_NS_PER_MS);
+    assert_true(f->jobs[1].result.cpu_ns > 0);
+    assert_true(f->jobs[1].result.cpu_ns < 50 * FLO_NS_PER_MS);
+    ended(f);
+}
+
+/* Jobs that still wait for a thread when the pool is destroyed get no callback. */
+static void test_destroy_drops_waiting_jobs(void **state)
+{
+    struct fixture *f = started(2);
+
+    (void)state;
+    for (uint64_t i = 0; i < 4; i++)
+        assert_int_equal(fixture_submit(f, i, "hold", 0, 0), 0);
+    fixture_wait_progress(f, 0);
+    assert_int_equal(flo_executor_destroy(&f->executor, 10000), 0);
+    assert_int_equal(f->done, 0);
     ended(f);
 }
 
@@ -199,7 +264,11 @@ int main(void)
         cmocka_unit_test(test_reply_too_long_counts_as_crash),
         cmocka_unit_test(test_destroy_running_job_is_told),
         cmocka_unit_test(test_submit_many_jobs_each_ends_once),
-        cmocka_unit_test(test_submit_without_memory_ends_from_the_loop),
+        cmocka_unit_test(test_submit_without_memory_refuses),
+        cmocka_unit_test(test_submit_burst_of_waiting_jobs_runs_at_once),
+        cmocka_unit_test(test_progress_without_end_lets_others_through),
+        cmocka_unit_test(test_cpu_time_is_of_the_job),
+        cmocka_unit_test(test_destroy_drops_waiting_jobs),
         cmocka_unit_test(test_new_failing_start_says_why),
     };
 
