@@ -1,20 +1,343 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workers x servers x workloads: ours and the official SDKs on the Temporal dev server and on our engine."""
-MINUTES = 20
-NAMES = {"ours": "our workflow worker and IO activity worker"}
+"""Workers x servers x workloads: ours and the official SDKs, on the Temporal dev server and on our engine."""
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+import machine
+import matrix_report
+import procfs
+from fleet import Fleet
+from loadgen import load, stop, wait_until_served
+from queue_depth import DepthProbe
+from system_calls import SystemCalls
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MINUTES = 18
+POLLS, SLOTS = 10, 100  # of each kind, for every worker
+IDLE_S = 2              # from the last worker's start to the reading of idle memory
+COUNT_MAX = 20000       # workflows in a run
+SLOW = 2                # a run that takes so many times --seconds, because it is short of workflows, is made three times
+OPEN_LOOP_RPS, OPEN_LOOP_S = 30, 10
+
+WORKERS = {
+    "ours": "our workflow-worker and io-activity-worker; their figures are added up",
+    "go": "the official Go SDK, bench/peers/go",
+    "python": "the official Python SDK, bench/peers/python",
+    "typescript": "the official TypeScript SDK, bench/peers/typescript",
+}
+SERVERS = {
+    "dev": "Temporal's dev server in memory, with its defaults",
+    "dev-file": "the same on its SQLite file (--db-filename), with its defaults",
+    "dev-tuned": "in memory, with its limits raised",
+    "dev-wal": "on a file with journal_mode=wal, with its limits raised",
+    "memory": "flotilla-engine without --db",
+    "file": "flotilla-engine with --db",
+}
+# name: help, type, input option, right result, in flight at once, further options of flotilla load
+WORKLOADS = {
+    "echo": ("one activity; 50 in flight", "EchoWorkflow", "hello", "hello", 50, ()),
+    "alone": ("the same, one after the other", "EchoWorkflow", "hello", "hello", 1, ()),
+    "chain10": ("10 activities, one after the other; 20 in flight", "ChainWorkflow", {"n": 10}, 45, 20, ()),
+    "fan50": ("50 activities at once; 5 in flight", "FanWorkflow", {"n": 50}, 1225, 5, ()),
+    "signal": ("100 signals, the next when the last was acknowledged; 5 in flight", "SignalWorkflow", {"n": 100}, 100, 5,
+               ("--signals", 100)),
+    "timer": ("100 workflows at once of 100 timers of one second: 10,000", "TimerWorkflow", {"n": 100, "ms": 1000}, 100,
+              100, ()),
+    "payload64k": ("one activity, 64 KiB in and out; 10 in flight", "EchoWorkflow", "x" * 65536, "x" * 65536, 10, ()),
+    "openloop": ("30 echoes a second, whatever is in flight; three workers with 3 + 5 slots", "EchoWorkflow", "hello",
+                 "hello", OPEN_LOOP_RPS, ("--rate", OPEN_LOOP_RPS)),
+}
+NAMES = {**WORKERS, **SERVERS, **{name: spec[0] for name, spec in WORKLOADS.items()}}
+OURS_AND_GO = ["ours", "go"]
+EVERYONE = list(WORKERS)
+# The cells that are measured: {workload: {server: workers}}. Not all, for time; docs/benchmarks.md says why these.
+FULL = {"dev": EVERYONE, "file": EVERYONE}
+MORE = {server: OURS_AND_GO for server in ["dev", "dev-tuned", "memory", "file"]}
+ECHOES = {**{server: OURS_AND_GO for server in SERVERS}, **FULL}
+CELLS = {"echo": ECHOES, "alone": ECHOES, "chain10": FULL, "fan50": FULL,
+         "signal": MORE, "timer": MORE, "payload64k": MORE, "openloop": MORE}
+PEER_OF = {"go": "go_worker", "python": "python_sdk", "typescript": "typescript_worker", "dev": "temporal_server",
+           "dev-file": "temporal_server", "dev-tuned": "temporal_server", "dev-wal": "temporal_server"}
+
+sections, goals = matrix_report.sections, matrix_report.goals
+
+# The dev server's limits. Polls of the task queues inside (20 a second, which is where its 150 ms come from), requests
+# and statements a second; one partition a queue, since on one node more only forward to each other, ten a second.
+RAISED = {
+    "history.transferProcessorMaxPollRPS": 10000, "history.timerProcessorMaxPollRPS": 10000,
+    "history.visibilityProcessorMaxPollRPS": 10000, "frontend.rps": 100000, "frontend.namespaceRPS": 100000,
+    "frontend.namespaceRPS.visibility": 100000, "history.rps": 100000, "matching.rps": 100000,
+    "frontend.persistenceMaxQPS": 1000000, "history.persistenceMaxQPS": 1000000,
+    "matching.persistenceMaxQPS": 1000000, "system.visibilityPersistenceMaxReadQPS": 1000000,
+    "system.visibilityPersistenceMaxWriteQPS": 1000000, "matching.numTaskqueueReadPartitions": 1,
+    "matching.numTaskqueueWritePartitions": 1,
+}
+
+
+def dev_options(server, folder):
+    options = []
+    if server in ("dev-file", "dev-wal"):
+        options += ["--db-filename", f"{folder}/temporal.db"]
+    if server == "dev-wal":
+        options += ["--sqlite-pragma", "journal_mode=wal"]
+    if server in ("dev-tuned", "dev-wal"):
+        options += [word for key, value in RAISED.items() for word in ("--dynamic-config-value", f"{key}={value}")]
+    return options
+
+
+def start_server(fleet, server):
+    folder = fleet.folder.name
+    if server == "memory":
+        return fleet.engine()
+    if server == "file":
+        return fleet.engine("--db", f"{folder}/engine.db")
+    return fleet.real_server(*dev_options(server, folder))
+
+
+def start_ours(args, fleet, queue, replicas, settings):
+    polls, tasks, activity_polls, activities = settings
+    return [process for _ in range(replicas) for process in [
+        fleet.worker("workflow-worker", "echo loadtest", queue, max_concurrent_workflow_tasks=tasks,
+                     max_concurrent_workflow_task_polls=polls),
+        fleet.worker("io-activity-worker", "echo", queue, max_concurrent_activities=activities,
+                     max_concurrent_activity_task_polls=activity_polls)]]
+
+
+def start_peer(args, fleet, worker, queue, replicas, settings):
+    program = {"go": [args.peers / "bin/go-worker"],
+               "python": [args.peers / "venv/bin/python", ROOT / "bench/peers/python/worker.py"],
+               "typescript": ["node", args.peers / "typescript/worker.js"]}[worker]
+    polls, tasks, activity_polls, activities = settings
+    return [fleet.start(f"{worker} {queue}", [
+        *program, "--address", fleet.target, "--task-queue", queue, "--polls", polls, "--slots", tasks,
+        "--activity-polls", activity_polls, "--activity-slots", activities]) for _ in range(replicas)]
+
+
+class Side:
+    """Processes that are measured together: a server, or the workers of one queue."""
+
+    def __init__(self, processes):
+        self.processes = processes
+        self.pids = [process.child.pid for process in processes]
+        self.idle = self.idle_each = None
+
+    def read(self):
+        for process in self.processes:
+            if process.child.poll() is not None:
+                raise RuntimeError(f"{process.name} has ended: {' '.join(process.output[-3:])}")
+        return procfs.read(self.pids)
+
+    def read_idle(self):
+        self.idle, self.idle_each = self.read(), [procfs.read([pid]) for pid in self.pids]
+
+    def wait_ready(self, timeout_s=60):
+        """Until each has said something that starts a line with its name and ends in ready or a listening address."""
+        for process in self.processes:
+            with process.changed:
+                said = process.changed.wait_for(
+                    lambda p=process: p.child.poll() is not None or
+                    any(re.search(r"ready|http listening", line) for line in p.output), timeout_s)
+            if not said or process.child.poll() is not None:
+                raise RuntimeError(f"{process.name} did not get ready: {' '.join(process.output[-3:])}")
+
+
+class Rig:
+    """The servers and workers that are up, each started when it is first asked for. What fails once stays failed."""
+
+    def __init__(self, args):
+        self.args, self.fleets, self.sides, self.failed = args, {}, {}, {}
+
+    def once(self, key, start):
+        if key in self.failed:
+            raise RuntimeError(self.failed[key])
+        if key not in self.sides:
+            try:
+                self.sides[key] = start()
+            except (RuntimeError, AssertionError, OSError) as error:
+                self.failed[key] = " ".join(str(error).split())[:300]
+                raise RuntimeError(self.failed[key]) from error
+        return self.sides[key]
+
+    def server(self, name):
+        def start():
+            fleet = self.fleets[name] = Fleet(self.args.bin, self.args.peers / "bin/temporal")
+            side = Side([start_server(fleet, name)])
+            wait_until_served(self.args, fleet.target)
+            return side
+        return self.once(name, start)
+
+    def worker(self, server, name, profile="benchmark"):
+        """profile: the queue's name, and how many workers with how many polls and slots serve it."""
+        self.server(server)
+
+        def start():
+            fleet, queue = self.fleets[server], f"{profile}-{name}"
+            replicas, settings = (3, (2, 3, 2, 5)) if profile == "keda" else (1, (POLLS, SLOTS, POLLS, SLOTS))
+            processes = (start_ours(self.args, fleet, queue, replicas, settings) if name == "ours" else
+                         start_peer(self.args, fleet, name, queue, replicas, settings))
+            return Side(processes)
+        side = self.once((server, name, profile), start)
+        self.once((server, name, profile, "ready"), lambda: side.wait_ready() or side)
+        return side
+
+    def stop(self):
+        for fleet in self.fleets.values():
+            stop(fleet)
+
+
+class Cell:
+    """One worker on one server with one workload: its row grows run by run, until something fails."""
+
+    def __init__(self, rig, server, worker, workload):
+        self.rig, self.args = rig, rig.args
+        self.server, self.worker, self.workload = server, worker, workload
+        self.row = {"suite": "matrix", "name": f"{server} {worker} {workload}", "server": server, "worker": worker,
+                    "workload": workload, "runs": []}
+        self.wanted_runs = 0
+
+    def attempt(self, step):
+        """step(), unless the cell has failed; a failure is the row's, not the suite's."""
+        if "error" in self.row:
+            return
+        try:
+            step()
+        except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
+            self.row["error"] = " ".join(str(error).split())[:300]
+            print(matrix_report.progress(self.row), file=sys.stderr, flush=True)
+
+    def start(self):
+        missing = self.args.without.get(PEER_OF.get(self.server)) or self.args.without.get(PEER_OF.get(self.worker))
+        if missing:
+            raise RuntimeError(missing)
+        self.profile = "keda" if self.workload == "openloop" else "benchmark"
+        self.workers = self.rig.worker(self.server, self.worker, self.profile)
+        self.servers = self.rig.server(self.server)
+
+    def load(self, count):
+        _, kind, given, right, concurrency, more = WORKLOADS[self.workload]
+        size = ["--input-bytes", len(given)] if isinstance(given, str) and len(given) > 1000 else \
+            ["--input", json.dumps(given), "--expect", json.dumps(right)]
+        pace = [] if "--rate" in more else ["--concurrency", concurrency]
+        return load(self.args, self.rig.fleets[self.server].target, "--type", kind, "--task-queue",
+                    f"{self.profile}-{self.worker}", "--count", count, *size, *pace, *more,
+                    timeout_s=30 + 5 * self.args.seconds)
+
+    def warm_up(self):
+        """A cold load and a warm one that do not count; the warm one says how many workflows a run takes."""
+        concurrency, least = WORKLOADS[self.workload][4], 2 * WORKLOADS[self.workload][4]
+        self.load(concurrency)
+        if self.workload == "openloop":
+            self.count = int(OPEN_LOOP_RPS * max(OPEN_LOOP_S, self.args.seconds))
+            self.wanted_runs = 1
+            return
+        if self.workload == "timer":
+            self.count, self.wanted_runs = concurrency, min(3, self.args.runs)
+            return
+        warm = self.load(least)["workflowsPerSecond"]
+        if warm * self.args.seconds > 4 * least:  # the first ones were few: look again
+            warm = self.load(min(COUNT_MAX, int(warm * self.args.seconds / 4)))["workflowsPerSecond"]
+        self.count = min(COUNT_MAX, max(least, int(warm * self.args.seconds)))
+        slow = self.count / warm > SLOW * self.args.seconds
+        self.wanted_runs = min(3, self.args.runs) if slow else self.args.runs
+
+    def measure(self):
+        """One run, and what its processes used until they are quiet again."""
+        if len(self.row["runs"]) >= self.wanted_runs:
+            return
+        sides = {"worker": self.workers, "server": self.servers}
+        before = {side: sides[side].read() for side in sides}
+        probe = DepthProbe(self.args, self.rig.fleets[self.server].target, f"{self.profile}-{self.worker}") \
+            if self.workload == "openloop" else None
+        try:
+            run = self.load(self.count)
+        finally:
+            depth = probe.stop() if probe else None
+        procfs.wait_until_quiet(self.workers.pids + self.servers.pids, at_most_s=2)
+        for side in sides:
+            run[side] = procfs.between(before[side], sides[side].read(), self.count)
+        if depth:
+            run["depth"] = depth
+        self.row["runs"].append(run)
+
+    def count_calls(self):
+        """A short run with strace on both sides, whose times do not count."""
+        concurrency = WORKLOADS[self.workload][4]
+        count = max(20, concurrency)
+        with SystemCalls(self.workers.pids) as workers, SystemCalls(self.servers.pids) as servers:
+            self.load(count)
+        self.row["calls"] = {"worker": workers.each(count), "server": servers.each(count)}
+
+    def finish(self):
+        runs = self.row["runs"]
+        self.row.update(count=self.count, idle=self.workers.idle, idle_each=self.workers.idle_each,
+                        server_idle=self.servers.idle, worker_end=self.workers.read(), server_end=self.servers.read(),
+                        **{key: statistics.median(run[key] for run in runs)
+                           for key in ["workflowsPerSecond", "p50Ms", "p95Ms", "p99Ms"]})
+        self.row["used"] = {side: {key: statistics.median(run[side][key] for run in runs) for key in runs[0][side]}
+                            for side in ["worker", "server"]}
+        print(matrix_report.progress(self.row), file=sys.stderr, flush=True)
 
 
 def needs(names):
-    return ["python_sdk", "temporal_server", "go_worker"]
+    chosen = {peer for server, worker, _ in cells(names) for peer in (PEER_OF.get(server), PEER_OF.get(worker)) if peer}
+    if any(workload == "openloop" for _, _, workload in cells(names)):
+        chosen.add("python_sdk")  # asks the server for the depth of its queues
+    return sorted(chosen)
+
+
+def versions(args):
+    python = args.peers / "venv/bin/python"
+    package = args.peers / "typescript/node_modules/@temporalio/worker/package.json"
+    return {"temporal server": machine.first(r"Server ([^,)]+)", machine.output(args.peers / "bin/temporal", "--version")),
+            "go sdk": machine.first(r"go.temporal.io/sdk (\S+)", (ROOT / "bench/peers/go/go.mod").read_text()),
+            "go": machine.first(r"go(\d\S+)", machine.output("go", "version")),
+            "python sdk": machine.output(python, "-c", "import importlib.metadata as m; print(m.version('temporalio'))"),
+            "python": machine.output(python, "-c", "import platform; print(platform.python_version())"),
+            "typescript sdk": json.loads(package.read_text())["version"] if package.exists() else "",
+            "node": machine.output("node", "--version")}
+
+
+def cells(names):
+    """(server, worker, workload) of those that are measured; of an axis of which nothing is named, everything."""
+    def wanted(axis, name):
+        named = [n for n in names if n in axis]
+        return not named or name in named
+    return [(server, worker, workload) for workload, by_server in CELLS.items() for server, workers in by_server.items()
+            for worker in workers
+            if wanted(WORKLOADS, workload) and wanted(SERVERS, server) and wanted(WORKERS, worker)]
+
+
+def run_workload(args, todo):
+    """The runs of the cells alternate, so that a noisy minute hits all alike."""
+    for cell in todo:
+        cell.attempt(cell.start)
+        cell.attempt(cell.warm_up)
+    for _ in range(args.runs):
+        for cell in todo:
+            cell.attempt(cell.measure)
+    for cell in todo:
+        if cell.workload in ("echo", "alone"):
+            cell.attempt(cell.count_calls)
+        cell.attempt(cell.finish)
 
 
 def run(args, names):
-    return []
-
-
-def sections(rows):
-    return []
-
-
-def goals(rows):
-    return []
+    rig = Rig(args)
+    try:
+        todo = [Cell(rig, *cell) for cell in cells(names)]
+        for cell in todo:
+            if cell.workload != "openloop":  # its workers come last
+                cell.attempt(cell.start)
+        time.sleep(IDLE_S)
+        for side in rig.sides.values():
+            side.read_idle()
+        for workload in WORKLOADS:
+            run_workload(args, [cell for cell in todo if cell.workload == workload])
+    finally:
+        rig.stop()
+    return [cell.row for cell in todo]

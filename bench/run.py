@@ -21,6 +21,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests/support"), str(pathlib.Path(__file__).parent)]
@@ -78,11 +79,11 @@ def rows_of(name, suite, args, names):
     try:
         return suite.run(args, names)
     except Exception as error:
-        return [{"suite": name, "name": "the suite itself", "error": f"{type(error).__name__}: {error}"[:300]}]
+        traceback.print_exc()
+        return [{"suite": "bench", "name": f"suite {name}", "error": f"{type(error).__name__}: {error}"[:300]}]
 
 
-def report_of(suites, args):
-    picked = chosen(suites, args.names)
+def report_of(suites, picked, args):
     report = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
               "runs": args.runs, "seconds": args.seconds, "names": args.names, "skipped": args.without,
               "machine": machine.describe(args.data), "versions": {"flotilla": machine.flotilla_version(ROOT)}}
@@ -103,12 +104,14 @@ def main():
         return 0
     args.data.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(args.data)  # the servers' folders: on the disk of the project
-    report = report_of(suites, args)
-    text = table.markdown(report, suites)
+    picked = chosen(suites, args.names)
+    report = report_of(suites, picked, args)
+    text = table.markdown(report, {name: suites[name] for name in picked})
     if not args.no_results:
         results = ROOT / "bench/results"
         results.mkdir(exist_ok=True)
-        (results / f"{report['date'][:19].replace(':', '')}.json").write_text(json.dumps(report, indent=1) + "\n")
+        (results / f"{report['date'][:19].replace(':', '')}.json").write_text(json.dumps(report, indent=1) + "
+")
         if not args.keep_table:
             (results / "table.md").write_text(text)
     print(text)

@@ -83,10 +83,10 @@ class Fleet:
         self.target = process.address("grpc")
         return process
 
-    def real_server(self):
+    def real_server(self, *args):
         port = free_port()
         process = self.start("temporal", [self.temporal, "server", "start-dev", "--headless", "--ip", "127.0.0.1",
-                                          "--port", port, "--log-level", "error"])
+                                          "--port", port, "--log-level", "error", *args])
         self.target = f"127.0.0.1:{port}"
         return process
 

@@ -91,8 +91,10 @@ func timerWorkflow(ctx workflow.Context, in input) (int, error) {
 func run() error {
 	address := flag.String("address", "127.0.0.1:7233", "server")
 	queue := flag.String("task-queue", "benchmark", "task queue")
-	polls := flag.Int("polls", 5, "long polls of each kind")
-	slots := flag.Int("slots", 100, "tasks of each kind at once")
+	polls := flag.Int("polls", 10, "long polls for workflow tasks")
+	slots := flag.Int("slots", 100, "workflow tasks at once")
+	activityPolls := flag.Int("activity-polls", 10, "long polls for activity tasks")
+	activitySlots := flag.Int("activity-slots", 100, "activities at once")
 	flag.Parse()
 	quiet := sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	c, err := client.Dial(client.Options{HostPort: *address, Logger: quiet})
@@ -102,9 +104,9 @@ func run() error {
 	defer c.Close()
 	w := worker.New(c, *queue, worker.Options{
 		MaxConcurrentWorkflowTaskPollers:       *polls,
-		MaxConcurrentActivityTaskPollers:       *polls,
+		MaxConcurrentActivityTaskPollers:       *activityPolls,
 		MaxConcurrentWorkflowTaskExecutionSize: *slots,
-		MaxConcurrentActivityExecutionSize:     *slots,
+		MaxConcurrentActivityExecutionSize:     *activitySlots,
 	})
 	w.RegisterWorkflowWithOptions(echoWorkflow, workflow.RegisterOptions{Name: "EchoWorkflow"})
 	w.RegisterWorkflowWithOptions(chainWorkflow, workflow.RegisterOptions{Name: "ChainWorkflow"})

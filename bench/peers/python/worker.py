@@ -71,19 +71,21 @@ async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--address", default="127.0.0.1:7233")
     parser.add_argument("--task-queue", default="benchmark")
-    parser.add_argument("--polls", type=int, default=5)
+    parser.add_argument("--polls", type=int, default=10)
     parser.add_argument("--slots", type=int, default=100)
+    parser.add_argument("--activity-polls", type=int, default=10)
+    parser.add_argument("--activity-slots", type=int, default=100)
     args = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    polls = PollerBehaviorSimpleMaximum(args.polls)
     async with Worker(await Client.connect(args.address), task_queue=args.task_queue,
                       activities=[echo],
                       workflows=[EchoWorkflow, ChainWorkflow, FanWorkflow, SignalWorkflow, TimerWorkflow],
-                      max_concurrent_workflow_tasks=args.slots, max_concurrent_activities=args.slots,
-                      workflow_task_poller_behavior=polls, activity_task_poller_behavior=polls):
+                      max_concurrent_workflow_tasks=args.slots, max_concurrent_activities=args.activity_slots,
+                      workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(args.polls),
+                      activity_task_poller_behavior=PollerBehaviorSimpleMaximum(args.activity_polls)):
         print("python-worker: ready", flush=True)
         await stop.wait()
 

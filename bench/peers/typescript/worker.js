@@ -9,12 +9,12 @@ async function main() {
     options: {
       address: { type: "string", default: "127.0.0.1:7233" },
       "task-queue": { type: "string", default: "benchmark" },
-      polls: { type: "string", default: "5" },
+      polls: { type: "string", default: "10" },
       slots: { type: "string", default: "100" },
+      "activity-polls": { type: "string", default: "10" },
+      "activity-slots": { type: "string", default: "100" },
     },
   });
-  const polls = Number(values.polls);
-  const slots = Number(values.slots);
   Runtime.install({ logger: new DefaultLogger("ERROR") });
   const connection = await NativeConnection.connect({ address: values.address });
   const worker = await Worker.create({
@@ -22,10 +22,10 @@ async function main() {
     taskQueue: values["task-queue"],
     workflowsPath: require.resolve("./workflows.js"),
     activities: { echo: async (value) => value },
-    maxConcurrentWorkflowTaskPolls: polls,
-    maxConcurrentActivityTaskPolls: polls,
-    maxConcurrentWorkflowTaskExecutions: slots,
-    maxConcurrentActivityTaskExecutions: slots,
+    maxConcurrentWorkflowTaskPolls: Number(values.polls),
+    maxConcurrentActivityTaskPolls: Number(values["activity-polls"]),
+    maxConcurrentWorkflowTaskExecutions: Number(values.slots),
+    maxConcurrentActivityTaskExecutions: Number(values["activity-slots"]),
   });
   console.log("typescript-worker: ready");
   await worker.run();
