@@ -110,8 +110,7 @@ def main():
     if not args.no_results:
         results = ROOT / "bench/results"
         results.mkdir(exist_ok=True)
-        (results / f"{report['date'][:19].replace(':', '')}.json").write_text(json.dumps(report, indent=1) + "
-")
+        (results / f"{report['date'][:19].replace(':', '')}.json").write_text(json.dumps(report, indent=1) + "\n")
         if not args.keep_table:
             (results / "table.md").write_text(text)
     print(text)
