@@ -3,8 +3,8 @@
  * arena.h - memory that is freed all at once: one arena per request, per workflow task, per run.
  *
  * Allocation is a pointer bump inside a chunk; chunks grow geometrically. An arena may carry a
- * budget: past it allocation returns NULL, which is how a hostile message is kept from eating the
- * machine (RELIABILITY 0.2). Not thread safe: one owner.
+ * budget: past it allocation returns NULL, which is how a hostile message (4 MiB of empty ones
+ * become 250 MB of structs) is kept from eating the machine. Not thread safe: one owner.
  */
 #ifndef FLO_BASE_ARENA_H
 #define FLO_BASE_ARENA_H

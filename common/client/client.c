@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client.c - typed calls with the official SDKs' retry policy (PROTOCOL 1.1, 1.2).
+ * client.c - typed calls with the official SDKs' time limits and retry policy.
  *
  * A logical call packs its request once and tries it until it succeeds, its kind says that the
  * code is not worth another try, or its time is over. Between tries it is a timer, during a try

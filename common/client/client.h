@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * client.h - calls to a Temporal-shaped server: one typed function per call, with the retry policy
- * of the official SDKs (PROTOCOL 1.2) on top of a gRPC channel. Messages are generated structs;
- * requests are packed before the function returns, so they may live on the caller's stack.
+ * of the official SDKs on top of a gRPC channel. Messages are generated structs; requests are packed
+ * before the function returns, so they may live on the caller's stack.
  *
  * One thread: the loop's. Callbacks run from the loop, never from inside the call that started it.
  */
@@ -33,7 +33,7 @@ struct flo_client_options {
     void *on_try_ctx;
 };
 
-/* 30 s for ordinary calls, 70 s for long polls (PROTOCOL 1.1). */
+/* The official SDKs' time limits: ordinary calls; long polls, which a server ends after 60 s. */
 #define FLO_CLIENT_TIMEOUT_MS 30000
 #define FLO_CLIENT_LONG_POLL_MS 70000
 
@@ -110,7 +110,8 @@ enum flo_refusal {
 };
 enum flo_refusal flo_client_refusal(int code, const char *message);
 
-/* Is code worth another try for this kind of call (PROTOCOL 1.2)? */
+/* Is code worth another try for this kind of call? What passes is: a server that is overloaded,
+ * away or in trouble; for long polls also one that gave the call up. */
 bool flo_client_retryable(int code, const char *message, enum flo_client_retry kind);
 
 #endif

@@ -4,8 +4,8 @@
  *
  * A handler gets the whole request message, already decompressed (gzip), and answers now or any
  * time later through flo_grpc_respond*; a long poll is a call that is answered late. Answers made
- * in one turn of the loop leave in one write per connection. Limits: RELIABILITY groups H and G.
- * One thread: the loop's.
+ * in one turn of the loop leave in one write per connection. What a peer may take is bounded, by
+ * the options below and by http2/guard.h. One thread: the loop's.
  */
 #ifndef FLO_GRPC_SERVER_H
 #define FLO_GRPC_SERVER_H

@@ -7,10 +7,10 @@
  * one write at the end of that turn (a deferred event). The framed bytes that the kernel does not
  * take are bounded: bodies stay with their streams until there is room.
  *
- * Bounds (RELIABILITY group H): guard.h for floods. Past FLO_H2_QUEUE_SOFT of queued body bytes a
- * server reads no further while the socket is blocked; while only the peer's windows are closed it
- * must go on reading (the WINDOW_UPDATE is among the input), so there the owner holds requests
- * back until on_room. Past FLO_H2_QUEUE_HARD the connection is closed.
+ * Bounds: guard.h for floods. Past FLO_H2_QUEUE_SOFT of queued body bytes a server reads no further
+ * while the socket is blocked; while only the peer's windows are closed it must go on reading (the
+ * WINDOW_UPDATE is among the input), so there the owner holds requests back until on_room. Past
+ * FLO_H2_QUEUE_HARD the connection is closed.
  *
  * One thread: the loop's. Callbacks come from the loop, or from flo_h2_conn_close, never from
  * inside a submit function. flo_h2_conn_destroy may be called from any callback.

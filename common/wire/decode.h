@@ -2,11 +2,12 @@
 /*
  * decode.h - the one door through which protobuf bytes enter the program, and the way out.
  *
- * protobuf-c's unpacker has no recursion limit, no memory limit and accepts any bytes in strings
- * (RELIABILITY 0.1-0.3). flo_wire_decode fills the same generated structs with limits: depth
- * <= FLO_WIRE_DEPTH, well-formed numbers and lengths, no groups, UTF-8 without NUL in strings,
- * memory from an arena whose budget bounds it. Calling any *__unpack( elsewhere is a failed test
- * (scripts/check_layers). Never call *__free_unpacked on what comes from here.
+ * protobuf-c's unpacker has no recursion limit, so that 3 KB of nested failures overflow a stack of
+ * 256 KiB, no memory limit, and accepts any bytes in strings. flo_wire_decode fills the same
+ * generated structs with limits: depth <= FLO_WIRE_DEPTH, well-formed numbers and lengths, no
+ * groups, UTF-8 without NUL in strings, memory from an arena whose budget bounds it. Calling any
+ * *__unpack( elsewhere is a failed test (scripts/check_layers). Never call *__free_unpacked on what
+ * comes from here.
  */
 #ifndef FLO_WIRE_DECODE_H
 #define FLO_WIRE_DECODE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_parse.c - JSON from outside, with caps (RELIABILITY group J).
+ * json_parse.c - JSON from outside, with caps on depth and numbers, and nothing ambiguous.
  *
  * jansson parses recursively up to 2,048 levels, which overflows the small stacks that workflow
  * code runs on; so the nesting is measured on the text before it is parsed.

@@ -3,8 +3,8 @@
  * payload.h - JSON values to Payloads and back (encodings json/plain, binary/null, binary/plain),
  * and protobuf's durations and timestamps to integers.
  *
- * Everything made here lives in the arena that is passed in. JSON is parsed with caps
- * (RELIABILITY group J): depth 64, duplicate keys refused, no trailing bytes.
+ * Everything made here lives in the arena that is passed in. JSON is parsed with caps: depth 64,
+ * duplicate keys refused, no trailing bytes.
  */
 #ifndef FLO_WIRE_PAYLOAD_H
 #define FLO_WIRE_PAYLOAD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * names.h - what the runtime knows of event and command types: their names for a person, which
- * command an event records, and what to do with events that no command is behind (PROTOCOL A.4).
+ * command an event records, and what to do with events that no command is behind.
  */
 #ifndef FLO_WORKFLOW_NAMES_H
 #define FLO_WORKFLOW_NAMES_H

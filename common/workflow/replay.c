@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * replay.c - history into activations (PROTOCOL 1.7).
+ * replay.c - history into activations.
  *
  * History is cut into sequences, each ended by the WorkflowTaskStarted of a task whose answer
  * counted: one that WorkflowTaskCompleted follows, or the last event, which is the task at hand. A
