@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * activity.c - pending activities: attempts, timeouts, retries, cancellation (PROTOCOL 2.9).
+ * activity.c - pending activities: attempts, timeouts, retries, cancellation.
  *
  *            queue               start
  *   SCHEDULED <-- BACKOFF     SCHEDULED --> STARTED

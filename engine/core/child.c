@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * child.c - runs that concern each other: children and their parents, signals and cancel requests
- * from one run to another (PROTOCOL 2.14).
+ * from one run to another.
  *
  * A command writes its Initiated event and leaves a note (struct flo_outbound). When the step has
  * handled its call or timer, every run with notes, or that has closed, is settled: the other run

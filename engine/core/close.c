@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * close.c - the end of a run, and the run that takes over from it: workflow retry and
- * continue-as-new (PROTOCOL 2.15).
+ * continue-as-new.
  *
  * The close event names the run that takes over, so its id is chosen first; both runs change in the
  * same step, and so are stored by the same commit. Parents and children hear of the end when the

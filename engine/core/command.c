@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command.c - RespondWorkflowTaskCompleted (PROTOCOL 2.7).
+ * command.c - RespondWorkflowTaskCompleted: what a worker answers to a workflow task.
  *
  * A completion is taken as a whole or not at all. So the commands are looked at twice: first
  * checked, each as if those before it had been applied, without touching the run; only when all of

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* command_apply.c - checked commands to events and pending things (PROTOCOL 2.8). */
+/* command_apply.c - checked commands to events and pending things, in their order. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -30,7 +30,7 @@ struct activity_times {
     Google__Protobuf__Duration initial, maximum;
 };
 
-/* The rules of PROTOCOL 2.9: what follows from what, nothing longer than the run may take. */
+/* What was left open follows from what is set, and nothing is longer than the run may take. */
 static void normalise_timeouts(const struct flo_execution *execution,
                                const FloApi__ScheduleActivityTaskCommandAttributes *command,
                                struct activity_times *out)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command_check.c - may these commands be applied? (PROTOCOL 2.7, 2.8)
+ * command_check.c - may these commands be applied? If not: cause and sentence of the failure.
  *
  * Each command is looked at as if those before it had been applied. What they would have changed
  * and a later one may ask for is kept in an overlay: timers and activities started or cancelled in

@@ -27,7 +27,7 @@
 
 struct flo_core; /* opaque: core.c */
 
-/* The version that GetSystemInfo and GetClusterInfo give; clients compare it (PROTOCOL 2.3). */
+/* The version that GetSystemInfo and GetClusterInfo give; clients compare it. */
 #define FLO_CORE_SERVER_VERSION "1.29.1"
 
 /* One answer. Borrowed during env->reply. */
@@ -77,7 +77,7 @@ struct flo_core_env {
     uint64_t seed; /* of run ids, tokens, jitter */
 };
 
-/* Limits and behaviour; 0 = the default of PROTOCOL 2.18. */
+/* Limits and behaviour; 0 = the default, which is the real server's. */
 struct flo_core_options {
     int64_t retention_ns;                    /* of the namespace `default`; 24 h */
     int64_t history_size_suggest;            /* suggest continue-as-new: bytes; 4 MiB */
@@ -93,7 +93,7 @@ struct flo_core_call_info {
     uint64_t id;              /* the shell's name for it, never reused */
     int64_t deadline_ns;      /* on the clock of flo_core_begin; INT64_MAX = none was given */
     const char *client_name;  /* header client-name, "" when absent */
-    bool follows_next_run_id; /* header supported-features says so (PROTOCOL 1.19) */
+    bool follows_next_run_id; /* header supported-features: it does in any close event */
 };
 
 FLO_MUST_CHECK int flo_core_new(const struct flo_core_env *env,
@@ -192,7 +192,7 @@ struct flo_core_batch {
 };
 
 /* Is something waiting for a commit (a held reply, or changes older than ~1 s), or has the core
- * failed? Changes that nobody waits for ride along with the next batch (PROTOCOL 3.2). */
+ * failed? Changes that nobody waits for ride along with the next batch. */
 bool flo_core_wants_commit(const struct flo_core *core);
 /* Move all changes into a batch; *out_batch NULL: there are none. An error is fatal, because what
  * the core holds can no longer be stored, and the shell must end: FLO_ENOMEM; FLO_EIO: a read that

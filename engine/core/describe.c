@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * describe.c - DescribeWorkflowExecution (PROTOCOL 2.16).
+ * describe.c - DescribeWorkflowExecution: what a run is, and what it waits for.
  *
  * A run is described out of one struct, view, that is filled from the resident run or from its
  * stored state, so that an open and a closed run look alike.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* describe_queue.c - DescribeTaskQueue (PROTOCOL 2.13): who polls a queue, how much waits in it. */
+/* describe_queue.c - DescribeTaskQueue: who polls a queue, how much waits in it. */
 #include "engine/core/internal.h"
 #include "engine/core/matching.h"
 #include "engine/core/methods.h"

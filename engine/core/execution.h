@@ -75,7 +75,7 @@ struct flo_buffered_event {
  *     +-----------------------+ sticky queue: schedule-to-start timeout
  *
  * A workflow task of attempt > 1 is transient: its Scheduled and Started events are shown to the
- * worker but written only when it completes (PROTOCOL 2.5).
+ * worker but written only when it completes.
  */
 enum flo_core_workflow_task_stage {
     FLO_CORE_WORKFLOW_TASK_NONE,
@@ -220,8 +220,8 @@ struct flo_execution_args {
     struct flo_namespace *ns;
     const char *run_id;     /* from flo_core_new_id; attributes name it, too */
     const char *request_id; /* of the start */
-    /* The Started event, complete (PROTOCOL 2.4): workflow_id, timeouts filled in and capped,
-     * first_workflow_task_backoff, parent, first and original run ids, attempt, memo... */
+    /* The Started event, complete: workflow_id, timeouts filled in and capped, parent,
+     * first_workflow_task_backoff, first and original run ids, attempt, memo... */
     const FloApi__WorkflowExecutionStartedEventAttributes *started;
     FloApi__UserMetadata *user_metadata; /* or NULL */
     FloApi__Link **links;

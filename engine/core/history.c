@@ -5,9 +5,9 @@
  *
  * A worker that holds a workflow task has seen the history up to its Started event, and what it
  * answers follows directly behind that. So whatever happens meanwhile waits in the buffer, without
- * an id, and is written behind the commands (PROTOCOL 2.6): first everything but the ends of
- * activities and children in order of arrival, then those, so that an end always follows the
- * Started event that it refers to.
+ * an id, and is written behind the commands: first everything but the ends of activities and
+ * children in order of arrival, then those, so that an end always follows the Started event that it
+ * refers to.
  */
 #include <assert.h>
 #include <string.h>

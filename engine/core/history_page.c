@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * history_page.c - pages of histories: whole batches, at most 256 of them and about 3 MiB
- * (PROTOCOL 2.12), so that an answer stays below the 4 MiB that every client takes.
+ * history_page.c - pages of histories: whole batches, at most 256 of them and about 3 MiB, so
+ * that an answer stays below the 4 MiB that every client takes.
  *
  * A resident run's page is a range of its bytes; a stored run's batches are copied as the store
  * reads them.

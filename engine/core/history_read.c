@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * history_read.c - GetWorkflowExecutionHistory and its reverse (PROTOCOL 2.12).
+ * history_read.c - GetWorkflowExecutionHistory and its reverse.
  *
  * A long poll is a struct on the run: after every change of the run flo_history_settle looks
  * whether the poll has something to answer; after 20 s it is answered empty with a token to come
@@ -100,7 +100,7 @@ static void reply_later(struct flo_core *core, const struct reading *reading)
 
 /*
  * Clients that do not know new_execution_run_id in other close events follow only ContinuedAsNew:
- * for them the event becomes one (PROTOCOL 1.19). True when it was changed.
+ * for them the event becomes one. True when it was changed.
  */
 static bool convert_close_event(struct flo_core *core, FloApi__HistoryEvent *event)
 {

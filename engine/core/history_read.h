@@ -11,7 +11,7 @@ struct flo_core_run_ref; /* runs.h */
 struct flo_execution;    /* execution.h */
 struct flo_namespace;    /* namespace.h */
 
-/* Bounds of PROTOCOL 2.13. */
+/* Bounds. */
 #define FLO_CORE_MAX_HISTORY_WAITS 10000 /* calls that wait for new events in one namespace */
 #define FLO_CORE_PAGE_BATCHES 256        /* batches in a history page */
 #define FLO_CORE_PAGE_BYTES (3u << 20)   /* bytes in a history page, cut at a batch's end */

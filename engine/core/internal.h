@@ -32,7 +32,7 @@
 
 struct flo_execution; /* execution.h */
 
-#define FLO_CORE_LONG_POLL_NS (20 * FLO_NS_PER_S) /* PROTOCOL 2.13 */
+#define FLO_CORE_LONG_POLL_NS (20 * FLO_NS_PER_S) /* a wait for new events */
 
 struct flo_core {
     struct flo_core_env env;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * matching.c - task queues: ready tasks meet waiting polls (PROTOCOL 2.13).
+ * matching.c - task queues: ready tasks meet waiting polls.
  *
  * A queue is known by namespace, type, kind (sticky or not) and name; it appears with its first
  * task or poll and stays, to be described, while there are few. When there are many, a new one

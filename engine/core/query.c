@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * query.c - queries (PROTOCOL 2.11): a call that a worker answers without leaving a trace in the
- * history.
+ * query.c - queries: a call that a worker answers without leaving a trace in the history.
  *
  *                    +------------------ workflow task ended without an answer
  *                    v                                     |
@@ -429,7 +428,8 @@ static void reply_rejected(struct flo_core *core, uint64_t call, int run_status)
     flo_reply_ok(core, call, 0, &response.base);
 }
 
-/* Can a worker ever answer (PROTOCOL 2.11, rule 2)? */
+/* Can a worker ever answer? Not for a run that ended before its first workflow task, or has that
+ * only after the caller's deadline, and not while its tasks keep failing. */
 static int check_ready(struct flo_core *core, const struct flo_core_call_info *info,
                        const struct flo_core_run_ref *run, struct flo_status *status)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* request.c - checks that several calls share (PROTOCOL 2.2, 2.18). UTF-8 and NUL are the wire
- * decoder's. */
+/* request.c - checks that several calls share. UTF-8 and NUL are the wire decoder's. */
 #include <string.h>
 
 #include "engine/core/internal.h"
@@ -11,7 +10,7 @@
 
 #define MAX_DURATION_S (INT64_C(100) * 366 * 24 * 3600)
 
-/* Search attributes: total, one value, how many (PROTOCOL 2.18). */
+/* Search attributes: total, one value, how many; the real server's limits. */
 enum { SA_TOTAL_BYTES = 40 << 10, SA_VALUE_BYTES = 2 << 10, SA_KEYS = 100 };
 
 int flo_check_id(struct flo_core *core, const char *name, const char *text,

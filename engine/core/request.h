@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* request.h - checks of what requests say, with the sentences of PROTOCOL (request.c). */
+/* request.h - checks of what requests say, with the real server's sentences (request.c). */
 #ifndef FLO_ENGINE_CORE_REQUEST_H
 #define FLO_ENGINE_CORE_REQUEST_H
 
@@ -8,7 +8,7 @@
 #include "flotilla/error.h"
 #include "wire/api.h"
 
-#define FLO_CORE_ID_BYTES 1000 /* longest id, name, identity (PROTOCOL 2.2) */
+#define FLO_CORE_ID_BYTES 1000 /* longest id, name, identity */
 
 /* "<name> is longer than 1000 bytes" and the like. text NULL counts as "". */
 FLO_MUST_CHECK int flo_check_id(struct flo_core *core, const char *name, const char *text,

@@ -14,7 +14,7 @@
 #include "wire/decode.h"
 #include "wire/payload.h"
 
-/* Bounds of PROTOCOL 2.6, 2.18. */
+/* Bounds of a run; the real server's. */
 #define FLO_CORE_RUN_MAX_BUFFERED 100
 #define FLO_CORE_RUN_MAX_BUFFERED_BYTES (2u << 20)
 #define FLO_CORE_RUN_MAX_PENDING 2000 /* activities, children */
@@ -88,7 +88,7 @@ int64_t flo_history_write(struct flo_core *core, struct flo_execution *execution
  * buffered. */
 int64_t flo_history_record(struct flo_core *core, struct flo_execution *execution,
                            const struct flo_event *event, int64_t ref);
-/* Give the buffered events their ids (PROTOCOL 2.6). Was there anything? */
+/* Write the buffered events, which now get their ids. Was there anything? */
 bool flo_history_flush(struct flo_core *core, struct flo_execution *execution);
 /* The buffered TimerFired of timer id, or NULL. */
 struct flo_buffered_event *flo_history_buffered_timer(struct flo_core *core,
@@ -113,8 +113,8 @@ void flo_history_fini(struct flo_history *history);
  * attributes (ids are filled in); the run has no task any more. Returns the event's id. */
 int64_t flo_core_workflow_task_complete(struct flo_core *core, struct flo_execution *execution,
                                         FloApi__WorkflowTaskCompletedEventAttributes *attributes);
-/* Fail the started task (PROTOCOL 2.5): event unless transient, attempt, stickiness, buffer.
- * Schedules nothing. attributes without ids. */
+/* Fail the started task: event unless transient, attempt, stickiness, buffer. Schedules nothing.
+ * attributes without ids. */
 void flo_core_workflow_task_fail(struct flo_core *core, struct flo_execution *execution,
                                  FloApi__WorkflowTaskFailedEventAttributes *attributes);
 /* Fail it when it is started because the run closes, forget it when it is only scheduled. */

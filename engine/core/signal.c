@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* signal.c - what callers do to a run that exists: signal, request to cancel, terminate, delete
- * (PROTOCOL 2.10). */
+/* signal.c - what callers do to a run that exists: signal, ask to cancel, terminate, delete. */
 #include <string.h>
 
 #include "engine/core/execution.h"

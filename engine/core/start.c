@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * start.c - StartWorkflowExecution and SignalWithStartWorkflowExecution (PROTOCOL 2.4, 2.10).
+ * start.c - StartWorkflowExecution and SignalWithStartWorkflowExecution.
  *
  * Both requests become one struct flo_start; then the policies say what happens to the workflow id:
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* start_event.c - a start is checked, and becomes the Started event (PROTOCOL 2.4). */
+/* start_event.c - a start is checked, and becomes the Started event. */
 #include <string.h>
 
 #include "engine/core/internal.h"
@@ -134,7 +134,8 @@ int flo_start_check(struct flo_core *core, struct flo_start *start, struct flo_s
 
 /* ---- the Started event ---- */
 
-/* Fill in what the policy leaves open (PROTOCOL 2.9). NULL without memory. */
+/* Fill in what the policy leaves open: 1 s, doubled each time, at most a hundredfold. NULL without
+ * memory. */
 static FloApi__RetryPolicy *full_retry_policy(struct flo_arena *arena,
                                               const FloApi__RetryPolicy *policy)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* system.c - what clients ask of the server itself (PROTOCOL 2.3), and the search attributes that
- * every namespace has. */
+/* system.c - what clients ask of the server itself, and the search attributes that every namespace
+ * has. */
 #include <string.h>
 
 #include "engine/core/internal.h"

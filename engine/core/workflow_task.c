@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * workflow_task.c - the workflow task of a run (PROTOCOL 2.5; the states are in execution.h).
+ * workflow_task.c - the workflow task of a run; its states are in execution.h.
  *
  * At most one is pending. The first attempt writes its events when they happen; every further one
  * is transient: a workflow that fails again and again on the normal queue leaves one WFTFailed in

@@ -3,7 +3,7 @@
  * store.h - what the engine keeps on disk: namespaces, runs (visibility columns and state),
  * histories. SQLite, WAL, synchronous=FULL.
  *
- * Rules (RELIABILITY 0.4-0.6):
+ * Rules:
  *  - One connection, the writer, commits and checkpoints: flo_store_commit and
  *    flo_store_checkpoint, one thread at a time (the commit thread). All other functions use a
  *    second, read-only connection and belong to the loop thread. So both sides may run at once.

@@ -4,7 +4,7 @@
  *
  * After SQLITE_FULL SQLite has rolled back and its log holds nothing that counts, so the batch may
  * be tried again. Every other failure of a write or sync leaves open whether the transaction will
- * be there after a restart (RELIABILITY 0.4): FLO_EIO, and the caller ends the process.
+ * be there after a restart (the log may hold it whole): FLO_EIO, and the caller ends the process.
  */
 #include "base/alloc.h"
 #include "engine/store/internal.h"
