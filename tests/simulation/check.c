@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check.c - the promises (RELIABILITY 3.1): I1 nothing acknowledged is lost, I2 what has ended
- * stays as it was (disk.c), I3 one terminal event for each activity, I5 histories without gaps, I6
- * what got no answer is wholly there or not at all and never twice.
+ * check.c - the promises, by the numbers that a failure is printed with: I1 nothing acknowledged is
+ * lost, I2 what has ended stays as it was (disk.c), I3 one terminal event for each activity, I4
+ * every workflow task can be done (runtime.c), I5 histories without gaps, I6 what got no answer is
+ * wholly there or not at all and never twice, I12 every workflow ends (simulation.c).
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -137,7 +137,7 @@ static void signalled(struct world *world, void *ctx, int code, const uint8_t *b
     struct signal *signal = ctx;
     struct client *client = signal->client;
     (void)body, (void)len;
-    /* A workflow that is about to close refuses signals for the moment (PROTOCOL 2.7). */
+    /* A workflow that is about to close refuses signals for the moment. */
     if (is_unknown(code) || code == FLO_GRPC_RESOURCE_EXHAUSTED) {
         world_after(world, 100 * MS, send_signal, client, signal->number);
     } else if (code == FLO_GRPC_OK) {

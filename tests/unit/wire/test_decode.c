@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decoding: every malformed input of RELIABILITY group P, and round trips of honest messages. */
+/* Decoding: malformed, hostile and odd input, and round trips of honest messages. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

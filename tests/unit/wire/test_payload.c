@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Payloads, raw values, JSON from outside (RELIABILITY group J), durations and timestamps. */
+/* Payloads, raw values, JSON from outside, durations and timestamps. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_workflow_task.c - workflow tasks: attempts, transient and sticky tasks, timeouts, the
- * buffer. The transcripts are those of PROTOCOL B, recorded from a real server. (Events of one
- * moment lie nanoseconds apart, hence the odd millisecond.)
+ * buffer. The transcripts were recorded from a real server. (Events of one moment lie nanoseconds
+ * apart, hence the odd millisecond.)
  */
 #include <string.h>
 
