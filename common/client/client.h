@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * client.h - calls to a Temporal-shaped server: one typed function per call, with the retry policy
- * of the official SDKs on top of a gRPC channel. Messages are generated structs; requests are packed
- * before the function returns, so they may live on the caller's stack.
+ * of the official SDKs on top of a gRPC channel. Messages are generated structs; requests are
+ * packed before the function returns, so they may live on the caller's stack.
  *
  * One thread: the loop's. Callbacks run from the loop, never from inside the call that started it.
  */

@@ -4,7 +4,7 @@
  * so that it can be sent again on another connection; nghttp2 borrows them (NO_COPY).
  *
  * The end is judged when the peer has ended its side: HTTP status, content type, grpc-status,
- * message, in the order of grpc/doc/PROTOCOL-HTTP2.md and http-grpc-status-mapping.md.
+ * message, in the order of gRPC's documents PROTOCOL-HTTP2 and http-grpc-status-mapping.
  */
 #include <event2/event.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * codec.h - the small codings of gRPC over HTTP/2 (grpc/doc/PROTOCOL-HTTP2.md): grpc-timeout,
+ * codec.h - the small codings of gRPC over HTTP/2 (gRPC's document PROTOCOL-HTTP2): grpc-timeout,
  * percent-encoded grpc-message, -bin header values, content types, HTTP and HTTP/2 errors as gRPC
  * codes. Pure; shared by both halves.
  */
@@ -33,7 +33,7 @@ bool flo_grpc_is_bin(const char *name, size_t len);
 /* "application/grpc", also with "+proto" or ";..." after it, but not application/grpc-web. */
 bool flo_grpc_is_grpc_type(const uint8_t *type, size_t len);
 
-/* The gRPC code for an HTTP status without grpc-status (http-grpc-status-mapping.md). */
+/* The gRPC code for an HTTP status without grpc-status (its document http-grpc-status-mapping). */
 int flo_grpc_code_from_http(int http_status);
 /* The gRPC code for a stream that ended with an HTTP/2 error code. */
 int flo_grpc_code_from_h2(uint32_t h2_error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status.h - gRPC status codes (grpc/doc/statuscodes.md) and a status with message and details. */
+/* status.h - gRPC status codes (its document statuscodes) and a status with message and details. */
 #ifndef FLO_GRPC_STATUS_H
 #define FLO_GRPC_STATUS_H
 

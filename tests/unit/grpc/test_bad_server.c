@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_bad_server.c - the client half against servers that break their word (docs/reliability.md
- * H23 to H26): each call ends once, with the code that grpc's documents ask for, and the channel
- * works afterwards.
+ * test_bad_server.c - the client half against servers that break their word: each call ends once,
+ * with the code that gRPC's documents ask for, and the channel works afterwards.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
