@@ -21,8 +21,15 @@ CASES = [  # (document's text, what the output must hold; None: no breach)
     ("[b](b.md)\n", "the link to b.md leads nowhere"),
     ("```\n`do_that()` [b](b.md)\n```\n", None),
 ]
+SOURCES = [  # (a source file's comment, as above)
+    ("/* docs/a.md, a.md, ERROR 2, RFC 9110 */\n", None),
+    ("/* as\n * docs/b.md says */\n", "common/base/b.c:2: there is no document docs/b.md"),
+    ("/* b.md */\n", "there is no document b.md"),
+    ("/* ELSEWHERE 2.1 */\n", "common/base/b.c:1: there is no document ELSEWHERE"),
+    ("/* ELSEWHERE group B */\n", "there is no document ELSEWHERE"),
+]
 
-for text, expected in CASES:
+for text, expected in CASES + SOURCES:
     with tempfile.TemporaryDirectory() as root:
         os.makedirs(os.path.join(root, "common/base"))
         os.makedirs(os.path.join(root, "docs"))
@@ -31,10 +38,13 @@ for text, expected in CASES:
         with open(os.path.join(root, "common/base/c.h"), "w", encoding="utf-8") as file:
             file.write("int do_more(void);\n")
         with open(os.path.join(root, "docs/a.md"), "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(text if (text, expected) in CASES else "")
+        if (text, expected) in SOURCES:
+            with open(os.path.join(root, "common/base/b.c"), "w", encoding="utf-8") as file:
+                file.write(text)
         result = subprocess.run([sys.executable, sys.argv[1], root], capture_output=True, text=True)
         good = result.returncode == 0 if expected is None else (
             result.returncode == 1 and expected in result.stdout)
         if not good:
             sys.exit(f"{text!r}: expected {expected!r}, got {result.returncode}: {result.stdout}")
-print(f"{len(CASES)} cases")
+print(f"{len(CASES + SOURCES)} cases")
