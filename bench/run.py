@@ -41,7 +41,7 @@ def chosen(suites, names):
     wanted = [name for name in names if name in suites] or suites
     rest = [name for name in names if name not in suites]
     picked = {name: [n for n in rest if n in suites[name].NAMES] for name in wanted}
-    return {name: of_it for name, of_it in picked.items() if of_it or not rest}
+    return {name: of_it for name, of_it in picked.items() if of_it or not rest or name in names}
 
 
 def parse(suites):
@@ -59,9 +59,9 @@ def parse(suites):
     parser.add_argument("--needs", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--missing", action="append", default=[], metavar="PEER=WHY", help=argparse.SUPPRESS)
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each thing; medians are shown (5)")
-    parser.add_argument("--seconds", type=float, default=3, help="about so long is each run (3)")
+    parser.add_argument("--seconds", type=float, default=2, help="about so long is each run (2)")
     parser.add_argument("--keep-table", action="store_true", help="leave bench/results/table.md as it is")
-    parser.add_argument("--no-results", action="store_true", help="leave bench/results as it is")
+    parser.add_argument("--no-results", action="store_true", help="write nothing to bench/results")
     parser.add_argument("--accept", action="store_true", help="make what micro counts the reference")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these suites, and of them only these names")
     args = parser.parse_intermixed_args()

@@ -24,7 +24,8 @@ class SystemCalls:
         while attached < len(self.pids):  # a line for each process, when all of its threads are attached
             line = self.child.stderr.readline()
             if not line:
-                raise RuntimeError("strace cannot attach to the processes")
+                self.__exit__()
+                raise PermissionError("strace cannot attach to the processes")
             attached += " attached" in line
         return self
 
