@@ -212,7 +212,7 @@ static void test_load_known_variables(void **state)
         unsetenv(pairs[i][0]);
 }
 
-/* The error lines people will see (Y4, Y6, Y7). */
+/* The error lines people will see. */
 static void test_load_golden_errors(void **state)
 {
     struct fixture *f = *state;
@@ -330,7 +330,7 @@ static void test_load_bad_sets(void **state)
     }
 }
 
-/* ${VAR}: put in, defaulted, or named when it is missing or unfit (Y11). */
+/* ${VAR}: put in, defaulted, or named when it is missing or unfit. */
 static void test_load_expands_variables(void **state)
 {
     struct fixture *f = *state;

@@ -59,7 +59,7 @@ static void test_parse_keeps_positions(void **state)
     flo_yaml_free(&yaml);
 }
 
-/* Encodings and characters (Y8): BOM and CRLF pass, the rest is named with its place. */
+/* Encodings and characters: BOM and CRLF pass, the rest is named with its place. */
 static void test_parse_characters(void **state)
 {
     (void)state;
@@ -79,7 +79,7 @@ static void test_parse_characters(void **state)
     assert_refused("a: \"x\\0y\"\n", "f.yaml:1:4: text with a NUL character");
 }
 
-/* One document that is a map (Y9). */
+/* One document that is a map. */
 static void test_parse_documents(void **state)
 {
     (void)state;
@@ -92,7 +92,7 @@ static void test_parse_documents(void **state)
     assert_refused("text\n", "f.yaml:1:1: a map of settings (key: value) is expected");
 }
 
-/* Aliases, anchors, tags and duplicate keys (Y3, Y5, Y10). */
+/* Aliases, anchors, tags and duplicate keys. */
 static void test_parse_refuses_what_hides_meaning(void **state)
 {
     (void)state;
@@ -122,7 +122,7 @@ static void assert_fast_refusal(const char *unit, size_t count)
     flo_free(text);
 }
 
-/* Files made to be slow end at once (Y2). */
+/* Files made to be slow end at once. */
 static void test_parse_hostile_nesting_is_fast(void **state)
 {
     (void)state;
@@ -163,7 +163,7 @@ static int load(const char *path, struct flo_yaml *yaml)
     return flo_yaml_load(path, yaml, NULL);
 }
 
-/* Absent, folder, FIFO, device (Y1), and the file's mode (Y12). */
+/* Absent, folder, FIFO, device, and the file's mode. */
 static void test_load_takes_regular_files_only(void **state)
 {
     (void)state;

@@ -93,10 +93,10 @@ static void flood(struct attack *a, size_t count, uint8_t type, uint8_t flags, i
         h2raw_frame(&a->raw, type, flags, stream, payload, len);
 }
 
-/* ---- H: HTTP/2 ---- */
+/* ---- HTTP/2 ---- */
 
-/* H1 */
-static void test_h1_http1_request_is_closed(void **state)
+/* A request in HTTP/1.1 on the gRPC port is the end of its connection. */
+static void test_http1_request_is_closed(void **state)
 {
     struct attack *a = *state;
     static const char get[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -106,8 +106,8 @@ static void test_h1_http1_request_is_closed(void **state)
     assert_others_live(a);
 }
 
-/* H2 */
-static void test_h2_silent_connection_is_closed(void **state)
+/* A connection that says nothing lasts as long as a handshake may. */
+static void test_silent_connection_is_closed(void **state)
 {
     struct attack *a = *state;
     a->raw.silent = true;
@@ -116,8 +116,8 @@ static void test_h2_silent_connection_is_closed(void **state)
     assert_others_live(a);
 }
 
-/* H3 */
-static void test_h3_half_a_settings_is_closed(void **state)
+/* So long, too, does one that stops in the middle of its SETTINGS. */
+static void test_half_a_settings_is_closed(void **state)
 {
     struct attack *a = *state;
     h2raw_bytes(&a->raw, NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN);
@@ -127,8 +127,8 @@ static void test_h3_half_a_settings_is_closed(void **state)
     assert_others_live(a);
 }
 
-/* H4 */
-static void test_h4_rapid_reset_is_ended(void **state)
+/* Rapid reset: streams that are opened and reset at once are counted, and none stays behind. */
+static void test_rapid_reset_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -142,8 +142,8 @@ static void test_h4_rapid_reset_is_ended(void **state)
     assert_int_equal(flo_grpc_server_calls(a->pair.server), 0);
 }
 
-/* H5: the server is made to reset */
-static void test_h5_made_you_reset_is_ended(void **state)
+/* Made-you-reset: frames that make the server itself reset its streams are counted alike. */
+static void test_made_you_reset_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -157,8 +157,8 @@ static void test_h5_made_you_reset_is_ended(void **state)
     assert_others_live(a);
 }
 
-/* H6 */
-static void test_h6_continuation_flood_is_ended(void **state)
+/* A header block that never ends is ended by its frames' number. */
+static void test_continuation_flood_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -169,8 +169,8 @@ static void test_h6_continuation_flood_is_ended(void **state)
     assert_others_live(a);
 }
 
-/* H7 */
-static void test_h7_settings_flood_is_ended(void **state)
+/* A flood of SETTINGS is ended before they are all acknowledged. */
+static void test_settings_flood_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -179,8 +179,8 @@ static void test_h7_settings_flood_is_ended(void **state)
     assert_true(a->raw.frames[NGHTTP2_SETTINGS] < 1000);
 }
 
-/* H8 */
-static void test_h8_ping_flood_is_ended(void **state)
+/* A flood of PINGs is ended, in the words that gRPC clients know. */
+static void test_ping_flood_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -189,8 +189,8 @@ static void test_h8_ping_flood_is_ended(void **state)
     assert_string_equal(a->raw.goaway_debug, "too_many_pings");
 }
 
-/* H8, the other side: a PING after each answer, as bandwidth probes do, is fine. */
-static void test_h8_ping_after_each_answer_is_fine(void **state)
+/* A PING after each answer, as bandwidth probes do, is fine. */
+static void test_ping_after_each_answer_is_fine(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -202,8 +202,8 @@ static void test_h8_ping_after_each_answer_is_fine(void **state)
     assert_false(a->raw.goaway);
 }
 
-/* H9 */
-static void test_h9_priority_flood_is_ended(void **state)
+/* A flood of PRIORITY is ended. */
+static void test_priority_flood_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -211,8 +211,8 @@ static void test_h9_priority_flood_is_ended(void **state)
     assert_ends_with(a, NGHTTP2_ENHANCE_YOUR_CALM, "h2.priority_flood");
 }
 
-/* H9 */
-static void test_h9_unknown_frame_flood_is_ended(void **state)
+/* A flood of frames of an unknown type is ended. */
+static void test_unknown_frame_flood_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -220,8 +220,8 @@ static void test_h9_unknown_frame_flood_is_ended(void **state)
     assert_ends_with(a, NGHTTP2_ENHANCE_YOUR_CALM, "h2.unknown_frame_flood");
 }
 
-/* H9 */
-static void test_h9_empty_data_flood_is_ended(void **state)
+/* A flood of empty DATA is ended. */
+static void test_empty_data_flood_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -230,8 +230,8 @@ static void test_h9_empty_data_flood_is_ended(void **state)
     assert_ends_with(a, NGHTTP2_ENHANCE_YOUR_CALM, "h2.empty_data_flood");
 }
 
-/* H10 */
-static void test_h10_settings_of_2700_entries_is_ended(void **state)
+/* SETTINGS with 2,700 entries are the end of their connection. */
+static void test_settings_of_2700_entries_is_ended(void **state)
 {
     struct attack *a = *state;
     static uint8_t entries[2700 * 6];
@@ -242,8 +242,8 @@ static void test_h10_settings_of_2700_entries_is_ended(void **state)
     assert_ends_with(a, NGHTTP2_ENHANCE_YOUR_CALM, NULL);
 }
 
-/* H11: one 4,000 byte entry, referenced 16,000 times in each of 20 streams */
-static void test_h11_hpack_bomb_is_reset(void **state)
+/* HPACK bomb: one 4,000 byte entry, referenced 16,000 times in each of 20 streams. */
+static void test_hpack_bomb_is_reset(void **state)
 {
     struct attack *a = *state;
     uint8_t entry[4200], refs[16000];
@@ -267,8 +267,8 @@ static void test_h11_hpack_bomb_is_reset(void **state)
     assert_others_live(a);
 }
 
-/* H12: refused as gRPC, HPACK stays in step */
-static void test_h12_large_header_list_is_refused(void **state)
+/* A header list over the limit is refused as gRPC, and HPACK stays in step. */
+static void test_large_header_list_is_refused(void **state)
 {
     struct attack *a = *state;
     static char value[17 * 1024 + 1];
@@ -282,8 +282,8 @@ static void test_h12_large_header_list_is_refused(void **state)
     assert_conn_stays(a, 3);
 }
 
-/* H13 */
-static void test_h13_hpack_table_of_4_gib_is_ended(void **state)
+/* An HPACK table of 4 GiB is not granted. */
+static void test_hpack_table_of_4_gib_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -292,8 +292,8 @@ static void test_h13_hpack_table_of_4_gib_is_ended(void **state)
     assert_ends_with(a, NGHTTP2_COMPRESSION_ERROR, NULL);
 }
 
-/* H14 */
-static void test_h14_empty_header_names_are_reset(void **state)
+/* Headers without a name reset their stream; the connection stays. */
+static void test_empty_header_names_are_reset(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -304,8 +304,8 @@ static void test_h14_empty_header_names_are_reset(void **state)
     assert_conn_stays(a, 401);
 }
 
-/* H15 */
-static void test_h15_frame_sizes_are_checked(void **state)
+/* A frame of a size that its type cannot have ends the connection. */
+static void test_frame_sizes_are_checked(void **state)
 {
     struct attack *a = *state;
     static const struct {
@@ -326,8 +326,8 @@ static void test_h15_frame_sizes_are_checked(void **state)
     }
 }
 
-/* H15, CVE-2026-27135: frames after our GOAWAY must not trip an assertion. */
-static void test_h15_bad_frame_after_goaway(void **state)
+/* CVE-2026-27135: frames after our GOAWAY must not trip an assertion. */
+static void test_bad_frame_after_goaway_is_harmless(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -338,8 +338,8 @@ static void test_h15_bad_frame_after_goaway(void **state)
     assert_others_live(a);
 }
 
-/* H16: a stream that a client may not open, and DATA for one that nobody opened */
-static void test_h16_stream_ids_are_checked(void **state)
+/* A stream that a client may not open, and DATA for one that nobody opened. */
+static void test_stream_ids_are_checked(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -352,8 +352,8 @@ static void test_h16_stream_ids_are_checked(void **state)
     assert_ends_with(a, NGHTTP2_PROTOCOL_ERROR, NULL);
 }
 
-/* H16: nghttp2 takes HEADERS on a lower or closed stream for a late frame and drops them. */
-static void test_h16_late_headers_are_dropped(void **state)
+/* nghttp2 takes HEADERS on a lower or closed stream for a late frame and drops them. */
+static void test_late_headers_are_dropped(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -365,8 +365,8 @@ static void test_h16_late_headers_are_dropped(void **state)
     assert_false(h2raw_answer(&a->raw, 3)->ended);
 }
 
-/* H17: before the client has acknowledged the limit, streams over it are refused */
-static void test_h17_streams_over_the_limit_are_refused(void **state)
+/* Before the client has acknowledged the limit, streams over it are refused. */
+static void test_streams_over_the_limit_are_refused(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -381,8 +381,8 @@ static void test_h17_streams_over_the_limit_are_refused(void **state)
     assert_others_live(a);
 }
 
-/* H18: window 0, large answers, never an update: bounded, then cut */
-static void test_h18_closed_window_is_bounded_and_cut(void **state)
+/* Window 0, large answers, never an update: bounded, then cut. */
+static void test_closed_window_is_bounded_and_cut(void **state)
 {
     struct attack *a = *state;
     h2raw_bytes(&a->raw, NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN);
@@ -401,8 +401,8 @@ static void test_h18_closed_window_is_bounded_and_cut(void **state)
     assert_others_live(a);
 }
 
-/* H19 */
-static void test_h19_window_overflow_is_ended(void **state)
+/* A window past 2^31 - 1 ends the connection. */
+static void test_window_overflow_is_ended(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -410,8 +410,8 @@ static void test_h19_window_overflow_is_ended(void **state)
     assert_ends_with(a, NGHTTP2_FLOW_CONTROL_ERROR, NULL);
 }
 
-/* H20: a hundred answered polls that nobody reads */
-static void test_h20_client_that_never_reads_is_cut(void **state)
+/* A hundred answered polls that nobody reads. */
+static void test_client_that_never_reads_is_cut(void **state)
 {
     struct attack *a = *state;
     static uint8_t answer[200000];
@@ -431,7 +431,7 @@ static void test_h20_client_that_never_reads_is_cut(void **state)
     assert_others_live(a);
 }
 
-/* ---- G: gRPC ---- */
+/* ---- gRPC ---- */
 
 static void assert_answer(struct attack *a, int32_t stream, const char *want)
 {
@@ -450,8 +450,8 @@ static void refused(struct attack *a, int32_t stream, const char *name, const ch
     assert_answer(a, stream, want);
 }
 
-/* G1, G2 */
-static void test_g1_g2_other_http_is_refused(void **state)
+/* HTTP/2 that is no gRPC is refused with an HTTP status. */
+static void test_other_http_is_refused(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -463,8 +463,8 @@ static void test_g1_g2_other_http_is_refused(void **state)
     assert_conn_stays(a, 9);
 }
 
-/* G3: long paths never reach the handler, odd ones are its business */
-static void test_g3_paths(void **state)
+/* Long paths never reach the handler, odd ones are its business. */
+static void test_odd_paths_are_refused(void **state)
 {
     struct attack *a = *state;
     static char path[10 * 1024];
@@ -489,8 +489,8 @@ static void bad_message(struct attack *a, int32_t stream, uint8_t flags, uint8_t
     assert_answer(a, stream, want);
 }
 
-/* G4, G7, G8, G10, G11 */
-static void test_g4_to_g11_bad_messages_are_refused(void **state)
+/* Wrong prefixes: flags, lengths that are not kept, none or half of one. */
+static void test_bad_messages_are_refused(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -508,8 +508,8 @@ static void test_g4_to_g11_bad_messages_are_refused(void **state)
     assert_conn_stays(a, 17);
 }
 
-/* G5 */
-static void test_g5_unknown_encoding_unimplemented(void **state)
+/* An encoding that we do not speak is refused with those that we do. */
+static void test_unknown_encoding_unimplemented(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -551,8 +551,8 @@ static void send_gzip(struct attack *a, int32_t stream, const uint8_t *body, siz
     h2raw_frame(&a->raw, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, stream, NULL, 0);
 }
 
-/* G6: gzip is served, a bomb stops at the limit, broken gzip is INTERNAL */
-static void test_g6_gzip_and_bomb(void **state)
+/* gzip is served, a bomb stops at the limit, broken gzip is INTERNAL. */
+static void test_gzip_is_served_and_a_bomb_stops(void **state)
 {
     struct attack *a = *state;
     size_t len;
@@ -581,8 +581,8 @@ static void test_g6_gzip_and_bomb(void **state)
     assert_conn_stays(a, 11);
 }
 
-/* G9: a promise of 4 MiB that is not kept */
-static void test_g9_slow_request_deadline_exceeded(void **state)
+/* A promise of 4 MiB that is not kept. */
+static void test_slow_request_deadline_exceeded(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -590,8 +590,8 @@ static void test_g9_slow_request_deadline_exceeded(void **state)
     assert_conn_stays(a, 3);
 }
 
-/* G12 */
-static void test_g12_timeouts(void **state)
+/* A grpc-timeout is kept, capped, or refused when it is malformed. */
+static void test_grpc_timeout_is_kept_capped_or_refused(void **state)
 {
     struct attack *a = *state;
     static const char *const bad[] = {"1", "-1S", "999999999S", "1x", "S", "1 S"};
@@ -618,8 +618,8 @@ static void test_g12_timeouts(void **state)
     assert_conn_stays(a, stream + 2);
 }
 
-/* G14 */
-static void test_g14_metadata(void **state)
+/* -bin metadata must be base64, with or without padding; unknown grpc- names are fine. */
+static void test_metadata_is_checked(void **state)
 {
     struct attack *a = *state;
     h2raw_preface(&a->raw);
@@ -637,39 +637,39 @@ static void test_g14_metadata(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_h1_http1_request_is_closed),
-        TIGHT(test_h2_silent_connection_is_closed),
-        TIGHT(test_h3_half_a_settings_is_closed),
-        CASE(test_h4_rapid_reset_is_ended),
-        CASE(test_h5_made_you_reset_is_ended),
-        CASE(test_h6_continuation_flood_is_ended),
-        CASE(test_h7_settings_flood_is_ended),
-        CASE(test_h8_ping_flood_is_ended),
-        CASE(test_h8_ping_after_each_answer_is_fine),
-        CASE(test_h9_priority_flood_is_ended),
-        CASE(test_h9_unknown_frame_flood_is_ended),
-        CASE(test_h9_empty_data_flood_is_ended),
-        CASE(test_h10_settings_of_2700_entries_is_ended),
-        CASE(test_h11_hpack_bomb_is_reset),
-        CASE(test_h12_large_header_list_is_refused),
-        CASE(test_h13_hpack_table_of_4_gib_is_ended),
-        CASE(test_h14_empty_header_names_are_reset),
-        CASE(test_h15_frame_sizes_are_checked),
-        CASE(test_h15_bad_frame_after_goaway),
-        CASE(test_h16_stream_ids_are_checked),
-        CASE(test_h16_late_headers_are_dropped),
-        TIGHT(test_h17_streams_over_the_limit_are_refused),
-        TIGHT(test_h18_closed_window_is_bounded_and_cut),
-        CASE(test_h19_window_overflow_is_ended),
-        TIGHT(test_h20_client_that_never_reads_is_cut),
-        CASE(test_g1_g2_other_http_is_refused),
-        CASE(test_g3_paths),
-        CASE(test_g4_to_g11_bad_messages_are_refused),
-        CASE(test_g5_unknown_encoding_unimplemented),
-        CASE(test_g6_gzip_and_bomb),
-        TIGHT(test_g9_slow_request_deadline_exceeded),
-        CASE(test_g12_timeouts),
-        CASE(test_g14_metadata),
+        CASE(test_http1_request_is_closed),
+        TIGHT(test_silent_connection_is_closed),
+        TIGHT(test_half_a_settings_is_closed),
+        CASE(test_rapid_reset_is_ended),
+        CASE(test_made_you_reset_is_ended),
+        CASE(test_continuation_flood_is_ended),
+        CASE(test_settings_flood_is_ended),
+        CASE(test_ping_flood_is_ended),
+        CASE(test_ping_after_each_answer_is_fine),
+        CASE(test_priority_flood_is_ended),
+        CASE(test_unknown_frame_flood_is_ended),
+        CASE(test_empty_data_flood_is_ended),
+        CASE(test_settings_of_2700_entries_is_ended),
+        CASE(test_hpack_bomb_is_reset),
+        CASE(test_large_header_list_is_refused),
+        CASE(test_hpack_table_of_4_gib_is_ended),
+        CASE(test_empty_header_names_are_reset),
+        CASE(test_frame_sizes_are_checked),
+        CASE(test_bad_frame_after_goaway_is_harmless),
+        CASE(test_stream_ids_are_checked),
+        CASE(test_late_headers_are_dropped),
+        TIGHT(test_streams_over_the_limit_are_refused),
+        TIGHT(test_closed_window_is_bounded_and_cut),
+        CASE(test_window_overflow_is_ended),
+        TIGHT(test_client_that_never_reads_is_cut),
+        CASE(test_other_http_is_refused),
+        CASE(test_odd_paths_are_refused),
+        CASE(test_bad_messages_are_refused),
+        CASE(test_unknown_encoding_unimplemented),
+        CASE(test_gzip_is_served_and_a_bomb_stops),
+        TIGHT(test_slow_request_deadline_exceeded),
+        CASE(test_grpc_timeout_is_kept_capped_or_refused),
+        CASE(test_metadata_is_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

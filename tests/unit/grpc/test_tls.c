@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_tls.c - TLS and mutual TLS between our halves, and peers that must be refused (H22). */
+/* test_tls.c - TLS and mutual TLS between our halves, and peers that must be refused. */
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <stdio.h>

@@ -88,7 +88,7 @@ static void test_take_follows_a_process(void **state)
     assert_int_equal(f->fleet.entries[FLO_FLEET_IO].count, 0);
 }
 
-/* Replayed and reordered snapshots change nothing (Z9). */
+/* Replayed and reordered snapshots change nothing. */
 static void test_take_ignores_old_snapshots(void **state)
 {
     struct fixture *f = *state;
@@ -110,7 +110,7 @@ static void test_take_stopped(void **state)
     assert_null(flo_fleet_by_pid(&f->fleet, 10, 1100));
 }
 
-/* Two live processes with one identity are both kept and marked (Z10); a restarted one is not. */
+/* Two live processes with one identity are both kept and marked; a restarted one is not. */
 static void test_take_duplicate_identity(void **state)
 {
     struct fixture *f = *state;
@@ -130,7 +130,7 @@ static void test_take_duplicate_identity(void **state)
     assert_false(flo_fleet_by_pid(&f->fleet, 12, 60000)->duplicate);
 }
 
-/* Counters that go back within one run are seen (Z8). */
+/* Counters that go back within one run are seen. */
 static void test_take_counter_reset(void **state)
 {
     struct fixture *f = *state;
@@ -143,7 +143,7 @@ static void test_take_counter_reset(void **state)
     assert_true(value(f, FLO_METRIC_FLEET_RESETS, "io-activity") == 1);
 }
 
-/* What is in no way a snapshot makes no entry and is counted under its reason (Z6, Z8). */
+/* What is in no way a snapshot makes no entry and is counted under its reason. */
 static void test_take_bad_frames(void **state)
 {
     struct fixture *f = *state;
@@ -216,7 +216,7 @@ static void test_take_bad_members(void **state)
     assert_int_equal(f->fleet.entries[FLO_FLEET_IO].count, 0);
 }
 
-/* However many ids there are, each role keeps 1,024 (Z7). */
+/* However many ids there are, each role keeps 1,024. */
 static void test_entries_are_bounded(void **state)
 {
     struct fixture *f = *state;

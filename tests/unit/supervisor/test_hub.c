@@ -120,7 +120,7 @@ static double bad(struct fixture *f, const char *reason)
     return flo_series_value(flo_metrics_get(f->metrics, FLO_METRIC_FLEET_BAD_FRAMES, reason, NULL));
 }
 
-/* Several frames, an empty one, garbage: counted, and the next snapshot is taken (Z6). */
+/* Several frames, an empty one, garbage: counted, and the next snapshot is taken. */
 static void test_bad_messages_are_dropped(void **state)
 {
     struct fixture *f = *state;
@@ -240,7 +240,7 @@ static double refused(struct fixture *f)
     return flo_series_value(flo_metrics_get(f->metrics, FLO_METRIC_FLEET_PEERS_REFUSED, NULL));
 }
 
-/* A key of the folder may report; another is refused and counted until it lies there, too (Z3). */
+/* A key of the folder may report; another is refused and counted until it lies there, too. */
 static void test_curve_lets_in_allowed_keys_only(void **state)
 {
     struct fixture *f = *state;
@@ -262,7 +262,7 @@ static void test_curve_lets_in_allowed_keys_only(void **state)
     remove_keys(&keys);
 }
 
-/* Peers without CURVE and random bytes deliver nothing, and the allowed peer is heard (Z1, Z2). */
+/* Peers without CURVE and random bytes deliver nothing, and the allowed peer is heard. */
 static void test_curve_hears_no_plain_peer(void **state)
 {
     struct fixture *f = *state;

@@ -145,7 +145,7 @@ static void test_metrics_and_headers(void **state)
     assert_non_null(strstr(answer, "\nflotilla_engine_commits_total 1\n"));
 }
 
-/* Other methods: 405 that says what is allowed (W3). HEAD: no body. */
+/* Other methods: 405 that says what is allowed. HEAD: no body. */
 static void test_methods(void **state)
 {
     struct fixture *f = *state;
@@ -167,7 +167,7 @@ static void test_methods(void **state)
     assert_null(strstr(answer, "Content-Length: 0\r\n"));
 }
 
-/* Odd paths lead nowhere (W4). */
+/* Odd paths lead nowhere. */
 static void test_odd_paths_are_404(void **state)
 {
     struct fixture *f = *state;
@@ -179,7 +179,7 @@ static void test_odd_paths_are_404(void **state)
     assert_status(get(f, "/health?verbose=1"), 200);
 }
 
-/* Oversized and malformed requests are refused and the server lives (W1, W6). */
+/* Oversized and malformed requests are refused and the server lives. */
 static void test_bad_requests(void **state)
 {
     struct fixture *f = *state;

@@ -106,7 +106,7 @@ static void nested_failure(struct flo_buf *out, unsigned depth)
     flo_free(bytes);
 }
 
-/* P2: a hundred levels are accepted and packed again byte for byte. */
+/* A hundred levels are accepted and packed again byte for byte. */
 static void test_decode_depth_100_accepted(void **state)
 {
     struct fixture *f = *state;
@@ -122,7 +122,7 @@ static void test_decode_depth_100_accepted(void **state)
     flo_buf_fini(&again);
 }
 
-/* P1: one level more is refused, and so is any number of them, fast and without recursion. */
+/* One level more is refused, and so is any number of them, fast and without recursion. */
 static void test_decode_depth_101_and_more_refused(void **state)
 {
     struct fixture *f = *state;
@@ -136,7 +136,7 @@ static void test_decode_depth_101_and_more_refused(void **state)
     }
 }
 
-/* P3: two bytes a sub-message run into the budget, not into the machine's memory. */
+/* Two bytes a sub-message run into the budget, not into the machine's memory. */
 static void test_decode_many_empty_messages_hit_the_budget(void **state)
 {
     struct fixture *f = *state;
@@ -212,7 +212,7 @@ static void test_decode_round_trip_keeps_every_field(void **state)
     flo_buf_fini(&again);
 }
 
-/* P4: cut anywhere, a message is refused or is a shorter one, and nothing is read past the end. */
+/* Cut anywhere, a message is refused or is a shorter one, and nothing is read past the end. */
 static void test_decode_truncated_at_each_byte_never_overreads(void **state)
 {
     struct fixture *f = *state;
@@ -234,7 +234,7 @@ static void test_decode_truncated_at_each_byte_never_overreads(void **state)
     assert_true(accepted < 12); /* only where a top-level field ends */
 }
 
-/* P5: numbers longer than 10 bytes or 64 bits, tag 0, groups and reserved wire types are refused.
+/* Numbers longer than 10 bytes or 64 bits, tag 0, groups and reserved wire types are refused.
  */
 static void test_decode_malformed_headers_refused(void **state)
 {
@@ -274,7 +274,7 @@ static void test_decode_malformed_headers_refused(void **state)
     assert_int_equal(decode(f, &flo_api__failure__descriptor, &message), FLO_EPROTO);
 }
 
-/* P6: unknown fields are accepted, cost linear time, and are packed again. */
+/* Unknown fields are accepted, cost linear time, and are packed again. */
 static void test_decode_unknown_fields_kept(void **state)
 {
     struct fixture *f = *state;
@@ -306,7 +306,7 @@ static void test_decode_wrong_wire_type_is_unknown(void **state)
     assert_int_equal(protobuf_c_message_get_packed_size(&failure->base), 2);
 }
 
-/* P7: of many scalars the last wins; many occurrences of one message merge; both in linear time. */
+/* Of many scalars the last wins; many occurrences of one message merge; both in linear time. */
 static void test_decode_duplicates_last_wins_and_messages_merge(void **state)
 {
     struct fixture *f = *state;
@@ -328,7 +328,7 @@ static void test_decode_duplicates_last_wins_and_messages_merge(void **state)
     assert_string_equal(failure->cause->source, "s");
 }
 
-/* P8: invalid UTF-8 in a string is refused with the field's path; in bytes it is fine. */
+/* Invalid UTF-8 in a string is refused with the field's path; in bytes it is fine. */
 static void test_decode_bad_utf8_refused_in_strings_only(void **state)
 {
     struct fixture *f = *state;
@@ -345,7 +345,7 @@ static void test_decode_bad_utf8_refused_in_strings_only(void **state)
     assert_int_equal(payload->data.len, 3);
 }
 
-/* P9: NUL in a string is told apart from malformed bytes, and the path goes down to it. */
+/* NUL in a string is told apart from malformed bytes, and the path goes down to it. */
 static void test_decode_nul_in_string_is_einval(void **state)
 {
     struct fixture *f = *state;
@@ -362,7 +362,7 @@ static void test_decode_nul_in_string_is_einval(void **state)
         "SignalWorkflowExecutionRequest.workflow_execution.workflow_id: NUL in a string");
 }
 
-/* P10, P11: numbers outside an enum or a range are for the caller to judge: they arrive exactly. */
+/* Numbers outside an enum or a range are for the caller to judge: they arrive exactly. */
 static void test_decode_odd_numbers_arrive_exactly(void **state)
 {
     struct fixture *f = *state;
@@ -384,7 +384,7 @@ static void test_decode_odd_numbers_arrive_exactly(void **state)
     assert_int_equal(duration->nanos, 2000000000);
 }
 
-/* P12: a map with very many entries, all with one key, takes linear time. */
+/* A map with very many entries, all with one key, takes linear time. */
 static void test_decode_large_map_is_linear(void **state)
 {
     struct fixture *f = *state;
@@ -402,7 +402,7 @@ static void test_decode_large_map_is_linear(void **state)
     assert_string_equal(payload->metadata[99999]->key, "key");
 }
 
-/* P13: packed and single values of one repeated field mix; a truncated packed number is refused. */
+/* Packed and single values of one repeated field mix; a truncated packed number is refused. */
 static void test_decode_packed_values(void **state)
 {
     struct fixture *f = *state;
@@ -426,7 +426,7 @@ static void test_decode_packed_values(void **state)
         FLO_EPROTO);
 }
 
-/* P14: of a oneof set twice the last wins; one that is not set says so. */
+/* Of a oneof set twice the last wins; one that is not set says so. */
 static void test_decode_oneof_last_wins(void **state)
 {
     struct fixture *f = *state;

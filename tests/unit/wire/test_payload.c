@@ -145,7 +145,7 @@ static void test_payloads_none_one_several(void **state)
     assert_string_equal(err.message, "json/plain payload: JSON is empty");
 }
 
-/* J6: other encodings, or none, pass through with their bytes and metadata. */
+/* Other encodings, or none, pass through with their bytes and metadata. */
 static void test_payload_other_encodings_pass_through(void **state)
 {
     struct flo_arena *arena = *state;
@@ -234,7 +234,7 @@ static int parse_nested(size_t n, char open, char close, struct flo_err *err)
     return rc;
 }
 
-/* J1: 64 levels are accepted, 65 and ten million are refused before any recursion. */
+/* 64 levels are accepted, 65 and ten million are refused before any recursion. */
 static void test_json_depth_cap(void **state)
 {
     (void)state;
@@ -253,7 +253,7 @@ static void test_json_depth_cap(void **state)
     json_decref(value);
 }
 
-/* J2 to J4: what is no JSON, or JSON that would be read wrongly, is refused with its place. */
+/* What is no JSON, or JSON that would be read wrongly, is refused with its place. */
 static void test_json_malformed_refused(void **state)
 {
     (void)state;
@@ -290,7 +290,7 @@ static void test_json_malformed_refused(void **state)
     }
 }
 
-/* J3: numbers that a double cannot spoil come back exactly. */
+/* Numbers that a double cannot spoil come back exactly. */
 static void test_json_numbers_exact(void **state)
 {
     static const char *const texts[] = {"0.1", "-0.0", "1e-300", "0.30000000000000004"};
@@ -306,7 +306,7 @@ static void test_json_numbers_exact(void **state)
     }
 }
 
-/* J5: an object with very many keys parses in linear time. */
+/* An object with very many keys parses in linear time. */
 static void test_json_many_keys_fast(void **state)
 {
     (void)state;
@@ -324,7 +324,7 @@ static void test_json_many_keys_fast(void **state)
     flo_buf_fini(&text);
 }
 
-/* P11: durations are clamped to a century either way, never overflow, and round trip. */
+/* Durations are clamped to a century either way, never overflow, and round trip. */
 static void test_duration_clamped(void **state)
 {
     static const int64_t century = INT64_C(100) * 365 * 24 * 3600 * FLO_NS_PER_S;
