@@ -64,10 +64,26 @@ static void test_arena_blocks(void **state)
     for (size_t i = 0; i < 1000; i++)
         for (size_t k = 0; k < i % 100; k++)
             assert_int_equal(blocks[i][k], (uint8_t)i);
-    assert_true(arena.used_bytes <= arena.held_bytes);
+    assert_true(arena.held_bytes >= 49500);
     flo_arena_fini(&arena);
     assert_int_equal(arena.held_bytes, 0);
     flo_arena_fini(NULL);
+}
+
+/* Unaligned blocks lie one after the other; the next aligned one is aligned again. */
+static void test_arena_bytes_lie_close(void **state)
+{
+    (void)state;
+    struct flo_arena arena;
+    flo_arena_init(&arena, 0);
+    uint8_t *first = flo_arena_alloc_bytes(&arena, 3), *second = flo_arena_alloc_bytes(&arena, 5);
+    assert_ptr_equal(second, first + 3);
+    uint8_t *aligned = flo_arena_alloc(&arena, 1);
+    assert_int_equal((uintptr_t)aligned % _Alignof(max_align_t), 0);
+    assert_true(aligned >= second + 5);
+    assert_non_null(flo_arena_alloc_bytes(&arena, 100000));
+    assert_null(flo_arena_alloc_bytes(&arena, SIZE_MAX));
+    flo_arena_fini(&arena);
 }
 
 /* The copying helpers copy. */
@@ -118,7 +134,6 @@ static void test_arena_reset_keeps_a_chunk(void **state)
         assert_non_null(flo_arena_alloc(&arena, 1000));
     size_t before = arena.held_bytes;
     flo_arena_reset(&arena);
-    assert_int_equal(arena.used_bytes, 0);
     assert_true(arena.held_bytes > 0 && arena.held_bytes < before);
     flo_alloc_fail_after(0, 1); /* the kept chunk serves */
     assert_non_null(flo_arena_alloc(&arena, 1000));
@@ -189,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_alloc_seam_fails_the_nth),
         cmocka_unit_test(test_alloc_odd_sizes),
         cmocka_unit_test(test_arena_blocks),
+        cmocka_unit_test(test_arena_bytes_lie_close),
         cmocka_unit_test(test_arena_copies),
         cmocka_unit_test(test_arena_budget),
         cmocka_unit_test(test_arena_reset_keeps_a_chunk),
