@@ -2,6 +2,9 @@
 /* siphash.c - SipHash-c-d with c and d known to the compiler. */
 #include "base/siphash.h"
 
+#include <endian.h>
+#include <string.h>
+
 static inline uint64_t rotl(uint64_t x, int b)
 {
     return (x << b) | (x >> (64 - b));
@@ -23,7 +26,15 @@ static inline void rounds(uint64_t v[4], int count)
     }
 }
 
-static inline uint64_t little_endian(const uint8_t *p, size_t len)
+static inline uint64_t little_endian(const uint8_t *p)
+{
+    uint64_t value;
+    memcpy(&value, p, sizeof value);
+    return le64toh(value);
+}
+
+/* The last len < 8 bytes. */
+static inline uint64_t little_endian_rest(const uint8_t *p, size_t len)
 {
     uint64_t value = 0;
     for (size_t i = 0; i < len; i++)
@@ -33,17 +44,17 @@ static inline uint64_t little_endian(const uint8_t *p, size_t len)
 
 static inline uint64_t hash(const uint8_t *key, const uint8_t *data, size_t len, int each, int last)
 {
-    const uint64_t k0 = little_endian(key, 8), k1 = little_endian(key + 8, 8);
+    const uint64_t k0 = little_endian(key), k1 = little_endian(key + 8);
     uint64_t v[4] = {k0 ^ 0x736f6d6570736575ULL, k1 ^ 0x646f72616e646f6dULL,
                      k0 ^ 0x6c7967656e657261ULL, k1 ^ 0x7465646279746573ULL};
     const size_t whole = len & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8) {
-        const uint64_t m = little_endian(data + i, 8);
+        const uint64_t m = little_endian(data + i);
         v[3] ^= m;
         rounds(v, each);
         v[0] ^= m;
     }
-    const uint64_t rest = little_endian(data + whole, len - whole) | (uint64_t)len << 56;
+    const uint64_t rest = little_endian_rest(data + whole, len - whole) | (uint64_t)len << 56;
     v[3] ^= rest;
     rounds(v, each);
     v[0] ^= rest;
