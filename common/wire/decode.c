@@ -6,9 +6,10 @@
  * back, and lets any bytes into strings. This decoder fills the same structs, so that packing and
  * everything else of protobuf-c applies to them, under these rules:
  *
- *  - Two passes over the headers of one message, none over its content: count() sizes the repeated
- *    fields (the n_ member is the counter) and checks that every header is sound; fill() stores.
- *    Time is linear in the bytes, memory comes from the arena alone and nothing is taken twice.
+ *  - One pass over the fields of a message that has no repeated and no unknown ones. Before the
+ *    first of those is stored, a pass over the headers from there on counts them all (count(); the
+ *    n_ member is the counter), so that each array is taken once, in its size. Time is linear in
+ *    the bytes, memory comes from the arena alone and nothing is taken twice.
  *  - Sub-messages nest at most FLO_WIRE_DEPTH deep below the root; one small stack frame a level.
  *  - Strings are UTF-8 without NUL. Groups and the reserved wire types are refused.
  *  - As the official decoders do: a known field with another wire type counts as unknown, unknown
@@ -30,15 +31,14 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "wire/field.h"
 #include "wire/varint.h"
 
 #define LEAST_BUDGET_BYTES ((size_t)64 * 1024)
 #define MOST_BUDGET_BYTES ((size_t)64 * 1024 * 1024)
 #define BUDGET_PER_BYTE 16
-/* Fields past this index (none today) replace instead of merging. */
-#define MERGEABLE_FIELDS 256
 
-enum wire_type { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_LEN = 2, WIRE_32 = 5 };
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
 struct decoder {
     struct flo_arena *arena;
@@ -56,17 +56,17 @@ struct span {
 /* One field as it stands in the bytes. */
 struct record {
     uint32_t number;
-    enum wire_type type;
+    enum flo_wire_type type;
     uint64_t value;      /* WIRE_VARINT: the number */
-    const uint8_t *data; /* WIRE_LEN, WIRE_32, WIRE_64: the content */
+    const uint8_t *data; /* else: the content */
     size_t len;          /* bytes of content */
-    const uint8_t *body; /* all after the tag, a length prefix included */
-    size_t body_len;
+    const uint8_t *body; /* all after the tag, a length prefix included; to the end of the record */
 };
 
-/* Fill err with the path of the field that is being read and why; returns code. */
-static int refuse(struct decoder *d, const ProtobufCFieldDescriptor *field, int code,
-                  const char *why)
+/* Fill err with the path of the field that is being read and why. */
+__attribute__((cold, noinline)) static void describe(struct decoder *d,
+                                                     const ProtobufCFieldDescriptor *field,
+                                                     int code, const char *why)
 {
     char path[256];
     size_t used = (size_t)snprintf(path, sizeof path, "%s", d->root->short_name);
@@ -79,42 +79,52 @@ static int refuse(struct decoder *d, const ProtobufCFieldDescriptor *field, int 
         used += (size_t)snprintf(path + used, sizeof path - used, ".%s", name);
     }
     flo_fail(d->err, code, "%s: %s", path, why);
+}
+
+/* The same, and code is returned, so that the compiler sees that it is not 0. */
+static inline int refuse(struct decoder *d, const ProtobufCFieldDescriptor *field, int code,
+                         const char *why)
+{
+    describe(d, field, code, why);
     return code;
 }
 
-static bool read_varint(struct span *in, uint64_t *out_value)
+/* A number; almost all are short. */
+static inline bool read_varint(struct span *in, uint64_t *out_value)
 {
+    if (LIKELY(in->at < in->end && *in->at < 0x80)) {
+        *out_value = *in->at++;
+        return true;
+    }
     return flo_varint_get(&in->at, in->end, out_value);
 }
 
-/* The next record; in must not be at its end. */
-static int read_record(struct decoder *d, struct span *in, struct record *out)
+/* The next record; in must not be at its end. Inlined, so that records stay in registers. */
+__attribute__((always_inline)) static inline int read_record(struct decoder *d, struct span *in,
+                                                             struct record *out)
 {
-    uint64_t tag;
+    uint64_t tag, len = 0;
     if (!read_varint(in, &tag))
         return refuse(d, NULL, FLO_EPROTO, "truncated or overlong tag");
     if (tag > UINT32_MAX || tag >> 3 == 0)
         return refuse(d, NULL, FLO_EPROTO, "invalid field number");
     out->number = (uint32_t)(tag >> 3);
+    out->type = (enum flo_wire_type)(tag & 7);
     out->body = in->at;
-    uint64_t len = 0;
-    switch (tag & 7) {
+    out->value = 0;
+    switch (out->type) {
     case WIRE_VARINT:
-        out->type = WIRE_VARINT;
         if (!read_varint(in, &out->value))
             return refuse(d, NULL, FLO_EPROTO, "truncated or overlong number");
         break;
     case WIRE_64:
-        out->type = WIRE_64;
         len = 8;
         break;
     case WIRE_LEN:
-        out->type = WIRE_LEN;
         if (!read_varint(in, &len))
             return refuse(d, NULL, FLO_EPROTO, "truncated or overlong length");
         break;
     case WIRE_32:
-        out->type = WIRE_32;
         len = 4;
         break;
     default:
@@ -125,165 +135,105 @@ static int read_record(struct decoder *d, struct span *in, struct record *out)
     out->data = in->at;
     out->len = (size_t)len;
     in->at += len;
-    out->body_len = (size_t)(in->at - out->body);
     return 0;
 }
 
-/* The descriptor's field of that number, or NULL. *hint: where the last one was. */
-static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *descriptor,
-                                                  uint32_t number, unsigned *hint)
+/*
+ * The descriptor's field of that number, or NULL. A descriptor lists its numbers as ranges without
+ * gaps; *hint is the range of the last one, because fields mostly come in order. NULL at first.
+ */
+static inline const ProtobufCFieldDescriptor *find_field(
+    const ProtobufCMessageDescriptor *descriptor, uint32_t number, const ProtobufCIntRange **hint)
 {
-    const ProtobufCFieldDescriptor *fields = descriptor->fields;
-    for (unsigned i = *hint; i < descriptor->n_fields && i < *hint + 2; i++) {
-        if (fields[i].id == number) {
-            *hint = i;
-            return &fields[i];
+    const ProtobufCIntRange *first = descriptor->field_ranges, *range = *hint;
+    for (bool again = false;; again = true) {
+        if (LIKELY(range)) {
+            uint32_t in_range = number - (uint32_t)range->start_value; /* huge when before it */
+            if (LIKELY(in_range < range[1].orig_index - range->orig_index))
+                return &descriptor->fields[range->orig_index + in_range];
         }
-    }
-    unsigned low = 0, high = descriptor->n_fields;
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if (fields[middle].id == number) {
-            *hint = middle;
-            return &fields[middle];
-        }
-        if (fields[middle].id < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
-static enum wire_type type_on_wire(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_SFIXED32:
-    case PROTOBUF_C_TYPE_FIXED32:
-    case PROTOBUF_C_TYPE_FLOAT:
-        return WIRE_32;
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return WIRE_64;
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_BYTES:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return WIRE_LEN;
-    default:
-        return WIRE_VARINT;
-    }
-}
-
-/* Bytes that one value takes in the generated struct. */
-static size_t size_in_memory(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    default:
-        return 4; /* 32-bit numbers, enums, and protobuf_c_boolean, an int */
+        if (again || descriptor->n_field_ranges == 0)
+            return NULL;
+        if (!range || number < (uint32_t)range->start_value)
+            range = first;
+        while (range + 1 < first + descriptor->n_field_ranges &&
+               number >= (uint32_t)range[1].start_value)
+            range++;
+        *hint = range;
     }
 }
 
 /* Does the record hold several values of a repeated scalar? */
-static bool is_packed(const ProtobufCFieldDescriptor *field, const struct record *record)
+static inline bool is_packed(const ProtobufCFieldDescriptor *field, enum flo_wire_type type)
 {
-    return field->label == PROTOBUF_C_LABEL_REPEATED && record->type == WIRE_LEN &&
-           type_on_wire(field->type) != WIRE_LEN;
+    return field->label == PROTOBUF_C_LABEL_REPEATED && type == WIRE_LEN &&
+           flo_wire_layouts[field->type].wire != WIRE_LEN;
 }
 
-/* The field that the record belongs to, NULL when unknown or of another wire type. */
-static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *descriptor,
-                                                const struct record *record, unsigned *hint)
+/* The field that a record belongs to, NULL when unknown or of another wire type. */
+static inline const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *descriptor,
+                                                       uint32_t number, enum flo_wire_type type,
+                                                       const ProtobufCIntRange **hint)
 {
-    const ProtobufCFieldDescriptor *field = find_field(descriptor, record->number, hint);
-    if (field && type_on_wire(field->type) != record->type && !is_packed(field, record))
+    const ProtobufCFieldDescriptor *field = find_field(descriptor, number, hint);
+    if (field && flo_wire_layouts[field->type].wire != type && !is_packed(field, type))
         return NULL;
     return field;
 }
 
 /* How many values a packed record holds. */
-static int count_packed(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                        const struct record *record, size_t *out_count)
+static int count_packed(struct decoder *d, const ProtobufCFieldDescriptor *field, struct span in,
+                        size_t *out_count)
 {
-    enum wire_type type = type_on_wire(field->type);
-    size_t count = 0;
+    enum flo_wire_type type = (enum flo_wire_type)flo_wire_layouts[field->type].wire;
+    size_t count = 0, len = (size_t)(in.end - in.at);
     if (type != WIRE_VARINT) {
         size_t each = type == WIRE_64 ? 8 : 4;
-        if (record->len % each)
+        if (len % each)
             return refuse(d, field, FLO_EPROTO, "packed length is no multiple of the value size");
-        *out_count = record->len / each;
+        *out_count = len / each;
         return 0;
     }
-    for (size_t i = 0; i < record->len; i++)
-        count += record->data[i] < 0x80;
-    if (record->len > 0 && record->data[record->len - 1] >= 0x80)
+    for (size_t i = 0; i < len; i++)
+        count += in.at[i] < 0x80;
+    if (len > 0 && in.at[len - 1] >= 0x80)
         return refuse(d, field, FLO_EPROTO, "truncated number in a packed field");
     *out_count = count;
     return 0;
 }
 
 /* The n_ member of a repeated field. */
-static size_t *count_of(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+static inline size_t *count_of(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     return (size_t *)(void *)((uint8_t *)message + field->quantifier_offset);
 }
 
-static void *member_of(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+static inline void *member_of(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     return (uint8_t *)message + field->offset;
 }
 
-/* First pass: count repeated values into their n_ members and the unknown fields and their bytes.
- */
-static int count(struct decoder *d, ProtobufCMessage *message, struct span in,
-                 size_t *out_unknown_bytes)
-{
-    unsigned hint = 0;
-    while (in.at < in.end) {
-        struct record record = {0};
-        int rc = read_record(d, &in, &record);
-        if (rc)
-            return rc;
-        const ProtobufCFieldDescriptor *field = field_of(message->descriptor, &record, &hint);
-        if (!field) {
-            message->n_unknown_fields++;
-            *out_unknown_bytes += record.body_len;
-        } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-            size_t values = 1;
-            if (is_packed(field, &record))
-                rc = count_packed(d, field, &record, &values);
-            if (rc)
-                return rc;
-            *count_of(message, field) += values;
-        }
-    }
-    return 0;
-}
+/* A message while its fields are stored. */
+struct filling {
+    ProtobufCMessage *message;
+    struct span whole;
+    bool counted;        /* count() was here */
+    size_t unknowns;     /* stored so far */
+    uint8_t *unknown_at; /* room for the rest of the unknown fields' bytes */
+    uint8_t *merged;     /* by field: were its occurrences gathered? NULL: none were */
+};
 
-/* Give each repeated field that count() found its array, and set its counter back to 0. */
-static int make_arrays(struct decoder *d, ProtobufCMessage *message)
+/* Give each repeated field of those numbers that has values its array; its counter starts again. */
+static int make_arrays(struct decoder *d, ProtobufCMessage *message,
+                       const ProtobufCFieldDescriptor *first, const ProtobufCFieldDescriptor *last)
 {
-    const ProtobufCMessageDescriptor *descriptor = message->descriptor;
-    for (unsigned i = 0; i < descriptor->n_fields; i++) {
-        const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+    for (const ProtobufCFieldDescriptor *field = first; field && field <= last; field++) {
         if (field->label != PROTOBUF_C_LABEL_REPEATED)
             continue;
         size_t *values = count_of(message, field);
         if (*values == 0)
             continue;
-        void *array = flo_arena_calloc(d->arena, *values, size_in_memory(field->type));
+        void *array = flo_arena_calloc(d->arena, *values, flo_wire_layouts[field->type].size);
         if (!array)
             return refuse(d, field, FLO_ELIMIT, "the message takes too much memory");
         memcpy(member_of(message, field), &array, sizeof array);
@@ -292,52 +242,108 @@ static int make_arrays(struct decoder *d, ProtobufCMessage *message)
     return 0;
 }
 
-static int parse_message(struct decoder *d, const ProtobufCMessageDescriptor *descriptor,
-                         struct span in, ProtobufCMessage **out);
-
-static int store_string(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                        const struct record *record, void *to)
+/* Make room for the repeated and unknown fields in rest; there are none before it. */
+static int count(struct decoder *d, struct filling *f, struct span rest)
 {
-    if (record->len && memchr(record->data, 0, record->len))
-        return refuse(d, field, FLO_EINVAL, "NUL in a string");
-    if (!flo_utf8_valid(record->data, record->len))
-        return refuse(d, field, FLO_EPROTO, "invalid UTF-8");
-    char *text = flo_arena_strndup(d->arena, (const char *)record->data, record->len);
+    ProtobufCMessage *message = f->message;
+    const ProtobufCFieldDescriptor *first = NULL, *last = NULL;
+    const ProtobufCIntRange *hint = NULL;
+    size_t unknown_bytes = 0;
+    f->counted = true;
+    while (rest.at < rest.end) {
+        struct record record;
+        int rc = read_record(d, &rest, &record);
+        if (rc)
+            return rc;
+        const ProtobufCFieldDescriptor *field =
+            field_of(message->descriptor, record.number, record.type, &hint);
+        if (!field) {
+            message->n_unknown_fields++;
+            unknown_bytes += (size_t)(rest.at - record.body);
+        } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+            size_t values = 1;
+            if (is_packed(field, record.type))
+                rc = count_packed(d, field, (struct span){record.data, rest.at}, &values);
+            if (rc)
+                return rc;
+            *count_of(message, field) += values;
+            first = first && first < field ? first : field;
+            last = last && last > field ? last : field;
+        }
+    }
+    if (message->n_unknown_fields) {
+        message->unknown_fields =
+            flo_arena_calloc(d->arena, message->n_unknown_fields, sizeof *message->unknown_fields);
+        f->unknown_at = flo_arena_alloc_bytes(d->arena, unknown_bytes);
+        if (!message->unknown_fields || !f->unknown_at)
+            return refuse(d, NULL, FLO_ELIMIT, "the message takes too much memory");
+    }
+    return make_arrays(d, message, first, last);
+}
+
+static int parse_message(struct decoder *d, const ProtobufCFieldDescriptor *field,
+                         const ProtobufCMessageDescriptor *descriptor, struct span in, void *to);
+
+/*
+ * Copy text that is all ASCII and has no NUL, eight bytes at a time; false: look closer. A byte's
+ * high bit shows in the word itself, a zero in the word less one in each byte.
+ */
+static inline bool copy_ascii(uint8_t *to, const uint8_t *from, size_t len)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    uint64_t odd = 0, word;
+    if (len >= sizeof word) {
+        for (size_t i = 0; i + sizeof word < len; i += sizeof word) {
+            memcpy(&word, from + i, sizeof word);
+            memcpy(to + i, &word, sizeof word);
+            odd |= word | (word - ones);
+        }
+        memcpy(&word, from + len - sizeof word, sizeof word); /* the rest, and some again */
+        memcpy(to + len - sizeof word, &word, sizeof word);
+        odd |= word | (word - ones);
+        return !(odd & highs);
+    }
+    for (size_t i = 0; i < len; i++) {
+        word = to[i] = from[i];
+        odd |= word | (word - 1);
+    }
+    return !(odd & 0x80);
+}
+
+static int store_string(struct decoder *d, const ProtobufCFieldDescriptor *field, struct span in,
+                        void *to)
+{
+    size_t len = (size_t)(in.end - in.at);
+    char *text = flo_arena_alloc_bytes(d->arena, len + 1);
     if (!text)
         return refuse(d, field, FLO_ELIMIT, "the message takes too much memory");
+    if (!LIKELY(copy_ascii((uint8_t *)text, in.at, len))) {
+        if (memchr(in.at, 0, len))
+            return refuse(d, field, FLO_EINVAL, "NUL in a string");
+        if (!flo_utf8_valid(in.at, len))
+            return refuse(d, field, FLO_EPROTO, "invalid UTF-8");
+    }
+    text[len] = '\0';
     memcpy(to, &text, sizeof text);
     return 0;
 }
 
-static int store_bytes(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                       const struct record *record, void *to)
+static int store_bytes(struct decoder *d, const ProtobufCFieldDescriptor *field, struct span in,
+                       void *to)
 {
-    ProtobufCBinaryData bytes = {.len = record->len, .data = NULL};
-    if (record->len) {
-        bytes.data = flo_arena_memdup(d->arena, record->data, record->len);
+    ProtobufCBinaryData bytes = {.len = (size_t)(in.end - in.at), .data = NULL};
+    if (bytes.len) {
+        bytes.data = flo_arena_alloc_bytes(d->arena, bytes.len);
         if (!bytes.data)
             return refuse(d, field, FLO_ELIMIT, "the message takes too much memory");
+        memcpy(bytes.data, in.at, bytes.len);
     }
     memcpy(to, &bytes, sizeof bytes);
     return 0;
 }
 
-static int store_message(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                         struct span content, void *to)
-{
-    if (d->depth >= FLO_WIRE_DEPTH)
-        return refuse(d, field, FLO_EPROTO, "messages are nested too deep");
-    ProtobufCMessage *child = NULL;
-    d->path[d->depth++] = field;
-    int rc = parse_message(d, field->descriptor, content, &child);
-    d->depth--;
-    if (rc == 0)
-        memcpy(to, &child, sizeof(void *));
-    return rc;
-}
-
 /* A number from a varint, in the shape of the member. */
-static void store_varint(ProtobufCType type, uint64_t value, void *to)
+static inline void store_varint(ProtobufCType type, uint64_t value, void *to)
 {
     uint32_t low = (uint32_t)value;
     switch (type) {
@@ -375,16 +381,17 @@ static void store_fixed(const uint8_t *data, size_t len, void *to)
 }
 
 /* One value, not packed. */
-static int store_value(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                       const struct record *record, void *to)
+static inline int store_value(struct decoder *d, const ProtobufCFieldDescriptor *field,
+                              const struct record *record, void *to)
 {
+    struct span content = {record->data, record->data + record->len};
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING:
-        return store_string(d, field, record, to);
+        return store_string(d, field, content, to);
     case PROTOBUF_C_TYPE_BYTES:
-        return store_bytes(d, field, record, to);
+        return store_bytes(d, field, content, to);
     case PROTOBUF_C_TYPE_MESSAGE:
-        return store_message(d, field, (struct span){record->data, record->data + record->len}, to);
+        return parse_message(d, field, field->descriptor, content, to);
     default:
         if (record->type == WIRE_VARINT)
             store_varint(field->type, record->value, to);
@@ -394,12 +401,11 @@ static int store_value(struct decoder *d, const ProtobufCFieldDescriptor *field,
     }
 }
 
-static int store_packed(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                        const struct record *record, uint8_t *array, size_t *values)
+static int store_packed(struct decoder *d, const ProtobufCFieldDescriptor *field, struct span in,
+                        uint8_t *array, size_t *values)
 {
-    enum wire_type type = type_on_wire(field->type);
-    size_t size = size_in_memory(field->type);
-    struct span in = {record->data, record->data + record->len};
+    enum flo_wire_type type = (enum flo_wire_type)flo_wire_layouts[field->type].wire;
+    size_t size = flo_wire_layouts[field->type].size;
     while (in.at < in.end) {
         void *to = array + *values * size;
         if (type == WIRE_VARINT) {
@@ -415,29 +421,6 @@ static int store_packed(struct decoder *d, const ProtobufCFieldDescriptor *field
         (*values)++;
     }
     return 0;
-}
-
-static int store_repeated(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                          const struct record *record, ProtobufCMessage *message)
-{
-    size_t *values = count_of(message, field);
-    uint8_t *array;
-    memcpy(&array, member_of(message, field), sizeof(void *));
-    if (is_packed(field, record))
-        return store_packed(d, field, record, array, values);
-    int rc = store_value(d, field, record, array + *values * size_in_memory(field->type));
-    if (rc == 0)
-        (*values)++;
-    return rc;
-}
-
-static int store_oneof(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                       const struct record *record, ProtobufCMessage *message)
-{
-    int rc = store_value(d, field, record, member_of(message, field));
-    uint32_t which = field->id;
-    memcpy((uint8_t *)message + field->quantifier_offset, &which, sizeof which);
-    return rc;
 }
 
 /*
@@ -470,96 +453,120 @@ static int store_merged(struct decoder *d, const ProtobufCFieldDescriptor *field
             used += record.len;
         }
     }
-    return store_message(d, field, (struct span){bytes, bytes + used}, to);
+    return parse_message(d, field, field->descriptor, (struct span){bytes, bytes + used}, to);
 }
 
-static int store_singular(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                          const struct record *record, ProtobufCMessage *message, struct span whole,
-                          uint8_t *merged)
+/* A singular message field that was seen before: gather everything of it, once. */
+static int merge(struct decoder *d, const ProtobufCFieldDescriptor *field, struct filling *f,
+                 void *to)
 {
-    void *to = member_of(message, field);
-    if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
-        size_t index = (size_t)(field - message->descriptor->fields);
+    const ProtobufCMessageDescriptor *descriptor = f->message->descriptor;
+    size_t index = (size_t)(field - descriptor->fields);
+    if (!f->merged)
+        f->merged = flo_arena_calloc(d->arena, descriptor->n_fields, 1);
+    if (!f->merged)
+        return refuse(d, field, FLO_ELIMIT, "the message takes too much memory");
+    if (f->merged[index])
+        return 0;
+    f->merged[index] = true;
+    return store_merged(d, field, f->whole, to);
+}
+
+__attribute__((noinline)) static void store_unknown(struct filling *f, uint32_t number,
+                                                    enum flo_wire_type type, struct span body)
+{
+    ProtobufCMessage *message = f->message;
+    size_t len = (size_t)(body.end - body.at);
+    assert(f->unknown_at && f->unknowns < message->n_unknown_fields);
+    message->unknown_fields[f->unknowns++] = (ProtobufCMessageUnknownField){
+        .tag = number,
+        .wire_type = (ProtobufCWireType)type,
+        .len = len,
+        .data = f->unknown_at,
+    };
+    memcpy(f->unknown_at, body.at, len);
+    f->unknown_at += len;
+}
+
+/* One field that is known. Inlined, so that the record stays in registers. */
+__attribute__((always_inline)) static inline int store(struct decoder *d,
+                                                       const ProtobufCFieldDescriptor *field,
+                                                       const struct record *record,
+                                                       struct filling *f)
+{
+    uint8_t *message = (uint8_t *)f->message, *to = message + field->offset, *array;
+    bool repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
+    bool oneof = field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF;
+    if (repeated) {
+        size_t *values = count_of(f->message, field);
+        memcpy(&array, to, sizeof array);
+        if (is_packed(field, record->type))
+            return store_packed(d, field, (struct span){record->data, record->data + record->len},
+                                array, values);
+        to = array + (*values)++ * flo_wire_layouts[field->type].size;
+    } else if (field->type == PROTOBUF_C_TYPE_MESSAGE && !oneof) {
         void *before;
         memcpy(&before, to, sizeof before);
-        if (before && index < MERGEABLE_FIELDS) {
-            if (merged[index / 8] & 1u << index % 8)
-                return 0; /* gathered with the second occurrence */
-            merged[index / 8] |= (uint8_t)(1u << index % 8);
-            return store_merged(d, field, whole, to);
-        }
+        if (before)
+            return merge(d, field, f, to);
     }
     int rc = store_value(d, field, record, to);
-    if (rc == 0 && field->label == PROTOBUF_C_LABEL_OPTIONAL && field->quantifier_offset) {
+    if (oneof) {
+        memcpy(message + field->quantifier_offset, &field->id, sizeof field->id);
+    } else if (field->label == PROTOBUF_C_LABEL_OPTIONAL && field->quantifier_offset) {
         protobuf_c_boolean has = 1;
-        memcpy((uint8_t *)message + field->quantifier_offset, &has, sizeof has);
+        memcpy(message + field->quantifier_offset, &has, sizeof has);
     }
     return rc;
 }
 
-/* Second pass: store every field. unknown_at: room for the bytes of all unknown fields. */
-static int fill(struct decoder *d, ProtobufCMessage *message, struct span whole,
-                uint8_t *unknown_at)
+static inline int fill(struct decoder *d, struct filling *f)
 {
-    uint8_t merged[MERGEABLE_FIELDS / 8] = {0};
-    unsigned hint = 0;
-    size_t unknowns = 0;
-    struct span in = whole;
+    const ProtobufCMessageDescriptor *descriptor = f->message->descriptor;
+    const ProtobufCIntRange *hint = NULL;
+    struct span in = f->whole;
     while (in.at < in.end) {
-        struct record record = {0};
+        const uint8_t *began = in.at;
+        struct record record;
         int rc = read_record(d, &in, &record);
         if (rc)
             return rc;
-        const ProtobufCFieldDescriptor *field = field_of(message->descriptor, &record, &hint);
-        if (!field) {
-            assert(unknown_at && record.body && unknowns < message->n_unknown_fields);
-            message->unknown_fields[unknowns++] = (ProtobufCMessageUnknownField){
-                .tag = record.number,
-                .wire_type = (ProtobufCWireType)record.type,
-                .len = record.body_len,
-                .data = unknown_at,
-            };
-            memcpy(unknown_at, record.body, record.body_len);
-            unknown_at += record.body_len;
-        } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-            rc = store_repeated(d, field, &record, message);
-        } else if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) {
-            rc = store_oneof(d, field, &record, message);
-        } else {
-            rc = store_singular(d, field, &record, message, whole, merged);
+        const ProtobufCFieldDescriptor *field =
+            field_of(descriptor, record.number, record.type, &hint);
+        if ((!field || field->label == PROTOBUF_C_LABEL_REPEATED) && !f->counted) {
+            rc = count(d, f, (struct span){began, in.end});
+            if (rc)
+                return rc;
         }
+        if (field)
+            rc = store(d, field, &record, f);
+        else
+            store_unknown(f, record.number, record.type, (struct span){record.body, in.at});
         if (rc)
             return rc;
     }
     return 0;
 }
 
-static int parse_message(struct decoder *d, const ProtobufCMessageDescriptor *descriptor,
-                         struct span in, ProtobufCMessage **out)
+/* The message in field (NULL: the root): make it, fill it, and set the pointer at to. */
+static int parse_message(struct decoder *d, const ProtobufCFieldDescriptor *field,
+                         const ProtobufCMessageDescriptor *descriptor, struct span in, void *to)
 {
+    if (field) {
+        if (d->depth >= FLO_WIRE_DEPTH)
+            return refuse(d, field, FLO_EPROTO, "messages are nested too deep");
+        d->path[d->depth++] = field;
+    }
     ProtobufCMessage *message = flo_arena_alloc(d->arena, descriptor->sizeof_message);
     if (!message)
         return refuse(d, NULL, FLO_ELIMIT, "the message takes too much memory");
-    protobuf_c_message_init(descriptor, message);
-    size_t unknown_bytes = 0;
-    int rc = count(d, message, in, &unknown_bytes);
+    descriptor->message_init(message);
+    struct filling f = {.message = message, .whole = in};
+    int rc = fill(d, &f);
     if (rc)
         return rc;
-    rc = make_arrays(d, message);
-    if (rc)
-        return rc;
-    uint8_t *unknown = NULL;
-    if (message->n_unknown_fields) {
-        message->unknown_fields =
-            flo_arena_calloc(d->arena, message->n_unknown_fields, sizeof *message->unknown_fields);
-        unknown = flo_arena_alloc(d->arena, unknown_bytes);
-        if (!message->unknown_fields || !unknown)
-            return refuse(d, NULL, FLO_ELIMIT, "the message takes too much memory");
-    }
-    rc = fill(d, message, in, unknown);
-    if (rc)
-        return rc;
-    *out = message;
+    memcpy(to, &message, sizeof message);
+    d->depth -= field != NULL;
     return 0;
 }
 
@@ -569,7 +576,7 @@ int flo_wire_decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t 
     static const uint8_t nothing[1];
     struct decoder d = {.arena = arena, .err = err, .root = descriptor};
     const uint8_t *start = len ? data : nothing;
-    return parse_message(&d, descriptor, (struct span){start, start + len}, out_message);
+    return parse_message(&d, NULL, descriptor, (struct span){start, start + len}, out_message);
 }
 
 size_t flo_wire_budget(size_t len)

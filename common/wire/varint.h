@@ -11,13 +11,11 @@
 /* The longest one, in bytes. */
 #define FLO_VARINT_MAX 10
 
-/* How many bytes value takes. */
+/* How many bytes value takes: one for each 7 bits. */
 static inline size_t flo_varint_len(uint64_t value)
 {
-    size_t len = 1;
-    for (; value >= 0x80; value >>= 7)
-        len++;
-    return len;
+    const unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
+    return (bits * 9 + 64) / 64;
 }
 
 /* Write value at to, which has room for it; the place after it. */
