@@ -202,7 +202,7 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
         request.sticky_attributes = &sticky;
         request.return_new_workflow_task = true;
     }
-    if (flo_api__respond_workflow_task_completed_request__get_packed_size(&request) > MESSAGE_MAX) {
+    if (flo_wire_size(&request.base) > MESSAGE_MAX) {
         fail_too_large(wt);
         return;
     }

@@ -61,11 +61,12 @@ int flo_future_fail(struct flo_future *future, int rc, const FloApi__Failure *fa
     if (future->ready)
         return 0;
     if (failure) {
-        size_t len = protobuf_c_message_get_packed_size(&failure->base);
+        size_t len = flo_wire_size(&failure->base);
         future->failure = flo_heap_alloc(future->run->heap, len);
         if (!future->failure)
             return FLO_ENOMEM;
-        future->failure_len = protobuf_c_message_pack(&failure->base, future->failure);
+        flo_wire_pack(&failure->base, future->failure, len);
+        future->failure_len = len;
     }
     make_ready(future, rc);
     return 0;
