@@ -60,19 +60,33 @@ peer_go_worker() {
   }
 }
 
-# The benchmark's worker on the official TypeScript SDK: node runs $peers/typescript/worker.js.
-peer_typescript_worker() {
+# npm_peer FOLDER: $peers/FOLDER has the programs of bench/peers/FOLDER and the packages that they name.
+npm_peer() {
   command -v npm >/dev/null 2>&1 || {
-    why="the TypeScript SDK's worker needs Node.js with npm, and there is none"
+    why="$1 needs Node.js with npm, and there is none"
     return 1
   }
-  mkdir -p "$peers/typescript"
-  cp "$ROOT"/bench/peers/typescript/* "$peers/typescript/"
-  cmp -s "$peers/typescript/package.json" "$peers/typescript/installed.json" && return 0
-  (cd "$peers/typescript" && npm install --ignore-scripts --no-audit --no-fund --no-package-lock &&
-    cp package.json installed.json) >"$peers/npm-install.log" 2>&1 || {
-    tail -5 "$peers/npm-install.log" >&2
-    why="the official TypeScript SDK cannot be installed"
+  mkdir -p "$peers/$1"
+  cp "$ROOT/bench/peers/$1"/* "$peers/$1/"
+  cmp -s "$peers/$1/package.json" "$peers/$1/installed.json" && return 0
+  (cd "$peers/$1" && npm install --ignore-scripts --no-audit --no-fund --no-package-lock &&
+    cp package.json installed.json) >"$peers/$1-install.log" 2>&1 || {
+    tail -5 "$peers/$1-install.log" >&2
+    why="npm cannot install what $1 needs"
+    return 1
+  }
+}
+
+# The benchmark's worker on the official TypeScript SDK: node runs $peers/typescript/worker.js.
+peer_typescript_worker() { npm_peer typescript; }
+
+# Restate's server and its TypeScript SDK, with the service and the load of bench/peers/restate.
+peer_restate() { npm_peer restate; }
+
+# What counts system calls and disk flushes.
+peer_strace() {
+  command -v strace >/dev/null 2>&1 || (apt_install strace) || {
+    why="strace cannot be installed, so no disk flushes are counted"
     return 1
   }
 }
