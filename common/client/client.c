@@ -9,6 +9,7 @@
 #include "client/client.h"
 
 #include <event2/event.h>
+#include <event2/event_struct.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,7 +59,7 @@ struct flo_client_call {
     int64_t try_started_ns;
     unsigned retries;
     struct flo_grpc_call *try; /* the stream of the current try */
-    struct event *timer;       /* until the next try */
+    struct event timer;        /* until the next try */
     flo_client_done_fn done;
     void *ctx;
 };
@@ -117,8 +118,8 @@ static void call_free(struct flo_client_call *call)
     if (flo_node_linked(&call->node))
         flo_list_remove(&call->client->calls, &call->node);
     flo_grpc_call_cancel(&call->try);
-    if (call->timer)
-        event_free(call->timer);
+    if (call->retries > 0) /* else it was never armed */
+        event_del(&call->timer);
     flo_buf_fini(&call->body);
     flo_free(call);
 }
@@ -159,9 +160,10 @@ static bool retry_later(struct flo_client_call *call, const struct flo_grpc_stat
             flo_clock_mono_ns() + delay * FLO_NS_PER_MS >= call->deadline_ns)
             return false;
     }
+    event_assign(&call->timer, call->client->base, -1, 0, on_timer, call);
     call->retries++;
     struct timeval tv = {.tv_sec = delay / 1000, .tv_usec = (delay % 1000) * 1000};
-    return evtimer_add(call->timer, &tv) == 0;
+    return event_add(&call->timer, &tv) == 0;
 }
 
 static void deliver(struct flo_client_call *call, const struct flo_grpc_status *status,
@@ -249,9 +251,6 @@ static int call_start(struct flo_client *client, const struct method *method,
     call->deadline_ns = flo_clock_mono_ns() + method->timeout_ms * FLO_NS_PER_MS;
     flo_buf_init(&call->body, 0);
     flo_list_push_back(&client->calls, &call->node);
-    call->timer = evtimer_new(client->base, on_timer, call);
-    if (!call->timer)
-        goto out;
     rc = flo_wire_encode(request, &call->body);
     if (rc)
         goto out;

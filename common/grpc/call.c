@@ -19,14 +19,21 @@
 /* Most bytes of response headers and trailers: details may be some 10 KiB. */
 #define RESPONSE_HEADERS_MAX ((size_t)64 << 10)
 
-#define NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
-
 static struct flo_grpc_call *call_of(struct flo_h2_stream *stream)
 {
     return flo_container(stream, struct flo_grpc_call, stream);
 }
 
-/* ---- header fields of the caller ---- */
+/* ---- header fields ---- */
+
+nghttp2_nv flo_grpc_nv(const char *name, const char *value, size_t value_len, uint8_t flags)
+{
+    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+                        .namelen = strlen(name),
+                        .value = (uint8_t *)(uintptr_t)value,
+                        .valuelen = value_len,
+                        .flags = (uint8_t)(FLO_GRPC_NO_COPY | flags)};
+}
 
 size_t flo_grpc_headers_size(const struct flo_grpc_header *headers, size_t count)
 {
@@ -52,7 +59,7 @@ unsigned char *flo_grpc_headers_write(const struct flo_grpc_header *headers, siz
                               .namelen = name_len,
                               .value = text + name_len,
                               .valuelen = value_len,
-                              .flags = NO_COPY};
+                              .flags = FLO_GRPC_NO_COPY};
         text += name_len + value_len;
     }
     return text;
@@ -210,20 +217,11 @@ int flo_grpc_call_start(struct flo_grpc_channel *channel,
     return 0;
 }
 
-static nghttp2_nv nv_of(const char *name, const char *value, size_t value_len, uint8_t flags)
-{
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
-                        .namelen = strlen(name),
-                        .value = (uint8_t *)(uintptr_t)value,
-                        .valuelen = value_len,
-                        .flags = (uint8_t)(NO_COPY | flags)};
-}
-
 int flo_grpc_call_submit(struct flo_grpc_call *call, struct flo_grpc_link *link)
 {
     struct flo_grpc_channel *channel = call->channel;
-    nghttp2_nv nv[9 + 2 * FLO_GRPC_HEADERS_MAX];
-    size_t n = 0;
+    nghttp2_nv nv[FLO_GRPC_FIXED_HEADERS + 2 * FLO_GRPC_HEADERS_MAX + 1];
+    size_t n = channel->header_count;
     /*
      * The timeout is sent as asked for unless time has passed: equal texts are what HPACK
      * compresses to one byte.
@@ -232,20 +230,13 @@ int flo_grpc_call_submit(struct flo_grpc_call *call, struct flo_grpc_link *link)
     int64_t send_ms = call->timeout_ms - left_ms <= 5 ? call->timeout_ms : left_ms;
     bool exact = send_ms == call->timeout_ms;
     flo_grpc_timeout_format(send_ms, call->timeout_text);
-    nv[n++] = nv_of(":method", "POST", 4, 0);
-    nv[n++] = nv_of(":scheme", channel->tls ? "https" : "http", channel->tls ? 5 : 4, 0);
-    nv[n++] = nv_of(":path", call->path, call->path_len, 0);
-    nv[n++] = nv_of(":authority", channel->authority, strlen(channel->authority), 0);
-    nv[n++] = nv_of("te", "trailers", 8, 0);
-    nv[n++] = nv_of("content-type", "application/grpc", 16, 0);
-    nv[n++] = nv_of("user-agent", "grpc-c-flotilla/0.1", 19, 0);
-    nv[n++] = nv_of("grpc-accept-encoding", "identity,gzip", 13, 0);
-    memcpy(nv + n, channel->headers, channel->header_count * sizeof *nv);
-    n += channel->header_count;
+    memcpy(nv, channel->headers, n * sizeof *nv);
+    nv[FLO_GRPC_HEADER_PATH].value = (uint8_t *)(uintptr_t)call->path;
+    nv[FLO_GRPC_HEADER_PATH].valuelen = call->path_len;
     memcpy(nv + n, call->headers, call->header_count * sizeof *nv);
     n += call->header_count;
-    nv[n++] = nv_of("grpc-timeout", call->timeout_text, strlen(call->timeout_text),
-                    exact ? 0 : NGHTTP2_NV_FLAG_NO_INDEX);
+    nv[n++] = flo_grpc_nv("grpc-timeout", call->timeout_text, strlen(call->timeout_text),
+                          exact ? 0 : NGHTTP2_NV_FLAG_NO_INDEX);
     call->stream.body = call->body;
     call->stream.body_len = call->body_len;
     call->stream.trailers = NULL;

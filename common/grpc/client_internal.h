@@ -17,6 +17,12 @@
 
 /* Headers of a channel and of a call, each. */
 #define FLO_GRPC_HEADERS_MAX 32
+/* Those that every request has, in front of the channel's; one of them is the path. */
+#define FLO_GRPC_FIXED_HEADERS 8
+#define FLO_GRPC_HEADER_PATH 2
+
+/* For header fields whose bytes live as long as the stream. */
+#define FLO_GRPC_NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
 
 /* One connection of a channel: the current one, or one that drains after GOAWAY. */
 struct flo_grpc_link {
@@ -54,7 +60,8 @@ struct flo_grpc_channel {
     size_t max_receive_bytes;
     void (*on_state)(void *ctx, bool connected, const char *reason);
     void *on_state_ctx;
-    nghttp2_nv headers[FLO_GRPC_HEADERS_MAX]; /* with every call */
+    /* With every call, as it is sent; the path is filled in. */
+    nghttp2_nv headers[FLO_GRPC_FIXED_HEADERS + FLO_GRPC_HEADERS_MAX];
     size_t header_count;
     struct flo_h2_dial *dial;      /* while connecting */
     struct flo_grpc_link *current; /* connecting or ready; NULL otherwise */
@@ -131,6 +138,8 @@ void flo_grpc_channel_leave(struct flo_grpc_channel *channel);
  * from flo_grpc_headers_size) and out[] points there. Returns the end of what was written.
  */
 size_t flo_grpc_headers_size(const struct flo_grpc_header *headers, size_t count);
+/* A header field whose name and value are borrowed as long as the stream lives. */
+nghttp2_nv flo_grpc_nv(const char *name, const char *value, size_t value_len, uint8_t flags);
 unsigned char *flo_grpc_headers_write(const struct flo_grpc_header *headers, size_t count,
                                       unsigned char *text, nghttp2_nv *out);
 

@@ -21,6 +21,21 @@ const char *flo_grpc_code_name(int code)
     }
 }
 
+/* At most eight digits and a unit; a call pays for this, so no printf. */
+static void write_timeout(uint64_t n, char unit, char out_text[FLO_GRPC_TIMEOUT_MAX])
+{
+    char digits[8];
+    size_t count = 0, len = 0;
+    do {
+        digits[count++] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0 && count < sizeof digits);
+    while (count > 0)
+        out_text[len++] = digits[--count];
+    out_text[len++] = unit;
+    out_text[len] = '\0';
+}
+
 void flo_grpc_timeout_format(int64_t ms, char out_text[FLO_GRPC_TIMEOUT_MAX])
 {
     static const struct {
@@ -29,22 +44,18 @@ void flo_grpc_timeout_format(int64_t ms, char out_text[FLO_GRPC_TIMEOUT_MAX])
     } units[] = {{1, 'm'}, {1000, 'S'}, {60 * 1000L, 'M'}, {3600 * 1000L, 'H'}};
     if (ms < 1)
         ms = 1;
-    if (ms % 1000 == 0) { /* whole seconds: the shorter and always equal text */
-        int64_t s = ms / 1000;
-        if (s <= 99999999) {
-            snprintf(out_text, FLO_GRPC_TIMEOUT_MAX, "%uS", (unsigned)s % 100000000);
-            return;
-        }
+    if (ms % 1000 == 0 && ms / 1000 <= 99999999) { /* whole seconds: shorter and always equal */
+        write_timeout((uint64_t)(ms / 1000), 'S', out_text);
+        return;
     }
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         int64_t n = (ms - 1) / units[i].unit_ms + 1;
         if (n <= 99999999) {
-            snprintf(out_text, FLO_GRPC_TIMEOUT_MAX, "%u%c", (unsigned)n % 100000000,
-                     units[i].name);
+            write_timeout((uint64_t)n, units[i].name, out_text);
             return;
         }
     }
-    snprintf(out_text, FLO_GRPC_TIMEOUT_MAX, "99999999H");
+    write_timeout(99999999, 'H', out_text);
 }
 
 int flo_grpc_timeout_parse(const uint8_t *text, size_t len, int64_t *out_ns)

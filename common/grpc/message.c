@@ -84,6 +84,8 @@ int flo_grpc_message_add(struct flo_grpc_message *message, const uint8_t *data, 
     if (message->rejected)
         return 0;
     if (buf->len < FLO_GRPC_PREFIX) {
+        if (!flo_buf_reserve(buf, len)) /* prefix and message mostly come together: one block */
+            return no_memory(message, out_error);
         size_t want = FLO_GRPC_PREFIX - buf->len;
         size_t n = len < want ? len : want;
         if (flo_buf_append(buf, data, n))

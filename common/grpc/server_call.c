@@ -84,11 +84,18 @@ static void call_cancel(struct flo_grpc_server_call *call)
         server->opt.on_cancel(server->opt.ctx, call);
 }
 
-static void arm(struct flo_grpc_server_call *call, int64_t wait_ns)
+/*
+ * Let the timer fire at at_ns. One that fires before finds out that it is too early and comes
+ * again: most calls are over by then, and this way cost one timer call, whatever they wait for.
+ */
+static void arm(struct flo_grpc_server_call *call, int64_t at_ns, int64_t now_ns)
 {
-    int64_t wait_us = wait_ns > 0 ? wait_ns / 1000 + 1 : 0;
+    if (call->timer_ns <= at_ns)
+        return;
+    int64_t wait_us = at_ns > now_ns ? (at_ns - now_ns) / 1000 + 1 : 0;
     struct timeval tv = {.tv_sec = wait_us / 1000000, .tv_usec = wait_us % 1000000};
-    event_add(&call->timer, &tv);
+    if (event_add(&call->timer, &tv) == 0)
+        call->timer_ns = at_ns;
 }
 
 /* Give the stream up without an answer. */
@@ -113,8 +120,10 @@ static void call_answered(struct flo_grpc_server_call *call, int rc)
         call_abort(call, NGHTTP2_INTERNAL_ERROR);
         return;
     }
+    int64_t now = flo_clock_mono_ns();
     call->stall_off = 0;
-    arm(call, server->opt.stall_timeout_ms * FLO_NS_PER_MS);
+    call->progress_by_ns = now + server->opt.stall_timeout_ms * FLO_NS_PER_MS;
+    arm(call, call->progress_by_ns, now);
 }
 
 void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, size_t len)
@@ -258,16 +267,20 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct flo_grpc_server_call *call = arg;
     int64_t now = flo_clock_mono_ns();
+    call->timer_ns = INT64_MAX;
     switch (call->state) {
     case FLO_GRPC_CALL_RECEIVING:
-        refuse(call, FLO_GRPC_DEADLINE_EXCEEDED, "the request did not arrive in time",
-               "grpc.request_timeout");
+        if (now < call->progress_by_ns)
+            arm(call, call->progress_by_ns, now);
+        else
+            refuse(call, FLO_GRPC_DEADLINE_EXCEEDED, "the request did not arrive in time",
+                   "grpc.request_timeout");
         break;
     case FLO_GRPC_CALL_OPEN:
         if (call->deadline_ns == INT64_MAX)
             break; /* it was the request timeout, and the request is here */
         if (now < call->deadline_ns + DEADLINE_GRACE_NS) {
-            arm(call, call->deadline_ns + DEADLINE_GRACE_NS - now);
+            arm(call, call->deadline_ns + DEADLINE_GRACE_NS, now);
             break;
         }
         call_cancel(call);
@@ -275,13 +288,18 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
                      0);
         break;
     case FLO_GRPC_CALL_ANSWERED:
+        if (now < call->progress_by_ns) {
+            arm(call, call->progress_by_ns, now);
+            break;
+        }
         if (call->stream.body_off == call->stall_off) {
             flo_grpc_server_reject(call->server, "h2.stream_stalled");
             call_abort(call, NGHTTP2_CANCEL);
             break;
         }
         call->stall_off = call->stream.body_off;
-        arm(call, call->server->opt.stall_timeout_ms * FLO_NS_PER_MS);
+        call->progress_by_ns = now + call->server->opt.stall_timeout_ms * FLO_NS_PER_MS;
+        arm(call, call->progress_by_ns, now);
         break;
     }
 }
@@ -298,7 +316,7 @@ struct flo_h2_stream *flo_grpc_server_on_open(void *ctx, struct flo_h2_conn *h2)
         return NULL;
     call->server = server;
     call->conn = conn;
-    call->deadline_ns = INT64_MAX;
+    call->deadline_ns = call->timer_ns = INT64_MAX;
     flo_buf_init(&call->headers, HEADER_LIST_ABORT);
     flo_grpc_message_init(&call->message, server->opt.max_receive_bytes);
     event_assign(&call->timer, server->base, -1, 0, on_timer, call);
@@ -358,7 +376,7 @@ static void on_timeout_header(struct flo_grpc_server_call *call, const uint8_t *
         return;
     }
     call->has_timeout = true;
-    call->deadline_ns = flo_clock_mono_ns() + ns;
+    call->deadline_ns = flo_h2_conn_received_ns(call->conn->h2) + ns;
     if (ns == 0)
         fault(call, FLO_GRPC_DEADLINE_EXCEEDED, "context deadline exceeded", "grpc.deadline");
 }
@@ -434,11 +452,11 @@ void flo_grpc_server_on_headers(void *ctx, struct flo_h2_stream *stream)
     } else if (call->refuse_code) {
         refuse(call, call->refuse_code, call->refuse_text, call->refuse_reason);
     } else {
-        int64_t now = flo_clock_mono_ns();
-        int64_t wait_ns = call->server->opt.request_timeout_ms * FLO_NS_PER_MS;
-        if (call->deadline_ns < now + wait_ns)
-            wait_ns = call->deadline_ns - now;
-        arm(call, wait_ns);
+        int64_t now = flo_h2_conn_received_ns(call->conn->h2);
+        call->progress_by_ns = now + call->server->opt.request_timeout_ms * FLO_NS_PER_MS;
+        if (call->deadline_ns < call->progress_by_ns)
+            call->progress_by_ns = call->deadline_ns;
+        arm(call, call->progress_by_ns, now);
     }
 }
 

@@ -50,9 +50,10 @@ struct flo_grpc_server_call {
     size_t header_bytes;    /* as RFC 9113 6.5.2 counts them: name + value + 32 each */
     size_t buffered_bytes;  /* this call's part of server->buffered_bytes */
     struct event timer;     /* request timeout, deadline, then stall of the answer */
+    int64_t timer_ns;       /* when it fires; INT64_MAX: it does not */
     int64_t deadline_ns;    /* INT64_MAX: none */
-    int64_t request_by_ns;  /* the whole request must be here by then */
-    size_t stall_off;       /* body_off when the stall timer was armed */
+    int64_t progress_by_ns; /* the whole request, later more of the answer, must be through */
+    size_t stall_off;       /* body_off when progress_by_ns was set for the answer */
     uint64_t user;          /* the handler's word */
     uint8_t *answer;        /* prefix and message, owned */
     bool headers_done;      /* the first header block is complete */

@@ -145,6 +145,7 @@ void flo_h2_conn_destroy(struct flo_h2_conn **conn)
     if (!self || self->doomed)
         return;
     struct flo_node *node;
+    self->found = NULL;
     while ((node = flo_list_pop_front(&self->streams)))
         flo_container(node, struct flo_h2_stream, node)->conn = NULL;
     stop_events(self);
@@ -503,4 +504,9 @@ size_t flo_h2_conn_streams(const struct flo_h2_conn *conn)
 size_t flo_h2_conn_queued(const struct flo_h2_conn *conn)
 {
     return conn->queued;
+}
+
+int64_t flo_h2_conn_received_ns(const struct flo_h2_conn *conn)
+{
+    return conn->last_recv_ns;
 }

@@ -131,6 +131,8 @@ void flo_h2_reset(struct flo_h2_stream *stream, uint32_t error_code);
  * side is not all sent yet.
  */
 void flo_h2_release(struct flo_h2_stream *stream);
+/* When the bytes came that the callbacks are told of: the time, without asking for it. */
+int64_t flo_h2_conn_received_ns(const struct flo_h2_conn *conn);
 /* Body bytes that wait on this connection. */
 size_t flo_h2_conn_queued(const struct flo_h2_conn *conn);
 

@@ -59,7 +59,8 @@ struct flo_h2_conn {
     struct flo_buf out; /* framed bytes that the kernel did not take yet */
     size_t out_off;     /* how many of them it took */
     struct flo_list streams;
-    size_t queued; /* body bytes of bound streams that are not framed yet */
+    struct flo_h2_stream *found; /* the stream that was last asked for; NULL = none */
+    size_t queued;               /* body bytes of bound streams that are not framed yet */
     struct flo_h2_guard guard;
     struct flo_h2_pings pings;
     int64_t armed_ns;         /* when ev_timer fires; INT64_MAX = not armed */

@@ -39,9 +39,12 @@ static void *mem_realloc(void *block, size_t size, void *user)
     return flo_reallocarray(block, size, 1);
 }
 
+/* The last one found is remembered: a block of headers asks once for each field. */
 static struct flo_h2_stream *find(struct flo_h2_conn *conn, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(conn->session, id);
+    if (!conn->found || conn->found->id != id)
+        conn->found = nghttp2_session_get_stream_user_data(conn->session, id);
+    return conn->found;
 }
 
 static void bind_stream(struct flo_h2_conn *conn, struct flo_h2_stream *stream, int32_t id)
@@ -61,6 +64,8 @@ void flo_h2_session_unbind(struct flo_h2_conn *conn, struct flo_h2_stream *strea
     stream->body_len = stream->body_off = 0;
     stream->body = NULL;
     stream->conn = NULL;
+    if (conn->found == stream)
+        conn->found = NULL;
     flo_list_remove(&conn->streams, &stream->node);
     if (flo_list_empty(&conn->streams)) {
         conn->idle_since_ns = flo_clock_mono_ns();
