@@ -5,7 +5,6 @@
  */
 #include "engine/calls.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -28,7 +27,7 @@ struct held_reply {
 struct flo_call_slot {
     uint64_t id; /* 0 = free */
     struct flo_grpc_server_call *grpc;
-    char method[40];         /* cut when longer; ours are not */
+    struct flo_call_method *method;
     struct held_reply *held; /* NULL while OPEN */
     int64_t begun_ns;
     size_t request_bytes;
@@ -48,9 +47,29 @@ void flo_calls_fini(struct flo_calls *calls)
     while ((node = flo_list_pop_front(&calls->held)))
         flo_free(flo_container(node, struct held_reply, node));
     flo_buf_fini(&calls->scratch);
+    while (calls->method_count > 0)
+        flo_free(calls->methods[--calls->method_count]);
     flo_free(calls->slots);
     calls->slots = NULL;
     calls->slot_count = 0;
+}
+
+struct flo_call_method *flo_calls_method(struct flo_calls *calls, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < calls->method_count; i++)
+        if (strcmp(calls->methods[i]->name, name) == 0)
+            return calls->methods[i];
+    if (calls->method_count == FLO_CALLS_METHODS_MAX)
+        return NULL;
+    struct flo_call_method *method = flo_calloc(1, sizeof *method + len + 1);
+    if (!method)
+        return NULL;
+    memcpy(method->name, name, len + 1);
+    method->task_poll = strncmp(name, "Poll", 4) == 0;
+    method->long_poll = method->task_poll || strcmp(name, "GetWorkflowExecutionHistory") == 0;
+    calls->methods[calls->method_count++] = method;
+    return method;
 }
 
 static int grow(struct flo_calls *calls)
@@ -71,7 +90,7 @@ static int grow(struct flo_calls *calls)
 }
 
 uint64_t flo_calls_add(struct flo_calls *calls, struct flo_grpc_server_call *grpc,
-                       const char *method, size_t request_bytes)
+                       struct flo_call_method *method, size_t request_bytes)
 {
     if (!calls->first_free && grow(calls))
         return 0;
@@ -81,10 +100,10 @@ uint64_t flo_calls_add(struct flo_calls *calls, struct flo_grpc_server_call *grp
     *slot = (struct flo_call_slot){
         .id = ++calls->serial << SLOT_BITS | index,
         .grpc = grpc,
+        .method = method,
         .begun_ns = flo_clock_mono_ns(),
         .request_bytes = request_bytes,
     };
-    snprintf(slot->method, sizeof slot->method, "%s", method);
     flo_grpc_server_call_set_user(grpc, slot->id);
     return slot->id;
 }
@@ -121,22 +140,22 @@ void flo_calls_forget(struct flo_calls *calls, uint64_t id)
     free_slot(calls, slot);
 }
 
-/* Long polls say nothing about how fast the engine is. */
-static bool is_long_poll(const char *method)
-{
-    return strncmp(method, "Poll", 4) == 0 || strcmp(method, "GetWorkflowExecutionHistory") == 0;
-}
-
 static void count_answer(struct flo_calls *calls, const struct flo_call_slot *slot, int code)
 {
+    struct flo_call_method *method = slot->method;
     if (!calls->metrics)
         return;
-    flo_series_inc(flo_metrics_get(calls->metrics, FLO_METRIC_ENGINE_CALLS, slot->method,
-                                   flo_grpc_code_name(code), NULL));
-    if (!is_long_poll(slot->method))
-        flo_series_observe(
-            flo_metrics_get(calls->metrics, FLO_METRIC_ENGINE_CALL_LATENCY, slot->method, NULL),
-            (double)(flo_clock_mono_ns() - slot->begun_ns) / 1e9);
+    struct flo_series **answers = &method->answers[code];
+    if (!*answers)
+        *answers = flo_metrics_get(calls->metrics, FLO_METRIC_ENGINE_CALLS, method->name,
+                                   flo_grpc_code_name(code), NULL);
+    flo_series_inc(*answers);
+    if (method->long_poll)
+        return;
+    if (!method->latency)
+        method->latency =
+            flo_metrics_get(calls->metrics, FLO_METRIC_ENGINE_CALL_LATENCY, method->name, NULL);
+    flo_series_observe(method->latency, (double)(flo_clock_mono_ns() - slot->begun_ns) / 1e9);
 }
 
 /* The one way out. data is the body, or with an error its details. */
@@ -144,6 +163,8 @@ static void send(struct flo_calls *calls, struct flo_call_slot *slot, int code, 
                  const uint8_t *data, size_t len)
 {
     struct flo_grpc_server_call *grpc = slot->grpc;
+    if (code < 0 || code >= FLO_CALLS_CODES)
+        code = FLO_GRPC_UNKNOWN;
     count_answer(calls, slot, code);
     free_slot(calls, slot); /* first: answering may call back */
     if (code == FLO_GRPC_OK)
@@ -275,7 +296,7 @@ void flo_calls_end(struct flo_calls *calls, bool held, const char *message,
         struct flo_call_slot *slot = &calls->slots[i];
         if (!slot->id || (slot->held && !held))
             continue;
-        bool task_poll = !slot->held && strncmp(slot->method, "Poll", 4) == 0;
+        bool task_poll = !slot->held && slot->method->task_poll;
         if (!slot->held)
             open(ctx, slot->id);
         slot = &calls->slots[i];

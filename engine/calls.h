@@ -20,7 +20,20 @@
 
 #define FLO_CALLS_HELD_MAX ((size_t)64 << 20)
 
+/* Distinct methods; the engine serves some fifty. */
+#define FLO_CALLS_METHODS_MAX 256
+#define FLO_CALLS_CODES 17 /* gRPC's, from 0 */
+
 struct flo_call_slot;
+
+/* What all calls of a method have in common. Its figures are found at the first answer. */
+struct flo_call_method {
+    bool task_poll; /* waits for a task: answered empty at the end */
+    bool long_poll; /* says nothing about how fast the engine is */
+    struct flo_series *latency;
+    struct flo_series *answers[FLO_CALLS_CODES]; /* by code */
+    char name[];
+};
 
 struct flo_calls {
     struct flo_call_slot *slots;
@@ -32,16 +45,20 @@ struct flo_calls {
     size_t held_bytes;           /* of them and of the requests that they answer */
     struct flo_buf scratch;      /* a reply while it is packed */
     struct flo_metrics *metrics; /* may be NULL */
+    struct flo_call_method *methods[FLO_CALLS_METHODS_MAX];
+    size_t method_count;
 };
 
 void flo_calls_init(struct flo_calls *calls, struct flo_metrics *metrics);
 /* Forget all, without answering. */
 void flo_calls_fini(struct flo_calls *calls);
 
-/* Take a call in; method (copied) is its name for the figures, request_bytes the size of its
- * request. Its id, or 0 without memory. */
+/* The method of that name, made at the first time; it lives as long as calls. NULL without memory
+ * or past FLO_CALLS_METHODS_MAX. */
+struct flo_call_method *flo_calls_method(struct flo_calls *calls, const char *name);
+/* Take a call in; request_bytes is the size of its request. Its id, or 0 without memory. */
 uint64_t flo_calls_add(struct flo_calls *calls, struct flo_grpc_server_call *grpc,
-                       const char *method, size_t request_bytes);
+                       struct flo_call_method *method, size_t request_bytes);
 /* The client is gone: forget the call and its reply. Unknown ids are fine. */
 void flo_calls_forget(struct flo_calls *calls, uint64_t id);
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/rpc/routes.h"
 #include "engine/shell_internal.h"
@@ -31,7 +32,6 @@ static void refuse_unknown(struct flo_shell *shell, struct flo_grpc_server_call 
     refuse(call, FLO_GRPC_UNIMPLEMENTED, message ? message : "unknown method");
 }
 
-/* Calls that only read go on while the disk is full or behind. */
 static bool only_reads(const char *method)
 {
     static const char *const prefixes[] = {"Get",  "Describe", "List", "Count",
@@ -104,6 +104,55 @@ static void call_route(struct flo_shell *shell, uint64_t id, const struct flo_ro
                                    });
 }
 
+static const struct flo_served *find_served(const struct flo_shell *shell, const char *path)
+{
+    size_t len = strlen(path);
+    for (size_t i = 0; i < shell->served_count; i++)
+        if (shell->served[i].path_len == len && memcmp(shell->served[i].path, path, len) == 0)
+            return &shell->served[i];
+    return NULL;
+}
+
+/* Find out what serves the path and remember it. NULL: nothing does, and the call is refused. */
+static const struct flo_served *add_served(struct flo_shell *shell,
+                                           struct flo_grpc_server_call *call, const char *path)
+{
+    const char *service = *path == '/' ? path + 1 : path;
+    const char *slash = strrchr(service, '/');
+    size_t service_len = slash ? (size_t)(slash - service) : strlen(service);
+    const char *name = slash ? slash + 1 : "";
+    const struct flo_route *route = flo_route_find(service, service_len, name);
+    const ProtobufCMessageDescriptor *request = route ? route->request : NULL;
+
+    if (!route && service_len == strlen(FLO_WORKFLOW_SERVICE) &&
+        memcmp(service, FLO_WORKFLOW_SERVICE, service_len) == 0)
+        request = flo_core_method(name);
+    if (!request) {
+        refuse_unknown(shell, call, service, service_len, name);
+        return NULL;
+    }
+    struct flo_call_method *method = flo_calls_method(&shell->calls, name);
+    char *copy = method && shell->served_count < FLO_SERVED_MAX ? flo_strdup(path) : NULL;
+    if (!copy) {
+        refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
+        return NULL;
+    }
+    struct flo_served *served = &shell->served[shell->served_count++];
+    *served = (struct flo_served){.path = copy,
+                                  .path_len = strlen(copy),
+                                  .route = route,
+                                  .request = request,
+                                  .method = method,
+                                  .only_reads = only_reads(name)};
+    return served;
+}
+
+void flo_shell_served_fini(struct flo_shell *shell)
+{
+    while (shell->served_count > 0)
+        flo_free(shell->served[--shell->served_count].path);
+}
+
 void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char *path,
                        const uint8_t *body, size_t len)
 {
@@ -113,51 +162,42 @@ void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char 
 
     flo_arena_reset(&shell->arena);
     shell->arena.budget_bytes = flo_wire_budget(len);
-    const char *service = *path == '/' ? path + 1 : path;
-    const char *slash = strrchr(service, '/');
-    size_t service_len = slash ? (size_t)(slash - service) : strlen(service);
-    const char *method = slash ? slash + 1 : "";
-    const struct flo_route *route = flo_route_find(service, service_len, method);
-    const ProtobufCMessageDescriptor *descriptor = route ? route->request : NULL;
-
-    if (!route && service_len == strlen(FLO_WORKFLOW_SERVICE) &&
-        memcmp(service, FLO_WORKFLOW_SERVICE, service_len) == 0)
-        descriptor = flo_core_method(method);
-    if (!descriptor) {
-        refuse_unknown(shell, call, service, service_len, method);
+    const struct flo_served *served = find_served(shell, path);
+    if (!served)
+        served = add_served(shell, call, path);
+    if (!served)
         return;
-    }
     if (shell->state != FLO_SHELL_SERVING) {
         refuse(call, FLO_GRPC_UNAVAILABLE, "the engine is shutting down");
         return;
     }
-    if (shell->stalled && !only_reads(method)) {
+    if (shell->stalled && !served->only_reads) {
         flo_shell_on_reject(shell, "engine.disk_full");
         refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine's disk is full");
         return;
     }
-    if (flo_calls_full(&shell->calls) && !only_reads(method)) {
+    if (flo_calls_full(&shell->calls) && !served->only_reads) {
         flo_shell_on_reject(shell, "engine.commit_behind");
         refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine's disk does not keep up");
         return;
     }
-    int rc = flo_wire_decode(descriptor, body, len, &shell->arena, &request, &err);
+    int rc = flo_wire_decode(served->request, body, len, &shell->arena, &request, &err);
     if (rc) {
         flo_shell_on_reject(shell, "grpc.bad_request");
         refuse(call, code_of_decode_error(rc), err.message);
         return;
     }
     shell->arena.budget_bytes = 0; /* it bounds what a request may unfold to, not the answer */
-    uint64_t id = flo_calls_add(&shell->calls, call, method, len);
+    uint64_t id = flo_calls_add(&shell->calls, call, served->method, len);
     if (!id) {
         refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
         return;
     }
     flo_core_begin(shell->core, flo_shell_now(shell));
-    if (route)
-        call_route(shell, id, route, request);
+    if (served->route)
+        call_route(shell, id, served->route, request);
     else
-        call_core(shell, call, id, method, request);
+        call_core(shell, call, id, served->method->name, request);
 }
 
 void flo_shell_on_cancel(void *ctx, struct flo_grpc_server_call *call)

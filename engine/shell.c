@@ -475,6 +475,7 @@ void flo_shell_destroy(struct flo_shell **shell_pointer)
     flo_core_destroy(&shell->core);
     flo_committer_destroy(&shell->committer);
     flo_store_close(&shell->store);
+    flo_shell_served_fini(shell);
     flo_calls_fini(&shell->calls);
     flo_health_destroy(&shell->health);
     flo_metrics_destroy(&shell->metrics);

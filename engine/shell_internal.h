@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "engine/calls.h"
 #include "engine/core/core.h"
+#include "engine/rpc/routes.h"
 #include "engine/shell.h"
 #include "engine/store/committer.h"
 #include "engine/store/store.h"
@@ -28,6 +29,17 @@ enum flo_shell_state {
     FLO_SHELL_STOPPED,
 };
 
+/* A path that was called before, and what serves it. */
+struct flo_served {
+    char *path;
+    size_t path_len;
+    const struct flo_route *route; /* NULL: the core's */
+    const ProtobufCMessageDescriptor *request;
+    struct flo_call_method *method;
+    bool only_reads; /* goes on while the disk is full or behind */
+};
+#define FLO_SERVED_MAX 128 /* the engine has some fifty methods */
+
 struct flo_shell {
     enum flo_shell_state state;
     int exit_code;
@@ -41,6 +53,8 @@ struct flo_shell {
     struct flo_core *core;
     struct flo_grpc_server *server;
     struct flo_calls calls;
+    struct flo_served served[FLO_SERVED_MAX]; /* by first use; dispatch.c */
+    size_t served_count;
     struct flo_arena arena; /* of the request being served */
     struct flo_metrics *metrics;
     struct flo_health *health;
@@ -60,6 +74,8 @@ void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char 
                        const uint8_t *body, size_t len);
 void flo_shell_on_cancel(void *ctx, struct flo_grpc_server_call *call);
 void flo_shell_on_reject(void *ctx, const char *reason);
+/* Forget the paths. */
+void flo_shell_served_fini(struct flo_shell *shell);
 
 /* pages.c: metrics, health, HTTP. */
 FLO_MUST_CHECK int flo_shell_pages_open(struct flo_shell *shell, const char *listen,

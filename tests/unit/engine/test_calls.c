@@ -2,6 +2,8 @@
 /* test_calls.c - replies are held until their commit, and how much may be held has a bound. */
 #include "support/cmocka_env.h"
 
+#include <stdio.h>
+
 #include "engine/calls.h"
 
 /* The server's side of the calls, in place of grpc/server.c. */
@@ -34,7 +36,9 @@ void flo_grpc_respond_error(struct flo_grpc_server_call *call, int code, const c
 
 static uint64_t add(struct flo_calls *calls, struct flo_grpc_server_call *call, size_t bytes)
 {
-    uint64_t id = flo_calls_add(calls, call, "StartWorkflowExecution", bytes);
+    struct flo_call_method *method = flo_calls_method(calls, "StartWorkflowExecution");
+    assert_non_null(method);
+    uint64_t id = flo_calls_add(calls, call, method, bytes);
     assert_int_not_equal(id, 0);
     return id;
 }
@@ -94,11 +98,36 @@ static void test_held_too_much_is_full(void **state)
     flo_calls_fini(&calls);
 }
 
+/* A method is made once; how many there may be is bounded. */
+static void test_methods_are_kept(void **state)
+{
+    struct flo_calls calls;
+    (void)state;
+    flo_calls_init(&calls, NULL);
+    struct flo_call_method *poll = flo_calls_method(&calls, "PollActivityTaskQueue");
+    struct flo_call_method *wait = flo_calls_method(&calls, "GetWorkflowExecutionHistory");
+    struct flo_call_method *start = flo_calls_method(&calls, "StartWorkflowExecution");
+    assert_true(poll->task_poll && poll->long_poll);
+    assert_true(!wait->task_poll && wait->long_poll);
+    assert_true(!start->task_poll && !start->long_poll);
+    assert_ptr_equal(flo_calls_method(&calls, "PollActivityTaskQueue"), poll);
+    assert_string_equal(poll->name, "PollActivityTaskQueue");
+    for (int i = 3; i < FLO_CALLS_METHODS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "Method%d", i);
+        assert_non_null(flo_calls_method(&calls, name));
+    }
+    assert_null(flo_calls_method(&calls, "OneMore"));
+    assert_ptr_equal(flo_calls_method(&calls, "StartWorkflowExecution"), start);
+    flo_calls_fini(&calls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reply_waits_for_its_commit),
         cmocka_unit_test(test_held_too_much_is_full),
+        cmocka_unit_test(test_methods_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
