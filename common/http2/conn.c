@@ -241,6 +241,13 @@ static int write_round(struct flo_h2_conn *conn)
     return FLO_H2_AGAIN;
 }
 
+/* Bytes that OpenSSL holds are not announced by the socket again. */
+static void read_rest_later(struct flo_h2_conn *conn)
+{
+    if (!flo_h2_conn_over(conn) && !conn->read_paused && flo_h2_io_pending(conn))
+        event_active(&conn->ev_read, EV_READ, 1);
+}
+
 /* After a write: may the peer send more, does output move, is everything over? */
 static void after_flush(struct flo_h2_conn *conn)
 {
@@ -251,6 +258,7 @@ static void after_flush(struct flo_h2_conn *conn)
         else
             event_add(&conn->ev_read, NULL);
         conn->read_paused = pause;
+        read_rest_later(conn);
     }
     conn->starved = conn->queued > 0;
     if (conn->queued == 0 && conn->out.len == 0) {
@@ -400,12 +408,12 @@ static void read_input(struct flo_h2_conn *conn)
         conn->ping_sent_ns = 0;
         if (conn->state == FLO_H2_OPEN)
             feed(conn, data, (size_t)n);
-        if (!conn->ssl && (size_t)n < sizeof data)
+        if (flo_h2_conn_over(conn))
             return;
+        if (conn->ssl ? !flo_h2_io_pending(conn) : (size_t)n < sizeof data)
+            return; /* it was all: the socket announces what comes */
     }
-    /* OpenSSL may hold bytes that the socket will not announce again. */
-    if (!flo_h2_conn_over(conn) && conn->ssl && !conn->read_paused)
-        event_active(&conn->ev_read, EV_READ, 1);
+    read_rest_later(conn);
 }
 
 static void on_io(evutil_socket_t fd, short what, void *arg)
@@ -413,8 +421,9 @@ static void on_io(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     struct flo_h2_conn *conn = arg;
     flo_h2_conn_enter(conn);
-    if (conn->state != FLO_H2_TLS || handshake(conn)) {
-        if (what & EV_READ)
+    bool shaking = conn->state == FLO_H2_TLS;
+    if (!shaking || handshake(conn)) {
+        if (shaking || (what & EV_READ)) /* the peer's first bytes may have come with its last */
             read_input(conn);
         if (!flo_h2_conn_over(conn) && (what & EV_WRITE))
             flush_and_check(conn);

@@ -117,6 +117,8 @@ FLO_MUST_CHECK int flo_h2_io_start_tls(struct flo_h2_conn *conn, struct flo_err 
 /* 1 = done and ALPN is h2, FLO_H2_AGAIN (*out_want_write: wait to write), -1 = refused; reason. */
 int flo_h2_io_handshake(struct flo_h2_conn *conn, bool *out_want_write);
 ssize_t flo_h2_io_read(struct flo_h2_conn *conn, uint8_t *data, size_t len);
+/* Are there bytes that were taken from the socket and not read yet? It does not announce them. */
+bool flo_h2_io_pending(const struct flo_h2_conn *conn);
 ssize_t flo_h2_io_write(struct flo_h2_conn *conn, const uint8_t *data, size_t len);
 /* Say that we write no more (TLS close_notify, FIN). */
 void flo_h2_io_shutdown(struct flo_h2_conn *conn);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * io.c - bytes of one connection: the socket itself, or OpenSSL on the socket. Everything is
- * non-blocking; one call here is one system call on a plain socket.
+ * non-blocking; one call here is one system call: OpenSSL reads ahead, instead of a record's five
+ * bytes of header and then its body, and what it holds is asked for by flo_h2_io_pending.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,6 +37,7 @@ int flo_h2_io_start_tls(struct flo_h2_conn *conn, struct flo_err *err)
         return flo_fail(err, FLO_ENOMEM, "no memory for a TLS connection");
     SSL_set_mode(conn->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                 SSL_MODE_RELEASE_BUFFERS);
+    SSL_set_read_ahead(conn->ssl, 1);
     if (conn->opt.server) {
         SSL_set_accept_state(conn->ssl);
         return 0;
@@ -119,6 +121,11 @@ ssize_t flo_h2_io_read(struct flo_h2_conn *conn, uint8_t *data, size_t len)
         return FLO_H2_AGAIN;
     snprintf(conn->reason, sizeof conn->reason, "read: %s", strerror(errno));
     return -1;
+}
+
+bool flo_h2_io_pending(const struct flo_h2_conn *conn)
+{
+    return conn->ssl && SSL_has_pending(conn->ssl);
 }
 
 ssize_t flo_h2_io_write(struct flo_h2_conn *conn, const uint8_t *data, size_t len)

@@ -51,6 +51,7 @@
     X(X509_VERIFY_PARAM *, SSL_get0_param, (SSL * ssl), (ssl))                                     \
     X(int, SSL_get_error, (const SSL *ssl, int rc), (ssl, rc))                                     \
     X(long, SSL_get_verify_result, (const SSL *ssl), (ssl))                                        \
+    X(int, SSL_has_pending, (const SSL *ssl), (ssl))                                               \
     X(int, SSL_is_init_finished, (const SSL *ssl), (ssl))                                          \
     X(SSL *, SSL_new, (SSL_CTX * ctx), (ctx))                                                      \
     X(int, SSL_read, (SSL * ssl, void *data, int len), (ssl, data, len))                           \
@@ -62,6 +63,7 @@
     X(void, SSL_set_accept_state, (SSL * ssl), (ssl))                                              \
     X(void, SSL_set_connect_state, (SSL * ssl), (ssl))                                             \
     X(int, SSL_set_fd, (SSL * ssl, int fd), (ssl, fd))                                             \
+    X(void, SSL_set_read_ahead, (SSL * ssl, int yes), (ssl, yes))                                  \
     X(int, SSL_shutdown, (SSL * ssl), (ssl))                                                       \
     X(int, SSL_write, (SSL * ssl, const void *data, int len), (ssl, data, len))                    \
     X(const SSL_METHOD *, TLS_client_method, (void), ())                                           \
