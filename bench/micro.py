@@ -2,8 +2,8 @@
 """The hot parts one by one: instructions against the stored reference, and replay by the clock.
 
 Callgrind counts what bench/micro does between its marks, in user space, all threads. So a count says nothing of system
-calls, caches and waiting, but it repeats to 0.3 % on a machine that is busy with other things, and shows a change of
-some percent that no clock would."""
+calls, caches and waiting, but it repeats to half a percent on a machine that is busy with other things, and shows a
+change of some percent that no clock would."""
 import concurrent.futures
 import json
 import os
@@ -32,7 +32,9 @@ NAMES = {
     "executor_job": "a job to a thread and its answer back",
 }
 REFERENCE = pathlib.Path(__file__).with_name("reference.json")
-TOLERANCE = 0.02  # five repetitions differ by less than a sixth of this
+TOLERANCE = 0.02  # five repetitions differ by less than a quarter of this
+# Where threads or the kernel's buffers have a say, a busy machine can only add to the work: the least of so many counts.
+COUNTS = {"grpc_call": 3, "grpc_calls_50": 3, "executor_job": 3}
 REPLAY_GOAL = 1e6  # events/s, from bytes
 ACCEPT = "scripts/bench micro --accept"
 PACKAGES = ["libnghttp2", "libevent", "libprotobuf-c", "sqlite3", "jansson", "libczmq", "libzmq"]
@@ -58,7 +60,12 @@ def environment(build):
 
 
 def count(program, part):
-    """{"part", "unit", "instructions"}: of one unit."""
+    """{"part", "unit", "instructions"}: of one unit; "error" when it cannot be counted."""
+    counts = [count_once(program, part) for _ in range(COUNTS.get(part, 1))]
+    return min(counts, key=lambda one: one.get("instructions", 0))
+
+
+def count_once(program, part):
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             ["valgrind", "--tool=callgrind", "--fair-sched=yes", f"--callgrind-out-file={folder}/out",
