@@ -2,10 +2,13 @@
 /* outcome.c - the wire form of an attempt's end; see outcome.h. */
 #include "activity/outcome.h"
 
+#include "wire/varint.h"
+
 int flo_outcome_encode(const struct flo_outcome *outcome, struct flo_buf *out)
 {
-    uint8_t kind = (uint8_t)outcome->kind;
-    int rc = flo_buf_append(out, &kind, 1);
+    uint8_t head[1 + FLO_VARINT_MAX] = {(uint8_t)outcome->kind};
+    const uint8_t *end = flo_varint_put(head + 1, outcome->body_len);
+    int rc = flo_buf_append(out, head, (size_t)(end - head));
 
     if (rc || outcome->body_len == 0)
         return rc;
@@ -14,10 +17,16 @@ int flo_outcome_encode(const struct flo_outcome *outcome, struct flo_buf *out)
 
 int flo_outcome_decode(const uint8_t *data, size_t len, struct flo_outcome *out)
 {
-    if (len < 1 || data[0] < FLO_OUTCOME_COMPLETED || data[0] > FLO_OUTCOME_CANCELLED)
+    const uint8_t *at = data + 1;
+    uint64_t body_len;
+
+    if (len < 2 || data[0] < FLO_OUTCOME_COMPLETED || data[0] > FLO_OUTCOME_CANCELLED ||
+        !flo_varint_get(&at, data + len, &body_len) || body_len != (uint64_t)(data + len - at))
         return FLO_EPROTO;
     out->kind = (enum flo_outcome_kind)data[0];
-    out->body = data + 1;
-    out->body_len = len - 1;
+    out->body = at;
+    out->body_len = (size_t)body_len;
+    out->field = data + 1;
+    out->field_len = len - 1;
     return 0;
 }

@@ -3,7 +3,8 @@
  * outcome.h - how an activity attempt ended, on its way from the executor to the loop: a small
  * wire form of our own, since both ends are this program.
  *
- *   byte 0: kind; the rest: body, a packed message (see the enum)
+ *   byte 0: kind; the length of the body as a protobuf number; the body, a packed message (see the
+ *   enum). So what follows the kind can stand in another message as it is.
  */
 #ifndef FLO_ACTIVITY_OUTCOME_H
 #define FLO_ACTIVITY_OUTCOME_H
@@ -25,6 +26,9 @@ struct flo_outcome {
     enum flo_outcome_kind kind;
     const uint8_t *body; /* borrowed from the bytes that were decoded */
     size_t body_len;
+    /* Decoded: the body with its length before it, borrowed as well. */
+    const uint8_t *field;
+    size_t field_len;
 };
 
 /* Append the wire form. 0, or as flo_buf_append. */

@@ -5,6 +5,9 @@
  */
 #include "activity/task.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "activity/context.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -167,6 +170,15 @@ static void run_activity(struct flo_activity_context *ctx, const task_message *t
     flo_activity_context_fini(ctx);
 }
 
+static void run_task(void *library, struct flo_job_io *io, struct flo_arena *arena,
+                     const task_message *task, struct flo_buf *out_reply)
+{
+    struct flo_activity_context ctx = {.library = library, .io = io, .arena = arena};
+
+    fill_info(&ctx, task);
+    run_activity(&ctx, task, out_reply);
+}
+
 void flo_activity_task_run(void *library, struct flo_job_io *io, const uint8_t *request,
                            size_t request_len, struct flo_buf *out_reply)
 {
@@ -177,13 +189,24 @@ void flo_activity_task_run(void *library, struct flo_job_io *io, const uint8_t *
     flo_arena_init(&decoded, flo_wire_budget(request_len));
     flo_arena_init(&arena, 0);
     if (flo_wire_decode(&flo_api__poll_activity_task_queue_response__descriptor, request,
-                        request_len, &decoded, &message, &err)) {
+                        request_len, &decoded, &message, &err))
         fail_attempt(&arena, out_reply, FLO_FAILURE_PAYLOAD_INVALID, true, err.message);
-    } else {
-        struct flo_activity_context ctx = {.library = library, .io = io, .arena = &arena};
-        fill_info(&ctx, (const task_message *)message);
-        run_activity(&ctx, (const task_message *)message, out_reply);
-    }
+    else
+        run_task(library, io, &arena, (const task_message *)message, out_reply);
     flo_arena_fini(&arena);
     flo_arena_fini(&decoded);
+}
+
+void flo_activity_task_run_shared(void *library, struct flo_job_io *io, const uint8_t *request,
+                                  size_t request_len, struct flo_buf *out_reply)
+{
+    const task_message *task;
+    struct flo_arena arena;
+
+    assert(request_len == sizeof task);
+    (void)request_len;
+    memcpy(&task, request, sizeof task);
+    flo_arena_init(&arena, 0);
+    run_task(library, io, &arena, task, out_reply);
+    flo_arena_fini(&arena);
 }

@@ -37,8 +37,12 @@ struct flo_activity_library {
     const char *task_queue;
 };
 
-/* The flo_job_runner_fn: ctx is a const struct flo_activity_library. */
+/* A flo_job_runner_fn for another process: ctx is a const struct flo_activity_library. */
 void flo_activity_task_run(void *ctx, struct flo_job_io *io, const uint8_t *request,
                            size_t request_len, struct flo_buf *out_reply);
+/* The same for another thread: request holds the address of the decoded message, which nobody
+ * changes or frees until the job has ended. */
+void flo_activity_task_run_shared(void *ctx, struct flo_job_io *io, const uint8_t *request,
+                                  size_t request_len, struct flo_buf *out_reply);
 
 #endif

@@ -37,8 +37,17 @@ struct flo_client {
     bool fail_fast;
     struct flo_rng jitter;
     struct flo_list calls;
+    struct delivery *delivery; /* of the response whose done function runs; else NULL */
     void (*on_try)(void *ctx, const char *operation, int code, int64_t duration_ns, bool long_poll);
     void *on_try_ctx;
+};
+
+/* A response on its way to a done function, which may destroy the client. */
+struct delivery {
+    struct flo_client *client; /* NULL once it is gone */
+    struct flo_arena arena;    /* the message; empty once it was kept */
+    const uint8_t *body;
+    size_t len;
 };
 
 /* What a line of FLO_CLIENT_CALLS says about one RPC. */
@@ -169,17 +178,32 @@ static bool retry_later(struct flo_client_call *call, const struct flo_grpc_stat
 static void deliver(struct flo_client_call *call, const struct flo_grpc_status *status,
                     const uint8_t *body, size_t len)
 {
-    struct flo_arena arena;
-    flo_arena_init(&arena, flo_wire_budget(len));
+    struct delivery delivery = {.client = call->client, .body = body, .len = len};
     ProtobufCMessage *response = NULL;
     struct flo_err err;
-    if (flo_wire_decode(call->method->response, body, len, &arena, &response, &err)) {
+    flo_arena_init(&delivery.arena, flo_wire_budget(len));
+    if (flo_wire_decode(call->method->response, body, len, &delivery.arena, &response, &err)) {
         const struct flo_grpc_status bad = {.code = FLO_GRPC_INTERNAL, .message = err.message};
         finish(call, &bad, NULL);
     } else {
+        call->client->delivery = &delivery;
         finish(call, status, response);
+        if (delivery.client)
+            delivery.client->delivery = NULL;
     }
-    flo_arena_fini(&arena);
+    flo_arena_fini(&delivery.arena);
+}
+
+void flo_client_keep_response(struct flo_client *client, struct flo_arena *out_arena)
+{
+    *out_arena = client->delivery->arena;
+    flo_arena_init(&client->delivery->arena, 0);
+}
+
+const uint8_t *flo_client_response_bytes(const struct flo_client *client, size_t *out_len)
+{
+    *out_len = client->delivery->len;
+    return client->delivery->body;
 }
 
 static void on_try_done(void *ctx, const struct flo_grpc_status *status, const uint8_t *body,
@@ -365,6 +389,8 @@ void flo_client_destroy(struct flo_client **client)
     FLO_LIST_FOREACH_SAFE(node, &(*client)->calls)
     call_free(flo_container(node, struct flo_client_call, node));
     flo_grpc_channel_destroy(&(*client)->channel);
+    if ((*client)->delivery)
+        (*client)->delivery->client = NULL;
     flo_free((*client)->namespace_);
     flo_free((*client)->identity);
     flo_free(*client);

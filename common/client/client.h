@@ -50,6 +50,14 @@ enum flo_client_retry {
 typedef void (*flo_client_done_fn)(void *ctx, const struct flo_grpc_status *status,
                                    const ProtobufCMessage *response);
 
+/*
+ * For a done function that was given a response: keep it. *out_arena, which holds the message and
+ * all it points to, is the caller's from then on, and the response lives as long as it does.
+ */
+void flo_client_keep_response(struct flo_client *client, struct flo_arena *out_arena);
+/* For the same: the bytes that the response was decoded from, borrowed until done returns. */
+const uint8_t *flo_client_response_bytes(const struct flo_client *client, size_t *out_len);
+
 FLO_MUST_CHECK int flo_client_new(struct event_base *base, const struct flo_client_options *options,
                                   struct flo_client **out_client, struct flo_err *err);
 /* Cancels every open call without callbacks. NULL is fine. */

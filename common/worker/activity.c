@@ -31,8 +31,11 @@ void flo_activity_task_end(struct flo_activity_task **task)
     flo_list_remove(&worker->activity_tasks, &at->node);
     flo_buf_fini(&at->outcome);
     flo_arena_fini(&at->arena);
+    if (at->answering)
+        flo_slots_answered(&worker->slots);
+    else
+        flo_slots_finish(&worker->slots);
     flo_free(at);
-    flo_slots_finish(&worker->slots);
     flo_poll_fill(worker);
     flo_drain_check(worker);
 }
@@ -109,18 +112,11 @@ void flo_activity_on_broken(void *ctx)
     flo_worker_stop(ctx, FLO_EXIT_INTERNAL);
 }
 
-void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result)
+/* The attempt has left the executor: report it, or let go of it. */
+static void task_done(struct flo_activity_task *at, const struct flo_job_result *result)
 {
-    struct flo_activity_task *at = (struct flo_activity_task *)(uintptr_t)job;
-    struct flo_worker *worker = ctx;
     struct flo_outcome outcome;
 
-    at->running = false;
-    if (at->silence)
-        event_del(at->silence);
-    flo_series_add(flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_CPU, worker->task_queue,
-                                   at->type, NULL),
-                   (double)result->cpu_ns / FLO_NS_PER_S);
     if (at->outcome.len > 0) { /* given up by the drain, and reported */
         if (!at->answer)
             flo_activity_task_end(&at);
@@ -143,27 +139,41 @@ void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *
         flo_respond_activity(at);
 }
 
-/* Copy what outlives the poll's callback. */
+void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result)
+{
+    struct flo_activity_task *at = (struct flo_activity_task *)(uintptr_t)job;
+    struct flo_worker *worker = ctx;
+
+    at->running = false;
+    if (at->silence)
+        event_del(at->silence);
+    flo_series_add(FLO_TASK_METRIC(at, ACTIVITY_CPU), (double)result->cpu_ns / FLO_NS_PER_S);
+    at->answering = true;
+    flo_slots_answer(&worker->slots);
+    task_done(at, result);
+    flo_poll_fill(worker); /* goes along with the answer */
+}
+
+/* Keep the task, and look at what is needed of it here. */
 static int task_fill(struct flo_activity_task *at,
                      const FloApi__PollActivityTaskQueueResponse *task)
 {
     const FloApi__WorkflowExecution *execution = task->workflow_execution;
 
-    at->token.len = task->task_token.len;
-    at->token.data = flo_arena_memdup(&at->arena, task->task_token.data, task->task_token.len);
-    at->type = flo_arena_strdup(&at->arena, task->activity_type ? task->activity_type->name : "");
-    at->activity_id = flo_arena_strdup(&at->arena, task->activity_id);
-    at->workflow_id = flo_arena_strdup(&at->arena, execution ? execution->workflow_id : "");
-    at->run_id = flo_arena_strdup(&at->arena, execution ? execution->run_id : "");
+    flo_client_keep_response(at->worker->client, &at->arena);
+    at->token = task->task_token;
+    at->type = task->activity_type ? task->activity_type->name : "";
+    at->activity_id = task->activity_id;
+    at->workflow_id = execution ? execution->workflow_id : "";
+    at->run_id = execution ? execution->run_id : "";
     at->attempt = task->attempt;
     at->scheduled_ns = flo_timestamp_ns(task->scheduled_time);
     at->began_ns = flo_clock_mono_ns();
     at->heartbeat_timeout_ns = flo_duration_ns(task->heartbeat_timeout);
-    if (at->heartbeat_timeout_ns > 0)
-        at->silence = evtimer_new(at->worker->base, on_silence, at);
-    return at->token.data && at->type && at->activity_id && at->workflow_id && at->run_id
-               ? 0
-               : FLO_ENOMEM;
+    if (at->heartbeat_timeout_ns <= 0)
+        return 0;
+    at->silence = evtimer_new(at->worker->base, on_silence, at);
+    return at->silence ? 0 : FLO_ENOMEM;
 }
 
 static int task_submit(struct flo_activity_task *at,
@@ -171,16 +181,13 @@ static int task_submit(struct flo_activity_task *at,
 {
     const struct flo_role_config *config = at->worker->config;
     int64_t deadline_ms = flo_duration_ns(task->start_to_close_timeout) / FLO_NS_PER_MS;
-    struct flo_buf request;
-    int rc;
+    const uint8_t *request = (const uint8_t *)&task; /* a thread looks at the same task */
+    size_t len = sizeof task;
 
-    flo_buf_init(&request, 0);
-    rc = flo_wire_encode(&task->base, &request);
-    if (!rc)
-        rc = flo_executor_submit(at->worker->executor, (uint64_t)(uintptr_t)at, request.data,
-                                 request.len, deadline_ms, config->executor.grace_ms);
-    flo_buf_fini(&request);
-    return rc;
+    if (!at->worker->executor_threads)
+        request = flo_client_response_bytes(at->worker->client, &len);
+    return flo_executor_submit(at->worker->executor, (uint64_t)(uintptr_t)at, request, len,
+                               deadline_ms, config->executor.grace_ms);
 }
 
 static void observe_received(struct flo_activity_task *at,

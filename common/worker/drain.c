@@ -117,7 +117,7 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
         return;
     worker->state = FLO_WORKER_DRAINING;
     flo_log(FLO_LOG_INFO, "worker.draining", "Worker stopping", "reason", why, "#running",
-            FLO_NUM(worker->slots.running), "#timeout_ms", FLO_NUM(total_ms), NULL);
+            FLO_NUM(flo_slots_busy(&worker->slots)), "#timeout_ms", FLO_NUM(total_ms), NULL);
     flo_health_set_ready(worker->health, "draining", false, "the worker is stopping");
     arm(worker->drain_cancel, cancel_ms > total_ms / 2 ? cancel_ms : total_ms / 2);
     arm(worker->drain_end, total_ms > 2 * LAST_WORD_MS ? total_ms - LAST_WORD_MS : total_ms / 2);
@@ -147,9 +147,9 @@ static bool answers_outstanding(const struct flo_worker *worker)
 
 static void finish(struct flo_worker *worker)
 {
-    if (worker->slots.running > 0)
+    if (flo_slots_busy(&worker->slots) > 0)
         flo_log(FLO_LOG_WARN, "drain.abandoned", "Stopped with tasks still running", "#tasks",
-                FLO_NUM(worker->slots.running), NULL);
+                FLO_NUM(flo_slots_busy(&worker->slots)), NULL);
     flo_worker_stop(worker, 0);
 }
 
@@ -157,7 +157,7 @@ void flo_drain_check(struct flo_worker *worker)
 {
     if (worker->state < FLO_WORKER_DRAINING || worker->state == FLO_WORKER_STOPPED)
         return;
-    if (worker->polls == 0 && worker->slots.running == 0 && worker->shutdown_called)
+    if (worker->polls == 0 && flo_slots_busy(&worker->slots) == 0 && worker->shutdown_called)
         flo_worker_stop(worker, 0);
     else if (worker->last_words && !answers_outstanding(worker))
         finish(worker);

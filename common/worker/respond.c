@@ -16,6 +16,8 @@
 
 /* What a server takes in one message (the default of gRPC), with room for the frame. */
 #define MESSAGE_MAX ((4u << 20) - 1024)
+/* RespondActivityTaskCompletedRequest.result */
+#define COMPLETED_REQUEST_RESULT 2
 
 /* ---- workflow tasks ---- */
 
@@ -295,14 +297,23 @@ static void on_activity_answer(void *ctx, const struct flo_grpc_status *status,
         flo_activity_task_end(&at);
 }
 
-static int send_completed(struct flo_activity_task *at, ProtobufCMessage *result)
+/* The result is packed already, by the executor: it goes into the request as it is, in the way of
+ * a field that this program does not know. */
+static int send_completed(struct flo_activity_task *at, const struct flo_outcome *outcome)
 {
     FloApi__RespondActivityTaskCompletedRequest request =
         FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_REQUEST__INIT;
+    ProtobufCMessageUnknownField result = {.tag = COMPLETED_REQUEST_RESULT,
+                                           .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+                                           .len = outcome->field_len,
+                                           .data = (uint8_t *)(uintptr_t)outcome->field};
 
     request.task_token = at->token;
     request.identity = at->worker->identity;
-    request.result = (FloApi__Payloads *)result;
+    if (outcome->body_len > 0) {
+        request.base.n_unknown_fields = 1;
+        request.base.unknown_fields = &result;
+    }
     return flo_client_respond_activity_task_completed(at->worker->client, &request,
                                                       on_activity_answer, at, &at->answer);
 }
@@ -341,6 +352,7 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
 {
     struct flo_worker *worker = at->worker;
     double seconds = (double)(flo_clock_mono_ns() - at->began_ns) / FLO_NS_PER_S;
+    struct flo_series *duration;
 
     if (kind == FLO_OUTCOME_COMPLETED) {
         worker->tasks_done++;
@@ -356,14 +368,24 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
     if (kind == FLO_OUTCOME_UNREGISTERED)
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_UNREGISTERED));
     flo_series_observe(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_LATENCY), seconds);
-    flo_series_observe(flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_DURATION, at->type,
-                                       OUTCOME_NAMES[kind], error_type, NULL),
-                       seconds);
+    duration = kind == FLO_OUTCOME_COMPLETED
+                   ? FLO_TASK_METRIC(at, ACTIVITY_DURATION)
+                   : flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_DURATION, at->type,
+                                     OUTCOME_NAMES[kind], error_type, NULL);
+    flo_series_observe(duration, seconds);
     if (flo_log_enabled(FLO_LOG_DEBUG))
         flo_log(FLO_LOG_DEBUG, "activity.task", "Task processed", "activity_type", at->type,
                 "activity_id", at->activity_id, "workflow_id", at->workflow_id, "run_id",
                 at->run_id, "outcome", OUTCOME_NAMES[kind], "#attempt", FLO_NUM(at->attempt),
                 "#duration_us", FLO_NUM(seconds * 1e6), NULL);
+}
+
+/* Whether the body must be looked at: a failure for its type; a result when another process made
+ * it, which may have written over its memory. */
+static bool body_matters(const struct flo_activity_task *at, const struct flo_outcome *outcome)
+{
+    return outcome->body_len > 0 &&
+           (outcome->kind != FLO_OUTCOME_COMPLETED || !at->worker->executor_threads);
 }
 
 static int send_outcome(struct flo_activity_task *at, struct flo_arena *arena)
@@ -372,7 +394,7 @@ static int send_outcome(struct flo_activity_task *at, struct flo_arena *arena)
     ProtobufCMessage *body = NULL;
     int rc = flo_outcome_decode(at->outcome.data, at->outcome.len, &outcome);
 
-    if (!rc && outcome.body_len > 0)
+    if (!rc && body_matters(at, &outcome))
         rc = flo_wire_decode(outcome.kind == FLO_OUTCOME_COMPLETED ? &flo_api__payloads__descriptor
                                                                    : &flo_api__failure__descriptor,
                              outcome.body, outcome.body_len, arena, &body, NULL);
@@ -383,7 +405,7 @@ static int send_outcome(struct flo_activity_task *at, struct flo_arena *arena)
                          ? ""
                          : flo_failure_type((const FloApi__Failure *)body));
     if (outcome.kind == FLO_OUTCOME_COMPLETED)
-        return send_completed(at, body);
+        return send_completed(at, &outcome);
     if (outcome.kind == FLO_OUTCOME_CANCELLED)
         return send_cancelled(at, arena);
     return send_failed(at, (FloApi__Failure *)body);

@@ -23,6 +23,20 @@ struct flo_task_series *flo_series_for_type(struct flo_worker *worker, const cha
     return series;
 }
 
+static struct flo_series *look_up(struct flo_worker *worker, enum flo_metric metric,
+                                  const char *type)
+{
+    switch (metric) {
+    case FLO_METRIC_ACTIVITY_CPU:
+        return flo_metrics_get(worker->metrics, metric, worker->task_queue, type, NULL);
+    case FLO_METRIC_ACTIVITY_DURATION:
+        return flo_metrics_get(worker->metrics, metric, type, "completed", "", NULL);
+    default:
+        return flo_metrics_get(worker->metrics, metric, worker->config->server.name_space,
+                               worker->task_queue, type, NULL);
+    }
+}
+
 struct flo_series *flo_series_of(struct flo_worker *worker, struct flo_task_series *known,
                                  enum flo_metric metric, const char *type)
 {
@@ -30,8 +44,7 @@ struct flo_series *flo_series_of(struct flo_worker *worker, struct flo_task_seri
 
     if (series)
         return series;
-    series = flo_metrics_get(worker->metrics, metric, worker->config->server.name_space,
-                             worker->task_queue, type, NULL);
+    series = look_up(worker, metric, type);
     if (known)
         known->of[metric] = series;
     return series;

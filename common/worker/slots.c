@@ -36,7 +36,26 @@ void flo_slots_finish(struct flo_slots *slots)
     slots->running--;
 }
 
+void flo_slots_answer(struct flo_slots *slots)
+{
+    flo_slots_finish(slots);
+    slots->answering++;
+}
+
+void flo_slots_answered(struct flo_slots *slots)
+{
+    assert(slots->answering > 0);
+    slots->answering--;
+}
+
+size_t flo_slots_busy(const struct flo_slots *slots)
+{
+    return slots->running + slots->answering;
+}
+
 size_t flo_slots_free(const struct flo_slots *slots)
 {
+    if (slots->answering >= slots->total)
+        return 0;
     return slots->total - slots->reserved - slots->running;
 }

@@ -165,6 +165,8 @@ int flo_worker_use_threads(struct flo_worker *worker, const char *name, unsigned
         return rc;
     worker->modules_started = true;
     worker->executor_jobs = threads;
+    worker->executor_threads = true;
+    options.runner = flo_activity_task_run_shared;
     return flo_executor_threads_new(worker->base, &options, &worker->executor, err);
 }
 

@@ -96,7 +96,8 @@ struct flo_worker {
 
     struct flo_executor_template *tmpl;
     struct flo_executor *executor;
-    size_t executor_jobs; /* what it runs at once: the most slots */
+    size_t executor_jobs;  /* what it runs at once: the most slots */
+    bool executor_threads; /* it is in this process: tasks are shared, not sent */
     struct flo_activity_library library;
     struct flo_list activity_tasks; /* of struct flo_activity_task */
     bool modules_started;           /* in this process */
@@ -182,7 +183,7 @@ void flo_history_fetch(struct flo_workflow_task *wt, bool from_start);
 struct flo_activity_task {
     struct flo_node node; /* worker->activity_tasks */
     struct flo_worker *worker;
-    struct flo_arena arena; /* strings below */
+    struct flo_arena arena; /* the task as it came; strings below */
     ProtobufCBinaryData token;
     const char *type, *activity_id, *workflow_id, *run_id;
     struct flo_task_series *series; /* of the type; may be NULL */
@@ -191,6 +192,7 @@ struct flo_activity_task {
     int64_t began_ns;     /* monotonic */
     int64_t heartbeat_timeout_ns;
     bool running;               /* in the executor */
+    bool answering;             /* has been there: its slot is given back */
     enum flo_job_cancel reason; /* why it was told to stop */
     /* beats.c: */
     struct flo_activity_beats *beats; /* NULL until the first heartbeat */
@@ -200,6 +202,7 @@ struct flo_activity_task {
     struct flo_client_call *answer;
 };
 
+/* A task has come; its slot is running. task is the response of the call that ends: kept. */
 void flo_execute_activity_task(struct flo_worker *worker,
                                const FloApi__PollActivityTaskQueueResponse *task);
 void flo_activity_task_end(struct flo_activity_task **at);
@@ -243,6 +246,7 @@ const char *flo_observe_worker_type(const struct flo_worker *worker);
 /* What is kept for a type, made at the first call; NULL past a bound or without memory. */
 struct flo_task_series *flo_series_for_type(struct flo_worker *worker, const char *type);
 /* metric{namespace, task_queue, type}, kept in known (may be NULL); type NULL: without that label.
+ * Two have labels of their own: ACTIVITY_CPU, and ACTIVITY_DURATION, here of those that completed.
  */
 struct flo_series *flo_series_of(struct flo_worker *worker, struct flo_task_series *known,
                                  enum flo_metric metric, const char *type);

@@ -35,13 +35,18 @@ static void test_encode_decode_round_trip(void **state)
 /* Bytes that are no outcome are refused. */
 static void test_decode_damaged_is_refused(void **state)
 {
-    static const uint8_t ZERO[] = {0, 1}, HIGH[] = {99};
+    static const uint8_t ZERO[] = {0, 1}, HIGH[] = {99, 0};
+    static const uint8_t CUT[] = {FLO_OUTCOME_COMPLETED, 3, 1, 2},
+                         ENDLESS[] = {FLO_OUTCOME_COMPLETED, 0x80, 0x80};
     struct flo_outcome out;
 
     (void)state;
     assert_int_equal(flo_outcome_decode(ZERO, 0, &out), FLO_EPROTO);
     assert_int_equal(flo_outcome_decode(ZERO, sizeof ZERO, &out), FLO_EPROTO);
     assert_int_equal(flo_outcome_decode(HIGH, sizeof HIGH, &out), FLO_EPROTO);
+    assert_int_equal(flo_outcome_decode(CUT, 1, &out), FLO_EPROTO);
+    assert_int_equal(flo_outcome_decode(CUT, sizeof CUT, &out), FLO_EPROTO);
+    assert_int_equal(flo_outcome_decode(ENDLESS, sizeof ENDLESS, &out), FLO_EPROTO);
 }
 
 int main(void)

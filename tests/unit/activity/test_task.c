@@ -108,6 +108,7 @@ struct attempt {
     struct flo_arena arena;
     struct flo_buf reply;
     struct flo_outcome outcome;
+    bool shared; /* run from the message itself, as a thread does */
 };
 
 /* Run an attempt of type with input (JSON text as it stands) and decode its outcome. */
@@ -118,6 +119,7 @@ static void run(struct attempt *a, const char *type, const char *input, const ch
     FloApi__ActivityType activity_type = FLO_API__ACTIVITY_TYPE__INIT;
     FloApi__Payloads *last = NULL;
     FloApi__Payloads *payloads;
+    const void *message = &task;
     struct flo_buf packed;
 
     a->fake.io = (struct flo_job_io){.progress = fake_progress, .wait = fake_wait};
@@ -143,8 +145,12 @@ static void run(struct attempt *a, const char *type, const char *input, const ch
     task.heartbeat_details = last;
     task.start_to_close_timeout = flo_duration_new(&a->arena, INT64_C(5000000000));
     assert_int_equal(flo_wire_encode(&task.base, &packed), 0);
-    flo_activity_task_run((void *)(uintptr_t)&LIBRARY, &a->fake.io, packed.data, packed.len,
-                          &a->reply);
+    if (a->shared)
+        flo_activity_task_run_shared((void *)(uintptr_t)&LIBRARY, &a->fake.io,
+                                     (const uint8_t *)&message, sizeof message, &a->reply);
+    else
+        flo_activity_task_run((void *)(uintptr_t)&LIBRARY, &a->fake.io, packed.data, packed.len,
+                              &a->reply);
     flo_buf_fini(&packed);
     assert_int_equal(flo_outcome_decode(a->reply.data, a->reply.len, &a->outcome), 0);
 }
@@ -188,6 +194,20 @@ static void test_run_returns_the_result(void **state)
     run(&a, "known", "{\"x\": 1}", NULL);
     value = result(&a);
     assert_int_equal(json_integer_value(json_object_get(value, "x")), 1);
+    json_decref(value);
+    end(&a);
+}
+
+/* The same when the task is not sent but looked at. */
+static void test_run_shared_returns_the_result(void **state)
+{
+    struct attempt a = {.shared = true};
+    json_t *value;
+
+    (void)state;
+    run(&a, "known", "{\"x\": 2}", NULL);
+    value = result(&a);
+    assert_int_equal(json_integer_value(json_object_get(value, "x")), 2);
     json_decref(value);
     end(&a);
 }
@@ -355,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_returns_the_result),
+        cmocka_unit_test(test_run_shared_returns_the_result),
         cmocka_unit_test(test_run_info_is_the_tasks),
         cmocka_unit_test(test_run_unknown_type_fails_like_the_sdks),
         cmocka_unit_test(test_run_input_not_json_fails_for_good),

@@ -18,7 +18,12 @@ struct fixture {
     struct flo_grpc_server *server;
     struct flo_client *client;
     char address[64];
-    int calls; /* that the server took; none is answered */
+    int calls;                      /* that the server took */
+    const ProtobufCMessage *answer; /* what it answers with; NULL: nothing */
+    struct flo_arena kept;
+    const FloApi__PollActivityTaskQueueResponse *response; /* in kept */
+    uint8_t first_byte;                                    /* of it */
+    bool destroy_when_done;
     bool connected;
     struct flo_client_call *poll;
 };
@@ -28,8 +33,12 @@ static void on_call(void *ctx, struct flo_grpc_server_call *call, const char *pa
 {
     struct fixture *f = ctx;
 
-    (void)call, (void)path, (void)body, (void)len;
+    (void)path, (void)body, (void)len;
     f->calls++;
+    if (f->answer) {
+        uint8_t packed[256];
+        flo_grpc_respond(call, packed, protobuf_c_message_pack(f->answer, packed));
+    }
 }
 
 static void on_state(void *ctx, bool connected, const char *reason)
@@ -50,6 +59,22 @@ static void on_done(void *ctx, const struct flo_grpc_status *status,
 {
     (void)ctx, (void)response;
     fail_msg("the poll ended: %s", status->message);
+}
+
+static void on_kept(void *ctx, const struct flo_grpc_status *status,
+                    const ProtobufCMessage *response)
+{
+    struct fixture *f = ctx;
+    size_t len;
+
+    assert_int_equal(status->code, FLO_GRPC_OK);
+    f->poll = NULL;
+    f->first_byte = *flo_client_response_bytes(f->client, &len);
+    assert_true(len > 0);
+    flo_client_keep_response(f->client, &f->kept);
+    f->response = (const FloApi__PollActivityTaskQueueResponse *)response;
+    if (f->destroy_when_done)
+        flo_client_destroy(&f->client);
 }
 
 static void serve(struct fixture *f, const char *listen)
@@ -127,6 +152,31 @@ static void test_try_age_starts_over_after_an_outage(void **state)
     assert_true(flo_client_call_try_age_ns(f->poll) <= flo_clock_mono_ns() - before);
 }
 
+/* A response that is kept outlives the call, and even the client. */
+static void test_keep_response_outlives_the_client(void **state)
+{
+    struct fixture *f = *state;
+    const FloApi__PollActivityTaskQueueRequest request =
+        FLO_API__POLL_ACTIVITY_TASK_QUEUE_REQUEST__INIT;
+    FloApi__PollActivityTaskQueueResponse answer = FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT;
+    static uint8_t token[] = "token";
+
+    answer.task_token = (ProtobufCBinaryData){.data = token, .len = 5};
+    f->answer = &answer.base;
+    for (int i = 0; i < 2; i++) {
+        f->response = NULL;
+        f->destroy_when_done = i == 1;
+        assert_int_equal(
+            flo_client_poll_activity_task_queue(f->client, &request, on_kept, f, &f->poll), 0);
+        RUN_UNTIL(f, f->response);
+        assert_int_equal(f->response->task_token.len, 5);
+        assert_memory_equal(f->response->task_token.data, "token", 5);
+        assert_int_equal(f->first_byte, 1 << 3 | 2); /* task_token, bytes */
+        flo_arena_fini(&f->kept);
+    }
+    assert_null(f->client);
+}
+
 /* A refusal's meaning is read in one place, and what is too large is not tried again. */
 static void test_refusal_is_told_by_its_text(void **state)
 {
@@ -152,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_try_age_starts_over_after_an_outage),
+        T(test_keep_response_outlives_the_client),
         cmocka_unit_test(test_refusal_is_told_by_its_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,11 +38,33 @@ static void test_run_keeps_the_slot_until_finish(void **state)
     assert_int_equal(flo_slots_free(&slots), 1);
 }
 
+/* A task that has run gives its slot to the next poll; answers on their way have a bound. */
+static void test_answer_frees_the_slot_up_to_a_bound(void **state)
+{
+    struct flo_slots slots;
+
+    (void)state;
+    flo_slots_init(&slots, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_true(flo_slots_reserve(&slots));
+        flo_slots_run(&slots);
+        flo_slots_answer(&slots);
+    }
+    assert_int_equal(slots.running, 0);
+    assert_int_equal(flo_slots_busy(&slots), 2);
+    assert_false(flo_slots_reserve(&slots));
+    flo_slots_answered(&slots);
+    assert_int_equal(flo_slots_free(&slots), 2);
+    assert_true(flo_slots_reserve(&slots));
+    assert_int_equal(flo_slots_busy(&slots), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reserve_all_taken_refuses),
         cmocka_unit_test(test_run_keeps_the_slot_until_finish),
+        cmocka_unit_test(test_answer_frees_the_slot_up_to_a_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
