@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What suites share about Temporal-shaped servers: waiting for one, loading it with `flotilla load`, stopping a fleet."""
+import concurrent.futures
 import json
 import subprocess
 import sys
@@ -26,12 +27,19 @@ def load(args, target, *options, timeout_s=60):
     return json.loads(done.stdout)
 
 
+def stop_process(process):
+    try:
+        process.stop(timeout=15)
+    except AssertionError as error:
+        print(f"bench: {str(error).splitlines()[0]} killed", file=sys.stderr)
+        process.child.wait()
+
+
 def stop(fleet):
-    """A Fleet's processes in reverse order; one that does not obey is killed, and said to have been."""
-    for process in reversed(fleet.processes):
-        try:
-            process.stop(timeout=15)
-        except AssertionError as error:
-            print(f"bench: {str(error).splitlines()[0]} killed", file=sys.stderr)
-            process.child.wait()
+    """A Fleet's workers, all at once, then its server, the first that it started; who does not obey is killed, and said
+    to have been."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(stop_process, fleet.processes[1:]))
+    for process in fleet.processes[:1]:
+        stop_process(process)
     fleet.folder.cleanup()

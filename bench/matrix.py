@@ -22,7 +22,11 @@ POLLS, SLOTS = 10, 100  # of each kind, for every worker
 IDLE_S = 2              # from the last worker's start to the reading of idle memory
 COUNT_MAX = 20000       # workflows in a run
 SLOW = 2                # runs that take so many times --seconds, for want of speed, are three
+VERY_SLOW = 5           # and so many times: each is one round of what is in flight instead of two
 FEW_RUNS = ["signal", "payload64k"]  # three runs, too, and two of timer, one of openloop
+# Seconds after which a workload makes no further round of runs; on a quiet machine it is done before.
+BUDGETS_S = {"echo": 420, "alone": 270, "chain10": 180, "fan50": 180, "signal": 120, "timer": 90, "payload64k": 90,
+             "openloop": 110}
 OPEN_LOOP_RPS, OPEN_LOOP_S = 30, 10
 
 WORKERS = {
@@ -39,7 +43,7 @@ SERVERS = {
     "memory": "flotilla-engine without --db",
     "file": "flotilla-engine with --db",
 }
-# name: help, type, input option, right result, in flight at once, further options of flotilla load
+# name: help, type, input, right result, in flight at once, further options of flotilla load
 WORKLOADS = {
     "echo": ("one activity; 50 in flight", "EchoWorkflow", "hello", "hello", 50, ()),
     "alone": ("the same, one after the other", "EchoWorkflow", "hello", "hello", 1, ()),
@@ -247,6 +251,8 @@ class Cell:
             rate = self.load(min(COUNT_MAX, int(rate * seconds / 2)))["workflowsPerSecond"]
         self.count = min(COUNT_MAX, max(2 * concurrency, int(rate * seconds)))
         few = self.count / rate > SLOW * seconds or self.workload in FEW_RUNS
+        if self.count / rate > VERY_SLOW * seconds:
+            self.count = concurrency
         self.wanted_runs = min(3, self.args.runs) if few else self.args.runs
 
     def measure(self):
@@ -324,12 +330,14 @@ def cells(names):
 
 def run_workload(args, todo):
     """The runs of the cells alternate, so that a noisy minute hits all alike."""
+    began = time.monotonic()
     for cell in todo:
         cell.attempt(cell.start)
         cell.attempt(cell.warm_up)
-    for _ in range(args.runs):
+    for turn in range(args.runs):
         for cell in todo:
-            cell.attempt(cell.measure)
+            if turn == 0 or time.monotonic() < began + BUDGETS_S[cell.workload]:
+                cell.attempt(cell.measure)
     for cell in todo:
         if cell.worker in CALLS_COUNTED.get((cell.workload, cell.server), []):
             cell.attempt(cell.count_calls)
