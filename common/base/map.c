@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* map.c - chained hash map with insertion order. */
+/* map.c - entries with copies of their keys, in a hash index and in insertion order. */
 #include "base/map.h"
 
 #include <pthread.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/list.h"
 #include "base/random.h"
 #include "base/siphash.h"
 
 struct flo_map_entry {
-    struct flo_map_entry *chain;       /* next in the bucket */
+    struct flo_index_node node;
     struct flo_map_entry *prev, *next; /* insertion order */
     void *value;
-    uint64_t hash;
     size_t key_len;
     char key[]; /* NUL-terminated copy */
 };
@@ -45,25 +45,27 @@ void flo_map_fini(struct flo_map *map)
         flo_free(entry);
         entry = next;
     }
-    flo_free(map->buckets);
+    flo_index_fini(&map->index);
     flo_map_init(map);
 }
 
-static struct flo_map_entry **find(const struct flo_map *map, const void *key, size_t key_len,
-                                   uint64_t hash)
+static struct flo_map_entry *find(const struct flo_map *map, const void *key, size_t key_len,
+                                  uint64_t hash)
 {
-    struct flo_map_entry **slot = &map->buckets[hash & (map->bucket_count - 1)];
-    while (*slot && ((*slot)->hash != hash || (*slot)->key_len != key_len ||
-                     memcmp((*slot)->key, key, key_len) != 0))
-        slot = &(*slot)->chain;
-    return slot;
+    for (struct flo_index_node *node = flo_index_first(&map->index, hash); node;
+         node = flo_index_next(node)) {
+        struct flo_map_entry *entry = flo_container(node, struct flo_map_entry, node);
+        if (entry->key_len == key_len && memcmp(entry->key, key, key_len) == 0)
+            return entry;
+    }
+    return NULL;
 }
 
 void *flo_map_get(const struct flo_map *map, const void *key, size_t key_len)
 {
     if (!map->count)
         return NULL;
-    struct flo_map_entry *entry = *find(map, key, key_len, flo_hash(key, key_len));
+    const struct flo_map_entry *entry = find(map, key, key_len, flo_hash(key, key_len));
     return entry ? entry->value : NULL;
 }
 
@@ -72,43 +74,26 @@ void *flo_map_get_str(const struct flo_map *map, const char *key)
     return flo_map_get(map, key, strlen(key));
 }
 
-static int grow(struct flo_map *map)
-{
-    size_t count = map->bucket_count ? map->bucket_count * 2 : 16;
-    struct flo_map_entry **buckets = flo_calloc(count, sizeof *buckets);
-    if (!buckets)
-        return FLO_ENOMEM;
-    for (struct flo_map_entry *entry = map->first; entry; entry = entry->next) {
-        struct flo_map_entry **bucket = &buckets[entry->hash & (count - 1)];
-        entry->chain = *bucket;
-        *bucket = entry;
-    }
-    flo_free(map->buckets);
-    map->buckets = buckets;
-    map->bucket_count = count;
-    return 0;
-}
-
 int flo_map_put(struct flo_map *map, const void *key, size_t key_len, void *value, void **out_old)
 {
-    if (map->count >= map->bucket_count && grow(map))
-        return FLO_ENOMEM;
     uint64_t hash = flo_hash(key, key_len);
-    struct flo_map_entry **slot = find(map, key, key_len, hash);
-    if (*slot) {
+    struct flo_map_entry *entry = find(map, key, key_len, hash);
+    if (entry) {
         if (out_old)
-            *out_old = (*slot)->value;
-        (*slot)->value = value;
+            *out_old = entry->value;
+        entry->value = value;
         return 0;
     }
-    struct flo_map_entry *entry = flo_malloc(sizeof *entry + key_len + 1);
+    entry = flo_malloc(sizeof *entry + key_len + 1);
     if (!entry)
         return FLO_ENOMEM;
-    *entry =
-        (struct flo_map_entry){.value = value, .hash = hash, .key_len = key_len, .prev = map->last};
+    *entry = (struct flo_map_entry){.value = value, .key_len = key_len, .prev = map->last};
     memcpy(entry->key, key, key_len);
     entry->key[key_len] = '\0';
-    *slot = entry;
+    if (flo_index_add(&map->index, &entry->node, hash)) {
+        flo_free(entry);
+        return FLO_ENOMEM;
+    }
     if (map->last)
         map->last->next = entry;
     else
@@ -129,11 +114,10 @@ void *flo_map_remove(struct flo_map *map, const void *key, size_t key_len)
 {
     if (!map->count)
         return NULL;
-    struct flo_map_entry **slot = find(map, key, key_len, flo_hash(key, key_len));
-    struct flo_map_entry *entry = *slot;
+    struct flo_map_entry *entry = find(map, key, key_len, flo_hash(key, key_len));
     if (!entry)
         return NULL;
-    *slot = entry->chain;
+    flo_index_remove(&map->index, &entry->node);
     if (entry->prev)
         entry->prev->next = entry->next;
     else

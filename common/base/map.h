@@ -11,13 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/index.h"
 #include "flotilla/error.h"
 
 struct flo_map_entry;
 
 struct flo_map {
-    struct flo_map_entry **buckets;
-    size_t bucket_count;                /* 0 or a power of two */
+    struct flo_index index;             /* grows a bucket at a time (base/index.h) */
     size_t count;                       /* entries */
     struct flo_map_entry *first, *last; /* insertion order */
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* list, map. */
+/* list, index, map. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/index.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/siphash.h"
@@ -12,6 +13,7 @@
 struct item {
     int number;
     struct flo_node node;
+    struct flo_index_node hashed;
 };
 
 /* Elements keep their order, may go while walked, and know whether they are on a list. */
@@ -79,6 +81,45 @@ static void test_map_put_get_remove(void **state)
     flo_map_fini(&map);
 }
 
+/* How many nodes the index gives for the hash of item i, and whether item i is among them. */
+static int found(const struct flo_index *index, const struct item *item, uint64_t hash)
+{
+    int same = 0, all = 0;
+    for (struct flo_index_node *node = flo_index_first(index, hash); node;
+         node = flo_index_next(node)) {
+        same += flo_container(node, struct item, hashed) == item;
+        all++;
+    }
+    assert_true(same <= 1);
+    return same ? all : 0;
+}
+
+/* Every node is found at every size while the index grows and shrinks; equal hashes stay apart. */
+static void test_index_finds_all_at_every_size(void **state)
+{
+    (void)state;
+    enum { COUNT = 300 };
+    static struct item items[COUNT];
+    struct flo_index index = {0};
+    assert_null(flo_index_first(&index, 1));
+    for (uint64_t i = 0; i < COUNT; i++) {
+        /* Two of each, hashes that differ in high bits only among them. */
+        assert_int_equal(flo_index_add(&index, &items[i].hashed, i / 2 << (i % 8 * 7)), 0);
+        for (uint64_t j = 0; j <= i; j++)
+            assert_true(found(&index, &items[j], items[j].hashed.hash) > 0);
+    }
+    assert_int_equal(index.count, COUNT);
+    assert_int_equal(index.bucket_count, COUNT);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        flo_index_remove(&index, &items[i].hashed);
+        assert_int_equal(found(&index, &items[i], items[i].hashed.hash), 0);
+        for (uint64_t j = i + 1; j < COUNT; j++)
+            assert_true(found(&index, &items[j], items[j].hashed.hash) > 0);
+    }
+    assert_int_equal(index.count, 0);
+    flo_index_fini(&index);
+}
+
 /* Ten thousand keys come back in the order in which they came, with holes where some went. */
 static void test_map_keeps_insertion_order(void **state)
 {
@@ -120,7 +161,7 @@ static void test_map_put_without_memory(void **state)
     struct flo_map map;
     int value;
     flo_map_init(&map);
-    for (int64_t nth = 0; nth < 2; nth++) { /* the buckets, then the entry */
+    for (int64_t nth = 0; nth < 2; nth++) { /* the entry, then the buckets */
         flo_alloc_fail_after(nth, 0);
         assert_int_equal(flo_map_put_str(&map, "k", &value), FLO_ENOMEM);
         flo_alloc_fail_after(-1, 0);
@@ -159,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list_order_and_removal),
+        cmocka_unit_test(test_index_finds_all_at_every_size),
         cmocka_unit_test(test_map_put_get_remove),
         cmocka_unit_test(test_map_keeps_insertion_order),
         cmocka_unit_test(test_map_put_without_memory),
