@@ -577,7 +577,7 @@ void flo_core_child_settle(struct flo_core *core, struct flo_execution *executio
     if (!execution->close_unsettled)
         return;
     execution->close_unsettled = false;
-    if (!*execution->new_run_id)
+    if (!execution->new_run_id)
         tell_parent(core, execution);
     for (size_t i = 0; i < execution->child_count; i++)
         close_child(core, execution, execution->children[i]);

@@ -51,7 +51,7 @@ static void inherit(struct flo_core *core, struct flo_execution *execution,
 {
     started->continued_execution_run_id = execution->run_id;
     started->initiator = initiator;
-    started->original_execution_run_id = execution->new_run_id;
+    started->original_execution_run_id = flo_text(execution->new_run_id);
     started->first_execution_run_id = flo_text(execution->first_run_id);
     started->eager_execution_accepted = false;
     started->first_workflow_task_backoff = flo_duration_new(&core->scratch, backoff_ns);
@@ -69,7 +69,7 @@ static void take_over(struct flo_core *core, struct flo_execution *execution,
     flo_core_new_id(core, request_id);
     struct flo_execution_args args = {
         .ns = execution->hooks.ns,
-        .run_id = execution->new_run_id,
+        .run_id = flo_text(execution->new_run_id),
         .request_id = request_id,
         .started = started,
         .user_metadata = user_metadata,
@@ -84,6 +84,14 @@ static void take_over(struct flo_core *core, struct flo_execution *execution,
 }
 
 /* ---- retry of the workflow ---- */
+
+/* The run that takes over gets its id. */
+static void choose_next(struct flo_core *core, struct flo_execution *execution)
+{
+    char id[FLO_UUID_LEN + 1];
+    flo_core_new_id(core, id);
+    flo_set_text(core, &execution->new_run_id, id);
+}
 
 /* Does the retry policy start the workflow again? Then new_run_id is chosen. */
 static FloApi__RetryState decide_retry(struct flo_core *core, struct flo_execution *execution,
@@ -100,7 +108,7 @@ static FloApi__RetryState decide_retry(struct flo_core *core, struct flo_executi
         flo_core_retry_decide(&policy, execution->attempt, failure, core->now_ns,
                               execution->execution_deadline_ns, out_backoff_ns);
     if (state == FLO_API__RETRY_STATE__RETRY_STATE_IN_PROGRESS)
-        flo_core_new_id(core, execution->new_run_id);
+        choose_next(core, execution);
     return state;
 }
 
@@ -147,7 +155,7 @@ void flo_close_failed(struct flo_core *core, struct flo_execution *execution,
         FLO_API__WORKFLOW_EXECUTION_FAILED_EVENT_ATTRIBUTES__INIT;
     int64_t backoff_ns = 0;
     failed.retry_state = decide_retry(core, execution, failure, &backoff_ns);
-    failed.new_execution_run_id = execution->new_run_id;
+    failed.new_execution_run_id = flo_text(execution->new_run_id);
     failed.failure = failure;
     failed.workflow_task_completed_event_id = completed_id;
     struct flo_event event = {
@@ -158,7 +166,7 @@ void flo_close_failed(struct flo_core *core, struct flo_execution *execution,
     flo_history_write(core, execution, &event);
     flo_execution_closed(core, execution,
                          FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_FAILED);
-    if (*execution->new_run_id)
+    if (execution->new_run_id)
         start_retry(core, execution, failure, backoff_ns);
 }
 
@@ -216,7 +224,7 @@ void flo_close_timed_out(struct flo_core *core, struct flo_core_timer *timer)
         execution->execution_deadline_ns && execution->execution_deadline_ns <= core->now_ns;
     timed_out.retry_state = chain_over ? FLO_API__RETRY_STATE__RETRY_STATE_TIMEOUT
                                        : decide_retry(core, execution, &failure, &backoff_ns);
-    timed_out.new_execution_run_id = execution->new_run_id;
+    timed_out.new_execution_run_id = flo_text(execution->new_run_id);
     flo_core_workflow_task_force_close(core, execution);
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
@@ -225,7 +233,7 @@ void flo_close_timed_out(struct flo_core *core, struct flo_core_timer *timer)
     flo_history_write(core, execution, &event);
     flo_execution_closed(core, execution,
                          FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_TIMED_OUT);
-    if (*execution->new_run_id)
+    if (execution->new_run_id)
         start_retry(core, execution, &failure, backoff_ns);
     flo_execution_end(core, execution, true);
 }
@@ -260,7 +268,7 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
                               FLO_CORE_RUN_WORKFLOW_TASK_MAX_NS);
     Google__Protobuf__Duration run_timeout = flo_make_duration(run_ns);
     Google__Protobuf__Duration task_timeout = flo_make_duration(flo_min_timeout(task_ns, run_ns));
-    flo_core_new_id(core, execution->new_run_id);
+    choose_next(core, execution);
     int64_t backoff_ns =
         continue_backoff(core, execution, flo_duration_ns(command->backoff_start_interval));
     inherit(core, execution, &next,
@@ -283,7 +291,7 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
 
     FloApi__WorkflowExecutionContinuedAsNewEventAttributes continued =
         FLO_API__WORKFLOW_EXECUTION_CONTINUED_AS_NEW_EVENT_ATTRIBUTES__INIT;
-    continued.new_execution_run_id = execution->new_run_id;
+    continued.new_execution_run_id = flo_text(execution->new_run_id);
     continued.workflow_type = next.workflow_type;
     continued.task_queue = next.task_queue;
     continued.input = command->input;

@@ -154,10 +154,10 @@ static void set_sticky(struct flo_core *core, struct flo_execution *execution,
                        const FloApi__StickyExecutionAttributes *sticky)
 {
     if (!sticky || !sticky->worker_task_queue || !*sticky->worker_task_queue->name) {
-        flo_execution_clear_sticky(execution);
+        flo_execution_clear_sticky(core, execution);
         return;
     }
-    flo_set_text(core, &execution->sticky_queue, sticky->worker_task_queue->name);
+    flo_set_name(core, &execution->sticky_queue, sticky->worker_task_queue->name);
     int64_t timeout = flo_duration_ns(sticky->schedule_to_start_timeout);
     execution->sticky_schedule_to_start_ns = timeout > 0 ? timeout : FLO_CORE_STICKY_SEEN_NS;
 }
@@ -210,7 +210,7 @@ static void note_build(struct flo_core *core, struct flo_execution *execution, c
 {
     if (execution->last_build_id && !strcmp(execution->last_build_id, build_id))
         return;
-    flo_set_text(core, &execution->last_build_id, build_id);
+    flo_set_name(core, &execution->last_build_id, build_id);
     FloApi__ResetPoints none = FLO_API__RESET_POINTS__INIT;
     FloApi__ResetPoints *old =
         flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);

@@ -160,10 +160,10 @@ static void cancel_timer(struct flo_core *core, struct flo_execution *execution,
     canceled.timer_id = flo_text(timer_id);
     canceled.workflow_task_completed_event_id = completed_id;
     canceled.identity = flo_text(identity);
-    struct flo_user_timer *timer = flo_map_get_str(&execution->timers, timer_id);
+    struct flo_user_timer *timer = flo_user_timer_find(execution, timer_id);
     if (timer) {
         canceled.started_event_id = timer->started_id;
-        flo_user_timer_free(core, execution, timer);
+        flo_user_timer_free(execution, timer);
         flo_user_timers_arm(core, execution);
     } else {
         struct flo_buffered_event *fired = flo_history_buffered_timer(core, execution, timer_id);
@@ -438,7 +438,8 @@ struct flo_core_activity *flo_command_apply(struct flo_core *core, struct flo_ex
         start_timer(core, execution, command, completed_id);
         break;
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_CANCEL_TIMER:
-        cancel_timer(core, execution, command, completed_id, execution->workflow_task.identity);
+        cancel_timer(core, execution, command, completed_id,
+                     execution->workflow_task.start->identity);
         break;
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_RECORD_MARKER:
         record_marker(core, execution, command, completed_id);

@@ -245,8 +245,7 @@ static bool check_start_timer(struct check *check, const FloApi__Command *comman
                           "A valid StartToFireTimeout is not set on StartTimerCommand. TimerId=%s",
                           a->timer_id);
     const char *overlay = flo_map_get_str(&check->timers, a->timer_id);
-    if (overlay == &started ||
-        (!overlay && flo_map_get_str(&check->execution->timers, a->timer_id)))
+    if (overlay == &started || (!overlay && flo_user_timer_find(check->execution, a->timer_id)))
         return refuse_fmt(check, CAUSE(START_TIMER_DUPLICATE_ID),
                           "invalid history builder state for action: add-timer-started-event, "
                           "TimerID: %s",
@@ -264,7 +263,7 @@ static bool check_cancel_timer(struct check *check, const FloApi__Command *comma
         return refuse(check, bad, "TimerId is not set on CancelTimerCommand.");
     const char *overlay = flo_map_get_str(&check->timers, id);
     bool pending =
-        overlay ? overlay == &started : flo_map_get_str(&check->execution->timers, id) != NULL;
+        overlay ? overlay == &started : flo_user_timer_find(check->execution, id) != NULL;
     if (!pending && !overlay && flo_history_buffered_timer(check->core, check->execution, id)) {
         check->buffered--;
         pending = true;

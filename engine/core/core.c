@@ -55,8 +55,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     flo_core_timers_init(&core->timers);
     flo_map_init(&core->namespaces);
     flo_map_init(&core->namespace_ids);
-    flo_map_init(&core->runs);
-    flo_map_init(&core->current);
+    flo_list_init(&core->residents);
     flo_map_init(&core->deleted);
     flo_map_init(&core->calls);
     flo_map_init(&core->queues);
@@ -82,8 +81,9 @@ void flo_core_destroy(struct flo_core **pcore)
         struct flo_waiting *waiting = flo_map_value(it);
         waiting->drop(core, waiting);
     }
-    for (struct flo_map_entry *it; (it = flo_map_first(&core->runs));) {
-        struct flo_execution *execution = flo_map_value(it);
+    for (struct flo_node *node; (node = flo_list_first(&core->residents));) {
+        struct flo_execution *execution =
+            flo_container(node, struct flo_core_run_hooks, resident)->execution;
         flo_execution_destroy(core, &execution);
     }
     for (struct flo_node *node; (node = flo_list_first(&core->closed));) { /* deleted ones */
@@ -94,8 +94,9 @@ void flo_core_destroy(struct flo_core **pcore)
     flo_core_deleted_fini(core);
     flo_matching_fini(core);
     flo_namespaces_fini(core);
-    flo_map_fini(&core->runs);
-    flo_map_fini(&core->current);
+    flo_index_fini(&core->runs);
+    flo_index_fini(&core->current);
+    flo_names_fini(&core->names);
     flo_map_fini(&core->calls);
     flo_map_fini(&core->queries);
     flo_core_timers_fini(&core->timers);
@@ -300,9 +301,10 @@ int flo_core_recovered(struct flo_core *core, uint64_t next_key, struct flo_err 
 {
     if (next_key > core->next_key)
         core->next_key = next_key;
-    for (struct flo_map_entry *it = flo_map_first(&core->runs), *next; it; it = next) {
-        next = flo_map_next(it);
-        flo_execution_resume(core, flo_map_value(it));
+    FLO_LIST_FOREACH_SAFE(node, &core->residents)
+    {
+        flo_execution_resume(core,
+                             flo_container(node, struct flo_core_run_hooks, resident)->execution);
     }
     core_settle(core);
     if (core->fatal)

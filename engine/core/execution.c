@@ -2,6 +2,7 @@
 /* execution.c - one run: its birth and end in memory, transitions, signals, cancel requests. */
 #include "engine/core/execution.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -55,6 +56,16 @@ void flo_set_text(struct flo_core *core, char **text, const char *value)
     }
     flo_free(*text);
     *text = copy;
+}
+
+void flo_set_name(struct flo_core *core, const char **name, const char *value)
+{
+    if (*name && !strcmp(*name, value))
+        return;
+    flo_names_put(&core->names, name);
+    *name = flo_names_get(&core->names, value);
+    if (!*name)
+        flo_core_set_fatal(core);
 }
 
 void flo_blob_clear(struct flo_blob *blob)
@@ -119,35 +130,104 @@ void flo_execution_unsettle(struct flo_core *core, struct flo_execution *executi
 
 /* ---- birth ---- */
 
-static const char *keep(struct flo_execution *execution, const char *text)
+/* The texts that a run keeps for itself: where they come from, where they go. */
+static const struct {
+    size_t from, to;
+} kept[] = {
+#define KEPT(name)                                                                                 \
+    {                                                                                              \
+        offsetof(struct flo_run_texts, name), offsetof(struct flo_execution, name)                 \
+    }
+    KEPT(workflow_id),     KEPT(start_request_id),    KEPT(first_run_id),
+    KEPT(original_run_id), KEPT(parent_namespace_id), KEPT(parent_workflow_id),
+    KEPT(parent_run_id),   KEPT(root_workflow_id),    KEPT(root_run_id),
+#undef KEPT
+};
+#define KEPT_COUNT (sizeof kept / sizeof *kept)
+
+static const char *kept_text(const struct flo_run_texts *texts, size_t i)
 {
-    return text && *text ? flo_arena_strdup(&execution->arena, text) : "";
+    const char *text = *(const char *const *)(const void *)((const char *)texts + kept[i].from);
+    return text ? text : "";
 }
 
-static bool keep_ids(struct flo_execution *execution, const struct flo_execution_args *args)
+/* Most runs are the first of their chain and their own root: such ids need no second copy. */
+static bool is_known(const struct flo_run_texts *texts, size_t i)
+{
+    const char *text = kept_text(texts, i);
+    return !*text || strcmp(text, texts->run_id) == 0 ||
+           (i > 0 && strcmp(text, texts->workflow_id) == 0);
+}
+
+static const char *known(const struct flo_execution *execution, const char *text)
+{
+    if (!*text)
+        return "";
+    return strcmp(text, execution->run_id) == 0 ? execution->run_id : execution->workflow_id;
+}
+
+/* Put the texts into execution->text, which has room for them. */
+static void keep_texts(struct flo_execution *execution, const struct flo_run_texts *texts)
+{
+    char *at = execution->text;
+    for (size_t i = 0; i < KEPT_COUNT; i++) {
+        const char *text = kept_text(texts, i);
+        const char **to = (const char **)(void *)((char *)execution + kept[i].to);
+        if (is_known(texts, i)) {
+            *to = known(execution, text);
+            continue;
+        }
+        const size_t size = strlen(text) + 1;
+        *to = memcpy(at, text, size);
+        at += size;
+    }
+}
+
+struct flo_execution *flo_execution_blank(struct flo_core *core, struct flo_namespace *ns,
+                                          const struct flo_run_texts *texts)
+{
+    size_t bytes = sizeof(struct flo_execution);
+    for (size_t i = 0; i < KEPT_COUNT; i++)
+        bytes += is_known(texts, i) ? 0 : strlen(kept_text(texts, i)) + 1;
+    struct flo_execution *execution = flo_calloc(1, bytes);
+    if (!execution)
+        return NULL;
+    flo_core_run_hooks_init(&execution->hooks, ns, execution);
+    flo_history_init(&execution->history);
+    flo_list_init(&execution->buffered);
+    flo_list_init(&execution->outbound);
+    execution->workflow_task.attempt = 1;
+    execution->status = FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_RUNNING;
+    memcpy(execution->run_id, texts->run_id, FLO_UUID_LEN);
+    keep_texts(execution, texts);
+    execution->type = flo_names_get(&core->names, texts->type);
+    execution->task_queue = flo_names_get(&core->names, texts->task_queue);
+    if (!execution->type || !execution->task_queue)
+        flo_execution_destroy(core, &execution);
+    return execution;
+}
+
+static struct flo_execution *blank_of(struct flo_core *core, const struct flo_execution_args *args)
 {
     const FloApi__WorkflowExecutionStartedEventAttributes *started = args->started;
     const FloApi__WorkflowExecution *parent = started->parent_workflow_execution;
     const FloApi__WorkflowExecution *root = started->root_workflow_execution;
-    memcpy(execution->run_id, args->run_id, sizeof execution->run_id);
-    execution->workflow_id = keep(execution, started->workflow_id);
-    execution->type = keep(execution, started->workflow_type->name);
-    execution->task_queue = keep(execution, started->task_queue->name);
-    execution->start_request_id = keep(execution, args->request_id);
-    execution->first_run_id = keep(execution, started->first_execution_run_id);
-    execution->original_run_id = keep(execution, started->original_execution_run_id);
-    execution->parent_namespace_id = keep(execution, started->parent_workflow_namespace_id);
-    execution->parent_workflow_id = keep(execution, parent ? parent->workflow_id : "");
-    execution->parent_run_id = keep(execution, parent ? parent->run_id : "");
-    execution->parent_initiated_id = started->parent_initiated_event_id;
-    execution->root_workflow_id =
-        root ? keep(execution, root->workflow_id) : execution->workflow_id;
-    execution->root_run_id = root ? keep(execution, root->run_id) : execution->run_id;
-    execution->cancel_request_id = "";
-    return execution->workflow_id && execution->type && execution->task_queue &&
-           execution->start_request_id && execution->first_run_id && execution->original_run_id &&
-           execution->parent_namespace_id && execution->parent_workflow_id &&
-           execution->parent_run_id && execution->root_workflow_id && execution->root_run_id;
+    return flo_execution_blank(
+        core, args->ns,
+        &(struct flo_run_texts){
+            .run_id = args->run_id,
+            .workflow_id = started->workflow_id,
+            .type = started->workflow_type->name,
+            .task_queue = started->task_queue->name,
+            .start_request_id = args->request_id,
+            .first_run_id = started->first_execution_run_id,
+            .original_run_id = started->original_execution_run_id,
+            .parent_namespace_id = started->parent_workflow_namespace_id,
+            .parent_workflow_id = parent ? parent->workflow_id : "",
+            .parent_run_id = parent ? parent->run_id : "",
+            .root_workflow_id = root ? root->workflow_id : started->workflow_id,
+            .root_run_id = root ? root->run_id : args->run_id,
+        });
 }
 
 static void keep_times(struct flo_execution *execution,
@@ -171,34 +251,16 @@ static void keep_times(struct flo_execution *execution,
     execution->has_retry_policy = started->retry_policy != NULL;
 }
 
-/* Empty lists and maps; also for runs that are loaded. */
-struct flo_execution *flo_execution_blank(struct flo_namespace *ns)
-{
-    struct flo_execution *execution = flo_calloc(1, sizeof *execution);
-    if (!execution)
-        return NULL;
-    flo_core_run_hooks_init(&execution->hooks, ns, execution);
-    flo_arena_init(&execution->arena, 0);
-    flo_history_init(&execution->history);
-    flo_list_init(&execution->buffered);
-    flo_list_init(&execution->outbound);
-    flo_map_init(&execution->timers);
-    flo_core_timers_init(&execution->timer_heap);
-    flo_map_init(&execution->signal_requests);
-    execution->workflow_task.attempt = 1;
-    execution->status = FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_RUNNING;
-    return execution;
-}
-
 struct flo_execution *flo_execution_new(struct flo_core *core,
                                         const struct flo_execution_args *args)
 {
-    struct flo_execution *execution = flo_execution_blank(args->ns);
+    struct flo_execution *execution = blank_of(core, args);
     if (!execution)
         return NULL;
     int64_t now = flo_event_time(core);
     keep_times(execution, args->started, now);
-    if (!keep_ids(execution, args) || flo_core_add_run(core, execution)) {
+    execution->parent_initiated_id = args->started->parent_initiated_event_id;
+    if (flo_core_add_run(core, execution)) {
         flo_execution_destroy(core, &execution);
         return NULL;
     }
@@ -237,7 +299,8 @@ void flo_execution_arm_run(struct flo_core *core, struct flo_execution *executio
 
 static void first_task_due(struct flo_core *core, struct flo_core_timer *timer)
 {
-    struct flo_execution *execution = flo_container(timer, struct flo_execution, backoff_timer);
+    struct flo_execution *execution =
+        flo_container(timer, struct flo_execution, workflow_task.timer);
     execution->first_task_pending = false;
     flo_core_workflow_task_schedule(core, execution);
     flo_execution_end(core, execution, true);
@@ -245,7 +308,8 @@ static void first_task_due(struct flo_core *core, struct flo_core_timer *timer)
 
 void flo_execution_arm_backoff(struct flo_core *core, struct flo_execution *execution)
 {
-    flo_core_run_timer(core, &execution->backoff_timer, execution->execution_ns, first_task_due);
+    flo_core_run_timer(core, &execution->workflow_task.timer, execution->execution_ns,
+                       first_task_due);
 }
 
 void flo_execution_begin(struct flo_core *core, struct flo_execution *execution, bool force)
@@ -255,7 +319,7 @@ void flo_execution_begin(struct flo_core *core, struct flo_execution *execution,
         return;
     }
     execution->first_task_pending = false;
-    flo_core_timers_clear(&core->timers, &execution->backoff_timer);
+    flo_core_timers_clear(&core->timers, &execution->workflow_task.timer);
     flo_core_workflow_task_schedule(core, execution);
 }
 
@@ -265,8 +329,7 @@ void flo_execution_quiesce(struct flo_core *core, struct flo_execution *executio
 {
     flo_core_timers_clear(&core->timers, &execution->workflow_task.timer);
     flo_core_timers_clear(&core->timers, &execution->run_timer);
-    flo_core_timers_clear(&core->timers, &execution->backoff_timer);
-    flo_core_timers_clear(&core->timers, &execution->timer);
+    flo_user_timers_disarm(core, execution);
     flo_matching_remove(core, &execution->hooks.workflow_task);
     for (size_t i = 0; i < execution->activity_count; i++) {
         flo_core_timers_clear(&core->timers, &execution->activities[i]->timer);
@@ -282,10 +345,10 @@ static void free_lists(struct flo_core *core, struct flo_execution *execution)
     for (size_t i = 0; i < execution->child_count; i++)
         flo_core_child_free(execution->children[i]);
     flo_free(execution->children);
-    for (struct flo_map_entry *it = flo_map_first(&execution->timers); it; it = flo_map_next(it))
-        flo_free(flo_map_value(it));
-    flo_map_fini(&execution->timers);
-    flo_core_timers_fini(&execution->timer_heap);
+    flo_user_timers_fini(core, execution);
+    if (execution->signal_requests)
+        flo_map_fini(execution->signal_requests);
+    flo_free(execution->signal_requests);
     struct flo_node *node;
     while ((node = flo_list_pop_front(&execution->buffered)))
         flo_free(flo_container(node, struct flo_buffered_event, node));
@@ -299,25 +362,23 @@ void flo_execution_destroy(struct flo_core *core, struct flo_execution **pexecut
     if (!execution)
         return;
     flo_execution_quiesce(core, execution);
-    if (execution->workflow_id)
-        flo_core_remove_run(core, execution);
+    flo_core_remove_run(core, execution);
     flo_core_run_hooks_fini(core, &execution->hooks);
     if (flo_node_linked(&execution->unsettled))
         flo_list_remove(&core->unsettled, &execution->unsettled);
-    flo_core_timers_fini(&execution->timer_heap); /* before the timers in it are freed */
     free_lists(core, execution);
-    flo_map_fini(&execution->signal_requests);
-    flo_free(execution->workflow_task.request_id);
-    flo_free(execution->workflow_task.identity);
-    flo_free(execution->workflow_task.build_id);
-    flo_free(execution->sticky_queue);
-    flo_free(execution->last_build_id);
+    flo_free(execution->workflow_task.start);
+    flo_free(execution->new_run_id);
+    flo_free(execution->cancel_request_id);
+    flo_names_put(&core->names, &execution->type);
+    flo_names_put(&core->names, &execution->task_queue);
+    flo_names_put(&core->names, &execution->sticky_queue);
+    flo_names_put(&core->names, &execution->last_build_id);
     flo_blob_clear(&execution->memo);
     flo_blob_clear(&execution->search_attributes);
     flo_blob_clear(&execution->reset_points);
     flo_blob_clear(&execution->user_metadata);
     flo_history_fini(&execution->history);
-    flo_arena_fini(&execution->arena);
     flo_free(execution);
     *pexecution = NULL;
 }
@@ -357,8 +418,8 @@ void flo_execution_end(struct flo_core *core, struct flo_execution *execution, b
         check_buffer(core, execution);
     if (flo_execution_is_open(execution))
         check_history(core, execution);
-    if (flo_history_seal(&execution->history))
-        flo_core_set_fatal(core);
+    flo_history_seal(&execution->history);
+    flo_core_workflow_task_forget_start(execution);
     execution->state_transitions++;
     core->transitions++;
     flo_core_touch(core, execution, store);
@@ -373,13 +434,24 @@ void flo_execution_settle(struct flo_core *core)
 
 /* ---- signals and cancel requests ---- */
 
+int flo_execution_note_signal(struct flo_execution *execution, const char *request_id)
+{
+    if (!request_id || !*request_id)
+        return 0;
+    if (!execution->signal_requests) {
+        execution->signal_requests = flo_malloc(sizeof *execution->signal_requests);
+        if (!execution->signal_requests)
+            return FLO_ENOMEM;
+        flo_map_init(execution->signal_requests);
+    }
+    return flo_map_put_str(execution->signal_requests, request_id, execution);
+}
+
 static void add_signal(struct flo_core *core, struct flo_execution *execution,
                        const FloApi__WorkflowExecutionSignaledEventAttributes *attributes,
                        FloApi__Link **links, size_t n_links)
 {
-    const char *request_id = attributes->request_id;
-    if (request_id && *request_id &&
-        flo_map_put_str(&execution->signal_requests, request_id, execution))
+    if (flo_execution_note_signal(execution, attributes->request_id))
         flo_core_set_fatal(core);
     execution->signal_count++;
     struct flo_event event = {
@@ -397,7 +469,8 @@ int flo_execution_signal(struct flo_core *core, struct flo_execution *execution,
                          FloApi__Link **links, size_t n_links, struct flo_status *status)
 {
     const char *request_id = attributes->request_id;
-    if (request_id && *request_id && flo_map_get_str(&execution->signal_requests, request_id))
+    if (request_id && *request_id && execution->signal_requests &&
+        flo_map_get_str(execution->signal_requests, request_id))
         return 0;
     if (execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_STARTED &&
         execution->workflow_task.close_attempted)
@@ -427,83 +500,12 @@ void flo_execution_request_cancel(
     if (execution->cancel_requested)
         return;
     execution->cancel_requested = true;
-    execution->cancel_request_id = keep(execution, request_id);
-    if (!execution->cancel_request_id) {
-        flo_core_set_fatal(core);
-        execution->cancel_request_id = "";
-    }
+    if (request_id && *request_id)
+        flo_set_text(core, &execution->cancel_request_id, request_id);
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
         .attributes = (void *)(uintptr_t)attributes,
     };
     flo_history_record(core, execution, &event, 0);
     flo_core_workflow_task_schedule(core, execution);
-}
-
-/* ---- user timers ---- */
-
-static void user_timer_due(struct flo_core *core, struct flo_core_timer *timer);
-
-/* The run's own heap never fires by itself: its earliest deadline is the run's timer. */
-static void never(struct flo_core *core, struct flo_core_timer *timer)
-{
-    (void)core;
-    (void)timer;
-}
-
-void flo_user_timers_arm(struct flo_core *core, struct flo_execution *execution)
-{
-    int64_t next = flo_core_timers_next(&execution->timer_heap);
-    if (next == INT64_MAX)
-        flo_core_timers_clear(&core->timers, &execution->timer);
-    else if (!flo_core_timer_is_set(&execution->timer) || execution->timer.deadline_ns != next)
-        flo_core_run_timer(core, &execution->timer, next, user_timer_due);
-}
-
-struct flo_user_timer *flo_user_timer_add(struct flo_core *core, struct flo_execution *execution,
-                                          const char *id, int64_t started_id, int64_t deadline_ns)
-{
-    size_t len = strlen(id);
-    struct flo_user_timer *timer = flo_calloc(1, sizeof *timer + len + 1);
-    if (!timer || flo_map_put_str(&execution->timers, id, timer)) {
-        flo_free(timer);
-        flo_core_set_fatal(core);
-        return NULL;
-    }
-    memcpy(timer->id, id, len);
-    timer->started_id = started_id;
-    if (flo_core_timers_set(&execution->timer_heap, &timer->timer, deadline_ns, never))
-        flo_core_set_fatal(core);
-    return timer;
-}
-
-void flo_user_timer_free(struct flo_core *core, struct flo_execution *execution,
-                         struct flo_user_timer *timer)
-{
-    (void)core;
-    flo_core_timers_clear(&execution->timer_heap, &timer->timer);
-    flo_map_remove_str(&execution->timers, timer->id);
-    flo_free(timer);
-}
-
-/* All timers that are due fire in one transition, in the order (deadline, started). */
-static void user_timer_due(struct flo_core *core, struct flo_core_timer *run_timer)
-{
-    struct flo_execution *execution = flo_container(run_timer, struct flo_execution, timer);
-    struct flo_core_timer *due;
-    while ((due = flo_core_timers_pop_due(&execution->timer_heap, core->now_ns))) {
-        struct flo_user_timer *timer = flo_container(due, struct flo_user_timer, timer);
-        FloApi__TimerFiredEventAttributes fired = FLO_API__TIMER_FIRED_EVENT_ATTRIBUTES__INIT;
-        fired.timer_id = timer->id;
-        fired.started_event_id = timer->started_id;
-        struct flo_event event = {
-            .type = FLO_API__EVENT_TYPE__EVENT_TYPE_TIMER_FIRED,
-            .attributes = &fired,
-        };
-        flo_history_record(core, execution, &event, timer->started_id);
-        flo_user_timer_free(core, execution, timer);
-    }
-    flo_user_timers_arm(core, execution);
-    flo_core_workflow_task_schedule(core, execution);
-    flo_execution_end(core, execution, true);
 }

@@ -49,15 +49,14 @@ struct flo_blob {
  */
 struct flo_history {
     uint8_t *data;
-    size_t len, cap;
-    uint32_t *offsets; /* where event id i + 1 begins */
-    size_t offsets_cap;
-    int64_t *batches; /* first event id of each closed batch */
-    size_t batch_count, batches_cap;
-    size_t stored_batches;  /* those that a batch for the store has taken */
+    uint32_t *index; /* of event id i + 1: where it begins, and FLO_HISTORY_FIRST */
+    uint32_t len, cap, index_cap;
+    int64_t stored_next_id; /* first event id that no batch for the store has taken */
     int64_t sealed_next_id; /* first event id of the open batch */
     int64_t next_event_id;
 };
+#define FLO_HISTORY_FIRST (UINT32_C(1) << 31) /* the event is the first of its batch */
+#define FLO_HISTORY_MAX_BYTES (FLO_HISTORY_FIRST - 1)
 
 /* An event that came while a workflow task was started: it has no id yet. */
 struct flo_buffered_event {
@@ -83,6 +82,13 @@ enum flo_core_workflow_task_stage {
     FLO_CORE_WORKFLOW_TASK_STARTED,
 };
 
+/* What the start of a workflow task said; one block. */
+struct flo_task_start {
+    bool has_build_id;
+    const char *identity, *build_id, *request_id; /* in text */
+    char text[];
+};
+
 struct flo_core_workflow_task {
     enum flo_core_workflow_task_stage stage;
     bool transient;       /* its events are not in the history */
@@ -93,10 +99,10 @@ struct flo_core_workflow_task {
     int64_t scheduled_id, started_id;
     int64_t original_scheduled_ns, scheduled_ns, started_ns;
     int64_t start_to_close_ns;
-    int64_t history_bytes;                  /* as told to the worker */
-    char *request_id, *identity, *build_id; /* of its start; heap, may be NULL */
-    bool has_build_id;
-    struct flo_core_timer timer; /* schedule-to-start (sticky) or start-to-close */
+    int64_t history_bytes;        /* as told to the worker */
+    struct flo_task_start *start; /* heap; NULL = not started; until the transition that ends it */
+    /* Schedule-to-start (sticky) or start-to-close; before the first task: when it is due. */
+    struct flo_core_timer timer;
 };
 
 enum flo_core_activity_stage {
@@ -136,6 +142,14 @@ struct flo_user_timer {
     char id[];
 };
 
+/* The user timers of a run (user_timer.c). */
+struct flo_user_timers {
+    struct flo_execution *execution;
+    struct flo_map by_id;        /* timer id -> struct flo_user_timer */
+    struct flo_core_timers heap; /* the same by deadline */
+    struct flo_core_timer first; /* in the core's: when the first of them is due */
+};
+
 struct flo_core_child {
     int64_t initiated_id, started_id;
     struct flo_namespace *ns;
@@ -148,11 +162,15 @@ struct flo_outbound; /* child.c */
 
 /* ---- the run ---- */
 
+/*
+ * A hundred thousand of them may be open, so what few runs need hangs off a pointer, texts that
+ * many runs share are shared, and a history has little room to spare (flo_history_trim).
+ */
 struct flo_execution {
     struct flo_core_run_hooks hooks; /* key, namespace, dirty lists, task, waiters: runs.h */
-    struct flo_arena arena;          /* the strings below that never change */
 
-    const char *workflow_id, *type, *task_queue, *start_request_id;
+    const char *type, *task_queue;              /* core->names */
+    const char *workflow_id, *start_request_id; /* these and those below: in text */
     char run_id[FLO_UUID_LEN + 1];
     const char *first_run_id, *original_run_id;
     const char *parent_namespace_id, *parent_workflow_id, *parent_run_id; /* "" = no parent */
@@ -167,8 +185,8 @@ struct flo_execution {
     int64_t execution_deadline_ns; /* of the chain of runs; 0 = none */
     int32_t attempt;
     bool has_retry_policy;
-    bool first_task_pending;           /* the first workflow task waits for execution_ns */
-    char new_run_id[FLO_UUID_LEN + 1]; /* that took over when this one closed, or "" */
+    bool first_task_pending; /* the first workflow task waits for execution_ns */
+    char *new_run_id;        /* that took over when this one closed; heap; NULL = none */
 
     struct flo_history history;
     struct flo_list buffered; /* struct flo_buffered_event, in order of arrival */
@@ -178,34 +196,33 @@ struct flo_execution {
 
     struct flo_core_workflow_task workflow_task;
     int64_t last_completed_started_id; /* WFTStarted of the last completed task; 0 = none */
-    char *sticky_queue;                /* NULL = not sticky */
+    const char *sticky_queue;          /* core->names; NULL = not sticky */
     int64_t sticky_schedule_to_start_ns;
 
     bool cancel_requested;
-    const char *cancel_request_id; /* arena */
+    char *cancel_request_id; /* heap; NULL = none */
 
     struct flo_core_activity **activities; /* by scheduled_id, ascending */
     size_t activity_count, activities_cap;
-    struct flo_map timers;             /* timer id -> struct flo_user_timer */
-    struct flo_core_timers timer_heap; /* the same by deadline */
-    struct flo_core_timer timer;       /* when the first of them is due */
+    struct flo_user_timers *user_timers; /* NULL: there never was one */
     struct flo_core_child *
         *children; /* by initiated_id, ascending; with started_id 0: not started */
     size_t child_count, children_cap;
-    struct flo_map signal_requests; /* request ids that were applied -> the run itself */
+    struct flo_map *signal_requests; /* request ids that were applied -> the run itself; or NULL */
     int64_t signal_count;
 
     struct flo_blob memo, search_attributes; /* current values: Memo, SearchAttributes */
     struct flo_blob reset_points;            /* ResetPoints */
     struct flo_blob user_metadata;           /* of the start: UserMetadata */
-    char *last_build_id;                     /* of the newest reset point; NULL = no point yet */
+    const char *last_build_id; /* of the newest reset point; core->names; NULL = no point yet */
 
-    struct flo_core_timer run_timer;     /* run or execution timeout */
-    struct flo_core_timer backoff_timer; /* first workflow task */
+    struct flo_core_timer run_timer; /* run or execution timeout */
 
     struct flo_node unsettled; /* on core->unsettled: outbound is not empty, or it just closed */
     struct flo_list outbound;  /* struct flo_outbound */
     bool close_unsettled;      /* parent and children are to be told */
+
+    char text[];
 };
 
 static inline bool flo_execution_is_open(const struct flo_execution *execution)
@@ -271,11 +288,9 @@ void flo_execution_terminate(struct flo_core *core, struct flo_execution *execut
 /* Bytes of the events first .. last (inclusive); all of them must exist. */
 void flo_history_range(const struct flo_history *history, int64_t first, int64_t last,
                        const uint8_t **out_data, size_t *out_len);
-/* Closed batch number i: its first and last event id. i < batch_count. */
-void flo_history_batch(const struct flo_history *history, size_t i, int64_t *out_first,
+/* The first and last event of the closed batch that holds event_id; false when it is in none. */
+bool flo_history_batch(const struct flo_history *history, int64_t event_id, int64_t *out_first,
                        int64_t *out_last);
-/* The closed batch that holds event_id; batch_count when it is not in one. */
-size_t flo_history_batch_of(const struct flo_history *history, int64_t event_id);
 /* Decode one event into arena, or NULL without memory. */
 FloApi__HistoryEvent *flo_history_decode(const struct flo_history *history, int64_t event_id,
                                          struct flo_arena *arena);

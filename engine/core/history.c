@@ -19,9 +19,8 @@
 #include "engine/core/run.h"
 #include "wire/varint.h"
 
-#define FIRST_BYTES 1024
-#define FIRST_OFFSETS 16
-#define FIRST_BATCHES 8
+#define FIRST_BYTES 256
+#define FIRST_EVENTS 6
 #define TASK_ID_BASE 1048576 /* ids of the real server's tasks are of this size */
 
 /* Field number of the attributes by event type; 0 = not written by this engine. */
@@ -71,46 +70,84 @@ static const uint8_t attributes_field[] = {
 
 void flo_history_init(struct flo_history *history)
 {
-    *history = (struct flo_history){.next_event_id = 1, .sealed_next_id = 1};
+    *history = (struct flo_history){.next_event_id = 1, .sealed_next_id = 1, .stored_next_id = 1};
 }
 
 void flo_history_fini(struct flo_history *history)
 {
     flo_free(history->data);
-    flo_free(history->offsets);
-    flo_free(history->batches);
+    flo_free(history->index);
     flo_history_init(history);
 }
 
 /* ---- writing ---- */
 
+/* A capacity that fills the heap's block (multiples of 16, less its header), so that the room that
+ * a block has anyway is not lost. */
+static size_t block_of(size_t bytes)
+{
+    return ((bytes + 8 + 15) & ~(size_t)15) - 8;
+}
+
+static int set_capacity(struct flo_history *history, size_t bytes, size_t events)
+{
+    if (bytes != history->cap) {
+        uint8_t *data = flo_reallocarray(history->data, bytes, 1);
+        if (!data)
+            return FLO_ENOMEM;
+        history->data = data;
+        history->cap = (uint32_t)bytes;
+    }
+    if (events != history->index_cap) {
+        uint32_t *index = flo_reallocarray(history->index, events, sizeof *index);
+        if (!index)
+            return FLO_ENOMEM;
+        history->index = index;
+        history->index_cap = (uint32_t)events;
+    }
+    return 0;
+}
+
+static size_t event_count(const struct flo_history *history)
+{
+    return (size_t)history->next_event_id - 1;
+}
+
+int flo_history_reserve(struct flo_history *history, size_t events, size_t bytes)
+{
+    const size_t need = history->len + bytes, count = event_count(history) + events;
+    if (need > FLO_HISTORY_MAX_BYTES)
+        return FLO_ENOMEM;
+    return set_capacity(history, need > history->cap ? need : history->cap,
+                        count > history->index_cap ? count : history->index_cap);
+}
+
+void flo_history_trim(struct flo_history *history)
+{
+    const size_t bytes = block_of(history->len), events = event_count(history);
+    /* Not worth a block of its own, or no memory: then the room stays. */
+    if (bytes + 64 < history->cap && !set_capacity(history, bytes, history->index_cap) &&
+        events + 16 < history->index_cap && set_capacity(history, bytes, events))
+        return;
+}
+
 /* Room for one more event of len bytes, and its place in the index: where `0x0A len` is to go.
  * NULL without memory. */
 static uint8_t *reserve_event(struct flo_history *history, size_t len)
 {
-    size_t need = history->len + 1 + flo_varint_len(len) + len;
-    if (need > UINT32_MAX)
+    const size_t need = history->len + 1 + flo_varint_len(len) + len;
+    const size_t count = event_count(history);
+    size_t bytes = history->cap, events = history->index_cap;
+    if (need > FLO_HISTORY_MAX_BYTES)
         return NULL;
-    if (need > history->cap) {
-        size_t cap = history->cap ? history->cap : FIRST_BYTES;
-        while (cap < need)
-            cap *= 2;
-        uint8_t *data = flo_reallocarray(history->data, cap, 1);
-        if (!data)
-            return NULL;
-        history->data = data;
-        history->cap = cap;
-    }
-    size_t count = (size_t)history->next_event_id - 1;
-    if (count == history->offsets_cap) {
-        size_t cap = count ? count * 2 : FIRST_OFFSETS;
-        uint32_t *offsets = flo_reallocarray(history->offsets, cap, sizeof *offsets);
-        if (!offsets)
-            return NULL;
-        history->offsets = offsets;
-        history->offsets_cap = cap;
-    }
-    history->offsets[count] = (uint32_t)history->len;
+    if (need > bytes)
+        bytes = need > FIRST_BYTES ? block_of(need + need / 2) : block_of(FIRST_BYTES);
+    if (count == events)
+        events = count < FIRST_EVENTS ? FIRST_EVENTS : count + count / 2;
+    if (set_capacity(history, bytes, events))
+        return NULL;
+    const bool first = history->next_event_id == history->sealed_next_id;
+    history->index[count] = history->len | (first ? FLO_HISTORY_FIRST : 0);
     uint8_t *to = history->data + history->len;
     *to++ = 0x0A;
     return flo_varint_put(to, len);
@@ -149,7 +186,7 @@ int64_t flo_history_write(struct flo_core *core, struct flo_execution *execution
         return id;
     }
     protobuf_c_message_pack(&message.base, to);
-    history->len = (size_t)(to - history->data) + len;
+    history->len = (uint32_t)((size_t)(to - history->data) + len);
     history->next_event_id++;
     return id;
 }
@@ -253,7 +290,7 @@ static int64_t write_buffered(struct flo_core *core, struct flo_history *history
     *to++ = 0x28; /* task_id */
     to = flo_varint_put(to, (uint64_t)(TASK_ID_BASE + id));
     memcpy(to, bytes, bytes_len);
-    history->len = (size_t)(to - history->data) + bytes_len;
+    history->len = (uint32_t)((size_t)(to - history->data) + bytes_len);
     history->next_event_id++;
     return id;
 }
@@ -367,26 +404,15 @@ void flo_history_drop_buffered(struct flo_execution *execution, struct flo_buffe
 
 /* ---- batches and reading ---- */
 
-int flo_history_seal(struct flo_history *history)
+void flo_history_seal(struct flo_history *history)
 {
-    if (history->next_event_id == history->sealed_next_id)
-        return 0;
-    if (history->batch_count == history->batches_cap) {
-        size_t cap = history->batches_cap ? history->batches_cap * 2 : FIRST_BATCHES;
-        int64_t *batches = flo_reallocarray(history->batches, cap, sizeof *batches);
-        if (!batches)
-            return FLO_ENOMEM;
-        history->batches = batches;
-        history->batches_cap = cap;
-    }
-    history->batches[history->batch_count++] = history->sealed_next_id;
     history->sealed_next_id = history->next_event_id;
-    return 0;
 }
 
-static size_t end_of(const struct flo_history *history, int64_t event_id)
+static size_t begin_of(const struct flo_history *history, int64_t event_id)
 {
-    return event_id + 1 >= history->next_event_id ? history->len : history->offsets[event_id];
+    return event_id < history->next_event_id ? history->index[event_id - 1] & ~FLO_HISTORY_FIRST
+                                             : history->len;
 }
 
 void flo_history_range(const struct flo_history *history, int64_t first, int64_t last,
@@ -398,33 +424,24 @@ void flo_history_range(const struct flo_history *history, int64_t first, int64_t
         *out_len = 0;
         return;
     }
-    size_t from = history->offsets[first - 1];
+    size_t from = begin_of(history, first);
     *out_data = history->data + from;
-    *out_len = end_of(history, last) - from;
+    *out_len = begin_of(history, last + 1) - from;
 }
 
-void flo_history_batch(const struct flo_history *history, size_t i, int64_t *out_first,
+bool flo_history_batch(const struct flo_history *history, int64_t event_id, int64_t *out_first,
                        int64_t *out_last)
 {
-    assert(i < history->batch_count);
-    *out_first = history->batches[i];
-    *out_last =
-        (i + 1 < history->batch_count ? history->batches[i + 1] : history->sealed_next_id) - 1;
-}
-
-size_t flo_history_batch_of(const struct flo_history *history, int64_t event_id)
-{
+    int64_t first = event_id, next = event_id + 1;
     if (event_id < 1 || event_id >= history->sealed_next_id)
-        return history->batch_count;
-    size_t low = 0, high = history->batch_count; /* the batch is in [low, high) */
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (history->batches[middle] <= event_id)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+        return false;
+    while (!(history->index[first - 1] & FLO_HISTORY_FIRST))
+        first--;
+    while (next < history->sealed_next_id && !(history->index[next - 1] & FLO_HISTORY_FIRST))
+        next++;
+    *out_first = first;
+    *out_last = next - 1;
+    return true;
 }
 
 FloApi__HistoryEvent *flo_history_decode(const struct flo_history *history, int64_t event_id,
@@ -459,10 +476,11 @@ int flo_history_restore(struct flo_history *history, const struct flo_core_histo
             return FLO_ENOMEM;
         memcpy(to, at, (size_t)len);
         at += len;
-        history->len = (size_t)(to - history->data) + (size_t)len;
+        history->len = (uint32_t)((size_t)(to - history->data) + (size_t)len);
         history->next_event_id++;
     }
     if (at != end)
         return FLO_EDATA;
-    return flo_history_seal(history);
+    flo_history_seal(history);
+    return 0;
 }

@@ -43,9 +43,9 @@ int64_t flo_history_page_last(const struct flo_execution *execution, int64_t fir
     int64_t last = first - 1;
     const uint8_t *data;
     size_t len, batches = 0;
-    for (size_t i = flo_history_batch_of(history, first); i < history->batch_count; i++) {
-        int64_t batch_first, batch_last;
-        flo_history_batch(history, i, &batch_first, &batch_last);
+    int64_t batch_first, batch_last;
+    for (int64_t id = first; flo_history_batch(history, id, &batch_first, &batch_last);
+         id = batch_last + 1) {
         flo_history_range(history, first, batch_last, &data, &len);
         if (batches++ == max_batches || (batches > 1 && len > FLO_CORE_PAGE_BYTES))
             return last;

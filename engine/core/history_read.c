@@ -446,18 +446,16 @@ static void resident_downwards(const struct flo_execution *execution, int64_t la
 {
     const struct flo_history *history = &execution->history;
     int64_t lowest = last + 1;
-    for (size_t i = flo_history_batch_of(history, last), n = 0; n < max_batches; n++, i--) {
-        int64_t first = 1, batch_last;
-        if (i < history->batch_count)
-            flo_history_batch(history, i, &first, &batch_last);
+    for (size_t n = 0; n < max_batches && lowest > 1; n++) {
+        int64_t first, batch_last;
         struct flo_bytes range;
+        if (!flo_history_batch(history, lowest - 1, &first, &batch_last))
+            break;
         flo_history_range(history, first, last, &range.data, &range.len);
         if (n > 0 && range.len > FLO_CORE_PAGE_BYTES)
             break;
         lowest = first;
         *out = range;
-        if (i == 0)
-            break;
     }
     *out_first = lowest;
 }

@@ -23,10 +23,12 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/index.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/random.h"
 #include "engine/core/core.h"
+#include "engine/core/names.h"
 #include "engine/core/timers.h"
 #include "flotilla/error.h"
 
@@ -47,8 +49,10 @@ struct flo_core {
     struct flo_map namespaces;    /* name -> struct flo_namespace */
     struct flo_map namespace_ids; /* id -> struct flo_namespace */
 
-    struct flo_map runs; /* run id -> resident struct flo_execution (open, or closed and unsaved) */
-    struct flo_map current; /* namespace id + workflow id -> newest resident struct flo_execution */
+    struct flo_list residents; /* runs in memory: open, or closed and unsaved; oldest first */
+    struct flo_index runs;     /* the same by run id */
+    struct flo_index current;  /* the newest of each namespace and workflow id */
+    struct flo_names names;    /* texts that runs share */
     size_t open_runs;
     uint64_t next_key;
 

@@ -37,6 +37,8 @@ void flo_core_run_timer(struct flo_core *core, struct flo_core_timer *timer, int
                         flo_core_timer_fn fire);
 /* Replace heap text; keeps the block when the text is the same. NULL = "". */
 void flo_set_text(struct flo_core *core, char **text, const char *value);
+/* Replace a name of core->names. */
+void flo_set_name(struct flo_core *core, const char **name, const char *value);
 /* Replace a blob by a packed message (NULL: clear it). */
 void flo_blob_set(struct flo_core *core, struct flo_blob *blob, const ProtobufCMessage *message);
 void flo_blob_set_bytes(struct flo_core *core, struct flo_blob *blob, const void *data, size_t len);
@@ -46,13 +48,6 @@ void *flo_blob_decode(struct flo_core *core, const struct flo_blob *blob,
                       const ProtobufCMessageDescriptor *descriptor);
 /* Let flo_execution_settle look at the run. */
 void flo_execution_unsettle(struct flo_core *core, struct flo_execution *execution);
-/* Arm the timer of the earliest user timer. */
-void flo_user_timers_arm(struct flo_core *core, struct flo_execution *execution);
-/* Free a user timer, off both heaps' books. */
-void flo_user_timer_free(struct flo_core *core, struct flo_execution *execution,
-                         struct flo_user_timer *timer);
-struct flo_user_timer *flo_user_timer_add(struct flo_core *core, struct flo_execution *execution,
-                                          const char *id, int64_t started_id, int64_t deadline_ns);
 /* An open run by namespace, workflow id and run id ("" = current). NULL says for certain that there
  * is none: open runs are in memory, so the store is not asked and cannot fail. */
 struct flo_execution *flo_execution_find_open(struct flo_core *core, const struct flo_namespace *ns,
@@ -61,13 +56,39 @@ struct flo_execution *flo_execution_find_open(struct flo_core *core, const struc
  * were too many. */
 bool flo_execution_add_signal(struct flo_core *core, struct flo_execution *execution,
                               const FloApi__WorkflowExecutionSignaledEventAttributes *attributes);
-/* A run without content. NULL without memory. */
-struct flo_execution *flo_execution_blank(struct flo_namespace *ns);
+/* Remember the request of a signal; NULL and "" = it has none. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_execution_note_signal(struct flo_execution *execution,
+                                             const char *request_id);
+
+/* What of a run never changes. Borrowed; all but run_id may be "" or NULL. */
+struct flo_run_texts {
+    const char *run_id, *workflow_id, *type, *task_queue, *start_request_id;
+    const char *first_run_id, *original_run_id;
+    const char *parent_namespace_id, *parent_workflow_id, *parent_run_id;
+    const char *root_workflow_id, *root_run_id;
+};
+/* A run that nothing has happened to. NULL without memory. */
+struct flo_execution *flo_execution_blank(struct flo_core *core, struct flo_namespace *ns,
+                                          const struct flo_run_texts *texts);
 /* Arm the run and execution timeout; the backoff of the first workflow task. */
 void flo_execution_arm_run(struct flo_core *core, struct flo_execution *execution);
 void flo_execution_arm_backoff(struct flo_core *core, struct flo_execution *execution);
 /* Nothing of the run waits any more: its timers are off, its tasks out of their queues. */
 void flo_execution_quiesce(struct flo_core *core, struct flo_execution *execution);
+
+/* ---- user timers (user_timer.c) ---- */
+
+/* A timer that waits, by its id, or NULL; how many wait. */
+struct flo_user_timer *flo_user_timer_find(const struct flo_execution *execution, const char *id);
+size_t flo_user_timers_count(const struct flo_execution *execution);
+/* Add one (memory: fatal, NULL); free one. The run's timer is armed by flo_user_timers_arm. */
+struct flo_user_timer *flo_user_timer_add(struct flo_core *core, struct flo_execution *execution,
+                                          const char *id, int64_t started_id, int64_t deadline_ns);
+void flo_user_timer_free(struct flo_execution *execution, struct flo_user_timer *timer);
+/* Arm the timer of the earliest user timer; take it off; free all. */
+void flo_user_timers_arm(struct flo_core *core, struct flo_execution *execution);
+void flo_user_timers_disarm(struct flo_core *core, struct flo_execution *execution);
+void flo_user_timers_fini(struct flo_core *core, struct flo_execution *execution);
 
 /* ---- history (history.c) ---- */
 
@@ -102,8 +123,12 @@ FLO_MUST_CHECK int flo_history_restore_buffered(struct flo_execution *execution,
 /* Take over a stored batch. 0, FLO_ENOMEM, FLO_EDATA. */
 FLO_MUST_CHECK int flo_history_restore(struct flo_history *history,
                                        const struct flo_core_history_batch *batch);
-/* Close the open batch. 0, FLO_ENOMEM. */
-FLO_MUST_CHECK int flo_history_seal(struct flo_history *history);
+/* Close the open batch. */
+void flo_history_seal(struct flo_history *history);
+/* Room for so many events and bytes more, with nothing to spare. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_history_reserve(struct flo_history *history, size_t events, size_t bytes);
+/* Give back room to spare: the run waits, maybe for long. */
+void flo_history_trim(struct flo_history *history);
 void flo_history_init(struct flo_history *history);
 void flo_history_fini(struct flo_history *history);
 
@@ -121,8 +146,13 @@ void flo_core_workflow_task_fail(struct flo_core *core, struct flo_execution *ex
 void flo_core_workflow_task_force_close(struct flo_core *core, struct flo_execution *execution);
 /* The pending task (started, or waiting on a sticky queue) times out; schedules the next. */
 void flo_core_workflow_task_time_out(struct flo_core *core, struct flo_execution *execution);
+/* At the end of a transition: forget who started a task that is not STARTED any more. */
+void flo_core_workflow_task_forget_start(struct flo_execution *execution);
+/* Remember it. false: fatal, no memory. */
+bool flo_core_workflow_task_set_start(struct flo_core *core, struct flo_core_workflow_task *task,
+                                      const struct flo_core_worker *worker);
 /* The stickiness ends. */
-void flo_execution_clear_sticky(struct flo_execution *execution);
+void flo_execution_clear_sticky(struct flo_core *core, struct flo_execution *execution);
 /* Arm the timer that the task's stage asks for. */
 void flo_core_workflow_task_arm(struct flo_core *core, struct flo_execution *execution);
 /* Queue a scheduled task. */

@@ -4,7 +4,7 @@
  *
  *    resident open run --closes--> resident closed run --commit durable--> only in the store
  *
- * The maps hold the resident ones; lookups fall back to env.store.
+ * The indexes hold the resident ones; lookups fall back to env.store.
  */
 #include <string.h>
 
@@ -45,33 +45,63 @@ void flo_core_run_hooks_fini(struct flo_core *core, struct flo_core_run_hooks *h
     unlink_from(&core->closed, &hooks->closed);
 }
 
-/* Key of the map `current`: namespace id (fixed length), then workflow id. Scratch; NULL: no
- * memory. */
-static char *current_key(struct flo_core *core, const struct flo_namespace *ns,
-                         const char *workflow_id, size_t *out_len)
+/* ---- finding: run ids and workflow ids ---- */
+
+/* Run ids (and those of namespaces) are random UUIDs of our own making: nobody can choose them to
+ * collide, so their last digits are hash enough. id has FLO_UUID_LEN bytes. */
+static uint64_t hash_of_uuid(const char *id)
 {
-    const size_t id_len = strlen(workflow_id);
-    char *key = flo_arena_alloc(&core->scratch, FLO_UUID_LEN + id_len + 1);
-    if (!key)
-        return NULL;
-    memcpy(key, ns->id, FLO_UUID_LEN);
-    memcpy(key + FLO_UUID_LEN, workflow_id, id_len + 1);
-    *out_len = FLO_UUID_LEN + id_len;
-    return key;
+    uint64_t last, middle;
+    memcpy(&last, id + FLO_UUID_LEN - sizeof last, sizeof last);
+    memcpy(&middle, id + FLO_UUID_LEN - 2 * sizeof last, sizeof middle);
+    const uint64_t mixed =
+        (last * UINT64_C(0x9e3779b97f4a7c15)) ^ (middle * UINT64_C(0xc2b2ae3d27d4eb4f));
+    return mixed ^ (mixed >> 32);
+}
+
+/* Workflow ids are chosen by clients: a keyed hash. */
+static uint64_t hash_of_workflow(const struct flo_namespace *ns, const char *workflow_id)
+{
+    return flo_hash(workflow_id, strlen(workflow_id)) + hash_of_uuid(ns->id);
+}
+
+static struct flo_execution *find_current(const struct flo_core *core,
+                                          const struct flo_namespace *ns, const char *workflow_id,
+                                          uint64_t hash)
+{
+    for (struct flo_index_node *node = flo_index_first(&core->current, hash); node;
+         node = flo_index_next(node)) {
+        const struct flo_core_run_hooks *hooks =
+            flo_container(node, struct flo_core_run_hooks, by_workflow_id);
+        if (hooks->ns == ns && strcmp(hooks->execution->workflow_id, workflow_id) == 0)
+            return hooks->execution;
+    }
+    return NULL;
+}
+
+static void leave_current(struct flo_core *core, struct flo_execution *execution)
+{
+    flo_index_remove(&core->current, &execution->hooks.by_workflow_id);
+    execution->hooks.is_current = false;
 }
 
 int flo_core_add_run(struct flo_core *core, struct flo_execution *execution)
 {
-    size_t len;
-    char *key = current_key(core, execution->hooks.ns, execution->workflow_id, &len);
-    if (!key || flo_map_put_str(&core->runs, execution->run_id, execution))
+    struct flo_core_run_hooks *hooks = &execution->hooks;
+    const uint64_t hash = hash_of_workflow(hooks->ns, execution->workflow_id);
+    struct flo_execution *older = find_current(core, hooks->ns, execution->workflow_id, hash);
+    if (flo_index_add(&core->runs, &hooks->by_run_id, hash_of_uuid(execution->run_id)))
         return FLO_ENOMEM;
-    if (flo_map_put(&core->current, key, len, execution, NULL)) {
-        flo_map_remove_str(&core->runs, execution->run_id);
+    if (flo_index_add(&core->current, &hooks->by_workflow_id, hash)) {
+        flo_index_remove(&core->runs, &hooks->by_run_id);
         return FLO_ENOMEM;
     }
-    if (execution->hooks.key == 0)
-        execution->hooks.key = core->next_key++;
+    hooks->is_current = true;
+    if (older)
+        leave_current(core, older);
+    flo_list_push_back(&core->residents, &hooks->resident);
+    if (hooks->key == 0)
+        hooks->key = core->next_key++;
     if (flo_execution_is_open(execution))
         core->open_runs++;
     return 0;
@@ -79,18 +109,18 @@ int flo_core_add_run(struct flo_core *core, struct flo_execution *execution)
 
 void flo_core_remove_run(struct flo_core *core, struct flo_execution *execution)
 {
-    if (flo_map_get_str(&core->runs, execution->run_id) != execution)
+    struct flo_core_run_hooks *hooks = &execution->hooks;
+    if (!flo_node_linked(&hooks->resident))
         return;
-    flo_map_remove_str(&core->runs, execution->run_id);
-    size_t len;
-    char *key = current_key(core, execution->hooks.ns, execution->workflow_id, &len);
-    if (!key)
-        flo_core_set_fatal(core); /* the map would point to freed memory */
-    else if (flo_map_get(&core->current, key, len) == execution)
-        flo_map_remove(&core->current, key, len);
+    flo_list_remove(&core->residents, &hooks->resident);
+    flo_index_remove(&core->runs, &hooks->by_run_id);
+    if (hooks->is_current)
+        leave_current(core, execution);
     if (flo_execution_is_open(execution))
         core->open_runs--;
 }
+
+/* ---- changes ---- */
 
 void flo_core_touch(struct flo_core *core, struct flo_execution *execution, bool store)
 {
@@ -122,7 +152,16 @@ uint64_t flo_core_after(const struct flo_core *core, const struct flo_execution 
 
 struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_id)
 {
-    return flo_map_get_str(&core->runs, run_id);
+    if (strlen(run_id) != FLO_UUID_LEN)
+        return NULL;
+    for (struct flo_index_node *node = flo_index_first(&core->runs, hash_of_uuid(run_id)); node;
+         node = flo_index_next(node)) {
+        struct flo_execution *execution =
+            flo_container(node, struct flo_core_run_hooks, by_run_id)->execution;
+        if (strcmp(execution->run_id, run_id) == 0)
+            return execution;
+    }
+    return NULL;
 }
 
 /* Copy what the store lent into scratch, and decode the state. */
@@ -172,13 +211,7 @@ struct flo_execution *flo_core_find_resident(struct flo_core *core, const struct
                    ? execution
                    : NULL;
     }
-    size_t len;
-    const char *key = current_key(core, ns, workflow_id, &len);
-    if (!key) {
-        flo_core_set_fatal(core); /* "there is none" would be an answer */
-        return NULL;
-    }
-    return flo_map_get(&core->current, key, len);
+    return find_current(core, ns, workflow_id, hash_of_workflow(ns, workflow_id));
 }
 
 int flo_core_find_run(struct flo_core *core, struct flo_namespace *ns, const char *workflow_id,

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/index.h"
 #include "base/list.h"
 #include "base/random.h"
 #include "engine/core/core.h"
@@ -29,6 +30,9 @@ struct flo_core_run_hooks {
     uint64_t key; /* of the store; given by flo_core_add_run */
     struct flo_namespace *ns;
     struct flo_execution *execution;
+    struct flo_index_node by_run_id, by_workflow_id; /* in core->runs, core->current */
+    struct flo_node resident;                        /* on core->residents */
+    bool is_current;                                 /* it is in core->current */
     struct flo_node dirty, touched, closed;
     uint64_t dirty_seq;              /* batch that holds or will hold the last change; 0 = none */
     struct flo_task workflow_task;   /* the pending workflow task, while not started */
@@ -71,7 +75,7 @@ struct flo_core_run_ref {
 /* The resident run, open or just closed, or NULL. */
 struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_id);
 /* The same by workflow id; run_id "" = the newest. An open run is always resident: NULL says for
- * certain that none is open (or that memory is out: fatal). */
+ * certain that none is open. */
 struct flo_execution *flo_core_find_resident(struct flo_core *core, const struct flo_namespace *ns,
                                              const char *workflow_id, const char *run_id);
 /* run_id "" or NULL = the newest run. 0; else with status: FLO_ENOENT `workflow not found for

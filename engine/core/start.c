@@ -239,8 +239,8 @@ static bool eager_task_out(const struct flo_start *start, const struct current *
     const struct flo_execution *execution = current->execution;
     return start->eager && is_running(current) && execution->last_completed_started_id == 0 &&
            execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_STARTED &&
-           execution->workflow_task.attempt == 1 && execution->workflow_task.request_id &&
-           strcmp(execution->workflow_task.request_id, start->request_id) == 0;
+           execution->workflow_task.attempt == 1 &&
+           strcmp(execution->workflow_task.start->request_id, start->request_id) == 0;
 }
 
 static void start_new(struct flo_core *core, const struct flo_start *start,

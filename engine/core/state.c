@@ -54,10 +54,10 @@ static void pack_task(const struct flo_core_workflow_task *task, FloEngine__Work
     out->close_attempted = task->close_attempted;
     if (task->stage != FLO_CORE_WORKFLOW_TASK_STARTED)
         return;
-    out->request_id = flo_text(task->request_id);
-    out->identity = flo_text(task->identity);
-    out->build_id = flo_text(task->build_id);
-    out->has_build_id = task->has_build_id;
+    out->request_id = flo_text(task->start->request_id);
+    out->identity = flo_text(task->start->identity);
+    out->build_id = flo_text(task->start->build_id);
+    out->has_build_id = task->start->has_build_id;
     out->suggest_continue_as_new = task->suggest_continue_as_new;
     out->history_size_bytes = task->history_bytes;
 }
@@ -108,11 +108,11 @@ static int pack_timers(const struct flo_execution *execution, struct flo_arena *
                        FloEngine__ExecutionState *out)
 {
     FloEngine__TimerState *to =
-        new_list(arena, execution->timers.count, sizeof *to, (void ***)&out->timers);
+        new_list(arena, flo_user_timers_count(execution), sizeof *to, (void ***)&out->timers);
     if (!to)
         return FLO_ENOMEM;
-    out->n_timers = execution->timers.count;
-    for (struct flo_map_entry *it = flo_map_first(&execution->timers); it;
+    out->n_timers = flo_user_timers_count(execution);
+    for (struct flo_map_entry *it = flo_map_first(&execution->user_timers->by_id); it;
          it = flo_map_next(it), to++) {
         struct flo_user_timer *timer = flo_map_value(it);
         flo_engine__timer_state__init(to);
@@ -203,7 +203,7 @@ static void pack_fields(struct flo_execution *execution, FloEngine__ExecutionSta
     out->search_attributes = bytes_of(&execution->search_attributes);
     out->reset_points = bytes_of(&execution->reset_points);
     out->user_metadata = bytes_of(&execution->user_metadata);
-    out->new_run_id = execution->new_run_id;
+    out->new_run_id = flo_text(execution->new_run_id);
     out->signal_count = execution->signal_count;
 }
 
@@ -221,7 +221,7 @@ static int pack_state(struct flo_execution *execution, struct flo_arena *arena,
     int rc = 0;
     if (execution->activity_count)
         rc = pack_activities(execution, &lists, &state);
-    if (!rc && execution->timers.count)
+    if (!rc && flo_user_timers_count(execution))
         rc = pack_timers(execution, &lists, &state);
     if (!rc && execution->child_count)
         rc = pack_children(execution, &lists, &state);
@@ -283,19 +283,29 @@ static int fill_row(struct flo_execution *execution, struct flo_arena *arena,
     return failed ? FLO_ENOMEM : pack_state(execution, arena, row);
 }
 
+/* Does nothing go on, until somebody signals or a timer fires? */
+static bool is_waiting(const struct flo_execution *execution)
+{
+    return execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_NONE &&
+           execution->activity_count == 0 && flo_execution_is_open(execution);
+}
+
 int flo_execution_collect(struct flo_execution *execution, struct flo_arena *arena,
                           struct flo_core_run_row *out_row,
                           struct flo_core_history_row **out_histories, size_t *out_count)
 {
     struct flo_history *history = &execution->history;
-    size_t count = history->batch_count - history->stored_batches;
+    int64_t first, last;
+    size_t count = 0;
+    for (int64_t id = history->stored_next_id; flo_history_batch(history, id, &first, &last);
+         id = last + 1)
+        count++;
     struct flo_core_history_row *rows = flo_arena_calloc(arena, count + 1, sizeof *rows);
     if (!rows || fill_row(execution, arena, out_row))
         return FLO_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        int64_t first, last;
         const uint8_t *events;
-        flo_history_batch(history, history->stored_batches + i, &first, &last);
+        flo_history_batch(history, history->stored_next_id, &first, &last);
         flo_history_range(history, first, last, &events, &rows[i].len);
         rows[i].key = execution->hooks.key;
         rows[i].first_event_id = first;
@@ -303,8 +313,10 @@ int flo_execution_collect(struct flo_execution *execution, struct flo_arena *are
         rows[i].events = flo_arena_memdup(arena, events, rows[i].len);
         if (!rows[i].events)
             return FLO_ENOMEM;
+        history->stored_next_id = last + 1;
     }
-    history->stored_batches = history->batch_count;
+    if (is_waiting(execution))
+        flo_history_trim(history);
     *out_histories = count ? rows : NULL;
     *out_count = count;
     return 0;
@@ -327,8 +339,8 @@ static void load_blob(struct flo_core *core, struct flo_blob *blob, const Protob
         flo_blob_set_bytes(core, blob, data->data, data->len);
 }
 
-static void load_task(struct flo_core_workflow_task *task, const FloEngine__WorkflowTaskState *from,
-                      bool *failed)
+static void load_task(struct flo_core *core, struct flo_core_workflow_task *task,
+                      const FloEngine__WorkflowTaskState *from)
 {
     if (!from)
         return;
@@ -345,10 +357,12 @@ static void load_task(struct flo_core_workflow_task *task, const FloEngine__Work
     task->close_attempted = from->close_attempted;
     task->suggest_continue_as_new = from->suggest_continue_as_new;
     task->history_bytes = from->history_size_bytes;
-    task->has_build_id = from->has_build_id;
-    task->request_id = dup_or_null(from->request_id, failed);
-    task->identity = dup_or_null(from->identity, failed);
-    task->build_id = dup_or_null(from->build_id, failed);
+    const struct flo_core_worker worker = {.identity = from->identity,
+                                           .build_id = from->build_id,
+                                           .has_build_id = from->has_build_id,
+                                           .request_id = from->request_id};
+    if (task->stage == FLO_CORE_WORKFLOW_TASK_STARTED)
+        flo_core_workflow_task_set_start(core, task, &worker);
 }
 
 static int load_activity(struct flo_core *core, struct flo_execution *execution,
@@ -428,23 +442,12 @@ static int load_fields(struct flo_core *core, struct flo_execution *execution,
                        const struct flo_core_stored_run *run,
                        const FloEngine__ExecutionState *state)
 {
-    struct flo_arena *arena = &execution->arena;
-    bool failed = false;
-    memcpy(execution->run_id, run->run_id, FLO_UUID_LEN + 1);
     execution->hooks.key = run->key;
     execution->status = run->status;
-    execution->workflow_id = copy(arena, run->workflow_id, &failed);
-    execution->type = copy(arena, state->type, &failed);
-    execution->task_queue = copy(arena, state->task_queue, &failed);
-    execution->start_request_id = copy(arena, state->start_request_id, &failed);
-    execution->first_run_id = copy(arena, state->first_run_id, &failed);
-    execution->original_run_id = copy(arena, state->original_run_id, &failed);
-    execution->parent_namespace_id = copy(arena, state->parent_namespace_id, &failed);
-    execution->parent_workflow_id = copy(arena, state->parent_workflow_id, &failed);
-    execution->parent_run_id = copy(arena, state->parent_run_id, &failed);
-    execution->root_workflow_id = copy(arena, state->root_workflow_id, &failed);
-    execution->root_run_id = copy(arena, state->root_run_id, &failed);
-    execution->cancel_request_id = copy(arena, state->cancel_request_id, &failed);
+    if (*state->cancel_request_id)
+        flo_set_text(core, &execution->cancel_request_id, state->cancel_request_id);
+    if (state->has_build)
+        flo_set_name(core, &execution->last_build_id, state->last_build_id);
     execution->parent_initiated_id = state->parent_initiated_event_id;
     execution->start_ns = state->start_ns;
     execution->execution_ns = state->execution_ns;
@@ -460,14 +463,12 @@ static int load_fields(struct flo_core *core, struct flo_execution *execution,
     execution->last_completed_started_id = state->last_completed_started_id;
     execution->cancel_requested = state->cancel_requested;
     execution->signal_count = state->signal_count;
-    if (state->has_build)
-        flo_set_text(core, &execution->last_build_id, state->last_build_id);
     load_blob(core, &execution->memo, &state->memo);
     load_blob(core, &execution->search_attributes, &state->search_attributes);
     load_blob(core, &execution->reset_points, &state->reset_points);
     load_blob(core, &execution->user_metadata, &state->user_metadata);
-    load_task(&execution->workflow_task, state->workflow_task, &failed);
-    return failed ? FLO_ENOMEM : load_pending(core, execution, state);
+    load_task(core, &execution->workflow_task, state->workflow_task);
+    return core->fatal ? FLO_ENOMEM : load_pending(core, execution, state);
 }
 
 /* Remember the request of a signal. 0, FLO_ENOMEM. */
@@ -476,8 +477,8 @@ static int note_signal(struct flo_execution *execution, const FloApi__HistoryEve
     if (event->attributes_case !=
         FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_SIGNALED_EVENT_ATTRIBUTES)
         return 0;
-    const char *id = event->workflow_execution_signaled_event_attributes->request_id;
-    return *id ? flo_map_put_str(&execution->signal_requests, id, execution) : 0;
+    return flo_execution_note_signal(
+        execution, event->workflow_execution_signaled_event_attributes->request_id);
 }
 
 /* Which signals were applied is told by the events themselves, buffered ones included. */
@@ -513,13 +514,39 @@ static int load_history(struct flo_execution *execution, int64_t next_event_id,
                         const struct flo_core_history_batch *batches, size_t count)
 {
     struct flo_history *history = &execution->history;
+    size_t events = 0, bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        int rc = flo_history_restore(history, &batches[i]);
-        if (rc)
-            return rc;
+        events += batches[i].event_count;
+        bytes += batches[i].len;
     }
-    history->stored_batches = history->batch_count;
+    int rc = flo_history_reserve(history, events, bytes);
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = flo_history_restore(history, &batches[i]);
+    if (rc)
+        return rc;
+    history->stored_next_id = history->next_event_id;
     return history->next_event_id == next_event_id && count > 0 ? 0 : FLO_EDATA;
+}
+
+static struct flo_execution *blank_of(struct flo_core *core, struct flo_namespace *ns,
+                                      const struct flo_core_stored_run *run,
+                                      const FloEngine__ExecutionState *state)
+{
+    return flo_execution_blank(core, ns,
+                               &(struct flo_run_texts){
+                                   .run_id = run->run_id,
+                                   .workflow_id = run->workflow_id,
+                                   .type = state->type,
+                                   .task_queue = state->task_queue,
+                                   .start_request_id = state->start_request_id,
+                                   .first_run_id = state->first_run_id,
+                                   .original_run_id = state->original_run_id,
+                                   .parent_namespace_id = state->parent_namespace_id,
+                                   .parent_workflow_id = state->parent_workflow_id,
+                                   .parent_run_id = state->parent_run_id,
+                                   .root_workflow_id = state->root_workflow_id,
+                                   .root_run_id = state->root_run_id,
+                               });
 }
 
 int flo_execution_load(struct flo_core *core, const struct flo_core_stored_run *run,
@@ -538,7 +565,7 @@ int flo_execution_load(struct flo_core *core, const struct flo_core_stored_run *
                         "the state of run %s of workflow \"%s\" is damaged", run->run_id,
                         run->workflow_id);
     const FloEngine__ExecutionState *state = (const FloEngine__ExecutionState *)message;
-    struct flo_execution *execution = flo_execution_blank(ns);
+    struct flo_execution *execution = blank_of(core, ns, run, state);
     if (!execution)
         return flo_fail(err, FLO_ENOMEM, "no memory for a stored run");
     rc = load_fields(core, execution, run, state);
@@ -565,14 +592,15 @@ void flo_execution_resume(struct flo_core *core, struct flo_execution *execution
     if (!flo_execution_is_open(execution))
         return;
     flo_execution_arm_run(core, execution);
-    if (execution->first_task_pending)
-        flo_execution_arm_backoff(core, execution);
     flo_user_timers_arm(core, execution);
     if (execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_SCHEDULED) {
         execution->workflow_task.sticky = false;
         flo_core_workflow_task_queue(core, execution);
     }
-    flo_core_workflow_task_arm(core, execution);
+    if (execution->first_task_pending)
+        flo_execution_arm_backoff(core, execution);
+    else
+        flo_core_workflow_task_arm(core, execution);
     for (size_t i = 0; i < execution->activity_count; i++) {
         struct flo_core_activity *activity = execution->activities[i];
         if (activity->stage == FLO_CORE_ACTIVITY_SCHEDULED &&

@@ -69,12 +69,12 @@ static void fill_started(struct flo_core *core, const struct flo_execution *exec
     FloApi__WorkflowTaskStartedEventAttributes *started = &events->started;
     flo_api__workflow_task_started_event_attributes__init(started);
     started->scheduled_event_id = task->scheduled_id;
-    started->identity = flo_text(task->identity);
-    started->request_id = flo_text(task->request_id);
+    started->identity = flo_text(task->start->identity);
+    started->request_id = flo_text(task->start->request_id);
     started->history_size_bytes = task->history_bytes;
-    if (task->has_build_id) {
+    if (task->start->has_build_id) {
         flo_api__worker_version_stamp__init(&events->version);
-        events->version.build_id = flo_text(task->build_id);
+        events->version.build_id = flo_text(task->start->build_id);
         started->worker_version = &events->version;
     }
     if (!task->suggest_continue_as_new)
@@ -160,10 +160,9 @@ int flo_core_workflow_task_synthetic(struct flo_core *core, const struct flo_exe
 
 /* ---- scheduling ---- */
 
-void flo_execution_clear_sticky(struct flo_execution *execution)
+void flo_execution_clear_sticky(struct flo_core *core, struct flo_execution *execution)
 {
-    flo_free(execution->sticky_queue);
-    execution->sticky_queue = NULL;
+    flo_names_put(&core->names, &execution->sticky_queue);
 }
 
 /* Later attempts get more time: that is what slows down a worker that never answers. */
@@ -230,7 +229,7 @@ void flo_core_workflow_task_unstick(struct flo_core *core, struct flo_execution 
 {
     bool waits_there = execution->sticky_queue &&
                        execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_SCHEDULED;
-    flo_execution_clear_sticky(execution);
+    flo_execution_clear_sticky(core, execution);
     if (waits_there)
         flo_core_workflow_task_queue(core, execution);
 }
@@ -250,6 +249,39 @@ static void refresh_transient(struct flo_core *core, struct flo_execution *execu
     write_scheduled(core, execution);
 }
 
+bool flo_core_workflow_task_set_start(struct flo_core *core, struct flo_core_workflow_task *task,
+                                      const struct flo_core_worker *worker)
+{
+    const char *from[] = {worker->identity, worker->build_id, worker->request_id};
+    size_t sizes[3], bytes = sizeof *task->start;
+    for (int i = 0; i < 3; i++)
+        bytes += sizes[i] = strlen(flo_text(from[i])) + 1;
+    struct flo_task_start *start = flo_malloc(bytes);
+    if (!start) {
+        flo_core_set_fatal(core);
+        return false;
+    }
+    const char **to[] = {&start->identity, &start->build_id, &start->request_id};
+    char *at = start->text;
+    for (int i = 0; i < 3; i++) {
+        *to[i] = memcpy(at, flo_text(from[i]), sizes[i]);
+        at += sizes[i];
+    }
+    start->has_build_id = worker->has_build_id;
+    flo_free(task->start);
+    task->start = start;
+    return true;
+}
+
+void flo_core_workflow_task_forget_start(struct flo_execution *execution)
+{
+    struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (task->stage == FLO_CORE_WORKFLOW_TASK_STARTED)
+        return;
+    flo_free(task->start);
+    task->start = NULL;
+}
+
 int flo_core_workflow_task_start(struct flo_core *core, struct flo_execution *execution,
                                  const struct flo_core_worker *worker, bool from_sticky)
 {
@@ -262,12 +294,10 @@ int flo_core_workflow_task_start(struct flo_core *core, struct flo_execution *ex
     }
     flo_matching_remove(core, &execution->hooks.workflow_task);
     if (!from_sticky)
-        flo_execution_clear_sticky(execution);
+        flo_execution_clear_sticky(core, execution);
     refresh_transient(core, execution);
-    flo_set_text(core, &task->identity, worker->identity);
-    flo_set_text(core, &task->request_id, worker->request_id);
-    flo_set_text(core, &task->build_id, worker->build_id);
-    task->has_build_id = worker->has_build_id;
+    if (!flo_core_workflow_task_set_start(core, task, worker))
+        return FLO_ENOENT; /* fatal */
     task->started_ns = flo_event_time(core);
     task->history_bytes = (int64_t)execution->history.len;
     task->suggest_continue_as_new = task->history_bytes >= core->options.history_size_suggest ||
@@ -300,7 +330,7 @@ static void task_lost(struct flo_core *core, struct flo_execution *execution)
     struct flo_core_workflow_task *task = &execution->workflow_task;
     task_over(core, execution);
     if (execution->sticky_queue) {
-        flo_execution_clear_sticky(execution);
+        flo_execution_clear_sticky(core, execution);
         task->attempt = 1;
     } else if (task->attempt < INT32_MAX) {
         task->attempt++;
@@ -371,7 +401,7 @@ void flo_core_workflow_task_time_out(struct flo_core *core, struct flo_execution
     } else {
         write_timed_out(core, execution, FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_SCHEDULE_TO_START);
         task_over(core, execution);
-        flo_execution_clear_sticky(execution);
+        flo_execution_clear_sticky(core, execution);
         task->attempt = 1;
     }
     flo_core_workflow_task_schedule(core, execution);
