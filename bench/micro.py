@@ -138,6 +138,8 @@ def run(args, names):
     build = args.bin.parent
     output("cmake", "--build", build, "--target", "bench_micro")
     program, parts, here = args.bin / "bench_micro", names or list(NAMES), environment(build)
+    if set(output(program).split()) != set(NAMES):
+        raise RuntimeError("bench_micro has other parts than NAMES")
     reference = json.loads(REFERENCE.read_text()) if REFERENCE.exists() else {}
     if "valgrind" in args.without:
         rows = []
