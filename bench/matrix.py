@@ -19,7 +19,7 @@ from system_calls import SystemCalls
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MINUTES = 20
 POLLS, SLOTS = 10, 100  # of each kind, for every worker
-IDLE_S = 2              # from the last worker's start to the reading of idle memory
+IDLE_S = 2              # from a process's start to the reading of its idle memory
 COUNT_MAX = 20000       # workflows in a run
 SLOW = 2                # runs that take so many times --seconds, for want of speed, are three
 VERY_SLOW = 5           # and so many times: each is one round of what is in flight instead of two
@@ -344,16 +344,31 @@ def run_workload(args, todo):
         cell.attempt(cell.finish)
 
 
+def start_idle(cells_to_start):
+    """Start what the cells need and read its idle memory: of the first worker and the first server of a kind while it is
+    the only one, since later ones share its pages; of the others when all are up."""
+    alone = set()
+    for cell in cells_to_start:
+        cell.attempt(cell.start)
+        if "error" in cell.row:
+            continue
+        for kind, side in [(cell.worker, cell.workers), (PEER_OF.get(cell.server, "engine"), cell.servers)]:
+            if kind not in alone:
+                alone.add(kind)
+                time.sleep(IDLE_S)
+                side.read_idle()
+    time.sleep(IDLE_S)
+    for cell in cells_to_start:
+        for side in [] if "error" in cell.row else [cell.workers, cell.servers]:
+            if side.idle is None:
+                side.read_idle()
+
+
 def run(args, names):
     rig = Rig(args)
     try:
         todo = [Cell(rig, *cell) for cell in cells(names)]
-        for cell in todo:
-            if cell.workload != "openloop":  # its workers come last
-                cell.attempt(cell.start)
-        time.sleep(IDLE_S)
-        for side in rig.sides.values():
-            side.read_idle()
+        start_idle([cell for cell in todo if cell.workload != "openloop"])  # its workers come last
         for workload in WORKLOADS:
             run_workload(args, [cell for cell in todo if cell.workload == workload])
     finally:
