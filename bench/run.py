@@ -48,7 +48,7 @@ def parse(suites):
     lines = []
     for name, suite in suites.items():
         lines += [f"{name}, about {suite.MINUTES} minutes: {suite.__doc__.splitlines()[0]}",
-                  *[f"  {key:12} {text}" for key, text in suite.NAMES.items()]]
+                  *[f"  {key:16} {text}" for key, text in suite.NAMES.items()]]
     parser = argparse.ArgumentParser(
         prog="scripts/bench", formatter_class=argparse.RawDescriptionHelpFormatter, epilog="\n".join(lines),
         description="Benchmarks side by side with what one would take instead; docs/benchmarks.md says what is measured.")
