@@ -9,10 +9,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zmq.h>
+
+#include "telemetry/zeromq.h"
 
 /* One line of 40 characters of Z85 out of fd, nothing else. */
-static int read_text(int fd, char out_text[FLO_CURVE_TEXT])
+static int read_text(const struct flo_zeromq *zmq, int fd, char out_text[FLO_CURVE_TEXT])
 {
     char text[FLO_CURVE_TEXT + 3] = "";
     uint8_t bytes[FLO_CURVE_BYTES];
@@ -21,7 +22,7 @@ static int read_text(int fd, char out_text[FLO_CURVE_TEXT])
     int rc = FLO_ECONFIG;
     if (len == FLO_CURVE_TEXT - 1 && text[len + strspn(text + len, "\r\n")] == '\0') {
         text[len] = '\0';
-        if (zmq_z85_decode(bytes, text)) {
+        if (zmq->z85_decode(bytes, text)) {
             memcpy(out_text, text, FLO_CURVE_TEXT);
             rc = 0;
         }
@@ -53,11 +54,12 @@ static int no_key(const char *path, struct flo_err *err)
 
 int flo_curve_read_public(const char *path, char out_text[FLO_CURVE_TEXT], struct flo_err *err)
 {
+    const struct flo_zeromq *zmq = flo_zeromq(err);
     struct stat st;
-    int fd, rc = open_key(path, &fd, &st, err);
+    int fd, rc = zmq ? open_key(path, &fd, &st, err) : FLO_ESYS;
     if (rc)
         return rc;
-    rc = read_text(fd, out_text);
+    rc = read_text(zmq, fd, out_text);
     close(fd);
     return rc ? no_key(path, err) : 0;
 }
@@ -67,14 +69,15 @@ int flo_curve_read_secret(const char *path, char out_secret[FLO_CURVE_TEXT],
 {
     struct stat st;
     char public[FLO_CURVE_TEXT];
-    int fd, rc = open_key(path, &fd, &st, err);
+    const struct flo_zeromq *zmq = flo_zeromq(err);
+    int fd, rc = zmq ? open_key(path, &fd, &st, err) : FLO_ESYS;
     if (rc)
         return rc;
     const mode_t refused = st.st_uid == 0 ? S_IWGRP | S_IRWXO : S_IRWXG | S_IRWXO;
     if (st.st_mode & refused)
         rc = flo_fail(err, FLO_EPERM, "the secret key %s can be read by others: chmod 0400 it",
                       path);
-    else if (read_text(fd, out_secret) || zmq_curve_public(public, out_secret))
+    else if (read_text(zmq, fd, out_secret) || zmq->curve_public(public, out_secret))
         rc = no_key(path, err);
     else if (out_public)
         memcpy(out_public, public, sizeof public);
@@ -84,7 +87,7 @@ int flo_curve_read_secret(const char *path, char out_secret[FLO_CURVE_TEXT],
 
 void flo_curve_bytes(const char text[FLO_CURVE_TEXT], uint8_t out[FLO_CURVE_BYTES])
 {
-    (void)!zmq_z85_decode(out, text); /* read_text has seen that it decodes */
+    flo_zeromq(NULL)->z85_decode(out, text); /* read_text loaded it, and has seen that it decodes */
 }
 
 static int write_key(const char *dir, const char *name, const char *kind, const char *text,
@@ -113,8 +116,11 @@ int flo_curve_make_pair(const char *dir, const char *public_dir, const char *nam
                         struct flo_err *err)
 {
     char public[FLO_CURVE_TEXT], secret[FLO_CURVE_TEXT];
-    if (zmq_curve_keypair(public, secret))
-        return flo_fail(err, FLO_ESYS, "cannot make keys: %s", zmq_strerror(zmq_errno()));
+    const struct flo_zeromq *zmq = flo_zeromq(err);
+    if (!zmq)
+        return FLO_ESYS;
+    if (zmq->curve_keypair(public, secret))
+        return flo_fail(err, FLO_ESYS, "cannot make keys: %s", zmq->strerror(errno));
     int rc = write_key(dir, name, "secret", secret, 0400, err);
     explicit_bzero(secret, sizeof secret);
     return rc ? rc : write_key(public_dir, name, "public", public, 0444, err);

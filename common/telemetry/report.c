@@ -9,9 +9,8 @@
  */
 #include "telemetry/report.h"
 
-#include <czmq.h>
+#include <errno.h>
 #include <event2/event.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +20,7 @@
 #include "telemetry/curve.h"
 #include "telemetry/json_text.h"
 #include "telemetry/procstat.h"
+#include "telemetry/zeromq.h"
 
 #define SEND_QUEUE 4
 #define RECEIVE_QUEUE 64
@@ -32,7 +32,9 @@
 #define BUILD_MAX_BYTES ((size_t)1048576)             /* a family that is cut again included */
 
 struct flo_reporter {
-    zsock_t *sock;
+    const struct flo_zeromq *zmq;
+    void *context;
+    void *sock;
     struct event *timer;
     struct event *readable;            /* edge of the socket's descriptor */
     struct flo_report_options options; /* its strings are ours */
@@ -127,15 +129,25 @@ static int build(struct flo_reporter *reporter, struct flo_buf *out)
     return out->failed ? FLO_ENOMEM : 0;
 }
 
+static int get(const struct flo_reporter *reporter, int option)
+{
+    int value = 0;
+    size_t size = sizeof value;
+    return reporter->zmq->getsockopt(reporter->sock, option, &value, &size) ? 0 : value;
+}
+
+/* Only of options that every libzmq knows, with values that fit. */
+static void set(struct flo_reporter *reporter, int option, int value)
+{
+    reporter->zmq->setsockopt(reporter->sock, option, &value, sizeof value);
+}
+
 /* Commands come down this way one day; nothing that arrives now means anything. */
 static void drain_incoming(struct flo_reporter *reporter)
 {
-    while (zsock_events(reporter->sock) & ZMQ_POLLIN) {
-        zmsg_t *message = zmsg_recv_nowait(reporter->sock);
-        if (!message)
-            break;
-        zmsg_destroy(&message);
-    }
+    char start[64]; /* of a frame; its rest is dropped */
+    while (reporter->zmq->recv(reporter->sock, start, sizeof start, ZMQ_DONTWAIT) >= 0)
+        ;
 }
 
 void flo_reporter_send(struct flo_reporter *reporter)
@@ -145,7 +157,7 @@ void flo_reporter_send(struct flo_reporter *reporter)
     reporter->seq++;
     int sent = -1;
     if (build(reporter, &frame) == 0 && frame.len <= FLO_REPORT_MAX_BYTES)
-        sent = zmq_send(zsock_resolve(reporter->sock), frame.data, frame.len, ZMQ_DONTWAIT);
+        sent = reporter->zmq->send(reporter->sock, frame.data, frame.len, ZMQ_DONTWAIT);
     flo_buf_fini(&frame);
     reporter->dropped = sent < 0;
     flo_series_inc(flo_metrics_get(reporter->options.metrics,
@@ -167,7 +179,7 @@ static void on_edge(evutil_socket_t fd, short what, void *ctx)
     (void)fd;
     (void)what;
     drain_incoming(reporter);
-    if (reporter->dropped && (zsock_events(reporter->sock) & ZMQ_POLLOUT))
+    if (reporter->dropped && (get(reporter, ZMQ_EVENTS) & ZMQ_POLLOUT))
         flo_reporter_send(reporter);
 }
 
@@ -179,9 +191,11 @@ static int set_curve(struct flo_reporter *reporter, const struct flo_report_opti
     if (!rc)
         rc = flo_curve_read_secret(options->secret_key_file, secret, own, err);
     if (!rc) {
-        zsock_set_curve_serverkey(reporter->sock, server);
-        zsock_set_curve_publickey(reporter->sock, own);
-        zsock_set_curve_secretkey(reporter->sock, secret);
+        const struct flo_zeromq *zmq = reporter->zmq;
+        if (zmq->setsockopt(reporter->sock, ZMQ_CURVE_SERVERKEY, server, sizeof server) ||
+            zmq->setsockopt(reporter->sock, ZMQ_CURVE_PUBLICKEY, own, sizeof own) ||
+            zmq->setsockopt(reporter->sock, ZMQ_CURVE_SECRETKEY, secret, sizeof secret))
+            rc = flo_fail(err, FLO_ESYS, "ZeroMQ takes no keys: %s", zmq->strerror(errno));
     }
     explicit_bzero(secret, sizeof secret);
     return rc;
@@ -191,31 +205,34 @@ static int open_socket(struct flo_reporter *reporter, const struct flo_report_op
                        struct flo_err *err)
 {
     const char *endpoint = reporter->options.endpoint;
-    if (strncmp(endpoint, "ipc://", 6) != 0 && strncmp(endpoint, "tcp://", 6) != 0 &&
-        strncmp(endpoint, "inproc://", 9) != 0)
+    if (strncmp(endpoint, "ipc://", 6) != 0 && strncmp(endpoint, "tcp://", 6) != 0)
         return flo_fail(err, FLO_EINVAL, "\"%s\" is no endpoint: ipc:///path or tcp://host:port",
                         endpoint);
-    setenv("ZSYS_SIGHANDLER", "false", 1); /* signals are the program's */
-    reporter->sock = zsock_new(ZMQ_DEALER);
+    const int64_t message_max = (int64_t)FLO_REPORT_MAX_BYTES;
+    const struct flo_zeromq *zmq = reporter->zmq = flo_zeromq(err);
+    if (!zmq)
+        return FLO_ESYS;
+    reporter->context = zmq->ctx_new();
+    reporter->sock = reporter->context ? zmq->socket(reporter->context, ZMQ_DEALER) : NULL;
     if (!reporter->sock)
-        return flo_fail(err, FLO_ESYS, "cannot make a ZeroMQ socket");
-    zsock_set_immediate(reporter->sock, 1);
-    zsock_set_linger(reporter->sock, 0);
-    zsock_set_sndhwm(reporter->sock, SEND_QUEUE);
-    zsock_set_rcvhwm(reporter->sock, RECEIVE_QUEUE);
-    zsock_set_maxmsgsize(reporter->sock, (int)FLO_REPORT_MAX_BYTES);
-    zsock_set_handshake_ivl(reporter->sock, HANDSHAKE_MS);
-    zsock_set_reconnect_ivl(reporter->sock, RECONNECT_MIN_MS);
-    zsock_set_reconnect_ivl_max(reporter->sock, RECONNECT_MAX_MS);
-    zsock_set_ipv6(reporter->sock, strncmp(endpoint, "tcp://", 6) == 0);
+        return flo_fail(err, FLO_ESYS, "cannot make a ZeroMQ socket: %s", zmq->strerror(errno));
+    set(reporter, ZMQ_IMMEDIATE, 1);
+    set(reporter, ZMQ_LINGER, 0);
+    set(reporter, ZMQ_SNDHWM, SEND_QUEUE);
+    set(reporter, ZMQ_RCVHWM, RECEIVE_QUEUE);
+    set(reporter, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
+    set(reporter, ZMQ_RECONNECT_IVL, RECONNECT_MIN_MS);
+    set(reporter, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
+    set(reporter, ZMQ_IPV6, strncmp(endpoint, "tcp://", 6) == 0);
+    zmq->setsockopt(reporter->sock, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max);
     if (options->secret_key_file && *options->secret_key_file) {
         int rc = set_curve(reporter, options, err);
         if (rc)
             return rc;
     }
-    if (zsock_connect(reporter->sock, "%s", endpoint))
+    if (zmq->connect(reporter->sock, endpoint))
         return flo_fail(err, FLO_EINVAL, "cannot connect to \"%s\": %s", endpoint,
-                        zmq_strerror(zmq_errno()));
+                        zmq->strerror(errno));
     return 0;
 }
 
@@ -239,7 +256,7 @@ int flo_reporter_new(struct event_base *base, const struct flo_report_options *o
     const struct timeval interval = {.tv_sec = interval_ms / 1000,
                                      .tv_usec = (interval_ms % 1000) * 1000};
     reporter->timer = event_new(base, -1, EV_PERSIST, on_timer, reporter);
-    reporter->readable = event_new(base, (evutil_socket_t)zsock_fd(reporter->sock),
+    reporter->readable = event_new(base, (evutil_socket_t)get(reporter, ZMQ_FD),
                                    EV_READ | EV_PERSIST, on_edge, reporter);
     if (!reporter->timer || !reporter->readable || event_add(reporter->timer, &interval) ||
         event_add(reporter->readable, NULL)) {
@@ -267,9 +284,11 @@ void flo_reporter_destroy(struct flo_reporter **reporter)
         flo_reporter_send(self);
     }
     if (self->sock) {
-        zsock_set_linger(self->sock, LAST_FRAME_MS);
-        zsock_destroy(&self->sock);
+        set(self, ZMQ_LINGER, LAST_FRAME_MS);
+        self->zmq->close(self->sock);
     }
+    if (self->context)
+        self->zmq->ctx_term(self->context); /* waits for the last frame */
     for (size_t i = 0; i < self->string_count; i++)
         flo_free(self->strings[i]);
     flo_free(self);
