@@ -17,9 +17,10 @@ target_compile_definitions(flo_codegen_options INTERFACE _GNU_SOURCE)
 if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" AND NOT FLO_SANITIZE)
   target_compile_options(flo_codegen_options INTERFACE
     -fstack-protector-strong -fstack-clash-protection -fno-common
+    -ffunction-sections -fdata-sections
     -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
   target_compile_definitions(flo_codegen_options INTERFACE _FORTIFY_SOURCE=2)
-  target_link_options(flo_codegen_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
+  target_link_options(flo_codegen_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed,--gc-sections)
 endif()
 if(FLO_SANITIZE)
   target_compile_options(flo_codegen_options INTERFACE
