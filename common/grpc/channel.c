@@ -19,7 +19,7 @@
 
 enum {
     DEFAULT_PORT = 7233,
-    BACKOFF_MIN_MS = 100,
+    BACKOFF_MIN_MS = 10, /* a server that has just been started is there in a moment */
     BACKOFF_MAX_MS = 10000,
     BACKOFF_JITTER_PERCENT = 20,
     CONNECT_TIMEOUT_MS = 20000,

@@ -4,7 +4,7 @@
  * one event loop. Unary calls; a long poll is just a call with a long deadline, i.e. one HTTP/2
  * stream and a small struct, never a thread.
  *
- * The channel connects on its own and reconnects with exponential backoff and jitter (100 ms x 1.6
+ * The channel connects on its own and reconnects with exponential backoff and jitter (10 ms x 1.6
  * up to 10 s, +-20 %). Calls made while it is not connected wait for it until their deadline when
  * wait_for_ready, else they fail at once with UNAVAILABLE while the last attempt has failed.
  * GOAWAY: new calls go to a new connection, old streams finish on the old one; a call that the
