@@ -65,20 +65,10 @@ class Restate:
         return json.loads(done.stdout)
 
 
-class Measured:
-    """A set-up and what it has shown; after a failure nothing more is asked of it."""
-
+class Side(rivals.Side):
     def __init__(self, name, setup):
-        self.setup, self.error, self.counts = setup, None, {}
-        self.row = {"suite": "restate", "name": name, "runs": {shape: [] for shape in SHAPES}}
-
-    def attempt(self, step, *given):
-        if self.error:
-            return
-        try:
-            step(*given)
-        except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
-            self.error = " ".join(str(error).split())[:300]
+        super().__init__("restate", name, setup)
+        self.counts, self.row["runs"] = {}, {shape: [] for shape in SHAPES}
 
     def start(self, seconds):
         self.setup.start()
@@ -116,12 +106,12 @@ def versions(args):
 
 
 def run(args, names):
-    rows, sides = [], [Measured("ours", rivals.Ours(args))]
+    rows, sides = [], [Side("ours", rivals.Ours(args))]
     for name in names or NAMES:
         if "restate" in args.without:
             rows.append({"suite": "restate", "name": name, "error": f"SKIPPED: {args.without['restate']}"})
         else:
-            sides.append(Measured(name, Restate(args, TUNED if name == "restate-tuned" else {})))
+            sides.append(Side(name, Restate(args, TUNED if name == "restate-tuned" else {})))
     try:
         for side in sides:
             side.attempt(side.start, args.seconds)
@@ -134,7 +124,7 @@ def run(args, names):
     finally:
         for side in sides:
             stop(side.setup.fleet)
-    return [*({**side.row, "error": side.error} if side.error else side.row for side in sides), *rows]
+    return [*(side.result() for side in sides), *rows]
 
 
 def sections(rows):

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the suites against other engines and job queues share: our side of them, medians, and what a run cost."""
+import concurrent.futures
+import os
+import signal
 import statistics
+import subprocess
 import time
 import urllib.request
 
@@ -56,10 +60,54 @@ class Ours:
         """So many workflows, so many at once, each result awaited and checked."""
         return load(self.args, self.fleet.target, "--count", count, "--concurrency", concurrency)
 
+    def drain(self, count):
+        """So many workflows started while the workers stand still; from their going on until the last result is there."""
+        with concurrent.futures.ThreadPoolExecutor(1) as background:
+            loaded = background.submit(self.loop, count, count)
+            wait_until("starting all workflows", lambda: loaded.done() or self.open_workflows() >= count)
+            begin = time.monotonic()
+            let_go(self.worker_pids)
+            loaded.result()
+            return drained(count, time.monotonic() - begin)
+
     def open_workflows(self):
         with urllib.request.urlopen(self.metrics, timeout=10) as page:
             return next(int(float(line.split()[1])) for line in page.read().decode().splitlines()
                         if line.startswith("flotilla_engine_open_workflows "))
+
+
+def drained(count, seconds):
+    return {"completed": count, "elapsedMs": seconds * 1000, "workflowsPerSecond": count / seconds}
+
+
+def hold(pids):
+    """Processes and their descendants stand still (SIGSTOP) until let_go()."""
+    for pid in [member for pid in pids for member in procfs.family(pid)]:
+        os.kill(pid, signal.SIGSTOP)
+
+
+def let_go(pids):
+    for pid in [member for pid in pids for member in procfs.family(pid)]:
+        os.kill(pid, signal.SIGCONT)
+
+
+class Side:
+    """A set-up (start(), loop(), server_pids, worker_pids, fleet) and its row; once failed, nothing more is asked of it."""
+
+    def __init__(self, suite, name, setup):
+        self.setup, self.error = setup, None
+        self.row = {"suite": suite, "name": name}
+
+    def attempt(self, step, *given):
+        if self.error:
+            return
+        try:
+            step(*given)
+        except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
+            self.error = " ".join(str(error).split())[:300]
+
+    def result(self):
+        return {**self.row, "error": self.error} if self.error else self.row
 
 
 def cost(setup, run, *given):

@@ -90,3 +90,49 @@ peer_strace() {
     return 1
   }
 }
+
+# Debian's Redis server as $peers/bin/redis-server. The program is in redis-tools, which has no service that would be
+# started; it is a server when its name says so.
+peer_redis() {
+  mkdir -p "$peers/bin"
+  [ -x /usr/bin/redis-check-rdb ] || (apt_install redis-tools) || {
+    why="Redis (redis-tools) cannot be installed"
+    return 1
+  }
+  ln -sfn /usr/bin/redis-check-rdb "$peers/bin/redis-server"
+}
+
+# python_peer FOLDER PACKAGE...: a virtual environment $peers/FOLDER with these packages.
+python_peer() {
+  local folder=$peers/$1
+  shift
+  [ "$(cat "$folder/installed" 2>/dev/null)" != "$*" ] || return 0
+  [ -x "$folder/bin/pip" ] || python3 -m venv "$folder" 2>/dev/null ||
+    { (apt_install python3-venv) && python3 -m venv "$folder"; } || {
+    why="no Python virtual environment can be made"
+    return 1
+  }
+  "$folder/bin/pip" install -q --disable-pip-version-check "$@" || {
+    why="pip cannot install $*"
+    return 1
+  }
+  printf '%s' "$*" >"$folder/installed"
+}
+
+peer_arq() { python_peer arq arq==0.28.0 redis==5.3.1 hiredis==3.5.0 uvloop==0.23.0; }
+peer_celery() { python_peer celery 'celery[redis]==5.7.0' redis==8.1.0 hiredis==3.5.0; }
+peer_bullmq() { npm_peer bullmq; }
+
+# $peers/bin/asynq-jobs: worker and producer on asynq.
+peer_asynq() {
+  mkdir -p "$peers/bin"
+  command -v go >/dev/null 2>&1 || {
+    why="asynq needs Go to build it, and there is none"
+    return 1
+  }
+  (cd "$ROOT/bench/peers/asynq" && go build -o "$peers/bin/asynq-jobs" .) >"$peers/asynq-build.log" 2>&1 || {
+    tail -5 "$peers/asynq-build.log" >&2
+    why="asynq cannot be built"
+    return 1
+  }
+}
