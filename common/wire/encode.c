@@ -20,8 +20,10 @@
 #include "wire/field.h"
 #include "wire/varint.h"
 
-/* What is first written on the stack: almost every message of a worker fits. */
-#define SHORT_BYTES 2048
+/* What is first written on the stack: almost every message of a worker fits. Less where it may be
+ * the small stack of user code. */
+#define SHORT_BYTES 8192
+#define SHORT_BYTES_ARENA 2048
 
 /* The place of a message: it ends at end. What does not fit is counted and not written. */
 struct writer {
@@ -270,7 +272,7 @@ int flo_wire_encode(const ProtobufCMessage *message, struct flo_buf *out)
 int flo_wire_encode_arena(const ProtobufCMessage *message, struct flo_arena *arena,
                           uint8_t **out_data, size_t *out_len)
 {
-    uint8_t bytes[SHORT_BYTES];
+    uint8_t bytes[SHORT_BYTES_ARENA];
     struct writer w = {.end = bytes + sizeof bytes, .room = sizeof bytes};
     put_message(&w, message);
     uint8_t *to = flo_arena_alloc(arena, w.used);
@@ -287,12 +289,13 @@ int flo_wire_encode_arena(const ProtobufCMessage *message, struct flo_arena *are
 
 ProtobufCMessage *flo_wire_copy(const ProtobufCMessage *message, struct flo_arena *arena)
 {
-    struct flo_buf bytes;
-    flo_buf_init(&bytes, 0);
+    size_t len = flo_wire_size(message);
+    uint8_t *bytes = flo_malloc(len);
+    if (!bytes)
+        return NULL;
+    flo_wire_pack(message, bytes, len);
     ProtobufCMessage *copy = NULL;
-    int rc = flo_wire_encode(message, &bytes);
-    if (rc == 0)
-        rc = flo_wire_decode(message->descriptor, bytes.data, bytes.len, arena, &copy, NULL);
-    flo_buf_fini(&bytes);
+    int rc = flo_wire_decode(message->descriptor, bytes, len, arena, &copy, NULL);
+    flo_free(bytes);
     return rc ? NULL : copy;
 }

@@ -6,6 +6,11 @@
  * coroutine is one mapping and an idle one touches one or two pages. Freed mappings of the
  * default size wait on a per-thread list (at most POOL_STACKS); of a stack that went deep all
  * but the top pages are given back to the system first.
+ *
+ * Did it go deep? Asking the kernel costs two calls a run, so a mark is left at the low end of the
+ * top page, which is touched anyway: as long as it stands, nothing ran below it. A frame with an
+ * array that is larger than the mark and not written to may step over it; its pages are then seen,
+ * or given back, when the mark has gone the next time.
  */
 #include "workflow/coroutine.h"
 
@@ -21,6 +26,9 @@
 #define KEEP_BYTES ((size_t)16 * 1024) /* of a pooled stack, from the top */
 #define LEAST_STACK_BYTES ((size_t)16 * 1024)
 
+#define MARK_WORDS 8
+#define MARK UINT64_C(0x7eb1a5ed0c0de5a1) /* no address, no small number, no text */
+
 enum state { READY, RUNNING, SUSPENDED, DONE };
 
 struct flo_coroutine {
@@ -31,6 +39,7 @@ struct flo_coroutine {
     unsigned char *mapping; /* guard page first */
     size_t mapping_bytes;
     struct flo_coroutine *next_pooled;
+    const void *suspended_at; /* a place in the lowest frame */
     const void *caller_stack; /* for the sanitizers: who resumed us */
     size_t caller_stack_bytes;
     void *fake_stack, *caller_fake_stack;
@@ -56,6 +65,34 @@ static unsigned char *stack_low(const struct flo_coroutine *co)
 static size_t stack_bytes_of(const struct flo_coroutine *co)
 {
     return (size_t)((const unsigned char *)co - stack_low(co));
+}
+
+/* At the low end of the top page. */
+static uint64_t *mark_of(const struct flo_coroutine *co)
+{
+    return (uint64_t *)(void *)(co->mapping + co->mapping_bytes - page_bytes());
+}
+
+static void mark_stack(const struct flo_coroutine *co)
+{
+    uint64_t *mark = mark_of(co);
+    for (size_t i = 0; i < MARK_WORDS; i++)
+        mark[i] = MARK;
+}
+
+/* Did code run below the mark? (Sanitizers lay out and poison frames in their own way: perhaps.) */
+static bool went_deep(const struct flo_coroutine *co)
+{
+#if FLO_ASAN || FLO_TSAN
+    (void)co;
+    return true;
+#else
+    const uint64_t *mark = mark_of(co);
+    for (size_t i = 0; i < MARK_WORDS; i++)
+        if (mark[i] != MARK)
+            return true;
+    return co->state == SUSPENDED && co->suspended_at < (const void *)mark;
+#endif
 }
 
 static struct flo_coroutine *map_stack(size_t bytes)
@@ -145,6 +182,7 @@ int flo_coroutine_new(size_t stack_bytes, void (*fn)(void *arg), void *arg,
 #if FLO_TSAN
     co->fiber = __tsan_create_fiber(0);
 #endif
+    mark_stack(co);
     flo_context_make(&co->own, stack_low(co), stack_bytes_of(co), run, co);
     *out_coroutine = co;
     return 0;
@@ -164,8 +202,8 @@ void flo_coroutine_destroy(struct flo_coroutine **coroutine)
         unmap_stack(co);
         return;
     }
-    unsigned char *low = stack_low(co);
-    madvise(low, FLO_STACK_DEFAULT_BYTES - KEEP_BYTES, MADV_DONTNEED);
+    if (went_deep(co))
+        madvise(stack_low(co), FLO_STACK_DEFAULT_BYTES - KEEP_BYTES, MADV_DONTNEED);
     co->next_pooled = pool.first;
     pool.first = co;
     pool.count++;
@@ -200,6 +238,7 @@ void flo_coroutine_resume(struct flo_coroutine *co)
 void flo_coroutine_yield(struct flo_coroutine *co)
 {
     co->state = SUSPENDED;
+    co->suspended_at = __builtin_frame_address(0);
     leave(co, false);
     entered(co);
 }
@@ -213,6 +252,8 @@ size_t flo_coroutine_bytes(const struct flo_coroutine *co)
 {
     unsigned char resident[256];
     size_t page = page_bytes(), pages = (co->mapping_bytes - page) / page, count = 0;
+    if (!went_deep(co))
+        return page;
     for (size_t at = 0; at < pages; at += sizeof resident) {
         size_t n = pages - at < sizeof resident ? pages - at : sizeof resident;
         if (mincore(stack_low(co) + at * page, n * page, resident))

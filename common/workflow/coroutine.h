@@ -32,7 +32,8 @@ void flo_coroutine_yield(struct flo_coroutine *coroutine);
 /* Has its function returned? */
 bool flo_coroutine_done(const struct flo_coroutine *coroutine);
 
-/* Bytes of its stack that are in memory now (asks the kernel), and what its struct takes. */
+/* Bytes of its stack that are in memory now, and what its struct takes. Asks the kernel when the
+ * stack was used beyond its top page. */
 size_t flo_coroutine_bytes(const struct flo_coroutine *coroutine);
 /* Unmap the stacks that wait for reuse on this thread. Call before a thread ends. */
 void flo_coroutine_trim(void);
