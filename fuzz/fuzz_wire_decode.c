@@ -5,6 +5,7 @@
  * protobuf-c's own unpacker must see the same message in the packed bytes. The first byte of the
  * input picks the message type.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "fuzz.h"
@@ -24,6 +25,27 @@ static const ProtobufCMessageDescriptor *const types[] = {
     &google__rpc__status__descriptor,
     &flo_api__task_queue_stats__descriptor,
 };
+
+/* A reader that leaves out most of an event: every third field of what is in every second one. */
+static uint64_t keep[64];
+static const struct flo_wire_part part = {&flo_api__history_event__descriptor, keep, 64};
+
+/* Decoding a part only must accept whatever decoding the whole does. */
+static void check_part(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
+                       bool whole_accepted)
+{
+    for (size_t i = 0; i < 64; i += 2)
+        keep[i] = UINT64_C(0x9249249249249249);
+    struct flo_arena arena;
+    flo_arena_init(&arena, flo_wire_budget(size));
+    ProtobufCMessage *message = NULL;
+    int rc = flo_wire_decode_part(type, &part, data, size, &arena, &message, NULL);
+    FUZZ_CHECK(arena.held_bytes <= arena.budget_bytes);
+    FUZZ_CHECK(rc == 0 || !whole_accepted || rc == FLO_ELIMIT);
+    if (rc == 0)
+        (void)flo_wire_size(message);
+    flo_arena_fini(&arena);
+}
 
 /* Does the message, or one inside it, carry unknown fields? */
 static int has_unknown(const ProtobufCMessage *message)
@@ -98,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ProtobufCMessage *message = NULL;
     int rc = flo_wire_decode(type, data + 1, size - 1, &arena, &message, &err);
     FUZZ_CHECK(arena.held_bytes <= arena.budget_bytes);
+    check_part(type, data + 1, size - 1, rc == 0);
     if (rc == 0) {
         check_repacks(message, size);
         json_t *json = flo_wire_to_json(message);

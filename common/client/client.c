@@ -35,6 +35,7 @@ struct flo_client {
     char *namespace_;
     char *identity;
     bool fail_fast;
+    const struct flo_wire_part *part; /* borrowed; may be NULL */
     struct flo_rng jitter;
     struct flo_list calls;
     struct delivery *delivery; /* of the response whose done function runs; else NULL */
@@ -182,7 +183,8 @@ static void deliver(struct flo_client_call *call, const struct flo_grpc_status *
     ProtobufCMessage *response = NULL;
     struct flo_err err;
     flo_arena_init(&delivery.arena, flo_wire_budget(len));
-    if (flo_wire_decode(call->method->response, body, len, &delivery.arena, &response, &err)) {
+    if (flo_wire_decode_part(call->method->response, call->client->part, body, len, &delivery.arena,
+                             &response, &err)) {
         const struct flo_grpc_status bad = {.code = FLO_GRPC_INTERNAL, .message = err.message};
         finish(call, &bad, NULL);
     } else {
@@ -361,6 +363,7 @@ int flo_client_new(struct event_base *base, const struct flo_client_options *opt
         return flo_fail(err, FLO_ENOMEM, "no memory for a client");
     client->base = base;
     client->fail_fast = options->fail_fast;
+    client->part = options->part;
     client->on_try = options->on_try;
     client->on_try_ctx = options->on_try_ctx;
     flo_list_init(&client->calls);

@@ -17,6 +17,7 @@
 #include "flotilla/error.h"
 #include "grpc/client.h"
 #include "wire/api.h"
+#include "wire/decode.h"
 
 struct event_base;
 struct flo_client;      /* opaque: client.c */
@@ -28,6 +29,7 @@ struct flo_client_options {
     const char *identity;
     const char *api_key; /* Bearer token; NULL = none */
     bool fail_fast;      /* do not wait for a connection: the first UNAVAILABLE ends a call */
+    const struct flo_wire_part *part; /* what to decode of answers; NULL: everything; borrowed */
     /* How each try ended, for metrics: the RPC's name, code, duration. May be NULL. */
     void (*on_try)(void *ctx, const char *operation, int code, int64_t duration_ns, bool long_poll);
     void *on_try_ctx;

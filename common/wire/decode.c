@@ -32,35 +32,19 @@
 
 #include "base/utf8.h"
 #include "wire/field.h"
-#include "wire/varint.h"
+#include "wire/record.h"
 
 #define LEAST_BUDGET_BYTES ((size_t)64 * 1024)
 #define MOST_BUDGET_BYTES ((size_t)64 * 1024 * 1024)
 #define BUDGET_PER_BYTE 16
 
-#define LIKELY(condition) __builtin_expect(!!(condition), 1)
-
 struct decoder {
     struct flo_arena *arena;
     struct flo_err *err;
     const ProtobufCMessageDescriptor *root;
+    const struct flo_wire_part *part;                         /* NULL: everything is stored */
     const ProtobufCFieldDescriptor *path[FLO_WIRE_DEPTH + 1]; /* field entered at each level */
     unsigned depth;                                           /* levels below the root */
-};
-
-/* What is left to read of one message. */
-struct span {
-    const uint8_t *at, *end;
-};
-
-/* One field as it stands in the bytes. */
-struct record {
-    uint32_t number;
-    enum flo_wire_type type;
-    uint64_t value;      /* WIRE_VARINT: the number */
-    const uint8_t *data; /* else: the content */
-    size_t len;          /* bytes of content */
-    const uint8_t *body; /* all after the tag, a length prefix included; to the end of the record */
 };
 
 /* Fill err with the path of the field that is being read and why. */
@@ -89,101 +73,9 @@ static inline int refuse(struct decoder *d, const ProtobufCFieldDescriptor *fiel
     return code;
 }
 
-/* A number; almost all are short. */
-static inline bool read_varint(struct span *in, uint64_t *out_value)
-{
-    if (LIKELY(in->at < in->end && *in->at < 0x80)) {
-        *out_value = *in->at++;
-        return true;
-    }
-    return flo_varint_get(&in->at, in->end, out_value);
-}
-
-/* The next record; in must not be at its end. Inlined, so that records stay in registers. */
-__attribute__((always_inline)) static inline int read_record(struct decoder *d, struct span *in,
-                                                             struct record *out)
-{
-    uint64_t tag, len = 0;
-    if (!read_varint(in, &tag))
-        return refuse(d, NULL, FLO_EPROTO, "truncated or overlong tag");
-    if (tag > UINT32_MAX || tag >> 3 == 0)
-        return refuse(d, NULL, FLO_EPROTO, "invalid field number");
-    out->number = (uint32_t)(tag >> 3);
-    out->type = (enum flo_wire_type)(tag & 7);
-    out->body = in->at;
-    out->value = 0;
-    switch (out->type) {
-    case WIRE_VARINT:
-        if (!read_varint(in, &out->value))
-            return refuse(d, NULL, FLO_EPROTO, "truncated or overlong number");
-        break;
-    case WIRE_64:
-        len = 8;
-        break;
-    case WIRE_LEN:
-        if (!read_varint(in, &len))
-            return refuse(d, NULL, FLO_EPROTO, "truncated or overlong length");
-        break;
-    case WIRE_32:
-        len = 4;
-        break;
-    default:
-        return refuse(d, NULL, FLO_EPROTO, "groups and reserved wire types are not accepted");
-    }
-    if (len > (size_t)(in->end - in->at))
-        return refuse(d, NULL, FLO_EPROTO, "a field runs past the end of its message");
-    out->data = in->at;
-    out->len = (size_t)len;
-    in->at += len;
-    return 0;
-}
-
-/*
- * The descriptor's field of that number, or NULL. A descriptor lists its numbers as ranges without
- * gaps; *hint is the range of the last one, because fields mostly come in order. NULL at first.
- */
-static inline const ProtobufCFieldDescriptor *find_field(
-    const ProtobufCMessageDescriptor *descriptor, uint32_t number, const ProtobufCIntRange **hint)
-{
-    const ProtobufCIntRange *first = descriptor->field_ranges, *range = *hint;
-    for (bool again = false;; again = true) {
-        if (LIKELY(range)) {
-            uint32_t in_range = number - (uint32_t)range->start_value; /* huge when before it */
-            if (LIKELY(in_range < range[1].orig_index - range->orig_index))
-                return &descriptor->fields[range->orig_index + in_range];
-        }
-        if (again || descriptor->n_field_ranges == 0)
-            return NULL;
-        if (!range || number < (uint32_t)range->start_value)
-            range = first;
-        while (range + 1 < first + descriptor->n_field_ranges &&
-               number >= (uint32_t)range[1].start_value)
-            range++;
-        *hint = range;
-    }
-}
-
-/* Does the record hold several values of a repeated scalar? */
-static inline bool is_packed(const ProtobufCFieldDescriptor *field, enum flo_wire_type type)
-{
-    return field->label == PROTOBUF_C_LABEL_REPEATED && type == WIRE_LEN &&
-           flo_wire_layouts[field->type].wire != WIRE_LEN;
-}
-
-/* The field that a record belongs to, NULL when unknown or of another wire type. */
-static inline const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *descriptor,
-                                                       uint32_t number, enum flo_wire_type type,
-                                                       const ProtobufCIntRange **hint)
-{
-    const ProtobufCFieldDescriptor *field = find_field(descriptor, number, hint);
-    if (field && flo_wire_layouts[field->type].wire != type && !is_packed(field, type))
-        return NULL;
-    return field;
-}
-
 /* How many values a packed record holds. */
-static int count_packed(struct decoder *d, const ProtobufCFieldDescriptor *field, struct span in,
-                        size_t *out_count)
+static int count_packed(struct decoder *d, const ProtobufCFieldDescriptor *field,
+                        struct flo_wire_span in, size_t *out_count)
 {
     enum flo_wire_type type = (enum flo_wire_type)flo_wire_layouts[field->type].wire;
     size_t count = 0, len = (size_t)(in.end - in.at);
@@ -216,12 +108,26 @@ static inline void *member_of(ProtobufCMessage *message, const ProtobufCFieldDes
 /* A message while its fields are stored. */
 struct filling {
     ProtobufCMessage *message;
-    struct span whole;
-    bool counted;        /* count() was here */
-    size_t unknowns;     /* stored so far */
-    uint8_t *unknown_at; /* room for the rest of the unknown fields' bytes */
-    uint8_t *merged;     /* by field: were its occurrences gathered? NULL: none were */
+    struct flo_wire_span whole;
+    uint64_t keep;                    /* bit n: store field number n */
+    const struct flo_wire_part *part; /* says what to keep of messages in this one; may be NULL */
+    bool counted;                     /* count() was here */
+    size_t unknowns;                  /* stored so far */
+    uint8_t *unknown_at;              /* room for the rest of the unknown fields' bytes */
+    uint8_t *merged;                  /* by field: were its occurrences gathered? NULL: none were */
 };
+
+/* Is the field one that the reader has no use for? */
+static inline bool dropped(const struct filling *f, uint32_t number)
+{
+    return number < 64 && !(f->keep >> number & 1);
+}
+
+/* What to keep of a message in field. */
+static inline uint64_t keep_inside(const struct filling *f, const ProtobufCFieldDescriptor *field)
+{
+    return f->part && field->id < f->part->count ? f->part->keep[field->id] : UINT64_MAX;
+}
 
 /* Give each repeated field of those numbers that has values its array; its counter starts again. */
 static int make_arrays(struct decoder *d, ProtobufCMessage *message,
@@ -243,7 +149,7 @@ static int make_arrays(struct decoder *d, ProtobufCMessage *message,
 }
 
 /* Make room for the repeated and unknown fields in rest; there are none before it. */
-static int count(struct decoder *d, struct filling *f, struct span rest)
+static int count(struct decoder *d, struct filling *f, struct flo_wire_span rest)
 {
     ProtobufCMessage *message = f->message;
     const ProtobufCFieldDescriptor *first = NULL, *last = NULL;
@@ -251,19 +157,22 @@ static int count(struct decoder *d, struct filling *f, struct span rest)
     size_t unknown_bytes = 0;
     f->counted = true;
     while (rest.at < rest.end) {
-        struct record record;
-        int rc = read_record(d, &rest, &record);
-        if (rc)
-            return rc;
+        struct flo_wire_record record;
+        const char *why = flo_wire_read(&rest, &record);
+        if (why)
+            return refuse(d, NULL, FLO_EPROTO, why);
+        if (dropped(f, record.number))
+            continue;
         const ProtobufCFieldDescriptor *field =
-            field_of(message->descriptor, record.number, record.type, &hint);
+            flo_wire_field_of(message->descriptor, record.number, record.type, &hint);
         if (!field) {
             message->n_unknown_fields++;
             unknown_bytes += (size_t)(rest.at - record.body);
         } else if (field->label == PROTOBUF_C_LABEL_REPEATED) {
             size_t values = 1;
-            if (is_packed(field, record.type))
-                rc = count_packed(d, field, (struct span){record.data, rest.at}, &values);
+            int rc = 0;
+            if (flo_wire_is_packed(field, record.type))
+                rc = count_packed(d, field, (struct flo_wire_span){record.data, rest.at}, &values);
             if (rc)
                 return rc;
             *count_of(message, field) += values;
@@ -282,7 +191,8 @@ static int count(struct decoder *d, struct filling *f, struct span rest)
 }
 
 static int parse_message(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                         const ProtobufCMessageDescriptor *descriptor, struct span in, void *to);
+                         const ProtobufCMessageDescriptor *descriptor, uint64_t keep,
+                         struct flo_wire_span in, void *to);
 
 /*
  * Copy text that is all ASCII and has no NUL, eight bytes at a time; false: look closer. A byte's
@@ -310,14 +220,14 @@ static inline bool copy_ascii(uint8_t *to, const uint8_t *from, size_t len)
     return !(odd & 0x80);
 }
 
-static int store_string(struct decoder *d, const ProtobufCFieldDescriptor *field, struct span in,
-                        void *to)
+static int store_string(struct decoder *d, const ProtobufCFieldDescriptor *field,
+                        struct flo_wire_span in, void *to)
 {
     size_t len = (size_t)(in.end - in.at);
     char *text = flo_arena_alloc_bytes(d->arena, len + 1);
     if (!text)
         return refuse(d, field, FLO_ELIMIT, "the message takes too much memory");
-    if (!LIKELY(copy_ascii((uint8_t *)text, in.at, len))) {
+    if (!FLO_LIKELY(copy_ascii((uint8_t *)text, in.at, len))) {
         if (memchr(in.at, 0, len))
             return refuse(d, field, FLO_EINVAL, "NUL in a string");
         if (!flo_utf8_valid(in.at, len))
@@ -328,8 +238,8 @@ static int store_string(struct decoder *d, const ProtobufCFieldDescriptor *field
     return 0;
 }
 
-static int store_bytes(struct decoder *d, const ProtobufCFieldDescriptor *field, struct span in,
-                       void *to)
+static int store_bytes(struct decoder *d, const ProtobufCFieldDescriptor *field,
+                       struct flo_wire_span in, void *to)
 {
     ProtobufCBinaryData bytes = {.len = (size_t)(in.end - in.at), .data = NULL};
     if (bytes.len) {
@@ -382,16 +292,16 @@ static void store_fixed(const uint8_t *data, size_t len, void *to)
 
 /* One value, not packed. */
 static inline int store_value(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                              const struct record *record, void *to)
+                              const struct flo_wire_record *record, uint64_t keep, void *to)
 {
-    struct span content = {record->data, record->data + record->len};
+    struct flo_wire_span content = {record->data, record->data + record->len};
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING:
         return store_string(d, field, content, to);
     case PROTOBUF_C_TYPE_BYTES:
         return store_bytes(d, field, content, to);
     case PROTOBUF_C_TYPE_MESSAGE:
-        return parse_message(d, field, field->descriptor, content, to);
+        return parse_message(d, field, field->descriptor, keep, content, to);
     default:
         if (record->type == WIRE_VARINT)
             store_varint(field->type, record->value, to);
@@ -401,8 +311,8 @@ static inline int store_value(struct decoder *d, const ProtobufCFieldDescriptor 
     }
 }
 
-static int store_packed(struct decoder *d, const ProtobufCFieldDescriptor *field, struct span in,
-                        uint8_t *array, size_t *values)
+static int store_packed(struct decoder *d, const ProtobufCFieldDescriptor *field,
+                        struct flo_wire_span in, uint8_t *array, size_t *values)
 {
     enum flo_wire_type type = (enum flo_wire_type)flo_wire_layouts[field->type].wire;
     size_t size = flo_wire_layouts[field->type].size;
@@ -410,7 +320,7 @@ static int store_packed(struct decoder *d, const ProtobufCFieldDescriptor *field
         void *to = array + *values * size;
         if (type == WIRE_VARINT) {
             uint64_t value;
-            if (!read_varint(&in, &value))
+            if (!flo_wire_varint(&in, &value))
                 return refuse(d, field, FLO_EPROTO, "overlong number in a packed field");
             store_varint(field->type, value, to);
         } else {
@@ -427,16 +337,16 @@ static int store_packed(struct decoder *d, const ProtobufCFieldDescriptor *field
  * A singular message that occurs more than once: the merge of several equals the message whose
  * bytes are theirs in a row, so gather all of whole's occurrences and parse that.
  */
-static int store_merged(struct decoder *d, const ProtobufCFieldDescriptor *field, struct span whole,
-                        void *to)
+static int store_merged(struct decoder *d, const ProtobufCFieldDescriptor *field, uint64_t keep,
+                        struct flo_wire_span whole, void *to)
 {
-    struct span in = whole;
-    struct record record = {0};
+    struct flo_wire_span in = whole;
+    struct flo_wire_record record = {0};
     size_t total = 0;
     while (in.at < in.end) {
-        int rc = read_record(d, &in, &record);
-        if (rc)
-            return rc;
+        const char *why = flo_wire_read(&in, &record);
+        if (why)
+            return refuse(d, NULL, FLO_EPROTO, why);
         if (record.number == field->id && record.type == WIRE_LEN)
             total += record.len;
     }
@@ -445,15 +355,14 @@ static int store_merged(struct decoder *d, const ProtobufCFieldDescriptor *field
         return refuse(d, field, FLO_ELIMIT, "the message takes too much memory");
     size_t used = 0;
     for (in = whole; in.at < in.end;) {
-        int rc = read_record(d, &in, &record);
-        if (rc)
-            return rc;
+        (void)flo_wire_read(&in, &record); /* as above */
         if (record.number == field->id && record.type == WIRE_LEN && record.len) {
             memcpy(bytes + used, record.data, record.len);
             used += record.len;
         }
     }
-    return parse_message(d, field, field->descriptor, (struct span){bytes, bytes + used}, to);
+    return parse_message(d, field, field->descriptor, keep,
+                         (struct flo_wire_span){bytes, bytes + used}, to);
 }
 
 /* A singular message field that was seen before: gather everything of it, once. */
@@ -469,11 +378,12 @@ static int merge(struct decoder *d, const ProtobufCFieldDescriptor *field, struc
     if (f->merged[index])
         return 0;
     f->merged[index] = true;
-    return store_merged(d, field, f->whole, to);
+    return store_merged(d, field, keep_inside(f, field), f->whole, to);
 }
 
 __attribute__((noinline)) static void store_unknown(struct filling *f, uint32_t number,
-                                                    enum flo_wire_type type, struct span body)
+                                                    enum flo_wire_type type,
+                                                    struct flo_wire_span body)
 {
     ProtobufCMessage *message = f->message;
     size_t len = (size_t)(body.end - body.at);
@@ -491,7 +401,7 @@ __attribute__((noinline)) static void store_unknown(struct filling *f, uint32_t 
 /* One field that is known. Inlined, so that the record stays in registers. */
 __attribute__((always_inline)) static inline int store(struct decoder *d,
                                                        const ProtobufCFieldDescriptor *field,
-                                                       const struct record *record,
+                                                       const struct flo_wire_record *record,
                                                        struct filling *f)
 {
     uint8_t *message = (uint8_t *)f->message, *to = message + field->offset, *array;
@@ -500,8 +410,9 @@ __attribute__((always_inline)) static inline int store(struct decoder *d,
     if (repeated) {
         size_t *values = count_of(f->message, field);
         memcpy(&array, to, sizeof array);
-        if (is_packed(field, record->type))
-            return store_packed(d, field, (struct span){record->data, record->data + record->len},
+        if (flo_wire_is_packed(field, record->type))
+            return store_packed(d, field,
+                                (struct flo_wire_span){record->data, record->data + record->len},
                                 array, values);
         to = array + (*values)++ * flo_wire_layouts[field->type].size;
     } else if (field->type == PROTOBUF_C_TYPE_MESSAGE && !oneof) {
@@ -510,7 +421,7 @@ __attribute__((always_inline)) static inline int store(struct decoder *d,
         if (before)
             return merge(d, field, f, to);
     }
-    int rc = store_value(d, field, record, to);
+    int rc = store_value(d, field, record, keep_inside(f, field), to);
     if (oneof) {
         memcpy(message + field->quantifier_offset, &field->id, sizeof field->id);
     } else if (field->label == PROTOBUF_C_LABEL_OPTIONAL && field->quantifier_offset) {
@@ -524,24 +435,28 @@ static inline int fill(struct decoder *d, struct filling *f)
 {
     const ProtobufCMessageDescriptor *descriptor = f->message->descriptor;
     const ProtobufCIntRange *hint = NULL;
-    struct span in = f->whole;
+    struct flo_wire_span in = f->whole;
     while (in.at < in.end) {
         const uint8_t *began = in.at;
-        struct record record;
-        int rc = read_record(d, &in, &record);
-        if (rc)
-            return rc;
+        struct flo_wire_record record;
+        const char *why = flo_wire_read(&in, &record);
+        if (why)
+            return refuse(d, NULL, FLO_EPROTO, why);
+        if (dropped(f, record.number))
+            continue;
+        int rc = 0;
         const ProtobufCFieldDescriptor *field =
-            field_of(descriptor, record.number, record.type, &hint);
+            flo_wire_field_of(descriptor, record.number, record.type, &hint);
         if ((!field || field->label == PROTOBUF_C_LABEL_REPEATED) && !f->counted) {
-            rc = count(d, f, (struct span){began, in.end});
+            rc = count(d, f, (struct flo_wire_span){began, in.end});
             if (rc)
                 return rc;
         }
         if (field)
             rc = store(d, field, &record, f);
         else
-            store_unknown(f, record.number, record.type, (struct span){record.body, in.at});
+            store_unknown(f, record.number, record.type,
+                          (struct flo_wire_span){record.body, in.at});
         if (rc)
             return rc;
     }
@@ -550,7 +465,8 @@ static inline int fill(struct decoder *d, struct filling *f)
 
 /* The message in field (NULL: the root): make it, fill it, and set the pointer at to. */
 static int parse_message(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                         const ProtobufCMessageDescriptor *descriptor, struct span in, void *to)
+                         const ProtobufCMessageDescriptor *descriptor, uint64_t keep,
+                         struct flo_wire_span in, void *to)
 {
     if (field) {
         if (d->depth >= FLO_WIRE_DEPTH)
@@ -561,7 +477,9 @@ static int parse_message(struct decoder *d, const ProtobufCFieldDescriptor *fiel
     if (!message)
         return refuse(d, NULL, FLO_ELIMIT, "the message takes too much memory");
     descriptor->message_init(message);
-    struct filling f = {.message = message, .whole = in};
+    struct filling f = {.message = message, .whole = in, .keep = keep};
+    if (d->part && d->part->type == descriptor)
+        f.part = d->part;
     int rc = fill(d, &f);
     if (rc)
         return rc;
@@ -570,13 +488,22 @@ static int parse_message(struct decoder *d, const ProtobufCFieldDescriptor *fiel
     return 0;
 }
 
+int flo_wire_decode_part(const ProtobufCMessageDescriptor *descriptor,
+                         const struct flo_wire_part *part, const uint8_t *data, size_t len,
+                         struct flo_arena *arena, ProtobufCMessage **out_message,
+                         struct flo_err *err)
+{
+    static const uint8_t nothing[1];
+    struct decoder d = {.arena = arena, .err = err, .root = descriptor, .part = part};
+    const uint8_t *start = len ? data : nothing;
+    return parse_message(&d, NULL, descriptor, UINT64_MAX,
+                         (struct flo_wire_span){start, start + len}, out_message);
+}
+
 int flo_wire_decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t len,
                     struct flo_arena *arena, ProtobufCMessage **out_message, struct flo_err *err)
 {
-    static const uint8_t nothing[1];
-    struct decoder d = {.arena = arena, .err = err, .root = descriptor};
-    const uint8_t *start = len ? data : nothing;
-    return parse_message(&d, NULL, descriptor, (struct span){start, start + len}, out_message);
+    return flo_wire_decode_part(descriptor, NULL, data, len, arena, out_message, err);
 }
 
 size_t flo_wire_budget(size_t len)

@@ -35,6 +35,25 @@ FLO_MUST_CHECK int flo_wire_decode(const ProtobufCMessageDescriptor *descriptor,
                                    const uint8_t *data, size_t len, struct flo_arena *arena,
                                    ProtobufCMessage **out_message, struct flo_err *err);
 
+/*
+ * What somebody reads of messages inside those of one type: of the message in field number n of a
+ * `type`, the fields whose bits are set in keep[n] (bit m: number m; numbers of 64 and more are
+ * always kept), and everything for n >= count. A history event holds a message of some fifty
+ * fields, of which a reader may need two.
+ */
+struct flo_wire_part {
+    const ProtobufCMessageDescriptor *type;
+    const uint64_t *keep;
+    size_t count; /* of keep */
+};
+
+/* As flo_wire_decode, but what part (NULL: nothing) leaves out is not stored, and checked for
+ * nothing but where it ends. part is borrowed during the call. */
+FLO_MUST_CHECK int flo_wire_decode_part(const ProtobufCMessageDescriptor *descriptor,
+                                        const struct flo_wire_part *part, const uint8_t *data,
+                                        size_t len, struct flo_arena *arena,
+                                        ProtobufCMessage **out_message, struct flo_err *err);
+
 /* Budget for a request of len bytes: 16 x its size, at least 64 KiB, at most 64 MiB. */
 size_t flo_wire_budget(size_t len);
 

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
+#include "workflow/names.h"
 
 #define EXECUTOR_STOP_MS 200 /* idle ones need no more; busy ones had the drain */
 
@@ -192,6 +193,7 @@ static int start_client(struct flo_worker *worker, struct flo_err *err)
         .namespace_ = server->name_space,
         .identity = worker->identity,
         .api_key = or_null(server->api_key),
+        .part = &flo_workflow_part,
         .on_try = flo_observe_try,
         .on_try_ctx = worker,
     };

@@ -97,6 +97,48 @@ static const char *const commands[] = {
 };
 /* clang-format on */
 
+/* ---- what is read of history ---- */
+
+#define FIELD(number) (UINT64_C(1) << (number))
+#define ALL UINT64_MAX
+#define IN(member) [FLO_API__HISTORY_EVENT__ATTRIBUTES_##member##_EVENT_ATTRIBUTES]
+
+/* By the field of the event. What is not named here (0) is not looked into. */
+static const uint64_t read_of[64] = {
+    [2] = ALL, /* event_time */
+    /* workflow_type, task_queue, input, original_execution_run_id, attempt */
+    IN(WORKFLOW_EXECUTION_STARTED) = FIELD(1) | FIELD(5) | FIELD(6) | FIELD(14) | FIELD(18),
+    /* suggest_continue_as_new, history_size_bytes */
+    IN(WORKFLOW_TASK_STARTED) = FIELD(4) | FIELD(5),
+    /* cause, new_run_id */
+    IN(WORKFLOW_TASK_FAILED) = FIELD(3) | FIELD(7),
+    /* activity_id, activity_type */
+    IN(ACTIVITY_TASK_SCHEDULED) = FIELD(1) | FIELD(2),
+    /* scheduled_event_id */
+    IN(ACTIVITY_TASK_STARTED) = FIELD(1),
+    /* result, scheduled_event_id */
+    IN(ACTIVITY_TASK_COMPLETED) = FIELD(1) | FIELD(2),
+    /* failure, scheduled_event_id, identity, retry_state */
+    IN(ACTIVITY_TASK_FAILED) = FIELD(1) | FIELD(2) | FIELD(4) | FIELD(5),
+    /* failure, scheduled_event_id, retry_state */
+    IN(ACTIVITY_TASK_TIMED_OUT) = FIELD(1) | FIELD(2) | FIELD(4),
+    /* details, scheduled_event_id, identity */
+    IN(ACTIVITY_TASK_CANCELED) = FIELD(1) | FIELD(3) | FIELD(5),
+    /* scheduled_event_id */
+    IN(ACTIVITY_TASK_CANCEL_REQUESTED) = FIELD(1),
+    /* timer_id */
+    IN(TIMER_STARTED) = FIELD(1),
+    IN(TIMER_FIRED) = FIELD(1),
+    IN(TIMER_CANCELED) = FIELD(1),
+    /* signal_name, input */
+    IN(WORKFLOW_EXECUTION_SIGNALED) = FIELD(1) | FIELD(2),
+    /* cause */
+    IN(WORKFLOW_EXECUTION_CANCEL_REQUESTED) = FIELD(1),
+};
+
+const struct flo_wire_part flo_workflow_part = {&flo_api__history_event__descriptor, read_of,
+                                                sizeof read_of / sizeof *read_of};
+
 const struct flo_event_kind *flo_event_kind(FloApi__EventType type)
 {
     static const struct flo_event_kind unknown = {"UnknownEvent", FLO_EVENT_UNKNOWN, 0, 0};

@@ -7,6 +7,7 @@
 #define FLO_WORKFLOW_NAMES_H
 
 #include "wire/api.h"
+#include "wire/decode.h"
 
 enum flo_event_class {
     FLO_EVENT_UNKNOWN, /* a type newer than this table */
@@ -28,6 +29,12 @@ struct flo_event_kind {
 const struct flo_event_kind *flo_event_kind(FloApi__EventType type);
 /* "ScheduleActivityTask"; "UnknownCommand" for a number that is none. */
 const char *flo_command_name(FloApi__CommandType type);
+/*
+ * What the runtime reads of a task's history: all of the events themselves, and of their attributes
+ * the few that it uses. For flo_wire_decode_part().
+ */
+extern const struct flo_wire_part flo_workflow_part;
+
 /* Short spellings of the generated enumerators. */
 #define FLO_EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_##name
 #define FLO_COMMAND(name) FLO_API__COMMAND_TYPE__COMMAND_TYPE_##name

@@ -342,6 +342,20 @@ void story_evict(struct story *s)
     flo_run_destroy(&s->run);
 }
 
+/* The task as it comes out of the wire, where only what the runtime reads is decoded. */
+static FloApi__PollWorkflowTaskQueueResponse *as_received(
+    struct story *s, const FloApi__PollWorkflowTaskQueueResponse *task)
+{
+    ProtobufCMessage *received = NULL;
+    uint8_t *bytes;
+    size_t len;
+    assert_int_equal(flo_wire_encode_arena(&task->base, &s->arena, &bytes, &len), 0);
+    assert_int_equal(flo_wire_decode_part(task->base.descriptor, &flo_workflow_part, bytes, len,
+                                          &s->arena, &received, NULL),
+                     0);
+    return (FloApi__PollWorkflowTaskQueueResponse *)received;
+}
+
 FloApi__PollWorkflowTaskQueueResponse *story_task(struct story *s, size_t from, size_t to)
 {
     FloApi__PollWorkflowTaskQueueResponse *task = flo_arena_alloc(&s->arena, sizeof *task);
@@ -372,7 +386,7 @@ FloApi__PollWorkflowTaskQueueResponse *story_task(struct story *s, size_t from, 
         }
     }
     s->legacy_query = s->query = NULL;
-    return task;
+    return as_received(s, task);
 }
 
 /* ---- commands to words ---- */
