@@ -220,7 +220,7 @@ class Cell:
         try:
             step()
         except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
-            self.row["error"] = " ".join(f"{error} {self.rig.ended(self.server)}".split())[:300]
+            self.row["error"] = " ".join("; ".join(filter(None, [str(error), self.rig.ended(self.server)])).split())[:300]
             self.say()
 
     def start(self):
