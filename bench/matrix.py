@@ -305,6 +305,8 @@ def needs(names):
     chosen = {peer for server, worker, _ in cells(names) for peer in (PEER_OF.get(server), PEER_OF.get(worker)) if peer}
     if any(workload == "openloop" for _, _, workload in cells(names)):
         chosen.add("python_sdk")  # asks the server for the depth of its queues
+    if any((workload, server) in CALLS_COUNTED for server, _, workload in cells(names)):
+        chosen.add("strace")
     return sorted(chosen)
 
 

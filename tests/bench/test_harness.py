@@ -49,8 +49,8 @@ class Picking(unittest.TestCase):
         self.assertEqual(matrix.cells(["python", "dev-wal"]), [])
 
     def test_peers_are_wanted_only_for_what_is_picked(self):
-        self.assertEqual(matrix.needs(["ours", "file", "echo"]), [])
-        self.assertEqual(matrix.needs(["ours", "go", "dev-wal", "echo"]), ["go_worker", "temporal_server"])
+        self.assertEqual(matrix.needs(["ours", "file", "chain10"]), [])
+        self.assertEqual(matrix.needs(["ours", "go", "dev-wal", "echo"]), ["go_worker", "strace", "temporal_server"])
         for peer in matrix.needs([]):
             self.assertIn(f"peer_{peer}()", (ROOT / "scripts/peers.sh").read_text())
 
