@@ -19,7 +19,7 @@
 #include "base/clock.h"
 #include "http2/conn_internal.h"
 
-enum { PING_HOLD_MS = 50, PING_LATEST_MS = 200 };
+enum { PING_HOLD_MS = 50, PING_LATEST_MS = 500 };
 
 /* Answers that nghttp2 has and the socket has not taken; more is a flood. */
 enum { ANSWERS_QUEUED_MAX = 128 };

@@ -7,7 +7,7 @@
 #include "unit/grpc/pair.h"
 
 #define HOLD_NS (50 * FLO_NS_PER_MS)
-#define LATEST_NS (200 * FLO_NS_PER_MS)
+#define LATEST_NS (500 * FLO_NS_PER_MS)
 
 struct fixture {
     struct pair pair;
