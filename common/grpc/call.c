@@ -153,7 +153,7 @@ static struct flo_grpc_call *call_new(struct flo_grpc_channel *channel,
                                       const struct flo_grpc_call_options *options)
 {
     size_t path_len = strlen(options->path);
-    size_t nv_bytes = options->header_count * sizeof(nghttp2_nv);
+    size_t nv_bytes = (options->header_count + 1) * sizeof(nghttp2_nv);
     size_t text_bytes = flo_grpc_headers_size(options->headers, options->header_count);
     struct flo_grpc_call *call = flo_malloc(sizeof *call + nv_bytes + text_bytes + path_len +
                                             FLO_GRPC_PREFIX + options->body_len);
@@ -165,15 +165,22 @@ static struct flo_grpc_call *call_new(struct flo_grpc_channel *channel,
         .ctx = options->ctx,
         .timeout_ms = options->timeout_ms,
         .wait_for_ready = options->wait_for_ready,
-        .path_len = path_len,
         .body_len = FLO_GRPC_PREFIX + options->body_len,
-        .header_count = options->header_count,
     };
     unsigned char *at = call->data;
-    call->headers = (nghttp2_nv *)(void *)at;
+    nghttp2_nv *own = (nghttp2_nv *)(void *)at;
     at += nv_bytes;
-    at = flo_grpc_headers_write(options->headers, options->header_count, at, call->headers);
-    call->path = memcpy(at, options->path, path_len);
+    at = flo_grpc_headers_write(options->headers, options->header_count, at, own);
+    for (size_t i = 0; i < options->header_count; i++)
+        own[i].flags |= NGHTTP2_NV_FLAG_NO_INDEX; /* the table is for what comes again */
+    call->timeout = &own[options->header_count];
+    call->head = (struct flo_h2_head){
+        .path = flo_grpc_nv(":path", memcpy(at, options->path, path_len), path_len, 0),
+        .shared = channel->headers,
+        .shared_count = channel->header_count,
+        .own = own,
+        .own_count = options->header_count + 1,
+    };
     at += path_len;
     call->body = at;
     flo_grpc_message_prefix(at, options->body_len);
@@ -220,27 +227,21 @@ int flo_grpc_call_start(struct flo_grpc_channel *channel,
 int flo_grpc_call_submit(struct flo_grpc_call *call, struct flo_grpc_link *link)
 {
     struct flo_grpc_channel *channel = call->channel;
-    nghttp2_nv nv[FLO_GRPC_FIXED_HEADERS + 2 * FLO_GRPC_HEADERS_MAX + 1];
-    size_t n = channel->header_count;
     /*
-     * The timeout is sent as asked for unless time has passed: equal texts are what HPACK
-     * compresses to one byte.
+     * The timeout is sent as asked for unless time has passed: equal texts are one byte
+     * (http2/head.h).
      */
     int64_t left_ms = (call->deadline_ns - flo_clock_mono_ns()) / FLO_NS_PER_MS;
     int64_t send_ms = call->timeout_ms - left_ms <= 5 ? call->timeout_ms : left_ms;
     bool exact = send_ms == call->timeout_ms;
     flo_grpc_timeout_format(send_ms, call->timeout_text);
-    memcpy(nv, channel->headers, n * sizeof *nv);
-    nv[FLO_GRPC_HEADER_PATH].value = (uint8_t *)(uintptr_t)call->path;
-    nv[FLO_GRPC_HEADER_PATH].valuelen = call->path_len;
-    memcpy(nv + n, call->headers, call->header_count * sizeof *nv);
-    n += call->header_count;
-    nv[n++] = flo_grpc_nv("grpc-timeout", call->timeout_text, strlen(call->timeout_text),
-                          exact ? 0 : NGHTTP2_NV_FLAG_NO_INDEX);
+    *call->timeout = flo_grpc_nv("grpc-timeout", call->timeout_text, strlen(call->timeout_text),
+                                 exact ? 0 : NGHTTP2_NV_FLAG_NO_INDEX);
+    call->stream.head = &call->head;
     call->stream.body = call->body;
     call->stream.body_len = call->body_len;
     call->stream.trailers = NULL;
-    int rc = flo_h2_request(link->h2, &call->stream, nv, n);
+    int rc = flo_h2_request(link->h2, &call->stream);
     if (rc)
         return rc;
     flo_list_remove(&channel->waiting, &call->node);

@@ -296,7 +296,6 @@ static int set_headers(struct flo_grpc_channel *channel,
     bool tls = options->tls.enabled;
     *nv++ = flo_grpc_nv(":method", "POST", 4, 0);
     *nv++ = flo_grpc_nv(":scheme", tls ? "https" : "http", tls ? 5 : 4, 0);
-    *nv++ = flo_grpc_nv(":path", "", 0, 0); /* FLO_GRPC_HEADER_PATH: the call's */
     *nv++ = flo_grpc_nv(":authority", channel->authority, strlen(channel->authority), 0);
     *nv++ = flo_grpc_nv("te", "trailers", 8, 0);
     *nv++ = flo_grpc_nv("content-type", "application/grpc", 16, 0);

@@ -17,9 +17,8 @@
 
 /* Headers of a channel and of a call, each. */
 #define FLO_GRPC_HEADERS_MAX 32
-/* Those that every request has, in front of the channel's; one of them is the path. */
-#define FLO_GRPC_FIXED_HEADERS 8
-#define FLO_GRPC_HEADER_PATH 2
+/* Those that every request has beside its path, in front of the channel's. */
+#define FLO_GRPC_FIXED_HEADERS 7
 
 /* For header fields whose bytes live as long as the stream. */
 #define FLO_GRPC_NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
@@ -60,7 +59,7 @@ struct flo_grpc_channel {
     size_t max_receive_bytes;
     void (*on_state)(void *ctx, bool connected, const char *reason);
     void *on_state_ctx;
-    /* With every call, as it is sent; the path is filled in. */
+    /* With every call. */
     nghttp2_nv headers[FLO_GRPC_FIXED_HEADERS + FLO_GRPC_HEADERS_MAX];
     size_t header_count;
     struct flo_h2_dial *dial;      /* while connecting */
@@ -95,12 +94,10 @@ struct flo_grpc_call {
     int fail_code; /* end with this at the next turn; 0 = no */
     const char *fail_text;
     /* request: all bytes are in data[] */
-    const char *path;
-    size_t path_len;
+    struct flo_h2_head head;
+    nghttp2_nv *timeout; /* the last one of head.own */
     const uint8_t *body; /* prefix and message */
     size_t body_len;
-    nghttp2_nv *headers;
-    size_t header_count;
     char timeout_text[FLO_GRPC_TIMEOUT_MAX];
     /* response so far */
     struct flo_grpc_message message;

@@ -27,6 +27,8 @@ static void conn_flush(struct flo_h2_conn *conn);
 static void conn_free(struct flo_h2_conn *conn)
 {
     nghttp2_session_del(conn->session);
+    flo_h2_coder_destroy(&conn->coder);
+    flo_buf_fini(&conn->head);
     flo_buf_fini(&conn->out);
     flo_free(conn);
 }
@@ -182,15 +184,18 @@ static ssize_t frame_output(struct flo_h2_conn *conn, uint8_t *chunk)
             return -1;
         if (n == 0)
             break;
-        if (conn->out.len == 0 && used + (size_t)n <= IO_CHUNK) {
-            memcpy(chunk + used, data, (size_t)n);
-            used += (size_t)n;
+        size_t len = (size_t)n;
+        if (!conn->opt.server && flo_h2_session_put_head(conn, &data, &len))
+            return -1;
+        if (conn->out.len == 0 && used + len <= IO_CHUNK) {
+            memcpy(chunk + used, data, len);
+            used += len;
             continue;
         }
         if (used > 0 && flo_buf_append(&conn->out, chunk, used))
             return -1;
         used = 0;
-        if (flo_buf_append(&conn->out, data, (size_t)n))
+        if (flo_buf_append(&conn->out, data, len))
             return -1;
     }
     return (ssize_t)used;
@@ -452,6 +457,7 @@ int flo_h2_conn_new(struct event_base *base, int fd, const struct flo_h2_options
     conn->state = options->tls ? FLO_H2_TLS : FLO_H2_OPEN;
     conn->armed_ns = INT64_MAX;
     conn->started_ns = conn->last_recv_ns = conn->idle_since_ns = now;
+    flo_buf_init(&conn->head, 0);
     flo_buf_init(&conn->out, 0);
     flo_list_init(&conn->streams);
     flo_h2_guard_init(&conn->guard, options->server, now);

@@ -25,6 +25,7 @@
 
 #include "base/list.h"
 #include "flotilla/error.h"
+#include "http2/head.h"
 
 #define FLO_H2_QUEUE_SOFT ((size_t)4 << 20)  /* bytes */
 #define FLO_H2_QUEUE_HARD ((size_t)64 << 20) /* bytes */
@@ -34,14 +35,15 @@ struct ssl_ctx_st;
 struct flo_h2_conn; /* opaque: conn.c */
 
 /*
- * A stream, embedded in the owner's struct (one struct a call). body and trailers are borrowed
- * until the stream is closed or reset.
+ * A stream, embedded in the owner's struct (one struct a call). head, body and trailers are
+ * borrowed until the stream is closed or reset.
  */
 struct flo_h2_stream {
     struct flo_node node;     /* on the connection's list while bound to one */
     struct flo_h2_conn *conn; /* NULL: not on a connection */
     int32_t id;
-    const uint8_t *body; /* what is sent after the headers */
+    const struct flo_h2_head *head; /* of the request (client) */
+    const uint8_t *body;            /* what is sent after the headers */
     size_t body_len;
     size_t body_off;            /* how much of it is framed */
     const nghttp2_nv *trailers; /* sent after the body; NULL: the last DATA ends the stream */
@@ -114,12 +116,9 @@ bool flo_h2_conn_usable(const struct flo_h2_conn *conn);
 /* Streams bound now. */
 size_t flo_h2_conn_streams(const struct flo_h2_conn *conn);
 
-/*
- * Client: open a stream with these headers, then stream->body. Names and values flagged
- * NO_COPY must live until the stream is closed. FLO_ENOMEM, FLO_ECLOSED (no more streams here).
- */
-FLO_MUST_CHECK int flo_h2_request(struct flo_h2_conn *conn, struct flo_h2_stream *stream,
-                                  const nghttp2_nv *headers, size_t count);
+/* Client: open a stream with stream->head, then stream->body. FLO_ENOMEM, FLO_ECLOSED (no more
+ * streams here). */
+FLO_MUST_CHECK int flo_h2_request(struct flo_h2_conn *conn, struct flo_h2_stream *stream);
 /* Server: answer with headers, then stream->body and stream->trailers (without a body and without
  * trailers the headers end the stream). FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_h2_respond(struct flo_h2_stream *stream, const nghttp2_nv *headers,

@@ -56,8 +56,10 @@ struct flo_h2_conn {
     unsigned busy;        /* depth of our own frames on the stack */
     const char *fatal;    /* set where the connection cannot be ended at once; static */
     struct event ev_read, ev_write, ev_flush, ev_timer;
-    struct flo_buf out; /* framed bytes that the kernel did not take yet */
-    size_t out_off;     /* how many of them it took */
+    struct flo_h2_coder *coder; /* client: of the request headers */
+    struct flo_buf head;        /* client: the frames of one request's headers */
+    struct flo_buf out;         /* framed bytes that the kernel did not take yet */
+    size_t out_off;             /* how many of them it took */
     struct flo_list streams;
     struct flo_h2_stream *found; /* the stream that was last asked for; NULL = none */
     size_t queued;               /* body bytes of bound streams that are not framed yet */
@@ -108,6 +110,12 @@ int64_t flo_h2_ping_deadline_ns(const struct flo_h2_conn *conn);
 
 /* session.c */
 FLO_MUST_CHECK int flo_h2_session_start(struct flo_h2_conn *conn);
+/*
+ * nghttp2 has framed *data: if it opens a request, its stand-in for the headers is replaced by the
+ * real ones. *data is borrowed until the next call. FLO_ENOMEM.
+ */
+FLO_MUST_CHECK int flo_h2_session_put_head(struct flo_h2_conn *conn, const uint8_t **data,
+                                           size_t *len);
 /* Unbind stream and forget its queued bytes. */
 void flo_h2_session_unbind(struct flo_h2_conn *conn, struct flo_h2_stream *stream);
 

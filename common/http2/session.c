@@ -129,7 +129,12 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 
 static void on_settings(struct flo_h2_conn *conn, const nghttp2_frame *frame)
 {
-    if ((frame->hd.flags & NGHTTP2_FLAG_ACK) || conn->ready)
+    if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+        return;
+    if (conn->coder)
+        flo_h2_coder_limit(conn->coder, nghttp2_session_get_remote_settings(
+                                            conn->session, NGHTTP2_SETTINGS_HEADER_TABLE_SIZE));
+    if (conn->ready)
         return;
     conn->ready = true;
     flo_h2_conn_arm(conn); /* keepalive begins */
@@ -316,6 +321,11 @@ int flo_h2_session_start(struct flo_h2_conn *conn)
     int rc = new_session(conn);
     if (rc)
         return rc;
+    if (!conn->opt.server) {
+        conn->coder = flo_h2_coder_new();
+        if (!conn->coder)
+            return FLO_ENOMEM;
+    }
     nghttp2_settings_entry entries[4];
     size_t count = 0;
     entries[count++] =
@@ -337,13 +347,42 @@ int flo_h2_session_start(struct flo_h2_conn *conn)
 
 /* ---- what the owner asks for ---- */
 
-int flo_h2_request(struct flo_h2_conn *conn, struct flo_h2_stream *stream,
-                   const nghttp2_nv *headers, size_t count)
+/* What nghttp2 is given in place of a request's headers: it frames this, one byte without a trace
+ * in its table, and flo_h2_session_put_head puts the real ones there. */
+static const nghttp2_nv stand_in = {
+    .name = (uint8_t *)":method",
+    .namelen = 7,
+    .value = (uint8_t *)"POST",
+    .valuelen = 4,
+    .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE,
+};
+
+int flo_h2_session_put_head(struct flo_h2_conn *conn, const uint8_t **data, size_t *len)
+{
+    const uint8_t *frame = *data, *block;
+    size_t block_len;
+    if (*len < FLO_H2_FRAME_HEADER || frame[3] != NGHTTP2_HEADERS)
+        return 0;
+    uint32_t id = (uint32_t)frame[5] << 24 | (uint32_t)frame[6] << 16 | (uint32_t)frame[7] << 8 |
+                  (uint32_t)frame[8];
+    struct flo_h2_stream *stream = find(conn, (int32_t)id);
+    if (!stream)
+        return FLO_EINVAL; /* nghttp2 drops the HEADERS of streams that were reset before */
+    flo_buf_clear(&conn->head);
+    if (flo_h2_coder_encode(conn->coder, stream->head, &block, &block_len) ||
+        flo_h2_head_frames(frame, block, block_len, &conn->head))
+        return FLO_ENOMEM;
+    *data = conn->head.data;
+    *len = conn->head.len;
+    return 0;
+}
+
+int flo_h2_request(struct flo_h2_conn *conn, struct flo_h2_stream *stream)
 {
     if (!flo_h2_conn_usable(conn))
         return FLO_ECLOSED;
     nghttp2_data_provider provider = {.read_callback = read_body};
-    int32_t id = nghttp2_submit_request(conn->session, NULL, headers, count,
+    int32_t id = nghttp2_submit_request(conn->session, NULL, &stand_in, 1,
                                         stream->body ? &provider : NULL, stream);
     if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE)
         return FLO_ECLOSED;
