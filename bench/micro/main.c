@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main.c - runs one hot part: `bench_micro PART [TIMES]` prints what one unit of it takes by the
- * clock, with the loop TIMES as long; `bench_micro` lists the parts. bench/micro.py runs it under
- * callgrind, which counts the instructions between micro_begin() and micro_end(), of all threads.
+ * clock and of the CPU, with the loop TIMES as long; `bench_micro` lists the parts. bench/micro.py
+ * runs it under callgrind, which counts the instructions between micro_begin() and micro_end(), of
+ * all threads.
  */
 #include "micro.h"
 
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "flotilla/error.h"
@@ -53,25 +55,33 @@ void micro_end(void)
     __asm__ volatile("" ::: "memory");
 }
 
+/* Of all threads of this process. */
+static int64_t cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return now.tv_sec * FLO_NS_PER_S + now.tv_nsec;
+}
+
 static void measure(const struct micro_part *part, unsigned longer)
 {
     const unsigned times = part->times * longer;
     if (part->setup)
         part->setup(part->warm + times);
     part->run(part->warm);
-    int64_t began = flo_clock_mono_ns();
+    const int64_t began = flo_clock_mono_ns(), cpu_before = cpu_ns();
     micro_begin();
     part->run(times);
     micro_end();
-    double ns = (double)(flo_clock_mono_ns() - began);
+    const double ns = (double)(flo_clock_mono_ns() - began), cpu = (double)(cpu_ns() - cpu_before);
     if (part->teardown)
         part->teardown();
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
     double units = (double)times * part->units;
     printf("{\"part\": \"%s\", \"unit\": \"%s\", \"units\": %.0f, \"ns_per_unit\": %.2f, "
-           "\"peak_kib\": %ld}\n",
-           part->name, part->unit, units, ns / units, use.ru_maxrss);
+           "\"cpu_ns_per_unit\": %.2f, \"peak_kib\": %ld}\n",
+           part->name, part->unit, units, ns / units, cpu / units, use.ru_maxrss);
 }
 
 int main(int argc, char **argv)

@@ -26,7 +26,9 @@ static int steps(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
     (void)out_result;
     for (;;) { /* history ends it: it stays waiting */
-        int rc = flo_activity(wf, "echo", input, &options, NULL);
+        json_t *result = NULL;
+        int rc = flo_activity(wf, "echo", input, &options, &result);
+        json_decref(result);
         if (rc)
             return rc;
     }
