@@ -21,8 +21,9 @@ MINUTES = 1
 NAMES = {
     "grpc_call": "a gRPC call, client and server, one at a time",
     "grpc_calls_50": "the same in rounds of 50",
-    "decode_task": "checked decode of a workflow task with nine events",
-    "decode_history": "checked decode of a history of 10,000 events",
+    "decode_task": "checked decode of a workflow task with nine events, what a worker reads of it",
+    "decode_history": "checked decode of a history of 10,000 events, what a worker reads of it",
+    "decode_answer": "checked decode of the answer to a workflow task, all of it",
     "pack": "packing the answer to a workflow task",
     "replay": "replay of 10,000 decoded events",
     "workflow_echo": "a workflow with one activity in the runtime, made and dropped",

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wire.c - checked decode of a workflow task and of a long history, and packing of an answer. */
+/*
+ * wire.c - checked decode of a workflow task and of a long history, as a worker does it, and of the
+ * answer to a task, as the engine does; and packing of that answer.
+ */
 #include "base/arena.h"
 #include "base/buf.h"
 #include "micro.h"
 #include "wire/api.h"
 #include "wire/decode.h"
+#include "workflow/names.h"
 
 #define TASK_EVENTS 9 /* the history that comes with the second task of an echo */
 
@@ -58,25 +62,27 @@ static void teardown(void)
     flo_arena_fini(&arena);
 }
 
-static void decode(const ProtobufCMessageDescriptor *descriptor, unsigned times)
+static void decode(const ProtobufCMessageDescriptor *descriptor, const struct flo_wire_part *part,
+                   unsigned times)
 {
     for (unsigned i = 0; i < times; i++) {
         struct flo_arena scratch;
         ProtobufCMessage *message;
         flo_arena_init(&scratch, flo_wire_budget(len));
-        micro_check(flo_wire_decode(descriptor, data, len, &scratch, &message, NULL), "decode");
+        micro_check(flo_wire_decode_part(descriptor, part, data, len, &scratch, &message, NULL),
+                    "decode");
         flo_arena_fini(&scratch);
     }
 }
 
 static void decode_task(unsigned times)
 {
-    decode(&flo_api__poll_workflow_task_queue_response__descriptor, times);
+    decode(&flo_api__poll_workflow_task_queue_response__descriptor, &flo_workflow_part, times);
 }
 
 static void decode_history(unsigned times)
 {
-    decode(&flo_api__history__descriptor, times);
+    decode(&flo_api__history__descriptor, &flo_workflow_part, times);
 }
 
 static ProtobufCMessage *answer; /* of a workflow task */
@@ -124,6 +130,18 @@ static void pack_setup(unsigned times)
     answer = &request.base;
 }
 
+static void answer_setup(unsigned times)
+{
+    pack_setup(times);
+    flo_arena_init(&arena, 0);
+    micro_check(flo_wire_encode_arena(answer, &arena, &data, &len), "answer");
+}
+
+static void decode_answer(unsigned times)
+{
+    decode(&flo_api__respond_workflow_task_completed_request__descriptor, NULL, times);
+}
+
 static void pack(unsigned times)
 {
     for (unsigned i = 0; i < times; i++) {
@@ -150,6 +168,14 @@ const struct micro_part micro_decode_history = {.name = "decode_history",
                                                 .setup = history_setup,
                                                 .run = decode_history,
                                                 .teardown = teardown};
+const struct micro_part micro_decode_answer = {.name = "decode_answer",
+                                               .unit = "message",
+                                               .units = 1,
+                                               .warm = 100,
+                                               .times = 5000,
+                                               .setup = answer_setup,
+                                               .run = decode_answer,
+                                               .teardown = teardown};
 const struct micro_part micro_pack = {.name = "pack",
                                       .unit = "message",
                                       .units = 1,

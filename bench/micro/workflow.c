@@ -8,6 +8,7 @@
 #include "wire/api.h"
 #include "wire/decode.h"
 #include "workflow/coroutine.h"
+#include "workflow/names.h"
 #include "workflow/run.h"
 
 #define ECHO_FIRST 3 /* events of its first task; all of its second: */
@@ -47,7 +48,8 @@ static void setup(size_t events)
     ProtobufCMessage *message;
     micro_history(events, &data, &len);
     flo_arena_init(&arena, 0);
-    micro_check(flo_wire_decode(&flo_api__history__descriptor, data, len, &arena, &message, NULL),
+    micro_check(flo_wire_decode_part(&flo_api__history__descriptor, &flo_workflow_part, data, len,
+                                     &arena, &message, NULL),
                 "history");
     history = (FloApi__History *)message;
 }
