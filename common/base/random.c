@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -58,9 +57,14 @@ double flo_rng_unit(struct flo_rng *rng)
 
 static void format_uuid(uint64_t hi, uint64_t lo, char *out)
 {
-    snprintf(out, FLO_UUID_LEN + 1, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(hi >> 32),
-             (unsigned)(hi >> 16) & 0xffff, (unsigned)hi & 0xffff, (unsigned)(lo >> 48) & 0xffff,
-             (unsigned long long)(lo & 0xffffffffffffULL));
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0, at = 0; i < 32; i++) {
+        const uint64_t half = i < 16 ? hi : lo;
+        if (i == 8 || i == 12 || i == 16 || i == 20)
+            out[at++] = '-';
+        out[at++] = digits[half >> (60 - i % 16 * 4) & 15];
+    }
+    out[FLO_UUID_LEN] = '\0';
 }
 
 void flo_rng_uuid4(struct flo_rng *rng, char out_text[FLO_UUID_LEN + 1])

@@ -118,7 +118,7 @@ static struct flo_core_activity *find(struct flo_core *core, const struct flo_co
 
 static size_t size_of(const void *message)
 {
-    return message ? protobuf_c_message_get_packed_size(message) : 0;
+    return message ? flo_wire_size(message) : 0;
 }
 
 static bool too_large(const struct flo_core *core, const void *message)

@@ -78,8 +78,7 @@ static bool id_fits(const char *id)
 static bool blob_fits(struct check *check, FloApi__WorkflowTaskFailedCause cause, const char *field,
                       const void *message)
 {
-    if (!message || (int64_t)protobuf_c_message_get_packed_size(message) <=
-                        check->core->options.blob_size_limit)
+    if (!message || (int64_t)flo_wire_size(message) <= check->core->options.blob_size_limit)
         return true;
     refuse_fmt(check, cause, "%s exceeds size limit.", field);
     check->verdict.terminate = true;

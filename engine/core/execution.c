@@ -79,14 +79,12 @@ void flo_blob_set(struct flo_core *core, struct flo_blob *blob, const ProtobufCM
     flo_blob_clear(blob);
     if (!message)
         return;
-    blob->len = protobuf_c_message_get_packed_size(message);
-    blob->data = flo_malloc(blob->len + 1); /* an empty message is not an absent one */
-    if (!blob->data) {
-        blob->len = 0;
+    uint8_t *bytes;
+    size_t len;
+    if (flo_wire_encode_arena(message, &core->scratch, &bytes, &len))
         flo_core_set_fatal(core);
-        return;
-    }
-    protobuf_c_message_pack(message, blob->data);
+    else
+        flo_blob_set_bytes(core, blob, bytes, len); /* an empty message is not an absent one */
 }
 
 void flo_blob_set_bytes(struct flo_core *core, struct flo_blob *blob, const void *data, size_t len)

@@ -17,6 +17,7 @@
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
 #include "engine/core/run.h"
+#include "engine/core/wire_out.h"
 #include "wire/varint.h"
 
 #define FIRST_BYTES 256
@@ -153,39 +154,103 @@ static uint8_t *reserve_event(struct flo_history *history, size_t len)
     return flo_varint_put(to, len);
 }
 
-static void fill_event(struct flo_core *core, FloApi__HistoryEvent *out,
-                       Google__Protobuf__Timestamp *time, const struct flo_event *event)
+/* A HistoryEvent in the order of its fields: what every event has is written by hand, since a
+ * walk over the sixty fields of that message costs more than all that is in it. */
+struct packed_event {
+    uint8_t head[64]; /* id, time, type, task id; tag and length of the attributes */
+    size_t head_len;
+    struct flo_bytes attributes, rest; /* scratch; rest: user metadata and links */
+};
+
+static uint8_t *put_number(uint8_t *at, uint8_t tag, uint64_t value)
 {
-    flo_api__history_event__init(out);
-    *time = flo_make_timestamp(event->time_ns ? event->time_ns : flo_event_time(core));
-    out->event_time = time;
-    out->event_type = event->type;
-    out->user_metadata = event->user_metadata;
-    out->links = event->links;
-    out->n_links = event->n_links;
+    if (value == 0)
+        return at;
+    *at++ = tag;
+    return flo_varint_put(at, value);
+}
+
+static uint8_t *put_time(uint8_t *at, int64_t ns)
+{
+    uint8_t time[24], *end = put_number(time, 0x08, (uint64_t)(ns / FLO_NS_PER_S));
+    end = put_number(end, 0x10, (uint64_t)(ns % FLO_NS_PER_S));
+    *at++ = 0x12;
+    *at++ = (uint8_t)(end - time);
+    memcpy(at, time, sizeof time);
+    return at + (end - time);
+}
+
+static int pack_message(struct flo_core *core, const ProtobufCMessage *message,
+                        struct flo_bytes *out)
+{
+    uint8_t *data;
+    int rc = flo_wire_encode_arena(message, &core->scratch, &data, &out->len);
+    out->data = rc ? NULL : data;
+    return rc;
+}
+
+/* id 0: an event that gets its id later. false: memory is out, fatal. */
+static bool pack_event(struct flo_core *core, const struct flo_event *event, int64_t id,
+                       struct packed_event *out)
+{
+    const int64_t time_ns = event->time_ns ? event->time_ns : flo_event_time(core);
+    int rc = 0;
     assert((size_t)event->type < sizeof attributes_field && attributes_field[event->type]);
-    out->attributes_case = (FloApi__HistoryEvent__AttributesCase)attributes_field[event->type];
-    /* All members of the union are pointers to structs, which share one representation. */
-    out->workflow_execution_started_event_attributes = event->attributes;
+    out->attributes = out->rest = (struct flo_bytes){0};
+    uint8_t *at = put_number(out->head, 0x08, (uint64_t)id);
+    at = put_time(at, time_ns);
+    at = put_number(at, 0x18, (uint64_t)event->type);
+    if (id)
+        at = put_number(at, 0x28, (uint64_t)(TASK_ID_BASE + id));
+    if (event->attributes) {
+        rc = pack_message(core, event->attributes, &out->attributes);
+        at = flo_varint_put(at, (uint64_t)attributes_field[event->type] << 3 | 2);
+        at = flo_varint_put(at, out->attributes.len);
+    }
+    out->head_len = (size_t)(at - out->head);
+    if (!rc && (event->user_metadata || event->n_links)) {
+        FloApi__HistoryEvent message = FLO_API__HISTORY_EVENT__INIT;
+        message.user_metadata = event->user_metadata;
+        message.links = event->links;
+        message.n_links = event->n_links;
+        rc = pack_message(core, &message.base, &out->rest);
+    }
+    if (rc)
+        flo_core_set_fatal(core);
+    return rc == 0;
+}
+
+static size_t packed_len(const struct packed_event *event)
+{
+    return event->head_len + event->attributes.len + event->rest.len;
+}
+
+static void copy_packed(uint8_t *to, const struct packed_event *event)
+{
+    memcpy(to, event->head, event->head_len);
+    to += event->head_len;
+    if (event->attributes.len)
+        memcpy(to, event->attributes.data, event->attributes.len);
+    to += event->attributes.len;
+    if (event->rest.len)
+        memcpy(to, event->rest.data, event->rest.len);
 }
 
 int64_t flo_history_write(struct flo_core *core, struct flo_execution *execution,
                           const struct flo_event *event)
 {
     struct flo_history *history = &execution->history;
-    FloApi__HistoryEvent message;
-    Google__Protobuf__Timestamp time;
-    fill_event(core, &message, &time, event);
-    int64_t id = history->next_event_id;
-    message.event_id = id;
-    message.task_id = TASK_ID_BASE + id;
-    size_t len = protobuf_c_message_get_packed_size(&message.base);
+    const int64_t id = history->next_event_id;
+    struct packed_event packed;
+    if (!pack_event(core, event, id, &packed))
+        return id;
+    const size_t len = packed_len(&packed);
     uint8_t *to = reserve_event(history, len);
     if (!to) {
         flo_core_set_fatal(core);
         return id;
     }
-    protobuf_c_message_pack(&message.base, to);
+    copy_packed(to, &packed);
     history->len = (uint32_t)((size_t)(to - history->data) + len);
     history->next_event_id++;
     return id;
@@ -196,17 +261,17 @@ int64_t flo_history_record(struct flo_core *core, struct flo_execution *executio
 {
     if (execution->workflow_task.stage != FLO_CORE_WORKFLOW_TASK_STARTED && !execution->in_commands)
         return flo_history_write(core, execution, event);
-    FloApi__HistoryEvent message;
-    Google__Protobuf__Timestamp time;
-    fill_event(core, &message, &time, event);
-    size_t len = protobuf_c_message_get_packed_size(&message.base);
+    struct packed_event packed;
+    if (!pack_event(core, event, 0, &packed))
+        return 0;
+    const size_t len = packed_len(&packed);
     struct flo_buffered_event *buffered = flo_malloc(sizeof *buffered + len);
     if (!buffered) {
         flo_core_set_fatal(core);
         return 0;
     }
     *buffered = (struct flo_buffered_event){.type = event->type, .ref = ref, .len = len};
-    protobuf_c_message_pack(&message.base, buffered->bytes);
+    copy_packed(buffered->bytes, &packed);
     flo_list_push_back(&execution->buffered, &buffered->node);
     execution->buffered_bytes += len;
     return 0;

@@ -6,6 +6,7 @@
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
 #include "engine/core/search_attributes.h"
+#include "wire/decode.h"
 #include "wire/payload.h"
 
 #define MAX_DURATION_S (INT64_C(100) * 366 * 24 * 3600)
@@ -46,8 +47,7 @@ int flo_check_enum(struct flo_core *core, const char *name,
 
 int flo_check_blob(struct flo_core *core, const void *message, struct flo_status *status)
 {
-    if (!message ||
-        (int64_t)protobuf_c_message_get_packed_size(message) <= core->options.blob_size_limit)
+    if (!message || (int64_t)flo_wire_size(message) <= core->options.blob_size_limit)
         return 0;
     return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "Blob data size exceeds limit.");
 }
@@ -123,7 +123,7 @@ int flo_check_search_attributes(struct flo_core *core, const FloApi__SearchAttri
                                   "search attribute %s value size %zu exceeds size limit %d",
                                   field->key, field->value->data.len, SA_VALUE_BYTES);
     }
-    if (protobuf_c_message_get_packed_size(&attributes->base) > SA_TOTAL_BYTES)
+    if (flo_wire_size(&attributes->base) > SA_TOTAL_BYTES)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "total size of search attributes exceeds size limit %d",
                               SA_TOTAL_BYTES);

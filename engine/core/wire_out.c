@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "wire/decode.h"
 #include "wire/varint.h"
 
 enum { WIRE_BYTES = 2, MAX_HEAD = 15 }; /* a 5-byte tag and a 10-byte length */
@@ -36,14 +37,9 @@ int flo_wire_out_field(struct flo_arena *arena, uint32_t field, const struct flo
 int flo_wire_out_message(struct flo_arena *arena, uint32_t field, const ProtobufCMessage *message,
                          struct flo_bytes raw, struct flo_bytes *out)
 {
-    const size_t packed = protobuf_c_message_get_packed_size(message);
-    uint8_t *data = flo_arena_alloc(arena, MAX_HEAD + packed + raw.len);
-    if (!data)
+    uint8_t *packed;
+    size_t len;
+    if (flo_wire_encode_arena(message, arena, &packed, &len))
         return FLO_ENOMEM;
-    size_t at = put_head(data, field, packed + raw.len);
-    at += protobuf_c_message_pack(message, data + at);
-    if (raw.len)
-        memcpy(data + at, raw.data, raw.len);
-    *out = (struct flo_bytes){data, at + raw.len};
-    return 0;
+    return flo_wire_out_field(arena, field, (struct flo_bytes[]){{packed, len}, raw}, 2, out);
 }
