@@ -69,22 +69,25 @@ static enum flo_job_cancel child_wait(struct flo_job_io *io, int64_t timeout_ms)
     }
 }
 
-static int64_t cpu_ns(void)
+/* CPU time of the process since *last, which is moved: between two jobs it does nothing but read
+ * the second one, so one system call a job is enough. */
+static int64_t cpu_spent_ns(int64_t *last)
 {
-    struct timespec ts;
+    int64_t before = *last;
+    struct timespec now;
 
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return ts.tv_sec * FLO_NS_PER_S + ts.tv_nsec;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    *last = now.tv_sec * FLO_NS_PER_S + now.tv_nsec;
+    return *last - before;
 }
 
 /* Run one job. False when the worker is gone or wants us to stop. */
 static bool child_run(const struct flo_executor_options *options, int fd,
-                      const struct flo_frame *order)
+                      const struct flo_frame *order, int64_t *cpu_ns)
 {
     struct child_io child = {
         .io = {.progress = child_progress, .wait = child_wait}, .fd = fd, .job = order->job};
     struct flo_frame answer = {.kind = FLO_FRAME_DONE, .job = order->job};
-    int64_t began = cpu_ns();
     struct flo_buf reply;
     uint8_t *request = flo_malloc(order->body_len ? order->body_len : 1);
     bool go_on = false;
@@ -93,7 +96,7 @@ static bool child_run(const struct flo_executor_options *options, int fd,
     if (!request || flo_frame_read(fd, request, order->body_len, -1))
         goto out;
     options->runner(options->runner_ctx, &child.io, request, order->body_len, &reply);
-    answer.value = cpu_ns() - began;
+    answer.value = cpu_spent_ns(cpu_ns);
     if (reply.failed)
         answer.kind = FLO_FRAME_TOO_LONG;
     else
@@ -111,6 +114,7 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
     struct flo_executor_options options = tmpl->options;
     struct flo_frame head = {.kind = FLO_FRAME_READY};
     struct flo_err err = {0};
+    int64_t cpu_ns = 0;
 
     (void)index;
     if (options.max_reply_bytes == 0)
@@ -121,10 +125,11 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
         head.body_len = sizeof err.message;
     if (flo_frame_write(socket_fd, &head, err.message) || head.value)
         _exit(1);
+    (void)cpu_spent_ns(&cpu_ns);
     while (flo_frame_read(socket_fd, &head, sizeof head, -1) == 0) {
         if (head.kind == FLO_FRAME_STOP)
             break;
-        if (head.kind == FLO_FRAME_JOB && !child_run(&options, socket_fd, &head))
+        if (head.kind == FLO_FRAME_JOB && !child_run(&options, socket_fd, &head, &cpu_ns))
             break;
     }
     if (options.worker_stop)

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "flotilla/error.h"
 
@@ -31,6 +32,8 @@ struct flo_frame {
     int64_t value;
 };
 
+/* One try to send head and body but for their first skip bytes; how many went, as sendmsg(2). */
+ssize_t flo_frame_send(int fd, const struct flo_frame *head, const void *body, size_t skip);
 /* Write head and body, waiting as long as it takes. 0, FLO_ECLOSED. Executor process only. */
 FLO_MUST_CHECK int flo_frame_write(int fd, const struct flo_frame *head, const void *body);
 /* Read exactly len bytes, waiting timeout_ms at most for each part (< 0: for ever). 0,

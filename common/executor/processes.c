@@ -95,13 +95,27 @@ static void on_output(evutil_socket_t fd, short what, void *ctx)
 
 static void process_send(struct process *process, const struct flo_frame *head, const void *body)
 {
+    const size_t head_len = sizeof *head;
     struct evbuffer *out;
+    size_t sent = 0, of_body;
+    ssize_t n;
 
     if (!process->link)
         return;
     out = bufferevent_get_output(process->link);
-    if (evbuffer_add(out, head, sizeof *head) || evbuffer_add(out, body, head->body_len))
-        (void)!flo_template_kill(process->pool->tmpl->control, process->unit.index);
+    if (evbuffer_get_length(out) == 0) { /* at once: the loop would need three more calls */
+        n = flo_frame_send(bufferevent_getfd(process->link), head, body, 0);
+        sent = n > 0 ? (size_t)n : 0; /* a failure: the loop meets it again */
+    }
+    of_body = sent > head_len ? sent - head_len : 0;
+    if (sent < head_len && evbuffer_add(out, (const uint8_t *)head + sent, head_len - sent))
+        goto no_memory;
+    if (of_body < head->body_len &&
+        evbuffer_add(out, (const uint8_t *)body + of_body, head->body_len - of_body))
+        goto no_memory;
+    return;
+no_memory:
+    (void)!flo_template_kill(process->pool->tmpl->control, process->unit.index);
 }
 
 static void processes_start(struct flo_core_unit *unit)

@@ -89,6 +89,16 @@ static void work(void)
            50 * FLO_NS_PER_MS);
 }
 
+/* How long a large request is, and the sum of its bytes. */
+static void describe(const uint8_t *request, size_t len, struct flo_buf *reply)
+{
+    unsigned long sum = 0;
+
+    for (size_t i = 0; i < len; i++)
+        sum += request[i];
+    flo_buf_printf(reply, "%zu bytes, sum %lu", len, sum);
+}
+
 static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_t len,
                  struct flo_buf *reply)
 {
@@ -96,7 +106,9 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
 
     (void)ctx;
     snprintf(order, sizeof order, "%.*s", (int)len, (const char *)request);
-    if (strncmp(order, "echo:", 5) == 0)
+    if (len >= sizeof order)
+        describe(request, len, reply);
+    else if (strncmp(order, "echo:", 5) == 0)
         flo_buf_append_str(reply, order + 5);
     else if (strcmp(order, "fds") == 0)
         list_fds(reply);

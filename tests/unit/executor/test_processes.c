@@ -283,9 +283,33 @@ static void test_new_failing_start_says_why(void **state)
     ended(f);
 }
 
+/* A request larger than the socket takes at once arrives whole, and a cancel behind it, too. */
+static void test_submit_large_request_arrives_whole(void **state)
+{
+    const size_t len = 3u << 20;
+    struct fixture *f = started(1);
+    uint8_t *request = malloc(len);
+    unsigned long sum = 0;
+    char expected[64];
+
+    (void)state;
+    for (size_t i = 0; i < len; i++)
+        sum += request[i] = (uint8_t)(i * 7 + i / 251);
+    snprintf(expected, sizeof expected, "%zu bytes, sum %lu", len, sum);
+    assert_int_equal(flo_executor_submit(f->executor, 0, request, len, 0, 0), 0);
+    flo_executor_cancel(f->executor, 0, FLO_JOB_CANCEL_REQUESTED);
+    assert_int_equal(fixture_submit(f, 1, "echo:next", 0, 0), 0);
+    fixture_wait(f, 2);
+    assert_string_equal(f->jobs[0].reply, expected);
+    assert_string_equal(f->jobs[1].reply, "next");
+    free(request);
+    ended(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_submit_large_request_arrives_whole),
         cmocka_unit_test(test_submit_job_runs_elsewhere),
         cmocka_unit_test(test_crash_ends_the_job_and_process_is_replaced),
         cmocka_unit_test(test_spin_is_killed_after_its_deadline),
