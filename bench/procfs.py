@@ -5,21 +5,34 @@ import pathlib
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
+GONE = (FileNotFoundError, ProcessLookupError)  # a thread or process that ended while it was looked at
+
+
+def of_threads(pid, name):
+    """What /proc/PID/task/*/NAME says for each thread that lives."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            yield (task / name).read_text()
+        except GONE:
+            pass
 
 
 def family(pid):
-    """pid and its descendants."""
+    """pid, which has to live, and those of its descendants that do."""
     found = [pid]
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += family(int(child))
+    for children in of_threads(pid, "children"):
+        for child in children.split():
+            try:
+                found += family(int(child))
+            except GONE:
+                pass
     return found
 
 
-def numbers(path):
-    """The lines "Name:  123 ..." of a file as {name: 123}."""
+def numbers(text):
+    """The lines "Name:  123 ..." as {name: 123}."""
     found = {}
-    for line in pathlib.Path(path).read_text().splitlines():
+    for line in text.splitlines():
         name, _, rest = line.partition(":")
         words = rest.split()
         if words and words[0].isdigit():
@@ -32,38 +45,47 @@ def cpu_seconds(pid):
     to the nanosecond; the kernel gives user and system in ticks of 10 ms."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     user, system, child_user, child_system = (int(field) / TICK for field in fields[11:15])
-    own = time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
+    try:
+        own = time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
+    except OSError as error:  # EINVAL
+        raise ProcessLookupError(f"process {pid} has ended") from error
     return own + child_user + child_system, user + child_user, system + child_system
 
 
 def context_switches(pid):
     """Of the threads that live."""
-    total = 0
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        status = numbers(task / "status")
-        total += status["voluntary_ctxt_switches"] + status["nonvoluntary_ctxt_switches"]
-    return total
+    threads = [numbers(status) for status in of_threads(pid, "status")]
+    return sum(one["voluntary_ctxt_switches"] + one["nonvoluntary_ctxt_switches"] for one in threads)
+
+
+def of_process(pid):
+    """Of one process; memory in MB (10^6 bytes). written_mb: what went to the disk's queue, from /proc/PID/io."""
+    status, maps, disk = (numbers(pathlib.Path(f"/proc/{pid}/{name}").read_text())
+                          for name in ("status", "smaps_rollup", "io"))
+    cpu, user, system = cpu_seconds(pid)
+    return {"cpu_s": cpu, "user_s": user, "system_s": system, "rss_mb": maps["Rss"] * 1.024e-3,
+            "rss_peak_mb": status["VmHWM"] * 1.024e-3, "pss_mb": maps["Pss"] * 1.024e-3,
+            "private_mb": (maps["Private_Clean"] + maps["Private_Dirty"]) * 1.024e-3, "threads": status["Threads"],
+            "switches": context_switches(pid), "written_mb": disk["write_bytes"] * 1e-6}
+
+
+def over_family(pids, read_one):
+    """read_one(pid) of all of pids, which have to live, and of their descendants, which may end meanwhile."""
+    found = []
+    for pid in pids:
+        found.append(read_one(pid))
+        for member in family(pid)[1:]:
+            try:
+                found.append(read_one(member))
+            except GONE:
+                pass
+    return found
 
 
 def read(pids):
-    """All of pids and their descendants together; memory in MB (10^6 bytes). written_mb: what went to the disk's
-    queue, from /proc/PID/io."""
-    total = dict.fromkeys(["cpu_s", "user_s", "system_s", "rss_mb", "rss_peak_mb", "pss_mb", "private_mb", "threads",
-                           "switches", "written_mb"], 0)
-    for pid in [member for pid in pids for member in family(pid)]:
-        status, maps = numbers(f"/proc/{pid}/status"), numbers(f"/proc/{pid}/smaps_rollup")
-        cpu, user, system = cpu_seconds(pid)
-        total["cpu_s"] += cpu
-        total["user_s"] += user
-        total["system_s"] += system
-        total["rss_mb"] += maps["Rss"] * 1.024e-3
-        total["rss_peak_mb"] += status["VmHWM"] * 1.024e-3
-        total["pss_mb"] += maps["Pss"] * 1.024e-3
-        total["private_mb"] += (maps["Private_Clean"] + maps["Private_Dirty"]) * 1.024e-3
-        total["threads"] += status["Threads"]
-        total["switches"] += context_switches(pid)
-        total["written_mb"] += numbers(f"/proc/{pid}/io")["write_bytes"] * 1e-6
-    return total
+    """of_process() of all of pids and their descendants, added up."""
+    readings = over_family(pids, of_process)
+    return {key: sum(reading[key] for reading in readings) for key in readings[0]}
 
 
 def between(before, after, count):
@@ -77,7 +99,7 @@ def wait_until_quiet(pids, at_most_s, every_s=0.1, share=0.2):
     """Until the processes together use less than so much of a core: what they do late belongs to what was before."""
     deadline, used = time.monotonic() + at_most_s, None
     while time.monotonic() < deadline:
-        before, used = used, sum(cpu_seconds(member)[0] for pid in pids for member in family(pid))
+        before, used = used, sum(cpu for cpu, _, _ in over_family(pids, cpu_seconds))
         if before is not None and used - before < share * every_s:
             return
         time.sleep(every_s)

@@ -88,14 +88,33 @@ class Report(unittest.TestCase):
 
 
 class Processes(unittest.TestCase):
+    def child(self, program):
+        child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+        for end in (child.stdout.close, child.wait, child.kill):  # the last first
+            self.addCleanup(end)
+        return child
+
     def test_cpu_of_a_process_that_computes(self):
-        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as child:
-            before = procfs.read([child.pid])
-            while procfs.cpu_seconds(child.pid)[0] < before["cpu_s"] + 0.1:
-                pass
-            used = procfs.between(before, procfs.read([child.pid]), 100)
-            child.kill()
+        child = self.child("while True: pass")
+        before = procfs.read([child.pid])
+        while procfs.cpu_seconds(child.pid)[0] < before["cpu_s"] + 0.1:
+            pass
+        used = procfs.between(before, procfs.read([child.pid]), 100)
         self.assertGreaterEqual(used["cpu_s_per_1000"], 1.0)
+
+    def test_threads_and_children_that_end_while_they_are_read(self):
+        come_and_go = ("import subprocess, threading\nprint('up', flush=True)\nwhile True:\n"
+                       " threading.Thread(target=int).start(); subprocess.Popen(['true']).wait()")
+        child = self.child(come_and_go)
+        child.stdout.readline()
+        readings = [procfs.read([child.pid]) for _ in range(300)]
+        self.assertGreater(readings[-1]["cpu_s"], readings[0]["cpu_s"])
+
+    def test_a_process_that_has_ended_is_an_error(self):
+        with subprocess.Popen(["true"]) as child:
+            child.wait()
+        with self.assertRaises(OSError):
+            procfs.read([child.pid])
 
 
 @unittest.skipIf(os.environ.get("FLOTILLA_SANITIZE"), "figures of a sanitized build say nothing")
