@@ -17,7 +17,7 @@ from queue_depth import DepthProbe
 from system_calls import SystemCalls
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-MINUTES = 20
+MINUTES = 18
 POLLS, SLOTS = 10, 100  # of each kind, for every worker
 IDLE_S = 2              # from a process's start to the reading of its idle memory
 COUNT_MAX = 20000       # workflows in a run
@@ -25,7 +25,7 @@ SLOW = 2                # runs that take so many times --seconds, for want of sp
 VERY_SLOW = 5           # and so many times: each is one round of what is in flight instead of two
 FEW_RUNS = ["signal", "payload64k"]  # three runs, too, and two of timer, one of openloop
 # Seconds after which a workload makes no further round of runs; on a quiet machine it is done before.
-BUDGETS_S = {"echo": 420, "alone": 270, "chain10": 180, "fan50": 180, "signal": 120, "timer": 90, "payload64k": 90,
+BUDGETS_S = {"echo": 330, "alone": 210, "chain10": 120, "fan50": 140, "signal": 80, "timer": 60, "payload64k": 60,
              "openloop": 110}
 OPEN_LOOP_RPS, OPEN_LOOP_S = 30, 10
 
