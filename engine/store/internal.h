@@ -84,6 +84,11 @@ FLO_MUST_CHECK int flo_store_run(struct flo_store_connection *connection, sqlite
 /* The code for an SQLite result, with the sentence "what: reason". */
 int flo_store_error(sqlite3 *db, int sqlite_rc, const char *what, struct flo_err *err);
 
+/* log_writer.c: the name of the VFS that writes SQLite's log with few calls, for a connection with
+ * synchronous=FULL; it stands on the VFS that is the default at the first call. NULL: it cannot be
+ * had, and the default one is only slower. Any thread. */
+const char *flo_store_log_writer(void);
+
 /* attribute.c: the SQL functions that filters use. */
 FLO_MUST_CHECK int flo_store_add_functions(struct flo_store_connection *connection,
                                            struct flo_err *err);

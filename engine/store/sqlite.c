@@ -7,6 +7,7 @@
  * happen only where we say (WAL-reset bug of SQLite < 3.51.3: they and commits must share one
  * connection).
  */
+#include <pthread.h>
 #include <stdio.h>
 
 #include "engine/store/internal.h"
@@ -138,13 +139,24 @@ static int configure(struct flo_store_connection *connection, bool read_only, st
                           err);
 }
 
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+/* Nobody asks how much memory SQLite holds, and counting it takes a lock at each allocation. It is
+ * refused, and no loss, if somebody used the library before us. */
+static void set_up_library(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int flo_store_connect(struct flo_store_connection *connection, const char *path, bool read_only,
                       struct flo_err *err)
 {
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
                 (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
     *connection = (struct flo_store_connection){0};
-    int rc = sqlite3_open_v2(path ? path : ":memory:", &connection->db, flags, NULL);
+    pthread_once(&library_once, set_up_library);
+    int rc = sqlite3_open_v2(path ? path : ":memory:", &connection->db, flags,
+                             path && !read_only ? flo_store_log_writer() : NULL);
     if (rc)
         rc = flo_store_error(connection->db, rc, "cannot open the database", err);
     else

@@ -14,7 +14,7 @@ struct fault_file {
 static sqlite3_vfs vfs, *system_vfs;
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
 static enum fault_kind kind_now;
-static int left_before, left_times, syncs;
+static int left_before, left_times, syncs, writes;
 
 void fault_vfs_set(enum fault_kind kind, int after, int times)
 {
@@ -22,7 +22,7 @@ void fault_vfs_set(enum fault_kind kind, int after, int times)
     kind_now = kind;
     left_before = after;
     left_times = times;
-    syncs = 0;
+    syncs = writes = 0;
     pthread_mutex_unlock(&mu);
 }
 
@@ -34,12 +34,22 @@ int fault_vfs_syncs(void)
     return count;
 }
 
+int fault_vfs_writes(void)
+{
+    pthread_mutex_lock(&mu);
+    int count = writes;
+    pthread_mutex_unlock(&mu);
+    return count;
+}
+
 static int strikes(enum fault_kind kind)
 {
     int strike = 0;
     pthread_mutex_lock(&mu);
     if (kind == FAULT_SYNC)
         syncs++;
+    if (kind == FAULT_WRITE)
+        writes++;
     if (kind == kind_now && left_times != 0) {
         if (left_before > 0) {
             left_before--;

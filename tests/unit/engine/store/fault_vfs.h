@@ -15,5 +15,7 @@ void fault_vfs_install(void);
 void fault_vfs_set(enum fault_kind kind, int after, int times);
 /* Syncs seen since the last fault_vfs_set. */
 int fault_vfs_syncs(void);
+/* Writes, of whatever size and file. */
+int fault_vfs_writes(void);
 
 #endif
