@@ -29,11 +29,25 @@
  * longer. */
 #define SETTLED_NS FLO_NS_PER_S
 
+/* The lines of FLO_CLIENT_CALLS, counted. */
+enum method_index {
+#define METHOD_INDEX(fn, Rpc, kind, timeout) METHOD_##fn,
+    FLO_CLIENT_CALLS(METHOD_INDEX)
+#undef METHOD_INDEX
+        METHOD_COUNT
+};
+
+/* Where a request has the fields that the client fills in; NULL: it has none. */
+struct defaults {
+    const ProtobufCFieldDescriptor *namespace_, *identity;
+};
+
 struct flo_client {
     struct event_base *base;
     struct flo_grpc_channel *channel;
     char *namespace_;
     char *identity;
+    struct defaults defaults[METHOD_COUNT];
     bool fail_fast;
     const struct flo_wire_part *part; /* borrowed; may be NULL */
     struct flo_rng jitter;
@@ -55,6 +69,7 @@ struct delivery {
 struct method {
     const char *operation; /* "StartWorkflowExecution" */
     const char *path;
+    enum method_index index;
     const ProtobufCMessageDescriptor *response;
     enum flo_client_retry retry;
     int64_t timeout_ms;
@@ -249,12 +264,10 @@ static int try_now(struct flo_client_call *call)
  * Give the request the client's value for a string field that it left empty: protobuf fields may
  * come in any order, so the field is simply appended to the packed bytes.
  */
-static void append_default(struct flo_buf *body, const ProtobufCMessage *request, const char *name,
-                           const char *value)
+static void append_default(struct flo_buf *body, const ProtobufCMessage *request,
+                           const ProtobufCFieldDescriptor *field, const char *value)
 {
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(request->descriptor, name);
-    if (!field || field->type != PROTOBUF_C_TYPE_STRING || field->id > 15 || !*value)
+    if (!field || !*value)
         return;
     const char *set = *(char *const *)(const void *)((const char *)request + field->offset);
     if (set && *set)
@@ -263,6 +276,15 @@ static void append_default(struct flo_buf *body, const ProtobufCMessage *request
     size_t len = strlen(value);
     flo_buf_append(body, head, (size_t)(flo_varint_put(head + 1, len) - head));
     flo_buf_append(body, value, len);
+}
+
+/* A string field that append_default can write. */
+static const ProtobufCFieldDescriptor *string_field(const ProtobufCMessageDescriptor *request,
+                                                    const char *name)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(request, name);
+    return field && field->type == PROTOBUF_C_TYPE_STRING && field->id <= 15 ? field : NULL;
 }
 
 static int call_start(struct flo_client *client, const struct method *method,
@@ -280,8 +302,9 @@ static int call_start(struct flo_client *client, const struct method *method,
     rc = flo_wire_encode(request, &call->body);
     if (rc)
         goto out;
-    append_default(&call->body, request, "namespace", client->namespace_);
-    append_default(&call->body, request, "identity", client->identity);
+    const struct defaults *defaults = &client->defaults[method->index];
+    append_default(&call->body, request, defaults->namespace_, client->namespace_);
+    append_default(&call->body, request, defaults->identity, client->identity);
     rc = call->body.failed ? FLO_ENOMEM : try_now(call);
     if (rc)
         goto out;
@@ -300,8 +323,12 @@ out:
     int flo_client_##fn(struct flo_client *client, const FloApi__##Rpc##Request *request,          \
                         flo_client_done_fn done, void *ctx, struct flo_client_call **out_call)     \
     {                                                                                              \
-        static const struct method method = {#Rpc, SERVICE #Rpc, response_descriptor,              \
-                                             FLO_RETRY_##kind, FLO_CLIENT_##timeout##_MS};         \
+        static const struct method method = {#Rpc,                                                 \
+                                             SERVICE #Rpc,                                         \
+                                             METHOD_##fn,                                          \
+                                             response_descriptor,                                  \
+                                             FLO_RETRY_##kind,                                     \
+                                             FLO_CLIENT_##timeout##_MS};                           \
         return call_start(client, &method, &request->base, done, ctx, out_call);                   \
     }
 #define DEFINE_LINE(fn, Rpc, kind, timeout)                                                        \
@@ -368,6 +395,14 @@ int flo_client_new(struct event_base *base, const struct flo_client_options *opt
     client->on_try_ctx = options->on_try_ctx;
     flo_list_init(&client->calls);
     flo_rng_seed(&client->jitter, flo_random_u64());
+    static const ProtobufCMessageDescriptor *const requests[] = {
+#define REQUEST(fn, Rpc, kind, timeout) &flo_api__##fn##_request__descriptor,
+        FLO_CLIENT_CALLS(REQUEST)
+#undef REQUEST
+    };
+    for (size_t i = 0; i < METHOD_COUNT; i++)
+        client->defaults[i] = (struct defaults){string_field(requests[i], "namespace"),
+                                                string_field(requests[i], "identity")};
     client->namespace_ = flo_strdup(options->namespace_ ? options->namespace_ : "default");
     client->identity = flo_strdup(options->identity ? options->identity : "");
     int rc = FLO_ENOMEM;
