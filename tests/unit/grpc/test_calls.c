@@ -120,6 +120,40 @@ static void test_call_cancel_before_it_was_sent(void **state)
     outcome_fini(&kept);
 }
 
+static int setup_one_stream(void **state)
+{
+    struct pair *pair = calloc(1, sizeof *pair);
+    pair_init(pair, &(struct flo_grpc_server_options){.max_streams = 1});
+    pair_connect(pair, NULL, NULL);
+    *state = pair;
+    return 0;
+}
+
+/* A call that waits for the peer's one stream is cancelled there; those behind it are served. */
+static void test_call_cancel_while_streams_are_used_up(void **state)
+{
+    struct pair *pair = *state;
+    struct outcome first, gone, last, again;
+    pair_call(pair, "/t/park", NULL, 0, 5000, &first);
+    RUN_UNTIL(pair, pair->parked_count == 1);
+    struct flo_grpc_call *call = pair_call(pair, "/t/fail", "b", 1, 5000, &gone);
+    pair_call(pair, "/t/echo", "c", 1, 5000, &last);
+    event_base_loop(pair->base, EVLOOP_NONBLOCK); /* what may leave has left */
+    flo_grpc_call_cancel(&call);
+    flo_grpc_respond(pair->parked[0], NULL, 0);
+    RUN_UNTIL(pair, first.runs && last.runs);
+    assert_int_equal(last.code, FLO_GRPC_OK);
+    assert_int_equal(gone.runs, 0);
+    pair_call(pair, "/t/echo", "d", 1, 5000, &again);
+    RUN_UNTIL(pair, again.runs);
+    assert_int_equal(again.code, FLO_GRPC_OK);
+    assert_int_equal(pair->calls, 3);
+    assert_int_equal(pair->connects, 1);
+    outcome_fini(&first);
+    outcome_fini(&last);
+    outcome_fini(&again);
+}
+
 /* Losing the server ends its calls with UNAVAILABLE, and on_cancel runs there. */
 static void test_call_server_destroyed_unavailable(void **state)
 {
@@ -489,6 +523,8 @@ int main(void)
         CASE(test_call_deadline_ends_both_sides),
         CASE(test_call_cancel_reaches_handler),
         CASE(test_call_cancel_before_it_was_sent),
+        cmocka_unit_test_setup_teardown(test_call_cancel_while_streams_are_used_up,
+                                        setup_one_stream, teardown),
         CASE(test_call_server_destroyed_unavailable),
         CASE(test_call_four_mebibytes_both_ways),
         CASE(test_call_over_the_limit_resource_exhausted),
