@@ -292,7 +292,8 @@ static void store_fixed(const uint8_t *data, size_t len, void *to)
 
 /* One value, not packed. */
 static inline int store_value(struct decoder *d, const ProtobufCFieldDescriptor *field,
-                              const struct flo_wire_record *record, uint64_t keep, void *to)
+                              const struct flo_wire_record *record, const struct filling *f,
+                              void *to)
 {
     struct flo_wire_span content = {record->data, record->data + record->len};
     switch (field->type) {
@@ -301,7 +302,7 @@ static inline int store_value(struct decoder *d, const ProtobufCFieldDescriptor 
     case PROTOBUF_C_TYPE_BYTES:
         return store_bytes(d, field, content, to);
     case PROTOBUF_C_TYPE_MESSAGE:
-        return parse_message(d, field, field->descriptor, keep, content, to);
+        return parse_message(d, field, field->descriptor, keep_inside(f, field), content, to);
     default:
         if (record->type == WIRE_VARINT)
             store_varint(field->type, record->value, to);
@@ -421,7 +422,7 @@ __attribute__((always_inline)) static inline int store(struct decoder *d,
         if (before)
             return merge(d, field, f, to);
     }
-    int rc = store_value(d, field, record, keep_inside(f, field), to);
+    int rc = store_value(d, field, record, f, to);
     if (oneof) {
         memcpy(message + field->quantifier_offset, &field->id, sizeof field->id);
     } else if (field->label == PROTOBUF_C_LABEL_OPTIONAL && field->quantifier_offset) {

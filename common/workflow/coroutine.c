@@ -39,7 +39,6 @@ struct flo_coroutine {
     unsigned char *mapping; /* guard page first */
     size_t mapping_bytes;
     struct flo_coroutine *next_pooled;
-    const void *suspended_at; /* a place in the lowest frame */
     const void *caller_stack; /* for the sanitizers: who resumed us */
     size_t caller_stack_bytes;
     void *fake_stack, *caller_fake_stack;
@@ -80,10 +79,11 @@ static void mark_stack(const struct flo_coroutine *co)
         mark[i] = MARK;
 }
 
-/* Did code run below the mark? (Sanitizers lay out and poison frames in their own way: perhaps.) */
+/* Did code run below the mark? Perhaps, where sanitizers lay out frames in their own way, or where
+ * the place of the lowest one is not known. */
 static bool went_deep(const struct flo_coroutine *co)
 {
-#if FLO_ASAN || FLO_TSAN
+#if FLO_ASAN || FLO_TSAN || defined(FLO_UCONTEXT)
     (void)co;
     return true;
 #else
@@ -91,7 +91,7 @@ static bool went_deep(const struct flo_coroutine *co)
     for (size_t i = 0; i < MARK_WORDS; i++)
         if (mark[i] != MARK)
             return true;
-    return co->state == SUSPENDED && co->suspended_at < (const void *)mark;
+    return co->state == SUSPENDED && co->own.sp < (const void *)mark;
 #endif
 }
 
@@ -238,7 +238,6 @@ void flo_coroutine_resume(struct flo_coroutine *co)
 void flo_coroutine_yield(struct flo_coroutine *co)
 {
     co->state = SUSPENDED;
-    co->suspended_at = __builtin_frame_address(0);
     leave(co, false);
     entered(co);
 }

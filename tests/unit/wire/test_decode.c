@@ -570,6 +570,20 @@ static void test_varint(void **state)
         assert_ptr_equal(at, end);
         assert_true(value == values[i]);
     }
+    /* every length, with bytes behind it and without */
+    for (unsigned bits = 0; bits < 64; bits++) {
+        const uint64_t written = UINT64_C(0x9e3779b97f4a7c15) >> bits;
+        uint8_t long_bytes[32];
+        memset(long_bytes, 0xff, sizeof long_bytes);
+        const uint8_t *end = flo_varint_put(long_bytes, written);
+        for (size_t behind = 0; behind < 12; behind++) {
+            const uint8_t *from = long_bytes;
+            uint64_t read = 0;
+            assert_true(flo_varint_get(&from, end + behind, &read));
+            assert_ptr_equal(from, end);
+            assert_true(read == written);
+        }
+    }
     const uint8_t *at = bytes;
     uint64_t value;
     memset(bytes, 0xff, sizeof bytes);
