@@ -546,12 +546,12 @@ int flo_executor_threads_new(struct event_base *base, const struct flo_executor_
     pool->slots = flo_calloc(options->workers, sizeof *pool->slots);
     pool->units = flo_calloc(options->workers, sizeof(struct flo_core_unit *));
     pool->executor.units = pool->units;
-    if (!pool->threads || !pool->slots || !pool->units) {
-        rc = flo_fail(err, FLO_ENOMEM, "no memory for %u threads", options->workers);
-        pool->executor.options.workers = 0; /* none was set up */
-    }
+    bool enough = pool->threads && pool->slots && pool->units;
+    if (!enough)
+        pool->executor.options.workers = 0; /* none is set up */
     pool_init(pool);
-    rc = pool->executor.options.workers > 0 ? threads_launch(pool, err) : FLO_ENOMEM;
+    rc = enough ? threads_launch(pool, err)
+                : flo_fail(err, FLO_ENOMEM, "no memory for %u threads", options->workers);
     if (rc) {
         pool->executor.closed = true;
         threads_destroy(&pool->executor, 1000);

@@ -250,7 +250,8 @@ size_t flo_wire_size(const ProtobufCMessage *message)
 
 void flo_wire_pack(const ProtobufCMessage *message, uint8_t *to, size_t len)
 {
-    struct writer w = {.end = to + len, .room = len};
+    uint8_t *end = to + len;
+    struct writer w = {.end = end, .room = len};
     put_message(&w, message);
 }
 
