@@ -74,8 +74,8 @@ static void wake_loop(const struct flo_committer *committer)
         continue;
 }
 
-/* Bring the slot from FULL to DONE. Called and returns with the lock held. */
-static void work_locked(struct flo_committer *committer)
+/* Bring the slot from FULL to DONE; the commit's result. Called and returns with the lock held. */
+static int work_locked(struct flo_committer *committer)
 {
     struct flo_err err = {0};
     int64_t ns = 0;
@@ -99,7 +99,10 @@ static void work_locked(struct flo_committer *committer)
     committer->rc = rc;
     committer->err = err;
     committer->slot = SLOT_DONE;
+    pthread_mutex_unlock(&committer->mu); /* the loop, awake, takes the lock at once */
     wake_loop(committer);
+    pthread_mutex_lock(&committer->mu);
+    return rc;
 }
 
 /* Write the log back between commits; a failure is reported as that of the next commit. */
@@ -130,8 +133,7 @@ static void *thread_main(void *arg)
             wake_loop(committer);
             continue;
         }
-        work_locked(committer);
-        if (!committer->rc)
+        if (!work_locked(committer))
             broken = checkpoint_locked(committer, &err);
     }
     pthread_mutex_unlock(&committer->mu);
@@ -221,11 +223,11 @@ void flo_committer_submit(struct flo_committer *committer, struct flo_core_batch
     pthread_mutex_lock(&committer->mu);
     committer->batch = batch;
     committer->slot = SLOT_FULL;
-    if (committer->threaded)
-        pthread_cond_signal(&committer->wake);
-    else
+    if (!committer->threaded)
         work_locked(committer);
     pthread_mutex_unlock(&committer->mu);
+    if (committer->threaded)
+        pthread_cond_signal(&committer->wake);
 }
 
 bool flo_committer_collect(struct flo_committer *committer, struct flo_core_batch **out_batch,
