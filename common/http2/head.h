@@ -44,7 +44,8 @@ struct flo_h2_coder; /* opaque: head.c */
 struct flo_h2_coder *flo_h2_coder_new(void);
 /* NULL is fine; clears the pointer. */
 void flo_h2_coder_destroy(struct flo_h2_coder **coder);
-/* The peer's SETTINGS_HEADER_TABLE_SIZE, whenever it says it. */
+/* The peer's SETTINGS_HEADER_TABLE_SIZE, each time that it says one, also twice in one frame: its
+ * decoder must hear of the smallest (RFC 7541, 4.2). A table that was made smaller stays so. */
 void flo_h2_coder_limit(struct flo_h2_coder *coder, uint32_t table_bytes);
 /*
  * The block of head: *out_block is borrowed until the next call. It must be sent, and in this

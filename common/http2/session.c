@@ -131,9 +131,9 @@ static void on_settings(struct flo_h2_conn *conn, const nghttp2_frame *frame)
 {
     if (frame->hd.flags & NGHTTP2_FLAG_ACK)
         return;
-    if (conn->coder)
-        flo_h2_coder_limit(conn->coder, nghttp2_session_get_remote_settings(
-                                            conn->session, NGHTTP2_SETTINGS_HEADER_TABLE_SIZE));
+    for (size_t i = 0; conn->coder && i < frame->settings.niv; i++)
+        if (frame->settings.iv[i].settings_id == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE)
+            flo_h2_coder_limit(conn->coder, frame->settings.iv[i].value);
     if (conn->ready)
         return;
     conn->ready = true;

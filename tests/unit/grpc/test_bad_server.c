@@ -266,6 +266,20 @@ static void test_max_streams_one_serialises(void **state)
     assert_code(v, &b, FLO_GRPC_OK);
 }
 
+/* One SETTINGS takes the header table away and gives it back: its decoder hears of both. */
+static void test_table_to_nothing_and_back_is_announced(void **state)
+{
+    struct villain *v = *state;
+    assert_conn_stays(v); /* its fields are in the table now */
+    size_t acks = v->raw.frames[NGHTTP2_SETTINGS];
+    h2raw_frame(&v->raw, NGHTTP2_SETTINGS, 0, 0, "\0\1\0\0\0\0\0\1\0\0\20\0", 12);
+    H2RAW_UNTIL(&v->raw, v->raw.frames[NGHTTP2_SETTINGS] > acks);
+    assert_int_equal(nghttp2_hd_inflate_change_table_size(v->raw.inflater, 0), 0);
+    assert_int_equal(nghttp2_hd_inflate_change_table_size(v->raw.inflater, 4096), 0);
+    assert_conn_stays(v);
+    assert_conn_stays(v);
+}
+
 /* GOAWAY below an open stream: that call goes to a new connection, the older one finishes here. */
 static void test_goaway_moves_unprocessed_calls(void **state)
 {
@@ -358,6 +372,7 @@ int main(void)
         CASE(test_bad_messages_end_the_call),
         CASE(test_data_after_trailers_is_ignored),
         CASE(test_max_streams_one_serialises),
+        CASE(test_table_to_nothing_and_back_is_announced),
         CASE(test_goaway_moves_unprocessed_calls),
         CASE(test_lost_connection_is_replaced),
         cmocka_unit_test_setup_teardown(test_keepalive_finds_dead_peer, setup_keepalive, teardown),

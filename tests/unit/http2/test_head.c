@@ -150,6 +150,24 @@ static void test_smaller_tables_are_announced(void **state)
     }
 }
 
+/* To nothing and back within one SETTINGS: the smallest size is announced, and kept to. */
+static void test_table_to_nothing_and_back_is_announced(void **state)
+{
+    struct fixture *f = *state;
+    nghttp2_nv shared[] = {field("te", "trailers"), field("user-agent", "test")};
+    static const uint32_t sizes[] = {0, 4096};
+    code(f, "/a", shared, 2, NULL, 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(nghttp2_hd_inflate_change_table_size(f->decoder, sizes[i]), 0);
+        flo_h2_coder_limit(f->coder, sizes[i]);
+    }
+    for (int again = 0; again < 2; again++) {
+        code(f, "/a", shared, 2, NULL, 0);
+        assert_string_equal(f->read, ":path: /a\nte: trailers\nuser-agent: test\n");
+        assert_int_equal(nghttp2_hd_inflate_get_dynamic_table_size(f->decoder), 0);
+    }
+}
+
 /* A block of more than a frame goes on in CONTINUATION; only the last frame ends the headers. */
 static void test_long_blocks_are_continued(void **state)
 {
@@ -191,8 +209,11 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(test_fields_that_come_again_are_one_byte), CASE(test_secrets_stay_out_of_the_table),
-        CASE(test_full_table_sends_literals),           CASE(test_smaller_tables_are_announced),
+        CASE(test_fields_that_come_again_are_one_byte),
+        CASE(test_secrets_stay_out_of_the_table),
+        CASE(test_full_table_sends_literals),
+        CASE(test_smaller_tables_are_announced),
+        CASE(test_table_to_nothing_and_back_is_announced),
         CASE(test_long_blocks_are_continued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
