@@ -31,7 +31,6 @@ enum flo_h2_state { FLO_H2_TLS, FLO_H2_OPEN, FLO_H2_LINGER, FLO_H2_DOWN };
 struct flo_h2_pings {
     uint8_t opaque[FLO_H2_PINGS_HELD][FLO_H2_PING_BYTES]; /* what is to be sent back */
     unsigned held;
-    unsigned queued;  /* answers that wait for the socket */
     int64_t since_ns; /* when the first of the held ones came */
 };
 
@@ -103,8 +102,6 @@ void flo_h2_ping_received(struct flo_h2_conn *conn, const uint8_t opaque[FLO_H2_
 void flo_h2_ping_ride(struct flo_h2_conn *conn);
 /* The held answers have waited for a write long enough: make one. */
 void flo_h2_ping_alone(struct flo_h2_conn *conn);
-/* An answer has been framed. */
-void flo_h2_ping_answered(struct flo_h2_conn *conn);
 /* When the held answers must leave; INT64_MAX: there are none. */
 int64_t flo_h2_ping_deadline_ns(const struct flo_h2_conn *conn);
 

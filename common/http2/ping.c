@@ -10,7 +10,8 @@
  * loses patience, which takes seconds. RFC 9113 (6.7) would have answers go first, for the
  * round-trip time's sake; nobody whom we know uses that for more than the size of windows.
  *
- * Held are few: a PING too many lets all go. While bodies wait for the peer's windows, or the
+ * Held are few: a PING too many lets all go. nghttp2 refuses answers when more than
+ * MAX_OUTBOUND_ACK (session.c) wait to be framed: a flood. While bodies wait for the peer's windows, or the
  * connection is being ended (a server's GOAWAY is followed by a PING, whose answer it waits for),
  * nothing is held.
  */
@@ -21,18 +22,14 @@
 
 enum { PING_HOLD_MS = 50, PING_LATEST_MS = 500 };
 
-/* Answers that nghttp2 has and the socket has not taken; more is a flood. */
-enum { ANSWERS_QUEUED_MAX = 128 };
-
-/* Hand what is held to nghttp2. */
+/* Hand what is held to nghttp2, which bounds the answers that wait for the socket. */
 static void let_go(struct flo_h2_conn *conn)
 {
     struct flo_h2_pings *pings = &conn->pings;
     for (unsigned i = 0; i < pings->held; i++) {
-        if (nghttp2_submit_ping(conn->session, NGHTTP2_FLAG_ACK, pings->opaque[i]))
-            conn->fatal = "out of memory";
-        else if (++pings->queued > ANSWERS_QUEUED_MAX)
-            conn->fatal = "h2.ack_flood";
+        int rc = nghttp2_submit_ping(conn->session, NGHTTP2_FLAG_ACK, pings->opaque[i]);
+        if (rc && !conn->fatal)
+            conn->fatal = rc == NGHTTP2_ERR_FLOODED ? "h2.ack_flood" : "out of memory";
     }
     pings->held = 0;
 }
@@ -61,11 +58,6 @@ void flo_h2_ping_alone(struct flo_h2_conn *conn)
 {
     let_go(conn);
     flo_h2_conn_schedule(conn);
-}
-
-void flo_h2_ping_answered(struct flo_h2_conn *conn)
-{
-    conn->pings.queued--;
 }
 
 int64_t flo_h2_ping_deadline_ns(const struct flo_h2_conn *conn)

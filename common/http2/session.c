@@ -221,10 +221,6 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
                                        flo_clock_mono_ns()))
             conn->fatal = "h2.reset_flood";
         return 0;
-    case NGHTTP2_PING:
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
-            flo_h2_ping_answered(conn);
-        return 0;
     default:
         return 0;
     }

@@ -359,6 +359,24 @@ static void test_ping_flood_ends_connection(void **state)
     H2RAW_UNTIL(&v->raw, v->raw.closed);
 }
 
+/* Few of them in one go are answered; more than may wait for the socket end the connection. */
+static void test_unsent_ping_answers_are_bounded(void **state)
+{
+    struct villain *v = *state;
+    struct outcome out;
+    for (int i = 0; i < 120; i++)
+        h2raw_frame(&v->raw, NGHTTP2_PING, 0, 0, "12345678", 8);
+    H2RAW_UNTIL(&v->raw, v->raw.frames[NGHTTP2_PING] == 120);
+    assert_conn_stays(v);
+    begin(v, &out);
+    for (int i = 0; i < 200; i++)
+        h2raw_frame(&v->raw, NGHTTP2_PING, 0, 0, "12345678", 8);
+    assert_code(v, &out, FLO_GRPC_UNAVAILABLE);
+    H2RAW_UNTIL(&v->raw, v->raw.closed);
+    assert_int_equal(v->raw.goaway_code, NGHTTP2_ENHANCE_YOUR_CALM);
+    assert_string_equal(v->raw.goaway_debug, "h2.ack_flood");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -378,6 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keepalive_finds_dead_peer, setup_keepalive, teardown),
         CASE(test_header_floods_are_bounded),
         CASE(test_ping_flood_ends_connection),
+        CASE(test_unsent_ping_answers_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
