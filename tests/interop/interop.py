@@ -6,6 +6,7 @@ Prints one line a check and "N passed, N failed" at the end; exit 1 when one fai
 import argparse
 import asyncio
 import logging
+import os
 import pathlib
 import sys
 import time
@@ -191,7 +192,9 @@ def main():
     parser.add_argument("--bin", required=True, help="folder of the built programs")
     parser.add_argument("--temporal", required=True, help="the real server's command line")
     parser.add_argument("names", nargs="*", choices=[[], *CHECKS], metavar="NAME")
-    sys.exit(bool(asyncio.run(run(parser.parse_args()))))
+    failed = asyncio.run(run(parser.parse_args()))
+    sys.stdout.flush()
+    os._exit(bool(failed))  # no tearing down: the SDK's threads crash that now and then
 
 
 if __name__ == "__main__":
