@@ -244,7 +244,8 @@ static void on_try_done(void *ctx, const struct flo_grpc_status *status, const u
 static int try_now(struct flo_client_call *call)
 {
     int64_t now = flo_clock_mono_ns(), timeout_ms = call->method->timeout_ms;
-    if (call->method->retry != FLO_RETRY_POLL) {
+    bool odd = call->method->retry != FLO_RETRY_POLL && call->retries > 0;
+    if (odd) {
         int64_t left_ms = (call->deadline_ns - now) / FLO_NS_PER_MS;
         timeout_ms = left_ms < 1 ? 1 : left_ms;
     }
@@ -254,6 +255,7 @@ static int try_now(struct flo_client_call *call)
         .body = call->body.data,
         .body_len = call->body.len,
         .timeout_ms = timeout_ms,
+        .odd_timeout = odd,
         .wait_for_ready = !call->client->fail_fast && call->method->retry != FLO_RETRY_NONE,
         .done = on_try_done,
         .ctx = call};

@@ -165,6 +165,7 @@ static struct flo_grpc_call *call_new(struct flo_grpc_channel *channel,
         .ctx = options->ctx,
         .timeout_ms = options->timeout_ms,
         .wait_for_ready = options->wait_for_ready,
+        .odd_timeout = options->odd_timeout,
         .body_len = FLO_GRPC_PREFIX + options->body_len,
     };
     unsigned char *at = call->data;
@@ -228,15 +229,15 @@ int flo_grpc_call_submit(struct flo_grpc_call *call, struct flo_grpc_link *link)
 {
     struct flo_grpc_channel *channel = call->channel;
     /*
-     * The timeout is sent as asked for unless time has passed: equal texts are one byte
-     * (http2/head.h).
+     * The timeout is sent as asked for unless time has passed: equal texts are one byte, and those
+     * that come once must not fill the table, which forgets nothing (http2/head.h).
      */
     int64_t left_ms = (call->deadline_ns - flo_clock_mono_ns()) / FLO_NS_PER_MS;
     int64_t send_ms = call->timeout_ms - left_ms <= 5 ? call->timeout_ms : left_ms;
-    bool exact = send_ms == call->timeout_ms;
+    bool usual = send_ms == call->timeout_ms && !call->odd_timeout;
     flo_grpc_timeout_format(send_ms, call->timeout_text);
     *call->timeout = flo_grpc_nv("grpc-timeout", call->timeout_text, strlen(call->timeout_text),
-                                 exact ? 0 : NGHTTP2_NV_FLAG_NO_INDEX);
+                                 usual ? 0 : NGHTTP2_NV_FLAG_NO_INDEX);
     call->stream.head = &call->head;
     call->stream.body = call->body;
     call->stream.body_len = call->body_len;

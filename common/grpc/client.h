@@ -78,6 +78,7 @@ struct flo_grpc_call_options {
     const uint8_t *body; /* one message, copied */
     size_t body_len;
     int64_t timeout_ms;                    /* sent as grpc-timeout and enforced here; must be > 0 */
+    bool odd_timeout;                      /* no other call will have it: not worth remembering */
     bool wait_for_ready;                   /* wait for a connection until the deadline */
     const struct flo_grpc_header *headers; /* beside the channel's; copied */
     size_t header_count;

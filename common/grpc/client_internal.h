@@ -91,7 +91,8 @@ struct flo_grpc_call {
     int64_t sent_ns;    /* when it was put there */
     uint64_t refused;   /* serial of the link that refused it once; 0 = none */
     bool wait_for_ready;
-    int fail_code; /* end with this at the next turn; 0 = no */
+    bool odd_timeout; /* as asked for */
+    int fail_code;    /* end with this at the next turn; 0 = no */
     const char *fail_text;
     /* request: all bytes are in data[] */
     struct flo_h2_head head;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_client.c - client/client.c against a server in this process that keeps what it is sent. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -9,6 +13,7 @@
 #include "client/client.h"
 #include "grpc/server.h"
 #include "support/cmocka_env.h"
+#include "support/h2raw.h"
 
 #define LIMIT_NS (20 * FLO_NS_PER_S)
 
@@ -177,6 +182,69 @@ static void test_keep_response_outlives_the_client(void **state)
     assert_null(f->client);
 }
 
+static int listen_anywhere(char *out_address, size_t size)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof in;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof in), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+    snprintf(out_address, size, "127.0.0.1:%u", ntohs(in.sin_port));
+    return fd;
+}
+
+static void on_called(void *ctx, const struct flo_grpc_status *status,
+                      const ProtobufCMessage *response)
+{
+    struct fixture *f = ctx;
+
+    (void)response;
+    assert_int_equal(status->code, FLO_GRPC_NOT_FOUND);
+    f->calls++;
+}
+
+/* A first try asks for the call's own timeout, which is the same each time. A later one asks for
+ * what is left, and that stays out of the header table. */
+static void test_odd_timeouts_stay_out_of_the_header_table(void **state)
+{
+    static const char *const again[] = {
+        ":status", "200", "content-type", "application/grpc", "grpc-status", "14", NULL};
+    static const char *const end[] = {
+        ":status", "200", "content-type", "application/grpc", "grpc-status", "5", NULL};
+    struct fixture *f = *state;
+    const FloApi__TerminateWorkflowExecutionRequest request =
+        FLO_API__TERMINATE_WORKFLOW_EXECUTION_REQUEST__INIT;
+    struct flo_client *client = NULL;
+    char address[32];
+    int fd = listen_anywhere(address, sizeof address);
+    const struct flo_client_options options = {.channel = {.address = address}};
+    struct h2raw raw;
+    struct flo_err err;
+
+    assert_int_equal(flo_client_new(f->base, &options, &client, &err), 0);
+    h2raw_accept(&raw, f->base, fd);
+    H2RAW_UNTIL(&raw, raw.frames[NGHTTP2_SETTINGS] >= 2); /* its own, and ours acknowledged */
+    assert_int_equal(flo_client_terminate_workflow_execution(client, &request, on_called, f, NULL),
+                     0);
+    H2RAW_UNTIL(&raw, raw.requests == 1);
+    assert_non_null(strstr(h2raw_answer(&raw, raw.last_request)->headers, "grpc-timeout: 30S\n"));
+    size_t known = nghttp2_hd_inflate_get_num_table_entries(raw.inflater);
+    for (size_t retry = 1; retry <= 2; retry++) {
+        h2raw_fields(&raw, raw.last_request, NGHTTP2_FLAG_END_STREAM, again);
+        H2RAW_UNTIL(&raw, raw.requests == 1 + retry);
+        const char *headers = h2raw_answer(&raw, raw.last_request)->headers;
+        assert_null(strstr(headers, "grpc-timeout: 30S"));
+        assert_int_equal(nghttp2_hd_inflate_get_num_table_entries(raw.inflater), known);
+    }
+    h2raw_fields(&raw, raw.last_request, NGHTTP2_FLAG_END_STREAM, end);
+    H2RAW_UNTIL(&raw, f->calls == 1);
+    flo_client_destroy(&client);
+    h2raw_close(&raw);
+    close(fd);
+}
+
 /* A refusal's meaning is read in one place, and what is too large is not tried again. */
 static void test_refusal_is_told_by_its_text(void **state)
 {
@@ -203,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_try_age_starts_over_after_an_outage),
         T(test_keep_response_outlives_the_client),
+        T(test_odd_timeouts_stay_out_of_the_header_table),
         cmocka_unit_test(test_refusal_is_told_by_its_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
