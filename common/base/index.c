@@ -29,6 +29,16 @@ static size_t power_of_two(size_t n)
     return (size_t)1 << (63 - __builtin_clzll(n));
 }
 
+size_t flo_index_bytes(const struct flo_index *index)
+{
+    size_t places = index->bucket_count;
+    if (places > FIRST_BUCKETS)
+        places = 2 * power_of_two(places - 1);
+    else if (places > 0)
+        places = FIRST_BUCKETS;
+    return places * sizeof(*index->buckets);
+}
+
 static struct flo_index_node **bucket_of(const struct flo_index *index, uint64_t hash)
 {
     const size_t low = power_of_two(index->bucket_count);

@@ -31,6 +31,8 @@ struct flo_index {
 void flo_index_init(struct flo_index *index);
 /* Free the buckets; the nodes are the caller's. */
 void flo_index_fini(struct flo_index *index);
+/* What the array of buckets takes. */
+size_t flo_index_bytes(const struct flo_index *index);
 
 /* Add node under hash; equal hashes, and equal keys, may be there. 0, FLO_ENOMEM: it is not in. */
 FLO_MUST_CHECK int flo_index_add(struct flo_index *index, struct flo_index_node *node,

@@ -5,7 +5,7 @@
  * A mapping is [guard page | stack]; the struct itself lies at the top of the stack, so that a
  * coroutine is one mapping and an idle one touches one or two pages. Freed mappings of the
  * default size wait on a per-thread list (at most POOL_STACKS); of a stack that went deep all
- * but the top pages are given back to the system first.
+ * but the top pages are given back to the system first, and those are counted from then on.
  *
  * Did it go deep? Asking the kernel costs two calls a run, so a mark is left at the low end of the
  * top page, which is touched anyway: as long as it stands, nothing ran below it. A frame with an
@@ -38,6 +38,7 @@ struct flo_coroutine {
     enum state state;
     unsigned char *mapping; /* guard page first */
     size_t mapping_bytes;
+    size_t kept_bytes; /* of the stack's lives before this one; 0 = none went deep */
     struct flo_coroutine *next_pooled;
     const void *caller_stack; /* for the sanitizers: who resumed us */
     size_t caller_stack_bytes;
@@ -177,8 +178,11 @@ int flo_coroutine_new(size_t stack_bytes, void (*fn)(void *arg), void *arg,
     struct flo_coroutine *co = take_stack(stack_bytes);
     if (!co)
         return FLO_ENOMEM;
-    *co = (struct flo_coroutine){
-        .fn = fn, .arg = arg, .mapping = co->mapping, .mapping_bytes = co->mapping_bytes};
+    *co = (struct flo_coroutine){.fn = fn,
+                                 .arg = arg,
+                                 .mapping = co->mapping,
+                                 .mapping_bytes = co->mapping_bytes,
+                                 .kept_bytes = co->kept_bytes};
 #if FLO_TSAN
     co->fiber = __tsan_create_fiber(0);
 #endif
@@ -202,8 +206,10 @@ void flo_coroutine_destroy(struct flo_coroutine **coroutine)
         unmap_stack(co);
         return;
     }
-    if (went_deep(co))
+    if (went_deep(co)) {
         madvise(stack_low(co), FLO_STACK_DEFAULT_BYTES - KEEP_BYTES, MADV_DONTNEED);
+        co->kept_bytes = KEEP_BYTES;
+    }
     co->next_pooled = pool.first;
     pool.first = co;
     pool.count++;
@@ -252,7 +258,7 @@ size_t flo_coroutine_bytes(const struct flo_coroutine *co)
     unsigned char resident[256];
     size_t page = page_bytes(), pages = (co->mapping_bytes - page) / page, count = 0;
     if (!went_deep(co))
-        return page;
+        return co->kept_bytes > page ? co->kept_bytes : page;
     for (size_t at = 0; at < pages; at += sizeof resident) {
         size_t n = pages - at < sizeof resident ? pages - at : sizeof resident;
         if (mincore(stack_low(co) + at * page, n * page, resident))

@@ -32,8 +32,9 @@ void flo_coroutine_yield(struct flo_coroutine *coroutine);
 /* Has its function returned? */
 bool flo_coroutine_done(const struct flo_coroutine *coroutine);
 
-/* Bytes of its stack that are in memory now, and what its struct takes. Asks the kernel when the
- * stack was used beyond its top page. */
+/* Bytes of its stack that are in memory now, and what its struct takes; not less than that, and up
+ * to 16 KiB when the stack was used beyond its top page by a coroutine before this one. Asks the
+ * kernel when this one has done so. */
 size_t flo_coroutine_bytes(const struct flo_coroutine *coroutine);
 /* Unmap the stacks that wait for reuse on this thread. Call before a thread ends. */
 void flo_coroutine_trim(void);

@@ -70,7 +70,7 @@ size_t flo_run_bytes(const struct flo_run *run)
     size_t bytes = sizeof *run + flo_heap_bytes(run->heap) + run->main.failure_mem.held_bytes;
     const struct flo_map *maps[] = {&run->activities, &run->timers, &run->signals};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
-        bytes += maps[i]->index.bucket_count * sizeof(void *) + maps[i]->count * 96;
+        bytes += flo_index_bytes(&maps[i]->index) + maps[i]->count * 96;
     if (run->main.coroutine)
         bytes += flo_coroutine_bytes(run->main.coroutine);
     return bytes;

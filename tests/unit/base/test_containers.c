@@ -102,9 +102,14 @@ static void test_index_finds_all_at_every_size(void **state)
     static struct item items[COUNT];
     struct flo_index index = {0};
     assert_null(flo_index_first(&index, 1));
+    assert_int_equal(flo_index_bytes(&index), 0);
     for (uint64_t i = 0; i < COUNT; i++) {
         /* Two of each, hashes that differ in high bits only among them. */
         assert_int_equal(flo_index_add(&index, &items[i].hashed, i / 2 << (i % 8 * 7)), 0);
+        size_t places = 4;
+        while (places < i + 1)
+            places *= 2;
+        assert_int_equal(flo_index_bytes(&index), places * sizeof(void *));
         for (uint64_t j = 0; j <= i; j++)
             assert_true(found(&index, &items[j], items[j].hashed.hash) > 0);
     }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +113,41 @@ static void test_bytes_count_touched_pages(void **state)
     flo_coroutine_trim();
 }
 
+/* What is resident of the stack at whose top co lies. */
+static size_t resident_bytes(const struct flo_coroutine *co)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+    static unsigned char resident[FLO_STACK_DEFAULT_BYTES / 1024];
+    uintptr_t end = ((uintptr_t)co & ~(uintptr_t)(page - 1)) + page;
+    assert_int_equal(
+        mincore((void *)(end - FLO_STACK_DEFAULT_BYTES), FLO_STACK_DEFAULT_BYTES, resident), 0);
+    for (size_t i = 0; i < FLO_STACK_DEFAULT_BYTES / page; i++)
+        count += resident[i] & 1;
+    return count * page;
+}
+
+/* What a deep coroutine leaves behind on its stack counts for those who get the stack next. */
+static void test_bytes_count_what_a_predecessor_left(void **state)
+{
+    (void)state;
+    struct counter deep = {.rounds = 60};
+    flo_coroutine_trim();
+    assert_int_equal(flo_coroutine_new(0, go_deep, &deep, &deep.self), 0);
+    flo_coroutine_resume(deep.self);
+    const struct flo_coroutine *stack = deep.self;
+    flo_coroutine_destroy(&deep.self);
+    for (int life = 0; life < 3; life++) {
+        struct counter flat = {.rounds = 1};
+        assert_int_equal(flo_coroutine_new(0, count, &flat, &flat.self), 0);
+        assert_ptr_equal(flat.self, stack);
+        flo_coroutine_resume(flat.self);
+        assert_true(flo_coroutine_bytes(flat.self) >= resident_bytes(flat.self));
+        assert_in_range(flo_coroutine_bytes(flat.self), 4096, 32 * 1024);
+        flo_coroutine_destroy(&flat.self);
+    }
+    flo_coroutine_trim();
+}
+
 /* A coroutine inside a coroutine. */
 static void nested(void *arg)
 {
@@ -177,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_resume_and_yield_alternate),
         cmocka_unit_test(test_many_interleave),
         cmocka_unit_test(test_bytes_count_touched_pages),
+        cmocka_unit_test(test_bytes_count_what_a_predecessor_left),
         cmocka_unit_test(test_nested_coroutines),
         cmocka_unit_test(test_new_without_memory_says_so),
         cmocka_unit_test(test_overflow_hits_the_guard),
