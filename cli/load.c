@@ -49,17 +49,24 @@ static json_t *text_of(size_t bytes)
     return value;
 }
 
+/* What the options give as input; NULL stays: nothing. 0 or an exit code. */
+static int given_input(const struct cli_options *options, json_t **out_input)
+{
+    if (options->input_bytes < 0)
+        return cli_read_input(options, out_input);
+    *out_input = text_of((size_t)options->input_bytes);
+    if (*out_input)
+        return 0;
+    fprintf(stderr, "flotilla load: no memory for the input\n");
+    return FLO_EXIT_INTERNAL;
+}
+
 /* Input and expected result: 0 or an exit code. An echo gives its input back. */
 static int load_values(struct load *load, const struct cli_options *options, const char *type)
 {
-    int rc = cli_read_input(options, &load->input);
+    int rc = given_input(options, &load->input);
     if (rc)
         return rc;
-    if (options->input_bytes >= 0) {
-        load->input = text_of((size_t)options->input_bytes);
-        if (!load->input)
-            return FLO_EXIT_INTERNAL;
-    }
     if (!load->input)
         load->input = json_string("hello");
     struct flo_err err;
@@ -86,9 +93,9 @@ static int load_each(const struct cli_options *options, const struct cli_batch_o
     json_t *input = NULL;
     if (!cli_each_known(options->each))
         return load_usage("--each is start, signal or terminate");
-    if (options->rate > 0 || options->expect)
-        return load_usage("--each goes with neither --rate nor --expect");
-    int rc = cli_read_input(options, &input);
+    if (options->rate > 0 || options->expect || options->signals > 0)
+        return load_usage("--each goes without --rate, --expect and --signals");
+    int rc = given_input(options, &input);
     if (rc == 0)
         rc = cli_session_probe(options);
     if (rc == 0)

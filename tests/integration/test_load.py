@@ -97,9 +97,18 @@ class Load(FleetTest):
         self.assertEqual(code, 1, err)
         self.assertEqual(json.loads(out)["errors"], {"not finished in time": 2})
 
+    def test_each_gives_its_workflows_the_input(self):
+        code, _, err = flotilla(self.fleet.target, "load", "--count", 3, "--each", "start",
+                           "--input-bytes", 1000, "--id-prefix", "each")
+        self.assertEqual(code, 0, err)
+        code, out, err = flotilla(self.fleet.target, "result", "each-2")
+        self.assertEqual((code, json.loads(out)), (0, "x" * 1000), err)
+
     def test_wrong_options_are_refused(self):
         for args in [("--rate", 0), ("--rate", 5, "--concurrency", 2), ("--expect", "{"),
-                     ("--input-bytes", 5, "--input", "5"), ("--input-bytes", 3000000), ("--signals", "-1")]:
+                     ("--input-bytes", 5, "--input", "5"), ("--input-bytes", 3000000), ("--signals", "-1"),
+                     ("--each", "all"), ("--each", "start", "--rate", 5), ("--each", "start", "--expect", "5"),
+                     ("--each", "start", "--signals", 5)]:
             code, _, err = run("flotilla", "load", "--address", self.fleet.target, *args)
             self.assertEqual(code, 64, args)
             self.assertIn("flotilla load:", err)
