@@ -17,10 +17,13 @@ int flo_outcome_encode(const struct flo_outcome *outcome, struct flo_buf *out)
 
 int flo_outcome_decode(const uint8_t *data, size_t len, struct flo_outcome *out)
 {
-    const uint8_t *at = data + 1;
+    const uint8_t *at;
     uint64_t body_len;
 
-    if (len < 2 || data[0] < FLO_OUTCOME_COMPLETED || data[0] > FLO_OUTCOME_CANCELLED ||
+    if (len < 2)
+        return FLO_EPROTO;
+    at = data + 1;
+    if (data[0] < FLO_OUTCOME_COMPLETED || data[0] > FLO_OUTCOME_CANCELLED ||
         !flo_varint_get(&at, data + len, &body_len) || body_len != (uint64_t)(data + len - at))
         return FLO_EPROTO;
     out->kind = (enum flo_outcome_kind)data[0];

@@ -41,6 +41,7 @@ static void test_decode_damaged_is_refused(void **state)
     struct flo_outcome out;
 
     (void)state;
+    assert_int_equal(flo_outcome_decode(NULL, 0, &out), FLO_EPROTO);
     assert_int_equal(flo_outcome_decode(ZERO, 0, &out), FLO_EPROTO);
     assert_int_equal(flo_outcome_decode(ZERO, sizeof ZERO, &out), FLO_EPROTO);
     assert_int_equal(flo_outcome_decode(HIGH, sizeof HIGH, &out), FLO_EPROTO);
