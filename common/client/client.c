@@ -214,6 +214,7 @@ static void deliver(struct flo_client_call *call, const struct flo_grpc_status *
 void flo_client_keep_response(struct flo_client *client, struct flo_arena *out_arena)
 {
     *out_arena = client->delivery->arena;
+    out_arena->budget_bytes = 0;
     flo_arena_init(&client->delivery->arena, 0);
 }
 

@@ -54,7 +54,8 @@ typedef void (*flo_client_done_fn)(void *ctx, const struct flo_grpc_status *stat
 
 /*
  * For a done function that was given a response: keep it. *out_arena, which holds the message and
- * all it points to, is the caller's from then on, and the response lives as long as it does.
+ * all it points to, is the caller's from then on, and the response lives as long as it does. It
+ * has no budget any more: that was for what the peer sent.
  */
 void flo_client_keep_response(struct flo_client *client, struct flo_arena *out_arena);
 /* For the same: the bytes that the response was decoded from, borrowed until done returns. */

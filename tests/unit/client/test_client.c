@@ -176,6 +176,7 @@ static void test_keep_response_outlives_the_client(void **state)
         RUN_UNTIL(f, f->response);
         assert_int_equal(f->response->task_token.len, 5);
         assert_memory_equal(f->response->task_token.data, "token", 5);
+        assert_int_equal(f->kept.budget_bytes, 0);
         assert_int_equal(f->first_byte, 1 << 3 | 2); /* task_token, bytes */
         flo_arena_fini(&f->kept);
     }
