@@ -75,7 +75,7 @@ static void collect(void *ctx, struct flo_metrics *metrics)
 
     (void)metrics;
     flo_series_set(FLO_METRIC(worker, SLOTS_AVAILABLE, type),
-                   (double)(worker->slots.total - worker->slots.running));
+                   (double)(flo_slots_free(&worker->slots) + worker->slots.reserved));
     flo_series_set(FLO_METRIC(worker, SLOTS_USED, type), (double)worker->slots.running);
     flo_series_set(FLO_METRIC(worker, SLOT_UTILIZATION, type),
                    worker->slots.total ? (double)worker->slots.running / (double)worker->slots.total
