@@ -39,7 +39,7 @@ def describe(folder):
 def output(*command, cwd=None):
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd).stdout.strip()
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         return ""
 
 

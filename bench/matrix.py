@@ -4,7 +4,6 @@ import json
 import pathlib
 import re
 import statistics
-import subprocess
 import sys
 import time
 
@@ -12,20 +11,19 @@ import machine
 import matrix_report
 import procfs
 from fleet import Fleet
-from loadgen import load, stop, wait_until_served
+from loadgen import FAILURES, POLLS, SLOTS, load, reason, start_workers, stop_all, wait_until_served
 from queue_depth import DepthProbe
 from system_calls import SystemCalls
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-MINUTES = 18
-POLLS, SLOTS = 10, 100  # of each kind, for every worker
+MINUTES = 17
 IDLE_S = 2              # from a process's start to the reading of its idle memory
 COUNT_MAX = 20000       # workflows in a run
 SLOW = 2                # runs that take so many times --seconds, for want of speed, are three
 VERY_SLOW = 5           # and so many times: each is one round of what is in flight instead of two
 FEW_RUNS = ["signal", "payload64k"]  # three runs, too, and two of timer, one of openloop
 # Seconds after which a workload makes no further round of runs; on a quiet machine it is done before.
-BUDGETS_S = {"echo": 330, "alone": 210, "chain10": 120, "fan50": 140, "signal": 80, "timer": 60, "payload64k": 60,
+BUDGETS_S = {"echo": 310, "alone": 190, "chain10": 120, "fan50": 140, "signal": 80, "timer": 60, "payload64k": 60,
              "openloop": 110}
 OPEN_LOOP_RPS, OPEN_LOOP_S = 30, 10
 
@@ -65,7 +63,7 @@ FULL = {"dev": EVERYONE, "file": EVERYONE}
 MORE = {server: OURS_AND_GO for server in ["dev", "dev-tuned", "memory", "file"]}
 ECHOES = {**{server: OURS_AND_GO for server in SERVERS}, **FULL}
 CELLS = {"echo": ECHOES, "alone": ECHOES, "chain10": FULL, "fan50": FULL,
-         "signal": MORE, "timer": MORE, "payload64k": MORE, "openloop": MORE}
+         "signal": {server: OURS_AND_GO for server in MORE if server != "dev-tuned"}, "timer": MORE, "payload64k": MORE, "openloop": MORE}
 # Where system calls are counted, too: strace makes the dev server's workflows take seconds.
 CALLS_COUNTED = {**{(workload, server): ["ours"] for workload in ("echo", "alone") for server in SERVERS},
                  ("echo", "dev"): EVERYONE, ("echo", "file"): EVERYONE}
@@ -107,13 +105,8 @@ def start_server(fleet, server):
     return fleet.real_server(*dev_options(server, folder))
 
 
-def start_ours(args, fleet, queue, replicas, settings):
-    polls, tasks, activity_polls, activities = settings
-    return [process for _ in range(replicas) for process in [
-        fleet.worker("workflow-worker", "echo loadtest", queue, max_concurrent_workflow_tasks=tasks,
-                     max_concurrent_workflow_task_polls=polls),
-        fleet.worker("io-activity-worker", "echo", queue, max_concurrent_activities=activities,
-                     max_concurrent_activity_task_polls=activity_polls)]]
+def start_ours(fleet, queue, replicas, settings):
+    return [process for _ in range(replicas) for process in start_workers(fleet, "echo loadtest", queue, settings)]
 
 
 def start_peer(args, fleet, worker, queue, replicas, settings):
@@ -167,8 +160,8 @@ class Rig:
         if key not in self.sides:
             try:
                 self.sides[key] = start()
-            except (RuntimeError, AssertionError, OSError) as error:
-                self.failed[key] = " ".join(str(error).split())[:300]
+            except FAILURES as error:
+                self.failed[key] = reason(error)
                 raise RuntimeError(self.failed[key]) from error
         return self.sides[key]
 
@@ -187,7 +180,7 @@ class Rig:
         def start():
             fleet, queue = self.fleets[server], f"{profile}-{name}"
             replicas, settings = (3, (2, 3, 2, 5)) if profile == "keda" else (1, (POLLS, SLOTS, POLLS, SLOTS))
-            processes = (start_ours(self.args, fleet, queue, replicas, settings) if name == "ours" else
+            processes = (start_ours(fleet, queue, replicas, settings) if name == "ours" else
                          start_peer(self.args, fleet, name, queue, replicas, settings))
             return Side(processes)
         side = self.once((server, name, profile), start)
@@ -200,8 +193,7 @@ class Rig:
         return "; ".join(f"{process.name} has ended: {' '.join(process.output[-2:])}" for process in gone)
 
     def stop(self):
-        for fleet in self.fleets.values():
-            stop(fleet)
+        stop_all(self.fleets.values())
 
 
 class Cell:
@@ -220,8 +212,8 @@ class Cell:
             return
         try:
             step()
-        except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
-            self.row["error"] = " ".join("; ".join(filter(None, [str(error), self.rig.ended(self.server)])).split())[:300]
+        except FAILURES as error:
+            self.row["error"] = reason("; ".join(filter(None, [str(error), self.rig.ended(self.server)])))
             self.say()
 
     def start(self):
@@ -284,7 +276,7 @@ class Cell:
             with SystemCalls(self.workers.pids) as workers, SystemCalls(self.servers.pids) as servers:
                 self.load(count, timeout_s=60)
             self.row["calls"] = {"worker": workers.each(count), "server": servers.each(count)}
-        except (OSError, RuntimeError, subprocess.SubprocessError) as error:  # the other figures stand
+        except FAILURES as error:  # the other figures stand
             self.row["calls_error"] = f"strace: {error}"
             print(f"bench: system calls of {self.row['name']} were not counted: {error}", file=sys.stderr)
 

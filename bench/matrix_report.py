@@ -137,24 +137,42 @@ def ratio_goal(text, of, to, least):
     """A goal "least times": of and to are figures, or None when they were not measured."""
     if of is None or not to:
         return text, "not measured", None
-    return text, f"1/{number(of / to)} ({number(to)} against {number(of)})", of / to >= least
+    return text, f"1/{number(of / to)} ({number(to)} against {number(of)}; {runs(to, of)})", of / to >= least
 
 
 def value_goal(text, value, unit, held):
-    return (text, "not measured", None) if value is None else (text, f"{number(value)} {unit}", held(value))
+    return (text, "not measured", None) if value is None else \
+        (text, f"{number(value)} {unit} ({runs(value)})", held(value))
+
+
+class Figure(float):
+    """A figure and how many runs it is the median of; None when it was read once, outside of them."""
+
+    def __new__(cls, value, count=None):
+        self = super().__new__(cls, value)
+        self.count = count
+        return self
+
+
+def runs(*figures):
+    if any(figure.count is None for figure in figures):
+        return "read once"
+    return "runs: " + " and ".join(str(figure.count) for figure in figures)
 
 
 class Figures:
-    """figures(server, worker, workload, "key" or "key.key"): the row's, or None."""
+    """figures(server, worker, workload, "key" or "key.key"): the row's, a number as a Figure, or None."""
 
     def __init__(self, rows):
         self.by = index(rows)
 
     def __call__(self, server, worker, workload, key):
-        value = self.by.get((server, worker, workload))
+        value = row = self.by.get((server, worker, workload))
         for part in key.split("."):
             value = value and value.get(part)
-        return value
+        if not isinstance(value, (int, float)):
+            return value
+        return Figure(value, None if key.startswith("idle") else len(row["runs"]))
 
 
 def cpu_goals(get):
@@ -172,7 +190,7 @@ def idle_goals(get):
         return get("dev", worker, "echo", f"idle.{key}")
     both = "idle workflow worker and IO worker together"
     each = get("dev", "ours", "echo", "idle_each")
-    most = {key: each and max(process[key] for process in each) for key in ["rss_mb", "private_mb"]}
+    most = {key: each and Figure(max(process[key] for process in each)) for key in ["rss_mb", "private_mb"]}
     return [value_goal(f"{both}, resident ≤ 8 MB", idle("ours", "rss_mb"), "MB", lambda mb: mb <= 8),
             value_goal("idle, the larger of the two, resident ≤ 8 MB", most["rss_mb"], "MB", lambda mb: mb <= 8),
             ratio_goal(f"{both}, resident ≤ 1/3 of Go's, MB", idle("go", "rss_mb"), idle("ours", "rss_mb"), 3),
@@ -186,11 +204,13 @@ def engine_goals(get):
     wal, cpu = get("dev-wal", "ours", "echo", "workflowsPerSecond"), "used.server.cpu_s_per_1000"
     faster = ("engine on file, echo, 50 in flight ≥ 40 × the tuned dev server on a WAL file, /s", "not measured", None)
     if rate and wal:
-        faster = faster[0], f"{number(rate / wal)} × ({number(rate)} against {number(wal)})", rate >= 40 * wal
+        faster = faster[0], f"{number(rate / wal)} × ({number(rate)} against {number(wal)}; {runs(rate, wal)})", rate >= 40 * wal
     return [value_goal("engine on file, echo, 50 in flight, our workers ≥ 2,000/s", rate, "/s", lambda r: r >= 2000),
             faster,
-            ratio_goal("engine CPU per echo on file ≤ 1/60 of the dev server's on its file, ms",
+            ratio_goal("engine CPU per echo on file ≤ 1/60 of the dev server's on its file (rollback journal, defaults), ms",
                        get("dev-file", "ours", "echo", cpu), get("file", "ours", "echo", cpu), 60),
+            ratio_goal("the same against the tuned dev server on a WAL file, ms",
+                       get("dev-wal", "ours", "echo", cpu), get("file", "ours", "echo", cpu), 60),
             value_goal("p50 of one echo alone, durable ≤ 3 ms", alone, "ms", lambda ms: ms <= 3),
             ratio_goal("p50 of one echo alone, durable ≤ 1/7 of the tuned dev server's on a WAL file, ms",
                        get("dev-wal", "ours", "alone", "p50Ms"), alone, 7)]
@@ -207,7 +227,7 @@ def open_loop_goals(rows):
             goals.append((text, "failed", False))
             continue
         depth = row["runs"][0].get("depth")
-        measured = f"p99 {number(row['p99Ms'])} ms, depth {depth['max'] if depth else '?'}, no errors"
+        measured = f"p99 {number(row['p99Ms'])} ms, depth {depth['max'] if depth else '?'}, no errors (runs: {len(row['runs'])})"
         goals.append((text, measured, row["p99Ms"] < 4000 and depth["max"] < 10 if depth else None))
     return goals
 

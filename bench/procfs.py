@@ -88,6 +88,12 @@ def read(pids):
     return {key: sum(reading[key] for reading in readings) for key in readings[0]}
 
 
+def memory(pids):
+    """The memory of a reading."""
+    use = read(pids)
+    return {key: use[key] for key in ("rss_mb", "rss_peak_mb", "pss_mb", "private_mb")}
+
+
 def between(before, after, count):
     """What two readings say of the count workflows (or jobs) between them."""
     used = {key: after[key] - before[key] for key in ["cpu_s", "user_s", "system_s", "switches", "written_mb"]}

@@ -4,11 +4,13 @@
 Imported, it starts itself as a process of the official Python SDK's interpreter, which has the client."""
 import asyncio
 import json
+import select
 import signal
 import subprocess
 import sys
 
 EVERY_S = 0.2
+START_S = 30
 
 
 class DepthProbe:
@@ -20,13 +22,26 @@ class DepthProbe:
         self.child = None
         if "python_sdk" not in args.without and python.exists():
             self.child = subprocess.Popen([python, __file__, target, queue], stdout=subprocess.PIPE, text=True)
-            self.child.stdout.readline()  # connected
+            try:
+                if not (select.select([self.child.stdout], [], [], START_S)[0] and self.child.stdout.readline()):
+                    raise RuntimeError(f"the probe of the queues' depth did not connect within {START_S} s")
+            except BaseException:
+                self.kill()
+                raise
+
+    def kill(self):
+        self.child.kill()
+        self.child.communicate()
 
     def stop(self):
         if not self.child:
             return None
         self.child.send_signal(signal.SIGTERM)
-        out, _ = self.child.communicate(timeout=20)
+        try:
+            out, _ = self.child.communicate(timeout=20)
+        except BaseException:
+            self.kill()
+            raise
         if self.child.returncode:
             raise RuntimeError("the depth of the queues could not be read")
         return json.loads(out)

@@ -10,7 +10,7 @@ import urllib.request
 
 import rivals
 from fleet import Fleet
-from loadgen import stop
+from loadgen import stop_all
 from table import lines_of, number
 
 MINUTES = 3
@@ -122,8 +122,7 @@ def run(args, names):
         for side in sides:
             side.attempt(side.finish)
     finally:
-        for side in sides:
-            stop(side.setup.fleet)
+        stop_all(side.setup.fleet for side in sides)
     return [*(side.result() for side in sides), *rows]
 
 
@@ -132,12 +131,13 @@ def sections(rows):
     lines = ["## Restate", "",
              "A call through Restate's HTTP ingress to a service that durably calls another one, against an echo workflow "
              "of one activity on our engine with a file; 50 in flight, and one after the other. Worker: the process of "
-             "Restate's SDK; our two workers.", ""]
+             "Restate's SDK; our two workers. Load program: Node.js for Restate, `flotilla load` for ours, on the same "
+             "cores; its start is in its CPU.", ""]
     header = ["engine", "in flight", "calls/s", "p50 ms", "p95 ms", "p99 ms", "server CPU ms each", "worker CPU ms each",
-              "server's flushes each"]
+              "load program CPU ms each", "server's flushes each", "runs"]
     cells = [[row["name"], str(concurrency), *map(number, [
         *(row[shape][key] for key in rivals.RESULTS), row[shape]["serverCpuMs"], row[shape]["workerCpuMs"],
-        row[shape]["flushes"]])] for shape, concurrency in SHAPES.items() for row in good]
+        row[shape]["loadCpuMs"], row[shape]["flushes"]]), str(len(row["runs"][shape]))] for shape, concurrency in SHAPES.items() for row in good]
     lines += lines_of(header, cells)
     header = ["engine", "server idle RSS MB", "loaded", "workers idle RSS MB", "loaded"]
     lines += lines_of(header, [[row["name"], *(number(row[when][side]) for side in ("server", "worker")
@@ -147,16 +147,9 @@ def sections(rows):
 
 def goals(rows):
     by = {row["name"]: row for row in rows if "error" not in row}
-    ours, rivals_ = by.pop("ours", None), by.values()
 
     def goal(text, ratio, least):
-        """ratio(ours, rival) is at least so much, for the rival that comes closest."""
-        if not ours or not rivals_:
-            return text, "not measured", None
-        worst = min(rivals_, key=lambda rival: ratio(ours, rival))
-        value = ratio(ours, worst)
-        return text, f"{number(value)} ({worst['name']})", value >= least
-
+        return rivals.ratio_goal(text, by, list(NAMES), ratio, least)
     return [goal("echo/s with 50 in flight on a file: at least 5 times Restate's",
                  lambda a, b: a["loop"]["workflowsPerSecond"] / b["loop"]["workflowsPerSecond"], 5),
             goal("engine CPU of an echo on a file: Restate's server takes at least 8 times as much",

@@ -1,29 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the suites against other engines and job queues share: our side of them, medians, and what a run cost."""
 import concurrent.futures
+import contextlib
 import os
+import resource
 import signal
 import statistics
-import subprocess
 import time
 import urllib.request
 
 import procfs
 from fleet import Fleet
-from loadgen import load, wait_until_served
+from loadgen import FAILURES, load, reason, start_workers, wait_until, wait_until_served
 from system_calls import SystemCalls
+from table import number
 
-POLLS, SLOTS = 10, 100  # of our workers, of each kind
+QUIET_S = 1  # late work is waited for so long at most: workers that poll are never quite quiet
 RESULTS = ["workflowsPerSecond", "p50Ms", "p95Ms", "p99Ms"]
-
-
-def wait_until(what, condition, timeout_s=30, pause_s=0.005):
-    """Look until condition() holds; an error after timeout_s."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"{what} did not happen within {timeout_s} s")
-        time.sleep(pause_s)
 
 
 def line_of(process, pattern, timeout_s=30):
@@ -50,10 +43,7 @@ class Ours:
         engine = fleet.engine("--db", f"{fleet.folder.name}/engine.db", "--http", "127.0.0.1:0")
         self.metrics = f"http://{engine.address('http')}/metrics"
         wait_until_served(self.args, fleet.target)
-        workers = [fleet.worker("workflow-worker", "echo", "benchmark", max_concurrent_workflow_tasks=SLOTS,
-                                max_concurrent_workflow_task_polls=POLLS),
-                   fleet.worker("io-activity-worker", "echo", "benchmark", max_concurrent_activities=SLOTS,
-                                max_concurrent_activity_task_polls=POLLS)]
+        workers = start_workers(fleet, "echo")
         self.server_pids, self.worker_pids = [engine.child.pid], [worker.child.pid for worker in workers]
 
     def loop(self, count, concurrency):
@@ -64,9 +54,11 @@ class Ours:
         """So many workflows started while the workers stand still; from their going on until the last result is there."""
         with concurrent.futures.ThreadPoolExecutor(1) as background:
             loaded = background.submit(self.loop, count, count)
-            wait_until("starting all workflows", lambda: loaded.done() or self.open_workflows() >= count)
-            begin = time.monotonic()
-            let_go(self.worker_pids)
+            try:
+                wait_until("starting all workflows", lambda: loaded.done() or self.open_workflows() >= count)
+                begin = time.monotonic()
+            finally:
+                let_go(self.worker_pids)  # else the load would not end
             loaded.result()
             return drained(count, time.monotonic() - begin)
 
@@ -82,13 +74,29 @@ def drained(count, seconds):
 
 def hold(pids):
     """Processes and their descendants stand still (SIGSTOP) until let_go()."""
-    for pid in [member for pid in pids for member in procfs.family(pid)]:
-        os.kill(pid, signal.SIGSTOP)
+    signal_families(pids, signal.SIGSTOP)
 
 
 def let_go(pids):
-    for pid in [member for pid in pids for member in procfs.family(pid)]:
-        os.kill(pid, signal.SIGCONT)
+    signal_families(pids, signal.SIGCONT)
+
+
+def signal_families(pids, what):
+    """Those that live."""
+    for pid in pids:
+        with contextlib.suppress(*procfs.GONE):
+            for member in procfs.family(pid):
+                with contextlib.suppress(*procfs.GONE):
+                    os.kill(member, what)
+
+
+@contextlib.contextmanager
+def held_after(setup):
+    """At the end the workers stand still, whatever happened."""
+    try:
+        yield
+    finally:
+        hold(getattr(setup, "worker_pids", []))
 
 
 class Side:
@@ -103,20 +111,29 @@ class Side:
             return
         try:
             step(*given)
-        except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
-            self.error = " ".join(str(error).split())[:300]
+        except FAILURES as error:
+            self.error = reason(error)
 
     def result(self):
         return {**self.row, "error": self.error} if self.error else self.row
 
 
 def cost(setup, run, *given):
-    """run(*given) of a set-up: its report, with the CPU milliseconds that each job cost its server and its workers."""
-    before = {side: procfs.read(pids)["cpu_s"] for side, pids in sides(setup)}
+    """run(*given) of a set-up: its report, with the CPU milliseconds that each job cost its server and its workers, until
+    they are quiet again, and the program that makes the load, its start included."""
+    before, load_before = {side: procfs.read(pids)["cpu_s"] for side, pids in sides(setup)}, children_cpu_s()
     report = run(*given)
+    report["loadCpuMs"] = (children_cpu_s() - load_before) * 1000 / report["completed"]
+    procfs.wait_until_quiet(setup.server_pids + setup.worker_pids, at_most_s=QUIET_S)
     for side, pids in sides(setup):
         report[f"{side}CpuMs"] = (procfs.read(pids)["cpu_s"] - before[side]) * 1000 / report["completed"]
     return report
+
+
+def children_cpu_s():
+    """Of the children that have ended: between two calls, the load's."""
+    use = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return use.ru_utime + use.ru_stime
 
 
 def sides(setup):
@@ -124,7 +141,7 @@ def sides(setup):
 
 
 def memory(setup):
-    return {side: procfs.read(pids)["rss_mb"] for side, pids in sides(setup)}
+    return {side: procfs.memory(pids)["rss_mb"] for side, pids in sides(setup)}
 
 
 def medians(reports):
@@ -139,3 +156,15 @@ def flushes(setup, count, concurrency):
     with SystemCalls(setup.server_pids) as calls:
         setup.loop(count, concurrency)
     return calls.each(count)["flushes"]
+
+
+def ratio_goal(text, by, rivals_, ratio, least):
+    """A goal's line: ratio(ours, rival) is at least so much for the rival that comes closest. by: {name: row} of those
+    that have figures; without one of rivals_, or ours, it is not measured."""
+    missing = [name for name in ["ours", *rivals_] if name not in by]
+    if missing:
+        return text, f"not measured: no figures of {' and '.join(missing)}", None
+    worst = min(rivals_, key=lambda name: ratio(by["ours"], by[name]))
+    value = ratio(by["ours"], by[worst])
+    runs = " and ".join(str(min(map(len, by[name]["runs"].values()))) for name in ("ours", worst))
+    return text, f"{number(value)} ({worst}; runs: {runs})", value >= least

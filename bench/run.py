@@ -19,6 +19,7 @@ import importlib
 import json
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import traceback
@@ -80,22 +81,40 @@ def rows_of(name, suite, args, names):
         return suite.run(args, names)
     except Exception as error:
         traceback.print_exc()
-        return [{"suite": "bench", "name": f"suite {name}", "error": f"{type(error).__name__}: {error}"[:300]}]
+        return [table.failed(f"suite {name}", error)]
 
 
 def report_of(suites, picked, args):
     report = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
               "runs": args.runs, "seconds": args.seconds, "names": args.names, "skipped": args.without,
               "machine": machine.describe(args.data), "versions": {"flotilla": machine.flotilla_version(ROOT)}}
+    rows = report["rows"] = []
     for name in picked:
-        if hasattr(suites[name], "versions"):
-            report["versions"].update(suites[name].versions(args))
-    report["rows"] = [row for name, names in picked.items() for row in rows_of(name, suites[name], args, names)]
+        try:
+            report["versions"].update(suites[name].versions(args) if hasattr(suites[name], "versions") else {})
+        except Exception as error:
+            rows.append(table.failed(f"versions of {name}", error))
+    for name, names in picked.items():
+        rows += rows_of(name, suites[name], args, names)
     report["load_after"] = os.getloadavg()
     return report
 
 
+def write_json(report):
+    results = ROOT / "bench/results"
+    results.mkdir(exist_ok=True)
+    path = results / f"{report['date'][:19].replace(':', '')}.json"
+    path.write_text(json.dumps(report, indent=1, default=str) + "\n")
+
+
+def end(*_):
+    """At SIGTERM: an exception, so that every `finally` stops what it started."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + signal.SIGTERM)
+
+
 def main():
+    signal.signal(signal.SIGTERM, end)
     suites = modules()
     args = parse(suites)
     if args.needs:
@@ -106,14 +125,12 @@ def main():
     tempfile.tempdir = str(args.data)  # the servers' folders: on the disk of the project
     picked = chosen(suites, args.names)
     report = report_of(suites, picked, args)
-    text = table.markdown(report, {name: suites[name] for name in picked})
     if not args.no_results:
-        results = ROOT / "bench/results"
-        results.mkdir(exist_ok=True)
-        (results / f"{report['date'][:19].replace(':', '')}.json").write_text(json.dumps(report, indent=1) + "\n")
-        if not args.keep_table:
-            (results / "table.md").write_text(text)
+        write_json(report)  # first: what was measured is not lost, whatever the report says of it
+    text = table.markdown(report, {name: suites[name] for name in picked})
     print(text)
+    if not args.no_results and not args.keep_table:
+        (ROOT / "bench/results/table.md").write_text(text)
     return 1 if any("error" in row for row in report["rows"]) else 0
 
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark's frame: what is picked by name, goals without figures, failed rows; and one short run for real."""
+import contextlib
+import io
 import os
 import pathlib
 import re
@@ -15,6 +17,9 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests/support")]
 import matrix  # noqa: E402
 import matrix_report  # noqa: E402
 import procfs  # noqa: E402
+import queues  # noqa: E402
+import restate  # noqa: E402
+import rivals  # noqa: E402
 import run  # noqa: E402
 import table  # noqa: E402
 
@@ -83,6 +88,36 @@ class Report(unittest.TestCase):
         self.assertIn("dev go echo: no | such thing", "\n".join(table.failures({"rows": rows})))
         self.assertIn("FAILED", matrix_report.progress(failed))
 
+    def test_a_suite_that_breaks_in_the_report_is_a_failed_row_and_the_others_stand(self):
+        def breaks(rows):
+            raise KeyError("p50Ms")
+        good = types.SimpleNamespace(goals=lambda rows: [("a goal", "1 ms", True)], sections=lambda rows: ["all good"])
+        broken = types.SimpleNamespace(goals=breaks, sections=breaks)
+        report = {"date": "today", "runs": 1, "seconds": 1, "skipped": {}, "versions": {}, "load_after": [0.0],
+                  "machine": {"cpu": "c", "cores": 2, "memory_gb": 1, "kernel": "6", "flushes_per_second": 1,
+                              "load_before": [0.0]},
+                  "rows": [{"suite": "broken", "name": "x"}, {"suite": "good", "name": "y"}]}
+        with contextlib.redirect_stderr(io.StringIO()):
+            text = table.markdown(report, {"broken": broken, "good": good})
+        for line in ["| a goal | 1 ms | yes |", "all good", "- bench, goals of broken: KeyError: 'p50Ms'",
+                     "- bench, sections of broken: KeyError: 'p50Ms'"]:
+            self.assertIn(line, text)
+        self.assertEqual(len([row for row in report["rows"] if "error" in row]), 2)
+
+    def test_goals_against_rivals_are_measured_only_with_all_of_them(self):
+        def rows(names, of_row):
+            figures = {"workflowsPerSecond": 100.0, "serverCpuMs": 1.0, "p50Ms": 1.0}
+            return [{"name": name, "runs": {"loop": [0, 0]}, "loop": figures, "alone": figures, **of_row} for name in names]
+        for suite, names in [(restate, ["ours", *restate.NAMES]),
+                             (queues, ["ours", *[f"{name}, always" for name in queues.PEERS]])]:
+            for goal, measured, held in suite.goals(rows(names, {})):
+                self.assertIsNotNone(held, goal)
+                self.assertIn("runs: 2 and 2", measured)
+            for missing in (0, -1):
+                some = [name for name in names if name != names[missing]]
+                goal, measured, held = suite.goals([*rows(some, {}), *rows([names[missing]], {"error": "no"})])[0]
+                self.assertEqual((measured, held), (f"not measured: no figures of {names[missing]}", None), goal)
+
     def test_a_bar_in_a_cell_does_not_break_its_row(self):
         self.assertEqual(table.lines_of(["a"], [["x|y"]])[2], "| x/y |")
 
@@ -109,6 +144,18 @@ class Processes(unittest.TestCase):
         child.stdout.readline()
         readings = [procfs.read([child.pid]) for _ in range(300)]
         self.assertGreater(readings[-1]["cpu_s"], readings[0]["cpu_s"])
+
+    def test_workers_stand_still_after_a_failure_and_go_on_at_the_end(self):
+        child = self.child("print('up', flush=True)\nwhile True: pass")
+        child.stdout.readline()
+        with self.assertRaises(RuntimeError), rivals.held_after(types.SimpleNamespace(worker_pids=[child.pid])):
+            raise RuntimeError("it failed")
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+        rivals.let_go([child.pid])
+        os.waitid(os.P_PID, child.pid, os.WCONTINUED)
+        child.kill()
+        child.wait()
+        rivals.hold([child.pid])  # nobody there
 
     def test_a_process_that_has_ended_is_an_error(self):
         with subprocess.Popen(["true"]) as child:
