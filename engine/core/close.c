@@ -66,10 +66,12 @@ static void take_over(struct flo_core *core, struct flo_execution *execution,
                       FloApi__UserMetadata *user_metadata)
 {
     char request_id[FLO_UUID_LEN + 1];
+    if (!execution->new_run_id)
+        return; /* choose_next had no memory: fatal */
     flo_core_new_id(core, request_id);
     struct flo_execution_args args = {
         .ns = execution->hooks.ns,
-        .run_id = flo_text(execution->new_run_id),
+        .run_id = execution->new_run_id,
         .request_id = request_id,
         .started = started,
         .user_metadata = user_metadata,

@@ -8,11 +8,12 @@
 
 #include "support/cmocka_env.h"
 #include "support/engine_harness.h"
+#include "support/engine_worker.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
 
-enum { RESERVE = 4 << 20, MOST_ALLOCATIONS = 700, PATIENCE = 60 };
+enum { RESERVE = 4 << 20, MOST_ALLOCATIONS = 700, MOST_OF_A_STEP = 150, PATIENCE = 60 };
 
 static int deaths, refusals; /* what the failures did, over all rounds */
 
@@ -124,8 +125,38 @@ static void test_each_allocation_fails_once(void **state)
     assert_true(deaths > 20 && refusals > 20); /* the failures did hit */
 }
 
+/* Each allocation of a step that ends a run and begins the next one fails once: the call succeeds
+ * or is refused, or the core dies and, started again, has the run that was acknowledged. */
+static void test_continue_as_new_each_allocation_fails_once(void **state)
+{
+    int dead = 0, last_dead = -1;
+    (void)state;
+    for (int n = 0; n < MOST_OF_A_STEP; n++) {
+        struct engine *e = engine_new_reserved((uint64_t)n + 1, RESERVE);
+        engine_start(e, "wf", "q");
+        const FloApi__PollWorkflowTaskQueueResponse *task = engine_task(e, engine_poll(e, "q"));
+        FloApi__RespondWorkflowTaskCompletedRequest *r = engine_completion(e, task);
+        engine_add_command(e, r, engine_cmd_continue(e));
+        flo_alloc_fail_after(n, 0);
+        engine_call(e, "RespondWorkflowTaskCompleted", &r->base, 0);
+        flo_alloc_fail_after(-1, 0);
+        if (e->dead) {
+            dead++;
+            last_dead = n;
+            engine_restart(e);
+        }
+        assert_non_null(strstr(engine_event_names(e, "wf"), "EXECUTION_STARTED"));
+        engine_free(e);
+    }
+    assert_true(dead > 5);
+    assert_true(last_dead < MOST_OF_A_STEP - 1); /* all were reached */
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_allocation_fails_once)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_allocation_fails_once),
+        cmocka_unit_test(test_continue_as_new_each_allocation_fails_once),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
