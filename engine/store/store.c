@@ -18,6 +18,7 @@
 
 #define APPLICATION_ID 0x464c4f31 /* "FLO1": PRAGMA application_id */
 #define SQLITE_WITH_WAL_RESET_FIX 3051003
+#define SYNCHRONOUS_FULL 2 /* as PRAGMA synchronous says it */
 #define LOG_SIZE_LIMIT "4194304"
 #define QUERY_BUDGET_NS (250 * FLO_NS_PER_MS)
 
@@ -63,20 +64,26 @@ void flo_store_warn(struct flo_store *store, const char *event, const char *mess
         store->on_warning(store->warning_ctx, event, message);
 }
 
+/* The one row that sql gives; the caller finalizes *out, also after an error. */
+static int read_row(struct flo_store_connection *connection, const char *sql, sqlite3_stmt **out,
+                    struct flo_err *err)
+{
+    *out = NULL;
+    int rc = sqlite3_prepare_v2(connection->db, sql, -1, out, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(*out);
+    if (rc == SQLITE_ROW)
+        return 0;
+    return flo_store_error(connection->db, rc ? rc : SQLITE_ERROR, "cannot read the database", err);
+}
+
 static int pragma_number(struct flo_store_connection *connection, const char *sql, int *out,
                          struct flo_err *err)
 {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(connection->db, sql, -1, &statement, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW) {
+    sqlite3_stmt *statement;
+    int rc = read_row(connection, sql, &statement, err);
+    if (!rc)
         *out = sqlite3_column_int(statement, 0);
-        rc = 0;
-    } else {
-        rc = flo_store_error(connection->db, rc ? rc : SQLITE_ERROR, "cannot read the database",
-                             err);
-    }
     sqlite3_finalize(statement);
     return rc;
 }
@@ -193,6 +200,29 @@ static void warn_about_surroundings(struct flo_store *store)
     }
 }
 
+/* The log, and a sync at the end of each transaction, which log_writer.c stands on. SQLite says
+ * nothing when it does not take a setting, so both are read back. */
+static int set_durable(struct flo_store_connection *connection, struct flo_err *err)
+{
+    sqlite3_stmt *mode = NULL;
+    int level = 0;
+    int rc = flo_store_exec(connection,
+                            "PRAGMA synchronous = FULL; PRAGMA journal_mode = WAL;"
+                            "PRAGMA journal_size_limit = " LOG_SIZE_LIMIT,
+                            err);
+    if (!rc)
+        rc = pragma_number(connection, "PRAGMA synchronous", &level, err);
+    if (!rc && level != SYNCHRONOUS_FULL)
+        rc = flo_fail(err, FLO_ESYS, "SQLite does not sync each commit: synchronous is %d", level);
+    if (!rc)
+        rc = read_row(connection, "PRAGMA journal_mode", &mode, err);
+    if (!rc && sqlite3_stricmp((const char *)sqlite3_column_text(mode, 0), "wal") != 0)
+        rc = flo_fail(err, FLO_ESYS, "SQLite cannot keep a write-ahead log there: the mode is %s",
+                      (const char *)sqlite3_column_text(mode, 0));
+    sqlite3_finalize(mode);
+    return rc;
+}
+
 static int open_file(struct flo_store *store, const char *path, struct flo_err *err)
 {
     int rc = flo_store_files_open(&store->files, path, err);
@@ -200,10 +230,7 @@ static int open_file(struct flo_store *store, const char *path, struct flo_err *
         return rc;
     rc = flo_store_connect(&store->writer, path, false, err);
     if (!rc)
-        rc = flo_store_exec(&store->writer,
-                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                            "PRAGMA journal_size_limit = " LOG_SIZE_LIMIT,
-                            err);
+        rc = set_durable(&store->writer, err);
     if (!rc)
         rc = check_schema(store, err);
     if (!rc)
@@ -211,7 +238,7 @@ static int open_file(struct flo_store *store, const char *path, struct flo_err *
     if (!rc)
         rc = check_mark(store, err);
     if (rc) {
-        if (rc == FLO_EEXIST || rc == FLO_EDATA)
+        if (rc == FLO_EEXIST || rc == FLO_EDATA || rc == FLO_ESYS)
             flo_err_prefix(err, "database %s", path);
         return rc;
     }

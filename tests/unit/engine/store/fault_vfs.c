@@ -15,6 +15,7 @@ static sqlite3_vfs vfs, *system_vfs;
 static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
 static enum fault_kind kind_now;
 static int left_before, left_times, syncs, writes;
+static int shm_hidden;
 
 void fault_vfs_set(enum fault_kind kind, int after, int times)
 {
@@ -23,6 +24,13 @@ void fault_vfs_set(enum fault_kind kind, int after, int times)
     left_before = after;
     left_times = times;
     syncs = writes = 0;
+    pthread_mutex_unlock(&mu);
+}
+
+void fault_vfs_hide_shm(int hide)
+{
+    pthread_mutex_lock(&mu);
+    shm_hidden = hide;
     pthread_mutex_unlock(&mu);
 }
 
@@ -154,6 +162,22 @@ static int shm_unmap(sqlite3_file *file, int delete)
     return real_of(file)->pMethods->xShmUnmap(real_of(file), delete);
 }
 
+static const sqlite3_io_methods methods_without_shm = {
+    .iVersion = 1,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_reserved,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector,
+    .xDeviceCharacteristics = file_traits,
+};
+
 static const sqlite3_io_methods methods = {
     .iVersion = 2,
     .xClose = file_close,
@@ -181,7 +205,10 @@ static int open_file(sqlite3_vfs *self, sqlite3_filename name, sqlite3_file *fil
     (void)self;
     fault->real = (sqlite3_file *)(void *)(fault + 1);
     int rc = system_vfs->xOpen(system_vfs, name, fault->real, flags, out_flags);
-    fault->base.pMethods = fault->real->pMethods ? &methods : NULL;
+    pthread_mutex_lock(&mu);
+    const sqlite3_io_methods *ours = shm_hidden ? &methods_without_shm : &methods;
+    pthread_mutex_unlock(&mu);
+    fault->base.pMethods = fault->real->pMethods ? ours : NULL;
     return rc;
 }
 

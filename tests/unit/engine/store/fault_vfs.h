@@ -13,6 +13,8 @@ void fault_vfs_install(void);
 /* Fail operations of kind, from the one after `after` others on, `times` times (-1 = for ever). Any
  * thread. */
 void fault_vfs_set(enum fault_kind kind, int after, int times);
+/* Files opened from now on have no shared memory, so that SQLite keeps no write-ahead log. */
+void fault_vfs_hide_shm(int hide);
 /* Syncs seen since the last fault_vfs_set. */
 int fault_vfs_syncs(void);
 /* Writes, of whatever size and file. */

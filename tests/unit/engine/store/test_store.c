@@ -195,6 +195,22 @@ static void test_open_wrong_file_is_refused(void **state)
     assert_non_null(strstr(err.message, "99"));
 }
 
+/* Where SQLite cannot keep a write-ahead log, nothing is opened, and it is said. */
+static void test_open_without_log_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_err err = {0};
+
+    fault_vfs_hide_shm(1);
+    assert_int_equal(flo_store_open(&f->options, &f->store, &err), FLO_ESYS);
+    fault_vfs_hide_shm(0);
+
+    assert_null(f->store);
+    assert_non_null(strstr(err.message, f->path));
+    assert_non_null(strstr(err.message, "write-ahead log"));
+    open_store(f); /* and nothing is in the way afterwards */
+}
+
 /* The new file is the owner's only. */
 static void test_open_new_file_is_private(void **state)
 {
@@ -446,6 +462,7 @@ int main(void)
         STORE_TEST(test_commit_deleted_keys_are_gone),
         STORE_TEST(test_open_in_use_is_refused),
         STORE_TEST(test_open_wrong_file_is_refused),
+        STORE_TEST(test_open_without_log_is_refused),
         STORE_TEST(test_open_new_file_is_private),
         STORE_TEST(test_open_lost_commits_are_noticed),
         STORE_TEST(test_history_changed_byte_is_noticed),
