@@ -22,6 +22,7 @@
 
 #define FIRST_BYTES 256
 #define FIRST_EVENTS 6
+#define SMALL_BYTES 4096
 #define TASK_ID_BASE 1048576 /* ids of the real server's tasks are of this size */
 
 /* Field number of the attributes by event type; 0 = not written by this engine. */
@@ -125,11 +126,17 @@ int flo_history_reserve(struct flo_history *history, size_t events, size_t bytes
 
 void flo_history_trim(struct flo_history *history)
 {
-    const size_t bytes = block_of(history->len), events = event_count(history);
-    /* Not worth a block of its own, or no memory: then the room stays. */
-    if (bytes + 64 < history->cap && !set_capacity(history, bytes, history->index_cap) &&
-        events + 16 < history->index_cap && set_capacity(history, bytes, events))
-        return;
+    size_t bytes = history->len, events = event_count(history);
+    if (bytes > SMALL_BYTES) { /* its growth must stay cheap: not two copies at each commit */
+        bytes += bytes / 8;
+        events += events / 8;
+    }
+    bytes = block_of(bytes);
+    /* What is not worth a block of its own stays, and so does all if there is no memory. */
+    if (bytes + 64 < history->cap)
+        (void)set_capacity(history, bytes, history->index_cap);
+    if (events + 16 < history->index_cap)
+        (void)set_capacity(history, history->cap, events);
 }
 
 /* Room for one more event of len bytes, and its place in the index: where `0x0A len` is to go.
