@@ -158,6 +158,8 @@ static void set_timer(struct flo_shell *shell, int64_t now)
                      : flo_core_next_deadline(shell->core);
     if (shell->state == FLO_SHELL_SERVING && at > shell->retention_at_ns)
         at = shell->retention_at_ns;
+    if (shell->state == FLO_SHELL_SERVING && at > shell->give_back_at_ns)
+        at = shell->give_back_at_ns;
     if (at > now + TIMER_MAX_NS)
         at = now + TIMER_MAX_NS;
     if (at >= shell->timer_at_ns && shell->timer_at_ns != INT64_MAX)
@@ -214,6 +216,8 @@ static void end_turn(struct flo_shell *shell)
         flo_shell_retain(shell, now);
     watch_core(shell);
     start_commit(shell, shell->state == FLO_SHELL_DRAINING);
+    if (shell->state == FLO_SHELL_SERVING)
+        flo_shell_give_back(shell, now);
     watch_disk(shell);
     limit_drain(shell);
     if (shell->state == FLO_SHELL_SERVING || shell->state == FLO_SHELL_DRAINING)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shell_internal.h - the shell's struct, for shell.c, dispatch.c, pages.c, retention.c and
- * recover.c. */
+/* shell_internal.h - the shell's struct, for shell.c, dispatch.c, pages.c, retention.c,
+ * heap.c and recover.c. */
 #ifndef FLO_ENGINE_SHELL_INTERNAL_H
 #define FLO_ENGINE_SHELL_INTERNAL_H
 
@@ -38,7 +38,7 @@ struct flo_served {
     struct flo_call_method *method;
     bool only_reads; /* goes on while the disk is full or behind */
 };
-#define FLO_SERVED_MAX 128 /* the engine has some fifty methods */
+#define FLO_SERVED_MAX 128 /* many more than the engine serves */
 
 struct flo_shell {
     enum flo_shell_state state;
@@ -61,6 +61,9 @@ struct flo_shell {
     struct flo_http *http;
     bool stalled;            /* the disk is full: only reads are served */
     int64_t retention_at_ns; /* when closed runs are next looked at; on flo_shell_now's clock */
+    size_t peak_runs;        /* most open runs since memory was given back; heap.c */
+    int64_t gave_back_ns;    /* when that was; on flo_shell_now's clock */
+    int64_t give_back_at_ns; /* when it is due again; INT64_MAX = there is nothing to give */
     int64_t shutdown_timeout_ns;
     int64_t drain_until_ns; /* while DRAINING; monotonic */
     bool disk_hangs;        /* the commit thread did not come back: it cannot be joined */
@@ -87,6 +90,10 @@ void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_
 /* retention.c: delete closed runs whose time is over; at the end of a turn, while SERVING. Does
  * nothing before retention_at_ns, which it sets. */
 void flo_shell_retain(struct flo_shell *shell, int64_t now_ns);
+
+/* heap.c: give memory back to the system when many runs are gone and nobody waits; at the end of a
+ * turn, after the commit was started, while SERVING. Sets give_back_at_ns. */
+void flo_shell_give_back(struct flo_shell *shell, int64_t now_ns);
 
 /* recover.c: feed the core with what is stored. */
 FLO_MUST_CHECK int flo_shell_recover(struct flo_shell *shell, struct flo_err *err);

@@ -315,6 +315,11 @@ int flo_core_recovered(struct flo_core *core, uint64_t next_key, struct flo_err 
 
 /* ---- figures ---- */
 
+size_t flo_core_open_runs(const struct flo_core *core)
+{
+    return core->open_runs;
+}
+
 void flo_core_stats(const struct flo_core *core, struct flo_core_stats *out)
 {
     *out = core->stats;

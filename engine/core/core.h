@@ -224,6 +224,8 @@ struct flo_core_stats {
     uint64_t workflow_tasks, activity_tasks; /* given out since the start */
 };
 void flo_core_stats(const struct flo_core *core, struct flo_core_stats *out);
+/* open_runs alone, which costs nothing. */
+size_t flo_core_open_runs(const struct flo_core *core);
 /* Backlog of each queue: calls fn(ctx, namespace, queue, is_activity, backlog, pollers). */
 void flo_core_each_queue(const struct flo_core *core,
                          void (*fn)(void *ctx, const char *namespace_, const char *queue,

@@ -6,10 +6,14 @@
  *   engine_driver start ADDRESS PREFIX COUNT IN_FLIGHT FILE   start workflows; after each
  *       acknowledgement append "workflow-id run-id" to FILE. Stops when COUNT are started or the
  *       engine is gone; prints how many were acknowledged, at the end and after each 20.
- *   engine_driver verify ADDRESS FILE     every run in FILE is there, with the run id that was
- * given engine_driver echo ADDRESS COUNT IN_FLIGHT   whole echo workflows: one activity, sticky
- * queue engine_driver poll ADDRESS COUNT      hold COUNT polls; prints "polling"; ends when all
- * have ended
+ *   engine_driver verify ADDRESS FILE
+ *       every run in FILE is there, with the run id that was given
+ *   engine_driver terminate ADDRESS FILE
+ *       terminates every run in FILE
+ *   engine_driver echo ADDRESS COUNT IN_FLIGHT
+ *       whole echo workflows: one activity, sticky queue
+ *   engine_driver poll ADDRESS COUNT
+ *       hold COUNT polls; prints "polling"; ends when all have ended
  *
  * One loop, one connection. Exit code 0 when the mode's promise held.
  */
@@ -191,57 +195,108 @@ static int run_start(struct driver *d, char **args)
     return 0;
 }
 
-/* ---- verify ---- */
+/* ---- verify, terminate ---- */
+
+/* Count an answer about a run of the file. Was it OK? */
+static bool count_answer(const struct call *call, const struct flo_grpc_status *status)
+{
+    struct driver *d = call->driver;
+    d->in_flight--;
+    d->finished++;
+    if (status->code == FLO_GRPC_OK)
+        return true;
+    fprintf(stderr, "%s: %s: %s\n", call->id, flo_grpc_code_name(status->code), status->message);
+    d->failed++;
+    return false;
+}
 
 static void described(struct call *call, const struct flo_grpc_status *status, const uint8_t *body,
                       size_t len)
 {
-    struct driver *d = call->driver;
     struct flo_arena arena;
-    d->in_flight--;
-    d->finished++;
-    if (status->code != FLO_GRPC_OK) {
-        fprintf(stderr, "%s: %s: %s\n", call->id, flo_grpc_code_name(status->code),
-                status->message);
-        d->failed++;
+    if (!count_answer(call, status))
         return;
-    }
     const FloApi__DescribeWorkflowExecutionResponse *response =
         decode(&flo_api__describe_workflow_execution_response__descriptor, body, len, &arena);
     const FloApi__WorkflowExecutionInfo *info = response->workflow_execution_info;
     if (!info || !info->execution || strcmp(info->execution->run_id, call->run_id) != 0) {
         fprintf(stderr, "%s: another run than %s\n", call->id, call->run_id);
-        d->failed++;
+        call->driver->failed++;
     }
     flo_arena_fini(&arena);
 }
 
-static int run_verify(struct driver *d, char **args)
+static void describe(struct driver *d, const char *id, const char *run_id)
 {
-    FILE *file = fopen(args[0], "r");
-    char line[256];
+    FloApi__DescribeWorkflowExecutionRequest request;
+    FloApi__WorkflowExecution execution;
+    struct call *call = new_call(d, described);
+    snprintf(call->id, sizeof call->id, "%s", id);
+    snprintf(call->run_id, sizeof call->run_id, "%s", run_id);
+    flo_api__describe_workflow_execution_request__init(&request);
+    flo_api__workflow_execution__init(&execution);
+    execution.workflow_id = call->id;
+    request.namespace_ = TEXT("default");
+    request.execution = &execution;
+    send_call(call, SERVICE "DescribeWorkflowExecution", &request.base, 30000);
+}
+
+static void terminated(struct call *call, const struct flo_grpc_status *status, const uint8_t *body,
+                       size_t len)
+{
+    (void)body, (void)len;
+    (void)count_answer(call, status);
+}
+
+static void terminate(struct driver *d, const char *id, const char *run_id)
+{
+    FloApi__TerminateWorkflowExecutionRequest request;
+    FloApi__WorkflowExecution execution;
+    struct call *call = new_call(d, terminated);
+    snprintf(call->id, sizeof call->id, "%s", id);
+    snprintf(call->run_id, sizeof call->run_id, "%s", run_id);
+    flo_api__terminate_workflow_execution_request__init(&request);
+    flo_api__workflow_execution__init(&execution);
+    execution.workflow_id = call->id;
+    execution.run_id = call->run_id;
+    request.namespace_ = TEXT("default");
+    request.workflow_execution = &execution;
+    send_call(call, SERVICE "TerminateWorkflowExecution", &request.base, 30000);
+}
+
+/* Send a call about each run of the file, up to a hundred at a time. */
+static int each_run(struct driver *d, const char *path,
+                    void (*send)(struct driver *d, const char *id, const char *run_id))
+{
+    FILE *file = fopen(path, "r");
+    char line[256], id[96], run_id[64];
     if (!file)
         die("cannot open the file");
     while (fgets(line, sizeof line, file)) {
-        FloApi__DescribeWorkflowExecutionRequest request;
-        FloApi__WorkflowExecution execution;
-        struct call *call = new_call(d, described);
-        if (sscanf(line, "%95s %63s", call->id, call->run_id) != 2)
+        if (sscanf(line, "%95s %63s", id, run_id) != 2)
             die("a bad line in the file");
-        flo_api__describe_workflow_execution_request__init(&request);
-        flo_api__workflow_execution__init(&execution);
-        execution.workflow_id = call->id;
-        request.namespace_ = TEXT("default");
-        request.execution = &execution;
-        send_call(call, SERVICE "DescribeWorkflowExecution", &request.base, 30000);
+        send(d, id, run_id);
         for (d->in_flight++; d->in_flight > 100;)
             event_base_loop(d->base, EVLOOP_ONCE);
     }
     while (d->in_flight > 0)
         event_base_loop(d->base, EVLOOP_ONCE);
     fclose(file);
-    printf("%ld there, %ld not\n", d->finished - d->failed, d->failed);
     return d->failed ? 1 : 0;
+}
+
+static int run_verify(struct driver *d, char **args)
+{
+    int code = each_run(d, args[0], describe);
+    printf("%ld there, %ld not\n", d->finished - d->failed, d->failed);
+    return code;
+}
+
+static int run_terminate(struct driver *d, char **args)
+{
+    int code = each_run(d, args[0], terminate);
+    printf("%ld terminated, %ld not\n", d->finished - d->failed, d->failed);
+    return code;
 }
 
 /* ---- echo: client, workflow worker and activity worker in one ---- */
@@ -504,10 +559,8 @@ int main(int argc, char **argv)
         int args;
         int (*run)(struct driver *d, char **args);
     } modes[] = {
-        {"start", 4, run_start},
-        {"verify", 1, run_verify},
-        {"echo", 2, run_echo},
-        {"poll", 1, run_poll},
+        {"start", 4, run_start}, {"verify", 1, run_verify}, {"terminate", 1, run_terminate},
+        {"echo", 2, run_echo},   {"poll", 1, run_poll},
     };
     struct driver d = {.base = event_base_new()};
     struct flo_err err = {0};
@@ -523,6 +576,6 @@ int main(int argc, char **argv)
         event_base_free(d.base);
         return rc;
     }
-    die("usage: start|verify|echo|poll ADDRESS ...");
+    die("usage: start|verify|terminate|echo|poll ADDRESS ...");
     return 2;
 }

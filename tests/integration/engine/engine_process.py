@@ -270,6 +270,27 @@ def test_retention_deletes(folder):
         engine.stop()
 
 
+def resident_mb(engine):
+    with open(f"/proc/{engine.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS:"))
+
+
+def test_closed_give_memory_back(folder):
+    """When many open workflows have ended, most of what they took is the system's again."""
+    acks = os.path.join(folder, "acks")
+    with Engine("--db", os.path.join(folder, "engine.db")) as engine:
+        drive("start", engine.address, "warm", "100", "50", os.path.join(folder, "warm"))
+        few = resident_mb(engine)
+        drive("start", engine.address, "wf", "20000", "100", acks)
+        many = resident_mb(engine)
+        drive("terminate", engine.address, acks)
+        deadline = time.monotonic() + DEADLINE_S
+        while resident_mb(engine) > few + (many - few) / 3:
+            assert time.monotonic() < deadline, (few, many, resident_mb(engine))
+            time.sleep(0.05)  # nothing else tells
+        engine.stop()
+
+
 def test_lost_commits_are_65(folder):
     """A log whose end was cut off is noticed at start, and --accept-data-loss goes on."""
     db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
