@@ -20,7 +20,7 @@
 
 #define FLO_CALLS_HELD_MAX ((size_t)64 << 20)
 
-/* Distinct methods; the engine serves some fifty. */
+/* Distinct methods; many more than the engine serves. */
 #define FLO_CALLS_METHODS_MAX 256
 #define FLO_CALLS_CODES 17 /* gRPC's, from 0 */
 

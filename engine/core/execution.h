@@ -346,7 +346,7 @@ struct flo_core_activity *flo_core_activity_by_event(const struct flo_execution 
 struct flo_core_activity *flo_core_activity_by_id(const struct flo_execution *execution,
                                                   const char *id);
 
-/* ---- what is stored (state.c) ---- */
+/* ---- what is stored (state.c, state_load.c) ---- */
 
 /* The run's row for the store, and its history batches that no earlier call has given; memory in
  * arena. *out_histories may be NULL when *out_count is 0. 0, FLO_ENOMEM. */

@@ -60,10 +60,12 @@ bool flo_execution_add_signal(struct flo_core *core, struct flo_execution *execu
 FLO_MUST_CHECK int flo_execution_note_signal(struct flo_execution *execution,
                                              const char *request_id);
 
-/* What of a run never changes. Borrowed; all but run_id may be "" or NULL. */
+/* What of a run never changes. Borrowed. */
 struct flo_run_texts {
-    const char *run_id, *workflow_id, *type, *task_queue, *start_request_id;
-    const char *first_run_id, *original_run_id;
+    const char *run_id;                          /* a whole id */
+    const char *workflow_id, *type, *task_queue; /* not NULL */
+    /* The others may be NULL, which is as "". */
+    const char *start_request_id, *first_run_id, *original_run_id;
     const char *parent_namespace_id, *parent_workflow_id, *parent_run_id;
     const char *root_workflow_id, *root_run_id;
 };
@@ -127,7 +129,7 @@ FLO_MUST_CHECK int flo_history_restore(struct flo_history *history,
 void flo_history_seal(struct flo_history *history);
 /* Room for so many events and bytes more, with nothing to spare. 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_history_reserve(struct flo_history *history, size_t events, size_t bytes);
-/* Give back room to spare: the run waits, maybe for long. */
+/* Give back room to spare: the run waits, maybe for long. A large history keeps an eighth. */
 void flo_history_trim(struct flo_history *history);
 void flo_history_init(struct flo_history *history);
 void flo_history_fini(struct flo_history *history);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire_out.h - the little of the wire format that the core writes by hand: histories are kept
- * packed, so a message that holds one is its packed other fields followed by the history field.
+ * wire_out.h - fields whose content is packed already: histories are kept so, and a message that
+ * holds one is its packed other fields followed by the history field. (How an event is packed,
+ * history.c says.)
  */
 #ifndef FLO_ENGINE_CORE_WIRE_OUT_H
 #define FLO_ENGINE_CORE_WIRE_OUT_H
