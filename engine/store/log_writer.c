@@ -8,9 +8,10 @@
  *
  * What is gathered is written before anything else happens to the file: a sync, a read, a look at
  * its size, a write somewhere else. So the order of all that reaches the file is SQLite's. An error
- * that is met then comes late, but not too late: with synchronous=FULL, which store.c makes sure of,
- * SQLite syncs the log at the end of each transaction, before it shows the transaction to readers
- * or says that it is done. (With NORMAL it would do both with the last pages still gathered here.)
+ * that is met then comes late, but not too late: with synchronous=FULL, of which store.c makes
+ * sure, SQLite syncs the log at the end of each transaction, before it shows the transaction to
+ * readers or says that it is done. (With NORMAL it would do both with the last pages still gathered
+ * here.)
  *
  * Only the log is treated so. A checkpoint's writes to the database are not always followed by a
  * sync before they count.
