@@ -28,6 +28,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -274,8 +275,8 @@ static void threads_start(struct flo_core_unit *unit)
     slot->request_len = unit->job->request_len;
     slot->reply.failed = false;
     flo_buf_clear(&slot->reply);
-    atomic_store(&slot->reason, FLO_JOB_RUNNING);
     pthread_mutex_lock(&pool->mu);
+    atomic_store(&slot->reason, FLO_JOB_RUNNING);
     flo_list_push_back(&pool->queue, &slot->queued);
     thread = wake_locked(pool);
     looks = pool->loop_looks;
