@@ -26,15 +26,6 @@ static struct flo_grpc_call *call_of(struct flo_h2_stream *stream)
 
 /* ---- header fields ---- */
 
-nghttp2_nv flo_grpc_nv(const char *name, const char *value, size_t value_len, uint8_t flags)
-{
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
-                        .namelen = strlen(name),
-                        .value = (uint8_t *)(uintptr_t)value,
-                        .valuelen = value_len,
-                        .flags = (uint8_t)(FLO_GRPC_NO_COPY | flags)};
-}
-
 size_t flo_grpc_headers_size(const struct flo_grpc_header *headers, size_t count)
 {
     size_t size = 0;
@@ -176,7 +167,8 @@ static struct flo_grpc_call *call_new(struct flo_grpc_channel *channel,
         own[i].flags |= NGHTTP2_NV_FLAG_NO_INDEX; /* the table is for what comes again */
     call->timeout = &own[options->header_count];
     call->head = (struct flo_h2_head){
-        .path = flo_grpc_nv(":path", memcpy(at, options->path, path_len), path_len, 0),
+        .path =
+            flo_grpc_nv(":path", memcpy(at, options->path, path_len), path_len, FLO_GRPC_NO_COPY),
         .shared = channel->headers,
         .shared_count = channel->header_count,
         .own = own,
@@ -237,7 +229,7 @@ int flo_grpc_call_submit(struct flo_grpc_call *call, struct flo_grpc_link *link)
     bool usual = send_ms == call->timeout_ms && !call->odd_timeout;
     flo_grpc_timeout_format(send_ms, call->timeout_text);
     *call->timeout = flo_grpc_nv("grpc-timeout", call->timeout_text, strlen(call->timeout_text),
-                                 usual ? 0 : NGHTTP2_NV_FLAG_NO_INDEX);
+                                 FLO_GRPC_NO_COPY | (usual ? 0 : NGHTTP2_NV_FLAG_NO_INDEX));
     call->stream.head = &call->head;
     call->stream.body = call->body;
     call->stream.body_len = call->body_len;

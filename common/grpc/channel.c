@@ -294,13 +294,14 @@ static int set_headers(struct flo_grpc_channel *channel,
         return flo_fail(err, FLO_ENOMEM, "no memory for headers");
     nghttp2_nv *nv = channel->headers;
     bool tls = options->tls.enabled;
-    *nv++ = flo_grpc_nv(":method", "POST", 4, 0);
-    *nv++ = flo_grpc_nv(":scheme", tls ? "https" : "http", tls ? 5 : 4, 0);
-    *nv++ = flo_grpc_nv(":authority", channel->authority, strlen(channel->authority), 0);
-    *nv++ = flo_grpc_nv("te", "trailers", 8, 0);
-    *nv++ = flo_grpc_nv("content-type", "application/grpc", 16, 0);
-    *nv++ = flo_grpc_nv("user-agent", "grpc-c-flotilla/0.1", 19, 0);
-    *nv++ = flo_grpc_nv("grpc-accept-encoding", "identity,gzip", 13, 0);
+    *nv++ = flo_grpc_nv(":method", "POST", 4, FLO_GRPC_NO_COPY);
+    *nv++ = flo_grpc_nv(":scheme", tls ? "https" : "http", tls ? 5 : 4, FLO_GRPC_NO_COPY);
+    *nv++ =
+        flo_grpc_nv(":authority", channel->authority, strlen(channel->authority), FLO_GRPC_NO_COPY);
+    *nv++ = flo_grpc_nv("te", "trailers", 8, FLO_GRPC_NO_COPY);
+    *nv++ = flo_grpc_nv("content-type", "application/grpc", 16, FLO_GRPC_NO_COPY);
+    *nv++ = flo_grpc_nv("user-agent", "grpc-c-flotilla/0.1", 19, FLO_GRPC_NO_COPY);
+    *nv++ = flo_grpc_nv("grpc-accept-encoding", "identity,gzip", 13, FLO_GRPC_NO_COPY);
     flo_grpc_headers_write(options->headers, options->header_count,
                            (unsigned char *)channel->header_text, nv);
     channel->header_count = FLO_GRPC_FIXED_HEADERS + options->header_count;

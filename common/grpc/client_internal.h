@@ -20,9 +20,6 @@
 /* Those that every request has beside its path, in front of the channel's. */
 #define FLO_GRPC_FIXED_HEADERS 7
 
-/* For header fields whose bytes live as long as the stream. */
-#define FLO_GRPC_NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
-
 /* One connection of a channel: the current one, or one that drains after GOAWAY. */
 struct flo_grpc_link {
     struct flo_node node; /* on channel->links */
@@ -136,8 +133,6 @@ void flo_grpc_channel_leave(struct flo_grpc_channel *channel);
  * from flo_grpc_headers_size) and out[] points there. Returns the end of what was written.
  */
 size_t flo_grpc_headers_size(const struct flo_grpc_header *headers, size_t count);
-/* A header field whose name and value are borrowed as long as the stream lives. */
-nghttp2_nv flo_grpc_nv(const char *name, const char *value, size_t value_len, uint8_t flags);
 unsigned char *flo_grpc_headers_write(const struct flo_grpc_header *headers, size_t count,
                                       unsigned char *text, nghttp2_nv *out);
 

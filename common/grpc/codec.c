@@ -2,7 +2,6 @@
 /* codec.c - the small codings of gRPC over HTTP/2, and the table of codes. */
 #include "grpc/codec.h"
 
-#include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +18,15 @@ const char *flo_grpc_code_name(int code)
     default:
         return "UNKNOWN_CODE";
     }
+}
+
+nghttp2_nv flo_grpc_nv(const char *name, const void *value, size_t value_len, unsigned flags)
+{
+    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
+                        .namelen = strlen(name),
+                        .value = (uint8_t *)(uintptr_t)value,
+                        .valuelen = value_len,
+                        .flags = (uint8_t)flags};
 }
 
 /* At most eight digits and a unit; a call pays for this, so no printf. */

@@ -7,6 +7,7 @@
 #ifndef FLO_GRPC_CODEC_H
 #define FLO_GRPC_CODEC_H
 
+#include <nghttp2/nghttp2.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,12 @@
 #define FLO_GRPC_TIMEOUT_MAX 10
 /* Deadlines are capped here: a year. */
 #define FLO_GRPC_TIMEOUT_CAP_NS (INT64_C(365) * 24 * 3600 * 1000000000)
+
+/* For header fields whose bytes live as long as the stream. */
+#define FLO_GRPC_NO_COPY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
+
+/* A header field; name and value are borrowed. flags: nghttp2's. */
+nghttp2_nv flo_grpc_nv(const char *name, const void *value, size_t value_len, unsigned flags);
 
 /* "70S", "1500m": 1 to 8 digits and a unit. ms > 0. */
 void flo_grpc_timeout_format(int64_t ms, char out_text[FLO_GRPC_TIMEOUT_MAX]);

@@ -145,15 +145,6 @@ void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, si
     call_answered(call, rc);
 }
 
-static nghttp2_nv make_nv(const char *name, const void *value, size_t value_len)
-{
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name,
-                        .namelen = strlen(name),
-                        .value = (uint8_t *)(uintptr_t)value,
-                        .valuelen = value_len,
-                        .flags = NGHTTP2_NV_FLAG_NONE};
-}
-
 /* Append data as base64; the text's offset in buf is *out_off. */
 static int add_base64(struct flo_buf *buf, const void *data, size_t len, size_t *out_off)
 {
@@ -207,19 +198,21 @@ static int submit_error(struct flo_grpc_server_call *call, int code, const struc
     snprintf(code_text, sizeof code_text, "%u", (unsigned)code % 100);
     nv[n++] = ok_headers[0];
     nv[n++] = ok_headers[1];
-    nv[n++] = make_nv("grpc-status", code_text, strlen(code_text));
+    nv[n++] = flo_grpc_nv("grpc-status", code_text, strlen(code_text), NGHTTP2_NV_FLAG_NONE);
     if (t->message_len > 0)
-        nv[n++] = make_nv("grpc-message", t->buf.data, t->message_len);
+        nv[n++] = flo_grpc_nv("grpc-message", t->buf.data, t->message_len, NGHTTP2_NV_FLAG_NONE);
     if (t->details_len > 0)
-        nv[n++] = make_nv("grpc-status-details-bin", t->buf.data + t->details_off, t->details_len);
+        nv[n++] = flo_grpc_nv("grpc-status-details-bin", t->buf.data + t->details_off,
+                              t->details_len, NGHTTP2_NV_FLAG_NONE);
     if (code == FLO_GRPC_UNIMPLEMENTED)
-        nv[n++] = make_nv("grpc-accept-encoding", "identity,gzip", 13);
+        nv[n++] = flo_grpc_nv("grpc-accept-encoding", "identity,gzip", 13, NGHTTP2_NV_FLAG_NONE);
     for (size_t i = 0; i < count; i++)
-        nv[n++] = t->trailer_len[i] ? make_nv(trailers[i].name, t->buf.data + t->trailer_off[i],
-                                              t->trailer_len[i])
-                                    : make_nv(trailers[i].name, trailers[i].value,
-                                              trailers[i].value_len ? trailers[i].value_len
-                                                                    : strlen(trailers[i].value));
+        nv[n++] = t->trailer_len[i] ? flo_grpc_nv(trailers[i].name, t->buf.data + t->trailer_off[i],
+                                                  t->trailer_len[i], NGHTTP2_NV_FLAG_NONE)
+                                    : flo_grpc_nv(trailers[i].name, trailers[i].value,
+                                                  trailers[i].value_len ? trailers[i].value_len
+                                                                        : strlen(trailers[i].value),
+                                                  NGHTTP2_NV_FLAG_NONE);
     return flo_h2_respond(&call->stream, nv, n);
 }
 
@@ -256,7 +249,7 @@ static void refuse(struct flo_grpc_server_call *call, int code, const char *mess
 
 static void refuse_http(struct flo_grpc_server_call *call, const char *status, const char *reason)
 {
-    nghttp2_nv nv[] = {make_nv(":status", status, strlen(status))};
+    nghttp2_nv nv[] = {flo_grpc_nv(":status", status, strlen(status), NGHTTP2_NV_FLAG_NONE)};
     flo_grpc_server_reject(call->server, reason);
     call_answered(call, flo_h2_respond(&call->stream, nv, 1));
 }
