@@ -11,6 +11,7 @@
 #include <event2/event_struct.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "http2/conn.h"
 #include "http2/guard.h"
 
@@ -26,6 +27,9 @@ enum flo_h2_state { FLO_H2_TLS, FLO_H2_OPEN, FLO_H2_LINGER, FLO_H2_DOWN };
 
 #define FLO_H2_PING_BYTES 8
 #define FLO_H2_PINGS_HELD 4
+/* An answer is held at least so long, and leaves on its own after this. */
+#define FLO_H2_PING_HOLD_NS (50 * FLO_NS_PER_MS)
+#define FLO_H2_PING_LATEST_NS (500 * FLO_NS_PER_MS)
 
 /* The peer's PINGs that are not answered yet. */
 struct flo_h2_pings {
@@ -109,7 +113,8 @@ int64_t flo_h2_ping_deadline_ns(const struct flo_h2_conn *conn);
 FLO_MUST_CHECK int flo_h2_session_start(struct flo_h2_conn *conn);
 /*
  * nghttp2 has framed *data: if it opens a request, its stand-in for the headers is replaced by the
- * real ones. *data is borrowed until the next call. FLO_ENOMEM.
+ * real ones. *data is borrowed until the next call. FLO_ENOMEM; FLO_EINVAL: it opens one that we do
+ * not know.
  */
 FLO_MUST_CHECK int flo_h2_session_put_head(struct flo_h2_conn *conn, const uint8_t **data,
                                            size_t *len);

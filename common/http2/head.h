@@ -26,8 +26,8 @@
 
 /*
  * The fields of a request, in the order in which they are sent; shared begins with the other
- * pseudo fields. Fields flagged NGHTTP2_NV_FLAG_NO_INDEX are sent as literals that nobody on the
- * way may put into a table either.
+ * pseudo fields. "authorization" and fields flagged NGHTTP2_NV_FLAG_NO_INDEX are sent as literals
+ * that nobody on the way may put into a table either.
  */
 struct flo_h2_head {
     nghttp2_nv path;

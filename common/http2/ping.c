@@ -5,22 +5,21 @@
  * gRPC's libraries send a PING whenever they read DATA and none is under way, to measure the
  * bandwidth (and a window is what they would enlarge by it). Answered at once, each call costs both
  * sides one more packet and one more wake-up, and the next call brings the next PING. So an answer
- * is held for PING_HOLD_MS, which is also the most PINGs that such a peer sends a second, then goes
- * along with the next write, and leaves on its own after PING_LATEST_MS: long before any keepalive
- * loses patience, which takes seconds. RFC 9113 (6.7) would have answers go first, for the
- * round-trip time's sake; nobody whom we know uses that for more than the size of windows.
+ * is held for FLO_H2_PING_HOLD_NS, which also bounds how many PINGs such a peer sends a second,
+ * then goes along with the next write, and leaves on its own after FLO_H2_PING_LATEST_NS: long
+ * before any keepalive loses patience, which takes seconds. RFC 9113 (6.7) would have answers go
+ * first, for the round-trip time's sake; nobody whom we know uses that for more than the size of
+ * windows.
  *
  * Held are few: a PING too many lets all go. nghttp2 refuses answers when more than
- * MAX_OUTBOUND_ACK (session.c) wait to be framed: a flood. While bodies wait for the peer's windows, or the
- * connection is being ended (a server's GOAWAY is followed by a PING, whose answer it waits for),
- * nothing is held.
+ * MAX_OUTBOUND_ACK (session.c) wait to be framed: a flood. While bodies wait for the peer's
+ * windows, or the connection is being ended (a server's GOAWAY is followed by a PING, whose answer
+ * it waits for), nothing is held.
  */
 #include <string.h>
 
 #include "base/clock.h"
 #include "http2/conn_internal.h"
-
-enum { PING_HOLD_MS = 50, PING_LATEST_MS = 500 };
 
 /* Hand what is held to nghttp2, which bounds the answers that wait for the socket. */
 static void let_go(struct flo_h2_conn *conn)
@@ -50,7 +49,7 @@ void flo_h2_ping_ride(struct flo_h2_conn *conn)
 {
     const struct flo_h2_pings *pings = &conn->pings;
     if (pings->held > 0 &&
-        (conn->draining || flo_clock_mono_ns() >= pings->since_ns + PING_HOLD_MS * FLO_NS_PER_MS))
+        (conn->draining || flo_clock_mono_ns() >= pings->since_ns + FLO_H2_PING_HOLD_NS))
         let_go(conn);
 }
 
@@ -62,5 +61,5 @@ void flo_h2_ping_alone(struct flo_h2_conn *conn)
 
 int64_t flo_h2_ping_deadline_ns(const struct flo_h2_conn *conn)
 {
-    return conn->pings.held > 0 ? conn->pings.since_ns + PING_LATEST_MS * FLO_NS_PER_MS : INT64_MAX;
+    return conn->pings.held > 0 ? conn->pings.since_ns + FLO_H2_PING_LATEST_NS : INT64_MAX;
 }

@@ -9,6 +9,7 @@
  */
 #include <event2/event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"

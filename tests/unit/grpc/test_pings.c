@@ -3,11 +3,9 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "http2/conn_internal.h"
 #include "support/h2raw.h"
 #include "unit/grpc/pair.h"
-
-#define HOLD_NS (50 * FLO_NS_PER_MS)
-#define LATEST_NS (500 * FLO_NS_PER_MS)
 
 struct fixture {
     struct pair pair;
@@ -74,8 +72,8 @@ static void test_ping_alone_is_answered_in_time(void **state)
     echo(f);
     send_pings(f, 1);
     int64_t took = until_answered(f, 1);
-    assert_true(took > HOLD_NS);
-    assert_true(took < 5 * LATEST_NS); /* test machines are busy */
+    assert_true(took > FLO_H2_PING_HOLD_NS);
+    assert_true(took < 5 * FLO_H2_PING_LATEST_NS); /* test machines are busy */
     assert_false(f->raw.goaway);
 }
 
@@ -86,9 +84,9 @@ static void test_ping_is_held_then_rides(void **state)
     int64_t began = flo_clock_mono_ns();
     send_pings(f, 1);
     echo(f);
-    if (flo_clock_mono_ns() - began < HOLD_NS)
+    if (flo_clock_mono_ns() - began < FLO_H2_PING_HOLD_NS)
         assert_int_equal(answered(f), 0);
-    while (flo_clock_mono_ns() - began < HOLD_NS + HOLD_NS / 2)
+    while (flo_clock_mono_ns() - began < FLO_H2_PING_HOLD_NS + FLO_H2_PING_HOLD_NS / 2)
         h2raw_turn(&f->raw);
     echo(f);
     assert_int_equal(answered(f), 1);
@@ -98,7 +96,7 @@ static void test_ping_is_held_then_rides(void **state)
 static int64_t fastest(struct fixture *f, int pings)
 {
     int64_t best = INT64_MAX;
-    for (int i = 0; i < 10 && best >= HOLD_NS; i++) {
+    for (int i = 0; i < 10 && best >= FLO_H2_PING_HOLD_NS; i++) {
         size_t before = answered(f);
         echo(f); /* pays for them */
         echo(f);
@@ -112,7 +110,7 @@ static int64_t fastest(struct fixture *f, int pings)
 /* No more than a few are held. */
 static void test_many_pings_are_answered_at_once(void **state)
 {
-    assert_true(fastest(*state, 4) < HOLD_NS);
+    assert_true(fastest(*state, 4) < FLO_H2_PING_HOLD_NS);
 }
 
 /* A peer whose window keeps a body back measures for the sake of that window. */
@@ -123,12 +121,12 @@ static void test_ping_while_a_body_waits_is_answered_at_once(void **state)
     H2RAW_UNTIL(&f->raw, h2raw_answer(&f->raw, f->stream)->data_bytes == 65535);
     /* The connection's window is shut too: no echo from here on. */
     int64_t best = INT64_MAX;
-    for (size_t i = 1; i <= 4 && best >= HOLD_NS; i++) {
+    for (size_t i = 1; i <= 4 && best >= FLO_H2_PING_HOLD_NS; i++) {
         send_pings(f, 1);
         int64_t took = until_answered(f, i);
         best = took < best ? took : best;
     }
-    assert_true(best < HOLD_NS);
+    assert_true(best < FLO_H2_PING_HOLD_NS);
 }
 
 int main(void)
