@@ -8,11 +8,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "support/cmocka_env.h"
+#include "unit/wire/bytes.h"
 #include "wire/api.h"
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
-#include "wire/varint.h"
 
 /* An arena, the last error and a builder for wire bytes. */
 struct fixture {
@@ -37,32 +37,6 @@ static int teardown(void **state)
     flo_buf_fini(&f->bytes);
     flo_free(f);
     return 0;
-}
-
-static void put_varint(struct flo_buf *out, uint64_t value)
-{
-    do {
-        uint8_t byte = (uint8_t)(value & 0x7f) | (value > 0x7f ? 0x80 : 0);
-        flo_buf_append(out, &byte, 1);
-        value >>= 7;
-    } while (value);
-}
-
-static void put_tag(struct flo_buf *out, uint32_t number, unsigned wire_type)
-{
-    put_varint(out, (uint64_t)number << 3 | wire_type);
-}
-
-static void put_bytes(struct flo_buf *out, uint32_t number, const void *data, size_t len)
-{
-    put_tag(out, number, 2);
-    put_varint(out, len);
-    flo_buf_append(out, data, len);
-}
-
-static void put_text(struct flo_buf *out, uint32_t number, const char *text)
-{
-    put_bytes(out, number, text, strlen(text));
 }
 
 /* Decode what f->bytes holds. */
@@ -497,100 +471,6 @@ static void test_encode_past_bound_refused(void **state)
     assert_int_equal(len, protobuf_c_message_get_packed_size(&failure->base));
 }
 
-/* What a reader leaves out of the messages in an event is not stored, nor looked into; the rest of
- * the event is, and a repeated field that is kept. */
-static void test_decode_part_stores_what_is_read(void **state)
-{
-    struct fixture *f = *state;
-    enum { SCHEDULED = 15, COMPLETED = 17 };
-    static const uint64_t keep[64] = {
-        [2] = UINT64_MAX, [SCHEDULED] = 1u << 1 | 1u << 2, [COMPLETED] = 1u << 1};
-    const struct flo_wire_part part = {&flo_api__history_event__descriptor, keep, 64};
-    struct flo_buf scheduled, completed, events;
-    flo_buf_init(&scheduled, 0);
-    flo_buf_init(&completed, 0);
-    flo_buf_init(&events, 0);
-    put_text(&scheduled, 1, "id");
-    put_bytes(&scheduled, 6, "\xff\xff", 2);  /* input: malformed */
-    put_bytes(&scheduled, 2, "\x0a\x01x", 3); /* activity_type x */
-    put_text(&scheduled, 600, "unknown, and so high that it is kept");
-    put_bytes(&completed, 1, "\x0a\x00\x0a\x00", 4); /* result: two payloads */
-    put_text(&completed, 4, "\xff");                 /* identity: no UTF-8 */
-    put_tag(&events, 1, 0);
-    put_varint(&events, 5);
-    put_bytes(&events, 2, "\x08\x07", 2);
-    put_bytes(&events, SCHEDULED, scheduled.data, scheduled.len);
-    put_bytes(&f->bytes, 1, events.data, events.len);
-    put_text(&events, 900, "unknown");
-    put_bytes(&events, COMPLETED, completed.data, completed.len);
-    put_bytes(&f->bytes, 1, events.data, events.len);
-    ProtobufCMessage *message = NULL;
-    assert_int_equal(flo_wire_decode_part(&flo_api__history__descriptor, &part, f->bytes.data,
-                                          f->bytes.len, &f->arena, &message, &f->err),
-                     0);
-    const FloApi__History *history = (FloApi__History *)message;
-    assert_int_equal(history->n_events, 2);
-    const FloApi__ActivityTaskScheduledEventAttributes *a =
-        history->events[0]->activity_task_scheduled_event_attributes;
-    assert_int_equal(history->events[0]->event_id, 5);
-    assert_int_equal(history->events[0]->event_time->seconds, 7);
-    assert_string_equal(a->activity_id, "id");
-    assert_string_equal(a->activity_type->name, "x");
-    assert_null(a->input);
-    assert_int_equal(a->base.n_unknown_fields, 1);
-    const FloApi__ActivityTaskCompletedEventAttributes *b =
-        history->events[1]->activity_task_completed_event_attributes;
-    assert_int_equal(b->result->n_payloads, 2);
-    assert_string_equal(b->identity, "");
-    assert_int_equal(history->events[1]->base.n_unknown_fields, 1);
-
-    flo_buf_append(&f->bytes, "\x0a\x05\x7a\x0a", 4); /* ends inside an attribute */
-    assert_int_equal(flo_wire_decode_part(&flo_api__history__descriptor, &part, f->bytes.data,
-                                          f->bytes.len, &f->arena, &message, &f->err),
-                     FLO_EPROTO);
-    flo_buf_fini(&events);
-    flo_buf_fini(&completed);
-    flo_buf_fini(&scheduled);
-}
-
-/* Numbers come back as they went; what is too long or does not end is refused and not moved past.
- */
-static void test_varint(void **state)
-{
-    static const uint64_t values[] = {0, 1, 127, 128, 300, UINT32_MAX, INT64_MAX, UINT64_MAX};
-    uint8_t bytes[FLO_VARINT_MAX + 1];
-    (void)state;
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-        const uint8_t *end = flo_varint_put(bytes, values[i]), *at = bytes;
-        uint64_t value = 0;
-        assert_int_equal(end - bytes, flo_varint_len(values[i]));
-        assert_false(flo_varint_get(&at, end - 1, &value));
-        assert_ptr_equal(at, bytes);
-        assert_true(flo_varint_get(&at, end, &value));
-        assert_ptr_equal(at, end);
-        assert_true(value == values[i]);
-    }
-    /* every length, with bytes behind it and without */
-    for (unsigned bits = 0; bits < 64; bits++) {
-        const uint64_t written = UINT64_C(0x9e3779b97f4a7c15) >> bits;
-        uint8_t long_bytes[32];
-        memset(long_bytes, 0xff, sizeof long_bytes);
-        const uint8_t *end = flo_varint_put(long_bytes, written);
-        for (size_t behind = 0; behind < 12; behind++) {
-            const uint8_t *from = long_bytes;
-            uint64_t read = 0;
-            assert_true(flo_varint_get(&from, end + behind, &read));
-            assert_ptr_equal(from, end);
-            assert_true(read == written);
-        }
-    }
-    const uint8_t *at = bytes;
-    uint64_t value;
-    memset(bytes, 0xff, sizeof bytes);
-    bytes[FLO_VARINT_MAX] = 0;
-    assert_false(flo_varint_get(&at, bytes + sizeof bytes, &value));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -613,8 +493,6 @@ int main(void)
         T(test_copy_outlives_original),
         T(test_decode_survives_each_failing_allocation),
         T(test_encode_past_bound_refused),
-        cmocka_unit_test_setup_teardown(test_decode_part_stores_what_is_read, setup, teardown),
-        cmocka_unit_test(test_varint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
