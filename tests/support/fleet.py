@@ -93,7 +93,7 @@ class Fleet:
     def worker(self, role, modules, queue, **settings):
         """role: workflow-worker, io-activity-worker or cpu-activity-worker; modules: one name, or several."""
         listed = ", ".join(f"{{path: {name}}}" for name in modules.split())
-        config = pathlib.Path(self.folder.name) / f"{role}-{queue}.yaml"
+        config = pathlib.Path(self.folder.name) / f"{role}-{queue}-{len(self.processes)}.yaml"  # another may be read now
         config.write_text(f"server: {{address: \"{self.target}\"}}\ntask_queue: {queue}\n"
                           f"modules: [{listed}]\nhealth: {{port: 0}}\nmetrics: {{port: 0}}\n")
         sets = [x for k, v in settings.items() for x in ("--set", f"{k.replace('__', '.')}={v}")]
