@@ -7,15 +7,11 @@
  * Scheduled event when it is handed out, the request ids of signals are read from the Signaled
  * events when a run is loaded. So the row of a run is small, and packing it cheap.
  */
-#include <string.h>
-
-#include "base/alloc.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
 #include "engine/core/namespace.h"
 #include "engine/core/run.h"
-#include "engine/core/runs.h"
 #include "flotilla/engine_state.pb-c.h"
 
 static ProtobufCBinaryData bytes_of(const struct flo_blob *blob)

@@ -27,6 +27,10 @@ SOURCES = [  # (a source file's comment, as above)
     ("/* b.md */\n", "there is no document b.md"),
     ("/* ELSEWHERE 2.1 */\n", "common/base/b.c:1: there is no document ELSEWHERE"),
     ("/* ELSEWHERE group B */\n", "there is no document ELSEWHERE"),
+    ("/* B.1: it is so. */\n", "common/base/b.c:1: B.1 is a place in no document"),
+    ("/*\n * B.3, B.14: it is so. */\n", "common/base/b.c:2: B.3 is a place in no document"),
+    ("/* C.2 of the protocol */\n", "C.2 is a place in no document"),
+    ("/* it is so (RFC 3720 appendix B.4): a. A.1 */\n", None),
 ]
 
 for text, expected in CASES + SOURCES:

@@ -51,7 +51,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* B.1 of the protocol: one activity, the second task sticky. */
+/* One activity, the second task sticky. */
 static void test_echo_runs_one_activity(void **state)
 {
     struct story *s = *state;

@@ -82,7 +82,7 @@ static int teardown(void **state)
 
 /* ---- cutting ---- */
 
-/* B.3, B.4: tasks that timed out or failed are passed over, and their signals come with the next.
+/* Tasks that timed out or failed are passed over, and their signals come with the next.
  */
 static void test_failed_and_timed_out_tasks_are_skipped(void **state)
 {
@@ -120,7 +120,7 @@ static void test_heartbeats_are_one_activation(void **state)
     story_expect_replayed(s, "Complete result=2");
 }
 
-/* B.10: what was buffered while the task ran comes behind its commands. */
+/* What was buffered while the task ran comes behind its commands. */
 static void test_buffered_events_follow_the_commands(void **state)
 {
     struct story *s = *state;

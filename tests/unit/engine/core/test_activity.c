@@ -33,7 +33,7 @@ static const char *history_from(struct engine *e, const char *from)
     return at ? at : engine_history(e, "wf");
 }
 
-/* B.7: attempts that are retried leave no events; the last one carries the failure before it. */
+/* Attempts that are retried leave no events; the last one carries the failure before it. */
 static void test_retried_activity_writes_only_its_last_attempt(void **state)
 {
     struct engine *e = *state;
@@ -62,7 +62,7 @@ static void test_retried_activity_writes_only_its_last_attempt(void **state)
         "8 WORKFLOW_TASK_SCHEDULED task_queue=NORMAL start_to_close_timeout=10s attempt=1\n");
 }
 
-/* B.7: what ends the retries says why. */
+/* What ends the retries says why. */
 static void test_failed_activity_says_why_it_is_not_retried(void **state)
 {
     struct engine *e = *state;
@@ -92,7 +92,7 @@ static void test_failed_activity_says_why_it_is_not_retried(void **state)
         "scheduled_event_id=7 started_event_id=13 retry_state=RETRY_STATE_NON_RETRYABLE_FAILURE\n");
 }
 
-/* B.8: schedule-to-start, while nobody takes it. */
+/* Schedule-to-start, while nobody takes it. */
 static void test_schedule_to_start_timeout(void **state)
 {
     struct engine *e = *state;
@@ -110,7 +110,7 @@ static void test_schedule_to_start_timeout(void **state)
     assert_null(engine_reply(e, poll));
 }
 
-/* B.8: schedule-to-close, over all attempts. */
+/* Schedule-to-close, over all attempts. */
 static void test_schedule_to_close_timeout(void **state)
 {
     struct engine *e = *state;
@@ -130,7 +130,7 @@ static void test_schedule_to_close_timeout(void **state)
         "8 WORKFLOW_TASK_SCHEDULED task_queue=NORMAL start_to_close_timeout=10s attempt=1\n");
 }
 
-/* B.8: no time for the next attempt: the failure stands, with the reason. */
+/* No time for the next attempt: the failure stands, with the reason. */
 static void test_failure_without_time_for_a_retry(void **state)
 {
     struct engine *e = *state;
@@ -142,7 +142,7 @@ static void test_failure_without_time_for_a_retry(void **state)
     assert_non_null(strstr(engine_history(e, "wf"), "retry_state=RETRY_STATE_TIMEOUT"));
 }
 
-/* B.8: a heartbeat keeps an activity alive; without one it times out with the last details. */
+/* A heartbeat keeps an activity alive; without one it times out with the last details. */
 static void test_heartbeat_timeout_carries_last_details(void **state)
 {
     struct engine *e = *state;
@@ -184,7 +184,7 @@ static void test_start_to_close_timeout_is_retried_with_details(void **state)
                            "last_failure(message=activity StartToClose timeout source=Server"));
 }
 
-/* B.9: one that is not started is cancelled at once, behind the commands; a started one is asked.
+/* One that is not started is cancelled at once, behind the commands; a started one is asked.
  */
 static void test_cancel_activities(void **state)
 {

@@ -43,7 +43,7 @@ static const char *start_with_retry(struct engine *e)
     return response->run_id;
 }
 
-/* B.12: a failed workflow with a retry policy runs again after its backoff. */
+/* A failed workflow with a retry policy runs again after its backoff. */
 static void test_workflow_retry(void **state)
 {
     struct engine *e = *state;
@@ -71,7 +71,7 @@ static void test_workflow_retry(void **state)
         "retry_state=RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED workflow_task_completed_event_id=4\n");
 }
 
-/* B.12: continue-as-new, at least a second after the run began. */
+/* Continue-as-new, at least a second after the run began. */
 static void test_continue_as_new(void **state)
 {
     struct engine *e = *state;
@@ -93,7 +93,7 @@ static void test_continue_as_new(void **state)
     assert_string_equal(engine_task_text(e, poll), "prev=0 started=3 attempt=1 events=1-3");
 }
 
-/* B.16: the run timeout closes the run, also with a task out; late answers hear of it. */
+/* The run timeout closes the run, also with a task out; late answers hear of it. */
 static void test_run_timeout(void **state)
 {
     struct engine *e = *state;
@@ -171,7 +171,7 @@ static void test_cancel(void **state)
     assert_string_equal(engine_request_cancel(e, "wf"), "OK");
 }
 
-/* B.13: a child starts, ends, and its parent hears of both. */
+/* A child starts, ends, and its parent hears of both. */
 static void test_child(void **state)
 {
     struct engine *e = *state;
@@ -232,7 +232,7 @@ static void test_child_in_the_buffer(void **state)
         "11 WORKFLOW_TASK_SCHEDULED task_queue=NORMAL start_to_close_timeout=10s attempt=1\n");
 }
 
-/* B.13: what becomes of the children of a run that is terminated. */
+/* What becomes of the children of a run that is terminated. */
 static void test_parent_close_policies(void **state)
 {
     struct engine *e = *state;
@@ -277,7 +277,7 @@ static void test_deep_family_is_terminated(void **state)
                            "WORKFLOW_EXECUTION_TERMINATED reason=by parent close policy"));
 }
 
-/* B.13: signals and cancel requests reach other runs; missing ones and oneself are refused. */
+/* Signals and cancel requests reach other runs; missing ones and oneself are refused. */
 static void test_external(void **state)
 {
     struct engine *e = *state;

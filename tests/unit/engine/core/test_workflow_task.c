@@ -29,7 +29,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* B.1: start, activity, close, with a sticky worker. */
+/* Start, activity, close, with a sticky worker. */
 static void test_echo(void **state)
 {
     struct engine *e = *state;
@@ -61,7 +61,7 @@ static void test_echo(void **state)
         "11 WORKFLOW_EXECUTION_COMPLETED result=\"r\" workflow_task_completed_event_id=10\n");
 }
 
-/* B.2: a sticky task that its worker fails is tried again on the normal queue, attempt 1. */
+/* A sticky task that its worker fails is tried again on the normal queue, attempt 1. */
 static void test_sticky_task_failed_goes_to_normal_queue(void **state)
 {
     struct engine *e = *state;
@@ -80,7 +80,7 @@ static void test_sticky_task_failed_goes_to_normal_queue(void **state)
                         "9 TASK_FAILED, 10 TASK_SCHEDULED, 11 TASK_STARTED");
 }
 
-/* B.4: later attempts are only shown; the one that succeeds is written. */
+/* Later attempts are only shown; the one that succeeds is written. */
 static void test_failing_task_is_transient_from_attempt_2(void **state)
 {
     struct engine *e = *state;
@@ -104,7 +104,7 @@ static void test_failing_task_is_transient_from_attempt_2(void **state)
         "8 WORKFLOW_EXECUTION_COMPLETED result=\"r\" workflow_task_completed_event_id=7\n");
 }
 
-/* B.4: what is written between two attempts makes the next one a first one again. */
+/* What is written between two attempts makes the next one a first one again. */
 static void test_signal_between_attempts_restarts_counting(void **state)
 {
     struct engine *e = *state;
@@ -144,7 +144,7 @@ static void test_later_attempts_get_more_time(void **state)
                         "NOT_FOUND | Workflow task not found. | NotFoundFailure");
 }
 
-/* B.3: a task that times out: what waited follows, and the next attempt is a first one. */
+/* A task that times out: what waited follows, and the next attempt is a first one. */
 static void test_timed_out_task_flushes_the_buffer(void **state)
 {
     struct engine *e = *state;
@@ -168,7 +168,7 @@ static void test_timed_out_task_flushes_the_buffer(void **state)
         "9 WORKFLOW_EXECUTION_COMPLETED result=\"r\" workflow_task_completed_event_id=8\n");
 }
 
-/* B.6: closing while something waits is refused, and then nothing new may come in its way. */
+/* Closing while something waits is refused, and then nothing new may come in its way. */
 static void test_close_with_buffered_events_is_unhandled(void **state)
 {
     struct engine *e = *state;
@@ -199,7 +199,7 @@ static void test_close_with_buffered_events_is_unhandled(void **state)
         "9 WORKFLOW_EXECUTION_COMPLETED result=\"r\" workflow_task_completed_event_id=8\n");
 }
 
-/* B.14: nobody takes a sticky task: after its timeout it goes to the normal queue. */
+/* Nobody takes a sticky task: after its timeout it goes to the normal queue. */
 static void test_sticky_worker_gone_times_out(void **state)
 {
     struct engine *e = *state;
@@ -222,7 +222,7 @@ static void test_sticky_worker_gone_times_out(void **state)
                            "start_to_close_timeout=10s attempt=1\n"));
 }
 
-/* B.10: what came while a task was out follows the commands, ends of activities last. */
+/* What came while a task was out follows the commands, ends of activities last. */
 static void test_buffered_events_follow_the_commands(void **state)
 {
     struct engine *e = *state;
@@ -255,7 +255,7 @@ static void test_buffered_events_follow_the_commands(void **state)
                         "attempt=1\n");
 }
 
-/* B.11: a timer that fired while the task was out and is cancelled by it has not fired. */
+/* A timer that fired while the task was out and is cancelled by it has not fired. */
 static void test_cancelled_timer_takes_its_firing_back(void **state)
 {
     struct engine *e = *state;
@@ -275,7 +275,7 @@ static void test_cancelled_timer_takes_its_firing_back(void **state)
                         "workflow_task_completed_event_id=9\n");
 }
 
-/* B.5: a worker that asks for a new task gets it with the answer. */
+/* A worker that asks for a new task gets it with the answer. */
 static void test_force_create_returns_the_task_inline(void **state)
 {
     struct engine *e = *state;
@@ -334,7 +334,7 @@ static void test_full_buffer_fails_the_task(void **state)
                         "NOT_FOUND | Workflow task not found. | NotFoundFailure");
 }
 
-/* B.16: terminating takes a started task away first. */
+/* Terminating takes a started task away first. */
 static void test_terminate_with_a_started_task(void **state)
 {
     struct engine *e = *state;
