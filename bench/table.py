@@ -18,7 +18,7 @@ def lines_of(header, rows):
 
 def where(report):
     machine = report["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items() if version not in ("", "?"))
+    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items() if version and version != "?")
     loads = " and ".join(number(average[0]) for average in (machine["load_before"], report["load_after"]))
     return [f"{report['date']}; {machine['cores']} cores of {machine['cpu']}, {machine['memory_gb']} GB, "
             f"Linux {machine['kernel']}, {machine['flushes_per_second']} fdatasync/s; load average before and after: "
