@@ -100,7 +100,7 @@ class Unreachable(FleetTest):
         self.fleet.target = f"127.0.0.1:{port}"
         worker = self.fleet.worker("io-activity-worker", "echo", "benchmark")
         address = worker.address("http")
-        wait_for(lambda: any("Connection error" in line for line in worker.output), "the connection error")
+        worker.said("Connection error")
         self.assertEqual(get(address, "/health")[0], 200)
         status, body = get(address, "/ready")
         self.assertEqual(status, 503)

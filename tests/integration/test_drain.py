@@ -124,7 +124,7 @@ class Drain(FleetTest):
         """A worker that waits for an activity goes at the second signal, with a code that says so."""
         worker = self.silent_document()
         worker.child.send_signal(signal.SIGTERM)
-        wait_for(lambda: any("drain" in line.lower() for line in worker.output), "the drain")
+        worker.said("drain")
         began = time.monotonic()
         code = worker.stop(signal.SIGTERM)
         self.assertLess(time.monotonic() - began, 2)

@@ -16,7 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from temporalio.api.command.v1 import Command
 from temporalio.api.common.v1 import ActivityType, Payload, Payloads, RetryPolicy, WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import CommandType, EventType
+from temporalio.api.enums.v1 import CommandType, EventType, TaskQueueType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.taskqueue.v1 import StickyExecutionAttributes, TaskQueue
 from temporalio.service import RPCError
@@ -81,6 +81,15 @@ class Run:
         self.out.append(f"task: events {[e.event_id for e in task.history.events]} attempt {task.attempt} "
                         f"started {task.started_event_id} previous {task.previous_started_event_id}")
         return task
+
+    async def polled_sticky(self):
+        """Until the server knows of a poll on the sticky queue."""
+        request = api.DescribeTaskQueueRequest(
+            namespace=self.namespace, task_queue=TaskQueue(name=self.sticky, kind=STICKY, normal_name=self.queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
+        async with asyncio.timeout(15):
+            while not (await self.service.describe_task_queue(request)).pollers:
+                pass  # each call is a round trip
 
     async def complete(self, task, *commands, sticky=False):
         fields = {}
@@ -243,7 +252,7 @@ async def sticky_queue(run):
     waiting = None
     task = await run.task()
     waiting = asyncio.ensure_future(run.task(sticky=True))
-    await asyncio.sleep(0.3)  # the server must have seen the sticky poller before it goes there
+    await run.polled_sticky()  # only then the server hands tasks to that queue
     await run.complete(task, timer("t", 1), sticky=True)
     await run.complete(await waiting, complete(), sticky=True)
     await run.history()

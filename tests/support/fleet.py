@@ -18,7 +18,7 @@ class Process:
     """A child whose output is kept, and whose announcements ("PROGRAM: WHAT listening on ADDRESS") are read."""
 
     def __init__(self, name, argv, env=None):
-        self.name, self.output, self.addresses = name, [], {}
+        self.name, self.output, self.addresses, self.ended = name, [], {}, False
         self.changed = threading.Condition()
         self.child = subprocess.Popen(
             [str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -35,6 +35,7 @@ class Process:
                     self.addresses[found[1]] = found[2]
                 self.changed.notify_all()
         with self.changed:
+            self.ended = True
             self.changed.notify_all()
 
     def address(self, what, timeout=20):
@@ -43,6 +44,16 @@ class Process:
         if what not in self.addresses:
             raise AssertionError(f"{self.name} did not announce {what}:\n" + "\n".join(self.output[-20:]))
         return self.addresses[what]
+
+    def said(self, text, timeout=60):
+        """Wait for a line of its output that has text in it, and give it back."""
+        def line():
+            return next((line for line in self.output if text in line), None)
+        with self.changed:
+            self.changed.wait_for(lambda: line() or self.ended, timeout)
+            if not line():
+                raise AssertionError(f"{self.name} did not say {text!r}:\n" + "\n".join(self.output[-20:]))
+            return line()
 
     def stop(self, sig=signal.SIGTERM, timeout=40):
         """Send a signal, wait, and give the exit code back."""

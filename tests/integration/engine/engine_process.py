@@ -6,6 +6,7 @@ Usage: engine_process.py ENGINE DRIVER [test ...]; ctest runs each test by its n
 only; waits on lines and exits.
 """
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -18,6 +19,9 @@ import time
 import urllib.error
 import urllib.request
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "support"))
+from fleet import Process  # noqa: E402
+
 ENGINE, DRIVER = sys.argv[1], sys.argv[2]
 DEADLINE_S = 60
 
@@ -29,27 +33,32 @@ class Engine:
         command = [ENGINE, "--listen", "127.0.0.1:0", *args]
         if http:
             command += ["--http", "127.0.0.1:0"]
-        self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                        env={**os.environ, **(env or {})})
-        self.address = self._announced("grpc")
-        self.http = self._announced("http") if http else None
-
-    def _announced(self, what):
-        line = self.process.stdout.readline()
-        found = re.fullmatch(r"flotilla-engine: (\w+) listening on (\S+)\n", line)
-        assert found and found.group(1) == what, f"not an announcement: {line!r} {self.errors()}"
-        return found.group(2)
+        self.server = Process("flotilla-engine", command, env)
+        self.process = self.server.child
+        self.address = self.server.address("grpc")
+        self.http = self.server.address("http") if http else None
 
     def errors(self):
-        self.log.seek(0)
-        return self.log.read().decode()
+        return "\n".join(self.server.output)
 
     def signal(self, number):
         self.process.send_signal(number)
 
     def wait(self):
-        return self.process.wait(DEADLINE_S)
+        code = self.process.wait(DEADLINE_S)
+        self.server.reader.join(DEADLINE_S)
+        return code
+
+    def until(self, condition, what):
+        """Wait until condition() is true, for what the engine tells nobody; its end ends the waiting, too."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not happen within {DEADLINE_S} s"
+            try:
+                code = self.process.wait(0.01)
+            except subprocess.TimeoutExpired:
+                continue
+            raise AssertionError(f"{what} did not happen, exit {code}: {self.errors()}")
 
     def stop(self):
         self.signal(signal.SIGTERM)
@@ -62,9 +71,8 @@ class Engine:
     def __exit__(self, *unused):
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait()
+        self.wait()
         self.process.stdout.close()
-        self.log.close()
 
 
 def fails_to_start(*args, env=None):
@@ -260,10 +268,7 @@ def test_retention_deletes(folder):
                          " WHERE key IN (SELECT key FROM run LIMIT 1100)", (two_days_ns,))
     with Engine("--db", db) as engine:
         reader = sqlite3.connect(f"file:{db}?mode=ro", uri=True, isolation_level=None)
-        deadline = time.monotonic() + DEADLINE_S
-        while reader.execute("SELECT count(*) FROM run").fetchone() != (100,):
-            assert time.monotonic() < deadline, reader.execute("SELECT count(*) FROM run").fetchone()
-            time.sleep(0.01)  # nothing else tells
+        engine.until(lambda: reader.execute("SELECT count(*) FROM run").fetchone() == (100,), "100 runs are left")
         assert reader.execute("SELECT count(DISTINCT key) FROM history").fetchone() == (100,)
         reader.close()
         drive("echo", engine.address, "20", "5")
@@ -284,10 +289,7 @@ def test_closed_give_memory_back(folder):
         drive("start", engine.address, "wf", "20000", "100", acks)
         many = resident_mb(engine)
         drive("terminate", engine.address, acks)
-        deadline = time.monotonic() + DEADLINE_S
-        while resident_mb(engine) > few + (many - few) / 3:
-            assert time.monotonic() < deadline, (few, many, resident_mb(engine))
-            time.sleep(0.05)  # nothing else tells
+        engine.until(lambda: resident_mb(engine) <= few + (many - few) / 3, f"memory back from {many} towards {few} MB")
         engine.stop()
 
 
@@ -343,13 +345,13 @@ def test_full_disk_recovers(folder):
         with subprocess.Popen([DRIVER, "start", engine.address, "during", "20", "5",
                                os.path.join(folder, "none")], stdout=subprocess.PIPE,
                               text=True) as driver:
-            while get(engine.http, "/ready")[0] != 503:
-                time.sleep(0.01)  # nothing else tells
+            engine.server.said("store.disk_full")
+            assert get(engine.http, "/ready")[0] == 503
             drive("verify", engine.address, acks)
             os.unlink(flag)
             driver.wait(DEADLINE_S)
-        while get(engine.http, "/ready")[0] != 200:
-            time.sleep(0.01)  # nothing else tells
+        engine.server.said("store.disk_free")
+        assert get(engine.http, "/ready")[0] == 200
         drive("start", engine.address, "after", "20", "5", acks)
         engine.stop()
     with Engine("--db", db) as engine:
@@ -368,8 +370,8 @@ def test_sigterm_full_disk_is_74(folder):
         touch(flag)
         with subprocess.Popen([DRIVER, "start", engine.address, "during", "20", "5",
                                acks + "-late"], stdout=subprocess.PIPE, text=True) as driver:
-            while get(engine.http, "/ready")[0] != 503:
-                time.sleep(0.01)  # nothing else tells
+            engine.server.said("store.disk_full")
+            assert get(engine.http, "/ready")[0] == 503
             engine.signal(signal.SIGTERM)
             code = engine.wait()
             driver.communicate(timeout=DEADLINE_S)
@@ -385,7 +387,7 @@ def test_sigterm_hung_disk_is_74(folder):
     """A disk that does not answer keeps the engine for no longer than its shutdown time."""
     db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
     flag = os.path.join(folder, "hung")
-    env = {"LD_PRELOAD": os.environ["FLO_FAIL_SYNC_SHIM"], "FLO_HUNG_DISK_WHILE": flag}
+    env = {"LD_PRELOAD": os.environ["FLO_FAIL_SYNC_SHIM"], "FLO_HUNG_DISK_ONCE": flag}
     with Engine("--db", db, "--shutdown-timeout", "300ms", env=env, http=True) as engine:
         with subprocess.Popen([DRIVER, "start", engine.address, "wf", "1000000", "20", acks],
                               stdout=subprocess.PIPE, text=True) as driver:

@@ -4,7 +4,7 @@
  *
  *   FLO_FAIL_SYNC_AFTER=N      the N-th fsync or fdatasync, and no other, fails with EIO
  *   FLO_FULL_DISK_WHILE=FILE   pwrite fails with ENOSPC while FILE exists
- *   FLO_HUNG_DISK_WHILE=FILE   fsync and fdatasync do not return while FILE exists
+ *   FLO_HUNG_DISK_ONCE=FILE   fsync and fdatasync do not return once FILE exists
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,9 +29,9 @@ static int disk_full(void)
 
 static void hang(void)
 {
-    const char *file = getenv("FLO_HUNG_DISK_WHILE");
+    const char *file = getenv("FLO_HUNG_DISK_ONCE");
     while (file && access(file, F_OK) == 0)
-        usleep(10000);
+        pause();
 }
 
 __attribute__((visibility("default"))) int fdatasync(int fd)
