@@ -275,3 +275,23 @@ int spine_stop(struct spine *s, int signal)
     s->worker = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
+
+char *spine_copy(struct spine *s, const char *text)
+{
+    return flo_arena_strdup(&s->arena, text);
+}
+
+ProtobufCBinaryData spine_token(struct spine *s, const char *text)
+{
+    return (ProtobufCBinaryData){.data = (uint8_t *)spine_copy(s, text), .len = strlen(text)};
+}
+
+FloApi__WorkflowExecution *spine_execution(struct spine *s)
+{
+    FloApi__WorkflowExecution *e =
+        SPINE_NEW(s, FloApi__WorkflowExecution, FLO_API__WORKFLOW_EXECUTION__INIT);
+
+    e->workflow_id = spine_copy(s, "wf-1");
+    e->run_id = spine_copy(s, "0190a1b2-0000-7000-8000-000000000001");
+    return e;
+}

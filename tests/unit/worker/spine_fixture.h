@@ -68,4 +68,10 @@ void spine_await_parked(struct spine *s, const char *rpc, size_t count);
 /* Send signal to the worker (0: none) and wait for its end; returns its exit code. */
 int spine_stop(struct spine *s, int signal);
 
+/* What tasks are built of, in the arena: text, a task token, a type's copy of its INIT, the run. */
+char *spine_copy(struct spine *s, const char *text);
+ProtobufCBinaryData spine_token(struct spine *s, const char *text);
+#define SPINE_NEW(s, type, init) ((type *)flo_arena_memdup(&(s)->arena, &(type)init, sizeof(type)))
+FloApi__WorkflowExecution *spine_execution(struct spine *s);
+
 #endif
