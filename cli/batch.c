@@ -299,19 +299,12 @@ static void item_start(struct item *item)
     struct flo_arena arena;
     flo_arena_init(&arena, 0);
     json_t *input = batch->options->input(batch->options->ctx, item->index);
-    FloApi__WorkflowType type = FLO_API__WORKFLOW_TYPE__INIT;
-    FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
-    FloApi__StartWorkflowExecutionRequest request = FLO_API__START_WORKFLOW_EXECUTION_REQUEST__INIT;
-    type.name = (char *)(uintptr_t)batch->options->type;
-    queue.name = (char *)(uintptr_t)batch->options->task_queue;
-    queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
-    request.workflow_id = item->workflow_id;
-    request.request_id = item->request_id;
-    request.workflow_type = &type;
-    request.task_queue = &queue;
-    request.input = flo_payloads_from_json(&arena, input);
-    int rc = flo_client_start_workflow_execution(batch->session->client, &request, on_started, item,
-                                                 &item->call);
+    struct cli_start_request start;
+    cli_start_request_init(&start, item->workflow_id, item->request_id, batch->options->type,
+                           batch->options->task_queue);
+    start.message.input = flo_payloads_from_json(&arena, input);
+    int rc = flo_client_start_workflow_execution(batch->session->client, &start.message, on_started,
+                                                 item, &item->call);
     json_decref(input);
     flo_arena_fini(&arena);
     if (rc)

@@ -75,20 +75,13 @@ static void on_answer(void *ctx, const struct flo_grpc_status *status,
 static int send_start(struct lane *lane, struct flo_arena *arena)
 {
     const struct cli_each_options *options = lane->each->options;
-    FloApi__WorkflowType type = FLO_API__WORKFLOW_TYPE__INIT;
-    FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
-    FloApi__StartWorkflowExecutionRequest request = FLO_API__START_WORKFLOW_EXECUTION_REQUEST__INIT;
-    type.name = (char *)(uintptr_t)options->type;
-    queue.name = (char *)(uintptr_t)options->task_queue;
-    queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
-    request.workflow_id = lane->workflow_id;
-    request.request_id = lane->request_id;
-    request.workflow_type = &type;
-    request.task_queue = &queue;
+    struct cli_start_request start;
+    cli_start_request_init(&start, lane->workflow_id, lane->request_id, options->type,
+                           options->task_queue);
     if (options->input)
-        request.input = flo_payloads_from_json(arena, options->input);
-    return flo_client_start_workflow_execution(lane->each->session->client, &request, on_answer,
-                                               lane, &lane->call);
+        start.message.input = flo_payloads_from_json(arena, options->input);
+    return flo_client_start_workflow_execution(lane->each->session->client, &start.message,
+                                               on_answer, lane, &lane->call);
 }
 
 static int send_signal(struct lane *lane, struct flo_arena *arena)

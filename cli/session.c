@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session.c - connecting, waiting for one call, reading the input. */
+/* session.c - connecting, waiting for one call, what requests are made of. */
 #include "cli/session.h"
 
 #include <stdio.h>
@@ -139,6 +139,21 @@ const ProtobufCMessage *cli_wait(struct cli_waiter *waiter, int rc, int *out_exi
         *out_exit = FLO_EXIT_REFUSED;
     }
     return NULL;
+}
+
+void cli_start_request_init(struct cli_start_request *start, const char *workflow_id,
+                            const char *request_id, const char *type, const char *task_queue)
+{
+    flo_api__start_workflow_execution_request__init(&start->message);
+    flo_api__workflow_type__init(&start->type);
+    flo_api__task_queue__init(&start->queue);
+    start->type.name = (char *)(uintptr_t)type;
+    start->queue.name = (char *)(uintptr_t)task_queue;
+    start->queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
+    start->message.workflow_id = (char *)(uintptr_t)workflow_id;
+    start->message.request_id = (char *)(uintptr_t)request_id;
+    start->message.workflow_type = &start->type;
+    start->message.task_queue = &start->queue;
 }
 
 /* All of a file ("-": stdin), at most INPUT_MAX_BYTES. */

@@ -48,6 +48,17 @@ void cli_waiter_done(void *ctx, const struct flo_grpc_status *status,
  */
 const ProtobufCMessage *cli_wait(struct cli_waiter *waiter, int rc, int *out_exit);
 
+/* A start request with what it points to: it stays where it was made. */
+struct cli_start_request {
+    FloApi__StartWorkflowExecutionRequest message;
+    FloApi__WorkflowType type;
+    FloApi__TaskQueue queue;
+};
+
+/* All texts are borrowed. */
+void cli_start_request_init(struct cli_start_request *start, const char *workflow_id,
+                            const char *request_id, const char *type, const char *task_queue);
+
 /* The input that --input or --input-file gives, as JSON (NULL without one): 0 or an exit code. */
 int cli_read_input(const struct cli_options *options, json_t **out_value);
 /* The workflow's id from --workflow-id or the operand; NULL after a message. */

@@ -69,29 +69,23 @@ static int start(struct cli_session *session, const struct cli_options *options,
     cli_waiter_init(&waiter, session);
     cli_new_uuid(id);
     cli_new_uuid(request_id);
-    FloApi__WorkflowType type = FLO_API__WORKFLOW_TYPE__INIT;
-    FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
-    FloApi__StartWorkflowExecutionRequest request = FLO_API__START_WORKFLOW_EXECUTION_REQUEST__INIT;
-    type.name = (char *)(uintptr_t)options->type;
-    queue.name = (char *)(uintptr_t)options->task_queue;
-    queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
-    request.workflow_id = options->workflow_id ? (char *)(uintptr_t)options->workflow_id : id;
-    request.request_id = request_id;
-    request.workflow_type = &type;
-    request.task_queue = &queue;
-    request.input = input ? flo_payloads_from_json(&waiter.arena, input) : NULL;
-    request.workflow_id_reuse_policy = (FloApi__WorkflowIdReusePolicy)reuse;
-    request.workflow_id_conflict_policy = (FloApi__WorkflowIdConflictPolicy)conflict;
-    request.workflow_execution_timeout = duration(&waiter.arena, options->execution_timeout_ms);
-    request.workflow_run_timeout = duration(&waiter.arena, options->run_timeout_ms);
-    int rc = flo_client_start_workflow_execution(session->client, &request, cli_waiter_done,
-                                                 &waiter, NULL);
+    struct cli_start_request request;
+    const char *workflow_id = options->workflow_id ? options->workflow_id : id;
+    cli_start_request_init(&request, workflow_id, request_id, options->type, options->task_queue);
+    FloApi__StartWorkflowExecutionRequest *message = &request.message;
+    message->input = input ? flo_payloads_from_json(&waiter.arena, input) : NULL;
+    message->workflow_id_reuse_policy = (FloApi__WorkflowIdReusePolicy)reuse;
+    message->workflow_id_conflict_policy = (FloApi__WorkflowIdConflictPolicy)conflict;
+    message->workflow_execution_timeout = duration(&waiter.arena, options->execution_timeout_ms);
+    message->workflow_run_timeout = duration(&waiter.arena, options->run_timeout_ms);
+    int rc = flo_client_start_workflow_execution(session->client, message, cli_waiter_done, &waiter,
+                                                 NULL);
     const FloApi__StartWorkflowExecutionResponse *response =
         (const FloApi__StartWorkflowExecutionResponse *)cli_wait(&waiter, rc, &exit_code);
     if (response && options->wait)
-        exit_code = cli_follow(session, request.workflow_id, response->run_id, options->json);
+        exit_code = cli_follow(session, workflow_id, response->run_id, options->json);
     else if (response)
-        print_started(request.workflow_id, response->run_id, options->json);
+        print_started(workflow_id, response->run_id, options->json);
     cli_waiter_fini(&waiter);
     return exit_code;
 }
