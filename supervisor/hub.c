@@ -115,9 +115,9 @@ static int bind_socket(struct flo_hub *hub, struct event_base *base,
                        const struct flo_hub_options *options, struct flo_err *err)
 {
     const char *endpoint = options->endpoint;
-    if (strncmp(endpoint, "ipc://", 6) != 0 && strncmp(endpoint, "tcp://", 6) != 0)
-        return flo_fail(err, FLO_EINVAL, "\"%s\" is no endpoint: ipc:///path or tcp://host:port",
-                        endpoint);
+    int rc = flo_report_check_endpoint(endpoint, err);
+    if (rc)
+        return rc;
     setenv("ZSYS_SIGHANDLER", "false", 1); /* signals are the program's */
     hub->router = zsock_new(ZMQ_ROUTER);
     if (!hub->router)
@@ -129,7 +129,7 @@ static int bind_socket(struct flo_hub *hub, struct event_base *base,
     zsock_set_handshake_ivl(hub->router, HANDSHAKE_MS);
     zsock_set_ipv6(hub->router, strncmp(endpoint, "tcp://", 6) == 0);
     if (options->secret_key_file && *options->secret_key_file) {
-        int rc = set_curve(hub, base, options, err);
+        rc = set_curve(hub, base, options, err);
         if (rc)
             return rc;
     }

@@ -201,14 +201,22 @@ static int set_curve(struct flo_reporter *reporter, const struct flo_report_opti
     return rc;
 }
 
+int flo_report_check_endpoint(const char *endpoint, struct flo_err *err)
+{
+    if (strncmp(endpoint, "ipc://", 6) != 0 && strncmp(endpoint, "tcp://", 6) != 0)
+        return flo_fail(err, FLO_EINVAL, "\"%s\" is no endpoint: ipc:///path or tcp://host:port",
+                        endpoint);
+    return 0;
+}
+
 static int open_socket(struct flo_reporter *reporter, const struct flo_report_options *options,
                        struct flo_err *err)
 {
     const char *endpoint = reporter->options.endpoint;
-    if (strncmp(endpoint, "ipc://", 6) != 0 && strncmp(endpoint, "tcp://", 6) != 0)
-        return flo_fail(err, FLO_EINVAL, "\"%s\" is no endpoint: ipc:///path or tcp://host:port",
-                        endpoint);
     const int64_t message_max = (int64_t)FLO_REPORT_MAX_BYTES;
+    int rc = flo_report_check_endpoint(endpoint, err);
+    if (rc)
+        return rc;
     const struct flo_zeromq *zmq = reporter->zmq = flo_zeromq(err);
     if (!zmq)
         return FLO_ESYS;
@@ -226,7 +234,7 @@ static int open_socket(struct flo_reporter *reporter, const struct flo_report_op
     set(reporter, ZMQ_IPV6, strncmp(endpoint, "tcp://", 6) == 0);
     zmq->setsockopt(reporter->sock, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max);
     if (options->secret_key_file && *options->secret_key_file) {
-        int rc = set_curve(reporter, options, err);
+        rc = set_curve(reporter, options, err);
         if (rc)
             return rc;
     }

@@ -61,6 +61,8 @@ struct flo_report_options {
     void *sample_ctx;
 };
 
+/* Can a reporter connect to endpoint, and a hub listen there: is it ipc or tcp? 0 or FLO_EINVAL. */
+FLO_MUST_CHECK int flo_report_check_endpoint(const char *endpoint, struct flo_err *err);
 /* Connect (in the background: an absent supervisor is no error) and start the timer; the strings
  * are copied. FLO_EINVAL: endpoint not usable; FLO_ESYS; those of curve.h. */
 FLO_MUST_CHECK int flo_reporter_new(struct event_base *base,
