@@ -8,7 +8,6 @@
 #include "simulation/actors.h"
 #include "simulation/workers.h"
 #include "wire/api.h"
-#include "wire/decode.h"
 
 #define NAME(literal) ((char *)(uintptr_t)(literal))
 
@@ -89,12 +88,8 @@ static void started(struct world *world, void *ctx, int code, const uint8_t *bod
         return;
     }
     struct flo_arena arena;
-    ProtobufCMessage *message;
-    flo_arena_init(&arena, 0);
-    if (flo_wire_decode(&flo_api__start_workflow_execution_response__descriptor, body, len, &arena,
-                        &message, NULL))
-        abort();
-    const FloApi__StartWorkflowExecutionResponse *response = (const void *)message;
+    const FloApi__StartWorkflowExecutionResponse *response =
+        decode_answer(&flo_api__start_workflow_execution_response__descriptor, body, len, &arena);
     snprintf(client->run_id, sizeof client->run_id, "%s", response->run_id);
     flo_arena_fini(&arena);
     go_on(client);
@@ -236,7 +231,6 @@ static void saw_end(struct world *world, void *ctx, int code, const uint8_t *bod
 {
     struct client *client = ctx;
     struct flo_arena arena;
-    ProtobufCMessage *message;
     if (is_unknown(code)) {
         world_after(world, 100 * MS, wait_end, client, 0);
         return;
@@ -245,11 +239,8 @@ static void saw_end(struct world *world, void *ctx, int code, const uint8_t *bod
         world_fail(world, "history of %s: code %d", client->id, code);
         return;
     }
-    flo_arena_init(&arena, 0);
-    if (flo_wire_decode(&flo_api__get_workflow_execution_history_response__descriptor, body, len,
-                        &arena, &message, NULL))
-        abort();
-    const FloApi__GetWorkflowExecutionHistoryResponse *response = (const void *)message;
+    const FloApi__GetWorkflowExecutionHistoryResponse *response = decode_answer(
+        &flo_api__get_workflow_execution_history_response__descriptor, body, len, &arena);
     if (!response->history || !response->history->n_events) {
         world_after(world, 0, wait_end, client, 0); /* the long poll ended without news */
     } else {

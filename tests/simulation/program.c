@@ -117,13 +117,35 @@ static void *make(struct commands *c, size_t bytes)
     return made;
 }
 
-static FloApi__Command *add_command(struct commands *c, FloApi__CommandType type)
+static FloApi__Command *add_command(struct commands *c, FloApi__CommandType type,
+                                    FloApi__Command__AttributesCase attributes)
 {
     FloApi__Command *command = make(c, sizeof *command);
     flo_api__command__init(command);
     command->command_type = type;
+    command->attributes_case = attributes;
     c->items[c->count++] = command;
     return command;
+}
+
+/* A command of KIND with attributes of its kind, which are the value, for the caller to fill. */
+#define ADD_COMMAND(c, KIND, kind)                                                                 \
+    __extension__({                                                                                \
+        FloApi__Command *command_ =                                                                \
+            add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_##KIND,                             \
+                        FLO_API__COMMAND__ATTRIBUTES_##KIND##_COMMAND_ATTRIBUTES);                 \
+        command_->kind##_command_attributes =                                                      \
+            make(c, sizeof *command_->kind##_command_attributes);                                  \
+        flo_api__##kind##_command_attributes__init(command_->kind##_command_attributes);           \
+        command_->kind##_command_attributes;                                                       \
+    })
+
+static FloApi__TaskQueue *task_queue(struct commands *c)
+{
+    FloApi__TaskQueue *queue = make(c, sizeof *queue);
+    flo_api__task_queue__init(queue);
+    queue->name = NAME(QUEUE);
+    return queue;
 }
 
 static Google__Protobuf__Duration *duration(struct commands *c, int64_t seconds)
@@ -136,91 +158,37 @@ static Google__Protobuf__Duration *duration(struct commands *c, int64_t seconds)
 
 static void schedule_activity(struct commands *c, char *id)
 {
-    FloApi__Command *command =
-        add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK);
-    FloApi__ScheduleActivityTaskCommandAttributes *attributes = make(c, sizeof *attributes);
+    FloApi__ScheduleActivityTaskCommandAttributes *attributes =
+        ADD_COMMAND(c, SCHEDULE_ACTIVITY_TASK, schedule_activity_task);
     FloApi__ActivityType *type = make(c, sizeof *type);
-    FloApi__TaskQueue *queue = make(c, sizeof *queue);
-    flo_api__schedule_activity_task_command_attributes__init(attributes);
     flo_api__activity_type__init(type);
-    flo_api__task_queue__init(queue);
     type->name = NAME("work");
-    queue->name = NAME(QUEUE);
     attributes->activity_id = id;
     attributes->activity_type = type;
-    attributes->task_queue = queue;
+    attributes->task_queue = task_queue(c);
     attributes->start_to_close_timeout = duration(c, 5);
-    command->attributes_case =
-        FLO_API__COMMAND__ATTRIBUTES_SCHEDULE_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
-    command->schedule_activity_task_command_attributes = attributes;
 }
 
 static void start_timer(struct commands *c, char *id, int64_t seconds)
 {
-    FloApi__Command *command = add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_START_TIMER);
-    FloApi__StartTimerCommandAttributes *attributes = make(c, sizeof *attributes);
-    flo_api__start_timer_command_attributes__init(attributes);
+    FloApi__StartTimerCommandAttributes *attributes = ADD_COMMAND(c, START_TIMER, start_timer);
     attributes->timer_id = id;
     attributes->start_to_fire_timeout = duration(c, seconds);
-    command->attributes_case = FLO_API__COMMAND__ATTRIBUTES_START_TIMER_COMMAND_ATTRIBUTES;
-    command->start_timer_command_attributes = attributes;
-}
-
-static void complete(struct commands *c)
-{
-    FloApi__Command *command =
-        add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION);
-    FloApi__CompleteWorkflowExecutionCommandAttributes *attributes = make(c, sizeof *attributes);
-    flo_api__complete_workflow_execution_command_attributes__init(attributes);
-    command->attributes_case =
-        FLO_API__COMMAND__ATTRIBUTES_COMPLETE_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
-    command->complete_workflow_execution_command_attributes = attributes;
 }
 
 static void start_child(struct commands *c, char *workflow_id, bool reject_duplicate)
 {
-    FloApi__Command *command =
-        add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_START_CHILD_WORKFLOW_EXECUTION);
-    FloApi__StartChildWorkflowExecutionCommandAttributes *attributes = make(c, sizeof *attributes);
+    FloApi__StartChildWorkflowExecutionCommandAttributes *attributes =
+        ADD_COMMAND(c, START_CHILD_WORKFLOW_EXECUTION, start_child_workflow_execution);
     FloApi__WorkflowType *type = make(c, sizeof *type);
-    FloApi__TaskQueue *queue = make(c, sizeof *queue);
-    flo_api__start_child_workflow_execution_command_attributes__init(attributes);
     flo_api__workflow_type__init(type);
-    flo_api__task_queue__init(queue);
     type->name = NAME("Program");
-    queue->name = NAME(QUEUE);
     attributes->workflow_id = workflow_id;
     attributes->workflow_type = type;
-    attributes->task_queue = queue;
+    attributes->task_queue = task_queue(c);
     if (reject_duplicate) /* then the engine asks the store */
         attributes->workflow_id_reuse_policy =
             FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE;
-    command->attributes_case =
-        FLO_API__COMMAND__ATTRIBUTES_START_CHILD_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
-    command->start_child_workflow_execution_command_attributes = attributes;
-}
-
-static void cancel(struct commands *c)
-{
-    FloApi__Command *command =
-        add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_CANCEL_WORKFLOW_EXECUTION);
-    FloApi__CancelWorkflowExecutionCommandAttributes *attributes = make(c, sizeof *attributes);
-    flo_api__cancel_workflow_execution_command_attributes__init(attributes);
-    command->attributes_case =
-        FLO_API__COMMAND__ATTRIBUTES_CANCEL_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
-    command->cancel_workflow_execution_command_attributes = attributes;
-}
-
-static void continue_as_new(struct commands *c)
-{
-    FloApi__Command *command =
-        add_command(c, FLO_API__COMMAND_TYPE__COMMAND_TYPE_CONTINUE_AS_NEW_WORKFLOW_EXECUTION);
-    FloApi__ContinueAsNewWorkflowExecutionCommandAttributes *attributes =
-        make(c, sizeof *attributes);
-    flo_api__continue_as_new_workflow_execution_command_attributes__init(attributes);
-    command->attributes_case =
-        FLO_API__COMMAND__ATTRIBUTES_CONTINUE_AS_NEW_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
-    command->continue_as_new_workflow_execution_command_attributes = attributes;
 }
 
 /* Begin one part of a step. */
@@ -246,7 +214,7 @@ static void decide(const char *workflow_id, FloApi__HistoryEvent *const *events,
     for (size_t i = 0; i < count; i++)
         follow(&p, events[i]);
     if (p.cancel_requested) {
-        cancel(c);
+        (void)ADD_COMMAND(c, CANCEL_WORKFLOW_EXECUTION, cancel_workflow_execution);
         return;
     }
     for (unsigned step = 0; step < step_count; step++) {
@@ -266,9 +234,10 @@ static void decide(const char *workflow_id, FloApi__HistoryEvent *const *events,
             return;
     }
     if (fate_of(workflow_id) == FATE_CONTINUES && !p.continued)
-        continue_as_new(c);
+        (void)ADD_COMMAND(c, CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
+                          continue_as_new_workflow_execution);
     else
-        complete(c);
+        (void)ADD_COMMAND(c, COMPLETE_WORKFLOW_EXECUTION, complete_workflow_execution);
 }
 
 /* ---- workflow tasks ---- */
