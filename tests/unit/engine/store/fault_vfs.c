@@ -162,22 +162,6 @@ static int shm_unmap(sqlite3_file *file, int delete)
     return real_of(file)->pMethods->xShmUnmap(real_of(file), delete);
 }
 
-static const sqlite3_io_methods methods_without_shm = {
-    .iVersion = 1,
-    .xClose = file_close,
-    .xRead = file_read,
-    .xWrite = file_write,
-    .xTruncate = file_truncate,
-    .xSync = file_sync,
-    .xFileSize = file_size,
-    .xLock = file_lock,
-    .xUnlock = file_unlock,
-    .xCheckReservedLock = file_reserved,
-    .xFileControl = file_control,
-    .xSectorSize = file_sector,
-    .xDeviceCharacteristics = file_traits,
-};
-
 static const sqlite3_io_methods methods = {
     .iVersion = 2,
     .xClose = file_close,
@@ -197,6 +181,7 @@ static const sqlite3_io_methods methods = {
     .xShmBarrier = shm_barrier,
     .xShmUnmap = shm_unmap,
 };
+static sqlite3_io_methods methods_without_shm; /* version 1, which ends before xShmMap */
 
 static int open_file(sqlite3_vfs *self, sqlite3_filename name, sqlite3_file *file, int flags,
                      int *out_flags)
@@ -216,6 +201,8 @@ void fault_vfs_install(void)
 {
     if (system_vfs)
         return;
+    methods_without_shm = methods;
+    methods_without_shm.iVersion = 1;
     system_vfs = sqlite3_vfs_find(NULL);
     vfs = *system_vfs;
     vfs.pNext = NULL;
