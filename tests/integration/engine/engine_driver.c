@@ -45,10 +45,13 @@ struct driver {
     int64_t *latencies;
 };
 
+struct call;
+typedef void (*done_fn)(struct call *call, const struct flo_grpc_status *status,
+                        const uint8_t *body, size_t len);
+
 struct call {
     struct driver *driver;
-    void (*done)(struct call *call, const struct flo_grpc_status *status, const uint8_t *body,
-                 size_t len);
+    done_fn done;
     int64_t begun_ns;
     char id[96];
     char run_id[64];
@@ -74,9 +77,7 @@ static void die(const char *what)
     exit(2);
 }
 
-static struct call *new_call(struct driver *d,
-                             void (*done)(struct call *call, const struct flo_grpc_status *status,
-                                          const uint8_t *body, size_t len))
+static struct call *new_call(struct driver *d, done_fn done)
 {
     struct call *call = flo_calloc(1, sizeof *call);
     if (!call)
@@ -134,9 +135,7 @@ static void init_queue(FloApi__TaskQueue *queue, bool sticky)
 
 /* ---- start ---- */
 
-static void start_next(struct driver *d,
-                       void (*done)(struct call *call, const struct flo_grpc_status *status,
-                                    const uint8_t *body, size_t len))
+static void start_next(struct driver *d, done_fn done)
 {
     FloApi__StartWorkflowExecutionRequest request;
     FloApi__WorkflowType type;
@@ -226,16 +225,26 @@ static void described(struct call *call, const struct flo_grpc_status *status, c
     flo_arena_fini(&arena);
 }
 
+/* A call about a run, and the run as its request names it. */
+static struct call *new_call_about(struct driver *d, done_fn done, const char *id,
+                                   const char *run_id, FloApi__WorkflowExecution *out_execution)
+{
+    struct call *call = new_call(d, done);
+    snprintf(call->id, sizeof call->id, "%s", id);
+    snprintf(call->run_id, sizeof call->run_id, "%s", run_id);
+    flo_api__workflow_execution__init(out_execution);
+    out_execution->workflow_id = call->id;
+    out_execution->run_id = call->run_id;
+    return call;
+}
+
 static void describe(struct driver *d, const char *id, const char *run_id)
 {
     FloApi__DescribeWorkflowExecutionRequest request;
     FloApi__WorkflowExecution execution;
-    struct call *call = new_call(d, described);
-    snprintf(call->id, sizeof call->id, "%s", id);
-    snprintf(call->run_id, sizeof call->run_id, "%s", run_id);
+    struct call *call = new_call_about(d, described, id, run_id, &execution);
+    execution.run_id = TEXT(""); /* the newest: is it this one? */
     flo_api__describe_workflow_execution_request__init(&request);
-    flo_api__workflow_execution__init(&execution);
-    execution.workflow_id = call->id;
     request.namespace_ = TEXT("default");
     request.execution = &execution;
     send_call(call, SERVICE "DescribeWorkflowExecution", &request.base, 30000);
@@ -252,13 +261,8 @@ static void terminate(struct driver *d, const char *id, const char *run_id)
 {
     FloApi__TerminateWorkflowExecutionRequest request;
     FloApi__WorkflowExecution execution;
-    struct call *call = new_call(d, terminated);
-    snprintf(call->id, sizeof call->id, "%s", id);
-    snprintf(call->run_id, sizeof call->run_id, "%s", run_id);
+    struct call *call = new_call_about(d, terminated, id, run_id, &execution);
     flo_api__terminate_workflow_execution_request__init(&request);
-    flo_api__workflow_execution__init(&execution);
-    execution.workflow_id = call->id;
-    execution.run_id = call->run_id;
     request.namespace_ = TEXT("default");
     request.workflow_execution = &execution;
     send_call(call, SERVICE "TerminateWorkflowExecution", &request.base, 30000);
@@ -320,17 +324,29 @@ static void responded(struct call *call, const struct flo_grpc_status *status, c
     check(call->driver, status, "respond");
 }
 
-static void schedule_activity(struct driver *d, ProtobufCBinaryData token)
+/* Complete a workflow task with one command; sticky may be NULL. */
+static void respond_task(struct driver *d, ProtobufCBinaryData token, FloApi__Command *command,
+                         FloApi__StickyExecutionAttributes *sticky)
 {
     FloApi__RespondWorkflowTaskCompletedRequest request;
+    flo_api__respond_workflow_task_completed_request__init(&request);
+    request.namespace_ = TEXT("default");
+    request.task_token = token;
+    request.sticky_attributes = sticky;
+    request.commands = &command;
+    request.n_commands = 1;
+    send_call(new_call(d, responded), SERVICE "RespondWorkflowTaskCompleted", &request.base, 10000);
+}
+
+static void schedule_activity(struct driver *d, ProtobufCBinaryData token)
+{
     FloApi__StickyExecutionAttributes sticky;
     FloApi__TaskQueue sticky_queue, queue;
-    FloApi__Command command, *commands[] = {&command};
+    FloApi__Command command;
     FloApi__ScheduleActivityTaskCommandAttributes attributes;
     FloApi__ActivityType type;
     Google__Protobuf__Duration timeout;
 
-    flo_api__respond_workflow_task_completed_request__init(&request);
     flo_api__sticky_execution_attributes__init(&sticky);
     flo_api__command__init(&command);
     flo_api__schedule_activity_task_command_attributes__init(&attributes);
@@ -350,31 +366,20 @@ static void schedule_activity(struct driver *d, ProtobufCBinaryData token)
     command.schedule_activity_task_command_attributes = &attributes;
     sticky.worker_task_queue = &sticky_queue;
     sticky.schedule_to_start_timeout = &timeout;
-    request.namespace_ = TEXT("default");
-    request.task_token = token;
-    request.sticky_attributes = &sticky;
-    request.commands = commands;
-    request.n_commands = 1;
-    send_call(new_call(d, responded), SERVICE "RespondWorkflowTaskCompleted", &request.base, 10000);
+    respond_task(d, token, &command, &sticky);
 }
 
 static void complete_workflow(struct driver *d, ProtobufCBinaryData token)
 {
-    FloApi__RespondWorkflowTaskCompletedRequest request;
-    FloApi__Command command, *commands[] = {&command};
+    FloApi__Command command;
     FloApi__CompleteWorkflowExecutionCommandAttributes attributes;
-    flo_api__respond_workflow_task_completed_request__init(&request);
     flo_api__command__init(&command);
     flo_api__complete_workflow_execution_command_attributes__init(&attributes);
     command.command_type = FLO_API__COMMAND_TYPE__COMMAND_TYPE_COMPLETE_WORKFLOW_EXECUTION;
     command.attributes_case =
         FLO_API__COMMAND__ATTRIBUTES_COMPLETE_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
     command.complete_workflow_execution_command_attributes = &attributes;
-    request.namespace_ = TEXT("default");
-    request.task_token = token;
-    request.commands = commands;
-    request.n_commands = 1;
-    send_call(new_call(d, responded), SERVICE "RespondWorkflowTaskCompleted", &request.base, 10000);
+    respond_task(d, token, &command, NULL);
 }
 
 static void workflow_task(struct call *call, const struct flo_grpc_status *status,
