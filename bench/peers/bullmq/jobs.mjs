@@ -5,6 +5,7 @@
 //        node jobs.mjs PORT fill COUNT
 import { Queue, QueueEvents, Worker } from "bullmq";
 import { Redis } from "ioredis";
+import { closedLoop } from "../closed_loop.mjs";
 
 const [port, what, ...numbers] = process.argv.slice(2);
 const connect = () => new Redis({ port: Number(port), host: "127.0.0.1", maxRetriesPerRequest: null });
@@ -17,26 +18,10 @@ async function loop() {
   const events = new QueueEvents("bench", { connection: connect() });
   await events.waitUntilReady();
   for (const emitter of [queue, events]) emitter.setMaxListeners(0); // each wait listens to both
-  const latencies = [];
-  let started = 0;
-  const producer = async () => {
-    while (started < count) {
-      started += 1;
-      const begin = performance.now();
-      const job = await queue.add("echo", "hello", keepSome);
-      if ((await job.waitUntilFinished(events)) !== "hello") throw new Error("a result is wrong");
-      latencies.push(performance.now() - begin);
-    }
-  };
-  const begin = performance.now();
-  await Promise.all(Array.from({ length: concurrency }, producer));
-  const seconds = (performance.now() - begin) / 1000;
-  latencies.sort((a, b) => a - b);
-  const percentile = (p) => latencies[Math.max(0, Math.ceil((latencies.length * p) / 100) - 1)]; // nearest rank
-  console.log(JSON.stringify({
-    completed: latencies.length, elapsedMs: seconds * 1000, workflowsPerSecond: latencies.length / seconds,
-    p50Ms: percentile(50), p95Ms: percentile(95), p99Ms: percentile(99),
-  }));
+  await closedLoop(count, concurrency, async () => {
+    const job = await queue.add("echo", "hello", keepSome);
+    if ((await job.waitUntilFinished(events)) !== "hello") throw new Error("a result is wrong");
+  });
 }
 
 async function fill() {

@@ -2,6 +2,7 @@
 // Calls Workflow/echo through Restate's ingress, so many at once, checks every answer, and prints one line of JSON.
 // usage: node load.mjs HOST:PORT COUNT CONCURRENCY
 import http from "node:http";
+import { closedLoop } from "../closed_loop.mjs";
 
 const [target, count, concurrency] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const [host, port] = target.split(":");
@@ -26,25 +27,5 @@ function call() {
   });
 }
 
-const latencies = [];
-let started = 0;
-
-async function caller() {
-  while (started < count) {
-    started += 1;
-    const begin = performance.now();
-    await call();
-    latencies.push(performance.now() - begin);
-  }
-}
-
-const begin = performance.now();
-await Promise.all(Array.from({ length: concurrency }, caller));
-const seconds = (performance.now() - begin) / 1000;
-latencies.sort((a, b) => a - b);
-const percentile = (p) => latencies[Math.max(0, Math.ceil((latencies.length * p) / 100) - 1)]; // nearest rank
-console.log(JSON.stringify({
-  completed: latencies.length, elapsedMs: seconds * 1000, workflowsPerSecond: latencies.length / seconds,
-  p50Ms: percentile(50), p95Ms: percentile(95), p99Ms: percentile(99),
-}));
+await closedLoop(count, concurrency, call);
 agent.destroy();
