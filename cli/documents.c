@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "cli/batch.h"
+#include "cli/output.h"
 #include "cli/usage.h"
 
 #define MAX_DEPTH 16
@@ -238,9 +239,7 @@ static int run(struct documents *d, const struct cli_options *options)
         json_t *answer = cli_batch_json(&report);
         json_object_set_new(answer, "documents", results_json(d));
         json_object_set_new(answer, "processes", cli_usage_json(&before, &after));
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(answer);
+        cli_print_json(answer);
     } else {
         print_table(d);
         cli_batch_print(&report);

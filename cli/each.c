@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "cli/batch.h"
+#include "cli/output.h"
 #include "wire/payload.h"
 
 struct each;
@@ -180,9 +181,7 @@ static void report(struct each *each, int64_t ended_ns)
                       "failed", (json_int_t)(count - good), "seconds", seconds, "callsPerSecond",
                       rate, "firstTenthPerSecond", first, "lastTenthPerSecond", last, "p50Ms",
                       (double)latency.p50_ns / 1e6, "p99Ms", (double)latency.p99_ns / 1e6);
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(answer);
+        cli_print_json(answer);
         return;
     }
     printf(

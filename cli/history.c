@@ -74,9 +74,7 @@ int cli_history(const struct cli_options *options)
     while (ok && token.len);
     if (ok && events) {
         json_t *history = json_pack("{s:O}", "events", events);
-        json_dumpf(history, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(history);
+        cli_print_json(history);
     }
     json_decref(events);
     flo_buf_fini(&token);

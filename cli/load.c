@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "cli/batch.h"
 #include "cli/each.h"
+#include "cli/output.h"
 #include "cli/usage.h"
 #include "wire/payload.h"
 
@@ -168,9 +169,7 @@ int cli_load(const struct cli_options *options)
         if (options->json) {
             json_t *answer = cli_batch_json(&report);
             json_object_set_new(answer, "processes", cli_usage_json(&before, &after));
-            json_dumpf(answer, stdout, JSON_INDENT(2));
-            putchar('\n');
-            json_decref(answer);
+            cli_print_json(answer);
         } else {
             cli_batch_print(&report);
             cli_usage_print(&before, &after);

@@ -2,7 +2,6 @@
 /* output.c - printing statuses, times, results. */
 #include "cli/output.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,17 +20,16 @@ const char *cli_status_name(FloApi__WorkflowExecutionStatus status)
     return i < sizeof names / sizeof *names ? names[i] : "Unknown";
 }
 
-static void print_json(json_t *value)
+void cli_print_json(json_t *value)
 {
     json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
     putchar('\n');
+    json_decref(value);
 }
 
 void cli_print_message(const ProtobufCMessage *message)
 {
-    json_t *value = flo_wire_to_json(message);
-    print_json(value);
-    json_decref(value);
+    cli_print_json(flo_wire_to_json(message));
 }
 
 void cli_format_time(const Google__Protobuf__Timestamp *timestamp, char out[32])
@@ -53,8 +51,7 @@ static int print_result(const FloApi__Payloads *payloads)
         fprintf(stderr, "flotilla: the result cannot be shown: %s\n", err.message);
         return FLO_EXIT_REFUSED;
     }
-    print_json(value);
-    json_decref(value);
+    cli_print_json(value);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #ifndef FLO_CLI_OUTPUT_H
 #define FLO_CLI_OUTPUT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,6 +11,8 @@
 
 /* "Running", "Completed", ...: the names that list filters use. Static. */
 const char *cli_status_name(FloApi__WorkflowExecutionStatus status);
+/* value, which is consumed, indented on stdout. */
+void cli_print_json(json_t *value);
 /* A protobuf message as indented JSON on stdout. */
 void cli_print_message(const ProtobufCMessage *message);
 /* "2026-11-21T09:04:05Z", or "-" for 0. */

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "cli/output.h"
 #include "cli/result.h"
 #include "cli/session.h"
 #include "wire/payload.h"
@@ -46,9 +47,7 @@ static void print_started(const char *workflow_id, const char *run_id, bool json
 {
     if (json) {
         json_t *answer = json_pack("{s:s, s:s}", "workflowId", workflow_id, "runId", run_id);
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(answer);
+        cli_print_json(answer);
     } else {
         printf("started  %s\nrun      %s\n", workflow_id, run_id);
     }
