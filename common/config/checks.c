@@ -5,18 +5,6 @@
 #include "base/net.h"
 #include "config/internal.h"
 
-int flo_config_resolve_file(struct flo_config *config, const char *key, const char **path,
-                            struct flo_err *err)
-{
-    if (!**path || **path == '/' || flo_config_source(config, key)->kind != FLO_FROM_FILE)
-        return 0;
-    const char *full = flo_arena_printf(&config->arena, "%s/%s", config->dir, *path);
-    if (!full)
-        return flo_fail(err, FLO_ENOMEM, "no memory for a file name");
-    *path = full;
-    return 0;
-}
-
 /* Other machines may be at the other end. */
 static bool is_open(const char *endpoint)
 {

@@ -14,7 +14,7 @@
 static const struct flo_setting worker_settings[] = {
     {.key = "name", .type = FLO_SETTING_STRING, .offset = WORKER_AT(name), .min = 1, .max = 60, .flags = FLO_SETTING_REQUIRED, .help = "Name of the process, unique; of several: name-1, name-2"},
     {.key = "program", .type = FLO_SETTING_STRING, .offset = WORKER_AT(program), .min = 1, .max = 1024, .flags = FLO_SETTING_REQUIRED, .help = "Executable, beside the supervisor unless it holds a slash"},
-    {.key = "config", .type = FLO_SETTING_STRING, .offset = WORKER_AT(config), .max = 1024, .help = "Its YAML file, relative to fleet.yaml"},
+    {.key = "config", .type = FLO_SETTING_STRING, .offset = WORKER_AT(config), .max = 1024, .flags = FLO_SETTING_PATH, .help = "Its YAML file, relative to fleet.yaml"},
     {.key = "count", .type = FLO_SETTING_INT, .offset = WORKER_AT(count), .initial = "1", .min = 0, .max = 64, .help = "Processes to run"},
     {.key = "set", .type = FLO_SETTING_JSON, .offset = WORKER_AT(set), .help = "Settings that differ from its YAML: passed as --set"},
     {.key = "env", .type = FLO_SETTING_JSON, .offset = WORKER_AT(env), .help = "Environment variables to add"},
@@ -77,7 +77,7 @@ static bool only_scalars(json_t *object)
 
 static int check_worker(struct flo_fleet_config *config, size_t i, struct flo_err *err)
 {
-    struct flo_fleet_worker *worker = (struct flo_fleet_worker *)config->workers.items + i;
+    const struct flo_fleet_worker *worker = flo_fleet_config_worker(config, i);
     if (!good_name(worker->name) || strcmp(worker->name, "engine") == 0)
         return flo_config_refuse(&config->config, "workers", err,
                                  "\"%s\" is no name for a worker; letters, digits, - and _ are "
@@ -92,12 +92,6 @@ static int check_worker(struct flo_fleet_config *config, size_t i, struct flo_er
                                  "%s: set and env hold single values; put maps and lists into the "
                                  "worker's own file",
                                  worker->name);
-    if (*worker->config && *worker->config != '/') {
-        worker->config =
-            flo_arena_printf(&config->config.arena, "%s/%s", config->config.dir, worker->config);
-        if (!worker->config)
-            return flo_fail(err, FLO_ENOMEM, "no memory for a file name");
-    }
     return 0;
 }
 
@@ -109,19 +103,12 @@ static int finish(struct flo_fleet_config *config, struct flo_err *err)
     if (!config->engine.enabled && !*config->server.address && config->workers.count)
         return flo_config_refuse(&config->config, "server.address", err,
                                  "it must be given when engine.enabled is false");
-    int rc = flo_config_resolve_file(&config->config, "supervisor.curve.secret_key_file",
-                                     &config->supervisor.curve.secret_key_file, err);
-    if (!rc)
-        rc = flo_config_resolve_file(&config->config, "supervisor.curve.allowed_keys_dir",
-                                     &config->supervisor.curve.allowed_keys_dir, err);
-    if (!rc)
-        rc = flo_config_check_supervisor(
-            &config->config, config->supervisor.endpoint,
-            &(struct flo_file_pair){
-                .keys = {"supervisor.curve.secret_key_file", "supervisor.curve.allowed_keys_dir"},
-                .files = {config->supervisor.curve.secret_key_file,
-                          config->supervisor.curve.allowed_keys_dir}},
-            config->supervisor.insecure, err);
+    const struct flo_file_pair curve = {
+        .keys = {"supervisor.curve.secret_key_file", "supervisor.curve.allowed_keys_dir"},
+        .files = {config->supervisor.curve.secret_key_file,
+                  config->supervisor.curve.allowed_keys_dir}};
+    int rc = flo_config_check_supervisor(&config->config, config->supervisor.endpoint, &curve,
+                                         config->supervisor.insecure, err);
     if (rc)
         return rc;
     for (size_t i = 0; i < config->workers.count; i++) {

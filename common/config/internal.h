@@ -34,7 +34,8 @@ void flo_value_print_allowed(const struct flo_setting *row, struct flo_buf *out)
 FLO_MUST_CHECK int flo_expand(const struct flo_value_text *value, struct flo_arena *arena,
                               const char **out, struct flo_err *err);
 
-/* Store what stands at node (scalar, list or map) by its row. key is the full path. */
+/* Store what stands at node (scalar, list or map) by its row. key is the full path. A relative name
+ * of a FLO_SETTING_PATH gets the file's folder in front. */
 FLO_MUST_CHECK int flo_node_store(struct flo_config *config, const struct flo_setting *row,
                                   const struct flo_yaml *yaml, const struct flo_yaml_node *node,
                                   const char *key, void *field, struct flo_err *err);
@@ -52,13 +53,6 @@ FLO_MUST_CHECK int flo_config_own_json(struct flo_config *config, json_t *json,
 /* "where: key: sentence" for a check made after loading: where is the value's source. */
 int flo_config_refuse(const struct flo_config *config, const char *key, struct flo_err *err,
                       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/*
- * A relative file name that the YAML file gave is relative to that file's folder: put the folder in
- * front of *path.
- */
-FLO_MUST_CHECK int flo_config_resolve_file(struct flo_config *config, const char *key,
-                                           const char **path, struct flo_err *err);
-
 /* Two settings that are given together or not at all. */
 struct flo_file_pair {
     const char *keys[2];

@@ -223,6 +223,18 @@ static int store_list(struct flo_config *config, const struct flo_setting *row,
     return 0;
 }
 
+/* A file may be moved with what it names beside it. */
+static int resolve_file(struct flo_config *config, const char **path, struct flo_err *err)
+{
+    if (!**path || **path == '/')
+        return 0;
+    const char *full = flo_arena_printf(&config->arena, "%s/%s", config->dir, *path);
+    if (!full)
+        return flo_fail(err, FLO_ENOMEM, "no memory for a file name");
+    *path = full;
+    return 0;
+}
+
 int flo_node_store(struct flo_config *config, const struct flo_setting *row,
                    const struct flo_yaml *yaml, const struct flo_yaml_node *node, const char *key,
                    void *field, struct flo_err *err)
@@ -240,6 +252,8 @@ int flo_node_store(struct flo_config *config, const struct flo_setting *row,
     int rc = expand_scalar(config, yaml, node, key, where, &value, err);
     if (!rc)
         rc = flo_value_parse(row, &value, &config->arena, field, err);
+    if (!rc && (row->flags & FLO_SETTING_PATH))
+        rc = resolve_file(config, field, err);
     return rc;
 }
 

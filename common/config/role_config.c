@@ -283,7 +283,7 @@ static int set_identity(struct flo_role_config *config, struct flo_err *err)
 
 static int finish(struct flo_role_config *config, struct flo_err *err)
 {
-    int rc = flo_role_resolve_files(config, err);
+    int rc = flo_role_read_api_key(config, err);
     if (!rc)
         rc = check_address(config, err);
     if (!rc)

@@ -5,8 +5,8 @@
 
 #include "config/role_config.h"
 
-/* Make file names absolute or relative to the YAML's folder, and read server.api_key_file. */
-FLO_MUST_CHECK int flo_role_resolve_files(struct flo_role_config *config, struct flo_err *err);
+/* Read server.api_key_file, when there is one, into server.api_key. */
+FLO_MUST_CHECK int flo_role_read_api_key(struct flo_role_config *config, struct flo_err *err);
 
 /* Look up each module's file and complete its settings with database.*. */
 FLO_MUST_CHECK int flo_role_finish_modules(struct flo_role_config *config, struct flo_err *err);

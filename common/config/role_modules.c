@@ -18,7 +18,7 @@
 
 #define API_KEY_MAX_BYTES 16384
 
-static int read_api_key(struct flo_role_config *config, struct flo_err *err)
+int flo_role_read_api_key(struct flo_role_config *config, struct flo_err *err)
 {
     const char *path = config->server.api_key_file;
     if (!*path)
@@ -49,32 +49,6 @@ static int read_api_key(struct flo_role_config *config, struct flo_err *err)
     config->server.api_key = flo_arena_strdup(&config->config.arena, text);
     explicit_bzero(text, sizeof text);
     return config->server.api_key ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for the API key");
-}
-
-int flo_role_resolve_files(struct flo_role_config *config, struct flo_err *err)
-{
-    int rc = flo_config_resolve_file(&config->config, "server.tls.ca_file",
-                                     &config->server.tls.ca_file, err);
-    if (!rc)
-        rc = flo_config_resolve_file(&config->config, "server.tls.cert_file",
-                                     &config->server.tls.cert_file, err);
-    if (!rc)
-        rc = flo_config_resolve_file(&config->config, "server.tls.key_file",
-                                     &config->server.tls.key_file, err);
-    if (!rc)
-        rc = flo_config_resolve_file(&config->config, "server.api_key_file",
-                                     &config->server.api_key_file, err);
-    if (!rc)
-        rc = flo_config_resolve_file(&config->config, "module_path", &config->module_path, err);
-    if (!rc)
-        rc = flo_config_resolve_file(&config->config, "supervisor.curve.secret_key_file",
-                                     &config->supervisor.curve.secret_key_file, err);
-    if (!rc)
-        rc = flo_config_resolve_file(&config->config, "supervisor.curve.server_key_file",
-                                     &config->supervisor.curve.server_key_file, err);
-    if (!rc)
-        rc = read_api_key(config, err);
-    return rc;
 }
 
 /* The file of a module given by name: in module_path, or beside the executable. */
