@@ -49,14 +49,19 @@ def start_workers(fleet, modules, queue="benchmark", settings=(POLLS, SLOTS, POL
                          max_concurrent_activity_task_polls=activity_polls)]
 
 
+def output_of(what, command, timeout_s=90, env=None):
+    """What a program prints until it ends; an error with the end of its complaint when it fails."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=timeout_s, env=env)
+    if done.returncode:
+        raise RuntimeError(f"{what}: {' '.join(done.stderr.split())[-300:]}")
+    return done.stdout
+
+
 def load(args, target, *options, timeout_s=60):
     """`flotilla load` with options to its end: its report; an error when one workflow did not end as it should."""
-    done = subprocess.run([args.bin / "flotilla", "load", "--address", target, "--timeout", f"{timeout_s}s",
-                           "--output", "json", *map(str, options)], capture_output=True, text=True,
-                          timeout=timeout_s + 20)
-    if done.returncode:
-        raise RuntimeError(f"flotilla load: {' '.join(done.stderr.split())[-300:]}")
-    return json.loads(done.stdout)
+    return json.loads(output_of("flotilla load", [
+        args.bin / "flotilla", "load", "--address", target, "--timeout", f"{timeout_s}s", "--output", "json", *options],
+        timeout_s=timeout_s + 20))
 
 
 def stop_process(process):

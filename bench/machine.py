@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where and with what a benchmark ran: what makes two tables comparable, or not."""
+import json
 import os
 import pathlib
 import platform
@@ -41,6 +42,17 @@ def output(*command, cwd=None):
         return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=cwd).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def npm_version(folder, package):
+    """Of a package that npm installed in folder; empty when it is not there."""
+    description = folder / "node_modules" / package / "package.json"
+    return json.loads(description.read_text())["version"] if description.exists() else ""
+
+
+def python_version(python, package):
+    """Of a package that this Python imports; empty when it is not there."""
+    return output(python, "-c", f"import importlib.metadata as m; print(m.version('{package}'))")
 
 
 def flotilla_version(root):

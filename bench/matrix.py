@@ -306,13 +306,12 @@ def needs(names):
 
 def versions(args):
     python = args.peers / "venv/bin/python"
-    package = args.peers / "typescript/node_modules/@temporalio/worker/package.json"
     return {"temporal server": machine.first(r"Server ([^,)]+)", machine.output(args.peers / "bin/temporal", "--version")),
             "go sdk": machine.first(r"go.temporal.io/sdk (\S+)", (ROOT / "bench/peers/go/go.mod").read_text()),
             "go": machine.first(r"go(\d\S+)", machine.output("go", "version")),
-            "python sdk": machine.output(python, "-c", "import importlib.metadata as m; print(m.version('temporalio'))"),
+            "python sdk": machine.python_version(python, "temporalio"),
             "python": machine.output(python, "-c", "import platform; print(platform.python_version())"),
-            "typescript sdk": json.loads(package.read_text())["version"] if package.exists() else "",
+            "typescript sdk": machine.npm_version(args.peers / "typescript", "@temporalio/worker"),
             "node": machine.output("node", "--version")}
 
 

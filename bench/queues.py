@@ -4,14 +4,13 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
 
 import machine
 import rivals
 from fleet import Fleet, free_port
-from loadgen import stop_all, wait_until
+from loadgen import output_of, wait_until
 from table import lines_of, number
 
 MINUTES = 6
@@ -83,11 +82,7 @@ class Queue:
                 "--pool", "prefork", "--concurrency", "2", "--loglevel", "ERROR", *lean]
 
     def produce(self, *words):
-        done = subprocess.run([str(word) for word in (*self.program(), *words)], capture_output=True, text=True,
-                              timeout=120, env={**os.environ, **self.env})
-        if done.returncode:
-            raise RuntimeError(f"the producer: {' '.join(done.stderr.split())[-300:]}")
-        return done.stdout
+        return output_of("the producer", [*self.program(), *words], timeout_s=120, env={**os.environ, **self.env})
 
     def loop(self, count, concurrency):
         return json.loads(self.produce("loop", count, concurrency))
@@ -121,6 +116,7 @@ class Side(rivals.Side):
         super().__init__("queues", f"{name}, {policy}" if policy else name, setup)
         self.row.update(queue=name, policy=policy, runs={"loop": [], "drain": []})
         self.counts = {}
+        self.runs_at_most = RUNS_AT_MOST.get(policy)
 
     def start(self, seconds):
         with rivals.held_after(self.setup):
@@ -156,10 +152,6 @@ class Side(rivals.Side):
         for shape, runs in self.row["runs"].items():
             self.row[shape] = rivals.medians(runs)
 
-    def let_go(self):
-        """One that stands still would not hear that it is to end."""
-        rivals.let_go(getattr(self.setup, "worker_pids", []))
-
 
 def needs(names):
     chosen = [name for name in PEERS if name in names] or PEERS
@@ -170,12 +162,10 @@ def versions(args):
     redis = machine.output(args.peers / "bin/redis-server", "--version") if shutil.which("redis-check-rdb") else ""
     found = {"redis": machine.first(r"v=(\S+)", redis, "")}
     for name in ("arq", "celery"):
-        code = f"import importlib.metadata as m; print(m.version('{name}'))"
-        found[name] = machine.output(args.peers / name / "bin/python", "-c", code)
+        found[name] = machine.python_version(args.peers / name / "bin/python", name)
     with open(f"{PROGRAMS}/asynq/go.mod", encoding="utf-8") as file:
         found["asynq"] = machine.first(r"hibiken/asynq v(\S+)", file.read())
-    package = args.peers / "bullmq/node_modules/bullmq/package.json"
-    found["bullmq"] = json.loads(package.read_text())["version"] if package.exists() else ""
+    found["bullmq"] = machine.npm_version(args.peers / "bullmq", "bullmq")
     return found
 
 
@@ -198,21 +188,7 @@ def sides_of(args, names):
 
 def run(args, names):
     sides, rows = sides_of(args, names)
-    try:
-        for side in sides:
-            side.attempt(side.start, args.seconds * 2 / 3)
-        for turn in range(args.runs):
-            for shape in ("loop", "drain"):
-                for side in sides:
-                    if turn < RUNS_AT_MOST.get(side.row["policy"], args.runs):
-                        side.attempt(side.run, shape)
-        for side in sides:
-            side.attempt(side.finish)
-    finally:
-        for side in sides:
-            side.let_go()
-        stop_all(side.setup.fleet for side in sides)
-    return [*(side.result() for side in sides), *rows]
+    return [*rivals.measure(sides, args.seconds * 2 / 3, args.runs), *rows]
 
 
 def sections(rows):

@@ -3,14 +3,14 @@
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 import urllib.request
 
+import machine
 import rivals
 from fleet import Fleet
-from loadgen import stop_all
+from loadgen import output_of
 from table import lines_of, number
 
 MINUTES = 3
@@ -33,8 +33,8 @@ class Restate:
         quiet = {"NODE_ENV": "production", "RESTATE_LOGGING": "ERROR"}
         service = self.fleet.start("restate-service", ["node", self.folder / "service.mjs"], quiet)
         address = service.address("http")
-        machine = os.uname().machine.replace("x86_64", "x64").replace("aarch64", "arm64")
-        program = self.folder / f"node_modules/@restatedev/restate-server-linux-{machine}/bin/restate-server"
+        architecture = os.uname().machine.replace("x86_64", "x64").replace("aarch64", "arm64")
+        program = self.folder / f"node_modules/@restatedev/restate-server-linux-{architecture}/bin/restate-server"
         server = self.fleet.start(
             "restate-server", [program, "--base-dir", f"{self.fleet.folder.name}/data", "--node-name", "bench",
                                "--bind-ip", "127.0.0.1", "--listen-mode", "tcp", "--use-random-ports", "true",
@@ -58,11 +58,7 @@ class Restate:
             pass
 
     def loop(self, count, concurrency):
-        done = subprocess.run(["node", self.folder / "load.mjs", self.fleet.target, str(count), str(concurrency)],
-                              capture_output=True, text=True, timeout=90)
-        if done.returncode:
-            raise RuntimeError(f"the load: {' '.join(done.stderr.split())[-300:]}")
-        return json.loads(done.stdout)
+        return json.loads(output_of("the load", ["node", self.folder / "load.mjs", self.fleet.target, count, concurrency]))
 
 
 class Side(rivals.Side):
@@ -97,12 +93,8 @@ def needs(names):
 
 
 def versions(args):
-    found = {}
-    for what in ("restate-server", "restate-sdk"):
-        package = args.peers / f"restate/node_modules/@restatedev/{what}/package.json"
-        if package.exists():
-            found[what] = json.loads(package.read_text())["version"]
-    return found
+    return {what: machine.npm_version(args.peers / "restate", f"@restatedev/{what}")
+            for what in ("restate-server", "restate-sdk")}
 
 
 def run(args, names):
@@ -112,18 +104,7 @@ def run(args, names):
             rows.append({"suite": "restate", "name": name, "error": f"SKIPPED: {args.without['restate']}"})
         else:
             sides.append(Side(name, Restate(args, TUNED if name == "restate-tuned" else {})))
-    try:
-        for side in sides:
-            side.attempt(side.start, args.seconds)
-        for _ in range(args.runs):
-            for shape in SHAPES:
-                for side in sides:
-                    side.attempt(side.run, shape)
-        for side in sides:
-            side.attempt(side.finish)
-    finally:
-        stop_all(side.setup.fleet for side in sides)
-    return [*(side.result() for side in sides), *rows]
+    return [*rivals.measure(sides, args.seconds, args.runs), *rows]
 
 
 def sections(rows):

@@ -11,7 +11,7 @@ import urllib.request
 
 import procfs
 from fleet import Fleet
-from loadgen import FAILURES, load, reason, start_workers, wait_until, wait_until_served
+from loadgen import FAILURES, load, reason, start_workers, stop_all, wait_until, wait_until_served
 from system_calls import SystemCalls
 from table import number
 
@@ -102,6 +102,8 @@ def held_after(setup):
 class Side:
     """A set-up (start(), loop(), server_pids, worker_pids, fleet) and its row; once failed, nothing more is asked of it."""
 
+    runs_at_most = None  # fewer than the others have
+
     def __init__(self, suite, name, setup):
         self.setup, self.error = setup, None
         self.row = {"suite": suite, "name": name}
@@ -116,6 +118,25 @@ class Side:
 
     def result(self):
         return {**self.row, "error": self.error} if self.error else self.row
+
+
+def measure(sides_, seconds, runs):
+    """Start all sides, run the shapes of their rows side by side, so many times, and finish: their rows."""
+    try:
+        for side in sides_:
+            side.attempt(side.start, seconds)
+        for turn in range(runs):
+            for shape in sides_[0].row["runs"]:
+                for side in sides_:
+                    if turn < (side.runs_at_most or runs):
+                        side.attempt(side.run, shape)
+        for side in sides_:
+            side.attempt(side.finish)
+    finally:
+        for side in sides_:  # one that stands still would not hear that it is to end
+            let_go(getattr(side.setup, "worker_pids", []))
+        stop_all(side.setup.fleet for side in sides_)
+    return [side.result() for side in sides_]
 
 
 def cost(setup, run, *given):
