@@ -48,26 +48,59 @@ enum flo_job_cancel flo_job_cancelled(struct flo_job_io *io);
 /* As above, but waits up to timeout_ms for a reason to stop. */
 enum flo_job_cancel flo_job_wait_cancelled(struct flo_job_io *io, int64_t timeout_ms);
 
-/* How a job ended. */
+/*
+ * How a job ended. CRASHED is the job's own doing and counts as a crash of it: a signal, an exit,
+ * a kill from outside or by the kernel, a limit (enum flo_job_limit). KILLED is our decision and
+ * says nothing bad of it but that it did not stop when told to: time-out, task gone.
+ */
 enum flo_job_end {
     FLO_JOB_DONE,    /* the runner returned; reply holds what it wrote */
     FLO_JOB_CRASHED, /* the executor process died: signal or exit status below */
     FLO_JOB_KILLED,  /* killed by us: past its deadline + grace */
 };
 
+/* The limit of struct flo_executor_limits that a job died of. */
+enum flo_job_limit { FLO_JOB_LIMIT_NONE, FLO_JOB_LIMIT_CPU, FLO_JOB_LIMIT_MEMORY };
+
+/* What is known of a death. Everything is borrowed during the callback. */
+struct flo_job_crash {
+    enum flo_job_limit limit;
+    /* One sentence: "Activity executor died: signal 11 (SIGSEGV) at address 0x0". */
+    const char *message;
+    /*
+     * A JSON object in UTF-8, bounded to 64 KiB:
+     *   {"signal": "SIGSEGV", "signal_number": 11, "code": "SEGV_MAPERR", "address": "0x0",
+     *    "exit_status": 3, "limit": "cpu", "output": ["last", "lines"], "backtrace":
+     *    [{"function": "f", "file": "a.c", "line": 7, "module": "m.so", "offset": "0x1130"}]}
+     * What is not known is left out; backtrace and output may be empty.
+     */
+    const char *details;
+    size_t details_len;
+    const char *stack_trace; /* the backtrace as text, a frame a line; "" = none */
+};
+
 struct flo_job_result {
     enum flo_job_end end;
     const uint8_t *reply; /* DONE: borrowed during the callback */
     size_t reply_len;
-    int signal;      /* CRASHED: the signal, 0 when it exited */
-    int exit_status; /* CRASHED with signal 0 */
-    int64_t cpu_ns;  /* DONE: CPU time of the job, 0 when unknown */
+    int signal;                        /* CRASHED: the signal, 0 when it exited */
+    int exit_status;                   /* CRASHED with signal 0 */
+    const struct flo_job_crash *crash; /* CRASHED in a process; NULL = no more is known */
+    int64_t cpu_ns;                    /* DONE: CPU time of the job, 0 when unknown */
+};
+
+/* What one executor process may use; 0 = no limit. Threads have none. */
+struct flo_executor_limits {
+    int64_t memory_bytes; /* of data, beyond what the process has when it is ready */
+    int64_t cpu_ms;       /* CPU time of one job, in whole seconds, rounded up */
+    int64_t open_files;   /* descriptors */
 };
 
 struct flo_executor_options {
-    unsigned workers;       /* threads or processes */
-    const char *name;       /* thread names and titles: "io", "cpu" */
-    size_t max_reply_bytes; /* a larger reply counts as a crash; default 8 MiB */
+    unsigned workers;                  /* threads or processes */
+    const char *name;                  /* thread names and titles: "io", "cpu" */
+    size_t max_reply_bytes;            /* a larger reply counts as a crash; default 8 MiB */
+    struct flo_executor_limits limits; /* processes only */
     flo_job_runner_fn runner;
     void *runner_ctx;
     /* Called first on each executor thread or in each new process (again after a restart); may be
