@@ -33,9 +33,9 @@ void flo_activity_task_end(struct flo_activity_task **task)
     flo_buf_fini(&at->outcome);
     flo_arena_fini(&at->arena);
     if (at->answering)
-        flo_slots_answered(&worker->slots);
+        flo_queue_answered(at->queue);
     else
-        flo_slots_finish(&worker->slots);
+        flo_queue_finish(at->queue);
     flo_free(at);
     flo_poll_fill(worker);
     flo_drain_check(worker);
@@ -93,7 +93,7 @@ static void fail_crashed(struct flo_activity_task *at, const struct flo_job_resu
             at->activity_id, "workflow_id", at->workflow_id, "run_id", at->run_id, "#attempt",
             FLO_NUM(at->attempt), NULL);
     flo_series_inc(flo_metrics_get(at->worker->metrics, FLO_METRIC_ACTIVITY_CRASHED,
-                                   at->worker->task_queue, at->type, NULL));
+                                   at->queue->name, at->type, NULL));
     flo_outcome_fail(at, FLO_FAILURE_CRASH, message);
 }
 
@@ -150,7 +150,7 @@ void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *
         event_del(at->silence);
     flo_series_add(FLO_TASK_METRIC(at, ACTIVITY_CPU), (double)result->cpu_ns / FLO_NS_PER_S);
     at->answering = true;
-    flo_slots_answer(&worker->slots);
+    flo_queue_answer(at->queue);
     task_done(at, result);
     flo_poll_fill(worker); /* goes along with the answer */
 }
@@ -194,27 +194,28 @@ static int task_submit(struct flo_activity_task *at,
 static void observe_received(struct flo_activity_task *at,
                              const FloApi__PollActivityTaskQueueResponse *task)
 {
-    struct flo_worker *worker = at->worker;
     int64_t waited_ns = flo_timestamp_ns(task->started_time) -
                         flo_timestamp_ns(task->current_attempt_scheduled_time);
 
     flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_TASK_RECEIVED));
     if (waited_ns > 0 && task->current_attempt_scheduled_time)
-        flo_series_observe(FLO_OWN_METRIC(worker, ACTIVITY_SCHEDULE_TO_START),
+        flo_series_observe(FLO_OWN_METRIC(at->queue, ACTIVITY_SCHEDULE_TO_START),
                            (double)waited_ns / FLO_NS_PER_S);
 }
 
-void flo_execute_activity_task(struct flo_worker *worker,
+void flo_execute_activity_task(struct flo_task_queue *queue,
                                const FloApi__PollActivityTaskQueueResponse *task)
 {
     struct flo_activity_task *at = flo_calloc(1, sizeof *at);
+    struct flo_worker *worker = queue->worker;
     int rc;
 
     if (!at) {
-        flo_slots_finish(&worker->slots); /* no memory: the server's timeout finds it */
+        flo_queue_finish(queue); /* no memory: the server's timeout finds it */
         return;
     }
     at->worker = worker;
+    at->queue = queue;
     flo_arena_init(&at->arena, 0);
     flo_buf_init(&at->outcome, 0);
     flo_list_push_back(&worker->activity_tasks, &at->node);
@@ -222,7 +223,7 @@ void flo_execute_activity_task(struct flo_worker *worker,
         flo_activity_task_end(&at);
         return;
     }
-    at->series = flo_series_for_type(worker, at->type);
+    at->series = flo_series_for_type(queue, at->type);
     observe_received(at, task);
     at->running = true;
     rc = task_submit(at, task);

@@ -81,31 +81,39 @@ static void on_shutdown_answer(void *ctx, const struct flo_grpc_status *status,
     struct flo_worker *worker = ctx;
 
     (void)response;
-    worker->shutdown_called = true;
+    worker->shutdown_called = --worker->shutdown_calls == 0;
     if (status->code != FLO_GRPC_OK)
         flo_poll_cancel_all(worker);
     flo_drain_check(worker);
 }
 
-static void call_shutdown_worker(struct flo_worker *worker)
+/* False: the call could not be made. */
+static bool call_shutdown_worker(struct flo_worker *worker, const struct flo_task_queue *queue)
 {
     FloApi__ShutdownWorkerRequest request = FLO_API__SHUTDOWN_WORKER_REQUEST__INIT;
     static char reason[] = "graceful shutdown";
-    FloApi__TaskQueueType type = worker->role->role == FLO_ROLE_WORKFLOW
+    FloApi__TaskQueueType type = queue->kind == FLO_SLOT_WORKFLOW
                                      ? FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_WORKFLOW
                                      : FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_ACTIVITY;
 
     request.identity = worker->identity;
     request.reason = reason;
     request.worker_instance_key = worker->instance_key;
-    request.task_queue = worker->task_queue;
+    request.task_queue = queue->name;
     request.task_queue_types = &type;
     request.n_task_queue_types = 1;
     if (worker->cache)
         request.sticky_task_queue = worker->sticky_queue;
-    if (!worker->connected ||
-        flo_client_shutdown_worker(worker->client, &request, on_shutdown_answer, worker, NULL))
-        worker->shutdown_called = true;
+    return !flo_client_shutdown_worker(worker->client, &request, on_shutdown_answer, worker, NULL);
+}
+
+/* One call a queue; shutdown_called once all have been answered, or there is nothing to wait for.
+ */
+static void call_shutdown(struct flo_worker *worker)
+{
+    for (size_t i = 0; i < worker->queue_count && worker->connected; i++)
+        worker->shutdown_calls += call_shutdown_worker(worker, &worker->queues[i]);
+    worker->shutdown_called = worker->shutdown_calls == 0;
 }
 
 void flo_drain_begin(struct flo_worker *worker, const char *why)
@@ -117,11 +125,11 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
         return;
     worker->state = FLO_WORKER_DRAINING;
     flo_log(FLO_LOG_INFO, "worker.draining", "Worker stopping", "reason", why, "#running",
-            FLO_NUM(flo_slots_busy(&worker->slots)), "#timeout_ms", FLO_NUM(total_ms), NULL);
+            FLO_NUM(flo_capacity_busy(worker)), "#timeout_ms", FLO_NUM(total_ms), NULL);
     flo_health_set_ready(worker->health, "draining", false, "the worker is stopping");
     arm(worker->drain_cancel, cancel_ms > total_ms / 2 ? cancel_ms : total_ms / 2);
     arm(worker->drain_end, total_ms > 2 * LAST_WORD_MS ? total_ms - LAST_WORD_MS : total_ms / 2);
-    call_shutdown_worker(worker);
+    call_shutdown(worker);
     if (!worker->complete_polls || worker->shutdown_called)
         flo_poll_cancel_all(worker);
     else
@@ -147,9 +155,9 @@ static bool answers_outstanding(const struct flo_worker *worker)
 
 static void finish(struct flo_worker *worker)
 {
-    if (flo_slots_busy(&worker->slots) > 0)
+    if (flo_capacity_busy(worker) > 0)
         flo_log(FLO_LOG_WARN, "drain.abandoned", "Stopped with tasks still running", "#tasks",
-                FLO_NUM(flo_slots_busy(&worker->slots)), NULL);
+                FLO_NUM(flo_capacity_busy(worker)), NULL);
     flo_worker_stop(worker, 0);
 }
 
@@ -157,7 +165,7 @@ void flo_drain_check(struct flo_worker *worker)
 {
     if (worker->state < FLO_WORKER_DRAINING || worker->state == FLO_WORKER_STOPPED)
         return;
-    if (worker->polls == 0 && flo_slots_busy(&worker->slots) == 0 && worker->shutdown_called)
+    if (worker->polls == 0 && flo_capacity_busy(worker) == 0 && worker->shutdown_called)
         flo_worker_stop(worker, 0);
     else if (worker->last_words && !answers_outstanding(worker))
         finish(worker);

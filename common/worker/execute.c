@@ -26,6 +26,7 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
 {
     struct flo_workflow_task *wt = *task;
     struct flo_worker *worker = wt->worker;
+    struct flo_task_queue *queue = wt->queue;
     bool slot_given = wt->slot_given;
 
     *task = NULL;
@@ -35,7 +36,7 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
     flo_free(wt->events);
     flo_free(wt);
     if (!slot_given)
-        flo_slots_finish(&worker->slots);
+        flo_queue_finish(queue);
     flo_poll_fill(worker);
     flo_drain_check(worker);
 }
@@ -103,19 +104,21 @@ void flo_execute_workflow_resume(struct flo_workflow_task *wt)
     advance(wt);
 }
 
-void flo_execute_workflow_task(struct flo_worker *worker,
+void flo_execute_workflow_task(struct flo_task_queue *queue,
                                const FloApi__PollWorkflowTaskQueueResponse *task)
 {
     const FloApi__WorkflowExecution *execution = task->workflow_execution;
     struct flo_workflow_task *wt = flo_calloc(1, sizeof *wt);
+    struct flo_worker *worker = queue->worker;
     int64_t waited_ns =
         flo_timestamp_ns(task->started_time) - flo_timestamp_ns(task->scheduled_time);
 
     if (!wt) {
-        flo_slots_finish(&worker->slots);
+        flo_queue_finish(queue);
         return;
     }
     wt->worker = worker;
+    wt->queue = queue;
     wt->task = task;
     wt->began_ns = flo_clock_mono_ns();
     flo_arena_init(&wt->arena, TASK_BYTES_MAX);
@@ -127,9 +130,9 @@ void flo_execute_workflow_task(struct flo_worker *worker,
         flo_workflow_task_end(&wt);
         return;
     }
-    wt->series = flo_series_for_type(worker, wt->type);
+    wt->series = flo_series_for_type(queue, wt->type);
     if (waited_ns > 0)
-        flo_series_observe(FLO_OWN_METRIC(worker, WORKFLOW_SCHEDULE_TO_START),
+        flo_series_observe(FLO_OWN_METRIC(queue, WORKFLOW_SCHEDULE_TO_START),
                            (double)waited_ns / FLO_NS_PER_S);
     if (task->next_page_token.len > 0)
         flo_history_fetch(wt, false);

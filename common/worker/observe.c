@@ -66,39 +66,49 @@ void flo_observe_try(void *ctx, const char *operation, int code, int64_t duratio
                                        operation, NULL));
 }
 
+/* A slot that the queue has and the capacity has not is not available. */
+static void collect_slots(struct flo_task_queue *queue, const char *type)
+{
+    const struct flo_slots *slots = &queue->slots;
+    size_t left = flo_slots_free(&queue->worker->capacity[queue->kind]);
+    size_t free = flo_slots_free(slots) < left ? flo_slots_free(slots) : left;
+
+    flo_series_set(FLO_METRIC(queue, SLOTS_AVAILABLE, type), (double)(free + slots->reserved));
+    flo_series_set(FLO_METRIC(queue, SLOTS_USED, type), (double)slots->running);
+    flo_series_set(FLO_METRIC(queue, SLOT_UTILIZATION, type),
+                   slots->total ? (double)slots->running / (double)slots->total : 0);
+}
+
 /* Gauges that are read when somebody looks. */
 static void collect(void *ctx, struct flo_metrics *metrics)
 {
     struct flo_worker *worker = ctx;
-    const char *type = flo_observe_worker_type(worker);
+    struct flo_task_queue *first = worker->queues;
     struct flo_run_cache_stats stats;
 
     (void)metrics;
-    flo_series_set(FLO_METRIC(worker, SLOTS_AVAILABLE, type),
-                   (double)(flo_slots_free(&worker->slots) + worker->slots.reserved));
-    flo_series_set(FLO_METRIC(worker, SLOTS_USED, type), (double)worker->slots.running);
-    flo_series_set(FLO_METRIC(worker, SLOT_UTILIZATION, type),
-                   worker->slots.total ? (double)worker->slots.running / (double)worker->slots.total
-                                       : 0);
+    for (size_t i = 0; i < worker->queue_count; i++)
+        collect_slots(&worker->queues[i], flo_observe_worker_type(worker));
     if (!worker->cache)
         return;
     flo_run_cache_stats(worker->cache, &stats);
-    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_SIZE), (double)stats.entries);
-    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_BYTES), (double)stats.bytes);
-    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_HIT), (double)stats.hits);
-    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_MISS), (double)stats.misses);
-    flo_series_set(FLO_METRIC(worker, STICKY_CACHE_EVICTION), (double)stats.evictions);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_SIZE), (double)stats.entries);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_BYTES), (double)stats.bytes);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_HIT), (double)stats.hits);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_MISS), (double)stats.misses);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_EVICTION), (double)stats.evictions);
 }
 
 static void sample(void *ctx, struct flo_report_sample *out)
 {
     const struct flo_worker *worker = ctx;
+    enum flo_slot_kind kind = worker->queues[0].kind;
 
     out->draining = worker->state >= FLO_WORKER_DRAINING;
     out->ready = flo_health_is_ready(worker->health);
     out->slots[0].kind = worker->role->role == FLO_ROLE_WORKFLOW ? "workflow" : "activity";
-    out->slots[0].used = (uint32_t)worker->slots.running;
-    out->slots[0].total = (uint32_t)worker->slots.total;
+    out->slots[0].used = (uint32_t)worker->capacity[kind].running;
+    out->slots[0].total = (uint32_t)flo_capacity_total(worker, kind);
     out->slot_count = 1;
     out->tasks_done = worker->tasks_done;
     out->tasks_failed = worker->tasks_failed;
@@ -147,7 +157,7 @@ static int start_reporter(struct flo_worker *worker, struct flo_err *err)
         .version = flo_version(),
         .server = config->server.address,
         .name_space = config->server.name_space,
-        .task_queue = worker->task_queue,
+        .task_queue = worker->queues[0].name,
         .http_address = worker->http_address,
         .interval_ms = config->supervisor.interval_ms,
         .metrics = worker->metrics,
@@ -175,7 +185,9 @@ int flo_observe_start(struct flo_worker *worker, struct flo_err *err)
     worker->watch = event_new(worker->base, -1, EV_PERSIST, on_watch, worker);
     if (!worker->watch || event_add(worker->watch, &period) < 0)
         return flo_fail(err, FLO_ENOMEM, "no memory for the watch timer");
-    flo_series_inc(FLO_METRIC(worker, WORKER_START, flo_observe_worker_type(worker)));
+    for (size_t i = 0; i < worker->queue_count; i++)
+        flo_series_inc(
+            FLO_METRIC(&worker->queues[i], WORKER_START, flo_observe_worker_type(worker)));
     flo_health_set_ready(worker->health, "started", false, "the server has not answered yet");
     return start_reporter(worker, err);
 }

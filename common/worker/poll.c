@@ -20,7 +20,7 @@
 
 struct poll {
     struct flo_node node; /* group->polls */
-    struct flo_worker *worker;
+    struct flo_task_queue *queue;
     enum flo_poller_kind kind;
     struct flo_client_call *call;
 };
@@ -33,10 +33,10 @@ static const char *const KIND_NAMES[] = {
 
 static void poll_end(struct poll *poll)
 {
-    struct flo_poller_group *group = &poll->worker->pollers[poll->kind];
+    struct flo_poller_group *group = &poll->queue->pollers[poll->kind];
 
     flo_list_remove(&group->polls, &poll->node);
-    poll->worker->polls--;
+    poll->queue->worker->polls--;
     flo_series_set(group->open, (double)group->polls.count);
     flo_free(poll);
 }
@@ -48,21 +48,22 @@ static void on_pause_over(evutil_socket_t fd, short what, void *ctx)
     (void)fd;
     (void)what;
     group->paused = false;
-    flo_poll_fill(group->worker);
+    flo_poll_fill(group->queue->worker);
 }
 
 /* The server refused: say so, wait, try again. What can heal (a role was missing) will. */
-static void poll_refused(struct flo_worker *worker, enum flo_poller_kind kind,
+static void poll_refused(struct flo_task_queue *queue, enum flo_poller_kind kind,
                          const struct flo_grpc_status *status)
 {
     const struct timeval pause = {.tv_sec = PAUSE_MS / 1000};
-    struct flo_poller_group *group = &worker->pollers[kind];
+    struct flo_poller_group *group = &queue->pollers[kind];
+    struct flo_worker *worker = queue->worker;
 
     if (worker->state != FLO_WORKER_RUNNING)
         return;
     flo_log(FLO_LOG_ERROR, "poll.refused", "The server refuses our polls", "poller",
-            KIND_NAMES[kind], "code", flo_grpc_code_name(status->code), "reason", status->message,
-            NULL);
+            KIND_NAMES[kind], "task_queue", queue->name, "code", flo_grpc_code_name(status->code),
+            "reason", status->message, NULL);
     worker->polls_refused = true;
     flo_health_set_ready(worker->health, "polls", false, flo_grpc_code_name(status->code));
     group->paused = true;
@@ -72,7 +73,8 @@ static void poll_refused(struct flo_worker *worker, enum flo_poller_kind kind,
 /* Common end of each poll's callback: false when there is no task. */
 static bool poll_done(struct poll *poll, const struct flo_grpc_status *status, bool has_task)
 {
-    struct flo_worker *worker = poll->worker;
+    struct flo_task_queue *queue = poll->queue;
+    struct flo_worker *worker = queue->worker;
     enum flo_poller_kind kind = poll->kind;
 
     poll_end(poll);
@@ -81,15 +83,15 @@ static bool poll_done(struct poll *poll, const struct flo_grpc_status *status, b
         flo_health_set_ready(worker->health, "polls", true, NULL);
     }
     if (has_task) {
-        flo_slots_run(&worker->slots);
+        flo_queue_run(queue);
         return true;
     }
-    flo_slots_release(&worker->slots);
+    flo_queue_release(queue);
     if (status->code == FLO_GRPC_OK)
-        flo_series_inc(kind == FLO_POLLER_ACTIVITY ? FLO_OWN_METRIC(worker, ACTIVITY_POLL_NO_TASK)
-                                                   : FLO_OWN_METRIC(worker, WORKFLOW_POLL_EMPTY));
+        flo_series_inc(kind == FLO_POLLER_ACTIVITY ? FLO_OWN_METRIC(queue, ACTIVITY_POLL_NO_TASK)
+                                                   : FLO_OWN_METRIC(queue, WORKFLOW_POLL_EMPTY));
     else
-        poll_refused(worker, kind, status);
+        poll_refused(queue, kind, status);
     return false;
 }
 
@@ -99,11 +101,12 @@ static void on_workflow_poll(void *ctx, const struct flo_grpc_status *status,
     const FloApi__PollWorkflowTaskQueueResponse *task =
         (const FloApi__PollWorkflowTaskQueueResponse *)response;
     struct poll *poll = ctx;
-    struct flo_worker *worker = poll->worker;
+    struct flo_task_queue *queue = poll->queue;
+    struct flo_worker *worker = queue->worker;
 
     if (poll_done(poll, status, task && task->task_token.len > 0)) {
-        flo_series_inc(FLO_OWN_METRIC(worker, WORKFLOW_POLL_SUCCEED));
-        flo_execute_workflow_task(worker, task);
+        flo_series_inc(FLO_OWN_METRIC(queue, WORKFLOW_POLL_SUCCEED));
+        flo_execute_workflow_task(queue, task);
     }
     flo_poll_fill(worker);
     flo_drain_check(worker);
@@ -115,26 +118,27 @@ static void on_activity_poll(void *ctx, const struct flo_grpc_status *status,
     const FloApi__PollActivityTaskQueueResponse *task =
         (const FloApi__PollActivityTaskQueueResponse *)response;
     struct poll *poll = ctx;
-    struct flo_worker *worker = poll->worker;
+    struct flo_task_queue *queue = poll->queue;
+    struct flo_worker *worker = queue->worker;
 
     if (poll_done(poll, status, task && task->task_token.len > 0))
-        flo_execute_activity_task(worker, task);
+        flo_execute_activity_task(queue, task);
     flo_poll_fill(worker);
     flo_drain_check(worker);
 }
 
 static int send_workflow_poll(struct poll *poll)
 {
-    struct flo_worker *worker = poll->worker;
+    struct flo_worker *worker = poll->queue->worker;
     FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
     FloApi__PollWorkflowTaskQueueRequest request = FLO_API__POLL_WORKFLOW_TASK_QUEUE_REQUEST__INIT;
 
-    queue.name = worker->task_queue;
+    queue.name = poll->queue->name;
     queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
     if (poll->kind == FLO_POLLER_STICKY) {
         queue.name = worker->sticky_queue;
         queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_STICKY;
-        queue.normal_name = worker->task_queue;
+        queue.normal_name = poll->queue->name;
     }
     request.task_queue = &queue;
     request.identity = worker->identity;
@@ -145,11 +149,11 @@ static int send_workflow_poll(struct poll *poll)
 
 static int send_activity_poll(struct poll *poll)
 {
-    struct flo_worker *worker = poll->worker;
+    struct flo_worker *worker = poll->queue->worker;
     FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
     FloApi__PollActivityTaskQueueRequest request = FLO_API__POLL_ACTIVITY_TASK_QUEUE_REQUEST__INIT;
 
-    queue.name = worker->task_queue;
+    queue.name = poll->queue->name;
     queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
     request.task_queue = &queue;
     request.identity = worker->identity;
@@ -159,34 +163,34 @@ static int send_activity_poll(struct poll *poll)
 }
 
 /* Send one poll; its slot is reserved. */
-static bool poll_send(struct flo_worker *worker, enum flo_poller_kind kind)
+static bool poll_send(struct flo_task_queue *queue, enum flo_poller_kind kind)
 {
-    struct flo_poller_group *group = &worker->pollers[kind];
+    struct flo_poller_group *group = &queue->pollers[kind];
     struct poll *poll = flo_calloc(1, sizeof *poll);
 
     if (!poll)
         return false;
-    poll->worker = worker;
+    poll->queue = queue;
     poll->kind = kind;
     if (kind == FLO_POLLER_ACTIVITY ? send_activity_poll(poll) : send_workflow_poll(poll)) {
         flo_free(poll);
         return false;
     }
     flo_list_push_back(&group->polls, &poll->node);
-    worker->polls++;
+    queue->worker->polls++;
     flo_series_set(group->open, (double)group->polls.count);
     return true;
 }
 
-/* The group that most lacks polls; NULL when all are full or paused. */
-static struct flo_poller_group *group_in_need(struct flo_worker *worker)
+/* The group of the queue that most lacks polls; NULL when all are full or paused. */
+static struct flo_poller_group *group_in_need(struct flo_task_queue *queue)
 {
     static const enum flo_poller_kind ORDER[] = {FLO_POLLER_STICKY, FLO_POLLER_WORKFLOW,
                                                  FLO_POLLER_ACTIVITY};
     struct flo_poller_group *best = NULL;
 
     for (size_t i = 0; i < sizeof ORDER / sizeof *ORDER; i++) {
-        struct flo_poller_group *group = &worker->pollers[ORDER[i]];
+        struct flo_poller_group *group = &queue->pollers[ORDER[i]];
         if (group->paused || group->polls.count >= group->target)
             continue;
         if (!best || group->polls.count * best->target < best->polls.count * group->target)
@@ -195,58 +199,79 @@ static struct flo_poller_group *group_in_need(struct flo_worker *worker)
     return best;
 }
 
-void flo_poll_fill(struct flo_worker *worker)
+static void queue_fill(struct flo_task_queue *queue)
 {
     struct flo_poller_group *group;
 
-    while (worker->state == FLO_WORKER_RUNNING && (group = group_in_need(worker))) {
-        if (!flo_slots_reserve(&worker->slots))
-            return;
-        if (!poll_send(worker, (enum flo_poller_kind)(group - worker->pollers))) {
-            flo_slots_release(&worker->slots);
+    while ((group = group_in_need(queue)) && flo_queue_reserve(queue)) {
+        if (!poll_send(queue, (enum flo_poller_kind)(group - queue->pollers))) {
+            flo_queue_release(queue);
             return; /* out of memory: the next event tries again */
         }
     }
 }
 
+void flo_poll_fill(struct flo_worker *worker)
+{
+    if (worker->state == FLO_WORKER_RUNNING)
+        for (size_t i = 0; i < worker->queue_count; i++)
+            queue_fill(&worker->queues[i]);
+}
+
+static void group_cancel(struct flo_poller_group *group)
+{
+    struct flo_node *node;
+
+    while ((node = flo_list_first(&group->polls))) {
+        struct poll *poll = flo_container(node, struct poll, node);
+        flo_client_call_cancel(&poll->call);
+        poll_end(poll);
+        flo_queue_release(group->queue);
+    }
+}
+
 void flo_poll_cancel_all(struct flo_worker *worker)
 {
-    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++) {
-        struct flo_node *node;
-        while ((node = flo_list_first(&worker->pollers[kind].polls))) {
-            struct poll *poll = flo_container(node, struct poll, node);
-            flo_client_call_cancel(&poll->call);
-            poll_end(poll);
-            flo_slots_release(&worker->slots);
-        }
+    for (size_t i = 0; i < worker->queue_count; i++)
+        for (int kind = 0; kind < FLO_POLLER_KINDS; kind++)
+            group_cancel(&worker->queues[i].pollers[kind]);
+}
+
+static int64_t group_oldest_ns(const struct flo_poller_group *group)
+{
+    int64_t oldest = 0;
+
+    FLO_LIST_FOREACH(node, &group->polls)
+    {
+        const struct poll *poll = flo_container(node, struct poll, node);
+        int64_t age = flo_client_call_try_age_ns(poll->call);
+        oldest = age > oldest ? age : oldest;
     }
+    return oldest;
 }
 
 int64_t flo_poll_oldest_ns(const struct flo_worker *worker)
 {
     int64_t oldest = 0;
 
-    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++) {
-        FLO_LIST_FOREACH(node, &worker->pollers[kind].polls)
-        {
-            const struct poll *poll = flo_container(node, struct poll, node);
-            int64_t age = flo_client_call_try_age_ns(poll->call);
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        for (int kind = 0; kind < FLO_POLLER_KINDS; kind++) {
+            int64_t age = group_oldest_ns(&worker->queues[i].pollers[kind]);
             oldest = age > oldest ? age : oldest;
         }
     }
     return oldest;
 }
 
-static int group_init(struct flo_worker *worker, enum flo_poller_kind kind, size_t target,
+static int group_init(struct flo_task_queue *queue, enum flo_poller_kind kind, size_t target,
                       struct flo_err *err)
 {
-    struct flo_poller_group *group = &worker->pollers[kind];
+    struct flo_poller_group *group = &queue->pollers[kind];
 
-    group->worker = worker;
     group->target = target;
-    group->retry = evtimer_new(worker->base, on_pause_over, group);
-    group->open = FLO_METRIC(worker, NUM_POLLERS, KIND_NAMES[kind]);
-    flo_series_add(FLO_METRIC(worker, POLLER_START, KIND_NAMES[kind]), (double)target);
+    group->retry = evtimer_new(queue->worker->base, on_pause_over, group);
+    group->open = FLO_METRIC(queue, NUM_POLLERS, KIND_NAMES[kind]);
+    flo_series_add(FLO_METRIC(queue, POLLER_START, KIND_NAMES[kind]), (double)target);
     return group->retry ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for pollers");
 }
 
@@ -254,6 +279,7 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
                               struct flo_err *err)
 {
     const struct flo_role_config *config = worker->config;
+    struct flo_task_queue *queue = worker->queues;
     size_t normal = polls;
     int rc = 0;
 
@@ -268,24 +294,33 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
          * configuration is refused with fewer than two. */
         normal = (size_t)((double)polls * config->nonsticky_to_sticky_poll_ratio + 0.5);
         normal = normal < 1 ? 1 : normal >= polls ? polls - 1 : normal;
-        rc = group_init(worker, FLO_POLLER_STICKY, polls - normal, err);
+        rc = group_init(queue, FLO_POLLER_STICKY, polls - normal, err);
     }
-    flo_slots_init(&worker->slots, slots);
-    return rc ? rc : group_init(worker, FLO_POLLER_WORKFLOW, normal, err);
+    flo_slots_init(&queue->slots, slots);
+    flo_slots_init(&worker->capacity[FLO_SLOT_WORKFLOW], slots);
+    return rc ? rc : group_init(queue, FLO_POLLER_WORKFLOW, normal, err);
 }
 
 int flo_worker_poll_activities(struct flo_worker *worker, size_t polls, size_t slots,
                                struct flo_err *err)
 {
+    struct flo_task_queue *queue = worker->queues;
+    size_t most = worker->executor_jobs;
+
     /* The server's clocks run from the poll on: a task is fetched only when it can run at once. */
-    flo_slots_init(&worker->slots, slots < worker->executor_jobs ? slots : worker->executor_jobs);
-    return group_init(worker, FLO_POLLER_ACTIVITY, polls, err);
+    flo_slots_init(&worker->capacity[FLO_SLOT_ACTIVITY], most);
+    flo_slots_init(&queue->slots, slots < most ? slots : most);
+    return group_init(queue, FLO_POLLER_ACTIVITY, polls, err);
 }
 
 void flo_poll_fini(struct flo_worker *worker)
 {
     flo_poll_cancel_all(worker);
-    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++)
-        if (worker->pollers[kind].retry)
-            event_free(worker->pollers[kind].retry);
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        for (int kind = 0; kind < FLO_POLLER_KINDS; kind++) {
+            struct event *retry = worker->queues[i].pollers[kind].retry;
+            if (retry)
+                event_free(retry);
+        }
+    }
 }

@@ -68,7 +68,7 @@ static void respond_failed(struct flo_workflow_task *wt, FloApi__WorkflowTaskFai
     struct flo_worker *worker = wt->worker;
 
     worker->tasks_failed++;
-    flo_series_inc(FLO_METRIC(worker, WORKFLOW_EXECUTION_FAILED, wt->type, reason));
+    flo_series_inc(FLO_METRIC(wt->queue, WORKFLOW_EXECUTION_FAILED, wt->type, reason));
     flo_log(FLO_LOG_ERROR, "workflow.task_failed", "A workflow task failed", "workflow_type",
             wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, "reason",
             failure && failure->message ? failure->message : reason, "#attempt",
@@ -145,7 +145,7 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
         reset_run(wt, answer->reset_history_event_id);
     if (answer->workflow_task && answer->workflow_task->task_token.len > 0) {
         wt->slot_given = true; /* the next task takes this one's slot over */
-        flo_execute_workflow_task(worker, answer->workflow_task);
+        flo_execute_workflow_task(wt->queue, answer->workflow_task);
     }
     flo_workflow_task_end(&wt);
 }
@@ -197,7 +197,7 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
     if (worker->cache && worker->state == FLO_WORKER_RUNNING) {
         queue.name = worker->sticky_queue;
         queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_STICKY;
-        queue.normal_name = worker->task_queue;
+        queue.normal_name = wt->queue->name;
         sticky.worker_task_queue = &queue;
         sticky.schedule_to_start_timeout = flo_duration_new(
             &wt->arena, worker->config->sticky_cache.schedule_to_start_timeout_ms * FLO_NS_PER_MS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * series.c - the metrics of tasks and calls without a look-up each time: a series lives as long as
- * the registry, so its address is kept per type and per RPC. One hash a task remains.
+ * the registry, so its address is kept per type of a queue and per RPC. One hash a task remains.
  */
 #include "base/alloc.h"
 #include "worker/worker.h"
@@ -9,42 +9,44 @@
 /* Kept types; more (a server may name any) are looked up each time. */
 #define TYPES_MAX 256
 
-struct flo_task_series *flo_series_for_type(struct flo_worker *worker, const char *type)
+struct flo_task_series *flo_series_for_type(struct flo_task_queue *queue, const char *type)
 {
-    struct flo_task_series *series = flo_map_get_str(&worker->type_series, type);
+    struct flo_task_series *series = flo_map_get_str(&queue->type_series, type);
 
-    if (series || worker->type_series.count >= TYPES_MAX)
+    if (series || queue->type_series.count >= TYPES_MAX)
         return series;
     series = flo_calloc(1, sizeof *series);
-    if (series && flo_map_put_str(&worker->type_series, type, series)) {
+    if (series && flo_map_put_str(&queue->type_series, type, series)) {
         flo_free(series);
         series = NULL;
     }
     return series;
 }
 
-static struct flo_series *look_up(struct flo_worker *worker, enum flo_metric metric,
+static struct flo_series *look_up(struct flo_task_queue *queue, enum flo_metric metric,
                                   const char *type)
 {
+    struct flo_worker *worker = queue->worker;
+
     switch (metric) {
     case FLO_METRIC_ACTIVITY_CPU:
-        return flo_metrics_get(worker->metrics, metric, worker->task_queue, type, NULL);
+        return flo_metrics_get(worker->metrics, metric, queue->name, type, NULL);
     case FLO_METRIC_ACTIVITY_DURATION:
         return flo_metrics_get(worker->metrics, metric, type, "completed", "", NULL);
     default:
         return flo_metrics_get(worker->metrics, metric, worker->config->server.name_space,
-                               worker->task_queue, type, NULL);
+                               queue->name, type, NULL);
     }
 }
 
-struct flo_series *flo_series_of(struct flo_worker *worker, struct flo_task_series *known,
+struct flo_series *flo_series_of(struct flo_task_queue *queue, struct flo_task_series *known,
                                  enum flo_metric metric, const char *type)
 {
     struct flo_series *series = known ? known->of[metric] : NULL;
 
     if (series)
         return series;
-    series = look_up(worker, metric, type);
+    series = look_up(queue, metric, type);
     if (known)
         known->of[metric] = series;
     return series;
@@ -75,9 +77,9 @@ void flo_series_of_call(struct flo_worker *worker, const char *operation, bool l
     *out_latency = slot->latency;
 }
 
-void flo_series_fini(struct flo_worker *worker)
+void flo_series_fini(struct flo_task_queue *queue)
 {
-    for (struct flo_map_entry *it = flo_map_first(&worker->type_series); it; it = flo_map_next(it))
+    for (struct flo_map_entry *it = flo_map_first(&queue->type_series); it; it = flo_map_next(it))
         flo_free(flo_map_value(it));
-    flo_map_fini(&worker->type_series);
+    flo_map_fini(&queue->type_series);
 }

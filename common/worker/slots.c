@@ -9,6 +9,11 @@ void flo_slots_init(struct flo_slots *slots, size_t total)
     *slots = (struct flo_slots){.total = total};
 }
 
+void flo_slots_resize(struct flo_slots *slots, size_t total)
+{
+    slots->total = total;
+}
+
 bool flo_slots_reserve(struct flo_slots *slots)
 {
     if (flo_slots_free(slots) == 0)
@@ -55,7 +60,9 @@ size_t flo_slots_busy(const struct flo_slots *slots)
 
 size_t flo_slots_free(const struct flo_slots *slots)
 {
+    size_t taken = slots->reserved + slots->running;
+
     if (slots->answering >= slots->total)
         return 0;
-    return slots->total - slots->reserved - slots->running;
+    return taken < slots->total ? slots->total - taken : 0;
 }

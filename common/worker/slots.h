@@ -8,7 +8,8 @@
  *    ▲                   │ release         │ finish            │ answered
  *    └───────────────────┴─────────────────┘                   ▼
  *                                                         (no slot)
- *   free + reserved + running == total; none is free while answering >= total
+ *   free + reserved + running == total, or none is free while a smaller total was set and more
+ *   are taken; none is free while answering >= total
  *
  * A workflow task runs until its answer has been acknowledged (finish). An activity gives its slot
  * back when its code has returned (answer), so that the next poll goes along with the answer; as
@@ -30,6 +31,8 @@ struct flo_slots {
 };
 
 void flo_slots_init(struct flo_slots *slots, size_t total);
+/* Another total. Below what is taken nothing is lost: none is free until enough came back. */
+void flo_slots_resize(struct flo_slots *slots, size_t total);
 /* Take a free slot for a poll. False: none is free. */
 bool flo_slots_reserve(struct flo_slots *slots);
 /* The poll came back without a task. */

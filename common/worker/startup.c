@@ -30,9 +30,10 @@ static void say_started(struct flo_worker *worker)
     flo_buf_init(&types, 4096);
     flo_registry_names(worker->registry, &types);
     flo_log(FLO_LOG_INFO, "worker.started", "Worker started", "namespace",
-            worker->config->server.name_space, "task_queue", worker->task_queue, "identity",
+            worker->config->server.name_space, "task_queue", worker->queues[0].name, "identity",
             worker->identity, "server", worker->config->server.address, "types",
-            flo_buf_cstr(&types), "#slots", FLO_NUM(worker->slots.total), NULL);
+            flo_buf_cstr(&types), "#slots",
+            FLO_NUM(flo_capacity_total(worker, worker->queues[0].kind)), NULL);
     flo_buf_fini(&types);
     flo_process_trim();
 }

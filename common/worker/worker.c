@@ -59,9 +59,8 @@ static int make_names(struct flo_worker *worker)
     flo_rng_seed(&rng, flo_random_u64());
     flo_rng_uuid4(&rng, worker->instance_key);
     worker->identity = flo_strdup(worker->config->identity);
-    worker->task_queue = flo_strdup(worker->config->task_queue);
     worker->sticky_queue = flo_asprintf("%s-%s", worker->config->identity, worker->instance_key);
-    return worker->identity && worker->task_queue && worker->sticky_queue ? 0 : FLO_ENOMEM;
+    return worker->identity && worker->sticky_queue ? 0 : FLO_ENOMEM;
 }
 
 int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **config,
@@ -76,14 +75,13 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
     worker->config = *config;
     *config = NULL;
     worker->program = flo_role_program(role->role);
-    flo_map_init(&worker->type_series);
     flo_list_init(&worker->workflow_tasks);
     flo_list_init(&worker->activity_tasks);
-    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++)
-        flo_list_init(&worker->pollers[kind].polls);
     rc = make_names(worker);
     if (rc)
         flo_fail(err, rc, "no memory for the worker's names");
+    if (!rc)
+        rc = flo_queues_new(worker, err);
     if (!rc)
         rc = load_modules(worker, module, err);
     if (rc) {
@@ -97,7 +95,7 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
                                                     .log = log_activity,
                                                     .ctx = worker->registry,
                                                     .identity = worker->identity,
-                                                    .task_queue = worker->task_queue};
+                                                    .task_queue = worker->queues[0].name};
     *out = worker;
     return 0;
 }
@@ -259,7 +257,7 @@ int flo_worker_loop(struct flo_worker *worker)
 {
     if (flo_registry_count(worker->registry) == 0)
         flo_log(FLO_LOG_WARN, "worker.empty", "No module gives this worker anything to serve",
-                "task_queue", worker->task_queue, NULL);
+                "task_queue", worker->queues[0].name, NULL);
     flo_startup_begin(worker);
     event_base_dispatch(worker->base);
     flo_log(FLO_LOG_INFO, "worker.stopped", "Worker stopped", "#tasks_done",
@@ -302,7 +300,6 @@ size_t flo_worker_destroy(struct flo_worker **worker)
         flo_registry_stop(gone->registry);
     flo_observe_fini(gone);
     flo_health_destroy(&gone->health);
-    flo_series_fini(gone);
     flo_metrics_destroy(&gone->metrics);
     flo_drain_fini(gone);
     if (gone->startup_retry)
@@ -311,9 +308,9 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     flo_registry_destroy(&gone->registry);
     if (gone->base)
         event_base_free(gone->base);
+    flo_queues_destroy(gone);
     flo_role_config_destroy(&gone->config);
     flo_free(gone->identity);
-    flo_free(gone->task_queue);
     flo_free(gone->sticky_queue);
     flo_free(gone);
     return 0;

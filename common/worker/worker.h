@@ -16,16 +16,15 @@
 
 #include "activity/task.h"
 #include "base/list.h"
-#include "base/map.h"
 #include "client/client.h"
 #include "executor/executor.h"
 #include "telemetry/http.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
 #include "telemetry/report.h"
+#include "worker/queue.h"
 #include "worker/registry.h"
 #include "worker/role.h"
-#include "worker/slots.h"
 #include "workflow/cache.h"
 
 struct event;
@@ -38,28 +37,6 @@ enum flo_worker_state {
     FLO_WORKER_DRAINING,   /* no new polls; running tasks finish */
     FLO_WORKER_CANCELLING, /* running activities were told to stop */
     FLO_WORKER_STOPPED,    /* the loop ends */
-};
-
-enum flo_poller_kind {
-    FLO_POLLER_WORKFLOW, /* the normal workflow queue */
-    FLO_POLLER_STICKY,   /* this process's own queue */
-    FLO_POLLER_ACTIVITY,
-    FLO_POLLER_KINDS
-};
-
-/* The long polls of one kind. */
-struct flo_poller_group {
-    struct flo_worker *worker;
-    size_t target;           /* polls to keep open while slots are free */
-    struct flo_list polls;   /* of struct poll, in flight */
-    struct event *retry;     /* runs after a refused poll, for PAUSE_MS */
-    bool paused;             /* until retry fires */
-    struct flo_series *open; /* gauge: polls in flight */
-};
-
-/* Series of one task type, or those without a type; filled as they are used. */
-struct flo_task_series {
-    struct flo_series *of[FLO_METRIC_COUNT];
 };
 
 /* Series of one RPC. operation is the client's: compared by address. */
@@ -79,15 +56,16 @@ struct flo_worker {
     enum flo_worker_state state;
     int exit_code;
 
-    char *identity, *task_queue, *sticky_queue; /* never NULL after start */
+    char *identity, *sticky_queue; /* never NULL after start */
     char instance_key[40];
     bool connected, was_connected, warned;
     bool complete_polls; /* the server ends polls itself at ShutdownWorker */
     struct event *startup_retry;
 
-    struct flo_slots slots;
-    struct flo_poller_group pollers[FLO_POLLER_KINDS];
-    size_t polls;       /* in flight, all kinds */
+    struct flo_task_queue *queues; /* never empty after start; the first gives the worker's name */
+    size_t queue_count;
+    struct flo_slots capacity[FLO_SLOT_KINDS]; /* over all queues; flo_capacity_set sizes it */
+    size_t polls;                              /* in flight, all queues and kinds */
     bool polls_refused; /* the last poll that ended was refused: /ready says so */
 
     struct flo_run_cache *cache; /* NULL: off */
@@ -103,8 +81,6 @@ struct flo_worker {
     bool modules_started;           /* in this process */
 
     struct flo_metrics *metrics;
-    struct flo_map type_series;    /* type -> struct flo_task_series, owned */
-    struct flo_task_series series; /* without a type */
     struct flo_call_series call_series[FLO_CALL_SERIES_MAX];
     struct flo_health *health;
     struct flo_http *http;
@@ -115,8 +91,9 @@ struct flo_worker {
 
     struct event *signals[2];
     struct event *drain_polls, *drain_cancel, *drain_end;
-    bool last_words;      /* drain: only answers are still waited for */
-    bool shutdown_called; /* ShutdownWorker has been answered (or given up) */
+    bool last_words;       /* drain: only answers are still waited for */
+    size_t shutdown_calls; /* ShutdownWorker, on their way: one a queue */
+    bool shutdown_called;  /* each has been answered, or none could be made */
 };
 
 /* ---- worker.c ---- */
@@ -151,6 +128,7 @@ void flo_poll_fini(struct flo_worker *worker);
 struct flo_workflow_task {
     struct flo_node node; /* worker->workflow_tasks */
     struct flo_worker *worker;
+    struct flo_task_queue *queue;
     struct flo_arena arena; /* strings below, copies, the answer */
     /* Borrowed from the poll's callback, or a copy in arena once pages must be fetched. */
     const FloApi__PollWorkflowTaskQueueResponse *task;
@@ -169,7 +147,7 @@ struct flo_workflow_task {
 };
 
 /* A task has come; its slot is running. task is borrowed for the call. */
-void flo_execute_workflow_task(struct flo_worker *worker,
+void flo_execute_workflow_task(struct flo_task_queue *queue,
                                const FloApi__PollWorkflowTaskQueueResponse *task);
 /* All pages are there. */
 void flo_execute_workflow_resume(struct flo_workflow_task *wt);
@@ -183,7 +161,8 @@ void flo_history_fetch(struct flo_workflow_task *wt, bool from_start);
 struct flo_activity_task {
     struct flo_node node; /* worker->activity_tasks */
     struct flo_worker *worker;
-    struct flo_arena arena; /* the task as it came; strings below */
+    struct flo_task_queue *queue; /* where it came from */
+    struct flo_arena arena;       /* the task as it came; strings below */
     ProtobufCBinaryData token;
     const char *type, *activity_id, *workflow_id, *run_id;
     struct flo_task_series *series; /* of the type; may be NULL */
@@ -203,7 +182,7 @@ struct flo_activity_task {
 };
 
 /* A task has come; its slot is running. task is the response of the call that ends: kept. */
-void flo_execute_activity_task(struct flo_worker *worker,
+void flo_execute_activity_task(struct flo_task_queue *queue,
                                const FloApi__PollActivityTaskQueueResponse *task);
 void flo_activity_task_end(struct flo_activity_task **at);
 /* Executor callbacks; ctx is the worker. */
@@ -244,25 +223,26 @@ void flo_observe_try(void *ctx, const char *operation, int code, int64_t duratio
 const char *flo_observe_worker_type(const struct flo_worker *worker);
 /* ---- series.c ---- */
 /* What is kept for a type, made at the first call; NULL past a bound or without memory. */
-struct flo_task_series *flo_series_for_type(struct flo_worker *worker, const char *type);
+struct flo_task_series *flo_series_for_type(struct flo_task_queue *queue, const char *type);
 /* metric{namespace, task_queue, type}, kept in known (may be NULL); type NULL: without that label.
  * Two have labels of their own: ACTIVITY_CPU, and ACTIVITY_DURATION, here of those that completed.
  */
-struct flo_series *flo_series_of(struct flo_worker *worker, struct flo_task_series *known,
+struct flo_series *flo_series_of(struct flo_task_queue *queue, struct flo_task_series *known,
                                  enum flo_metric metric, const char *type);
 /* The number and duration of an RPC's tries. */
 void flo_series_of_call(struct flo_worker *worker, const char *operation, bool long_poll,
                         struct flo_series **out_count, struct flo_series **out_latency);
-void flo_series_fini(struct flo_worker *worker);
-/* Of a task's type; of the worker as a whole. */
+void flo_series_fini(struct flo_task_queue *queue);
+/* Of a task's type; of its queue as a whole. */
 #define FLO_TASK_METRIC(task, id)                                                                  \
-    flo_series_of((task)->worker, (task)->series, FLO_METRIC_##id, (task)->type)
-#define FLO_OWN_METRIC(worker, id) flo_series_of((worker), &(worker)->series, FLO_METRIC_##id, NULL)
+    flo_series_of((task)->queue, (task)->series, FLO_METRIC_##id, (task)->type)
+#define FLO_OWN_METRIC(queue, id) flo_series_of((queue), &(queue)->series, FLO_METRIC_##id, NULL)
 
 /* For the rest. The series of metric with the namespace and task queue that every family begins
  * with. */
-#define FLO_METRIC(worker, id, ...)                                                                \
-    flo_metrics_get((worker)->metrics, FLO_METRIC_##id, (worker)->config->server.name_space,       \
-                    (worker)->task_queue, ##__VA_ARGS__, NULL)
+#define FLO_METRIC(queue, id, ...)                                                                 \
+    flo_metrics_get((queue)->worker->metrics, FLO_METRIC_##id,                                     \
+                    (queue)->worker->config->server.name_space, (queue)->name, ##__VA_ARGS__,      \
+                    NULL)
 
 #endif

@@ -8,21 +8,23 @@
 
 static struct flo_role_config config;
 static struct flo_worker worker;
-static char queue[] = "queue";
+static char name[] = "queue";
+static struct flo_task_queue queue;
 
 static int setup(void **state)
 {
     (void)state;
     config = (struct flo_role_config){.server = {.name_space = "default"}};
-    worker = (struct flo_worker){.config = &config, .task_queue = queue};
-    flo_map_init(&worker.type_series);
+    worker = (struct flo_worker){.config = &config};
+    queue = (struct flo_task_queue){.worker = &worker, .name = name};
+    flo_map_init(&queue.type_series);
     return flo_metrics_new(&worker.metrics, NULL);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    flo_series_fini(&worker);
+    flo_series_fini(&queue);
     flo_metrics_destroy(&worker.metrics);
     return 0;
 }
@@ -30,18 +32,18 @@ static int teardown(void **state)
 /* Per type and without one; the second use is the first one's. */
 static void test_kept_series_are_the_registrys(void **state)
 {
-    struct flo_task_series *echo = flo_series_for_type(&worker, "echo");
+    struct flo_task_series *echo = flo_series_for_type(&queue, "echo");
     struct flo_series *of_echo =
-        flo_series_of(&worker, echo, FLO_METRIC_ACTIVITY_TASK_RECEIVED, "echo");
+        flo_series_of(&queue, echo, FLO_METRIC_ACTIVITY_TASK_RECEIVED, "echo");
 
     (void)state;
     assert_non_null(echo);
-    assert_ptr_equal(of_echo, FLO_METRIC(&worker, ACTIVITY_TASK_RECEIVED, "echo"));
+    assert_ptr_equal(of_echo, FLO_METRIC(&queue, ACTIVITY_TASK_RECEIVED, "echo"));
     assert_ptr_equal(echo->of[FLO_METRIC_ACTIVITY_TASK_RECEIVED], of_echo);
-    assert_ptr_equal(flo_series_for_type(&worker, "echo"), echo);
-    assert_ptr_not_equal(flo_series_for_type(&worker, "other"), echo);
-    assert_ptr_equal(FLO_OWN_METRIC(&worker, WORKFLOW_POLL_SUCCEED),
-                     FLO_METRIC(&worker, WORKFLOW_POLL_SUCCEED));
+    assert_ptr_equal(flo_series_for_type(&queue, "echo"), echo);
+    assert_ptr_not_equal(flo_series_for_type(&queue, "other"), echo);
+    assert_ptr_equal(FLO_OWN_METRIC(&queue, WORKFLOW_POLL_SUCCEED),
+                     FLO_METRIC(&queue, WORKFLOW_POLL_SUCCEED));
 }
 
 /* Types past the bound are not kept, and still counted. */
@@ -52,11 +54,11 @@ static void test_types_past_the_bound_are_looked_up(void **state)
     (void)state;
     for (int i = 0; i < 300; i++) {
         snprintf(type, sizeof type, "type-%d", i);
-        (void)flo_series_for_type(&worker, type);
+        (void)flo_series_for_type(&queue, type);
     }
-    assert_null(flo_series_for_type(&worker, type));
-    assert_ptr_equal(flo_series_of(&worker, NULL, FLO_METRIC_ACTIVITY_TASK_RECEIVED, type),
-                     FLO_METRIC(&worker, ACTIVITY_TASK_RECEIVED, type));
+    assert_null(flo_series_for_type(&queue, type));
+    assert_ptr_equal(flo_series_of(&queue, NULL, FLO_METRIC_ACTIVITY_TASK_RECEIVED, type),
+                     FLO_METRIC(&queue, ACTIVITY_TASK_RECEIVED, type));
 }
 
 /* Each RPC has its own, also when there are more than fit. */
