@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -16,6 +15,7 @@
 #include "executor/core.h"
 #include "executor/frame.h"
 #include "executor/template.h"
+#include "executor/usage.h"
 
 struct child_io {
     struct flo_job_io io;
@@ -69,21 +69,9 @@ static enum flo_job_cancel child_wait(struct flo_job_io *io, int64_t timeout_ms)
     }
 }
 
-/* CPU time of the process since *last, which is moved: between two jobs it does nothing but read
- * the second one, so one system call a job is enough. */
-static int64_t cpu_spent_ns(int64_t *last)
-{
-    int64_t before = *last;
-    struct timespec now;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    *last = now.tv_sec * FLO_NS_PER_S + now.tv_nsec;
-    return *last - before;
-}
-
 /* Run one job. False when the worker is gone or wants us to stop. */
 static bool child_run(const struct flo_executor_options *options, int fd,
-                      const struct flo_frame *order, int64_t *cpu_ns)
+                      const struct flo_frame *order, struct flo_usage_meter *meter)
 {
     struct child_io child = {
         .io = {.progress = child_progress, .wait = child_wait}, .fd = fd, .job = order->job};
@@ -95,8 +83,9 @@ static bool child_run(const struct flo_executor_options *options, int fd,
     flo_buf_init(&reply, options->max_reply_bytes);
     if (!request || flo_frame_read(fd, request, order->body_len, -1))
         goto out;
+    flo_usage_job(meter, true);
     options->runner(options->runner_ctx, &child.io, request, order->body_len, &reply);
-    answer.value = cpu_spent_ns(cpu_ns);
+    flo_usage_take(meter, &answer.usage);
     if (reply.failed)
         answer.kind = FLO_FRAME_TOO_LONG;
     else
@@ -114,7 +103,7 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
     struct flo_executor_options options = tmpl->options;
     struct flo_frame head = {.kind = FLO_FRAME_READY};
     struct flo_err err = {0};
-    int64_t cpu_ns = 0;
+    struct flo_usage_meter meter;
 
     (void)index;
     if (options.max_reply_bytes == 0)
@@ -125,11 +114,11 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
         head.body_len = sizeof err.message;
     if (flo_frame_write(socket_fd, &head, err.message) || head.value)
         _exit(1);
-    (void)cpu_spent_ns(&cpu_ns);
+    flo_usage_begin(&meter, FLO_USAGE_PROCESS);
     while (flo_frame_read(socket_fd, &head, sizeof head, -1) == 0) {
         if (head.kind == FLO_FRAME_STOP)
             break;
-        if (head.kind == FLO_FRAME_JOB && !child_run(&options, socket_fd, &head, &cpu_ns))
+        if (head.kind == FLO_FRAME_JOB && !child_run(&options, socket_fd, &head, &meter))
             break;
     }
     if (options.worker_stop)

@@ -79,6 +79,22 @@ struct flo_job_crash {
     const char *stack_trace; /* the backtrace as text, a frame a line; "" = none */
 };
 
+/*
+ * What a job used. A thread's job is charged with what its thread did, a process's with what its
+ * process did (usage.h says how it is measured).
+ *
+ * I/O is storage I/O: bytes that had to come from a disk and bytes made dirty for one, in steps of
+ * 512. What read(2) and write(2) moved besides (rchar, wchar: the page cache, sockets, pipes)
+ * stands only in /proc, where asking costs more than many a job.
+ */
+struct flo_job_usage {
+    int64_t user_ns, system_ns; /* CPU time */
+    uint64_t max_rss_bytes;     /* the process's peak during the job; 0 = unknown, as for threads */
+    uint64_t read_bytes, written_bytes;
+    uint64_t voluntary_switches;   /* it waited */
+    uint64_t involuntary_switches; /* it was pushed off its core */
+};
+
 struct flo_job_result {
     enum flo_job_end end;
     const uint8_t *reply; /* DONE: borrowed during the callback */
@@ -86,7 +102,7 @@ struct flo_job_result {
     int signal;                        /* CRASHED: the signal, 0 when it exited */
     int exit_status;                   /* CRASHED with signal 0 */
     const struct flo_job_crash *crash; /* CRASHED in a process; NULL = no more is known */
-    int64_t cpu_ns;                    /* DONE: CPU time of the job, 0 when unknown */
+    struct flo_job_usage usage;        /* all 0 when unknown */
 };
 
 /* What one executor process may use; 0 = no limit. Threads have none. */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "executor/executor.h"
 #include "flotilla/error.h"
 
 enum flo_frame_kind {
@@ -20,8 +21,8 @@ enum flo_frame_kind {
     FLO_FRAME_JOB,      /* down: job, body = request */
     FLO_FRAME_CANCEL,   /* down: job, value = enum flo_job_cancel */
     FLO_FRAME_PROGRESS, /* up: job, body */
-    FLO_FRAME_DONE,     /* up: job, value = CPU nanoseconds, body = reply */
-    FLO_FRAME_TOO_LONG, /* up: job, value = CPU nanoseconds: the reply broke its bound */
+    FLO_FRAME_DONE,     /* up: job, usage, body = reply */
+    FLO_FRAME_TOO_LONG, /* up: job, usage: the reply broke its bound */
     FLO_FRAME_STOP,     /* down: end after the running job */
 };
 
@@ -30,6 +31,7 @@ struct flo_frame {
     uint32_t kind; /* enum flo_frame_kind */
     uint64_t job;
     int64_t value;
+    struct flo_job_usage usage; /* DONE, TOO_LONG */
 };
 
 /* One try to send head and body but for their first skip bytes; how many went, as sendmsg(2). */

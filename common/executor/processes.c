@@ -159,7 +159,7 @@ static void on_answer(struct process *process, const struct flo_frame *head, con
         .end = head->kind == FLO_FRAME_DONE ? FLO_JOB_DONE : FLO_JOB_CRASHED,
         .reply = body,
         .reply_len = head->body_len,
-        .cpu_ns = head->value,
+        .usage = head->usage,
     };
 
     if (!process->unit.job || process->unit.job->id != head->job)

@@ -37,6 +37,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "executor/core.h"
+#include "executor/usage.h"
 
 /* Address space of a thread's stack: libcurl, OpenSSL and libpq run on it. Touched lazily. */
 #define STACK_BYTES (1u << 20)
@@ -52,7 +53,7 @@ struct slot {
     const uint8_t *request; /* the core job's: outlives the run */
     size_t request_len;
     struct flo_buf reply;
-    int64_t cpu_ns;
+    struct flo_job_usage usage;
     /* Both, while the job runs: */
     _Atomic int reason;      /* enum flo_job_cancel; written under mu */
     pthread_cond_t told;     /* reason was set */
@@ -70,7 +71,8 @@ struct thread {
     pthread_t id;
     bool started; /* to be joined */
     sem_t wake;
-    int64_t cpu_ns; /* thread side: its CPU clock when it last looked */
+    bool slept;                   /* thread side: before it got its job */
+    struct flo_usage_meter meter; /* thread side */
 };
 
 struct threads {
@@ -178,18 +180,6 @@ static enum flo_job_cancel slot_wait(struct flo_job_io *io, int64_t timeout_ms)
     return (enum flo_job_cancel)reason;
 }
 
-/* CPU time of the thread since it last asked. A job is charged with the few instructions of getting
- * it, for which asking costs one system call a job and not two. */
-static int64_t cpu_spent_ns(struct thread *thread)
-{
-    int64_t before = thread->cpu_ns;
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    thread->cpu_ns = now.tv_sec * FLO_NS_PER_S + now.tv_nsec;
-    return thread->cpu_ns - before;
-}
-
 /* Hand back the slot that has been run (NULL at first) and get the next one, asleep while there is
  * none. NULL: the pool stops. */
 static struct slot *next_slot(struct thread *thread, struct slot *finished)
@@ -199,6 +189,7 @@ static struct slot *next_slot(struct thread *thread, struct slot *finished)
     struct thread *other;
     bool tell = false;
 
+    thread->slept = false;
     pthread_mutex_lock(&pool->mu);
     if (finished) {
         finished->done = true;
@@ -212,6 +203,7 @@ static struct slot *next_slot(struct thread *thread, struct slot *finished)
         tell = false;
         while (sem_wait(&thread->wake) < 0 && errno == EINTR)
             ;
+        thread->slept = true;
         pthread_mutex_lock(&pool->mu);
         pool->waking = false;
     }
@@ -230,11 +222,12 @@ static void thread_serve(struct thread *thread)
     const struct flo_executor_options *options = &thread->pool->executor.options;
     struct slot *slot = NULL;
 
-    (void)cpu_spent_ns(thread);
+    flo_usage_begin(&thread->meter, FLO_USAGE_THREAD);
     while ((slot = next_slot(thread, slot))) {
+        flo_usage_job(&thread->meter, thread->slept);
         options->runner(options->runner_ctx, &slot->io, slot->request, slot->request_len,
                         &slot->reply);
-        slot->cpu_ns = cpu_spent_ns(thread);
+        flo_usage_take(&thread->meter, &slot->usage);
     }
 }
 
@@ -304,7 +297,7 @@ static void slot_ended(struct slot *slot)
         .end = slot->reply.failed ? FLO_JOB_CRASHED : FLO_JOB_DONE,
         .reply = slot->reply.data,
         .reply_len = slot->reply.len,
-        .cpu_ns = slot->cpu_ns,
+        .usage = slot->usage,
     };
 
     flo_core_job_ended(&slot->unit, &result);
