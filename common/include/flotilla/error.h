@@ -43,7 +43,8 @@ extern "C" {
     X(FLO_EPERM, -17, "not permitted")                                                             \
     X(FLO_EDATA, -18, "stored data is damaged")                                                    \
     X(FLO_ESYS, -19, "an operating system call failed")                                            \
-    X(FLO_EUNIMPL, -20, "not supported")
+    X(FLO_EUNIMPL, -20, "not supported")                                                           \
+    X(FLO_EPENDING, -21, "not finished: the result comes later")
 
 enum flo_error {
 #define FLO_ERROR_ENUM(name, value, text) name = (value),

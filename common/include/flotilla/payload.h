@@ -49,6 +49,28 @@ FLO_API const char *flo_raw_encoding(const json_t *value);
  */
 FLO_API FLO_MUST_CHECK int flo_raw_data(const json_t *value, void **out_data, size_t *out_len);
 
+/*
+ * A payload as it came, for code that wants the bytes themselves: an argument or a header of an
+ * activity (flotilla/activity.h). Borrowed from whatever it belongs to, and so is what these
+ * return. Any thread.
+ */
+struct flo_payload;
+
+/* Its bytes; never NULL, also when there are none. */
+FLO_API const void *flo_payload_data(const struct flo_payload *payload, size_t *out_len);
+
+/* The metadata of that key (not ended by a NUL), or NULL. Its encoding has the key "encoding". */
+FLO_API const void *flo_payload_metadata(const struct flo_payload *payload, const char *key,
+                                         size_t *out_len);
+
+/* Is that its encoding, e.g. "binary/plain"? */
+FLO_API bool flo_payload_encoded_as(const struct flo_payload *payload, const char *encoding);
+
+/* Its value as JSON (a raw value when it is of another encoding), a new reference. FLO_EPROTO with
+ * a sentence when json/plain does not parse; FLO_ENOMEM. */
+FLO_API FLO_MUST_CHECK int flo_payload_json(const struct flo_payload *payload, json_t **out_value,
+                                            struct flo_err *err);
+
 #ifdef __cplusplus
 }
 #endif

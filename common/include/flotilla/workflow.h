@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "flotilla/error.h"
+#include "flotilla/failure.h"
 #include "flotilla/log.h"
 
 #ifdef __cplusplus
@@ -40,14 +41,6 @@ struct flo_group;    /* futures awaited together */
  * workflow. FLO_ECANCELLED after a cancel request closes it as cancelled.
  */
 typedef int (*flo_workflow_fn)(struct flo_workflow *wf, json_t *input, json_t **out_result);
-
-struct flo_retry_policy {
-    int64_t initial_interval_ms;            /* 0 = the server's default, 1 s */
-    double backoff_coefficient;             /* 0 = 2.0; else >= 1 */
-    int64_t maximum_interval_ms;            /* 0 = 100 x initial */
-    int32_t maximum_attempts;               /* 0 = no limit */
-    const char *const *non_retryable_types; /* NULL-terminated; may be NULL */
-};
 
 enum flo_cancellation_type {
     FLO_CANCEL_TRY = 0, /* ask the activity to stop; the future is cancelled at once */
