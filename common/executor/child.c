@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * child.c - the life of an executor process: read a job, run it, answer. One thread. While a job
- * runs, the only frames that can come down are CANCEL and STOP; they are looked for when the job
- * asks whether it should stop.
+ * child.c - the life of an executor process: read a job, run it, answer. One thread, unless the job
+ * starts more. While a job runs, the only frames that can come down are CANCEL and STOP; they are
+ * looked for when the job asks whether it should stop (child_io.h).
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,74 +12,23 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "executor/child_io.h"
 #include "executor/core.h"
 #include "executor/frame.h"
 #include "executor/template.h"
 #include "executor/usage.h"
 
-struct child_io {
-    struct flo_job_io io;
-    int fd;
-    uint64_t job;
-    enum flo_job_cancel reason;
-    bool stop; /* STOP came, or the worker is gone */
-};
-
-static void child_progress(struct flo_job_io *io, const uint8_t *data, size_t len)
-{
-    struct child_io *child = (struct child_io *)io;
-    const struct flo_frame head = {
-        .kind = FLO_FRAME_PROGRESS, .job = child->job, .body_len = (uint32_t)len};
-
-    if (flo_frame_write(child->fd, &head, data))
-        child->stop = true;
-}
-
-/* Take the frames that have come while the job runs. */
-static void child_listen(struct child_io *child)
-{
-    struct flo_frame head;
-    char peek;
-
-    while (!child->stop && recv(child->fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) {
-        if (flo_frame_read(child->fd, &head, sizeof head, -1) || head.kind == FLO_FRAME_STOP)
-            child->stop = true;
-        else if (head.kind == FLO_FRAME_CANCEL && head.job == child->job)
-            child->reason = (enum flo_job_cancel)head.value;
-    }
-    if (child->stop && child->reason == FLO_JOB_RUNNING)
-        child->reason = FLO_JOB_CANCEL_SHUTDOWN;
-}
-
-static enum flo_job_cancel child_wait(struct flo_job_io *io, int64_t timeout_ms)
-{
-    struct child_io *child = (struct child_io *)io;
-    int64_t until = flo_clock_mono_ns() + timeout_ms * FLO_NS_PER_MS;
-
-    for (;;) {
-        int64_t left_ms;
-        struct pollfd some = {.fd = child->fd, .events = POLLIN};
-        child_listen(child);
-        if (child->reason != FLO_JOB_RUNNING || timeout_ms == 0)
-            return child->reason;
-        left_ms = (until - flo_clock_mono_ns() + FLO_NS_PER_MS - 1) / FLO_NS_PER_MS;
-        if (left_ms <= 0)
-            return FLO_JOB_RUNNING;
-        (void)poll(&some, 1, left_ms > 1000000 ? 1000000 : (int)left_ms);
-    }
-}
-
 /* Run one job. False when the worker is gone or wants us to stop. */
 static bool child_run(const struct flo_executor_options *options, int fd,
                       const struct flo_frame *order, struct flo_usage_meter *meter)
 {
-    struct child_io child = {
-        .io = {.progress = child_progress, .wait = child_wait}, .fd = fd, .job = order->job};
+    struct flo_child_io child;
     struct flo_frame answer = {.kind = FLO_FRAME_DONE, .job = order->job};
     struct flo_buf reply;
     uint8_t *request = flo_malloc(order->body_len ? order->body_len : 1);
     bool go_on = false;
 
+    flo_child_io_init(&child, fd, order->job);
     flo_buf_init(&reply, options->max_reply_bytes);
     if (!request || flo_frame_read(fd, request, order->body_len, -1))
         goto out;
@@ -92,6 +41,7 @@ static bool child_run(const struct flo_executor_options *options, int fd,
         answer.body_len = (uint32_t)reply.len;
     go_on = flo_frame_write(fd, &answer, reply.data) == 0 && !child.stop;
 out:
+    flo_child_io_fini(&child);
     flo_free(request);
     flo_buf_fini(&reply);
     return go_on;

@@ -24,6 +24,7 @@ struct flo_core_job {
     uint64_t id;
     int64_t grace_ms;           /* from "stop" to the kill */
     enum flo_job_cancel reason; /* what it was told */
+    bool stopping;              /* and that the worker begins to drain */
     bool kill_asked;
     struct event timer; /* the deadline, later the kill */
     size_t request_len;
@@ -40,7 +41,7 @@ struct flo_core_unit {
 struct flo_executor_ops {
     /* Give a ready unit its job (unit->job is set). */
     void (*start)(struct flo_core_unit *unit);
-    /* Pass job->reason on to the unit that runs it. */
+    /* Pass flo_core_job_told on to the unit that runs the job. */
     void (*cancel)(struct flo_core_unit *unit);
     /* End the unit by force; NULL where that is impossible. */
     void (*kill)(struct flo_core_unit *unit);
@@ -55,13 +56,25 @@ struct flo_executor {
     struct flo_core_unit **units; /* options.workers of them; the kind's, set before use */
     struct flo_list waiting;      /* at most options.workers */
     size_t running;
-    bool closed; /* no new jobs: broken or being destroyed */
+    bool closed;   /* no new jobs: broken or being destroyed */
+    bool stopping; /* flo_executor_notice_stopping was called */
 };
+
+/* What the job was told, as the runner gets to see it. */
+static inline unsigned flo_core_job_told(const struct flo_core_job *job)
+{
+    return (unsigned)job->reason | (job->stopping ? FLO_JOB_STOPPING : 0);
+}
 
 /* The executor side of a job, for the runner: first member of each kind's own. */
 struct flo_job_io {
     void (*progress)(struct flo_job_io *io, const uint8_t *data, size_t len);
-    enum flo_job_cancel (*wait)(struct flo_job_io *io, int64_t timeout_ms); /* 0 = do not wait */
+    int (*note)(struct flo_job_io *io, const uint8_t *data, size_t len);
+    /* Until it was told something else than known, at most timeout_ms: 0 = do not wait, < 0 = for
+     * ever. What it was told. */
+    unsigned (*wait)(struct flo_job_io *io, unsigned known, int64_t timeout_ms);
+    int (*watch)(struct flo_job_io *io); /* NULL = nothing to prepare */
+    void (*wake)(struct flo_job_io *io);
 };
 
 /* Set the shared part up; options are copied (defaults filled in). */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "executor/core.h"
 
 #define DEFAULT_MAX_REPLY_BYTES (8u << 20)
@@ -57,16 +58,26 @@ static void job_arm_kill(struct flo_core_job *job)
     }
 }
 
-/* Tell the job why it should stop; the first reason stays, but one that makes the answer unwanted
- * replaces one that does not. */
+bool flo_job_graver(enum flo_job_cancel a, enum flo_job_cancel b)
+{
+    static const unsigned char WEIGHT[] = {
+        [FLO_JOB_RUNNING] = 0,          [FLO_JOB_CANCEL_PAUSED] = 1,
+        [FLO_JOB_CANCEL_RESET] = 1,     [FLO_JOB_CANCEL_REQUESTED] = 2,
+        [FLO_JOB_CANCEL_SHUTDOWN] = 2,  [FLO_JOB_CANCEL_TIMED_OUT] = 3,
+        [FLO_JOB_CANCEL_NOT_FOUND] = 3,
+    };
+
+    return WEIGHT[a] > WEIGHT[b];
+}
+
+/* Tell the job why it should stop, unless it knows something graver. */
 static void job_tell(struct flo_core_job *job, enum flo_job_cancel reason)
 {
-    bool told = job->reason != FLO_JOB_RUNNING;
-
-    if (!told || reason == FLO_JOB_CANCEL_TIMED_OUT || reason == FLO_JOB_CANCEL_NOT_FOUND)
+    if (flo_job_graver(reason, job->reason)) {
         job->reason = reason;
-    if (!told && job->unit)
-        job->executor->ops->cancel(job->unit);
+        if (job->unit)
+            job->executor->ops->cancel(job->unit);
+    }
     job_arm_kill(job);
 }
 
@@ -88,7 +99,7 @@ static void unit_start(struct flo_core_unit *unit, struct flo_core_job *job)
     unit->job = job;
     unit->executor->running++;
     unit->executor->ops->start(unit);
-    if (job->reason != FLO_JOB_RUNNING) { /* was told while it waited */
+    if (flo_core_job_told(job)) { /* while it waited */
         unit->executor->ops->cancel(unit);
         job_arm_kill(job);
     }
@@ -169,8 +180,11 @@ int flo_executor_submit(struct flo_executor *executor, uint64_t id, const uint8_
     job = flo_malloc(sizeof *job + len);
     if (!job)
         return FLO_ENOMEM;
-    *job = (struct flo_core_job){
-        .executor = executor, .id = id, .grace_ms = grace_ms, .request_len = len};
+    *job = (struct flo_core_job){.executor = executor,
+                                 .id = id,
+                                 .grace_ms = grace_ms,
+                                 .request_len = len,
+                                 .stopping = executor->stopping};
     if (len > 0)
         memcpy(job->request, request, len);
     evtimer_assign(&job->timer, executor->base, on_timer, job);
@@ -202,6 +216,20 @@ void flo_executor_cancel(struct flo_executor *executor, uint64_t id, enum flo_jo
     }
 }
 
+void flo_executor_notice_stopping(struct flo_executor *executor)
+{
+    executor->stopping = true;
+    for (unsigned i = 0; i < executor->options.workers; i++) {
+        struct flo_core_job *job = executor->units[i]->job;
+        if (job && !job->stopping) {
+            job->stopping = true;
+            executor->ops->cancel(job->unit);
+        }
+    }
+    FLO_LIST_FOREACH(node, &executor->waiting)
+    flo_container(node, struct flo_core_job, node)->stopping = true;
+}
+
 size_t flo_executor_running(const struct flo_executor *executor)
 {
     return executor->running + executor->waiting.count;
@@ -224,12 +252,44 @@ void flo_job_progress(struct flo_job_io *io, const uint8_t *data, size_t len)
         io->progress(io, data, len);
 }
 
+int flo_job_note(struct flo_job_io *io, const uint8_t *data, size_t len)
+{
+    return len <= FLO_JOB_NOTES_MAX ? io->note(io, data, len) : FLO_EFULL;
+}
+
+unsigned flo_job_told(struct flo_job_io *io)
+{
+    return io->wait(io, 0, 0);
+}
+
+unsigned flo_job_wait_told(struct flo_job_io *io, unsigned known, int64_t timeout_ms)
+{
+    return io->wait(io, known, timeout_ms);
+}
+
 enum flo_job_cancel flo_job_cancelled(struct flo_job_io *io)
 {
-    return io->wait(io, 0);
+    return FLO_JOB_REASON(io->wait(io, 0, 0));
 }
 
 enum flo_job_cancel flo_job_wait_cancelled(struct flo_job_io *io, int64_t timeout_ms)
 {
-    return io->wait(io, timeout_ms > 0 ? timeout_ms : 0);
+    unsigned told = io->wait(io, 0, 0);
+    int64_t until = timeout_ms > 0 ? flo_clock_mono_ns() + timeout_ms * FLO_NS_PER_MS : 0;
+
+    while (FLO_JOB_REASON(told) == FLO_JOB_RUNNING && timeout_ms > 0) {
+        told = io->wait(io, told, timeout_ms);
+        timeout_ms = (until - flo_clock_mono_ns() + FLO_NS_PER_MS - 1) / FLO_NS_PER_MS;
+    }
+    return FLO_JOB_REASON(told);
+}
+
+int flo_job_watch(struct flo_job_io *io)
+{
+    return io->watch ? io->watch(io) : 0;
+}
+
+void flo_job_wake(struct flo_job_io *io)
+{
+    io->wake(io);
 }

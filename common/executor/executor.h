@@ -21,14 +21,23 @@ struct event_base;
 struct flo_executor; /* opaque: one of the two kinds */
 struct flo_job_io;   /* opaque: the executor side of one running job */
 
-/* Why a running job should stop. */
+/* Why a running job should stop. A graver reason replaces a lesser one (flo_job_graver). */
 enum flo_job_cancel {
     FLO_JOB_RUNNING = 0,
     FLO_JOB_CANCEL_REQUESTED, /* the server asked */
     FLO_JOB_CANCEL_TIMED_OUT, /* its time is up: the answer will not be wanted */
     FLO_JOB_CANCEL_NOT_FOUND, /* the server no longer knows the task */
     FLO_JOB_CANCEL_SHUTDOWN,  /* the worker stops */
+    FLO_JOB_CANCEL_PAUSED,    /* an operator paused the activity */
+    FLO_JOB_CANCEL_RESET,     /* an operator let it begin again */
 };
+/* Does a say more than b? None < paused, reset < requested, shutdown < an answer is unwanted. */
+bool flo_job_graver(enum flo_job_cancel a, enum flo_job_cancel b);
+
+/* What a job was told, as one number: why it should stop (FLO_JOB_REASON), and: */
+#define FLO_JOB_STOPPING 0x100u /* the worker begins to drain; go on for now */
+#define FLO_JOB_OVER 0x200u     /* flo_job_wake was called */
+#define FLO_JOB_REASON(told) ((enum flo_job_cancel)((told)&0xffu))
 
 /*
  * Runs one job: request is borrowed; the reply goes to out_reply. Called on an executor thread or
@@ -38,7 +47,7 @@ enum flo_job_cancel {
 typedef void (*flo_job_runner_fn)(void *ctx, struct flo_job_io *io, const uint8_t *request,
                                   size_t request_len, struct flo_buf *out_reply);
 
-/* For runners: */
+/* For runners, all from any thread while the job runs: */
 /* Send a small message up (larger than FLO_JOB_PROGRESS_MAX: not sent); the newest wins when the
  * loop is slow. */
 #define FLO_JOB_PROGRESS_MAX (64u << 10)
@@ -47,6 +56,21 @@ void flo_job_progress(struct flo_job_io *io, const uint8_t *data, size_t len);
 enum flo_job_cancel flo_job_cancelled(struct flo_job_io *io);
 /* As above, but waits up to timeout_ms for a reason to stop. */
 enum flo_job_cancel flo_job_wait_cancelled(struct flo_job_io *io, int64_t timeout_ms);
+/* What it was told so far. Never waits. */
+unsigned flo_job_told(struct flo_job_io *io);
+/* As above, but waits up to timeout_ms (< 0: for ever) until it is something else than known. */
+unsigned flo_job_wait_told(struct flo_job_io *io, unsigned known, int64_t timeout_ms);
+/* Before a thread waits for ever with flo_job_wait_told, which flo_job_wake ends: FLO_JOB_OVER is
+ * then in what it returns. 0, FLO_ESYS. */
+FLO_MUST_CHECK int flo_job_watch(struct flo_job_io *io);
+void flo_job_wake(struct flo_job_io *io);
+/*
+ * Send bytes up that must not replace each other: on_note gets them in their order, those of
+ * several notes perhaps at once, before on_done. FLO_EFULL: the loop is FLO_JOB_NOTES_MAX behind;
+ * FLO_ENOMEM; FLO_ECLOSED.
+ */
+#define FLO_JOB_NOTES_MAX (64u << 10)
+FLO_MUST_CHECK int flo_job_note(struct flo_job_io *io, const uint8_t *data, size_t len);
 
 /*
  * How a job ended. CRASHED is the job's own doing and counts as a crash of it: a signal, an exit,
@@ -125,6 +149,7 @@ struct flo_executor_options {
     void (*worker_stop)(void *ctx);
     /* Loop side: */
     void (*on_progress)(void *ctx, uint64_t job, const uint8_t *data, size_t len);
+    void (*on_note)(void *ctx, uint64_t job, const uint8_t *data, size_t len); /* may be NULL */
     void (*on_done)(void *ctx, uint64_t job, const struct flo_job_result *result);
     /* Nothing can be run any more (the template process died); may be NULL. After the on_done of
      * the jobs that it took down. */
@@ -165,6 +190,8 @@ FLO_MUST_CHECK int flo_executor_submit(struct flo_executor *executor, uint64_t j
 /* Tell a job to stop; nothing when it has ended. A process whose job is no longer wanted
  * (TIMED_OUT, NOT_FOUND) is killed when it has not ended grace_ms later. */
 void flo_executor_cancel(struct flo_executor *executor, uint64_t job, enum flo_job_cancel reason);
+/* The worker begins to drain: tell all jobs (FLO_JOB_STOPPING), also those that come yet. */
+void flo_executor_notice_stopping(struct flo_executor *executor);
 size_t flo_executor_running(const struct flo_executor *executor);
 /*
  * Stop: no new jobs; running ones are told SHUTDOWN and get grace_ms, then processes are killed.

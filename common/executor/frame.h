@@ -19,8 +19,9 @@
 enum flo_frame_kind {
     FLO_FRAME_READY,    /* up: value = 0 or the error of worker_start, body = its sentence */
     FLO_FRAME_JOB,      /* down: job, body = request */
-    FLO_FRAME_CANCEL,   /* down: job, value = enum flo_job_cancel */
+    FLO_FRAME_CANCEL,   /* down: job, value = what it is told (FLO_JOB_REASON and bits) */
     FLO_FRAME_PROGRESS, /* up: job, body */
+    FLO_FRAME_NOTE,     /* up: job, body */
     FLO_FRAME_DONE,     /* up: job, usage, body = reply */
     FLO_FRAME_TOO_LONG, /* up: job, usage: the reply broke its bound */
     FLO_FRAME_STOP,     /* down: end after the running job */

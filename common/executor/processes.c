@@ -131,7 +131,7 @@ static void processes_start(struct flo_core_unit *unit)
 static void processes_cancel(struct flo_core_unit *unit)
 {
     const struct flo_frame head = {
-        .kind = FLO_FRAME_CANCEL, .job = unit->job->id, .value = unit->job->reason};
+        .kind = FLO_FRAME_CANCEL, .job = unit->job->id, .value = flo_core_job_told(unit->job)};
 
     process_send((struct process *)unit, &head, NULL);
 }
@@ -180,6 +180,10 @@ static void on_frame(struct process *process, const struct flo_frame *head, cons
     case FLO_FRAME_PROGRESS:
         if (process->unit.job && process->unit.job->id == head->job && options->on_progress)
             options->on_progress(options->ctx, head->job, body, head->body_len);
+        break;
+    case FLO_FRAME_NOTE:
+        if (process->unit.job && process->unit.job->id == head->job && options->on_note)
+            options->on_note(options->ctx, head->job, body, head->body_len);
         break;
     case FLO_FRAME_DONE:
     case FLO_FRAME_TOO_LONG:

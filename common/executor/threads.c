@@ -55,12 +55,13 @@ struct slot {
     struct flo_buf reply;
     struct flo_job_usage usage;
     /* Both, while the job runs: */
-    _Atomic int reason;      /* enum flo_job_cancel; written under mu */
-    pthread_cond_t told;     /* reason was set */
+    _Atomic unsigned told;   /* what the job was told; written under mu */
+    pthread_cond_t telling;  /* told has changed */
     struct flo_node queued;  /* guarded by mu: on pool->queue */
     struct flo_node news;    /* guarded by mu: on pool->news, for one or both of: */
     struct flo_buf progress; /* guarded by mu: the newest, not yet taken */
     bool progressed;         /* guarded by mu: progress is to be taken */
+    struct flo_buf notes;    /* guarded by mu: not yet taken */
     bool done;               /* guarded by mu: the job has ended */
 };
 
@@ -163,21 +164,55 @@ static struct timespec time_in(clockid_t clock, int64_t ms)
     return until;
 }
 
-static enum flo_job_cancel slot_wait(struct flo_job_io *io, int64_t timeout_ms)
+static int slot_note(struct flo_job_io *io, const uint8_t *data, size_t len)
 {
     struct slot *slot = flo_container(io, struct slot, io);
-    int reason = atomic_load(&slot->reason);
-    struct timespec until;
+    bool tell = false;
+    int rc;
 
-    if (reason != FLO_JOB_RUNNING || timeout_ms == 0)
-        return (enum flo_job_cancel)reason;
+    pthread_mutex_lock(&slot->pool->mu);
+    rc = slot->notes.len + len > FLO_JOB_NOTES_MAX ? FLO_EFULL
+                                                   : flo_buf_append(&slot->notes, data, len);
+    if (!rc)
+        tell = add_news_locked(slot);
+    pthread_mutex_unlock(&slot->pool->mu);
+    if (tell)
+        tell_loop(slot->pool);
+    return rc;
+}
+
+static unsigned slot_wait(struct flo_job_io *io, unsigned known, int64_t timeout_ms)
+{
+    struct slot *slot = flo_container(io, struct slot, io);
+    unsigned told = atomic_load(&slot->told);
+    struct timespec until;
+    int rc = 0;
+
+    if (told != known || timeout_ms == 0)
+        return told;
     until = time_in(CLOCK_MONOTONIC, timeout_ms);
     pthread_mutex_lock(&slot->pool->mu);
-    while ((reason = atomic_load(&slot->reason)) == FLO_JOB_RUNNING)
-        if (pthread_cond_timedwait(&slot->told, &slot->pool->mu, &until) == ETIMEDOUT)
-            break;
+    while ((told = atomic_load(&slot->told)) == known && rc != ETIMEDOUT)
+        rc = timeout_ms < 0 ? pthread_cond_wait(&slot->telling, &slot->pool->mu)
+                            : pthread_cond_timedwait(&slot->telling, &slot->pool->mu, &until);
     pthread_mutex_unlock(&slot->pool->mu);
-    return (enum flo_job_cancel)reason;
+    return told;
+}
+
+/* Tell the job these bits as well; but for FLO_JOB_OVER, instead of those that it was told. */
+static void slot_tell(struct slot *slot, unsigned told)
+{
+    unsigned keep = told == FLO_JOB_OVER ? ~0u : FLO_JOB_OVER;
+
+    pthread_mutex_lock(&slot->pool->mu);
+    atomic_store(&slot->told, (atomic_load(&slot->told) & keep) | told);
+    pthread_cond_broadcast(&slot->telling);
+    pthread_mutex_unlock(&slot->pool->mu);
+}
+
+static void slot_wake(struct flo_job_io *io)
+{
+    slot_tell(flo_container(io, struct slot, io), FLO_JOB_OVER);
 }
 
 /* Hand back the slot that has been run (NULL at first) and get the next one, asleep while there is
@@ -269,7 +304,7 @@ static void threads_start(struct flo_core_unit *unit)
     slot->reply.failed = false;
     flo_buf_clear(&slot->reply);
     pthread_mutex_lock(&pool->mu);
-    atomic_store(&slot->reason, FLO_JOB_RUNNING);
+    atomic_store(&slot->told, 0);
     flo_list_push_back(&pool->queue, &slot->queued);
     thread = wake_locked(pool);
     looks = pool->loop_looks;
@@ -283,12 +318,7 @@ static void threads_start(struct flo_core_unit *unit)
 
 static void threads_cancel(struct flo_core_unit *unit)
 {
-    struct slot *slot = (struct slot *)unit;
-
-    pthread_mutex_lock(&slot->pool->mu);
-    atomic_store(&slot->reason, (int)unit->job->reason);
-    pthread_cond_broadcast(&slot->told);
-    pthread_mutex_unlock(&slot->pool->mu);
+    slot_tell((struct slot *)unit, flo_core_job_told(unit->job));
 }
 
 static void slot_ended(struct slot *slot)
@@ -313,11 +343,12 @@ static bool take_news(struct threads *pool)
 {
     const struct flo_executor_options *options = &pool->executor.options;
     struct slot *slot = NULL;
-    struct flo_buf progress;
+    struct flo_buf progress, notes;
     bool progressed = false, done = false;
     struct flo_node *node;
 
     flo_buf_init(&progress, FLO_JOB_PROGRESS_MAX);
+    flo_buf_init(&notes, 0);
     pthread_mutex_lock(&pool->mu);
     node = flo_list_pop_front(&pool->news);
     pool->loop_looks = node != NULL;
@@ -329,12 +360,19 @@ static bool take_news(struct threads *pool)
             progress = slot->progress;
             flo_buf_init(&slot->progress, FLO_JOB_PROGRESS_MAX);
         }
+        if (slot->notes.len > 0) {
+            notes = slot->notes;
+            flo_buf_init(&slot->notes, 0);
+        }
         slot->progressed = slot->done = false;
     }
     pthread_mutex_unlock(&pool->mu);
     if (progressed && options->on_progress)
         options->on_progress(options->ctx, slot->unit.job->id, progress.data, progress.len);
+    if (notes.len > 0 && options->on_note)
+        options->on_note(options->ctx, slot->unit.job->id, notes.data, notes.len);
     flo_buf_fini(&progress);
+    flo_buf_fini(&notes);
     if (done)
         slot_ended(slot);
     return node != NULL;
@@ -391,7 +429,8 @@ static size_t threads_join(struct threads *pool, int64_t grace_ms)
 static void slot_fini(struct slot *slot)
 {
     flo_core_job_drop(&slot->unit);
-    pthread_cond_destroy(&slot->told);
+    pthread_cond_destroy(&slot->telling);
+    flo_buf_fini(&slot->notes);
     flo_buf_fini(&slot->progress);
     flo_buf_fini(&slot->reply);
 }
@@ -499,10 +538,12 @@ static void slot_init(struct slot *slot, struct threads *pool, unsigned index,
 {
     slot->unit = (struct flo_core_unit){.executor = &pool->executor, .index = index};
     slot->pool = pool;
-    slot->io = (struct flo_job_io){.progress = slot_progress, .wait = slot_wait};
+    slot->io = (struct flo_job_io){
+        .progress = slot_progress, .note = slot_note, .wait = slot_wait, .wake = slot_wake};
     flo_buf_init(&slot->reply, pool->executor.options.max_reply_bytes);
     flo_buf_init(&slot->progress, FLO_JOB_PROGRESS_MAX);
-    pthread_cond_init(&slot->told, attr);
+    flo_buf_init(&slot->notes, 0);
+    pthread_cond_init(&slot->telling, attr);
     pool->units[index] = &slot->unit;
 }
 

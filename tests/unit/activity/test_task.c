@@ -30,8 +30,9 @@ static void fake_progress(struct flo_job_io *io, const uint8_t *data, size_t len
     fake->last_beat_len = len;
 }
 
-static enum flo_job_cancel fake_wait(struct flo_job_io *io, int64_t timeout_ms)
+static unsigned fake_wait(struct flo_job_io *io, unsigned known, int64_t timeout_ms)
 {
+    (void)known;
     (void)timeout_ms;
     return ((struct fake_io *)io)->reason;
 }
