@@ -83,7 +83,7 @@ enum flo_frame_verdict flo_fleet_take(struct flo_fleet *fleet, const void *frame
 /* Forget what has been gone for long. */
 void flo_fleet_expire(struct flo_fleet *fleet, int64_t now_ms);
 
-/* "running", "draining", "stopped" or "lost". Static. */
+/* "running", "quiet", "draining", "stopped" or "lost". Static. */
 const char *flo_fleet_entry_state(const struct flo_fleet_entry *entry, int64_t now_ms);
 bool flo_fleet_entry_live(const struct flo_fleet_entry *entry, int64_t now_ms);
 /* The live entry of that process id, or NULL. */

@@ -141,6 +141,7 @@ static bool check_fields(const json_t *snapshot)
             return false;
     const json_t *state = json_object_get(snapshot, "state");
     if (!is_text(state, 1, 16) || (strcmp(json_string_value(state), "running") != 0 &&
+                                   strcmp(json_string_value(state), "quiet") != 0 &&
                                    strcmp(json_string_value(state), "draining") != 0 &&
                                    strcmp(json_string_value(state), "stopped") != 0))
         return false;

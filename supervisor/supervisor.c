@@ -127,18 +127,18 @@ static void on_reload(evutil_socket_t number, short what, void *ctx)
 static void collect(void *ctx, struct flo_metrics *metrics)
 {
     struct supervisor *self = ctx;
-    static const char *const states[] = {"running", "draining", "stopped", "lost"};
+    static const char *const states[] = {"running", "quiet", "draining", "stopped", "lost"};
     int64_t now = flo_clock_mono_ns() / FLO_NS_PER_MS;
     for (int role = 0; role < FLO_FLEET_ROLES; role++) {
-        double counts[4] = {0};
+        double counts[sizeof states / sizeof *states] = {0};
         FLO_LIST_FOREACH(node, &self->fleet.entries[role])
         {
             const char *state =
                 flo_fleet_entry_state(flo_container(node, struct flo_fleet_entry, node), now);
-            for (int i = 0; i < 4; i++)
+            for (size_t i = 0; i < sizeof states / sizeof *states; i++)
                 counts[i] += strcmp(states[i], state) == 0;
         }
-        for (int i = 0; i < 4; i++)
+        for (size_t i = 0; i < sizeof states / sizeof *states; i++)
             flo_series_set(flo_metrics_get(metrics, FLO_METRIC_FLEET_PROCESSES,
                                            flo_fleet_role_name((enum flo_fleet_role)role),
                                            states[i], NULL),

@@ -49,6 +49,7 @@ struct flo_client {
     char *identity;
     struct defaults defaults[METHOD_COUNT];
     bool fail_fast;
+    int64_t long_poll_ms;
     const struct flo_wire_part *part; /* borrowed; may be NULL */
     struct flo_rng jitter;
     struct flo_list calls;
@@ -82,6 +83,7 @@ struct flo_client_call {
     struct flo_buf body;
     int64_t deadline_ns; /* monotonic; of all tries together, INT64_MAX for polls */
     int64_t try_started_ns;
+    int64_t silent_ns; /* the tries that ended without a word of the server, since it spoke last */
     unsigned retries;
     struct flo_grpc_call *try; /* the stream of the current try */
     struct event timer;        /* until the next try */
@@ -90,6 +92,16 @@ struct flo_client_call {
 };
 
 static int try_now(struct flo_client_call *call);
+
+static bool is_long_poll(const struct flo_client_call *call)
+{
+    return call->method->timeout_ms == FLO_CLIENT_LONG_POLL_MS;
+}
+
+static int64_t timeout_of(const struct flo_client_call *call)
+{
+    return is_long_poll(call) ? call->client->long_poll_ms : call->method->timeout_ms;
+}
 
 enum flo_refusal flo_client_refusal(int code, const char *message)
 {
@@ -230,10 +242,14 @@ static void on_try_done(void *ctx, const struct flo_grpc_status *status, const u
     struct flo_client_call *call = ctx;
     struct flo_client *client = call->client;
     int64_t duration_ns = flo_clock_mono_ns() - call->try_started_ns;
+    bool silent = status->code == FLO_GRPC_DEADLINE_EXCEEDED &&
+                  duration_ns >= timeout_of(call) * FLO_NS_PER_MS;
+    int64_t age_ns = silent && call->try ? flo_grpc_call_age_ns(call->try) : 0;
+    call->silent_ns = age_ns > 0 ? call->silent_ns + age_ns : 0;
     call->try = NULL;
     if (client->on_try)
         client->on_try(client->on_try_ctx, call->method->operation, status->code, duration_ns,
-                       call->method->timeout_ms == FLO_CLIENT_LONG_POLL_MS);
+                       is_long_poll(call));
     if (duration_ns >= SETTLED_NS)
         call->retries = 0;
     if (status->code == FLO_GRPC_OK)
@@ -244,7 +260,7 @@ static void on_try_done(void *ctx, const struct flo_grpc_status *status, const u
 
 static int try_now(struct flo_client_call *call)
 {
-    int64_t now = flo_clock_mono_ns(), timeout_ms = call->method->timeout_ms;
+    int64_t now = flo_clock_mono_ns(), timeout_ms = timeout_of(call);
     bool odd = call->method->retry != FLO_RETRY_POLL && call->retries > 0;
     if (odd) {
         int64_t left_ms = (call->deadline_ns - now) / FLO_NS_PER_MS;
@@ -299,7 +315,7 @@ static int call_start(struct flo_client *client, const struct method *method,
         return FLO_ENOMEM;
     int rc = FLO_ENOMEM;
     *call = (struct flo_client_call){.client = client, .method = method, .done = done, .ctx = ctx};
-    call->deadline_ns = flo_clock_mono_ns() + method->timeout_ms * FLO_NS_PER_MS;
+    call->deadline_ns = flo_clock_mono_ns() + timeout_of(call) * FLO_NS_PER_MS;
     flo_buf_init(&call->body, 0);
     flo_list_push_back(&client->calls, &call->node);
     rc = flo_wire_encode(request, &call->body);
@@ -347,9 +363,9 @@ void flo_client_call_cancel(struct flo_client_call **call)
     *call = NULL;
 }
 
-int64_t flo_client_call_try_age_ns(const struct flo_client_call *call)
+int64_t flo_client_call_silent_ns(const struct flo_client_call *call)
 {
-    return call->try ? flo_grpc_call_age_ns(call->try) : 0;
+    return call->silent_ns + (call->try ? flo_grpc_call_age_ns(call->try) : 0);
 }
 
 static int make_channel(struct flo_client *client, const struct flo_client_options *options,
@@ -393,6 +409,8 @@ int flo_client_new(struct event_base *base, const struct flo_client_options *opt
         return flo_fail(err, FLO_ENOMEM, "no memory for a client");
     client->base = base;
     client->fail_fast = options->fail_fast;
+    client->long_poll_ms =
+        options->long_poll_ms > 0 ? options->long_poll_ms : FLO_CLIENT_LONG_POLL_MS;
     client->part = options->part;
     client->on_try = options->on_try;
     client->on_try_ctx = options->on_try_ctx;

@@ -27,8 +27,9 @@ struct flo_client_options {
     struct flo_grpc_channel_options channel; /* address, TLS, on_state; headers are added to */
     const char *namespace_;
     const char *identity;
-    const char *api_key; /* Bearer token; NULL = none */
-    bool fail_fast;      /* do not wait for a connection: the first UNAVAILABLE ends a call */
+    const char *api_key;  /* Bearer token; NULL = none */
+    bool fail_fast;       /* do not wait for a connection: the first UNAVAILABLE ends a call */
+    int64_t long_poll_ms; /* time limit of long polls; 0: FLO_CLIENT_LONG_POLL_MS */
     const struct flo_wire_part *part; /* what to decode of answers; NULL: everything; borrowed */
     /* How each try ended, for metrics: the RPC's name, code, duration. May be NULL. */
     void (*on_try)(void *ctx, const char *operation, int code, int64_t duration_ns, bool long_poll);
@@ -108,10 +109,12 @@ FLO_CLIENT_CALLS(FLO_CLIENT_DECLARE)
 /* Give a call up; done does not run. Clears the pointer. NULL is fine. */
 void flo_client_call_cancel(struct flo_client_call **call);
 
-/* How long the server has had the try that is under way, over the connection that stands now; 0
- * while there is none: between tries, without a connection. A call is as old as its caller thinks;
- * this is for how long the server has been silent about it. */
-int64_t flo_client_call_try_age_ns(const struct flo_client_call *call);
+/*
+ * How long the server has been silent about a call: the age of the try that is under way over the
+ * connection that stands now, and of the tries before it that ended by our own time limit without a
+ * word. Any answer, an error too, ends the silence, and so does the end of the connection.
+ */
+int64_t flo_client_call_silent_ns(const struct flo_client_call *call);
 
 /* Refusals that a server tells apart only by their text. */
 enum flo_refusal {

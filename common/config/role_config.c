@@ -69,6 +69,7 @@ static const struct flo_setting settings[] = {
     STRING("server.tls.cert_file", server.tls.cert_file, NULL, 0, 4096, "TEMPORAL_TLS_CLIENT_CERT_PATH TEMPORAL_TLS_CERT", FLO_SETTING_PATH, 0, "Client certificate (PEM), for mutual TLS"),
     STRING("server.tls.key_file", server.tls.key_file, NULL, 0, 4096, "TEMPORAL_TLS_CLIENT_KEY_PATH TEMPORAL_TLS_KEY", FLO_SETTING_PATH, 0, "Key of the client certificate (PEM)"),
     STRING("server.tls.server_name", server.tls.server_name, NULL, 0, 255, "TEMPORAL_TLS_SERVER_NAME", 0, 0, "Name that the server's certificate must carry; empty: the host of `server.address`"),
+    NUMBER("server.long_poll_timeout", DURATION, server.long_poll_timeout_ms, "70s", 1000, MINUTES(10), NULL, 0, 0, "Time limit of a poll; a server answers within 60 s. Less where a proxy cuts long calls earlier"),
     STRING("task_queue", task_queue, NULL, 1, 1000, "TEMPORAL_WORKER_TASK_QUEUE TASK_QUEUE", FLO_SETTING_REQUIRED, 0, "The task queue to poll"),
     STRING("identity", identity, NULL, 0, 255, "TEMPORAL_WORKER_IDENTITY", 0, 0, "The worker's name in histories; empty: `pid@host@task_queue`"),
 
@@ -107,10 +108,12 @@ static const struct flo_setting settings[] = {
 
     STRING("health.host", health.host, "127.0.0.1", 1, 255, "FLOTILLA_HEALTH_HOST", 0, 0, "Address for /health and /ready; 0.0.0.0 in containers"),
     NUMBER("health.port", INT, health.port, "8080", 0, 65535, "FLOTILLA_HEALTH_PORT", 0, 0, "Port for /health and /ready; 0: the kernel chooses, the choice is printed"),
+    NUMBER("health.stall_timeout", DURATION, health.stall_timeout_ms, "10s", 1000, MINUTES(10), NULL, 0, 0, "/health fails when the event loop has not turned for so long"),
     STRING("metrics.host", metrics.host, "127.0.0.1", 1, 255, "FLOTILLA_METRICS_HOST", 0, 0, "Address for /metrics"),
     NUMBER("metrics.port", INT, metrics.port, "9464", 0, 65535, "FLOTILLA_METRICS_PORT", 0, 0, "Port for /metrics; one listener serves all when host and port equal those of `health`"),
     CHOICE("log.level", log.level, "info", "trace|debug|info|warn|error", "FLOTILLA_LOG_LEVEL", 0, "Least level that is logged"),
     CHOICE("log.format", log.format, "auto", "auto|json|text", "FLOTILLA_LOG_FORMAT", 0, "`auto`: text on a terminal, else JSON lines"),
+    NUMBER("log.summary_interval", DURATION, log.summary_interval_ms, "1m", 0, MINUTES(1440), "FLOTILLA_LOG_SUMMARY_INTERVAL", 0, 0, "Time between two summary lines (`j_complete=` ...); 0s: none"),
     STRING("supervisor.endpoint", supervisor.endpoint, NULL, 0, 255, "FLOTILLA_SUPERVISOR", 0, 0, "ZeroMQ endpoint of the supervisor, `ipc:///path` or `tcp://host:port`; empty: report to nobody"),
     STRING("supervisor.curve.secret_key_file", supervisor.curve.secret_key_file, NULL, 0, 4096, "FLOTILLA_SUPERVISOR_SECRET_KEY_FILE", FLO_SETTING_PATH, 0, "The worker's secret key: reports are encrypted; `flotilla-supervisor --gen-keys DIR` makes keys"),
     STRING("supervisor.curve.server_key_file", supervisor.curve.server_key_file, NULL, 0, 4096, "FLOTILLA_SUPERVISOR_SERVER_KEY_FILE", FLO_SETTING_PATH, 0, "The supervisor's public key"),

@@ -27,6 +27,7 @@ struct flo_server_config {
     const char *name_space;
     const char *api_key; /* secret; "" = none. api_key_file has been read into it */
     const char *api_key_file;
+    int64_t long_poll_timeout_ms; /* of a poll; one and a half of it silent: stuck */
     struct {
         bool enabled;          /* true too when api_key is set and nothing says otherwise */
         const char *ca_file;   /* "" = the system's */
@@ -83,10 +84,16 @@ struct flo_role_config {
     struct {
         const char *host;
         int64_t port; /* 0: the kernel chooses */
-    } health, metrics;
+        int64_t stall_timeout_ms; /* the loop has not turned for so long: not healthy */
+    } health;
+    struct {
+        const char *host;
+        int64_t port;
+    } metrics;
     struct {
         int level;  /* enum flo_log_level of telemetry/log.h */
         int format; /* enum flo_log_format */
+        int64_t summary_interval_ms; /* between two summary lines; 0: none */
     } log;
     struct {
         const char *endpoint; /* "" = report to nobody */

@@ -117,3 +117,23 @@ bool flo_health_render(struct flo_health *health, bool live_only, struct flo_buf
     flo_buf_append_str(out, "}}\n");
     return ok;
 }
+
+bool flo_health_render_text(struct flo_health *health, bool live_only, struct flo_buf *out)
+{
+    bool ok = !health || holds(health, live_only);
+    if (health) {
+        pthread_mutex_lock(&health->mu);
+        for (size_t i = 0; i < health->count; i++) {
+            const struct check *check = &health->checks[i];
+            if (live_only && !check->live)
+                continue;
+            if (check->ok)
+                flo_buf_printf(out, "[+]%s ok\n", check->name);
+            else
+                flo_buf_printf(out, "[-]%s %s\n", check->name, check->reason);
+        }
+        pthread_mutex_unlock(&health->mu);
+    }
+    flo_buf_printf(out, "%s check %s\n", live_only ? "health" : "ready", ok ? "passed" : "failed");
+    return ok;
+}

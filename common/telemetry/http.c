@@ -41,24 +41,47 @@ struct flo_http {
     struct flo_health *health;   /* borrowed, may be NULL */
     struct route routes[ROUTES_MAX];
     size_t route_count;
+    int listeners[FLO_HTTP_LISTENERS_MAX]; /* owned by evhttp */
+    size_t listener_count;
 };
 
 /* ---- the built-in pages ---- */
 
+/* "verbose", alone or with a value, is one of the query's parameters. */
+static bool is_verbose(const char *query)
+{
+    static const char word[] = "verbose";
+    for (const char *at = query; at && *at; at = strchr(at, '&'), at += at != NULL) {
+        size_t len = strcspn(at, "=&");
+        if (len == sizeof word - 1 && memcmp(at, word, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void serve_checks(struct flo_http *http, bool live_only, const char *query,
+                         struct flo_http_reply *reply)
+{
+    bool ok;
+    if (is_verbose(query)) {
+        reply->content_type = "text/plain; charset=utf-8";
+        ok = flo_health_render_text(http->health, live_only, &reply->body);
+    } else {
+        ok = flo_health_render(http->health, live_only, &reply->body);
+    }
+    reply->status = ok ? 200 : 503;
+}
+
 static void serve_live(void *ctx, const struct flo_http_request *request,
                        struct flo_http_reply *reply)
 {
-    struct flo_http *http = ctx;
-    (void)request;
-    reply->status = flo_health_render(http->health, true, &reply->body) ? 200 : 503;
+    serve_checks(ctx, true, request->query, reply);
 }
 
 static void serve_ready(void *ctx, const struct flo_http_request *request,
                         struct flo_http_reply *reply)
 {
-    struct flo_http *http = ctx;
-    (void)request;
-    reply->status = flo_health_render(http->health, false, &reply->body) ? 200 : 503;
+    serve_checks(ctx, false, request->query, reply);
 }
 
 static void serve_metrics(void *ctx, const struct flo_http_request *request,
@@ -256,6 +279,8 @@ int flo_http_listen(struct flo_http *http, const char *host, int port,
                     char out_address[FLO_HTTP_ADDRESS_MAX], struct flo_err *err)
 {
     int fd = -1;
+    if (http->listener_count == FLO_HTTP_LISTENERS_MAX)
+        return flo_fail(err, FLO_EFULL, "too many listeners");
     int rc = flo_net_listen(host, (uint16_t)port, BACKLOG, &fd, err);
     if (rc)
         return rc;
@@ -265,7 +290,14 @@ int flo_http_listen(struct flo_http *http, const char *host, int port,
         close(fd);
         return flo_fail(err, FLO_ENOMEM, "no memory to listen on %s port %d", host, port);
     }
+    http->listeners[http->listener_count++] = fd;
     return 0;
+}
+
+size_t flo_http_listeners(const struct flo_http *http, int out_fds[FLO_HTTP_LISTENERS_MAX])
+{
+    memcpy(out_fds, http->listeners, http->listener_count * sizeof *out_fds);
+    return http->listener_count;
 }
 
 int flo_http_listen_both(struct flo_http *http, const char *health_host, int health_port,

@@ -4,7 +4,8 @@
  * adds. evhttp on the program's own event loop: no thread.
  *
  * Served from the start: /health and /livez (the loop runs, no live check failed), /ready and
- * /readyz (also every ready check holds), both JSON with the reasons; /metrics. Only GET and HEAD
+ * /readyz (also every ready check holds), both JSON with the reasons, or lines of text with
+ * ?verbose; /metrics. Only GET and HEAD
  * (else 405 with Allow); unknown paths 404; headers at most 8 KiB, no bodies; idle connections are
  * closed. No answer carries CORS headers; all carry nosniff, no-store and a strict
  * Content-Security-Policy. Nothing is read from the file system.
@@ -88,6 +89,10 @@ FLO_MUST_CHECK int flo_http_listen_both(struct flo_http *http, const char *healt
                                         char out_health[FLO_HTTP_ADDRESS_MAX],
                                         char out_metrics[FLO_HTTP_ADDRESS_MAX],
                                         struct flo_err *err);
+
+/* The listening sockets, into out_fds; how many. They stay the server's. */
+#define FLO_HTTP_LISTENERS_MAX 4
+size_t flo_http_listeners(const struct flo_http *http, int out_fds[FLO_HTTP_LISTENERS_MAX]);
 
 /* Serve path (exact match; replaces what was there) with fn. path is borrowed for ever. At most
  * 32 handlers. FLO_EFULL. */

@@ -59,6 +59,7 @@
     X(SLOTS_AVAILABLE, GAUGE, "temporal_worker_task_slots_available", "namespace,task_queue,worker_type", NONE, "Free task slots.") \
     X(SLOTS_USED, GAUGE, "temporal_worker_task_slots_used", "namespace,task_queue,worker_type", NONE, "Task slots in use.") \
     X(SLOT_UTILIZATION, GAUGE, "temporal_slot_utilization", "namespace,task_queue,worker_type", NONE, "Share of task slots in use, 0 to 1.") \
+    X(LOOP_LAG, GAUGE, "flotilla_loop_lag_seconds", "", NONE, "How late the event loop came to its timer when it last did.") \
     X(CONNECTED, GAUGE, "flotilla_server_connected", "address", NONE, "1 while the connection to the server stands.") \
     X(RECONNECTS, COUNTER, "flotilla_server_reconnects_total", "address", NONE, "Times the connection to the server was made again.") \
     /* engine */ \

@@ -113,6 +113,7 @@ static int build(struct flo_reporter *reporter, struct flo_buf *out)
     put_field(out, "state",
               reporter->stopped ? "stopped"
               : sample.draining ? "draining"
+              : sample.quiet    ? "quiet"
                                 : "running");
     flo_buf_printf(out, ",\"pid\":%d,\"started_ms\":%lld,\"cpu_ms\":%.0f,\"rss_bytes\":%llu",
                    (int)getpid(), (long long)reporter->started_ms, stat.cpu_seconds * 1e3,

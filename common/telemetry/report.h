@@ -30,6 +30,7 @@ struct flo_reporter; /* opaque */
 /* What changes between snapshots; the program fills it on the loop thread each second. */
 struct flo_report_sample {
     bool draining; /* stopping: no new tasks */
+    bool quiet;    /* told to take no new tasks, for the time being */
     bool ready;    /* as /ready says */
     struct {
         const char *kind; /* static: "workflow", "activity", "local-activity" */

@@ -25,6 +25,7 @@ void flo_activity_task_end(struct flo_activity_task **task)
     struct flo_worker *worker = at->worker;
 
     *task = NULL;
+    flo_count_activity(at, FLO_END_UNREPORTED); /* unless it has been counted */
     flo_client_call_cancel(&at->answer);
     flo_beats_fini(at);
     if (at->silence)
@@ -103,6 +104,7 @@ static void drop(struct flo_activity_task *at, const char *why)
     flo_log(FLO_LOG_WARN, "activity.dropped", "An activity's answer is not wanted any more",
             "activity_type", at->type, "activity_id", at->activity_id, "workflow_id",
             at->workflow_id, "run_id", at->run_id, "reason", why, NULL);
+    flo_count_activity(at, FLO_END_UNWANTED);
     flo_activity_task_end(&at);
 }
 
@@ -217,6 +219,8 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
     }
     at->worker = worker;
     at->queue = queue;
+    worker->counts.received++;
+    worker->counts.retried += task->attempt > 1;
     flo_arena_init(&at->arena, 0);
     flo_buf_init(&at->outcome, 0);
     flo_list_push_back(&worker->activity_tasks, &at->node);

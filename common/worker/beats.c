@@ -135,6 +135,18 @@ void flo_beats_progress(struct flo_activity_task *at, const uint8_t *details, si
     step(at);
 }
 
+FloApi__Payloads *flo_beats_details(const struct flo_activity_task *at, struct flo_arena *arena)
+{
+    const struct flo_activity_beats *beats = at->beats;
+    ProtobufCMessage *details = NULL;
+
+    if (!beats || beats->details.len == 0 ||
+        flo_wire_decode(&flo_api__payloads__descriptor, beats->details.data, beats->details.len,
+                        arena, &details, NULL))
+        return NULL;
+    return (FloApi__Payloads *)details;
+}
+
 bool flo_beats_flush(struct flo_activity_task *at)
 {
     struct flo_activity_beats *beats = at->beats;

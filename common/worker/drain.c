@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * drain.c - stopping in order, within shutdown_timeout (T):
+ * drain.c - what signals do: SIGTERM and SIGINT stop the worker, SIGTSTP makes it quiet, SIGCONT
+ * ends that.
+ *
+ * Quiet is the first line below and no more: what runs ends in its own time, heartbeats go on, the
+ * process stays, /ready says so. To resume is to poll again, under a new instance key: a server
+ * may refuse polls of one that it was told is shut down.
+ *
+ * Stopping in order, within shutdown_timeout (T):
  *
  *   0            no new polls; ShutdownWorker, so that the server stops matching tasks to us; a
  *                server that can ends the polls itself, else they are given up
@@ -8,15 +15,17 @@
  *   T - g        activities are told to stop; what they answer is reported
  *   T - 1 s      what still runs is reported as a retryable WorkerShutdown failure; from now on
  *                only answers are waited for, not threads
- *   T - 250 ms   end, whatever there is: exit 0 within T
+ *   T - 250 ms   end, whatever there is, within T: exit 0, or 75 when there is a task whose end the
+ *                server does not know
  *
- * As soon as nothing is left the loop ends. A second signal ends the process at once.
+ * As soon as nothing is left the loop ends. A second signal to stop ends the process at once, and
+ * its executor processes with it.
  */
 #include <event2/event.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/random.h"
 #include "grpc/status.h"
 #include "worker/worker.h"
 
@@ -38,12 +47,22 @@ static void on_signal(evutil_socket_t number, short what, void *ctx)
     flo_drain_begin(worker, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
+static void on_quiet_signal(evutil_socket_t number, short what, void *ctx)
+{
+    (void)what;
+    if (number == SIGTSTP)
+        flo_quiet_begin(ctx, "SIGTSTP");
+    else
+        flo_quiet_end(ctx, "SIGCONT");
+}
+
 int flo_drain_init(struct flo_worker *worker, struct flo_err *err)
 {
-    static const int NUMBERS[] = {SIGTERM, SIGINT};
+    static const int NUMBERS[] = {SIGTERM, SIGINT, SIGTSTP, SIGCONT};
 
-    for (int i = 0; i < 2; i++) {
-        worker->signals[i] = evsignal_new(worker->base, NUMBERS[i], on_signal, worker);
+    for (int i = 0; i < 4; i++) {
+        worker->signals[i] =
+            evsignal_new(worker->base, NUMBERS[i], i < 2 ? on_signal : on_quiet_signal, worker);
         if (!worker->signals[i] || event_add(worker->signals[i], NULL) < 0)
             return flo_fail(err, FLO_ENOMEM, "cannot watch for signals");
     }
@@ -57,7 +76,7 @@ int flo_drain_init(struct flo_worker *worker, struct flo_err *err)
 
 void flo_drain_fini(struct flo_worker *worker)
 {
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 4; i++)
         if (worker->signals[i])
             event_free(worker->signals[i]);
     if (worker->drain_polls)
@@ -82,8 +101,8 @@ static void on_shutdown_answer(void *ctx, const struct flo_grpc_status *status,
 
     (void)response;
     worker->shutdown_called = --worker->shutdown_calls == 0;
-    if (status->code != FLO_GRPC_OK)
-        flo_poll_cancel_all(worker);
+    if (status->code != FLO_GRPC_OK && worker->state != FLO_WORKER_RUNNING)
+        flo_poll_cancel_all(worker); /* they would go on; not those of a worker that has resumed */
     flo_drain_check(worker);
 }
 
@@ -116,6 +135,61 @@ static void call_shutdown(struct flo_worker *worker)
     worker->shutdown_called = worker->shutdown_calls == 0;
 }
 
+/* No more polls: those that are out end, by the server where it can, else by us. */
+static void end_polls(struct flo_worker *worker)
+{
+    call_shutdown(worker);
+    if (!worker->complete_polls || worker->shutdown_called)
+        flo_poll_cancel_all(worker);
+    else
+        arm(worker->drain_polls, POLLS_END_MS);
+}
+
+/* ---- quiet ---- */
+
+static void say_quiet(struct flo_worker *worker, bool quiet, const char *why)
+{
+    flo_log(FLO_LOG_INFO, quiet ? "worker.quiet" : "worker.resumed",
+            quiet ? "Worker quiet: it polls no more until it is told to resume" : "Worker resumed",
+            "reason", why, "#running", FLO_NUM(flo_capacity_busy(worker)), NULL);
+    flo_health_set_ready(worker->health, "quiet", !quiet,
+                         "quiet: no polls until SIGCONT or flotilla resume");
+    if (worker->reporter)
+        flo_reporter_send(worker->reporter);
+}
+
+void flo_quiet_begin(struct flo_worker *worker, const char *why)
+{
+    if (worker->state >= FLO_WORKER_QUIET || worker->quiet_at_start)
+        return;
+    if (worker->state == FLO_WORKER_STARTING) {
+        worker->quiet_at_start = true; /* there are no polls yet */
+    } else {
+        worker->state = FLO_WORKER_QUIET;
+        end_polls(worker);
+    }
+    say_quiet(worker, true, why);
+}
+
+void flo_quiet_end(struct flo_worker *worker, const char *why)
+{
+    struct flo_rng rng;
+
+    if (worker->state != FLO_WORKER_QUIET && !worker->quiet_at_start)
+        return;
+    worker->quiet_at_start = false;
+    if (worker->state == FLO_WORKER_QUIET) {
+        flo_rng_seed(&rng, flo_random_u64());
+        flo_rng_uuid4(&rng, worker->instance_key);
+        event_del(worker->drain_polls);
+        worker->state = FLO_WORKER_RUNNING;
+    }
+    say_quiet(worker, false, why);
+    flo_poll_fill(worker);
+}
+
+/* ---- stopping ---- */
+
 void flo_drain_begin(struct flo_worker *worker, const char *why)
 {
     int64_t total_ms = worker->config->shutdown_timeout_ms;
@@ -129,11 +203,7 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
     flo_health_set_ready(worker->health, "draining", false, "the worker is stopping");
     arm(worker->drain_cancel, cancel_ms > total_ms / 2 ? cancel_ms : total_ms / 2);
     arm(worker->drain_end, total_ms > 2 * LAST_WORD_MS ? total_ms - LAST_WORD_MS : total_ms / 2);
-    call_shutdown(worker);
-    if (!worker->complete_polls || worker->shutdown_called)
-        flo_poll_cancel_all(worker);
-    else
-        arm(worker->drain_polls, POLLS_END_MS);
+    end_polls(worker);
     if (worker->reporter)
         flo_reporter_send(worker->reporter);
     flo_drain_check(worker);
@@ -153,14 +223,6 @@ static bool answers_outstanding(const struct flo_worker *worker)
     return false;
 }
 
-static void finish(struct flo_worker *worker)
-{
-    if (flo_capacity_busy(worker) > 0)
-        flo_log(FLO_LOG_WARN, "drain.abandoned", "Stopped with tasks still running", "#tasks",
-                FLO_NUM(flo_capacity_busy(worker)), NULL);
-    flo_worker_stop(worker, 0);
-}
-
 void flo_drain_check(struct flo_worker *worker)
 {
     if (worker->state < FLO_WORKER_DRAINING || worker->state == FLO_WORKER_STOPPED)
@@ -168,7 +230,7 @@ void flo_drain_check(struct flo_worker *worker)
     if (worker->polls == 0 && flo_capacity_busy(worker) == 0 && worker->shutdown_called)
         flo_worker_stop(worker, 0);
     else if (worker->last_words && !answers_outstanding(worker))
-        finish(worker);
+        flo_worker_stop(worker, 0);
 }
 
 /* The server did not end our polls in time. */
@@ -204,7 +266,7 @@ static void on_end_time(evutil_socket_t fd, short what, void *ctx)
     (void)fd;
     (void)what;
     if (worker->last_words) { /* those had their time */
-        finish(worker);
+        flo_worker_stop(worker, 0);
         return;
     }
     FLO_LIST_FOREACH_SAFE(node, &worker->activity_tasks)
@@ -213,6 +275,7 @@ static void on_end_time(evutil_socket_t fd, short what, void *ctx)
         if (!at->running || at->outcome.len > 0)
             continue;
         flo_outcome_fail(at, FLO_FAILURE_SHUTDOWN, "The worker is shutting down");
+        at->end = FLO_END_CUT;
         flo_respond_activity(at);
     }
     worker->last_words = true;

@@ -72,6 +72,7 @@ static void advance(struct flo_workflow_task *wt)
     struct flo_activation activation = {0};
     struct flo_run *run = run_for(wt);
     int64_t began_ns = flo_clock_mono_ns();
+    int rc;
 
     if (!run) {
         flo_workflow_task_end(&wt); /* no memory: the server gives the task to somebody else */
@@ -88,7 +89,10 @@ static void advance(struct flo_workflow_task *wt)
         flo_history_fetch(wt, true);
         return;
     }
-    if (flo_run_activate(run, wt->task, &wt->arena, &activation)) {
+    wt->worker->advancing = wt;
+    rc = flo_run_activate(run, wt->task, &wt->arena, &activation);
+    wt->worker->advancing = NULL;
+    if (rc) {
         run_put(wt, run, NULL);
         flo_workflow_task_end(&wt);
         return;
@@ -121,6 +125,8 @@ void flo_execute_workflow_task(struct flo_task_queue *queue,
     wt->queue = queue;
     wt->task = task;
     wt->began_ns = flo_clock_mono_ns();
+    worker->counts.received++;
+    worker->counts.retried += task->attempt > 1;
     flo_arena_init(&wt->arena, TASK_BYTES_MAX);
     flo_list_push_back(&worker->workflow_tasks, &wt->node);
     wt->workflow_id = flo_arena_strdup(&wt->arena, execution ? execution->workflow_id : "");

@@ -2,11 +2,6 @@
 /*
  * observe.c - what others see of the worker: health and metrics pages, the supervisor's reports,
  * the state of the connection.
- *
- * Liveness is progress: a poll that was sent over the connection that stands and has not come back
- * for one and a half times the longest time that a long poll may take means that the worker is
- * stuck, and /livez says so. An idle worker's polls come back empty every minute. Time without a
- * server does not count: a poll that is sent again after an outage is a new one.
  */
 #include <event2/event.h>
 #include <stdlib.h>
@@ -15,9 +10,6 @@
 #include "config/process.h"
 #include "grpc/status.h"
 #include "worker/worker.h"
-
-#define WATCH_MS 15000
-#define SILENT_NS (FLO_CLIENT_LONG_POLL_MS * 3 / 2 * FLO_NS_PER_MS)
 
 const char *flo_observe_worker_type(const struct flo_worker *worker)
 {
@@ -38,6 +30,7 @@ void flo_observe_connection(void *ctx, bool connected, const char *reason)
     if (connected) {
         flo_log(FLO_LOG_INFO, "server.connected", "Connected", "server", address, NULL);
         worker->was_connected = true;
+        worker->connected_ns = flo_clock_mono_ns();
         worker->warned = false;
     } else if (!worker->warned && worker->state < FLO_WORKER_STOPPED) {
         worker->warned = true; /* once, not at each attempt */
@@ -103,27 +96,18 @@ static void sample(void *ctx, struct flo_report_sample *out)
 {
     const struct flo_worker *worker = ctx;
     enum flo_slot_kind kind = worker->queues[0].kind;
+    const uint64_t *ended = worker->counts.ended;
 
     out->draining = worker->state >= FLO_WORKER_DRAINING;
+    out->quiet = worker->state == FLO_WORKER_QUIET || worker->quiet_at_start;
     out->ready = flo_health_is_ready(worker->health);
     out->slots[0].kind = worker->role->role == FLO_ROLE_WORKFLOW ? "workflow" : "activity";
     out->slots[0].used = (uint32_t)worker->capacity[kind].running;
     out->slots[0].total = (uint32_t)flo_capacity_total(worker, kind);
     out->slot_count = 1;
-    out->tasks_done = worker->tasks_done;
-    out->tasks_failed = worker->tasks_failed;
+    out->tasks_done = ended[FLO_END_COMPLETED] + ended[FLO_END_CANCELLED];
+    out->tasks_failed = ended[FLO_END_FAILED] + ended[FLO_END_CUT];
     out->polls = (uint32_t)worker->polls;
-}
-
-static void on_watch(evutil_socket_t fd, short what, void *ctx)
-{
-    struct flo_worker *worker = ctx;
-    bool silent = worker->connected && flo_poll_oldest_ns(worker) > SILENT_NS;
-
-    (void)fd;
-    (void)what;
-    flo_health_set_live(worker->health, "pollers", !silent,
-                        silent ? "a poll has been silent for too long" : NULL);
 }
 
 static int start_pages(struct flo_worker *worker, struct flo_err *err)
@@ -172,7 +156,6 @@ static int start_reporter(struct flo_worker *worker, struct flo_err *err)
 
 int flo_observe_start(struct flo_worker *worker, struct flo_err *err)
 {
-    const struct timeval period = {.tv_sec = WATCH_MS / 1000};
     int rc = start_pages(worker, err);
 
     if (!rc)
@@ -182,9 +165,9 @@ int flo_observe_start(struct flo_worker *worker, struct flo_err *err)
         rc = flo_metrics_on_collect(worker->metrics, collect, worker);
     if (rc)
         return err->code ? rc : flo_fail(err, rc, "cannot set up the metrics");
-    worker->watch = event_new(worker->base, -1, EV_PERSIST, on_watch, worker);
-    if (!worker->watch || event_add(worker->watch, &period) < 0)
-        return flo_fail(err, FLO_ENOMEM, "no memory for the watch timer");
+    rc = flo_liveness_start(worker, err);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < worker->queue_count; i++)
         flo_series_inc(
             FLO_METRIC(&worker->queues[i], WORKER_START, flo_observe_worker_type(worker)));
@@ -195,7 +178,6 @@ int flo_observe_start(struct flo_worker *worker, struct flo_err *err)
 void flo_observe_fini(struct flo_worker *worker)
 {
     flo_reporter_destroy(&worker->reporter);
-    if (worker->watch)
-        event_free(worker->watch);
+    flo_liveness_fini(worker);
     flo_http_destroy(&worker->http);
 }

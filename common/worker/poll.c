@@ -237,30 +237,35 @@ void flo_poll_cancel_all(struct flo_worker *worker)
             group_cancel(&worker->queues[i].pollers[kind]);
 }
 
-static int64_t group_oldest_ns(const struct flo_poller_group *group)
+static int64_t group_silence_ns(const struct flo_poller_group *group)
 {
-    int64_t oldest = 0;
+    int64_t longest = 0;
 
     FLO_LIST_FOREACH(node, &group->polls)
     {
         const struct poll *poll = flo_container(node, struct poll, node);
-        int64_t age = flo_client_call_try_age_ns(poll->call);
-        oldest = age > oldest ? age : oldest;
+        int64_t silence = flo_client_call_silent_ns(poll->call);
+        longest = silence > longest ? silence : longest;
     }
-    return oldest;
+    return longest;
 }
 
-int64_t flo_poll_oldest_ns(const struct flo_worker *worker)
+int64_t flo_poll_silence_ns(const struct flo_worker *worker, const char **out_kind,
+                            const char **out_queue)
 {
-    int64_t oldest = 0;
+    int64_t longest = 0;
 
     for (size_t i = 0; i < worker->queue_count; i++) {
         for (int kind = 0; kind < FLO_POLLER_KINDS; kind++) {
-            int64_t age = group_oldest_ns(&worker->queues[i].pollers[kind]);
-            oldest = age > oldest ? age : oldest;
+            int64_t silence = group_silence_ns(&worker->queues[i].pollers[kind]);
+            if (silence <= longest)
+                continue;
+            longest = silence;
+            *out_kind = KIND_NAMES[kind];
+            *out_queue = worker->queues[i].name;
         }
     }
-    return oldest;
+    return longest;
 }
 
 static int group_init(struct flo_task_queue *queue, enum flo_poller_kind kind, size_t target,

@@ -67,7 +67,7 @@ static void respond_failed(struct flo_workflow_task *wt, FloApi__WorkflowTaskFai
         FLO_API__RESPOND_WORKFLOW_TASK_FAILED_REQUEST__INIT;
     struct flo_worker *worker = wt->worker;
 
-    worker->tasks_failed++;
+    worker->counts.ended[FLO_END_FAILED]++;
     flo_series_inc(FLO_METRIC(wt->queue, WORKFLOW_EXECUTION_FAILED, wt->type, reason));
     flo_log(FLO_LOG_ERROR, "workflow.task_failed", "A workflow task failed", "workflow_type",
             wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, "reason",
@@ -138,7 +138,7 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
         completion_refused(wt, status);
         return;
     }
-    worker->tasks_done++;
+    worker->counts.ended[FLO_END_COMPLETED]++;
     observe_latency(wt);
     log_processed(wt, "completed");
     if (answer->reset_history_event_id > 0)
@@ -260,6 +260,12 @@ static const char *const OUTCOME_NAMES[] = {
     [FLO_OUTCOME_UNREGISTERED] = "failed",
     [FLO_OUTCOME_CANCELLED] = "cancelled",
 };
+static const enum flo_task_end ENDS[] = {
+    [FLO_OUTCOME_COMPLETED] = FLO_END_COMPLETED,
+    [FLO_OUTCOME_FAILED] = FLO_END_FAILED,
+    [FLO_OUTCOME_UNREGISTERED] = FLO_END_FAILED,
+    [FLO_OUTCOME_CANCELLED] = FLO_END_CANCELLED,
+};
 
 void flo_outcome_fail(struct flo_activity_task *at, const char *type, const char *message)
 {
@@ -283,6 +289,9 @@ static void on_activity_answer(void *ctx, const struct flo_grpc_status *status,
 
     (void)response;
     at->answer = NULL;
+    flo_count_activity(at, status->code == FLO_GRPC_OK          ? at->end
+                           : status->code == FLO_GRPC_NOT_FOUND ? FLO_END_UNWANTED
+                                                                : FLO_END_UNREPORTED);
     if (status->code != FLO_GRPC_OK) {
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_TASK_ERROR));
         if (status->code != FLO_GRPC_NOT_FOUND)
@@ -319,7 +328,9 @@ static int send_completed(struct flo_activity_task *at, const struct flo_outcome
                                                       on_activity_answer, at, &at->answer);
 }
 
-static int send_failed(struct flo_activity_task *at, FloApi__Failure *failure)
+/* An attempt that is cut takes its newest heartbeat details along: the next one goes on there. */
+static int send_failed(struct flo_activity_task *at, FloApi__Failure *failure,
+                       struct flo_arena *arena)
 {
     FloApi__RespondActivityTaskFailedRequest request =
         FLO_API__RESPOND_ACTIVITY_TASK_FAILED_REQUEST__INIT;
@@ -327,6 +338,8 @@ static int send_failed(struct flo_activity_task *at, FloApi__Failure *failure)
     request.task_token = at->token;
     request.identity = at->worker->identity;
     request.failure = failure;
+    if (at->end == FLO_END_CUT)
+        request.last_heartbeat_details = flo_beats_details(at, arena);
     return flo_client_respond_activity_task_failed(at->worker->client, &request, on_activity_answer,
                                                    at, &at->answer);
 }
@@ -337,11 +350,15 @@ static int send_cancelled(struct flo_activity_task *at, struct flo_arena *arena)
     FloApi__RespondActivityTaskCanceledRequest request =
         FLO_API__RESPOND_ACTIVITY_TASK_CANCELED_REQUEST__INIT;
 
-    if (at->reason == FLO_JOB_CANCEL_SHUTDOWN)
-        return send_failed(at, flo_failure_application(arena, "The worker is shutting down",
-                                                       FLO_FAILURE_SHUTDOWN, false, NULL, 0));
+    if (at->reason == FLO_JOB_CANCEL_SHUTDOWN) {
+        at->end = FLO_END_CUT;
+        return send_failed(at,
+                           flo_failure_application(arena, "The worker is shutting down",
+                                                   FLO_FAILURE_SHUTDOWN, false, NULL, 0),
+                           arena);
+    }
     if (at->reason != FLO_JOB_CANCEL_REQUESTED)
-        return send_failed(at, flo_failure_cancelled(arena, "Activity cancelled", NULL));
+        return send_failed(at, flo_failure_cancelled(arena, "Activity cancelled", NULL), arena);
     request.task_token = at->token;
     request.identity = at->worker->identity;
     return flo_client_respond_activity_task_canceled(at->worker->client, &request,
@@ -355,15 +372,14 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
     double seconds = (double)(flo_clock_mono_ns() - at->began_ns) / FLO_NS_PER_S;
     struct flo_series *duration;
 
+    if (at->end != FLO_END_CUT)
+        at->end = ENDS[kind];
     if (kind == FLO_OUTCOME_COMPLETED) {
-        worker->tasks_done++;
         flo_series_observe(FLO_TASK_METRIC(at, ACTIVITY_SUCCEED_ENDTOEND),
                            (double)(flo_clock_wall_ns() - at->scheduled_ns) / FLO_NS_PER_S);
     } else if (kind == FLO_OUTCOME_CANCELLED) {
-        worker->tasks_done++;
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_CANCELLED));
     } else {
-        worker->tasks_failed++;
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_FAILED));
     }
     if (kind == FLO_OUTCOME_UNREGISTERED)
@@ -409,7 +425,7 @@ static int send_outcome(struct flo_activity_task *at, struct flo_arena *arena)
         return send_completed(at, &outcome);
     if (outcome.kind == FLO_OUTCOME_CANCELLED)
         return send_cancelled(at, arena);
-    return send_failed(at, (FloApi__Failure *)body);
+    return send_failed(at, (FloApi__Failure *)body, arena);
 }
 
 void flo_respond_activity(struct flo_activity_task *at)

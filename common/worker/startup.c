@@ -64,7 +64,8 @@ static void on_namespace(void *ctx, const struct flo_grpc_status *status,
     if (answer && answer->namespace_info && answer->namespace_info->capabilities)
         worker->complete_polls =
             answer->namespace_info->capabilities->worker_poll_complete_on_shutdown;
-    worker->state = FLO_WORKER_RUNNING;
+    worker->state = worker->quiet_at_start ? FLO_WORKER_QUIET : FLO_WORKER_RUNNING;
+    worker->quiet_at_start = false;
     flo_health_set_ready(worker->health, "started", true, NULL);
     say_started(worker);
     flo_poll_fill(worker);

@@ -192,6 +192,7 @@ static int start_client(struct flo_worker *worker, struct flo_err *err)
         .identity = worker->identity,
         .api_key = or_null(server->api_key),
         .part = &flo_workflow_part,
+        .long_poll_ms = server->long_poll_timeout_ms,
         .on_try = flo_observe_try,
         .on_try_ctx = worker,
     };
@@ -241,7 +242,20 @@ int flo_worker_start(struct flo_worker *worker, struct flo_err *err)
         rc = worker->role->start(worker, err);
     if (!rc)
         rc = start_client(worker, err);
+    if (!rc)
+        rc = flo_summary_start(worker, err);
     return rc;
+}
+
+const char *flo_worker_state_name(enum flo_worker_state state)
+{
+    static const char *const NAMES[] = {
+        [FLO_WORKER_STARTING] = "starting",     [FLO_WORKER_RUNNING] = "running",
+        [FLO_WORKER_QUIET] = "quiet",           [FLO_WORKER_DRAINING] = "draining",
+        [FLO_WORKER_CANCELLING] = "cancelling", [FLO_WORKER_STOPPED] = "stopped",
+    };
+
+    return NAMES[state];
 }
 
 void flo_worker_stop(struct flo_worker *worker, int exit_code)
@@ -260,8 +274,7 @@ int flo_worker_loop(struct flo_worker *worker)
                 "task_queue", worker->queues[0].name, NULL);
     flo_startup_begin(worker);
     event_base_dispatch(worker->base);
-    flo_log(FLO_LOG_INFO, "worker.stopped", "Worker stopped", "#tasks_done",
-            FLO_NUM(worker->tasks_done), "#tasks_failed", FLO_NUM(worker->tasks_failed), NULL);
+    flo_summary_last(worker);
     return worker->exit_code;
 }
 
@@ -298,6 +311,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     flo_run_cache_destroy(&gone->cache);
     if (gone->modules_started)
         flo_registry_stop(gone->registry);
+    flo_summary_fini(gone);
     flo_observe_fini(gone);
     flo_health_destroy(&gone->health);
     flo_metrics_destroy(&gone->metrics);

@@ -22,6 +22,7 @@
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
 #include "telemetry/report.h"
+#include "telemetry/watchdog.h"
 #include "worker/queue.h"
 #include "worker/registry.h"
 #include "worker/role.h"
@@ -34,6 +35,7 @@ struct event_base;
 enum flo_worker_state {
     FLO_WORKER_STARTING,   /* no answer of the server yet: no polls */
     FLO_WORKER_RUNNING,    /* polls */
+    FLO_WORKER_QUIET,      /* no new polls until told to resume; running tasks finish */
     FLO_WORKER_DRAINING,   /* no new polls; running tasks finish */
     FLO_WORKER_CANCELLING, /* running activities were told to stop */
     FLO_WORKER_STOPPED,    /* the loop ends */
@@ -44,6 +46,24 @@ enum flo_worker_state {
 struct flo_call_series {
     const char *operation;
     struct flo_series *count, *latency;
+};
+
+/* How a task left this process; every task that came does so in one of these ways. */
+enum flo_task_end {
+    FLO_END_UNREPORTED, /* its answer did not reach the server */
+    FLO_END_COMPLETED,  /* the server has taken the answer, also for the next three */
+    FLO_END_FAILED,
+    FLO_END_CANCELLED,
+    FLO_END_CUT,       /* by the drain: reported as a retryable WorkerShutdown */
+    FLO_END_UNWANTED,  /* the server had given it up: timed out, run closed */
+    FLO_END_ABANDONED, /* the process ended first */
+    FLO_TASK_ENDS
+};
+
+struct flo_worker_counts {
+    uint64_t ended[FLO_TASK_ENDS]; /* tasks, by their end */
+    uint64_t retried;              /* tasks that were a second or later attempt */
+    uint64_t received;             /* tasks that came */
 };
 
 struct flo_worker {
@@ -61,6 +81,7 @@ struct flo_worker {
     bool connected, was_connected, warned;
     bool complete_polls; /* the server ends polls itself at ShutdownWorker */
     struct event *startup_retry;
+    bool quiet_at_start; /* told to be quiet before the first poll */
 
     struct flo_task_queue *queues; /* never empty after start; the first gives the worker's name */
     size_t queue_count;
@@ -86,10 +107,14 @@ struct flo_worker {
     struct flo_http *http;
     struct flo_reporter *reporter;
     char http_address[FLO_HTTP_ADDRESS_MAX];
-    uint64_t tasks_done, tasks_failed;
-    struct event *watch; /* looks for silent polls */
+    struct flo_worker_counts counts;
+    struct event *watch;                       /* looks for silent polls, stuck executors */
+    struct flo_watchdog *watchdog;             /* looks for a stuck loop */
+    int64_t connected_ns;                      /* monotonic: when the connection was made */
+    const struct flo_workflow_task *advancing; /* whose code the loop thread runs now, or NULL */
+    struct flo_summary *summary;               /* summary.c; NULL: no summary lines */
 
-    struct event *signals[2];
+    struct event *signals[4];
     struct event *drain_polls, *drain_cancel, *drain_end;
     bool last_words;       /* drain: only answers are still waited for */
     size_t shutdown_calls; /* ShutdownWorker, on their way: one a queue */
@@ -107,6 +132,8 @@ FLO_MUST_CHECK int flo_worker_start(struct flo_worker *worker, struct flo_err *e
 int flo_worker_loop(struct flo_worker *worker);
 /* Returns how many executor threads are still busy: with any, end by _exit. */
 size_t flo_worker_destroy(struct flo_worker **worker);
+/* "running"; static. */
+const char *flo_worker_state_name(enum flo_worker_state state);
 /* End the loop with this exit code. */
 void flo_worker_stop(struct flo_worker *worker, int exit_code);
 
@@ -118,9 +145,10 @@ void flo_startup_begin(struct flo_worker *worker);
 void flo_poll_fill(struct flo_worker *worker);
 /* Give every poll up (RST_STREAM) and release its slot. */
 void flo_poll_cancel_all(struct flo_worker *worker);
-/* How long the server has had the oldest try of a poll over the connection that stands; 0 without
- * any: what a poll waited while there was no server does not count. */
-int64_t flo_poll_oldest_ns(const struct flo_worker *worker);
+/* How long the server has been silent about the poll that has waited longest, over the connection
+ * that stands, and what that asked for (poller's kind, queue's name); 0 without any. */
+int64_t flo_poll_silence_ns(const struct flo_worker *worker, const char **out_kind,
+                            const char **out_queue);
 void flo_poll_fini(struct flo_worker *worker);
 
 /* ---- execute.c, history.c, activity.c ---- */
@@ -178,6 +206,8 @@ struct flo_activity_task {
     struct event *silence;            /* heartbeat timeout of our own; NULL without one */
     /* respond.c: the outcome while the last details are flushed, and the answer */
     struct flo_buf outcome;
+    enum flo_task_end end; /* what the outcome counts as once the server has it */
+    bool counted;          /* in worker->counts */
     struct flo_client_call *answer;
 };
 
@@ -196,6 +226,8 @@ void flo_activity_cancel(struct flo_activity_task *at, enum flo_job_cancel reaso
 void flo_beats_progress(struct flo_activity_task *at, const uint8_t *details, size_t len);
 /* Send details that were never sent, then call flo_respond_activity. False: nothing to flush. */
 bool flo_beats_flush(struct flo_activity_task *at);
+/* The newest details, decoded into arena; NULL: none. */
+FloApi__Payloads *flo_beats_details(const struct flo_activity_task *at, struct flo_arena *arena);
 void flo_beats_fini(struct flo_activity_task *at);
 
 /* ---- respond.c ---- */
@@ -206,11 +238,26 @@ void flo_respond_activity(struct flo_activity_task *at);
 void flo_outcome_fail(struct flo_activity_task *at, const char *type, const char *message);
 
 /* ---- drain.c ---- */
+/* Stop polling, and stay; poll again. Nothing when it is so already, or stopping. */
+void flo_quiet_begin(struct flo_worker *worker, const char *why);
+void flo_quiet_end(struct flo_worker *worker, const char *why);
 int flo_drain_init(struct flo_worker *worker, struct flo_err *err);
 void flo_drain_begin(struct flo_worker *worker, const char *why);
 /* Something ended: stop the loop when nothing is left. Cheap while running. */
 void flo_drain_check(struct flo_worker *worker);
 void flo_drain_fini(struct flo_worker *worker);
+
+/* ---- summary.c: counts, the last line, the line once a minute ---- */
+/* The task has ended so; the first call for a task counts. */
+void flo_count_activity(struct flo_activity_task *at, enum flo_task_end end);
+/* The loop has ended: what is still here is abandoned. The last log line, with all counts. */
+void flo_summary_last(struct flo_worker *worker);
+FLO_MUST_CHECK int flo_summary_start(struct flo_worker *worker, struct flo_err *err);
+void flo_summary_fini(struct flo_worker *worker);
+
+/* ---- liveness.c: does everything here make progress? ---- */
+FLO_MUST_CHECK int flo_liveness_start(struct flo_worker *worker, struct flo_err *err);
+void flo_liveness_fini(struct flo_worker *worker);
 
 /* ---- observe.c: pages, metrics, reports ---- */
 FLO_MUST_CHECK int flo_observe_start(struct flo_worker *worker, struct flo_err *err);

@@ -93,6 +93,14 @@ void flo_run_cache_drop(struct flo_run_cache *cache, const char *run_id)
     flo_run_destroy(&run);
 }
 
+size_t flo_run_cache_awaiting(const struct flo_run_cache *cache)
+{
+    size_t awaiting = 0;
+    FLO_LIST_FOREACH(node, &cache->used)
+    awaiting += flo_container(node, struct flo_run, cache_node)->activities.count > 0;
+    return awaiting;
+}
+
 void flo_run_cache_stats(const struct flo_run_cache *cache, struct flo_run_cache_stats *out)
 {
     *out = cache->stats;

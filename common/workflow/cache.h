@@ -27,6 +27,8 @@ struct flo_run *flo_run_cache_take(struct flo_run_cache *cache, const char *run_
 FLO_MUST_CHECK int flo_run_cache_put(struct flo_run_cache *cache, struct flo_run *run);
 /* Drop a run by id if it is there. */
 void flo_run_cache_drop(struct flo_run_cache *cache, const char *run_id);
+/* How many of the runs inside wait for an activity that is scheduled or running. Looks at each. */
+size_t flo_run_cache_awaiting(const struct flo_run_cache *cache);
 void flo_run_cache_stats(const struct flo_run_cache *cache, struct flo_run_cache_stats *out);
 
 #endif

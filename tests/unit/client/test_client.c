@@ -132,9 +132,9 @@ static int teardown(void **state)
         }                                                                                          \
     } while (0)
 
-/* A poll that outlives the server ages only while a server has it: after an outage, however long,
- * it is young again. */
-static void test_try_age_starts_over_after_an_outage(void **state)
+/* A poll that outlives the server is silent only while a server has it: after an outage, however
+ * long, its silence is new. */
+static void test_silence_starts_over_after_an_outage(void **state)
 {
     struct fixture *f = *state;
     const FloApi__PollActivityTaskQueueRequest request =
@@ -143,18 +143,38 @@ static void test_try_age_starts_over_after_an_outage(void **state)
 
     assert_int_equal(flo_client_poll_activity_task_queue(f->client, &request, on_done, f, &f->poll),
                      0);
-    assert_int_equal(flo_client_call_try_age_ns(f->poll), 0); /* no connection yet */
+    assert_int_equal(flo_client_call_silent_ns(f->poll), 0); /* no connection yet */
     RUN_UNTIL(f, f->calls == 1);
-    RUN_UNTIL(f, flo_client_call_try_age_ns(f->poll) > FLO_NS_PER_S / 10);
+    RUN_UNTIL(f, flo_client_call_silent_ns(f->poll) > FLO_NS_PER_S / 10);
 
     flo_grpc_server_destroy(&f->server);
     RUN_UNTIL(f, !f->connected);
-    assert_int_equal(flo_client_call_try_age_ns(f->poll), 0);
+    assert_int_equal(flo_client_call_silent_ns(f->poll), 0);
     before = flo_clock_mono_ns();
     serve(f, f->address);
     RUN_UNTIL(f, f->calls == 2);
-    assert_true(flo_client_call_try_age_ns(f->poll) > 0);
-    assert_true(flo_client_call_try_age_ns(f->poll) <= flo_clock_mono_ns() - before);
+    assert_true(flo_client_call_silent_ns(f->poll) > 0);
+    assert_true(flo_client_call_silent_ns(f->poll) <= flo_clock_mono_ns() - before);
+}
+
+/* A server that takes polls and never answers: our own time limit ends the tries, the silence goes
+ * on from one to the next. */
+static void test_silence_outlasts_the_time_limit(void **state)
+{
+    struct fixture *f = *state;
+    const FloApi__PollActivityTaskQueueRequest request =
+        FLO_API__POLL_ACTIVITY_TASK_QUEUE_REQUEST__INIT;
+    const struct flo_client_options options = {
+        .channel = {.address = f->address, .on_state = on_state, .on_state_ctx = f},
+        .long_poll_ms = 200};
+    struct flo_err err = {0};
+
+    flo_client_destroy(&f->client);
+    assert_int_equal(flo_client_new(f->base, &options, &f->client, &err), 0);
+    assert_int_equal(flo_client_poll_activity_task_queue(f->client, &request, on_done, f, &f->poll),
+                     0);
+    RUN_UNTIL(f, f->calls == 3);
+    assert_true(flo_client_call_silent_ns(f->poll) >= 2 * 200 * FLO_NS_PER_MS);
 }
 
 /* A response that is kept outlives the call, and even the client. */
@@ -270,7 +290,8 @@ static void test_refusal_is_told_by_its_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_try_age_starts_over_after_an_outage),
+        T(test_silence_starts_over_after_an_outage),
+        T(test_silence_outlasts_the_time_limit),
         T(test_keep_response_outlives_the_client),
         T(test_odd_timeouts_stay_out_of_the_header_table),
         cmocka_unit_test(test_refusal_is_told_by_its_text),

@@ -222,7 +222,8 @@ static void test_load_golden_errors(void **state)
     assert_refused(f, "health:\n  prot: 1\n",
                    "w.yaml:3:3: health.prot: unknown setting; did you mean \"port\"?");
     assert_refused(f, "health:\n  zzz: 1\n",
-                   "w.yaml:3:3: health.zzz: unknown setting; allowed here: host, port");
+                   "w.yaml:3:3: health.zzz: unknown setting; allowed here: host, port, "
+                   "stall_timeout");
     assert_refused(f, "sticky_cache: {max_bytes: 1MiB}\n",
                    "w.yaml:2:1: sticky_cache: this kind of worker has no such setting; it belongs "
                    "to another role (see docs/configuration.md)");
