@@ -28,6 +28,8 @@
  * backoff starts over. Else a poll that meets a server's restart each minute would wait longer and
  * longer. */
 #define SETTLED_NS FLO_NS_PER_S
+/* A timer of the loop may be so early: its clock is coarse. */
+#define EARLY_NS (20 * FLO_NS_PER_MS)
 
 /* The lines of FLO_CLIENT_CALLS, counted. */
 enum method_index {
@@ -243,7 +245,7 @@ static void on_try_done(void *ctx, const struct flo_grpc_status *status, const u
     struct flo_client *client = call->client;
     int64_t duration_ns = flo_clock_mono_ns() - call->try_started_ns;
     bool silent = status->code == FLO_GRPC_DEADLINE_EXCEEDED &&
-                  duration_ns >= timeout_of(call) * FLO_NS_PER_MS;
+                  duration_ns >= timeout_of(call) * FLO_NS_PER_MS - EARLY_NS;
     int64_t age_ns = silent && call->try ? flo_grpc_call_age_ns(call->try) : 0;
     call->silent_ns = age_ns > 0 ? call->silent_ns + age_ns : 0;
     call->try = NULL;

@@ -18,7 +18,7 @@
     X(SYSTEM, 71)         /* a system call failed that should not */                               \
     X(CANNOT_OPEN, 73)    /* a port, or the database, is in use */                                 \
     X(IO, 74)             /* the disk fails */                                                     \
-    X(ABANDONED, 75)      /* a process did not end in time and was killed */                       \
+    X(ABANDONED, 75)      /* not all ended in time: a process, the answer of a task */             \
     X(NO_PERMISSION, 77)  /* a file may not be read, or others may write it */                     \
     X(CONFIG, 78)         /* the configuration is not good */                                      \
     X(SECOND_SIGNAL, 130) /* told to stop twice: stopped at once */

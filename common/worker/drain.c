@@ -3,14 +3,15 @@
  * drain.c - what signals do: SIGTERM and SIGINT stop the worker, SIGTSTP makes it quiet, SIGCONT
  * ends that.
  *
- * Quiet is the first line below and no more: what runs ends in its own time, heartbeats go on, the
+ * Quiet is what is said of polls below and no more: what runs ends in its own time, heartbeats go on, the
  * process stays, /ready says so. To resume is to poll again, under a new instance key: a server
  * may refuse polls of one that it was told is shut down.
  *
  * Stopping in order, within shutdown_timeout (T):
  *
- *   0            no new polls; ShutdownWorker, so that the server stops matching tasks to us; a
- *                server that can ends the polls itself, else they are given up
+ *   0            activities hear that the worker is stopping; no new polls; ShutdownWorker, so that
+ *                the server stops matching tasks to us; a server that can ends the polls itself,
+ *                else they are given up
  *   until T - g  running tasks finish (g: executor.grace)
  *   T - g        activities are told to stop; what they answer is reported
  *   T - 1 s      what still runs is reported as a retryable WorkerShutdown failure; from now on
@@ -204,6 +205,8 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
     arm(worker->drain_cancel, cancel_ms > total_ms / 2 ? cancel_ms : total_ms / 2);
     arm(worker->drain_end, total_ms > 2 * LAST_WORD_MS ? total_ms - LAST_WORD_MS : total_ms / 2);
     end_polls(worker);
+    if (worker->executor)
+        flo_executor_notice_stopping(worker->executor);
     if (worker->reporter)
         flo_reporter_send(worker->reporter);
     flo_drain_check(worker);
