@@ -91,6 +91,12 @@ static const struct flo_setting settings[] = {
     BOOLEAN("executor.pin", executor.pin, "true", NULL, CPU, "Bind each executor to a core of its own"),
     NUMBER("executor.grace", DURATION, executor.grace_ms, "3s", 0, MINUTES(10), NULL, 0, ACT, "From telling an activity to stop to giving it up (a process is then killed)"),
 
+    NUMBER("quarantine.crashes", INT, quarantine.crashes, "3", 0, 1000, NULL, 0, ACT, "An activity's input that killed its executor process so often is parked: it fails with type `PoisonTask` and is not run any more; 0: never"),
+    NUMBER("quarantine.window", DURATION, quarantine.window_ms, "24h", SECONDS(1), MINUTES(525600), NULL, 0, ACT, "So long after the last crash, the crashes of an input that is not parked yet are forgotten"),
+    STRING("quarantine.directory", quarantine.directory, NULL, 0, 4000, "FLOTILLA_QUARANTINE_DIR", FLO_SETTING_PATH, ACT, "Folder of the counts, shared by the workers of a machine; empty: `quarantine` in the state folder of `flotilla up`, else in `$XDG_STATE_HOME/flotilla` or `~/.local/state/flotilla`"),
+    NUMBER("quarantine.max_inputs", INT, quarantine.max_inputs, "1000", 1, 100000, NULL, 0, ACT, "Most inputs that are kept; the oldest that are not parked go first"),
+    BOOLEAN("quarantine.keep_input", quarantine.keep_input, "true", NULL, ACT, "Keep the input itself (up to 64 KiB, readable by the worker's user only) to show it; false: only its hash"),
+
     CHOICE("tuner.kind", tuner.kind, "fixed", "fixed|resource", NULL, 0, "How slots are sized. Only `fixed` is available; `resource` is refused, not ignored"),
     NUMBER("tuner.target_cpu", FLOAT, tuner.target_cpu, "0.9", 0, 1, "TEMPORAL_WORKER_TARGET_CPU", FLO_SETTING_OPEN_MIN, 0, "CPU share to aim at, for `resource`"),
     NUMBER("tuner.target_memory", FLOAT, tuner.target_memory, "0.8", 0, 1, "TEMPORAL_WORKER_TARGET_RAM", FLO_SETTING_OPEN_MIN, 0, "Memory share to aim at, for `resource`"),

@@ -70,6 +70,14 @@ struct flo_role_config {
     } executor;
 
     struct {
+        int64_t crashes;       /* so many park an input; 0: never */
+        int64_t window_ms;     /* so long after the last crash they are forgotten */
+        const char *directory; /* "" = the default (quarantine/store.h) */
+        int64_t max_inputs;
+        bool keep_input;
+    } quarantine;
+
+    struct {
         int kind; /* enum flo_tuner_kind; RESOURCE is refused with a message */
         double target_cpu, target_memory;
         struct flo_slots_range workflow_slots, activity_slots, local_activity_slots;

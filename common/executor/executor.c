@@ -148,7 +148,7 @@ void flo_core_job_drop(struct flo_core_unit *unit)
 
 void flo_core_break(struct flo_executor *executor)
 {
-    const struct flo_job_result crashed = {.end = FLO_JOB_CRASHED, .signal = 9};
+    const struct flo_job_result crashed = {.end = FLO_JOB_CRASHED, .signal = 9, .lost = true};
     struct flo_node *node;
 
     executor->closed = true;

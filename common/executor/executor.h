@@ -127,6 +127,7 @@ struct flo_job_result {
     int exit_status;                   /* CRASHED with signal 0 */
     const struct flo_job_crash *crash; /* CRASHED in a process; NULL = no more is known */
     struct flo_job_usage usage;        /* all 0 when unknown */
+    bool lost; /* CRASHED because the template process died: the job did nothing */
 };
 
 /* What one executor process may use; 0 = no limit. Threads have none. */

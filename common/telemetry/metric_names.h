@@ -52,6 +52,9 @@
     X(ACTIVITY_DURATION, HISTOGRAM, "activity_duration_seconds", "activity_name,status,error_type", ACTIVITY, "Duration of activity attempts by outcome.") \
     X(ACTIVITY_CPU, COUNTER, "flotilla_activity_cpu_seconds_total", "task_queue,activity_type", NONE, "CPU time of activity attempts.") \
     X(ACTIVITY_CRASHED, COUNTER, "flotilla_activity_crashed_total", "task_queue,activity_type", NONE, "Attempts whose executor process died.") \
+    X(QUARANTINE_PARKED, COUNTER, "flotilla_quarantine_parked_total", "activity_type", NONE, "Inputs that this worker parked since they killed their executors.") \
+    X(QUARANTINE_REFUSED, COUNTER, "flotilla_quarantine_refused_total", "activity_type", NONE, "Attempts that were not run because their input is parked.") \
+    X(QUARANTINE_INPUTS, GAUGE, "flotilla_quarantine_inputs", "", NONE, "Parked inputs that the worker knows: each worker that shares the folder counts the same ones.") \
     /* worker */ \
     X(WORKER_START, COUNTER, "temporal_worker_start_total", "namespace,task_queue,worker_type", NONE, "Workers started.") \
     X(POLLER_START, COUNTER, "temporal_poller_start_total", "namespace,task_queue,poller_type", NONE, "Pollers started.") \

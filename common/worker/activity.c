@@ -17,6 +17,7 @@
 #include "config/exit_code.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
+#include "worker/quarantine.h"
 #include "worker/worker.h"
 
 void flo_activity_task_end(struct flo_activity_task **task)
@@ -133,11 +134,13 @@ static void task_done(struct flo_activity_task *at, const struct flo_job_result 
         drop(at, "timed_out");
         return;
     }
-    if (result->end == FLO_JOB_CRASHED)
+    if (result->end == FLO_JOB_CRASHED) {
         fail_crashed(at, result);
-    else if (flo_outcome_decode(result->reply, result->reply_len, &outcome) ||
-             flo_buf_append(&at->outcome, result->reply, result->reply_len))
+        flo_poison_crashed(at, result);
+    } else if (flo_outcome_decode(result->reply, result->reply_len, &outcome) ||
+               flo_buf_append(&at->outcome, result->reply, result->reply_len)) {
         flo_outcome_fail(at, FLO_FAILURE_CRASH, "The activity's answer is damaged");
+    }
     if (!flo_beats_flush(at))
         flo_respond_activity(at);
 }
@@ -165,6 +168,7 @@ static int task_fill(struct flo_activity_task *at,
     const FloApi__WorkflowExecution *execution = task->workflow_execution;
 
     flo_client_keep_response(at->worker->client, &at->arena);
+    at->task = task;
     at->token = task->task_token;
     at->type = task->activity_type ? task->activity_type->name : "";
     at->activity_id = task->activity_id;
@@ -230,6 +234,10 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
     }
     at->series = flo_series_for_type(queue, at->type);
     observe_received(at, task);
+    if (flo_poison_refuses(at, task)) {
+        flo_respond_activity(at);
+        return;
+    }
     at->running = true;
     rc = task_submit(at, task);
     if (rc) {

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "worker/quarantine.h"
 #include "worker/worker.h"
 
 #define WATCH_MIN_MS INT64_C(250)
@@ -43,6 +44,7 @@ static void on_watch(evutil_socket_t fd, short what, void *ctx)
     (void)fd;
     (void)what;
     check_pollers(ctx);
+    flo_poison_look(ctx);
     flo_poll_fill(ctx); /* nothing to do but after a poll that found no memory */
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
+#include "worker/quarantine.h"
 #include "workflow/names.h"
 
 #define EXECUTOR_STOP_MS 200 /* idle ones need no more; busy ones had the drain */
@@ -244,6 +245,8 @@ int flo_worker_start(struct flo_worker *worker, struct flo_err *err)
         rc = start_client(worker, err);
     if (!rc)
         rc = flo_summary_start(worker, err);
+    if (!rc && worker->role->role != FLO_ROLE_WORKFLOW)
+        flo_poison_start(worker);
     return rc;
 }
 
@@ -307,6 +310,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     if (left)
         return left; /* its threads use what follows */
     drop_tasks(gone);
+    flo_poison_fini(gone);
     flo_client_destroy(&gone->client);
     flo_run_cache_destroy(&gone->cache);
     if (gone->modules_started)

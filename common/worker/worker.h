@@ -101,6 +101,8 @@ struct flo_worker {
     struct flo_list activity_tasks; /* of struct flo_activity_task */
     bool modules_started;           /* in this process */
 
+    struct flo_poison *poison; /* quarantine.c: inputs that kill executors; NULL: off */
+
     struct flo_metrics *metrics;
     struct flo_call_series call_series[FLO_CALL_SERIES_MAX];
     struct flo_health *health;
@@ -191,6 +193,7 @@ struct flo_activity_task {
     struct flo_worker *worker;
     struct flo_task_queue *queue; /* where it came from */
     struct flo_arena arena;       /* the task as it came; strings below */
+    const FloApi__PollActivityTaskQueueResponse *task; /* in arena */
     ProtobufCBinaryData token;
     const char *type, *activity_id, *workflow_id, *run_id;
     struct flo_task_series *series; /* of the type; may be NULL */

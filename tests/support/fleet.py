@@ -108,7 +108,8 @@ class Fleet:
         config.write_text(f"server: {{address: \"{self.target}\"}}\ntask_queue: {queue}\n"
                           f"modules: [{listed}]\nhealth: {{port: 0}}\nmetrics: {{port: 0}}\n")
         sets = [x for k, v in settings.items() for x in ("--set", f"{k.replace('__', '.')}={v}")]
-        env = {"FLOTILLA_BLOB_DIR": f"{self.folder.name}/blobs", "DATABASE_URL": f"{self.folder.name}/documents.db"}
+        env = {"FLOTILLA_BLOB_DIR": f"{self.folder.name}/blobs", "DATABASE_URL": f"{self.folder.name}/documents.db",
+               "FLOTILLA_STATE_DIR": f"{self.folder.name}/state"}
         return self.start(f"{role} {queue}", [self.bin / role, "--config", config, *sets], env)
 
     def document_workers(self):

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/sha256.h"
 #include "base/utf8.h"
 #include "flotilla/error.h"
 #include "support/cmocka_env.h"
@@ -185,6 +186,43 @@ static void test_utf8_cut(void **state)
         assert_int_equal(flo_utf8_cut(text, sizeof text - 1, max), expected[max]);
 }
 
+/* The examples of FIPS 180-4, and pieces that end at every place of a block. */
+static void test_sha256_known_digests(void **state)
+{
+    static const struct {
+        const char *text, *hex;
+    } known[] = {
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    };
+    uint8_t digest[FLO_SHA256_BYTES], again[FLO_SHA256_BYTES];
+    struct flo_sha256 sha;
+    char hex[2 * FLO_SHA256_BYTES + 1];
+    (void)state;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        flo_sha256_init(&sha);
+        flo_sha256_add(&sha, known[i].text, strlen(known[i].text));
+        flo_sha256_final(&sha, digest);
+        for (size_t k = 0; k < sizeof digest; k++)
+            snprintf(hex + 2 * k, 3, "%02x", digest[k]);
+        assert_string_equal(hex, known[i].hex);
+    }
+    char text[200];
+    memset(text, 'a', sizeof text);
+    flo_sha256_init(&sha);
+    flo_sha256_add(&sha, text, sizeof text);
+    flo_sha256_final(&sha, digest);
+    for (size_t cut = 0; cut <= sizeof text; cut++) {
+        flo_sha256_init(&sha);
+        flo_sha256_add(&sha, text, cut);
+        flo_sha256_add(&sha, text + cut, sizeof text - cut);
+        flo_sha256_final(&sha, again);
+        assert_memory_equal(digest, again, sizeof digest);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_base64_malformed_refused),
         cmocka_unit_test(test_utf8_forms),
         cmocka_unit_test(test_utf8_cut),
+        cmocka_unit_test(test_sha256_known_digests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
