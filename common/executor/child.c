@@ -7,19 +7,39 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "executor/child_io.h"
 #include "executor/core.h"
+#include "executor/family.h"
 #include "executor/frame.h"
+#include "executor/limits.h"
 #include "executor/template.h"
 #include "executor/usage.h"
 
-/* Run one job. False when the worker is gone or wants us to stop. */
-static bool child_run(const struct flo_executor_options *options, int fd,
+/* Children that worker_start may leave running; they are not an activity's. */
+#define KEEP_MAX 32
+
+/*
+ * End what the job left running. One call when there is nothing, which is nearly always. What does
+ * not go is left to the template, together with this process.
+ */
+static void end_leftovers(const pid_t *keep, size_t keep_count)
+{
+    if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
+        return;
+    if (!flo_family_end(keep, keep_count))
+        _exit(1);
+}
+
+/* Run one job. False when the worker is gone or wants us to stop. Not static, so that backtraces end
+ * at its name. */
+bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
                       const struct flo_frame *order, struct flo_usage_meter *meter)
 {
     struct flo_child_io child;
@@ -33,7 +53,10 @@ static bool child_run(const struct flo_executor_options *options, int fd,
     if (!request || flo_frame_read(fd, request, order->body_len, -1))
         goto out;
     flo_usage_job(meter, true);
+    flo_limits_job(&options->limits, flo_usage_cpu_ns(meter));
     options->runner(options->runner_ctx, &child.io, request, order->body_len, &reply);
+    if (!flo_family_here())
+        _exit(0); /* a fork that the activity made, and let return */
     flo_usage_take(meter, &answer.usage);
     if (reply.failed)
         answer.kind = FLO_FRAME_TOO_LONG;
@@ -53,23 +76,33 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
     struct flo_executor_options options = tmpl->options;
     struct flo_frame head = {.kind = FLO_FRAME_READY};
     struct flo_err err = {0};
+    const struct rusage nothing = {0};
     struct flo_usage_meter meter;
+    pid_t keep[KEEP_MAX];
+    size_t keep_count;
 
-    (void)index;
+    flo_family_begin();
+    flo_crash_guard(&tmpl->crashes, index);
     if (options.max_reply_bytes == 0)
         options.max_reply_bytes = 8u << 20;
     if (options.worker_start)
         head.value = options.worker_start(options.ctx, &err);
     if (head.value)
         head.body_len = sizeof err.message;
+    keep_count = flo_family_children(keep, KEEP_MAX);
+    flo_limits_begin(&options.limits);
+    flo_usage_begin(&meter, FLO_USAGE_PROCESS);
+    flo_usage_between(&nothing, &meter.last, 0, &head.usage);
     if (flo_frame_write(socket_fd, &head, err.message) || head.value)
         _exit(1);
-    flo_usage_begin(&meter, FLO_USAGE_PROCESS);
     while (flo_frame_read(socket_fd, &head, sizeof head, -1) == 0) {
         if (head.kind == FLO_FRAME_STOP)
             break;
-        if (head.kind == FLO_FRAME_JOB && !child_run(&options, socket_fd, &head, &meter))
+        if (head.kind != FLO_FRAME_JOB)
+            continue;
+        if (!flo_executor_child_run(&options, socket_fd, &head, &meter))
             break;
+        end_leftovers(keep, keep_count);
     }
     if (options.worker_stop)
         options.worker_stop(options.ctx);

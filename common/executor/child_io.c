@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "executor/family.h"
 #include "executor/frame.h"
 
 /* poll(2) counts in ints. */
@@ -21,6 +22,8 @@ static int send_up(struct flo_child_io *child, enum flo_frame_kind kind, const u
     const struct flo_frame head = {.kind = kind, .job = child->job, .body_len = (uint32_t)len};
     int rc;
 
+    if (!flo_family_here())
+        return FLO_ECLOSED; /* a fork of the activity has no say here */
     pthread_mutex_lock(&child->write_mu);
     rc = flo_frame_write(child->fd, &head, data);
     pthread_mutex_unlock(&child->write_mu);
@@ -48,6 +51,8 @@ static void listen_locked(struct flo_child_io *child)
     struct flo_frame head;
     char peek;
 
+    if (!flo_family_here())
+        child->stop = true;
     while (!child->stop && recv(child->fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) {
         if (flo_frame_read(child->fd, &head, sizeof head, -1) || head.kind == FLO_FRAME_STOP)
             child->stop = true;

@@ -5,7 +5,9 @@
  * supply struct flo_executor_ops and report back through flo_core_*.
  *
  *   submit ──► waiting ──► unit->job ──► ended (on_done)
- *                 (no free unit)   │ deadline: CANCEL_TIMED_OUT, + grace: kill
+ *                 (no free unit)   │ deadline: CANCEL_TIMED_OUT, + grace: SIGTERM,
+ *                                  │   + FLO_CORE_TERM_MS: SIGKILL
+ *                                  └ its process died: taken off the unit, until the death is told
  *
  * Everything here runs on the loop thread.
  */
@@ -17,16 +19,26 @@
 #include "base/list.h"
 #include "executor/executor.h"
 
+/* From SIGTERM to SIGKILL. */
+#define FLO_CORE_TERM_MS 500
+
+/* How far an unwanted job's end is. */
+enum flo_core_stage {
+    FLO_CORE_RUNS,   /* or is wanted */
+    FLO_CORE_WARNED, /* told; the timer is the grace's */
+    FLO_CORE_ASKED,  /* its unit was asked to end (kill); the timer is FLO_CORE_TERM_MS */
+};
+
 struct flo_core_job {
-    struct flo_node node; /* on executor->waiting until it has a unit */
+    struct flo_node node; /* on executor->waiting until it has a unit; then the kind's */
     struct flo_executor *executor;
     struct flo_core_unit *unit; /* NULL while waiting */
     uint64_t id;
     int64_t grace_ms;           /* from "stop" to the kill */
     enum flo_job_cancel reason; /* what it was told */
     bool stopping;              /* and that the worker begins to drain */
-    bool kill_asked;
-    struct event timer; /* the deadline, later the kill */
+    enum flo_core_stage stage;
+    struct event timer; /* the deadline, later the next stage */
     size_t request_len;
     uint8_t request[]; /* stays until the job has ended */
 };
@@ -43,8 +55,8 @@ struct flo_executor_ops {
     void (*start)(struct flo_core_unit *unit);
     /* Pass flo_core_job_told on to the unit that runs the job. */
     void (*cancel)(struct flo_core_unit *unit);
-    /* End the unit by force; NULL where that is impossible. */
-    void (*kill)(struct flo_core_unit *unit);
+    /* End the unit: ask, or use force; NULL where that is impossible. */
+    void (*kill)(struct flo_core_unit *unit, bool force);
     /* Stop and free the kind's part and the executor itself; returns units left behind. */
     size_t (*destroy)(struct flo_executor *executor, int64_t grace_ms);
 };
@@ -86,6 +98,10 @@ void flo_core_fini(struct flo_executor *executor);
 void flo_core_unit_free(struct flo_core_unit *unit);
 /* The unit's job ended with result: on_done, then free the job. The unit stays as it is. */
 void flo_core_job_ended(struct flo_core_unit *unit, const struct flo_job_result *result);
+/* The same in two steps, for a unit that can go on before the job's end is known: its job is the
+ * caller's, until flo_core_job_finish() calls on_done and frees it (result NULL: only frees). */
+struct flo_core_job *flo_core_job_detach(struct flo_core_unit *unit);
+void flo_core_job_finish(struct flo_core_job *job, const struct flo_job_result *result);
 /* Free a unit's job without a callback (at destroy). */
 void flo_core_job_drop(struct flo_core_unit *unit);
 /* Nothing works any more (the template died): end all jobs as crashed, refuse new ones. */

@@ -52,8 +52,8 @@ static void job_arm_kill(struct flo_core_job *job)
     bool unwanted =
         job->reason == FLO_JOB_CANCEL_TIMED_OUT || job->reason == FLO_JOB_CANCEL_NOT_FOUND;
 
-    if (unwanted && !job->kill_asked && job->unit && job->executor->ops->kill) {
-        job->kill_asked = true;
+    if (unwanted && job->stage == FLO_CORE_RUNS && job->unit && job->executor->ops->kill) {
+        job->stage = FLO_CORE_WARNED;
         timer_arm(job, job->grace_ms);
     }
 }
@@ -87,10 +87,19 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
     (void)fd;
     (void)what;
-    if (job->kill_asked)
-        job->executor->ops->kill(job->unit);
-    else
+    switch (job->stage) {
+    case FLO_CORE_RUNS:
         job_tell(job, FLO_JOB_CANCEL_TIMED_OUT);
+        break;
+    case FLO_CORE_WARNED:
+        job->stage = FLO_CORE_ASKED;
+        timer_arm(job, FLO_CORE_TERM_MS);
+        job->executor->ops->kill(job->unit, false);
+        break;
+    case FLO_CORE_ASKED:
+        job->executor->ops->kill(job->unit, true);
+        break;
+    }
 }
 
 static void unit_start(struct flo_core_unit *unit, struct flo_core_job *job)
@@ -126,24 +135,35 @@ void flo_core_unit_free(struct flo_core_unit *unit)
         unit_start(unit, flo_container(node, struct flo_core_job, node));
 }
 
-void flo_core_job_ended(struct flo_core_unit *unit, const struct flo_job_result *result)
+struct flo_core_job *flo_core_job_detach(struct flo_core_unit *unit)
 {
     struct flo_core_job *job = unit->job;
-    struct flo_executor *executor = unit->executor;
 
     unit->job = NULL;
+    job->unit = NULL;
+    event_del(&job->timer);
+    return job;
+}
+
+void flo_core_job_finish(struct flo_core_job *job, const struct flo_job_result *result)
+{
+    struct flo_executor *executor = job->executor;
+
     executor->running--;
-    executor->options.on_done(executor->options.ctx, job->id, result);
+    if (result)
+        executor->options.on_done(executor->options.ctx, job->id, result);
     job_free(job);
+}
+
+void flo_core_job_ended(struct flo_core_unit *unit, const struct flo_job_result *result)
+{
+    flo_core_job_finish(flo_core_job_detach(unit), result);
 }
 
 void flo_core_job_drop(struct flo_core_unit *unit)
 {
-    if (!unit->job)
-        return;
-    job_free(unit->job);
-    unit->job = NULL;
-    unit->executor->running--;
+    if (unit->job)
+        flo_core_job_finish(flo_core_job_detach(unit), NULL);
 }
 
 void flo_core_break(struct flo_executor *executor)

@@ -23,24 +23,25 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "executor/core.h"
+#include "executor/deaths.h"
 #include "executor/frame.h"
+#include "executor/output.h"
 #include "executor/template.h"
 
 #define START_TIMEOUT_MS 60000
 #define RESTART_MS 100
 #define RESTART_MAX_MS 10000
-/* What one job may write to its standard output and error before the rest is dropped. */
-#define OUTPUT_BYTES (64u << 10)
+/* From asking all processes to end to doing it, when the pool is destroyed. */
+#define TERM_MS 300
 
 struct process {
     struct flo_core_unit unit;
     struct processes *pool;
-    struct bufferevent *link; /* frames */
-    struct event *output;     /* its standard output and error */
-    int output_fd;            /* -1 = none */
-    size_t output_left;       /* of this job's allowance */
-    bool alive;               /* asked for, and no death reported */
-    bool killed;              /* by us: its job was no longer wanted */
+    struct bufferevent *link;  /* frames */
+    struct flo_output output;  /* its standard output and error */
+    struct flo_job_usage used; /* of what it used so far: by its start and its finished jobs */
+    bool alive;                /* asked for, and no death reported */
+    bool killed;               /* asked to end by us: its job was no longer wanted */
     struct event *restart;
     int64_t restart_ms;
 };
@@ -48,6 +49,7 @@ struct process {
 struct processes {
     struct flo_executor executor; /* first: the executor is the pool */
     struct flo_executor_template *tmpl;
+    struct flo_deaths deaths;
     struct event *control;
     struct process *processes;
     struct flo_core_unit **units;
@@ -55,40 +57,10 @@ struct processes {
 
 static void process_spawn(struct process *process);
 
-/* ---- standard output of the processes ---- */
-
-/* Pass on what a process printed, within its allowance; the rest is read and dropped. */
-static void output_drain(struct process *process)
+static void process_kill(const struct process *process, bool force)
 {
-    char text[4096];
-    ssize_t n;
-
-    /* A bounded number of rounds: a process that prints without end must not hold the loop. */
-    for (int round = 0; round < 64; round++) {
-        n = read(process->output_fd, text, sizeof text);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            if (n == 0 && process->output)
-                event_del(process->output);
-            return;
-        }
-        if (process->output_left > 0) {
-            size_t pass = (size_t)n < process->output_left ? (size_t)n : process->output_left;
-            (void)!write(STDERR_FILENO, text, pass);
-            process->output_left -= pass;
-            if (process->output_left == 0)
-                dprintf(STDERR_FILENO, "\n(output of %s executor %u cut after %u bytes)\n",
-                        process->pool->executor.options.name, process->unit.index, OUTPUT_BYTES);
-        }
-    }
-}
-
-static void on_output(evutil_socket_t fd, short what, void *ctx)
-{
-    (void)fd;
-    (void)what;
-    output_drain(ctx);
+    if (process->pool->tmpl)
+        (void)!flo_template_kill(process->pool->tmpl->control, process->unit.index, force);
 }
 
 /* ---- frames ---- */
@@ -115,7 +87,7 @@ static void process_send(struct process *process, const struct flo_frame *head, 
         goto no_memory;
     return;
 no_memory:
-    (void)!flo_template_kill(process->pool->tmpl->control, process->unit.index);
+    process_kill(process, true);
 }
 
 static void processes_start(struct flo_core_unit *unit)
@@ -124,7 +96,7 @@ static void processes_start(struct flo_core_unit *unit)
         .kind = FLO_FRAME_JOB, .job = unit->job->id, .body_len = (uint32_t)unit->job->request_len};
     struct process *process = (struct process *)unit;
 
-    process->output_left = OUTPUT_BYTES;
+    flo_output_job(&process->output);
     process_send(process, &head, unit->job->request);
 }
 
@@ -136,19 +108,54 @@ static void processes_cancel(struct flo_core_unit *unit)
     process_send((struct process *)unit, &head, NULL);
 }
 
-static void processes_kill(struct flo_core_unit *unit)
+static void processes_kill(struct flo_core_unit *unit, bool force)
 {
     struct process *process = (struct process *)unit;
 
     process->killed = true;
-    (void)!flo_template_kill(process->pool->tmpl->control, unit->index);
+    process_kill(process, force);
 }
+
+/* ---- accounting: what a job used that did not live to say so ---- */
+
+static void usage_add(struct flo_job_usage *sum, const struct flo_job_usage *more)
+{
+    sum->user_ns += more->user_ns;
+    sum->system_ns += more->system_ns;
+    sum->read_bytes += more->read_bytes;
+    sum->written_bytes += more->written_bytes;
+    sum->voluntary_switches += more->voluntary_switches;
+    sum->involuntary_switches += more->involuntary_switches;
+}
+
+static uint64_t rest(uint64_t all, uint64_t part)
+{
+    return all > part ? all - part : 0;
+}
+
+/* All that the process used, its waited-for children included, less what is accounted for. */
+static struct flo_job_usage usage_rest(const struct flo_job_usage *all,
+                                       const struct flo_job_usage *known)
+{
+    return (struct flo_job_usage){
+        .user_ns = all->user_ns > known->user_ns ? all->user_ns - known->user_ns : 0,
+        .system_ns = all->system_ns > known->system_ns ? all->system_ns - known->system_ns : 0,
+        .max_rss_bytes = all->max_rss_bytes,
+        .read_bytes = rest(all->read_bytes, known->read_bytes),
+        .written_bytes = rest(all->written_bytes, known->written_bytes),
+        .voluntary_switches = rest(all->voluntary_switches, known->voluntary_switches),
+        .involuntary_switches = rest(all->involuntary_switches, known->involuntary_switches),
+    };
+}
+
+/* ---- what comes up ---- */
 
 static void on_ready(struct process *process, const struct flo_frame *head)
 {
     if (head->value)
         return; /* its worker_start failed: it ends, and is tried again later */
     process->restart_ms = 0;
+    process->used = head->usage;
     process->unit.ready = true;
     flo_core_unit_free(&process->unit);
 }
@@ -164,7 +171,12 @@ static void on_answer(struct process *process, const struct flo_frame *head, con
 
     if (!process->unit.job || process->unit.job->id != head->job)
         return;
-    output_drain(process);
+    flo_output_drain(&process->output);
+    usage_add(&process->used, &head->usage);
+    if (process->killed) { /* the answer and our signal crossed: no next job may meet it */
+        process->unit.ready = false;
+        process_kill(process, true);
+    }
     flo_core_job_ended(&process->unit, &result);
     flo_core_unit_free(&process->unit);
 }
@@ -217,7 +229,7 @@ static void on_link_read(struct bufferevent *link, void *ctx)
 
     if (!take_frames(process, bufferevent_get_input(link))) {
         bufferevent_disable(link, EV_READ);
-        (void)!flo_template_kill(process->pool->tmpl->control, process->unit.index);
+        process_kill(process, true);
     }
 }
 
@@ -235,12 +247,7 @@ static void process_close(struct process *process)
     if (process->link)
         bufferevent_free(process->link);
     process->link = NULL;
-    if (process->output)
-        event_free(process->output);
-    process->output = NULL;
-    if (process->output_fd >= 0)
-        close(process->output_fd);
-    process->output_fd = -1;
+    flo_output_close(&process->output);
 }
 
 static void on_restart(evutil_socket_t fd, short what, void *ctx)
@@ -276,8 +283,7 @@ static int process_open(struct process *process, int *out_socket)
     if (flo_template_spawn(process->pool->tmpl->control, process->unit.index, pair[1], output[1]))
         goto out;
     *out_socket = pair[0];
-    process->output_fd = output[0];
-    process->output_left = OUTPUT_BYTES;
+    process->output.fd = output[0];
     process->alive = true;
     process->killed = false;
     pair[0] = output[0] = -1;
@@ -302,8 +308,7 @@ static int process_attach(struct process *process, int socket)
         close(socket);
         return FLO_ENOMEM;
     }
-    process->output = event_new(base, process->output_fd, EV_READ | EV_PERSIST, on_output, process);
-    if (!process->output || event_add(process->output, NULL) < 0)
+    if (flo_output_attach(&process->output, base))
         return FLO_ENOMEM;
     bufferevent_setcb(process->link, on_link_read, NULL, on_link_event, process);
     return bufferevent_enable(process->link, EV_READ | EV_WRITE) ? FLO_ENOMEM : 0;
@@ -320,7 +325,7 @@ static void process_spawn(struct process *process)
         return;
     }
     if (process_attach(process, socket))
-        (void)!flo_template_kill(process->pool->tmpl->control, process->unit.index);
+        process_kill(process, true);
 }
 
 /* Read what a dead process sent before it died. */
@@ -338,29 +343,38 @@ static void process_last_words(struct process *process)
         ;
     (void)take_frames(process, rest);
     evbuffer_free(rest);
-    output_drain(process);
+    flo_output_drain(&process->output);
+}
+
+/* Hand the dead process's job over to where its report is made. */
+static void report_death(struct process *process, const struct flo_template_report *report)
+{
+    struct flo_job_result result = {.end = process->killed ? FLO_JOB_KILLED : FLO_JOB_CRASHED,
+                                    .usage = usage_rest(&report->usage, &process->used)};
+    struct flo_death_facts facts = {.index = process->unit.index, .status = report->status};
+
+    if (WIFSIGNALED(report->status))
+        result.signal = WTERMSIG(report->status);
+    else
+        result.exit_status = WEXITSTATUS(report->status);
+    facts.output = flo_output_tail(&process->output, &facts.output_len);
+    flo_deaths_add(&process->pool->deaths, flo_core_job_detach(&process->unit), &result, &facts);
 }
 
 static void on_death(struct process *process, const struct flo_template_report *report)
 {
-    struct flo_job_result result = {.end = process->killed ? FLO_JOB_KILLED : FLO_JOB_CRASHED};
-    bool was_ready = process->unit.ready;
+    bool forked = report->event == FLO_TEMPLATE_DIED;
+    bool again = forked && (process->unit.ready || process->killed);
 
-    if (report->event == FLO_TEMPLATE_NO_FORK)
-        was_ready = false;
-    else if (WIFSIGNALED(report->status))
-        result.signal = WTERMSIG(report->status);
-    else
-        result.exit_status = WEXITSTATUS(report->status);
     process_last_words(process);
     process->alive = false;
     process->unit.ready = false;
-    process_close(process);
     if (process->unit.job)
-        flo_core_job_ended(&process->unit, &result);
+        report_death(process, report);
+    process_close(process);
     if (process->pool->executor.closed)
         return;
-    if (was_ready)
+    if (again)
         process_spawn(process);
     else
         process_restart_later(process);
@@ -377,6 +391,7 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
         on_death(&pool->processes[report.index], &report);
     if (n == 0) {
         event_del(pool->control);
+        flo_deaths_end(&pool->deaths, true);
         flo_core_break(&pool->executor);
     }
 }
@@ -428,6 +443,12 @@ static size_t processes_destroy(struct flo_executor *executor, int64_t grace_ms)
         send_now(&pool->processes[i], &stop);
     if (pool->tmpl && pool->processes)
         wait_deaths(pool, grace_ms);
+    for (unsigned i = 0; pool->processes && i < executor->options.workers; i++)
+        if (pool->processes[i].alive)
+            process_kill(&pool->processes[i], false);
+    if (pool->tmpl && pool->processes)
+        wait_deaths(pool, TERM_MS);
+    flo_deaths_end(&pool->deaths, false);
     flo_executor_template_end(&pool->tmpl);
     if (pool->control)
         event_free(pool->control);
@@ -462,6 +483,7 @@ static int process_wait_ready(struct process *process, int socket, struct flo_er
         return flo_fail(err, FLO_ESYS, "%s executor process %u does not start", name,
                         process->unit.index);
     if (head.value == 0) {
+        process->used = head.usage;
         process->unit.ready = true;
         return 0;
     }
@@ -513,6 +535,9 @@ int flo_executor_processes_new(struct event_base *base, const struct flo_executo
     pool->tmpl = *tmpl;
     *tmpl = NULL;
     pool->executor.options.workers = pool->tmpl->options.workers;
+    pool->deaths = (struct flo_deaths){
+        .base = base, .tmpl = pool->tmpl, .limits = &pool->tmpl->options.limits};
+    flo_list_init(&pool->deaths.dying);
     pool->processes = flo_calloc(pool->executor.options.workers, sizeof *pool->processes);
     pool->units = flo_calloc(pool->executor.options.workers, sizeof(struct flo_core_unit *));
     pool->executor.units = pool->units;
@@ -523,7 +548,8 @@ int flo_executor_processes_new(struct event_base *base, const struct flo_executo
         struct process *process = &pool->processes[i];
         process->unit = (struct flo_core_unit){.executor = &pool->executor, .index = i};
         process->pool = pool;
-        process->output_fd = -1;
+        process->output =
+            (struct flo_output){.fd = -1, .name = pool->executor.options.name, .index = i};
         pool->units[i] = &process->unit;
         process->restart = evtimer_new(base, on_restart, process);
         if (!process->restart)

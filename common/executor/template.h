@@ -6,29 +6,41 @@
  * only the template, whose children they are, kills by pid: a pid cannot have been reused.
  *
  *   worker ──fork──► template ──fork──► executor 0, executor 1, ...
+ *                                └─fork──► a process that names a crash's addresses, and ends
  *
- * Each level asks the kernel for SIGKILL when the level above dies: no orphans.
+ * No orphans: each executor is a session of its own; when one dies, the template kills its group
+ * and what is left below it (family.h). When the worker dies, the template does so for all and
+ * ends; it sits in a session of its own, so that a kill of the worker's group leaves it the time.
+ * When the template itself is killed, the kernel kills the executors.
  */
 #ifndef FLO_EXECUTOR_TEMPLATE_H
 #define FLO_EXECUTOR_TEMPLATE_H
 
-#include <sched.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "executor/cores.h"
+#include "executor/crash.h"
 #include "executor/executor.h"
 
 struct flo_executor_template {
     struct flo_executor_options options;
     bool pin;
-    cpu_set_t cores; /* that this program may use */
-    int control;     /* worker's end */
+    struct flo_cores cores; /* that this program may use */
+    struct flo_crash_area crashes;
+    int control; /* worker's end */
     pid_t pid;
 };
 
-enum flo_template_order { FLO_TEMPLATE_SPAWN, FLO_TEMPLATE_KILL };
+enum flo_template_order {
+    FLO_TEMPLATE_SPAWN,
+    FLO_TEMPLATE_TERM, /* SIGTERM to the executor's group */
+    FLO_TEMPLATE_KILL, /* SIGKILL */
+    FLO_TEMPLATE_NAMES,
+};
 
-/* Down; SPAWN carries two descriptors: the executor's socket and its standard output. */
+/* Down; SPAWN carries two descriptors: the executor's socket and its standard output. NAMES
+ * carries one, a socket: a record to read and the names to write (flo_symbols_main). */
 struct flo_template_request {
     enum flo_template_order order;
     unsigned index;
@@ -40,12 +52,20 @@ enum flo_template_event { FLO_TEMPLATE_DIED, FLO_TEMPLATE_NO_FORK };
 struct flo_template_report {
     enum flo_template_event event;
     unsigned index;
-    int status; /* DIED: as from waitpid; NO_FORK: errno */
+    int status;                 /* DIED: as from waitpid; NO_FORK: errno */
+    struct flo_job_usage usage; /* DIED: of its whole life */
 };
 
 /* Ask for an executor process; on success the two descriptors are still the caller's to close. */
 FLO_MUST_CHECK int flo_template_spawn(int control, unsigned index, int socket_fd, int output_fd);
-FLO_MUST_CHECK int flo_template_kill(int control, unsigned index);
+/* End executor index: SIGTERM, or with force SIGKILL. */
+FLO_MUST_CHECK int flo_template_kill(int control, unsigned index, bool force);
+/* Have the record that socket_fd's other end sends named; the descriptor stays the caller's. */
+FLO_MUST_CHECK int flo_template_names(int control, int socket_fd);
+
+/* What the template does, in its process (template_main.c). parent: the worker. */
+_Noreturn void flo_template_main(const struct flo_executor_template *tmpl, int control,
+                                 pid_t parent);
 
 /* The life of an executor process (child.c): serve jobs on fd until told to stop. */
 _Noreturn void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned index,

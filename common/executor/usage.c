@@ -18,6 +18,11 @@ static int64_t time_ns(const struct timeval *time)
     return time->tv_sec * FLO_NS_PER_S + time->tv_usec * 1000;
 }
 
+int64_t flo_usage_cpu_ns(const struct flo_usage_meter *meter)
+{
+    return time_ns(&meter->last.ru_utime) + time_ns(&meter->last.ru_stime);
+}
+
 static uint64_t rise(long before, long now)
 {
     return now > before ? (uint64_t)(now - before) : 0;

@@ -40,6 +40,8 @@ void flo_usage_job(struct flo_usage_meter *meter, bool waited);
  * lets the kernel forget it (/proc/self/clear_refs), so that the next job is not charged with it.
  */
 void flo_usage_take(struct flo_usage_meter *meter, struct flo_job_usage *out);
+/* CPU time of the process at the last reading; with FLO_USAGE_PROCESS. */
+int64_t flo_usage_cpu_ns(const struct flo_usage_meter *meter);
 /* The difference of two readings of getrusage(2); max_rss_bytes is now's. waits voluntary switches
  * are left out. Pure. */
 void flo_usage_between(const struct rusage *before, const struct rusage *now, long waits,

@@ -99,6 +99,11 @@ static void describe(const uint8_t *request, size_t len, struct flo_buf *reply)
     flo_buf_printf(reply, "%zu bytes, sum %lu", len, sum);
 }
 
+static __attribute__((noinline)) void crash_here(volatile int *at)
+{
+    *at = 1;
+}
+
 static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_t len,
                  struct flo_buf *reply)
 {
@@ -120,10 +125,11 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
         for (volatile int turns = 0;; turns = turns + 1)
             ;
     else if (strcmp(order, "segv") == 0) {
-        signal(SIGSEGV, SIG_DFL); /* past a sanitizer's handler */
-        raise(SIGSEGV);
+        crash_here((volatile int *)(uintptr_t)0x10);
     } else if (strcmp(order, "abort") == 0) {
-        signal(SIGABRT, SIG_DFL);
+        printf("line %d\n", 1);
+        fprintf(stderr, "the \"last\" line\n");
+        fflush(stdout);
         abort();
     } else if (strcmp(order, "exit") == 0)
         _exit(0);
@@ -166,6 +172,12 @@ static void on_done(void *ctx, uint64_t job, const struct flo_job_result *result
 
     outcome->ended++;
     outcome->result = *result;
+    outcome->result.crash = NULL; /* borrowed */
+    if (result->crash) {
+        snprintf(outcome->message, sizeof outcome->message, "%s", result->crash->message);
+        snprintf(outcome->details, sizeof outcome->details, "%s", result->crash->details);
+        outcome->limit = result->crash->limit;
+    }
     snprintf(outcome->reply, sizeof outcome->reply, "%.*s", (int)result->reply_len,
              result->reply ? (const char *)result->reply : "");
     f->done++;

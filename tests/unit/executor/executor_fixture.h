@@ -18,6 +18,9 @@ struct outcome {
     int ended; /* callbacks seen */
     struct flo_job_result result;
     char reply[256];
+    char message[256]; /* of its crash */
+    char details[8192];
+    enum flo_job_limit limit;
     char progress[64]; /* the newest */
     int progress_count;
 };

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * symbols.c - names for the addresses of a crash record, in a process that lives for this only:
+ * what elfutils' libdw takes, and what a hostile record might make it do, ends with the process.
+ * libdw is loaded here and nowhere else; without it the dynamic linker's names have to do, and
+ * where it knows none, module and offset.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#if FLO_LIBDW
+#include <elfutils/libdwfl.h>
+#endif
+
+#include "executor/crash.h"
+#include "executor/frame.h"
+
+#define TEXT_MAX (32u << 10)
+#define SECONDS 5
+#define MEMORY_MAX (1024ul << 20)
+#define FUNCTION_MAX 200
+
+struct symbols {
+    struct flo_crash_record record;
+    struct flo_buf json, text;
+    char program[PATH_MAX]; /* the file behind /proc/self/exe */
+};
+
+static const char *module_file(const struct symbols *all, const struct flo_crash_frame *frame)
+{
+    const char *name = all->record.names + frame->name;
+
+    return strcmp(name, "/proc/self/exe") == 0 ? all->program : name;
+}
+
+/* The address to look up: of the call, not of where it returns to, which may be another line. */
+static uint64_t place_of(const struct flo_crash_frame *frame)
+{
+    return frame->exact || frame->pc == 0 ? frame->pc : frame->pc - 1;
+}
+
+/* ---- by libdw ---- */
+
+#if FLO_LIBDW
+struct libdw {
+    Dwfl *session;
+    Dwfl_Callbacks callbacks;
+    char *debuginfo_path;
+    __typeof__(&dwfl_begin) begin;
+    __typeof__(&dwfl_report_elf) report_elf;
+    __typeof__(&dwfl_report_end) report_end;
+    __typeof__(&dwfl_addrmodule) addrmodule;
+    __typeof__(&dwfl_module_addrname) addrname;
+    __typeof__(&dwfl_module_getsrc) getsrc;
+    __typeof__(&dwfl_lineinfo) lineinfo;
+};
+
+static bool libdw_load(struct libdw *dw)
+{
+    void *library = dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
+
+    if (!library)
+        return false;
+    *(void **)&dw->begin = dlsym(library, "dwfl_begin");
+    *(void **)&dw->report_elf = dlsym(library, "dwfl_report_elf");
+    *(void **)&dw->report_end = dlsym(library, "dwfl_report_end");
+    *(void **)&dw->addrmodule = dlsym(library, "dwfl_addrmodule");
+    *(void **)&dw->addrname = dlsym(library, "dwfl_module_addrname");
+    *(void **)&dw->getsrc = dlsym(library, "dwfl_module_getsrc");
+    *(void **)&dw->lineinfo = dlsym(library, "dwfl_lineinfo");
+    *(void **)&dw->callbacks.find_debuginfo = dlsym(library, "dwfl_standard_find_debuginfo");
+    *(void **)&dw->callbacks.find_elf = dlsym(library, "dwfl_build_id_find_elf");
+    dw->callbacks.debuginfo_path = &dw->debuginfo_path;
+    return dw->begin && dw->report_elf && dw->report_end && dw->addrmodule && dw->addrname &&
+           dw->getsrc && dw->lineinfo && dw->callbacks.find_debuginfo && dw->callbacks.find_elf;
+}
+
+/* Tell the session of the modules that the record has frames in. */
+static void libdw_open(struct libdw *dw, const struct symbols *all)
+{
+    if (!libdw_load(dw) || !(dw->session = dw->begin(&dw->callbacks)))
+        return;
+    for (uint32_t i = 0; i < all->record.frames; i++) {
+        const struct flo_crash_frame *frame = &all->record.frame[i];
+        bool new = frame->name != 0;
+        for (uint32_t j = 0; j < i && new; j++)
+            new = all->record.frame[j].name != frame->name;
+        if (new)
+            (void)dw->report_elf(dw->session, module_file(all, frame), module_file(all, frame), -1,
+                                 frame->bias, true);
+    }
+    (void)dw->report_end(dw->session, NULL, NULL);
+}
+
+static void libdw_find(struct libdw *dw, const struct flo_crash_frame *frame,
+                       struct flo_crash_symbol *symbol)
+{
+    Dwfl_Module *module =
+        dw->session && frame->name ? dw->addrmodule(dw->session, place_of(frame)) : NULL;
+    Dwfl_Line *line;
+    Dwarf_Addr address = place_of(frame);
+    int column = 0;
+
+    if (!module)
+        return;
+    symbol->function = dw->addrname(module, address);
+    line = dw->getsrc(module, address);
+    if (line)
+        symbol->file = dw->lineinfo(line, &address, &symbol->line, &column, NULL, NULL);
+}
+#else
+struct libdw {
+    char none;
+};
+
+static void libdw_open(struct libdw *dw, const struct symbols *all)
+{
+    (void)dw;
+    (void)all;
+}
+
+static void libdw_find(struct libdw *dw, const struct flo_crash_frame *frame,
+                       struct flo_crash_symbol *symbol)
+{
+    (void)dw;
+    (void)frame;
+    (void)symbol;
+}
+#endif
+
+/* ---- by the dynamic linker ---- */
+
+/* This process has the mappings of the executors, but for what their activities loaded. */
+static void linker_find(const struct flo_crash_frame *frame, struct flo_crash_symbol *symbol)
+{
+    void *place = (void *)(uintptr_t)place_of(frame);
+    struct dl_find_object found;
+    Dl_info info;
+
+    if (_dl_find_object(place, &found) == 0 && found.dlfo_link_map->l_addr == frame->bias &&
+        dladdr(place, &info) != 0 && info.dli_sname)
+        symbol->function = info.dli_sname;
+}
+
+/* ---- the process ---- */
+
+static void print_frame(struct symbols *all, struct libdw *dw, const struct flo_crash_frame *frame)
+{
+    char function[FUNCTION_MAX];
+    struct flo_crash_symbol symbol = {.offset = frame->pc};
+
+    if (frame->name) {
+        symbol.module = flo_crash_base_name(module_file(all, frame));
+        symbol.offset = frame->pc - frame->bias;
+        libdw_find(dw, frame, &symbol);
+        if (!symbol.function)
+            linker_find(frame, &symbol);
+    }
+    if (symbol.function && strlen(symbol.function) >= sizeof function) {
+        memcpy(function, symbol.function, sizeof function - 1);
+        function[sizeof function - 1] = '\0';
+        symbol.function = function;
+    }
+    flo_crash_symbol_print(&symbol, &all->json, &all->text);
+}
+
+static void bound_myself(void)
+{
+    const struct rlimit cpu = {SECONDS, SECONDS}, memory = {MEMORY_MAX, MEMORY_MAX};
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGALRM, SIG_DFL);
+    alarm(SECONDS);
+    setrlimit(RLIMIT_CPU, &cpu);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    setrlimit(RLIMIT_DATA, &memory); /* a sanitizer's shadow counts as data */
+#else
+    (void)memory;
+#endif
+    unsetenv("DEBUGINFOD_URLS"); /* no downloads */
+}
+
+static void send_all(int fd, const void *data, size_t len)
+{
+    for (size_t sent = 0; sent < len;) {
+        ssize_t n = send(fd, (const uint8_t *)data + sent, len - sent, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            _exit(1);
+        sent += (size_t)n;
+    }
+}
+
+_Noreturn void flo_symbols_main(int fd)
+{
+    static struct symbols all;
+    struct libdw dw = {0};
+    ssize_t n;
+
+    bound_myself();
+    if (flo_frame_read(fd, &all.record, sizeof all.record, -1))
+        _exit(1);
+    flo_crash_record_check(&all.record);
+    n = readlink("/proc/self/exe", all.program, sizeof all.program - 1);
+    all.program[n > 0 ? n : 0] = '\0';
+    flo_buf_init(&all.json, TEXT_MAX);
+    flo_buf_init(&all.text, TEXT_MAX);
+    (void)!flo_buf_append_str(&all.json, "[");
+    libdw_open(&dw, &all);
+    for (uint32_t i = 0; i < all.record.frames; i++)
+        print_frame(&all, &dw, &all.record.frame[i]);
+    (void)!flo_buf_append_str(&all.json, "]");
+    if (all.json.failed || all.text.failed)
+        _exit(1);
+    send_all(fd, all.json.data, all.json.len);
+    send_all(fd, "", 1);
+    send_all(fd, all.text.data, all.text.len);
+    send_all(fd, "", 1);
+    _exit(0);
+}
