@@ -37,10 +37,8 @@ static void end_leftovers(const pid_t *keep, size_t keep_count)
         _exit(1);
 }
 
-/* Run one job. False when the worker is gone or wants us to stop. Not static, so that backtraces end
- * at its name. */
 bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
-                      const struct flo_frame *order, struct flo_usage_meter *meter)
+                            const struct flo_frame *order, struct flo_usage_meter *meter)
 {
     struct flo_child_io child;
     struct flo_frame answer = {.kind = FLO_FRAME_DONE, .job = order->job};

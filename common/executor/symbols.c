@@ -151,7 +151,11 @@ static void linker_find(const struct flo_crash_frame *frame, struct flo_crash_sy
 
 /* ---- the process ---- */
 
-static void print_frame(struct symbols *all, struct libdw *dw, const struct flo_crash_frame *frame)
+/* The function that calls the activities' runner: what is above it says nothing of an activity. */
+static const char OUTERMOST[] = "flo_executor_child_run";
+
+/* False when the frame is the first that is ours and not the activity's. */
+static bool print_frame(struct symbols *all, struct libdw *dw, const struct flo_crash_frame *frame)
 {
     char function[FUNCTION_MAX];
     struct flo_crash_symbol symbol = {.offset = frame->pc};
@@ -163,12 +167,15 @@ static void print_frame(struct symbols *all, struct libdw *dw, const struct flo_
         if (!symbol.function)
             linker_find(frame, &symbol);
     }
+    if (symbol.function && strcmp(symbol.function, OUTERMOST) == 0)
+        return false;
     if (symbol.function && strlen(symbol.function) >= sizeof function) {
         memcpy(function, symbol.function, sizeof function - 1);
         function[sizeof function - 1] = '\0';
         symbol.function = function;
     }
     flo_crash_symbol_print(&symbol, &all->json, &all->text);
+    return true;
 }
 
 static void bound_myself(void)
@@ -218,7 +225,8 @@ _Noreturn void flo_symbols_main(int fd)
     (void)!flo_buf_append_str(&all.json, "[");
     libdw_open(&dw, &all);
     for (uint32_t i = 0; i < all.record.frames; i++)
-        print_frame(&all, &dw, &all.record.frame[i]);
+        if (!print_frame(&all, &dw, &all.record.frame[i]))
+            break;
     (void)!flo_buf_append_str(&all.json, "]");
     if (all.json.failed || all.text.failed)
         _exit(1);

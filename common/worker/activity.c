@@ -8,8 +8,6 @@
  * and a process that does not is killed after executor.grace.
  */
 #include <event2/event.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -81,30 +79,26 @@ void flo_activity_on_progress(void *ctx, uint64_t job, const uint8_t *data, size
 /* The attempt's process died: a failure that the server may retry. */
 static void fail_crashed(struct flo_activity_task *at, const struct flo_job_result *result)
 {
-    const char *abbreviation = result->signal ? sigabbrev_np(result->signal) : NULL;
-    char message[160];
+    static const struct flo_job_crash nothing_known = {
+        .message = "Activity executor died", .details = "{}", .details_len = 2, .stack_trace = ""};
+    const struct flo_job_crash *crash = result->crash ? result->crash : &nothing_known;
 
-    if (result->signal)
-        snprintf(message, sizeof message, "Activity executor died: signal %d (SIG%s)",
-                 result->signal, abbreviation ? abbreviation : "?");
-    else
-        snprintf(message, sizeof message,
-                 "Activity executor died: it exited with status %d while the activity ran",
-                 result->exit_status);
-    flo_log(FLO_LOG_ERROR, "activity.crashed", message, "activity_type", at->type, "activity_id",
-            at->activity_id, "workflow_id", at->workflow_id, "run_id", at->run_id, "#attempt",
-            FLO_NUM(at->attempt), NULL);
+    flo_log(FLO_LOG_ERROR, "activity.crashed", crash->message, "activity_type", at->type,
+            "activity_id", at->activity_id, "workflow_id", at->workflow_id, "run_id", at->run_id,
+            "#attempt", FLO_NUM(at->attempt), "stack", crash->stack_trace, NULL);
     flo_series_inc(flo_metrics_get(at->worker->metrics, FLO_METRIC_ACTIVITY_CRASHED,
                                    at->queue->name, at->type, NULL));
-    flo_outcome_fail(at, FLO_FAILURE_CRASH, message);
+    flo_outcome_crash(at, crash);
 }
 
-/* Nobody waits for the answer: say so in the log and let go. */
-static void drop(struct flo_activity_task *at, const char *why)
+/* Nobody waits for the answer: say so in the log, with where it was when it was killed, and let
+ * go. */
+static void drop(struct flo_activity_task *at, const char *why, const struct flo_job_result *result)
 {
     flo_log(FLO_LOG_WARN, "activity.dropped", "An activity's answer is not wanted any more",
             "activity_type", at->type, "activity_id", at->activity_id, "workflow_id",
-            at->workflow_id, "run_id", at->run_id, "reason", why, NULL);
+            at->workflow_id, "run_id", at->run_id, "reason", why, "stack",
+            result->crash ? result->crash->stack_trace : "", NULL);
     flo_count_activity(at, FLO_END_UNWANTED);
     flo_activity_task_end(&at);
 }
@@ -127,11 +121,11 @@ static void task_done(struct flo_activity_task *at, const struct flo_job_result 
         return;
     }
     if (at->reason == FLO_JOB_CANCEL_NOT_FOUND) {
-        drop(at, "not_found");
+        drop(at, "not_found", result);
         return;
     }
     if (result->end == FLO_JOB_KILLED) {
-        drop(at, "timed_out");
+        drop(at, "timed_out", result);
         return;
     }
     if (result->end == FLO_JOB_CRASHED) {

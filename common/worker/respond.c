@@ -267,10 +267,10 @@ static const enum flo_task_end ENDS[] = {
     [FLO_OUTCOME_CANCELLED] = FLO_END_CANCELLED,
 };
 
-void flo_outcome_fail(struct flo_activity_task *at, const char *type, const char *message)
+/* Make the outcome failure; NULL (no memory): a failure without one. */
+static void outcome_set(struct flo_activity_task *at, const FloApi__Failure *failure)
 {
     struct flo_outcome outcome = {.kind = FLO_OUTCOME_FAILED};
-    FloApi__Failure *failure = flo_failure_application(&at->arena, message, type, false, NULL, 0);
     uint8_t *packed;
     size_t len;
 
@@ -280,6 +280,24 @@ void flo_outcome_fail(struct flo_activity_task *at, const char *type, const char
     }
     flo_buf_clear(&at->outcome);
     (void)!flo_outcome_encode(&outcome, &at->outcome);
+}
+
+void flo_outcome_fail(struct flo_activity_task *at, const char *type, const char *message)
+{
+    outcome_set(at, flo_failure_application(&at->arena, message, type, false, NULL, 0));
+}
+
+void flo_outcome_crash(struct flo_activity_task *at, const struct flo_job_crash *crash)
+{
+    json_t *details = json_loadb(crash->details, crash->details_len, 0, NULL);
+    FloApi__Failure *failure = flo_failure_application(&at->arena, crash->message,
+                                                       FLO_FAILURE_CRASH, false, details, 0);
+    char *stack_trace = flo_arena_strdup(&at->arena, crash->stack_trace);
+
+    if (failure && stack_trace)
+        failure->stack_trace = stack_trace;
+    outcome_set(at, failure);
+    json_decref(details);
 }
 
 static void on_activity_answer(void *ctx, const struct flo_grpc_status *status,
