@@ -20,6 +20,7 @@
 #define SATURATED_BOOST 2.0 /* this much more each second, */
 #define SATURATED_MAX 8.0   /* up to so many times */
 #define USED_FADE_S 5.0
+#define PER_TASK_FADE_S 1800.0
 #define ROUND_NS (5 * FLO_NS_PER_S)
 #define ROUND_LEAST_NS (200 * FLO_NS_PER_MS)
 #define CPU_PRESSURE 0.8
@@ -107,16 +108,27 @@ static void see_memory(struct flo_tuner *tuner, double usage, double seconds)
                      (tuner->stopped && usage > tuner->watermark - WATERMARK_RELEASE);
 }
 
-/* A round has ended: as many tasks were seen to need so much memory. With fewer tasks than before,
- * what they do not explain is memory without tasks: a heap keeps what it once had. */
-static void learn(struct flo_tuner_level *level)
+/* Memory now, as the round's tasks and those that came since explain it. Young ones may not have
+ * taken theirs yet: the most of a round counts. */
+static void see_round(struct flo_tuner_level *level, double memory, size_t running)
 {
-    double tasks = (double)level->round_tasks, share = level->round_memory;
+    double tasks = (double)(running > level->round_tasks ? running : level->round_tasks);
+
+    level->round_memory = most(level->round_memory, memory);
+    level->round_per_task = most(level->round_per_task, (memory - level->base) / tasks);
+}
+
+/* A round has ended. What a task takes is the most that one was seen to take. With fewer tasks than
+ * before, what they do not explain is memory without tasks: a heap keeps what it once had. */
+static void learn(struct flo_tuner_level *level, double seconds)
+{
+    double fade = 1 - least(seconds / PER_TASK_FADE_S, 0.5);
+    double explained = level->per_task * (double)level->round_tasks;
 
     if (level->round_tasks * 4 >= level->proven * 3)
-        level->per_task = most((share - level->base) / tasks, 0.7 * level->per_task);
+        level->per_task = most(level->round_per_task, level->per_task * fade);
     else
-        level->base = clamp(share - level->per_task * tasks, 0, share);
+        level->base = clamp(level->round_memory - explained, 0, level->round_memory);
     level->proven = level->round_tasks;
 }
 
@@ -124,28 +136,33 @@ static void see_tasks(struct flo_tuner *tuner, struct flo_tuner_level *level, in
                       const struct flo_tuner_load *load, double seconds)
 {
     size_t peak = load->peak > load->running ? load->peak : load->running;
+    double memory = most(tuner->memory, 0);
 
     level->used = most((double)peak, level->used * (1 - least(seconds / USED_FADE_S, 1)));
     if (level->base < 0 || peak == 0)
-        level->base = most(tuner->memory, 0);
+        level->base = memory;
     if (peak == 0) {
         level->round_tasks = 0;
-        level->proven = level->used < (double)level->proven ? (size_t)level->used : level->proven;
+        if (level->used < 1) { /* another kind of tasks may come */
+            level->proven = 0;
+            level->per_task = 0;
+        }
         return;
     }
     if (level->round_tasks > 0) {
         int64_t age_ns = now_ns - level->round_ns;
-        level->round_memory = most(level->round_memory, tuner->memory);
+        see_round(level, memory, load->running);
         /* Twice as many ends as tasks: the quick ones may not speak for the slow ones. */
         if (age_ns < ROUND_NS &&
             (age_ns < ROUND_LEAST_NS || load->done - level->round_done < 2 * level->round_tasks))
             return;
-        learn(level);
+        learn(level, (double)age_ns / FLO_NS_PER_S);
     }
     level->round_ns = now_ns;
     level->round_done = load->done;
     level->round_tasks = peak;
-    level->round_memory = most(tuner->memory, 0);
+    level->round_memory = memory;
+    level->round_per_task = 0;
 }
 
 /* ---- what follows ---- */

@@ -120,10 +120,11 @@ struct flo_tuner_level {
     double used;  /* most tasks at once lately: a peak that fades */
     /* The round under way: from its start until its tasks have been seen (see above). */
     int64_t round_ns;
-    uint64_t round_done; /* load.done at its start */
-    size_t round_tasks;  /* running at its start */
-    double round_memory; /* highest share in it */
-    size_t proven;       /* tasks of the last whole round */
+    uint64_t round_done;   /* load.done at its start */
+    size_t round_tasks;    /* running at its start */
+    double round_memory;   /* highest share in it */
+    double round_per_task; /* most that a task was seen to take in it */
+    size_t proven;         /* tasks of the last whole round */
     double base,
         per_task; /* memory share without tasks, and that of one task; per_task 0: unknown */
 };
