@@ -12,8 +12,7 @@ static int start(struct flo_worker *worker, struct flo_err *err)
 
     if (rc)
         return rc;
-    return flo_worker_poll_activities(worker, (size_t)config->max_concurrent_activity_task_polls,
-                                      (size_t)config->max_concurrent_activities, err);
+    return flo_worker_poll_activities(worker, err);
 }
 
 const struct flo_role_spec flo_role_io_activity = {

@@ -70,7 +70,8 @@ static const struct flo_setting settings[] = {
     STRING("server.tls.key_file", server.tls.key_file, NULL, 0, 4096, "TEMPORAL_TLS_CLIENT_KEY_PATH TEMPORAL_TLS_KEY", FLO_SETTING_PATH, 0, "Key of the client certificate (PEM)"),
     STRING("server.tls.server_name", server.tls.server_name, NULL, 0, 255, "TEMPORAL_TLS_SERVER_NAME", 0, 0, "Name that the server's certificate must carry; empty: the host of `server.address`"),
     NUMBER("server.long_poll_timeout", DURATION, server.long_poll_timeout_ms, "70s", 1000, MINUTES(10), NULL, 0, 0, "Time limit of a poll; a server answers within 60 s. Less where a proxy cuts long calls earlier"),
-    STRING("task_queue", task_queue, NULL, 1, 1000, "TEMPORAL_WORKER_TASK_QUEUE TASK_QUEUE", FLO_SETTING_REQUIRED, 0, "The task queue to poll"),
+    STRING("task_queue", task_queue, NULL, 1, 1000, "TEMPORAL_WORKER_TASK_QUEUE TASK_QUEUE", FLO_SETTING_REQUIRED, W, "The task queue to poll"),
+    STRING("task_queue", task_queue, NULL, 1, 1000, "TEMPORAL_WORKER_TASK_QUEUE TASK_QUEUE", 0, ACT, "The task queue to poll; without it `queues` must name some"),
     STRING("identity", identity, NULL, 0, 255, "TEMPORAL_WORKER_IDENTITY", 0, 0, "The worker's name in histories; empty: `pid@host@task_queue`"),
 
     NUMBER("max_concurrent_workflow_tasks", INT, max_concurrent_workflow_tasks, "3", 1, 10000, "TEMPORAL_WORKFLOW_CONCURRENCY", 0, W, "Workflow tasks at work at once (slots)"),
@@ -89,6 +90,11 @@ static const struct flo_setting settings[] = {
     NUMBER("executor.workers", INT, executor.workers, "4", 1, 1024, "TEMPORAL_CPU_THREAD_POOL_SIZE", 0, CPU, "Executor processes (threads with `isolation: thread`), one a core"),
     CHOICE("executor.isolation", executor.isolation, "process", "process|thread", NULL, CPU, "`process`: a crash ends one attempt; `thread`: cheaper, a crash ends the worker"),
     BOOLEAN("executor.pin", executor.pin, "true", NULL, CPU, "Bind each executor to a core of its own"),
+    {.key = "queues", .type = FLO_SETTING_LIST, .offset = AT(queues), .roles = ACT, .items = flo_queue_settings, .item_count = FLO_QUEUE_SETTINGS, .item_size = sizeof(struct flo_queue_config), .item_shorthand = "name", .help = "Several task queues instead of `task_queue`: names, or maps of the settings below"},
+    NUMBER("max_activities_per_second", FLOAT, max_activities_per_second, "0", 0, 1000000, NULL, 0, ACT, "Most activities that this worker starts a second, all queues together; 0: no limit"),
+    NUMBER("max_task_queue_activities_per_second", FLOAT, max_task_queue_activities_per_second, "0", 0, 1000000, NULL, 0, ACT, "Most activities that the server gives out a second from a queue, to all its workers together; 0: no limit"),
+    {.key = "tokens", .type = FLO_SETTING_JSON, .offset = AT(tokens), .roles = ACT, .help = "Countable resources of the worker and how many there are, as `{db: 20, gpu: 1}`"},
+    {.key = "activities", .type = FLO_SETTING_JSON, .offset = AT(activities), .roles = ACT, .help = "What an activity type needs while it runs, as `{TYPE: {tokens: {db: 1}}}`"},
     NUMBER("executor.grace", DURATION, executor.grace_ms, "3s", 0, MINUTES(10), NULL, 0, ACT, "From telling an activity to stop to giving it up (a process is then killed)"),
 
     NUMBER("quarantine.crashes", INT, quarantine.crashes, "3", 0, 1000, NULL, 0, ACT, "An activity's input that killed its executor process so often is parked: it fails with type `PoisonTask` and is not run any more; 0: never"),
@@ -96,6 +102,10 @@ static const struct flo_setting settings[] = {
     STRING("quarantine.directory", quarantine.directory, NULL, 0, 4000, "FLOTILLA_QUARANTINE_DIR", FLO_SETTING_PATH, ACT, "Folder of the counts, shared by the workers of a machine; empty: `quarantine` in the state folder of `flotilla up`, else in `$XDG_STATE_HOME/flotilla` or `~/.local/state/flotilla`"),
     NUMBER("quarantine.max_inputs", INT, quarantine.max_inputs, "1000", 1, 100000, NULL, 0, ACT, "Most inputs that are kept; the oldest that are not parked go first"),
     BOOLEAN("quarantine.keep_input", quarantine.keep_input, "true", NULL, ACT, "Keep the input itself (up to 64 KiB, readable by the worker's user only) to show it; false: only its hash"),
+    CHOICE("pollers.kind", pollers.kind, "fixed", "fixed|autoscale", NULL, 0, "`fixed`: as many long polls as `max_concurrent_..._polls` says; `autoscale`: as many as the server advises"),
+    NUMBER("pollers.min", INT, pollers.min, "1", 1, 1000, NULL, 0, 0, "Fewest long polls of a kind and queue, for `autoscale`"),
+    NUMBER("pollers.max", INT, pollers.max, "100", 1, 1000, NULL, 0, 0, "Most long polls of a kind and queue, for `autoscale`"),
+    NUMBER("pollers.initial", INT, pollers.initial, "5", 1, 1000, NULL, 0, 0, "Long polls of a kind and queue before the server's first advice, for `autoscale`"),
 
     CHOICE("tuner.kind", tuner.kind, "fixed", "fixed|resource", NULL, 0, "How slots are sized. Only `fixed` is available; `resource` is refused, not ignored"),
     NUMBER("tuner.target_cpu", FLOAT, tuner.target_cpu, "0.9", 0, 1, "TEMPORAL_WORKER_TARGET_CPU", FLO_SETTING_OPEN_MIN, 0, "CPU share to aim at, for `resource`"),
@@ -246,12 +256,40 @@ static int check_tuner(struct flo_role_config *config, struct flo_err *err)
     return rc;
 }
 
+static int check_pollers(struct flo_role_config *config, struct flo_err *err)
+{
+    static const char *const unused[] = {"pollers.min", "pollers.max", "pollers.initial"};
+    if (config->pollers.kind == FLO_POLLERS_FIXED) {
+        for (size_t i = 0; i < sizeof unused / sizeof unused[0]; i++) {
+            if (flo_config_source(&config->config, unused[i])->kind == FLO_FROM_DEFAULT)
+                continue;
+            flo_config_warn(&config->config, "%s: has no effect while pollers.kind is fixed",
+                            unused[i]);
+            break;
+        }
+        return 0;
+    }
+    if (config->pollers.min > config->pollers.max)
+        return flo_config_refuse(&config->config, "pollers.min", err,
+                                 "%lld is more than the maximum, %lld",
+                                 (long long)config->pollers.min, (long long)config->pollers.max);
+    if (config->pollers.initial < config->pollers.min ||
+        config->pollers.initial > config->pollers.max)
+        return flo_config_refuse(&config->config, "pollers.initial", err,
+                                 "%lld is not from pollers.min to pollers.max, "
+                                 "%lld to %lld",
+                                 (long long)config->pollers.initial, (long long)config->pollers.min,
+                                 (long long)config->pollers.max);
+    return 0;
+}
+
 static int check_polls(struct flo_role_config *config, struct flo_err *err)
 {
     if (config->role == FLO_ROLE_WORKFLOW) {
         /* One poll, or the one slot that it reserves, cannot serve the normal and the sticky queue.
          */
-        if (config->max_concurrent_workflow_task_polls < 2 && config->sticky_cache.max_entries)
+        if (config->max_concurrent_workflow_task_polls < 2 && config->sticky_cache.max_entries &&
+            config->pollers.kind == FLO_POLLERS_FIXED)
             return flo_config_refuse(&config->config, "max_concurrent_workflow_task_polls", err,
                                      "1 poll cannot serve two queues; at least 2 are allowed while "
                                      "sticky_cache.max_entries is above 0");
@@ -261,12 +299,6 @@ static int check_polls(struct flo_role_config *config, struct flo_err *err)
                                      "sticky_cache.max_entries is above 0");
         return 0;
     }
-    if (config->max_concurrent_activities > config->executor.workers)
-        flo_config_warn(&config->config,
-                        "max_concurrent_activities: %lld is more than executor.workers and counts "
-                        "as %lld: a task that waited inside the worker would lose its time",
-                        (long long)config->max_concurrent_activities,
-                        (long long)config->executor.workers);
     return 0;
 }
 
@@ -285,7 +317,7 @@ static int set_identity(struct flo_role_config *config, struct flo_err *err)
     if (*config->identity)
         return 0;
     char identity[300];
-    flo_process_default_identity(config->task_queue, identity, sizeof identity);
+    flo_process_default_identity(flo_role_config_queue(config, 0)->name, identity, sizeof identity);
     config->identity = flo_arena_strdup(&config->config.arena, identity);
     return config->identity ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for the identity");
 }
@@ -300,7 +332,11 @@ static int finish(struct flo_role_config *config, struct flo_err *err)
     if (!rc)
         rc = check_tuner(config, err);
     if (!rc)
+        rc = check_pollers(config, err);
+    if (!rc)
         rc = check_polls(config, err);
+    if (!rc)
+        rc = flo_role_finish_queues(config, err);
     if (!rc)
         rc = check_supervisor(config, err);
     if (!rc)

@@ -37,6 +37,32 @@ struct flo_server_config {
     } tls;
 };
 
+/* One task queue of an activity worker. 0 or empty in the file means: as the worker says. */
+struct flo_queue_config {
+    const char *name;
+    int64_t weight; /* its share of the executor when the queues' slots are more than that */
+    int64_t max_concurrent_activities;
+    int64_t max_concurrent_activity_task_polls;
+    double max_task_queue_activities_per_second; /* 0: none is said to the server */
+    struct flo_strings activities;               /* the types that it serves; empty: all */
+};
+
+#define FLO_TOKENS_MAX 16
+
+/* A resource of which activities take some while they run. */
+struct flo_token_config {
+    const char *name;
+    uint32_t total;
+};
+
+/* What is said of one activity type. */
+struct flo_activity_config {
+    const char *type;
+    uint32_t tokens[FLO_TOKENS_MAX]; /* of each of the worker's tokens, in their order */
+};
+
+enum flo_pollers_kind { FLO_POLLERS_FIXED, FLO_POLLERS_AUTOSCALE };
+
 struct flo_slots_range {
     int64_t min, max;
 };
@@ -62,6 +88,12 @@ struct flo_role_config {
     /* activity roles */
     int64_t max_concurrent_activities;
     int64_t max_concurrent_activity_task_polls;
+    double max_activities_per_second, max_task_queue_activities_per_second; /* 0: no limit */
+    struct flo_list_value queues; /* of struct flo_queue_config, as the file says; may be empty */
+    json_t *tokens, *activities;  /* as the file says */
+    struct flo_list_value polled; /* of struct flo_queue_config: complete, never empty after load */
+    struct flo_list_value pools;  /* of struct flo_token_config, at most FLO_TOKENS_MAX */
+    struct flo_list_value types;  /* of struct flo_activity_config */
     struct {
         int64_t workers;  /* IO: threads. CPU: executor processes (or threads), one a core */
         int isolation;    /* CPU: enum flo_isolation */
@@ -76,6 +108,10 @@ struct flo_role_config {
         int64_t max_inputs;
         bool keep_input;
     } quarantine;
+    struct {
+        int kind;                  /* enum flo_pollers_kind */
+        int64_t min, max, initial; /* long polls of each kind and queue, for AUTOSCALE */
+    } pollers;
 
     struct {
         int kind; /* enum flo_tuner_kind; RESOURCE is refused with a message */
@@ -91,7 +127,7 @@ struct flo_role_config {
 
     struct {
         const char *host;
-        int64_t port; /* 0: the kernel chooses */
+        int64_t port;             /* 0: the kernel chooses */
         int64_t stall_timeout_ms; /* the loop has not turned for so long: not healthy */
     } health;
     struct {
@@ -99,8 +135,8 @@ struct flo_role_config {
         int64_t port;
     } metrics;
     struct {
-        int level;  /* enum flo_log_level of telemetry/log.h */
-        int format; /* enum flo_log_format */
+        int level;                   /* enum flo_log_level of telemetry/log.h */
+        int format;                  /* enum flo_log_format */
         int64_t summary_interval_ms; /* between two summary lines; 0: none */
     } log;
     struct {
@@ -136,6 +172,13 @@ const char *flo_role_name(enum flo_role role);
 
 /* The table, for documentation and tests. */
 const struct flo_setting *flo_role_settings(size_t *out_count);
+
+/* Element i of config->polled. */
+static inline const struct flo_queue_config *flo_role_config_queue(
+    const struct flo_role_config *config, size_t i)
+{
+    return (const struct flo_queue_config *)config->polled.items + i;
+}
 
 /* Element i of config->modules. */
 static inline const struct flo_module_config *flo_role_config_module(

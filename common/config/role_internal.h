@@ -11,4 +11,11 @@ FLO_MUST_CHECK int flo_role_read_api_key(struct flo_role_config *config, struct 
 /* Look up each module's file and complete its settings with database.*. */
 FLO_MUST_CHECK int flo_role_finish_modules(struct flo_role_config *config, struct flo_err *err);
 
+/* The table of one element of `queues`. */
+#define FLO_QUEUE_SETTINGS 6
+extern const struct flo_setting flo_queue_settings[FLO_QUEUE_SETTINGS];
+
+/* Check queues, tokens and activities, and complete polled, pools and types from them. */
+FLO_MUST_CHECK int flo_role_finish_queues(struct flo_role_config *config, struct flo_err *err);
+
 #endif

@@ -375,6 +375,19 @@ static json_t *masked_text(const char *text)
     return copy;
 }
 
+/* Whole numbers by name are amounts, as in {tokens: {db: 1}}: no secret. */
+static bool are_amounts(const json_t *json)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)json, key, value)
+    {
+        if (!json_is_integer(value))
+            return false;
+    }
+    return json_object_size(json) > 0;
+}
+
 static json_t *masked_object(const json_t *json)
 {
     json_t *copy = json_object();
@@ -382,7 +395,7 @@ static json_t *masked_object(const json_t *json)
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)json, key, value)
     {
-        bool secret = flo_secret_name(key, strlen(key));
+        bool secret = flo_secret_name(key, strlen(key)) && !are_amounts(value);
         if (json_object_set_new(copy, key,
                                 secret ? json_string(FLO_SECRET_MASK) : masked_copy(value))) {
             json_decref(copy);

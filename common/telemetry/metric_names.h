@@ -63,6 +63,8 @@
     X(SLOTS_USED, GAUGE, "temporal_worker_task_slots_used", "namespace,task_queue,worker_type", NONE, "Task slots in use.") \
     X(SLOT_UTILIZATION, GAUGE, "temporal_slot_utilization", "namespace,task_queue,worker_type", NONE, "Share of task slots in use, 0 to 1.") \
     X(LOOP_LAG, GAUGE, "flotilla_loop_lag_seconds", "", NONE, "How late the event loop came to its timer when it last did.") \
+    X(TOKENS_AVAILABLE, GAUGE, "flotilla_tokens_available", "token", NONE, "Tokens that no poll and no activity holds.") \
+    X(TOKENS_USED, GAUGE, "flotilla_tokens_used", "token", NONE, "Tokens that polls and activities hold.") \
     X(CONNECTED, GAUGE, "flotilla_server_connected", "address", NONE, "1 while the connection to the server stands.") \
     X(RECONNECTS, COUNTER, "flotilla_server_reconnects_total", "address", NONE, "Times the connection to the server was made again.") \
     /* engine */ \

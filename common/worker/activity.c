@@ -35,7 +35,7 @@ void flo_activity_task_end(struct flo_activity_task **task)
     if (at->answering)
         flo_queue_answered(at->queue);
     else
-        flo_queue_finish(at->queue);
+        flo_queue_finish(at->queue, at->need);
     flo_free(at);
     flo_poll_fill(worker);
     flo_drain_check(worker);
@@ -150,7 +150,7 @@ void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *
     flo_series_add(FLO_TASK_METRIC(at, ACTIVITY_CPU),
                    (double)(result->usage.user_ns + result->usage.system_ns) / FLO_NS_PER_S);
     at->answering = true;
-    flo_queue_answer(at->queue);
+    flo_queue_answer(at->queue, at->need);
     task_done(at, result);
     flo_poll_fill(worker); /* goes along with the answer */
 }
@@ -192,6 +192,16 @@ static int task_submit(struct flo_activity_task *at,
                                deadline_ms, config->executor.grace_ms);
 }
 
+/* The type is not one that this queue's list has: as if it were not registered. */
+static void refuse_type(struct flo_activity_task *at)
+{
+    flo_outcome_fail(at, FLO_FAILURE_NOT_REGISTERED,
+                     "The worker does not serve this activity on this task queue: see the queue's "
+                     "list of activities");
+    flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_UNREGISTERED));
+    flo_respond_activity(at);
+}
+
 static void observe_received(struct flo_activity_task *at,
                              const FloApi__PollActivityTaskQueueResponse *task)
 {
@@ -212,13 +222,14 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
     int rc;
 
     if (!at) {
-        flo_queue_finish(queue); /* no memory: the server's timeout finds it */
+        flo_queue_finish(queue, &queue->need); /* no memory: the server's timeout finds it */
         return;
     }
     at->worker = worker;
     at->queue = queue;
     worker->counts.received++;
     worker->counts.retried += task->attempt > 1;
+    at->need = &queue->need;
     flo_arena_init(&at->arena, 0);
     flo_buf_init(&at->outcome, 0);
     flo_list_push_back(&worker->activity_tasks, &at->node);
@@ -226,10 +237,15 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
         flo_activity_task_end(&at);
         return;
     }
+    at->need = flo_queue_narrow(queue, at->type);
     at->series = flo_series_for_type(queue, at->type);
     observe_received(at, task);
     if (flo_poison_refuses(at, task)) {
         flo_respond_activity(at);
+        return;
+    }
+    if (!flo_queue_serves(queue, at->type)) {
+        refuse_type(at);
         return;
     }
     at->running = true;

@@ -3,9 +3,9 @@
  * drain.c - what signals do: SIGTERM and SIGINT stop the worker, SIGTSTP makes it quiet, SIGCONT
  * ends that.
  *
- * Quiet is what is said of polls below and no more: what runs ends in its own time, heartbeats go on, the
- * process stays, /ready says so. To resume is to poll again, under a new instance key: a server
- * may refuse polls of one that it was told is shut down.
+ * Quiet is what is said of polls below and no more: what runs ends in its own time, heartbeats go
+ * on, the process stays, /ready says so. To resume is to poll again, under a new instance key: a
+ * server may refuse polls of one that it was told is shut down.
  *
  * Stopping in order, within shutdown_timeout (T):
  *

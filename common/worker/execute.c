@@ -36,7 +36,7 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
     flo_free(wt->events);
     flo_free(wt);
     if (!slot_given)
-        flo_queue_finish(queue);
+        flo_queue_finish(queue, NULL);
     flo_poll_fill(worker);
     flo_drain_check(worker);
 }
@@ -118,7 +118,7 @@ void flo_execute_workflow_task(struct flo_task_queue *queue,
         flo_timestamp_ns(task->started_time) - flo_timestamp_ns(task->scheduled_time);
 
     if (!wt) {
-        flo_queue_finish(queue);
+        flo_queue_finish(queue, NULL);
         return;
     }
     wt->worker = worker;

@@ -72,6 +72,20 @@ static void collect_slots(struct flo_task_queue *queue, const char *type)
                    slots->total ? (double)slots->running / (double)slots->total : 0);
 }
 
+static void collect_tokens(struct flo_worker *worker)
+{
+    const struct flo_tokens *tokens = &worker->limits->tokens;
+
+    for (size_t i = 0; i < tokens->count; i++) {
+        const struct flo_token_pool *pool = &tokens->pools[i];
+        flo_series_set(
+            flo_metrics_get(worker->metrics, FLO_METRIC_TOKENS_AVAILABLE, pool->name, NULL),
+            pool->total - pool->taken);
+        flo_series_set(flo_metrics_get(worker->metrics, FLO_METRIC_TOKENS_USED, pool->name, NULL),
+                       pool->taken);
+    }
+}
+
 /* Gauges that are read when somebody looks. */
 static void collect(void *ctx, struct flo_metrics *metrics)
 {
@@ -82,6 +96,8 @@ static void collect(void *ctx, struct flo_metrics *metrics)
     (void)metrics;
     for (size_t i = 0; i < worker->queue_count; i++)
         collect_slots(&worker->queues[i], flo_observe_worker_type(worker));
+    if (worker->limits)
+        collect_tokens(worker);
     if (!worker->cache)
         return;
     flo_run_cache_stats(worker->cache, &stats);
@@ -131,6 +147,13 @@ static int start_reporter(struct flo_worker *worker, struct flo_err *err)
 {
     const struct flo_role_config *config = worker->config;
     const char *name = getenv("FLOTILLA_PROCESS");
+    struct flo_buf queues;
+    int rc;
+
+    if (!config->supervisor.endpoint[0])
+        return 0;
+    flo_buf_init(&queues, 4096);
+    flo_queues_names(worker, &queues);
     const struct flo_report_options options = {
         .endpoint = config->supervisor.endpoint,
         .secret_key_file = config->supervisor.curve.secret_key_file,
@@ -141,7 +164,7 @@ static int start_reporter(struct flo_worker *worker, struct flo_err *err)
         .version = flo_version(),
         .server = config->server.address,
         .name_space = config->server.name_space,
-        .task_queue = worker->queues[0].name,
+        .task_queue = flo_buf_cstr(&queues),
         .http_address = worker->http_address,
         .interval_ms = config->supervisor.interval_ms,
         .metrics = worker->metrics,
@@ -149,9 +172,9 @@ static int start_reporter(struct flo_worker *worker, struct flo_err *err)
         .sample_ctx = worker,
     };
 
-    if (!config->supervisor.endpoint[0])
-        return 0;
-    return flo_reporter_new(worker->base, &options, &worker->reporter, err);
+    rc = flo_reporter_new(worker->base, &options, &worker->reporter, err);
+    flo_buf_fini(&queues);
+    return rc;
 }
 
 int flo_observe_start(struct flo_worker *worker, struct flo_err *err)

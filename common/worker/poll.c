@@ -7,11 +7,28 @@
  * the rest to this process's sticky queue; both always get at least one. When not all can be sent
  * (few slots free), the kind that is furthest below its target goes first, the sticky one when
  * even.
+ *
+ * Of several queues each has its own slots and polls; what they share is the capacity, which is
+ * what the executor runs at once. The next poll is of the queue that holds least for its weight
+ * (share.h), until no queue wants or may have one:
+ *
+ *   - a queue without a free slot of its own, or with all its polls out, is passed over;
+ *   - one for which there are not enough tokens is passed over too, and so are those behind it that
+ *     need any of the tokens that it lacks: else small needs would always be met before a large
+ * one;
+ *   - when the queues' slots together are more than the capacity, a queue whose last poll to end
+ *     came back empty keeps one poll, not more: what it does not use is another's. Its first task
+ *     ends that.
+ *
+ * So a weight is a share of the executor's places, not of tasks a second: a queue of long tasks
+ * gets fewer tasks through than one of short tasks of the same weight. No queue starves: there are
+ * at least as many places as queues, and one that holds none has the next turn.
  */
 #include <event2/event.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "grpc/status.h"
 #include "worker/worker.h"
 
@@ -70,22 +87,41 @@ static void poll_refused(struct flo_task_queue *queue, enum flo_poller_kind kind
     event_add(group->retry, &pause);
 }
 
+static void scale(struct flo_poller_group *group, const struct flo_grpc_status *status,
+                  bool has_task, const FloApi__PollerScalingDecision *advice)
+{
+    const struct flo_poll_end end = {
+        .task = has_task,
+        .refused = status->code != FLO_GRPC_OK,
+        .exhausted = status->code == FLO_GRPC_RESOURCE_EXHAUSTED,
+        .advised = advice != NULL,
+        .advice = advice ? advice->poll_request_delta_suggestion : 0,
+    };
+
+    if (!flo_pollers_are_fixed(&group->pollers))
+        flo_pollers_ended(&group->pollers, &end, flo_clock_mono_ns());
+}
+
 /* Common end of each poll's callback: false when there is no task. */
-static bool poll_done(struct poll *poll, const struct flo_grpc_status *status, bool has_task)
+static bool poll_done(struct poll *poll, const struct flo_grpc_status *status, bool has_task,
+                      const FloApi__PollerScalingDecision *advice)
 {
     struct flo_task_queue *queue = poll->queue;
     struct flo_worker *worker = queue->worker;
     enum flo_poller_kind kind = poll->kind;
 
     poll_end(poll);
+    scale(&queue->pollers[kind], status, has_task, advice);
     if (status->code == FLO_GRPC_OK && worker->polls_refused) {
         worker->polls_refused = false;
         flo_health_set_ready(worker->health, "polls", true, NULL);
     }
     if (has_task) {
+        queue->quiet = false;
         flo_queue_run(queue);
         return true;
     }
+    queue->quiet = true;
     flo_queue_release(queue);
     if (status->code == FLO_GRPC_OK)
         flo_series_inc(kind == FLO_POLLER_ACTIVITY ? FLO_OWN_METRIC(queue, ACTIVITY_POLL_NO_TASK)
@@ -104,7 +140,8 @@ static void on_workflow_poll(void *ctx, const struct flo_grpc_status *status,
     struct flo_task_queue *queue = poll->queue;
     struct flo_worker *worker = queue->worker;
 
-    if (poll_done(poll, status, task && task->task_token.len > 0)) {
+    if (poll_done(poll, status, task && task->task_token.len > 0,
+                  task ? task->poller_scaling_decision : NULL)) {
         flo_series_inc(FLO_OWN_METRIC(queue, WORKFLOW_POLL_SUCCEED));
         flo_execute_workflow_task(queue, task);
     }
@@ -121,7 +158,8 @@ static void on_activity_poll(void *ctx, const struct flo_grpc_status *status,
     struct flo_task_queue *queue = poll->queue;
     struct flo_worker *worker = queue->worker;
 
-    if (poll_done(poll, status, task && task->task_token.len > 0))
+    if (poll_done(poll, status, task && task->task_token.len > 0,
+                  task ? task->poller_scaling_decision : NULL))
         flo_execute_activity_task(queue, task);
     flo_poll_fill(worker);
     flo_drain_check(worker);
@@ -152,12 +190,19 @@ static int send_activity_poll(struct poll *poll)
     struct flo_worker *worker = poll->queue->worker;
     FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
     FloApi__PollActivityTaskQueueRequest request = FLO_API__POLL_ACTIVITY_TASK_QUEUE_REQUEST__INIT;
+    FloApi__TaskQueueMetadata metadata = FLO_API__TASK_QUEUE_METADATA__INIT;
+    Google__Protobuf__DoubleValue rate = GOOGLE__PROTOBUF__DOUBLE_VALUE__INIT;
 
     queue.name = poll->queue->name;
     queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
     request.task_queue = &queue;
     request.identity = worker->identity;
     request.worker_instance_key = worker->instance_key;
+    rate.value = poll->queue->config->max_task_queue_activities_per_second;
+    if (rate.value > 0) { /* 0 would stop the queue */
+        metadata.max_tasks_per_second = &rate;
+        request.task_queue_metadata = &metadata;
+    }
     return flo_client_poll_activity_task_queue(worker->client, &request, on_activity_poll, poll,
                                                &poll->call);
 }
@@ -191,31 +236,115 @@ static struct flo_poller_group *group_in_need(struct flo_task_queue *queue)
 
     for (size_t i = 0; i < sizeof ORDER / sizeof *ORDER; i++) {
         struct flo_poller_group *group = &queue->pollers[ORDER[i]];
-        if (group->paused || group->polls.count >= group->target)
+        size_t target = group->pollers.target;
+        if (group->paused || group->polls.count >= target)
             continue;
-        if (!best || group->polls.count * best->target < best->polls.count * group->target)
+        if (!best || group->polls.count * best->pollers.target < best->polls.count * target)
             best = group;
     }
     return best;
 }
 
-static void queue_fill(struct flo_task_queue *queue)
+static void on_next_poll(evutil_socket_t fd, short what, void *ctx)
 {
-    struct flo_poller_group *group;
+    (void)fd;
+    (void)what;
+    flo_poll_fill(ctx);
+}
 
-    while ((group = group_in_need(queue)) && flo_queue_reserve(queue)) {
-        if (!poll_send(queue, (enum flo_poller_kind)(group - queue->pollers))) {
-            flo_queue_release(queue);
-            return; /* out of memory: the next event tries again */
-        }
+/* The rate limit allows no poll: try again when it does. When all permits are with polls that are
+ * out, the end of one of those does. */
+static void await_permit(struct flo_worker *worker)
+{
+    struct flo_worker_limits *limits = worker->limits;
+    int64_t wait_ns = flo_bucket_wait_ns(&limits->rate, flo_clock_mono_ns());
+    struct timeval delay;
+
+    if (wait_ns < 0)
+        return;
+    if (!limits->next_poll)
+        limits->next_poll = evtimer_new(worker->base, on_next_poll, worker);
+    if (!limits->next_poll || evtimer_pending(limits->next_poll, NULL))
+        return;
+    wait_ns += FLO_NS_PER_MS / 2; /* the loop's clock is a coarse one */
+    delay.tv_sec = wait_ns / FLO_NS_PER_S;
+    delay.tv_usec = wait_ns % FLO_NS_PER_S / 1000;
+    event_add(limits->next_poll, &delay);
+}
+
+/* Send one poll of the queue when it wants one. */
+static enum flo_lack queue_poll(struct flo_task_queue *queue)
+{
+    struct flo_poller_group *group = group_in_need(queue);
+    enum flo_lack lack = group ? flo_queue_reserve(queue) : FLO_LACKS_SLOT;
+
+    if (lack != FLO_LACKS_NOTHING)
+        return lack;
+    if (poll_send(queue, (enum flo_poller_kind)(group - queue->pollers)))
+        return FLO_LACKS_NOTHING;
+    flo_queue_release(queue);
+    return FLO_LACKS_PLACE; /* out of memory: the next event tries again */
+}
+
+/* A queue that brings nothing keeps one poll only, when others could use the place. */
+static bool has_enough(const struct flo_task_queue *queue, bool scarce)
+{
+    return scarce && queue->quiet && queue->slots.reserved > 0;
+}
+
+/* Whose turn it is, of the queues that were not passed over (bits); NULL: nobody's. */
+static struct flo_task_queue *whose_turn(struct flo_worker *worker, uint64_t passed)
+{
+    struct flo_task_queue *turn = NULL;
+
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        struct flo_task_queue *queue = &worker->queues[i];
+        if (passed & UINT64_C(1) << i)
+            continue;
+        queue->share.held = queue->slots.reserved + queue->slots.running;
+        if (!turn || flo_share_before(&queue->share, &turn->share))
+            turn = queue;
     }
+    return turn;
+}
+
+/* Several queues, in fair order. */
+static enum flo_lack fill_fairly(struct flo_worker *worker)
+{
+    bool scarce = flo_capacity_scarce(worker, worker->queues[0].kind);
+    uint32_t awaited = 0; /* tokens that a queue whose turn it was waits for */
+    uint64_t passed = 0;
+    struct flo_task_queue *queue;
+
+    while ((queue = whose_turn(worker, passed))) {
+        enum flo_lack lack = FLO_LACKS_SLOT;
+        if (!has_enough(queue, scarce) && !(flo_token_need_pools(&queue->need) & awaited))
+            lack = queue_poll(queue);
+        if (lack == FLO_LACKS_NOTHING)
+            queue->share.served = ++worker->places_given;
+        else if (lack >= FLO_LACKS_PERMIT)
+            return lack;
+        else
+            passed |= UINT64_C(1) << (queue - worker->queues);
+        if (lack == FLO_LACKS_TOKENS)
+            awaited |= flo_tokens_short(&worker->limits->tokens, &queue->need);
+    }
+    return FLO_LACKS_SLOT;
 }
 
 void flo_poll_fill(struct flo_worker *worker)
 {
-    if (worker->state == FLO_WORKER_RUNNING)
-        for (size_t i = 0; i < worker->queue_count; i++)
-            queue_fill(&worker->queues[i]);
+    enum flo_lack lack = FLO_LACKS_NOTHING;
+
+    if (worker->state != FLO_WORKER_RUNNING)
+        return;
+    if (worker->queue_count == 1)
+        while (lack == FLO_LACKS_NOTHING)
+            lack = queue_poll(worker->queues);
+    else
+        lack = fill_fairly(worker);
+    if (lack == FLO_LACKS_PERMIT)
+        await_permit(worker);
 }
 
 static void group_cancel(struct flo_poller_group *group)
@@ -268,15 +397,22 @@ int64_t flo_poll_silence_ns(const struct flo_worker *worker, const char **out_ki
     return longest;
 }
 
-static int group_init(struct flo_task_queue *queue, enum flo_poller_kind kind, size_t target,
+static int group_init(struct flo_task_queue *queue, enum flo_poller_kind kind, size_t polls,
                       struct flo_err *err)
 {
+    const struct flo_role_config *config = queue->worker->config;
     struct flo_poller_group *group = &queue->pollers[kind];
 
-    group->target = target;
+    if (config->pollers.kind == FLO_POLLERS_AUTOSCALE)
+        flo_pollers_autoscale(&group->pollers, (size_t)config->pollers.min,
+                              (size_t)config->pollers.max, (size_t)config->pollers.initial,
+                              flo_clock_mono_ns());
+    else
+        flo_pollers_fixed(&group->pollers, polls);
     group->retry = evtimer_new(queue->worker->base, on_pause_over, group);
     group->open = FLO_METRIC(queue, NUM_POLLERS, KIND_NAMES[kind]);
-    flo_series_add(FLO_METRIC(queue, POLLER_START, KIND_NAMES[kind]), (double)target);
+    flo_series_add(FLO_METRIC(queue, POLLER_START, KIND_NAMES[kind]),
+                   (double)group->pollers.target);
     return group->retry ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for pollers");
 }
 
@@ -306,16 +442,21 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
     return rc ? rc : group_init(queue, FLO_POLLER_WORKFLOW, normal, err);
 }
 
-int flo_worker_poll_activities(struct flo_worker *worker, size_t polls, size_t slots,
-                               struct flo_err *err)
+int flo_worker_poll_activities(struct flo_worker *worker, struct flo_err *err)
 {
-    struct flo_task_queue *queue = worker->queues;
     size_t most = worker->executor_jobs;
+    int rc = flo_queues_limit(worker, err);
 
     /* The server's clocks run from the poll on: a task is fetched only when it can run at once. */
     flo_slots_init(&worker->capacity[FLO_SLOT_ACTIVITY], most);
-    flo_slots_init(&queue->slots, slots < most ? slots : most);
-    return group_init(queue, FLO_POLLER_ACTIVITY, polls, err);
+    for (size_t i = 0; i < worker->queue_count && !rc; i++) {
+        struct flo_task_queue *queue = &worker->queues[i];
+        size_t slots = (size_t)queue->config->max_concurrent_activities;
+        flo_slots_init(&queue->slots, slots < most ? slots : most);
+        rc = group_init(queue, FLO_POLLER_ACTIVITY,
+                        (size_t)queue->config->max_concurrent_activity_task_polls, err);
+    }
+    return rc;
 }
 
 void flo_poll_fini(struct flo_worker *worker)
@@ -328,4 +469,6 @@ void flo_poll_fini(struct flo_worker *worker)
                 event_free(retry);
         }
     }
+    if (worker->limits && worker->limits->next_poll)
+        event_free(worker->limits->next_poll);
 }

@@ -40,9 +40,9 @@ const struct flo_role_config *flo_worker_config(const struct flo_worker *worker)
  * long polls together, at most slots tasks at once. */
 FLO_MUST_CHECK int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t slots,
                                              struct flo_err *err);
-/* Poll the activity queue; tasks go to the executor that was made before. */
-FLO_MUST_CHECK int flo_worker_poll_activities(struct flo_worker *worker, size_t polls, size_t slots,
-                                              struct flo_err *err);
+/* Poll the activity queues of the configuration, each with its own slots and polls; tasks go to the
+ * executor that was made before, which runs no more than it has workers. */
+FLO_MUST_CHECK int flo_worker_poll_activities(struct flo_worker *worker, struct flo_err *err);
 
 /* ---- executors ---- */
 

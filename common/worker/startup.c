@@ -25,15 +25,18 @@ static void try_later(struct flo_worker *worker)
 
 static void say_started(struct flo_worker *worker)
 {
-    struct flo_buf types;
+    struct flo_buf types, queues;
 
     flo_buf_init(&types, 4096);
+    flo_buf_init(&queues, 4096);
     flo_registry_names(worker->registry, &types);
+    flo_queues_names(worker, &queues);
     flo_log(FLO_LOG_INFO, "worker.started", "Worker started", "namespace",
-            worker->config->server.name_space, "task_queue", worker->queues[0].name, "identity",
+            worker->config->server.name_space, "task_queue", flo_buf_cstr(&queues), "identity",
             worker->identity, "server", worker->config->server.address, "types",
             flo_buf_cstr(&types), "#slots",
             FLO_NUM(flo_capacity_total(worker, worker->queues[0].kind)), NULL);
+    flo_buf_fini(&queues);
     flo_buf_fini(&types);
     flo_process_trim();
 }

@@ -86,6 +86,8 @@ struct flo_worker {
     struct flo_task_queue *queues; /* never empty after start; the first gives the worker's name */
     size_t queue_count;
     struct flo_slots capacity[FLO_SLOT_KINDS]; /* over all queues; flo_capacity_set sizes it */
+    struct flo_worker_limits *limits;          /* tokens, rate; NULL: there are none */
+    uint64_t places_given;                     /* how many so far: numbers of share.served */
     size_t polls;                              /* in flight, all queues and kinds */
     bool polls_refused; /* the last poll that ended was refused: /ready says so */
 
@@ -191,9 +193,10 @@ void flo_history_fetch(struct flo_workflow_task *wt, bool from_start);
 struct flo_activity_task {
     struct flo_node node; /* worker->activity_tasks */
     struct flo_worker *worker;
-    struct flo_task_queue *queue; /* where it came from */
-    struct flo_arena arena;       /* the task as it came; strings below */
+    struct flo_task_queue *queue;                      /* where it came from */
+    struct flo_arena arena;                            /* the task as it came; strings below */
     const FloApi__PollActivityTaskQueueResponse *task; /* in arena */
+    const struct flo_token_need *need; /* of the tokens, until its code has returned; borrowed */
     ProtobufCBinaryData token;
     const char *type, *activity_id, *workflow_id, *run_id;
     struct flo_task_series *series; /* of the type; may be NULL */

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bucket.c - a token bucket for polls; see bucket.h. */
+#include "worker/bucket.h"
+
+#include <assert.h>
+#include <math.h>
+
+#include "base/clock.h"
+
+/* Part of a second whose permits may be kept. */
+#define BURST_S 0.1
+/* Rounding of many small refills must not hold a whole permit back. */
+#define NEARLY 1e-6
+
+void flo_bucket_init(struct flo_bucket *bucket, double rate, int64_t now_ns)
+{
+    double burst = rate * BURST_S > 1 ? rate * BURST_S : 1;
+
+    *bucket =
+        (struct flo_bucket){.rate = rate, .burst = burst, .level = burst, .filled_ns = now_ns};
+}
+
+static double level_at(const struct flo_bucket *bucket, int64_t now_ns)
+{
+    double passed_s = (double)(now_ns - bucket->filled_ns) / FLO_NS_PER_S;
+    double level = bucket->level + (passed_s > 0 ? passed_s * bucket->rate : 0);
+
+    return level < bucket->burst ? level : bucket->burst;
+}
+
+static void fill(struct flo_bucket *bucket, int64_t now_ns)
+{
+    bucket->level = level_at(bucket, now_ns);
+    bucket->filled_ns = now_ns;
+}
+
+bool flo_bucket_reserve(struct flo_bucket *bucket, int64_t now_ns)
+{
+    fill(bucket, now_ns);
+    if (bucket->level + NEARLY < (double)bucket->reserved + 1)
+        return false;
+    bucket->reserved++;
+    return true;
+}
+
+void flo_bucket_release(struct flo_bucket *bucket)
+{
+    assert(bucket->reserved > 0);
+    bucket->reserved--;
+}
+
+void flo_bucket_use(struct flo_bucket *bucket, int64_t now_ns)
+{
+    flo_bucket_release(bucket);
+    fill(bucket, now_ns);
+    bucket->level -= 1;
+}
+
+int64_t flo_bucket_wait_ns(const struct flo_bucket *bucket, int64_t now_ns)
+{
+    double wanted = (double)bucket->reserved + 1;
+    double missing = wanted - level_at(bucket, now_ns);
+
+    if (missing <= NEARLY)
+        return 0;
+    if (wanted > bucket->burst + NEARLY)
+        return -1;
+    return (int64_t)ceil(missing / bucket->rate * FLO_NS_PER_S);
+}

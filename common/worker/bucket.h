@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bucket.h - a token bucket for polls: how many tasks a second may come in. Pure: the clock is
+ * passed in.
+ *
+ * A poll that is out may bring a task at any moment, so it reserves one of the bucket's permits; a
+ * task uses the permit up, an empty poll gives it back. Permits come in at the rate and are kept up
+ * to a burst of a tenth of a second's worth, at least one. So within any time T at most
+ * burst + rate * T tasks arrive.
+ */
+#ifndef FLO_WORKER_BUCKET_H
+#define FLO_WORKER_BUCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct flo_bucket {
+    double rate;     /* permits a second; 0: no limit, and the rest is not used */
+    double burst;    /* the most that are kept */
+    double level;    /* permits at filled_ns, those that polls hold included */
+    size_t reserved; /* permits that polls hold */
+    int64_t filled_ns;
+};
+
+/* A full bucket. */
+void flo_bucket_init(struct flo_bucket *bucket, double rate, int64_t now_ns);
+/* Reserve a permit for a poll. False: there is none yet; flo_bucket_wait_ns says when. */
+bool flo_bucket_reserve(struct flo_bucket *bucket, int64_t now_ns);
+/* The poll came back without a task. */
+void flo_bucket_release(struct flo_bucket *bucket);
+/* It came back with one. */
+void flo_bucket_use(struct flo_bucket *bucket, int64_t now_ns);
+/* Time until a permit can be reserved, 0: now. -1: not before a poll comes back. */
+int64_t flo_bucket_wait_ns(const struct flo_bucket *bucket, int64_t now_ns);
+
+#endif
