@@ -23,7 +23,7 @@ int flo_outcome_decode(const uint8_t *data, size_t len, struct flo_outcome *out)
     if (len < 2)
         return FLO_EPROTO;
     at = data + 1;
-    if (data[0] < FLO_OUTCOME_COMPLETED || data[0] > FLO_OUTCOME_CANCELLED ||
+    if (data[0] < FLO_OUTCOME_COMPLETED || data[0] > FLO_OUTCOME_PENDING ||
         !flo_varint_get(&at, data + len, &body_len) || body_len != (uint64_t)(data + len - at))
         return FLO_EPROTO;
     out->kind = (enum flo_outcome_kind)data[0];

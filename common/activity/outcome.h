@@ -19,7 +19,8 @@ enum flo_outcome_kind {
     FLO_OUTCOME_COMPLETED = 1, /* body: Payloads, empty = no result */
     FLO_OUTCOME_FAILED,        /* body: Failure */
     FLO_OUTCOME_UNREGISTERED,  /* as FAILED: the type is not known here */
-    FLO_OUTCOME_CANCELLED,     /* body empty: the activity accepted cancellation */
+    FLO_OUTCOME_CANCELLED,     /* it accepted cancellation; body: Payloads, empty = no details */
+    FLO_OUTCOME_PENDING,       /* body empty: somebody else will say how it ended */
 };
 
 struct flo_outcome {

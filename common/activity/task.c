@@ -55,49 +55,97 @@ static void fail_attempt(struct flo_arena *arena, struct flo_buf *reply, const c
 static void reply_result(struct flo_activity_context *ctx, const json_t *result,
                          struct flo_buf *reply)
 {
-    FloApi__Payloads *payloads = NULL;
+    FloApi__Payloads *payloads = ctx->result;
     uint8_t *packed = NULL;
     size_t len = 0;
 
-    if (result) {
+    if (!payloads && result)
         payloads = flo_payloads_from_json(ctx->arena, result);
-        if (!payloads || flo_wire_encode_arena(&payloads->base, ctx->arena, &packed, &len)) {
-            fail_attempt(ctx->arena, reply, flo_error_name(FLO_ENOMEM), false,
-                         "The result could not be encoded.");
-            return;
-        }
-    }
-    if (len > FLO_ACTIVITY_RESULT_MAX)
+    if ((result && !payloads) ||
+        (payloads && flo_wire_encode_arena(&payloads->base, ctx->arena, &packed, &len)))
+        fail_attempt(ctx->arena, reply, flo_error_name(FLO_ENOMEM), false,
+                     "The result could not be encoded.");
+    else if (len > FLO_ACTIVITY_RESULT_MAX)
         fail_attempt(ctx->arena, reply, FLO_FAILURE_TOO_LARGE, true,
                      "Complete result exceeds size limit.");
     else
         reply_outcome(reply, FLO_OUTCOME_COMPLETED, packed, len);
 }
 
+/* It stopped because it was asked to. */
+static void reply_cancelled(struct flo_activity_context *ctx, struct flo_buf *reply)
+{
+    uint8_t *packed = NULL;
+    size_t len = 0;
+
+    if (ctx->cancel_details &&
+        flo_wire_encode_arena(&ctx->cancel_details->base, ctx->arena, &packed, &len))
+        len = 0; /* no memory: without them */
+    reply_outcome(reply, FLO_OUTCOME_CANCELLED, packed, len <= FLO_ACTIVITY_RESULT_MAX ? len : 0);
+}
+
+/* The delay before the next attempt that the activity asked for by itself. */
+static void add_retry_delay(const struct flo_activity_context *ctx, FloApi__Failure *failure)
+{
+    FloApi__ApplicationFailureInfo *info = NULL;
+
+    if (failure &&
+        failure->failure_info_case == FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO)
+        info = failure->application_failure_info;
+    if (info && ctx->next_retry_ns > 0 && !info->next_retry_delay)
+        info->next_retry_delay = flo_duration_new(ctx->arena, ctx->next_retry_ns);
+}
+
 static void reply_error(struct flo_activity_context *ctx, int rc, struct flo_buf *reply)
 {
-    FloApi__Failure *failure;
+    FloApi__Failure *failure = ctx->failure;
 
-    if (rc == FLO_ECANCELLED && !ctx->failed) {
-        if (flo_activity_cancelled(ctx)) {
-            reply_outcome(reply, FLO_OUTCOME_CANCELLED, NULL, 0);
-            return;
-        }
+    if (ctx->failed && !failure)
+        rc = FLO_ENOMEM;
+    if (!failure && rc == FLO_ECANCELLED)
         failure = flo_failure_cancelled(ctx->arena, "Activity cancelled", NULL);
-    } else if (ctx->failed) {
-        failure = flo_failure_application(
-            ctx->arena, ctx->failure_message ? ctx->failure_message : "out of memory",
-            ctx->failure_type, ctx->non_retryable, ctx->failure_details, ctx->next_retry_ns);
-    } else {
+    else if (!failure)
         failure = flo_failure_application(ctx->arena, flo_error_text(rc), flo_error_name(rc), false,
-                                          NULL, ctx->next_retry_ns);
-    }
+                                          NULL, 0);
+    add_retry_delay(ctx, failure);
     reply_failure(ctx->arena, reply, FLO_OUTCOME_FAILED, failure);
+}
+
+/* What the activity function returned, as the attempt's outcome. */
+static void reply_returned(struct flo_activity_context *ctx, int rc, const json_t *result,
+                           struct flo_buf *reply)
+{
+    if (rc == 0)
+        reply_result(ctx, result, reply);
+    else if (rc == FLO_EPENDING)
+        reply_outcome(reply, FLO_OUTCOME_PENDING, NULL, 0);
+    else if (rc == FLO_ECANCELLED && !ctx->failed && flo_activity_cancelled(ctx))
+        reply_cancelled(ctx, reply);
+    else
+        reply_error(ctx, rc, reply);
 }
 
 static const char *text(const char *value)
 {
     return value ? value : "";
+}
+
+static void fill_retry(struct flo_activity_context *ctx, const FloApi__RetryPolicy *policy)
+{
+    const char **types = NULL;
+
+    if (policy->n_non_retryable_error_types > 0)
+        types = flo_arena_calloc(ctx->arena, policy->n_non_retryable_error_types + 1,
+                                 sizeof *types); /* NULL without memory: as if there were none */
+    for (size_t i = 0; types && i < policy->n_non_retryable_error_types; i++)
+        types[i] = policy->non_retryable_error_types[i];
+    ctx->info.retry = (struct flo_retry_policy){
+        .initial_interval_ms = flo_duration_ns(policy->initial_interval) / FLO_NS_PER_MS,
+        .backoff_coefficient = policy->backoff_coefficient,
+        .maximum_interval_ms = flo_duration_ns(policy->maximum_interval) / FLO_NS_PER_MS,
+        .maximum_attempts = policy->maximum_attempts,
+        .non_retryable_types = types,
+    };
 }
 
 static void fill_info(struct flo_activity_context *ctx, const task_message *task)
@@ -119,7 +167,17 @@ static void fill_info(struct flo_activity_context *ctx, const task_message *task
         .start_to_close_ms = flo_duration_ns(task->start_to_close_timeout) / FLO_NS_PER_MS,
         .schedule_to_close_ms = flo_duration_ns(task->schedule_to_close_timeout) / FLO_NS_PER_MS,
         .heartbeat_ms = flo_duration_ns(task->heartbeat_timeout) / FLO_NS_PER_MS,
+        .attempt_scheduled_ms =
+            flo_timestamp_ns(task->current_attempt_scheduled_time) / FLO_NS_PER_MS,
+        .fairness_key = "",
     };
+    if (task->priority) {
+        ctx->info.priority_key = task->priority->priority_key;
+        ctx->info.fairness_key = text(task->priority->fairness_key);
+        ctx->info.fairness_weight = task->priority->fairness_weight;
+    }
+    if (task->retry_policy)
+        fill_retry(ctx, task->retry_policy);
 }
 
 static void reply_unregistered(struct flo_activity_context *ctx, struct flo_buf *reply)
@@ -140,43 +198,43 @@ static void reply_unregistered(struct flo_activity_context *ctx, struct flo_buf 
     flo_buf_fini(&names);
 }
 
-static void run_activity(struct flo_activity_context *ctx, const task_message *task,
-                         struct flo_buf *reply)
+static void run_activity(struct flo_activity_context *ctx, struct flo_buf *out_reply)
 {
-    json_t *input = NULL, *result = NULL;
+    const task_message *task = ctx->task;
+    json_t *result = NULL;
     struct flo_err err = {0};
-    flo_activity_fn run;
     int rc;
 
-    if (!ctx->library->find(ctx->library->ctx, ctx->info.activity_type, &run, &ctx->shared)) {
-        reply_unregistered(ctx, reply);
+    if (!ctx->library->find(ctx->library->ctx, ctx->info.activity_type, &ctx->run, &ctx->shared)) {
+        reply_unregistered(ctx, out_reply);
         return;
     }
-    if (flo_payloads_to_json(task->input, false, &input, &err)) {
-        fail_attempt(ctx->arena, reply, FLO_FAILURE_PAYLOAD_INVALID, true, err.message);
+    if (flo_payloads_to_json(task->input, false, &ctx->input, &err)) {
+        fail_attempt(ctx->arena, out_reply, FLO_FAILURE_PAYLOAD_INVALID, true, err.message);
         return;
     }
     if (task->heartbeat_details &&
         flo_payloads_to_json(task->heartbeat_details, false, &ctx->last_heartbeat, NULL))
         ctx->last_heartbeat = NULL; /* of another worker, in a form that is not ours */
-    rc = run(ctx, input, &result);
-    if (rc)
-        reply_error(ctx, rc, reply);
-    else
-        reply_result(ctx, result, reply);
+    rc = flo_activity_proceed(ctx, ctx->input, &result);
+    flo_activity_notices_end(ctx);
+    flo_activity_tally_end(ctx);
+    reply_returned(ctx, rc, result, out_reply);
     json_decref(result);
-    json_decref(input);
-    json_decref(ctx->last_heartbeat);
     flo_activity_context_fini(ctx);
 }
 
 static void run_task(void *library, struct flo_job_io *io, struct flo_arena *arena,
                      const task_message *task, struct flo_buf *out_reply)
 {
-    struct flo_activity_context ctx = {.library = library, .io = io, .arena = arena};
+    struct flo_activity_context ctx = {.library = library,
+                                       .io = io,
+                                       .arena = arena,
+                                       .task = task,
+                                       .mu = PTHREAD_MUTEX_INITIALIZER};
 
     fill_info(&ctx, task);
-    run_activity(&ctx, task, out_reply);
+    run_activity(&ctx, out_reply);
 }
 
 void flo_activity_task_run(void *library, struct flo_job_io *io, const uint8_t *request,

@@ -23,6 +23,17 @@
 #define FLO_FAILURE_SHUTDOWN "WorkerShutdown"
 #define FLO_FAILURE_TOO_LARGE "COMPLETE_RESULT_EXCEEDS_LIMIT"
 
+/* Reported for an activity that stopped because an operator paused or reset it, as by the Python
+ * SDK. */
+#define FLO_FAILURE_PAUSED "ActivityPause"
+#define FLO_FAILURE_RESET "ActivityReset"
+
+/* An interceptor and where its module's state will be. */
+struct flo_activity_wrap {
+    const struct flo_activity_interceptor *by;
+    void *const *shared;
+};
+
 /* What the runner needs of the worker; read by executor threads, so constant while they run. */
 struct flo_activity_library {
     /* Look a type up. False: not registered. */
@@ -33,6 +44,8 @@ struct flo_activity_library {
     void (*log)(void *ctx, enum flo_log_level level, const struct flo_activity_info *info,
                 const char *message);
     void *ctx;
+    const struct flo_activity_wrap *wraps; /* the outermost first */
+    size_t wrap_count;
     const char *identity;
     const char *task_queue;
 };

@@ -57,7 +57,7 @@ static void listen_locked(struct flo_child_io *child)
         if (flo_frame_read(child->fd, &head, sizeof head, -1) || head.kind == FLO_FRAME_STOP)
             child->stop = true;
         else if (head.kind == FLO_FRAME_CANCEL && head.job == child->job)
-            child->told = (child->told & FLO_JOB_OVER) | (unsigned)head.value;
+            child->told = child->told / FLO_JOB_NUDGE * FLO_JOB_NUDGE | (unsigned)head.value;
     }
     if (child->stop && FLO_JOB_REASON(child->told) == FLO_JOB_RUNNING)
         child->told |= FLO_JOB_CANCEL_SHUTDOWN;
@@ -68,10 +68,13 @@ static void read_turn_locked(struct flo_child_io *child, int64_t left_ms)
 {
     struct pollfd some[2] = {{.fd = child->fd, .events = POLLIN},
                              {.fd = child->wake_fd, .events = POLLIN}};
+    uint64_t wakes;
 
     child->reading = true;
     pthread_mutex_unlock(&child->mu);
     (void)poll(some, 2, left_ms < 0 || left_ms > POLL_MAX_MS ? POLL_MAX_MS : (int)left_ms);
+    if (some[1].revents)
+        (void)!read(child->wake_fd, &wakes, sizeof wakes);
     pthread_mutex_lock(&child->mu);
     child->reading = false;
     listen_locked(child);
@@ -129,7 +132,7 @@ static void child_wake(struct flo_job_io *io)
     const uint64_t one = 1;
 
     pthread_mutex_lock(&child->mu);
-    child->told |= FLO_JOB_OVER;
+    child->told += FLO_JOB_NUDGE;
     pthread_cond_broadcast(&child->turn);
     pthread_mutex_unlock(&child->mu);
     while (child->wake_fd >= 0 && write(child->wake_fd, &one, sizeof one) < 0 && errno == EINTR)

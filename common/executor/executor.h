@@ -36,7 +36,7 @@ bool flo_job_graver(enum flo_job_cancel a, enum flo_job_cancel b);
 
 /* What a job was told, as one number: why it should stop (FLO_JOB_REASON), and: */
 #define FLO_JOB_STOPPING 0x100u /* the worker begins to drain; go on for now */
-#define FLO_JOB_OVER 0x200u     /* flo_job_wake was called */
+#define FLO_JOB_NUDGE 0x10000u  /* counts the calls of flo_job_wake */
 #define FLO_JOB_REASON(told) ((enum flo_job_cancel)((told)&0xffu))
 
 /*
@@ -60,8 +60,8 @@ enum flo_job_cancel flo_job_wait_cancelled(struct flo_job_io *io, int64_t timeou
 unsigned flo_job_told(struct flo_job_io *io);
 /* As above, but waits up to timeout_ms (< 0: for ever) until it is something else than known. */
 unsigned flo_job_wait_told(struct flo_job_io *io, unsigned known, int64_t timeout_ms);
-/* Before a thread waits for ever with flo_job_wait_told, which flo_job_wake ends: FLO_JOB_OVER is
- * then in what it returns. 0, FLO_ESYS. */
+/* Before a thread waits for ever with flo_job_wait_told, which flo_job_wake (by another thread of
+ * the job) ends each time. 0, FLO_ESYS. */
 FLO_MUST_CHECK int flo_job_watch(struct flo_job_io *io);
 void flo_job_wake(struct flo_job_io *io);
 /*

@@ -199,20 +199,14 @@ static unsigned slot_wait(struct flo_job_io *io, unsigned known, int64_t timeout
     return told;
 }
 
-/* Tell the job these bits as well; but for FLO_JOB_OVER, instead of those that it was told. */
-static void slot_tell(struct slot *slot, unsigned told)
-{
-    unsigned keep = told == FLO_JOB_OVER ? ~0u : FLO_JOB_OVER;
-
-    pthread_mutex_lock(&slot->pool->mu);
-    atomic_store(&slot->told, (atomic_load(&slot->told) & keep) | told);
-    pthread_cond_broadcast(&slot->telling);
-    pthread_mutex_unlock(&slot->pool->mu);
-}
-
 static void slot_wake(struct flo_job_io *io)
 {
-    slot_tell(flo_container(io, struct slot, io), FLO_JOB_OVER);
+    struct slot *slot = flo_container(io, struct slot, io);
+
+    pthread_mutex_lock(&slot->pool->mu);
+    atomic_fetch_add(&slot->told, FLO_JOB_NUDGE);
+    pthread_cond_broadcast(&slot->telling);
+    pthread_mutex_unlock(&slot->pool->mu);
 }
 
 /* Hand back the slot that has been run (NULL at first) and get the next one, asleep while there is
@@ -318,7 +312,14 @@ static void threads_start(struct flo_core_unit *unit)
 
 static void threads_cancel(struct flo_core_unit *unit)
 {
-    slot_tell((struct slot *)unit, flo_core_job_told(unit->job));
+    struct slot *slot = (struct slot *)unit;
+    unsigned nudges;
+
+    pthread_mutex_lock(&slot->pool->mu);
+    nudges = atomic_load(&slot->told) / FLO_JOB_NUDGE * FLO_JOB_NUDGE;
+    atomic_store(&slot->told, nudges | flo_core_job_told(unit->job));
+    pthread_cond_broadcast(&slot->telling);
+    pthread_mutex_unlock(&slot->pool->mu);
 }
 
 static void slot_ended(struct slot *slot)

@@ -16,8 +16,6 @@
 #include "base/utf8.h"
 #include "telemetry/metrics_internal.h"
 
-#define COLLECTORS_MAX 8
-
 /* Bucket bounds, in seconds. The SDKs' core buckets, finer at the low end: our calls take
  * microseconds. */
 static const double buckets_REQUEST[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
@@ -61,24 +59,7 @@ const struct flo_metric_desc *flo_metric_desc_by_name(const char *name)
     return NULL;
 }
 
-struct flo_family {
-    struct flo_map by_labels; /* label values, each with its NUL, to struct flo_series */
-    unsigned label_count;
-};
-
-struct collector {
-    flo_metrics_collect_fn fn;
-    void *ctx;
-};
-
-struct flo_metrics {
-    pthread_mutex_t mu;
-    struct flo_family families[FLO_METRIC_COUNT]; /* guarded by mu */
-    struct collector collectors[COLLECTORS_MAX];  /* guarded by mu */
-    size_t collector_count;
-};
-
-static unsigned count_labels(const char *labels)
+unsigned flo_metric_count_labels(const char *labels)
 {
     unsigned count = *labels ? 1 : 0;
     for (; *labels; labels++)
@@ -94,22 +75,26 @@ int flo_metrics_new(struct flo_metrics **out, struct flo_err *err)
     pthread_mutex_init(&metrics->mu, NULL);
     for (size_t i = 0; i < FLO_METRIC_COUNT; i++) {
         flo_map_init(&metrics->families[i].by_labels);
-        metrics->families[i].label_count = count_labels(descs[i].labels);
+        metrics->families[i].label_count = flo_metric_count_labels(descs[i].labels);
     }
     *out = metrics;
     return 0;
+}
+
+void flo_family_fini(struct flo_family *family)
+{
+    for (struct flo_map_entry *it = flo_map_first(&family->by_labels); it; it = flo_map_next(it))
+        flo_free(flo_map_value(it));
+    flo_map_fini(&family->by_labels);
 }
 
 void flo_metrics_destroy(struct flo_metrics **metrics)
 {
     if (!*metrics)
         return;
-    for (size_t i = 0; i < FLO_METRIC_COUNT; i++) {
-        struct flo_map *map = &(*metrics)->families[i].by_labels;
-        for (struct flo_map_entry *it = flo_map_first(map); it; it = flo_map_next(it))
-            flo_free(flo_map_value(it));
-        flo_map_fini(map);
-    }
+    for (size_t i = 0; i < FLO_METRIC_COUNT; i++)
+        flo_family_fini(&(*metrics)->families[i]);
+    flo_metrics_user_fini(*metrics);
     pthread_mutex_destroy(&(*metrics)->mu);
     flo_free(*metrics);
     *metrics = NULL;
@@ -145,26 +130,28 @@ static size_t make_key(char *key, unsigned count, const char *const *values)
     return len;
 }
 
-static struct flo_series *family_get_locked(struct flo_metrics *metrics, enum flo_metric metric,
-                                            const char *const *values)
+struct flo_series *flo_family_get_locked(struct flo_metrics *metrics, struct flo_family *family,
+                                         const struct flo_metric_desc *desc,
+                                         const char *const *values)
 {
-    struct flo_family *family = &metrics->families[metric];
+    struct flo_family *dropped = &metrics->families[FLO_METRIC_SERIES_DROPPED];
     char key[FLO_METRIC_LABELS_MAX * (FLO_METRIC_LABEL_VALUE_MAX + 1)];
     size_t key_len = make_key(key, family->label_count, values);
     struct flo_series *series = flo_map_get(&family->by_labels, key, key_len);
     if (series)
         return series;
     if (family->by_labels.count >= FLO_METRIC_SERIES_MAX) {
-        static const char *const other[FLO_METRIC_LABELS_MAX] = {"other", "other", "other",
+        static const char *const other[FLO_METRIC_LABELS_MAX] = {"other", "other", "other", "other",
                                                                  "other", "other", "other"};
-        if (metric != FLO_METRIC_SERIES_DROPPED)
-            flo_series_inc(family_get_locked(metrics, FLO_METRIC_SERIES_DROPPED, other));
+        if (family != dropped)
+            flo_series_inc(
+                flo_family_get_locked(metrics, dropped, &descs[FLO_METRIC_SERIES_DROPPED], other));
         key_len = make_key(key, family->label_count, other);
         series = flo_map_get(&family->by_labels, key, key_len);
         if (series)
             return series;
     }
-    series = series_new(&descs[metric]);
+    series = series_new(desc);
     if (series && flo_map_put(&family->by_labels, key, key_len, series, NULL)) {
         flo_free(series);
         series = NULL;
@@ -186,7 +173,8 @@ struct flo_series *flo_metrics_get(struct flo_metrics *metrics, enum flo_metric 
     }
     va_end(ap);
     pthread_mutex_lock(&metrics->mu);
-    struct flo_series *series = family_get_locked(metrics, metric, values);
+    struct flo_series *series =
+        flo_family_get_locked(metrics, &metrics->families[metric], &descs[metric], values);
     pthread_mutex_unlock(&metrics->mu);
     return series;
 }
@@ -241,8 +229,9 @@ int flo_metrics_on_collect(struct flo_metrics *metrics, flo_metrics_collect_fn f
 {
     int rc = FLO_EFULL;
     pthread_mutex_lock(&metrics->mu);
-    if (metrics->collector_count < COLLECTORS_MAX) {
-        metrics->collectors[metrics->collector_count++] = (struct collector){.fn = fn, .ctx = ctx};
+    if (metrics->collector_count < FLO_COLLECTORS_MAX) {
+        metrics->collectors[metrics->collector_count++] =
+            (struct flo_collector){.fn = fn, .ctx = ctx};
         rc = 0;
     }
     pthread_mutex_unlock(&metrics->mu);
@@ -262,7 +251,7 @@ void flo_metrics_zero(struct flo_metrics *metrics, enum flo_metric metric)
 
 int flo_metrics_walk(struct flo_metrics *metrics, flo_metrics_walk_fn fn, void *ctx)
 {
-    struct collector collectors[COLLECTORS_MAX];
+    struct flo_collector collectors[FLO_COLLECTORS_MAX];
     pthread_mutex_lock(&metrics->mu);
     size_t count = metrics->collector_count;
     memcpy(collectors, metrics->collectors, sizeof collectors);
@@ -275,6 +264,8 @@ int flo_metrics_walk(struct flo_metrics *metrics, flo_metrics_walk_fn fn, void *
     for (size_t i = 0; i < FLO_METRIC_COUNT && !rc; i++)
         if (metrics->families[i].by_labels.count)
             rc = fn(ctx, &descs[i], &metrics->families[i].by_labels);
+    if (!rc)
+        rc = flo_metrics_user_walk_locked(metrics, fn, ctx);
     pthread_mutex_unlock(&metrics->mu);
     return rc;
 }

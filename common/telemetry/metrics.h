@@ -15,13 +15,14 @@
 #ifndef FLO_TELEMETRY_METRICS_H
 #define FLO_TELEMETRY_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "telemetry/metric_names.h"
 
-#define FLO_METRIC_LABELS_MAX 6        /* labels of one family */
+#define FLO_METRIC_LABELS_MAX 7        /* labels of one family */
 #define FLO_METRIC_BUCKETS_MAX 20      /* bounds of one histogram, +Inf not counted */
 #define FLO_METRIC_SERIES_MAX 512      /* series of one family */
 #define FLO_METRIC_LABEL_VALUE_MAX 128 /* bytes; longer values are cut */
@@ -76,6 +77,30 @@ void flo_metrics_zero(struct flo_metrics *metrics, enum flo_metric metric);
 void flo_series_observe(struct flo_series *series, double value);
 /* The value of a counter or gauge, the number of observations of a histogram; 0 for NULL. */
 double flo_series_value(const struct flo_series *series);
+
+/*
+ * Metrics of user code, whose names the table does not have: at most FLO_USER_METRICS_MAX, each
+ * with the labels that its first sample had. A sample may stand for many: a counter's amount, a
+ * gauge's newest value, a histogram's sum and how many values each bucket got.
+ */
+#define FLO_USER_METRICS_MAX 64
+#define FLO_USER_BUCKETS 22 /* bounds of every histogram, +Inf not counted */
+/* Its bounds, rising, ended by 0. Static. */
+const double *flo_user_metric_bounds(void);
+struct flo_user_sample {
+    enum flo_metric_kind kind;
+    const char *name;
+    size_t label_count; /* at most FLO_METRIC_LABELS_MAX */
+    const char *label_names[FLO_METRIC_LABELS_MAX], *label_values[FLO_METRIC_LABELS_MAX];
+    double value;
+    uint64_t counts[FLO_USER_BUCKETS + 1]; /* histograms */
+};
+/* May a metric or label have this name? */
+bool flo_metric_name_ok(const char *name);
+/* Add a sample. FLO_EINVAL with a sentence: a name that cannot be or that is the program's own,
+ * another kind or other labels than before; FLO_EFULL: too many names; FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_metrics_user_add(struct flo_metrics *metrics,
+                                        const struct flo_user_sample *sample, struct flo_err *err);
 
 /*
  * A callback that runs (on the caller's thread) before each rendering or walk: sets gauges that

@@ -3,6 +3,7 @@
 #ifndef FLO_TELEMETRY_METRICS_INTERNAL_H
 #define FLO_TELEMETRY_METRICS_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/map.h"
@@ -15,11 +16,43 @@ struct flo_series {
     atomic_ullong counts[]; /* histogram: bound_count + 1 buckets, not cumulative */
 };
 
+#define FLO_COLLECTORS_MAX 8
+
+struct flo_family {
+    struct flo_map by_labels; /* label values, each with its NUL, to struct flo_series */
+    unsigned label_count;
+};
+
+struct flo_collector {
+    flo_metrics_collect_fn fn;
+    void *ctx;
+};
+
+struct flo_metrics {
+    pthread_mutex_t mu;
+    struct flo_family families[FLO_METRIC_COUNT];        /* guarded by mu */
+    struct flo_collector collectors[FLO_COLLECTORS_MAX]; /* guarded by mu */
+    size_t collector_count;
+    struct flo_user_families *user; /* guarded by mu; NULL until the first sample */
+};
+
+/* How many names the comma-separated list has. */
+unsigned flo_metric_count_labels(const char *labels);
+/* The family's series with these label values, made when it is new, folded at the bound. */
+struct flo_series *flo_family_get_locked(struct flo_metrics *metrics, struct flo_family *family,
+                                         const struct flo_metric_desc *desc,
+                                         const char *const *values);
+void flo_family_fini(struct flo_family *family);
+
 /* Called once a family that has series, in the table's order; series maps the NUL-ended label
  * values, one after the other, to struct flo_series. The registry is locked. Non-zero stops. */
 typedef int (*flo_metrics_walk_fn)(void *ctx, const struct flo_metric_desc *desc,
                                    const struct flo_map *series);
 /* Run the collectors, then walk. Returns what fn returned. */
 int flo_metrics_walk(struct flo_metrics *metrics, flo_metrics_walk_fn fn, void *ctx);
+
+/* ---- metrics_user.c ---- */
+int flo_metrics_user_walk_locked(struct flo_metrics *metrics, flo_metrics_walk_fn fn, void *ctx);
+void flo_metrics_user_fini(struct flo_metrics *metrics);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "wire/payload.h"
 
 #define MOST_CAUSES 16
@@ -46,6 +47,61 @@ FloApi__Failure *flo_failure_application(struct flo_arena *arena, const char *me
     failure->failure_info_case = FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO;
     failure->application_failure_info = info;
     return failure;
+}
+
+static FloApi__Payloads *details_of(struct flo_arena *arena, const struct flo_failure *user)
+{
+    FloApi__Payloads *details = flo_arena_alloc(arena, sizeof *details);
+
+    if (!details)
+        return NULL;
+    flo_api__payloads__init(details);
+    details->payloads = flo_arena_calloc(arena, user->detail_count, sizeof(void *));
+    if (!details->payloads)
+        return NULL;
+    for (size_t i = 0; i < user->detail_count; i++) {
+        details->payloads[i] = flo_payload_from_json(arena, user->details[i]);
+        if (!details->payloads[i])
+            return NULL;
+    }
+    details->n_payloads = user->detail_count;
+    return details;
+}
+
+/* One of the chain, without its cause. */
+static FloApi__Failure *one_from_user(struct flo_arena *arena, const struct flo_failure *user)
+{
+    FloApi__Failure *failure = flo_failure_application(arena, user->message ? user->message : "",
+                                                       user->type, user->non_retryable, NULL,
+                                                       user->next_retry_delay_ms * FLO_NS_PER_MS);
+    FloApi__ApplicationFailureInfo *info = failure ? failure->application_failure_info : NULL;
+
+    if (info && user->detail_count > 0) {
+        info->details = details_of(arena, user);
+        if (!info->details)
+            return NULL;
+    }
+    if (info && user->benign)
+        info->category = FLO_API__APPLICATION_ERROR_CATEGORY__APPLICATION_ERROR_CATEGORY_BENIGN;
+    if (failure && user->stack_trace) {
+        failure->stack_trace = flo_arena_strdup(arena, user->stack_trace);
+        if (!failure->stack_trace)
+            return NULL;
+    }
+    return failure;
+}
+
+FloApi__Failure *flo_failure_from_user(struct flo_arena *arena, const struct flo_failure *user)
+{
+    FloApi__Failure *first = NULL, **link = &first;
+
+    for (int depth = 0; user; depth++, user = user->cause) {
+        *link = depth > MOST_CAUSES ? NULL : one_from_user(arena, user);
+        if (!*link)
+            return NULL;
+        link = &(*link)->cause;
+    }
+    return first;
 }
 
 FloApi__Failure *flo_failure_cancelled(struct flo_arena *arena, const char *message,

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "flotilla/failure.h"
 #include "wire/api.h"
 
 /* Field source of the failures that workers make, and of those that the server makes. */
@@ -23,6 +24,9 @@
 FloApi__Failure *flo_failure_application(struct flo_arena *arena, const char *message,
                                          const char *type, bool non_retryable,
                                          const json_t *details, int64_t next_retry_delay_ns);
+/* The public form as an application failure, its causes included. NULL when memory is out, or when
+ * causes go deeper than 16. */
+FloApi__Failure *flo_failure_from_user(struct flo_arena *arena, const struct flo_failure *user);
 /* A cancelled failure with optional details. NULL when memory is out. */
 FloApi__Failure *flo_failure_cancelled(struct flo_arena *arena, const char *message,
                                        const json_t *details);

@@ -48,6 +48,17 @@ static FloApi__Payload *new_payload(struct flo_arena *arena, const char *encodin
     return payload->metadata[0] ? payload : NULL;
 }
 
+FloApi__Payload *flo_payload_from_bytes(struct flo_arena *arena, const char *encoding,
+                                        const void *data, size_t len)
+{
+    FloApi__Payload *payload = new_payload(arena, encoding, 0);
+    if (!payload || len == 0)
+        return payload;
+    payload->data.data = flo_arena_memdup(arena, data, len);
+    payload->data.len = len;
+    return payload->data.data ? payload : NULL;
+}
+
 /* The bytes that a base64 JSON string stands for, in arena memory. */
 static int decode_base64(struct flo_arena *arena, const json_t *text, ProtobufCBinaryData *out)
 {

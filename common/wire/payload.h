@@ -44,6 +44,13 @@ FLO_MUST_CHECK int flo_payload_to_json(const FloApi__Payload *payload, json_t **
 FLO_MUST_CHECK int flo_payloads_to_json(const FloApi__Payloads *payloads, bool as_array,
                                         json_t **out_value, struct flo_err *err);
 
+/* A payload of these bytes (copied), with this encoding; NULL when memory is out. */
+FloApi__Payload *flo_payload_from_bytes(struct flo_arena *arena, const char *encoding,
+                                        const void *data, size_t len);
+/* The public type (flotilla/payload.h) of the same payload. */
+struct flo_payload;
+const struct flo_payload *flo_payload_veil(const FloApi__Payload *payload);
+
 /*
  * Parse text as one JSON value, a new reference: nesting at most FLO_JSON_DEPTH, duplicate keys
  * and trailing bytes refused, integers exact in 64 bits or refused, no U+0000. FLO_EPROTO with
