@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <string.h>
 
+#include "activity/note.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "config/exit_code.h"
@@ -43,15 +44,13 @@ void flo_activity_task_end(struct flo_activity_task **task)
 
 void flo_activity_cancel(struct flo_activity_task *at, enum flo_job_cancel reason)
 {
-    bool unwanted = reason == FLO_JOB_CANCEL_TIMED_OUT || reason == FLO_JOB_CANCEL_NOT_FOUND;
-
-    if (!at->running || (at->reason != FLO_JOB_RUNNING && !unwanted))
+    if (!at->running || !flo_job_graver(reason, at->reason))
         return;
     at->reason = reason;
     flo_executor_cancel(at->worker->executor, (uint64_t)(uintptr_t)at, reason);
 }
 
-static void silence_arm(struct flo_activity_task *at)
+void flo_activity_heard(struct flo_activity_task *at)
 {
     struct timeval timeout = {.tv_sec = at->heartbeat_timeout_ns / FLO_NS_PER_S,
                               .tv_usec = at->heartbeat_timeout_ns % FLO_NS_PER_S / 1000};
@@ -72,8 +71,45 @@ void flo_activity_on_progress(void *ctx, uint64_t job, const uint8_t *data, size
     struct flo_activity_task *at = (struct flo_activity_task *)(uintptr_t)job;
 
     (void)ctx;
-    silence_arm(at);
+    flo_activity_heard(at);
     flo_beats_progress(at, data, len);
+}
+
+/* A metric of activity code; the first that cannot be counted is logged. */
+static void count_sample(struct flo_activity_task *at, struct flo_user_sample *sample)
+{
+    static const char *const NAMES[] = {"namespace", "task_queue", "activity_type"};
+    const char *const values[] = {at->worker->config->server.name_space, at->queue->name, at->type};
+    const size_t own = sizeof NAMES / sizeof *NAMES;
+    struct flo_err err = {0};
+
+    memmove(sample->label_names + own, sample->label_names,
+            sample->label_count * sizeof *sample->label_names);
+    memmove(sample->label_values + own, sample->label_values,
+            sample->label_count * sizeof *sample->label_values);
+    memcpy(sample->label_names, NAMES, sizeof NAMES);
+    memcpy(sample->label_values, values, sizeof values);
+    sample->label_count += own;
+    if (!flo_metrics_user_add(at->worker->metrics, sample, &err) || at->complained)
+        return;
+    at->complained = true;
+    flo_log(FLO_LOG_WARN, "activity.metric_refused", "A metric of an activity is not counted",
+            "activity_type", at->type, "activity_id", at->activity_id, "reason", err.message, NULL);
+}
+
+void flo_activity_on_note(void *ctx, uint64_t job, const uint8_t *data, size_t len)
+{
+    struct flo_activity_task *at = (struct flo_activity_task *)(uintptr_t)job;
+    const uint8_t *end = data + len;
+    struct flo_note note;
+
+    (void)ctx;
+    while (flo_note_get(&data, end, FLO_METRIC_LABELS_MAX - 3, &note)) {
+        if (note.kind == FLO_NOTE_BEAT_EVERY)
+            flo_beats_every(at, note.every_ms);
+        else
+            count_sample(at, &note.sample);
+    }
 }
 
 /* The attempt's process died: a failure that the server may retry. */
@@ -255,6 +291,6 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
         flo_outcome_fail(at, flo_error_name(rc), "The worker has no executor for the activity");
         flo_respond_activity(at);
     } else {
-        silence_arm(at);
+        flo_activity_heard(at);
     }
 }

@@ -18,10 +18,23 @@ struct flo_activity_beats {
     struct flo_buf details; /* packed Payloads: the newest */
     struct event *timer;
     struct flo_client_call *call;
-    bool flushing; /* report the outcome once the call is answered */
+    bool flushing;       /* report the outcome once the call is answered */
+    struct event *every; /* beats by itself; NULL: the activity does */
 };
 
 static void step(struct flo_activity_task *at);
+
+/* What the server wants of the activity. */
+static void tell(struct flo_activity_task *at,
+                 const FloApi__RecordActivityTaskHeartbeatResponse *answer)
+{
+    if (answer->cancel_requested)
+        flo_activity_cancel(at, FLO_JOB_CANCEL_REQUESTED);
+    else if (answer->activity_reset)
+        flo_activity_cancel(at, FLO_JOB_CANCEL_RESET);
+    else if (answer->activity_paused)
+        flo_activity_cancel(at, FLO_JOB_CANCEL_PAUSED);
+}
 
 static void on_answer(void *ctx, const struct flo_grpc_status *status,
                       const ProtobufCMessage *response)
@@ -40,9 +53,8 @@ static void on_answer(void *ctx, const struct flo_grpc_status *status,
     }
     if (status->code == FLO_GRPC_NOT_FOUND)
         flo_activity_cancel(at, FLO_JOB_CANCEL_NOT_FOUND);
-    else if (answer &&
-             (answer->cancel_requested || answer->activity_paused || answer->activity_reset))
-        flo_activity_cancel(at, FLO_JOB_CANCEL_REQUESTED);
+    else if (answer)
+        tell(at, answer);
     step(at);
 }
 
@@ -135,6 +147,42 @@ void flo_beats_progress(struct flo_activity_task *at, const uint8_t *details, si
     step(at);
 }
 
+/* ---- beating by itself ---- */
+
+static void on_every(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_activity_task *at = ctx;
+
+    (void)fd;
+    (void)what;
+    if (!at->running) { /* somebody else's now */
+        event_del(at->beats->every);
+        return;
+    }
+    flo_activity_heard(at);
+    flo_heartbeat_beat(&at->beats->policy);
+    step(at);
+}
+
+void flo_beats_every(struct flo_activity_task *at, int64_t interval_ms)
+{
+    struct flo_activity_beats *beats = at->beats ? at->beats : (at->beats = beats_new(at));
+    int64_t most_ns, interval_ns = interval_ms * FLO_NS_PER_MS;
+    struct timeval interval;
+
+    if (!beats)
+        return;
+    most_ns = beats->policy.interval_ns;
+    if (interval_ms == 0 || (at->heartbeat_timeout_ns > 0 && interval_ns > most_ns))
+        interval_ns = most_ns; /* else the server would miss them */
+    interval.tv_sec = interval_ns / FLO_NS_PER_S;
+    interval.tv_usec = interval_ns % FLO_NS_PER_S / 1000;
+    if (!beats->every)
+        beats->every = event_new(at->worker->base, -1, EV_PERSIST, on_every, at);
+    if (beats->every && event_add(beats->every, &interval) == 0)
+        event_active(beats->every, EV_TIMEOUT, 0); /* the first one at once */
+}
+
 FloApi__Payloads *flo_beats_details(const struct flo_activity_task *at, struct flo_arena *arena)
 {
     const struct flo_activity_beats *beats = at->beats;
@@ -174,6 +222,8 @@ void flo_beats_fini(struct flo_activity_task *at)
         return;
     at->beats = NULL;
     flo_client_call_cancel(&beats->call);
+    if (beats->every)
+        event_free(beats->every);
     event_free(beats->timer);
     flo_buf_fini(&beats->details);
     flo_free(beats);

@@ -36,6 +36,8 @@ struct flo_registry {
     struct flo_list modules;
     struct flo_map types; /* name -> struct type */
     const char **names;   /* sorted, ended by NULL; made by flo_registry_types */
+    struct flo_activity_wrap *wraps;
+    size_t wrap_count;
 };
 
 int flo_registry_new(struct flo_registry **out, struct flo_err *err)
@@ -70,6 +72,7 @@ void flo_registry_destroy(struct flo_registry **registry)
         flo_free(flo_map_value(it));
     flo_map_fini(&gone->types);
     flo_free(gone->names);
+    flo_free(gone->wraps);
     while ((node = flo_list_pop_front(&gone->modules)))
         module_free(flo_container(node, struct module, node));
     flo_free(gone);
@@ -114,6 +117,23 @@ static int check_list(const struct flo_registry *registry, const struct module *
     return 0;
 }
 
+static int register_interceptors(struct flo_registry *registry, struct module *module,
+                                 struct flo_err *err)
+{
+    for (const struct flo_activity_interceptor *by = module->table->interceptors;
+         by && (by->execute || by->heartbeat); by++) {
+        struct flo_activity_wrap *wraps =
+            flo_reallocarray(registry->wraps, registry->wrap_count + 1, sizeof *wraps);
+        if (!wraps)
+            return flo_fail(err, FLO_ENOMEM, "no memory for the interceptors of module %s",
+                            module->table->name);
+        wraps[registry->wrap_count++] =
+            (struct flo_activity_wrap){.by = by, .shared = &module->shared};
+        registry->wraps = wraps;
+    }
+    return 0;
+}
+
 static int register_module(struct flo_registry *registry, enum flo_role role, struct module *module,
                            const struct flo_strings *only, struct flo_err *err)
 {
@@ -133,6 +153,8 @@ static int register_module(struct flo_registry *registry, enum flo_role role, st
             rc = register_type(
                 registry, module,
                 (struct type){.name = entry->type, .activity = entry->run, .module = module}, err);
+    if (!rc && !workflows)
+        rc = register_interceptors(registry, module, err);
     return rc ? rc : check_list(registry, module, only, workflows ? "workflow" : "activity", err);
 }
 
@@ -268,6 +290,13 @@ bool flo_registry_activity(const struct flo_registry *registry, const char *name
     *out_fn = type->activity;
     *out_shared = type->module->shared;
     return true;
+}
+
+const struct flo_activity_wrap *flo_registry_wraps(const struct flo_registry *registry,
+                                                   size_t *out_count)
+{
+    *out_count = registry->wrap_count;
+    return registry->wraps;
 }
 
 size_t flo_registry_count(const struct flo_registry *registry)

@@ -9,6 +9,7 @@
 #ifndef FLO_WORKER_REGISTRY_H
 #define FLO_WORKER_REGISTRY_H
 
+#include "activity/task.h"
 #include "base/buf.h"
 #include "config/role_config.h"
 #include "flotilla/worker.h"
@@ -43,6 +44,9 @@ flo_workflow_fn flo_registry_workflow(const struct flo_registry *registry, const
 /* False for unknown types. *out_shared is what the module's start made. */
 bool flo_registry_activity(const struct flo_registry *registry, const char *type,
                            flo_activity_fn *out_fn, void **out_shared);
+/* The interceptors of all modules, the outermost first; borrowed until the registry changes. */
+const struct flo_activity_wrap *flo_registry_wraps(const struct flo_registry *registry,
+                                                   size_t *out_count);
 /* How many types are registered. */
 size_t flo_registry_count(const struct flo_registry *registry);
 /* Their names, sorted, ended by NULL; borrowed until the registry changes. NULL without memory.

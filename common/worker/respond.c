@@ -255,16 +255,14 @@ void flo_respond_workflow(struct flo_workflow_task *wt, const struct flo_activat
 /* ---- activities ---- */
 
 static const char *const OUTCOME_NAMES[] = {
-    [FLO_OUTCOME_COMPLETED] = "completed",
-    [FLO_OUTCOME_FAILED] = "failed",
-    [FLO_OUTCOME_UNREGISTERED] = "failed",
-    [FLO_OUTCOME_CANCELLED] = "cancelled",
+    [FLO_OUTCOME_COMPLETED] = "completed", [FLO_OUTCOME_FAILED] = "failed",
+    [FLO_OUTCOME_UNREGISTERED] = "failed", [FLO_OUTCOME_CANCELLED] = "cancelled",
+    [FLO_OUTCOME_PENDING] = "pending",
 };
 static const enum flo_task_end ENDS[] = {
-    [FLO_OUTCOME_COMPLETED] = FLO_END_COMPLETED,
-    [FLO_OUTCOME_FAILED] = FLO_END_FAILED,
-    [FLO_OUTCOME_UNREGISTERED] = FLO_END_FAILED,
-    [FLO_OUTCOME_CANCELLED] = FLO_END_CANCELLED,
+    [FLO_OUTCOME_COMPLETED] = FLO_END_COMPLETED, [FLO_OUTCOME_FAILED] = FLO_END_FAILED,
+    [FLO_OUTCOME_UNREGISTERED] = FLO_END_FAILED, [FLO_OUTCOME_CANCELLED] = FLO_END_CANCELLED,
+    [FLO_OUTCOME_PENDING] = FLO_END_PENDING,
 };
 
 /* Make the outcome failure; NULL (no memory): a failure without one. */
@@ -362,8 +360,23 @@ static int send_failed(struct flo_activity_task *at, FloApi__Failure *failure,
                                                    at, &at->answer);
 }
 
+/* It stopped for an operator: a failure, after which the server does what the operator wanted. */
+static int send_interrupted(struct flo_activity_task *at, struct flo_arena *arena)
+{
+    bool paused = at->reason == FLO_JOB_CANCEL_PAUSED;
+
+    return send_failed(at,
+                       flo_failure_application(arena,
+                                               paused ? "The activity stopped because it was paused"
+                                                      : "The activity stopped because it was reset",
+                                               paused ? FLO_FAILURE_PAUSED : FLO_FAILURE_RESET,
+                                               false, NULL, 0),
+                       arena);
+}
+
 /* Accepted cancellation: the server takes Canceled only when it asked for it. */
-static int send_cancelled(struct flo_activity_task *at, struct flo_arena *arena)
+static int send_cancelled(struct flo_activity_task *at, FloApi__Payloads *details,
+                          struct flo_arena *arena)
 {
     FloApi__RespondActivityTaskCanceledRequest request =
         FLO_API__RESPOND_ACTIVITY_TASK_CANCELED_REQUEST__INIT;
@@ -375,16 +388,29 @@ static int send_cancelled(struct flo_activity_task *at, struct flo_arena *arena)
                                                    FLO_FAILURE_SHUTDOWN, false, NULL, 0),
                            arena);
     }
+    if (at->reason == FLO_JOB_CANCEL_PAUSED || at->reason == FLO_JOB_CANCEL_RESET)
+        return send_interrupted(at, arena);
     if (at->reason != FLO_JOB_CANCEL_REQUESTED)
         return send_failed(at, flo_failure_cancelled(arena, "Activity cancelled", NULL), arena);
     request.task_token = at->token;
     request.identity = at->worker->identity;
+    request.details = details;
     return flo_client_respond_activity_task_canceled(at->worker->client, &request,
                                                      on_activity_answer, at, &at->answer);
 }
 
+/* Did the activity say that nobody need care? */
+static bool is_benign(const FloApi__Failure *failure)
+{
+    return failure &&
+           failure->failure_info_case == FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO &&
+           failure->application_failure_info->category ==
+               FLO_API__APPLICATION_ERROR_CATEGORY__APPLICATION_ERROR_CATEGORY_BENIGN;
+}
+
+/* failure: of a failed attempt, else NULL. */
 static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind kind,
-                             const char *error_type)
+                             const FloApi__Failure *failure)
 {
     struct flo_worker *worker = at->worker;
     double seconds = (double)(flo_clock_mono_ns() - at->began_ns) / FLO_NS_PER_S;
@@ -397,16 +423,17 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
                            (double)(flo_clock_wall_ns() - at->scheduled_ns) / FLO_NS_PER_S);
     } else if (kind == FLO_OUTCOME_CANCELLED) {
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_CANCELLED));
-    } else {
+    } else if (kind != FLO_OUTCOME_PENDING && !is_benign(failure)) {
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_FAILED));
     }
     if (kind == FLO_OUTCOME_UNREGISTERED)
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_UNREGISTERED));
     flo_series_observe(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_LATENCY), seconds);
-    duration = kind == FLO_OUTCOME_COMPLETED
-                   ? FLO_TASK_METRIC(at, ACTIVITY_DURATION)
-                   : flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_DURATION, at->type,
-                                     OUTCOME_NAMES[kind], error_type, NULL);
+    duration =
+        kind == FLO_OUTCOME_COMPLETED
+            ? FLO_TASK_METRIC(at, ACTIVITY_DURATION)
+            : flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_DURATION, at->type,
+                              OUTCOME_NAMES[kind], failure ? flo_failure_type(failure) : "", NULL);
     flo_series_observe(duration, seconds);
     if (flo_log_enabled(FLO_LOG_DEBUG))
         flo_log(FLO_LOG_DEBUG, "activity.task", "Task processed", "activity_type", at->type,
@@ -423,6 +450,14 @@ static bool body_matters(const struct flo_activity_task *at, const struct flo_ou
            (outcome->kind != FLO_OUTCOME_COMPLETED || !at->worker->executor_threads);
 }
 
+/* What the body of an outcome is. */
+static const ProtobufCMessageDescriptor *body_type(enum flo_outcome_kind kind)
+{
+    return kind == FLO_OUTCOME_FAILED || kind == FLO_OUTCOME_UNREGISTERED
+               ? &flo_api__failure__descriptor
+               : &flo_api__payloads__descriptor;
+}
+
 static int send_outcome(struct flo_activity_task *at, struct flo_arena *arena)
 {
     struct flo_outcome outcome;
@@ -430,20 +465,25 @@ static int send_outcome(struct flo_activity_task *at, struct flo_arena *arena)
     int rc = flo_outcome_decode(at->outcome.data, at->outcome.len, &outcome);
 
     if (!rc && body_matters(at, &outcome))
-        rc = flo_wire_decode(outcome.kind == FLO_OUTCOME_COMPLETED ? &flo_api__payloads__descriptor
-                                                                   : &flo_api__failure__descriptor,
-                             outcome.body, outcome.body_len, arena, &body, NULL);
+        rc = flo_wire_decode(body_type(outcome.kind), outcome.body, outcome.body_len, arena, &body,
+                             NULL);
     if (rc)
         return rc;
     observe_activity(at, outcome.kind,
-                     outcome.kind == FLO_OUTCOME_COMPLETED || !body
-                         ? ""
-                         : flo_failure_type((const FloApi__Failure *)body));
-    if (outcome.kind == FLO_OUTCOME_COMPLETED)
+                     body_type(outcome.kind) == &flo_api__failure__descriptor
+                         ? (const FloApi__Failure *)body
+                         : NULL);
+    switch (outcome.kind) {
+    case FLO_OUTCOME_COMPLETED:
         return send_completed(at, &outcome);
-    if (outcome.kind == FLO_OUTCOME_CANCELLED)
-        return send_cancelled(at, arena);
-    return send_failed(at, (FloApi__Failure *)body, arena);
+    case FLO_OUTCOME_CANCELLED:
+        return send_cancelled(at, (FloApi__Payloads *)body, arena);
+    case FLO_OUTCOME_PENDING:
+        flo_count_activity(at, FLO_END_PENDING);
+        return FLO_EPENDING; /* nothing to say: the task ends here */
+    default:
+        return send_failed(at, (FloApi__Failure *)body, arena);
+    }
 }
 
 void flo_respond_activity(struct flo_activity_task *at)
@@ -455,5 +495,5 @@ void flo_respond_activity(struct flo_activity_task *at)
     rc = send_outcome(at, &arena);
     flo_arena_fini(&arena);
     if (rc && !at->running)
-        flo_activity_task_end(&at); /* no memory: the server's timeout finds it */
+        flo_activity_task_end(&at); /* pending; or no memory: the server's timeout finds it */
 }

@@ -56,7 +56,8 @@ void flo_summary_last(struct flo_worker *worker)
             number(ended[FLO_END_UNWANTED], &text[4]), "#unreported",
             number(ended[FLO_END_UNREPORTED], &text[5]), "#abandoned",
             number(ended[FLO_END_ABANDONED], &text[6]), "#retried",
-            number(worker->counts.retried, &text[7]), NULL);
+            number(worker->counts.retried, &text[7]), "#pending",
+            number(ended[FLO_END_PENDING], &text[8]), NULL);
 }
 
 /* ---- the line once a minute ---- */

@@ -97,6 +97,7 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
                                                     .ctx = worker->registry,
                                                     .identity = worker->identity,
                                                     .task_queue = worker->queues[0].name};
+    worker->library.wraps = flo_registry_wraps(worker->registry, &worker->library.wrap_count);
     *out = worker;
     return 0;
 }
@@ -131,6 +132,7 @@ static struct flo_executor_options executor_options(struct flo_worker *worker, c
                                          .runner = flo_activity_task_run,
                                          .runner_ctx = &worker->library,
                                          .on_progress = flo_activity_on_progress,
+                                         .on_note = flo_activity_on_note,
                                          .on_done = flo_activity_on_done,
                                          .on_broken = flo_activity_on_broken,
                                          .ctx = worker};

@@ -57,6 +57,7 @@ enum flo_task_end {
     FLO_END_CUT,       /* by the drain: reported as a retryable WorkerShutdown */
     FLO_END_UNWANTED,  /* the server had given it up: timed out, run closed */
     FLO_END_ABANDONED, /* the process ended first */
+    FLO_END_PENDING,   /* left open by its code: somebody else says how it ended */
     FLO_TASK_ENDS
 };
 
@@ -214,6 +215,7 @@ struct flo_activity_task {
     struct flo_buf outcome;
     enum flo_task_end end; /* what the outcome counts as once the server has it */
     bool counted;          /* in worker->counts */
+    bool complained;       /* about a metric of its code */
     struct flo_client_call *answer;
 };
 
@@ -223,13 +225,19 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
 void flo_activity_task_end(struct flo_activity_task **at);
 /* Executor callbacks; ctx is the worker. */
 void flo_activity_on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len);
+void flo_activity_on_note(void *ctx, uint64_t job, const uint8_t *data, size_t len);
 void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result);
 void flo_activity_on_broken(void *ctx);
-/* Tell the activity to stop. */
+/* Tell the activity to stop, unless it knows something graver. */
 void flo_activity_cancel(struct flo_activity_task *at, enum flo_job_cancel reason);
+/* It gave a sign of life: its heartbeat timeout of our own begins again. */
+void flo_activity_heard(struct flo_activity_task *at);
 
 /* ---- beats.c ---- */
 void flo_beats_progress(struct flo_activity_task *at, const uint8_t *details, size_t len);
+/* Heartbeat each so many ms by ourselves, until the attempt has left the executor; 0: as often as
+ * the timeout asks for. */
+void flo_beats_every(struct flo_activity_task *at, int64_t interval_ms);
 /* Send details that were never sent, then call flo_respond_activity. False: nothing to flush. */
 bool flo_beats_flush(struct flo_activity_task *at);
 /* The newest details, decoded into arena; NULL: none. */

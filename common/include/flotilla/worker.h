@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised when struct flo_module changes shape; a module built for another one is refused. */
-#define FLO_MODULE_ABI 1
+#define FLO_MODULE_ABI 2
 
 struct flo_workflow_entry {
     const char *type; /* the workflow type that clients start */
@@ -52,6 +52,8 @@ struct flo_module {
     int (*start)(const struct flo_module_env *env, void **out_shared, struct flo_err *err);
     /* Called once at the end, when no activity runs any more. May be NULL. */
     void (*stop)(void *shared);
+    /* Around every activity of the worker; ends with {NULL, NULL}; may be NULL. */
+    const struct flo_activity_interceptor *interceptors;
 };
 
 #define FLO_WORKFLOWS(...)                                                                         \
@@ -64,6 +66,15 @@ struct flo_module {
     }
 #define FLO_ACTIVITIES(...)                                                                        \
     (const struct flo_activity_entry[])                                                            \
+    {                                                                                              \
+        __VA_ARGS__,                                                                               \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
+    }
+
+#define FLO_INTERCEPTORS(...)                                                                      \
+    (const struct flo_activity_interceptor[])                                                      \
     {                                                                                              \
         __VA_ARGS__,                                                                               \
         {                                                                                          \
