@@ -7,6 +7,7 @@
  *   submit ──► waiting ──► unit->job ──► ended (on_done)
  *                 (no free unit)   │ deadline: CANCEL_TIMED_OUT, + grace: SIGTERM,
  *                                  │   + FLO_CORE_TERM_MS: SIGKILL
+ *                                  │   (where nothing is killed: + grace: stuck)
  *                                  └ its process died: taken off the unit, until the death is told
  *
  * Everything here runs on the loop thread.
@@ -38,6 +39,8 @@ struct flo_core_job {
     enum flo_job_cancel reason; /* what it was told */
     bool stopping;              /* and that the worker begins to drain */
     enum flo_core_stage stage;
+    bool stuck;         /* it is counted in executor->stuck */
+    int64_t told_ns;    /* monotonic: since when it is WARNED; where nothing is killed */
     struct event timer; /* the deadline, later the next stage */
     size_t request_len;
     uint8_t request[]; /* stays until the job has ended */
@@ -51,12 +54,20 @@ struct flo_core_unit {
 };
 
 struct flo_executor_ops {
+    /* A unit that is ready and has no job, made if need be; NULL when all are at work. NULL: the
+     * first of executor->units that is. */
+    struct flo_core_unit *(*idle)(struct flo_executor *executor);
     /* Give a ready unit its job (unit->job is set). */
     void (*start)(struct flo_core_unit *unit);
     /* Pass flo_core_job_told on to the unit that runs the job. */
     void (*cancel)(struct flo_core_unit *unit);
     /* End the unit: ask, or use force; NULL where that is impossible. */
     void (*kill)(struct flo_core_unit *unit, bool force);
+    /* Where kill is NULL: name the unit, and say what it does unless its job has ended. */
+    void (*look)(const struct flo_core_unit *unit, bool ended, struct flo_stuck_job *out);
+    /* options.workers has changed; NULL where it cannot. */
+    void (*resized)(struct flo_executor *executor);
+    unsigned workers_max; /* where it can */
     /* Stop and free the kind's part and the executor itself; returns units left behind. */
     size_t (*destroy)(struct flo_executor *executor, int64_t grace_ms);
 };
@@ -65,9 +76,11 @@ struct flo_executor {
     const struct flo_executor_ops *ops;
     struct event_base *base;
     struct flo_executor_options options;
-    struct flo_core_unit **units; /* options.workers of them; the kind's, set before use */
+    struct flo_core_unit **units; /* the kind's, set before use */
+    unsigned unit_count;          /* of units: options.workers, unless the kind says otherwise */
     struct flo_list waiting;      /* at most options.workers */
     size_t running;
+    size_t stuck;  /* jobs that do not end */
     bool closed;   /* no new jobs: broken or being destroyed */
     bool stopping; /* flo_executor_notice_stopping was called */
 };

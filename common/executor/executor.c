@@ -20,6 +20,7 @@ void flo_core_init(struct flo_executor *executor, const struct flo_executor_ops 
     executor->ops = ops;
     executor->base = base;
     executor->options = *options;
+    executor->unit_count = options->workers;
     if (executor->options.max_reply_bytes == 0)
         executor->options.max_reply_bytes = DEFAULT_MAX_REPLY_BYTES;
     flo_list_init(&executor->waiting);
@@ -46,16 +47,21 @@ static void timer_arm(struct flo_core_job *job, int64_t ms)
     event_add(&job->timer, &delay);
 }
 
-/* Nobody wants the answer any more: end the unit by force in a while, where that is possible. */
+/* In a while: end the unit by force when nobody wants the answer any more; where nothing is killed,
+ * say that a job that was to end is stuck. */
 static void job_arm_kill(struct flo_core_job *job)
 {
-    bool unwanted =
+    const bool unwanted =
         job->reason == FLO_JOB_CANCEL_TIMED_OUT || job->reason == FLO_JOB_CANCEL_NOT_FOUND;
+    const bool to_end = unwanted || job->reason == FLO_JOB_CANCEL_REQUESTED;
 
-    if (unwanted && job->stage == FLO_CORE_RUNS && job->unit && job->executor->ops->kill) {
-        job->stage = FLO_CORE_WARNED;
-        timer_arm(job, job->grace_ms);
-    }
+    if (!job->unit || job->stage != FLO_CORE_RUNS ||
+        !(job->executor->ops->kill ? unwanted : to_end))
+        return;
+    job->stage = FLO_CORE_WARNED;
+    if (!job->executor->ops->kill)
+        job->told_ns = flo_clock_mono_ns();
+    timer_arm(job, job->grace_ms);
 }
 
 bool flo_job_graver(enum flo_job_cancel a, enum flo_job_cancel b)
@@ -68,6 +74,30 @@ bool flo_job_graver(enum flo_job_cancel a, enum flo_job_cancel b)
     };
 
     return WEIGHT[a] > WEIGHT[b];
+}
+
+static void stuck_fill(const struct flo_core_job *job, bool ended, struct flo_stuck_job *out)
+{
+    *out = (struct flo_stuck_job){
+        .job = job->id,
+        .reason = job->reason,
+        .told_ms = (flo_clock_mono_ns() - job->told_ns) / FLO_NS_PER_MS,
+    };
+    job->executor->ops->look(job->unit, ended, out);
+}
+
+/* The job does not end, or, ended, has at last. */
+static void job_stuck(struct flo_core_job *job, bool ended)
+{
+    const struct flo_executor_options *options = &job->executor->options;
+    struct flo_stuck_job stuck;
+
+    job->stuck = !ended;
+    job->executor->stuck += ended ? -(size_t)1 : 1;
+    if (!options->on_stuck)
+        return;
+    stuck_fill(job, ended, &stuck);
+    options->on_stuck(options->ctx, &stuck, ended);
 }
 
 /* Tell the job why it should stop, unless it knows something graver. */
@@ -92,6 +122,10 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
         job_tell(job, FLO_JOB_CANCEL_TIMED_OUT);
         break;
     case FLO_CORE_WARNED:
+        if (!job->executor->ops->kill) {
+            job_stuck(job, false);
+            break;
+        }
         job->stage = FLO_CORE_ASKED;
         timer_arm(job, FLO_CORE_TERM_MS);
         job->executor->ops->kill(job->unit, false);
@@ -114,9 +148,11 @@ static void unit_start(struct flo_core_unit *unit, struct flo_core_job *job)
     }
 }
 
-static struct flo_core_unit *idle_unit(const struct flo_executor *executor)
+static struct flo_core_unit *idle_unit(struct flo_executor *executor)
 {
-    for (unsigned i = 0; i < executor->options.workers; i++) {
+    if (executor->ops->idle)
+        return executor->ops->idle(executor);
+    for (unsigned i = 0; i < executor->unit_count; i++) {
         struct flo_core_unit *unit = executor->units[i];
         if (unit->ready && !unit->job)
             return unit;
@@ -157,13 +193,18 @@ void flo_core_job_finish(struct flo_core_job *job, const struct flo_job_result *
 
 void flo_core_job_ended(struct flo_core_unit *unit, const struct flo_job_result *result)
 {
+    if (unit->job->stuck)
+        job_stuck(unit->job, true);
     flo_core_job_finish(flo_core_job_detach(unit), result);
 }
 
 void flo_core_job_drop(struct flo_core_unit *unit)
 {
-    if (unit->job)
-        flo_core_job_finish(flo_core_job_detach(unit), NULL);
+    if (!unit->job)
+        return;
+    if (unit->job->stuck)
+        unit->executor->stuck--;
+    flo_core_job_finish(flo_core_job_detach(unit), NULL);
 }
 
 void flo_core_break(struct flo_executor *executor)
@@ -172,7 +213,7 @@ void flo_core_break(struct flo_executor *executor)
     struct flo_node *node;
 
     executor->closed = true;
-    for (unsigned i = 0; i < executor->options.workers; i++) {
+    for (unsigned i = 0; i < executor->unit_count; i++) {
         executor->units[i]->ready = false;
         if (executor->units[i]->job)
             flo_core_job_ended(executor->units[i], &crashed);
@@ -219,7 +260,7 @@ int flo_executor_submit(struct flo_executor *executor, uint64_t id, const uint8_
 
 void flo_executor_cancel(struct flo_executor *executor, uint64_t id, enum flo_job_cancel reason)
 {
-    for (unsigned i = 0; i < executor->options.workers; i++) {
+    for (unsigned i = 0; i < executor->unit_count; i++) {
         struct flo_core_job *job = executor->units[i]->job;
         if (job && job->id == id) {
             job_tell(job, reason);
@@ -239,7 +280,7 @@ void flo_executor_cancel(struct flo_executor *executor, uint64_t id, enum flo_jo
 void flo_executor_notice_stopping(struct flo_executor *executor)
 {
     executor->stopping = true;
-    for (unsigned i = 0; i < executor->options.workers; i++) {
+    for (unsigned i = 0; i < executor->unit_count; i++) {
         struct flo_core_job *job = executor->units[i]->job;
         if (job && !job->stopping) {
             job->stopping = true;
@@ -253,6 +294,40 @@ void flo_executor_notice_stopping(struct flo_executor *executor)
 size_t flo_executor_running(const struct flo_executor *executor)
 {
     return executor->running + executor->waiting.count;
+}
+
+int flo_executor_resize(struct flo_executor *executor, unsigned workers)
+{
+    struct flo_core_unit *unit;
+    struct flo_node *node;
+
+    if (executor->closed)
+        return FLO_ECLOSED;
+    if (!executor->ops->resized)
+        return FLO_EUNIMPL;
+    if (workers == 0 || workers > executor->ops->workers_max)
+        return FLO_EINVAL;
+    executor->options.workers = workers;
+    executor->ops->resized(executor);
+    while (!flo_list_empty(&executor->waiting) && (unit = idle_unit(executor))) {
+        node = flo_list_pop_front(&executor->waiting);
+        unit_start(unit, flo_container(node, struct flo_core_job, node));
+    }
+    return 0;
+}
+
+size_t flo_executor_stuck(const struct flo_executor *executor, struct flo_stuck_job *out,
+                          size_t room)
+{
+    size_t filled = 0;
+
+    for (unsigned i = 0; i < executor->unit_count && filled < room && filled < executor->stuck;
+         i++) {
+        const struct flo_core_job *job = executor->units[i]->job;
+        if (job && job->stuck)
+            stuck_fill(job, false, &out[filled++]);
+    }
+    return executor->stuck;
 }
 
 size_t flo_executor_destroy(struct flo_executor **executor, int64_t grace_ms)

@@ -137,8 +137,32 @@ struct flo_executor_limits {
     int64_t open_files;   /* descriptors */
 };
 
+/*
+ * A thread that does not come back: its job was told to stop (for any reason but SHUTDOWN) and is
+ * still running, its grace and more later. A process would have been killed.
+ */
+struct flo_stuck_job {
+    uint64_t job;
+    enum flo_job_cancel reason; /* what it was told first */
+    int64_t told_ms;            /* how long ago that was */
+    char unit[24];              /* its thread's name, as in /proc: "io-3" */
+    /* What the kernel says that the thread does: "sleeping in futex_wait_queue, system call futex";
+     * "" when it has returned or /proc does not say. */
+    char doing[160];
+};
+
+/* A signal that a job's thread raised and that ends the process. */
+struct flo_executor_fault {
+    int signal;          /* SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGABRT */
+    bool stack_overflow; /* the thread's stack is full */
+    size_t stack_bytes;  /* how large it is */
+    const char *unit;    /* "io-3" */
+    bool busy;           /* with: */
+    uint64_t job;
+};
+
 struct flo_executor_options {
-    unsigned workers;                  /* threads or processes */
+    unsigned workers;                  /* threads (at most, see below) or processes */
     const char *name;                  /* thread names and titles: "io", "cpu" */
     size_t max_reply_bytes;            /* a larger reply counts as a crash; default 8 MiB */
     struct flo_executor_limits limits; /* processes only */
@@ -155,10 +179,30 @@ struct flo_executor_options {
     /* Nothing can be run any more (the template process died); may be NULL. After the on_done of
      * the jobs that it took down. */
     void (*on_broken)(void *ctx);
+    /* Threads, all may be NULL: */
+    /* The job is stuck; with ended: it was, and has returned (before its on_done). */
+    void (*on_stuck)(void *ctx, const struct flo_stuck_job *stuck, bool ended);
+    /* Something went wrong that the pool can live with: fewer threads than wanted. */
+    void (*on_warning)(void *ctx, const char *message);
+    /* The process is about to die of a signal. Called in the signal handler, on the thread that
+     * raised it, on a stack of 24 KiB: only what is async-signal-safe. */
+    void (*on_fault)(void *ctx, const struct flo_executor_fault *fault);
     void *ctx;
+    size_t stack_bytes; /* of a thread, FLO_STACK_MIN_BYTES and more; 0 = FLO_STACK_BYTES */
+    int64_t idle_ms;    /* threads that were not needed for as long end; 0 = a minute */
 };
 
-/* Fixed threads. FLO_ESYS when threads cannot be made. */
+/* Address space of a thread's stack, a guard besides; memory is taken as it is touched. The deepest
+ * JSON that is accepted (2048 levels) takes 620 KiB to write. */
+#define FLO_STACK_BYTES (1u << 20)
+#define FLO_STACK_MIN_BYTES (128u << 10)
+#define FLO_EXECUTOR_THREADS_MAX 4096
+
+/*
+ * Threads. The first is made here, the others when jobs need them, at most options.workers; those
+ * that were not needed for a while end. FLO_ESYS when the first cannot be made, FLO_EINVAL for
+ * more than FLO_EXECUTOR_THREADS_MAX.
+ */
 FLO_MUST_CHECK int flo_executor_threads_new(struct event_base *base,
                                             const struct flo_executor_options *options,
                                             struct flo_executor **out, struct flo_err *err);
@@ -194,6 +238,16 @@ void flo_executor_cancel(struct flo_executor *executor, uint64_t job, enum flo_j
 /* The worker begins to drain: tell all jobs (FLO_JOB_STOPPING), also those that come yet. */
 void flo_executor_notice_stopping(struct flo_executor *executor);
 size_t flo_executor_running(const struct flo_executor *executor);
+/*
+ * Another number of workers: at once when it is larger; when it is smaller, running jobs go on and
+ * none is begun before fewer than that run. FLO_EINVAL for none or too many, FLO_EUNIMPL for
+ * processes, FLO_ECLOSED.
+ */
+FLO_MUST_CHECK int flo_executor_resize(struct flo_executor *executor, unsigned workers);
+/* How many threads are stuck, and what is known of the first `room` of them. Reads /proc only for
+ * those: with room 0 it costs nothing. */
+size_t flo_executor_stuck(const struct flo_executor *executor, struct flo_stuck_job *out,
+                          size_t room);
 /*
  * Stop: no new jobs; running ones are told SHUTDOWN and get grace_ms, then processes are killed.
  * Threads that are still busy then are left behind, and counted in the result: with any of those

@@ -535,6 +535,7 @@ int flo_executor_processes_new(struct event_base *base, const struct flo_executo
     pool->tmpl = *tmpl;
     *tmpl = NULL;
     pool->executor.options.workers = pool->tmpl->options.workers;
+    pool->executor.unit_count = pool->executor.options.workers;
     pool->deaths = (struct flo_deaths){
         .base = base, .tmpl = pool->tmpl, .limits = &pool->tmpl->options.limits};
     flo_list_init(&pool->deaths.dying);
