@@ -7,27 +7,15 @@
  */
 #include "worker/role.h"
 
-static bool isolated(const struct flo_role_config *config)
-{
-    return config->executor.isolation == FLO_ISOLATION_PROCESS;
-}
-
 static int prepare(struct flo_worker *worker, struct flo_err *err)
 {
-    const struct flo_role_config *config = flo_worker_config(worker);
-
-    if (!isolated(config))
-        return 0;
-    return flo_worker_fork_template(worker, "cpu", (unsigned)config->executor.workers,
-                                    config->executor.pin, err);
+    return flo_worker_prepare_executors(worker, "cpu", err);
 }
 
 static int start(struct flo_worker *worker, struct flo_err *err)
 {
     const struct flo_role_config *config = flo_worker_config(worker);
-    int rc = isolated(config)
-                 ? flo_worker_use_processes(worker, err)
-                 : flo_worker_use_threads(worker, "cpu", (unsigned)config->executor.workers, err);
+    int rc = flo_worker_start_executors(worker, "cpu", err);
 
     if (rc)
         return rc;

@@ -83,19 +83,24 @@ static const struct flo_setting settings[] = {
 
     NUMBER("max_concurrent_activities", INT, max_concurrent_activities, "5", 1, 10000, "TEMPORAL_IO_ACTIVITY_CONCURRENCY", 0, IO, "Activities at work at once (slots)"),
     NUMBER("max_concurrent_activity_task_polls", INT, max_concurrent_activity_task_polls, "2", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_ACTIVITY_TASK_POLLS", 0, IO, "Long polls for activity tasks at once"),
-    NUMBER("executor.workers", INT, executor.workers, "10", 1, 4096, "TEMPORAL_IO_THREAD_POOL_SIZE", 0, IO, "Threads that run activities"),
+    NUMBER("executor.workers", INT, executor.workers, "10", 1, 4096, "TEMPORAL_IO_THREAD_POOL_SIZE", 0, IO, "Threads (processes with `isolation: process`) that run activities"),
+    CHOICE("executor.isolation", executor.isolation, "thread", "process|thread", NULL, IO, "`process`: a crash ends one attempt; `thread`: cheaper, a crash ends the worker"),
+    BOOLEAN("executor.pin", executor.pin, "false", NULL, IO, "Bind each executor process to a core"),
 
     NUMBER("max_concurrent_activities", INT, max_concurrent_activities, "2", 1, 10000, "TEMPORAL_CPU_ACTIVITY_CONCURRENCY", 0, CPU, "Activities at work at once (slots)"),
     NUMBER("max_concurrent_activity_task_polls", INT, max_concurrent_activity_task_polls, "1", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_ACTIVITY_TASK_POLLS", 0, CPU, "Long polls for activity tasks at once"),
-    NUMBER("executor.workers", INT, executor.workers, "4", 1, 1024, "TEMPORAL_CPU_THREAD_POOL_SIZE", 0, CPU, "Executor processes (threads with `isolation: thread`), one a core"),
+    NUMBER("executor.workers", INT, executor.workers, "0", 0, 1024, "TEMPORAL_CPU_THREAD_POOL_SIZE", 0, CPU, "Executor processes (threads with `isolation: thread`), one a core; 0: as many as there are usable cores, less when the cgroup's CPU quota is smaller"),
     CHOICE("executor.isolation", executor.isolation, "process", "process|thread", NULL, CPU, "`process`: a crash ends one attempt; `thread`: cheaper, a crash ends the worker"),
-    BOOLEAN("executor.pin", executor.pin, "true", NULL, CPU, "Bind each executor to a core of its own"),
+    BOOLEAN("executor.pin", executor.pin, "true", NULL, CPU, "Bind each executor process to a core of its own: one a physical core first"),
     {.key = "queues", .type = FLO_SETTING_LIST, .offset = AT(queues), .roles = ACT, .items = flo_queue_settings, .item_count = FLO_QUEUE_SETTINGS, .item_size = sizeof(struct flo_queue_config), .item_shorthand = "name", .help = "Several task queues instead of `task_queue`: names, or maps of the settings below"},
     NUMBER("max_activities_per_second", FLOAT, max_activities_per_second, "0", 0, 1000000, NULL, 0, ACT, "Most activities that this worker starts a second, all queues together; 0: no limit"),
     NUMBER("max_task_queue_activities_per_second", FLOAT, max_task_queue_activities_per_second, "0", 0, 1000000, NULL, 0, ACT, "Most activities that the server gives out a second from a queue, to all its workers together; 0: no limit"),
     {.key = "tokens", .type = FLO_SETTING_JSON, .offset = AT(tokens), .roles = ACT, .help = "Countable resources of the worker and how many there are, as `{db: 20, gpu: 1}`"},
     {.key = "activities", .type = FLO_SETTING_JSON, .offset = AT(activities), .roles = ACT, .help = "What an activity type needs while it runs, as `{TYPE: {tokens: {db: 1}}}`"},
-    NUMBER("executor.grace", DURATION, executor.grace_ms, "3s", 0, MINUTES(10), NULL, 0, ACT, "From telling an activity to stop to giving it up (a process is then killed)"),
+    NUMBER("executor.grace", DURATION, executor.grace_ms, "3s", 0, MINUTES(10), NULL, 0, ACT, "From telling an activity to stop to giving it up (a process then gets SIGTERM, and SIGKILL half a second later)"),
+    NUMBER("executor.limits.memory", SIZE, executor.limits.memory_bytes, "0", 0, MIB(16777216), NULL, 0, ACT, "Memory that an executor process may allocate beyond what it starts with; 0: no limit. With `isolation: process`, as the next two"),
+    NUMBER("executor.limits.cpu_time", DURATION, executor.limits.cpu_ms, "0ms", 0, MINUTES(43200), NULL, 0, ACT, "CPU time that one attempt of an activity may use, rounded up to seconds; 0: no limit"),
+    NUMBER("executor.limits.open_files", INT, executor.limits.open_files, "0", 0, 1048576, NULL, 0, ACT, "Descriptors that an executor process may have open, at least 16; 0: the system's limit"),
 
     NUMBER("quarantine.crashes", INT, quarantine.crashes, "3", 0, 1000, NULL, 0, ACT, "An activity's input that killed its executor process so often is parked: it fails with type `PoisonTask` and is not run any more; 0: never"),
     NUMBER("quarantine.window", DURATION, quarantine.window_ms, "24h", SECONDS(1), MINUTES(525600), NULL, 0, ACT, "So long after the last crash, the crashes of an input that is not parked yet are forgotten"),
@@ -302,6 +307,17 @@ static int check_polls(struct flo_role_config *config, struct flo_err *err)
     return 0;
 }
 
+static void check_limits(struct flo_role_config *config)
+{
+    bool any = config->executor.limits.memory_bytes || config->executor.limits.cpu_ms ||
+               config->executor.limits.open_files;
+
+    if (any && config->executor.isolation == FLO_ISOLATION_THREAD)
+        flo_config_warn(&config->config,
+                        "executor.limits: not obeyed with `executor.isolation: thread`: threads "
+                        "share the process's");
+}
+
 static int check_supervisor(struct flo_role_config *config, struct flo_err *err)
 {
     const struct flo_file_pair curve = {
@@ -337,6 +353,8 @@ static int finish(struct flo_role_config *config, struct flo_err *err)
         rc = check_polls(config, err);
     if (!rc)
         rc = flo_role_finish_queues(config, err);
+    if (!rc)
+        check_limits(config);
     if (!rc)
         rc = check_supervisor(config, err);
     if (!rc)

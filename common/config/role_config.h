@@ -95,10 +95,13 @@ struct flo_role_config {
     struct flo_list_value pools;  /* of struct flo_token_config, at most FLO_TOKENS_MAX */
     struct flo_list_value types;  /* of struct flo_activity_config */
     struct {
-        int64_t workers;  /* IO: threads. CPU: executor processes (or threads), one a core */
-        int isolation;    /* CPU: enum flo_isolation */
-        bool pin;         /* CPU: bind each to a core */
-        int64_t grace_ms; /* from telling an activity to stop to giving it up (process: SIGKILL) */
+        int64_t workers;  /* threads or processes; CPU: 0 = as many as cores fit */
+        int isolation;    /* enum flo_isolation */
+        bool pin;         /* bind each process to a core */
+        int64_t grace_ms; /* from telling an activity to stop to giving it up (process: SIGTERM) */
+        struct {
+            int64_t memory_bytes, cpu_ms, open_files; /* of a process; 0 = no limit */
+        } limits;
     } executor;
 
     struct {

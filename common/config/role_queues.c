@@ -92,7 +92,8 @@ static int check_queues(struct flo_role_config *config, struct flo_err *err)
     if (*config->task_queue)
         return flo_config_refuse(&config->config, "task_queue", err,
                                  "queues is given too; one of them is allowed");
-    if ((size_t)config->executor.workers < count)
+    /* 0 workers: as many as there are cores, and as there are queues */
+    if (config->executor.workers > 0 && (size_t)config->executor.workers < count)
         return flo_config_refuse(&config->config, "executor.workers", err,
                                  "%lld cannot serve %zu queues; at least one for each is allowed",
                                  (long long)config->executor.workers, count);
@@ -101,7 +102,7 @@ static int check_queues(struct flo_role_config *config, struct flo_err *err)
 
 static void warn_slots(struct flo_role_config *config, const char *where, int64_t slots)
 {
-    if (slots > config->executor.workers)
+    if (config->executor.workers > 0 && slots > config->executor.workers)
         flo_config_warn(
             &config->config,
             "%smax_concurrent_activities: %lld is more than executor.workers and counts "

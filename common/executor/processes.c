@@ -536,6 +536,7 @@ int flo_executor_processes_new(struct event_base *base, const struct flo_executo
     *tmpl = NULL;
     pool->executor.options.workers = pool->tmpl->options.workers;
     pool->executor.unit_count = pool->executor.options.workers;
+    pool->executor.options.name = pool->tmpl->options.name;
     pool->deaths = (struct flo_deaths){
         .base = base, .tmpl = pool->tmpl, .limits = &pool->tmpl->options.limits};
     flo_list_init(&pool->deaths.dying);

@@ -46,6 +46,17 @@ FLO_MUST_CHECK int flo_worker_poll_activities(struct flo_worker *worker, struct 
 
 /* ---- executors ---- */
 
+/*
+ * For prepare and start of a role that runs activities, as `executor` of its settings says: on
+ * threads, or in processes, whose template is forked in prepare. name: of its threads or
+ * processes. `executor.workers: 0` counts the cores.
+ */
+FLO_MUST_CHECK int flo_worker_prepare_executors(struct flo_worker *worker, const char *name,
+                                                struct flo_err *err);
+FLO_MUST_CHECK int flo_worker_start_executors(struct flo_worker *worker, const char *name,
+                                              struct flo_err *err);
+
+/* What the two choose from: */
 /* For prepare: fork the template of `processes` executor processes, pinned one to a core. */
 FLO_MUST_CHECK int flo_worker_fork_template(struct flo_worker *worker, const char *name,
                                             unsigned processes, bool pin, struct flo_err *err);

@@ -143,6 +143,10 @@ int flo_worker_fork_template(struct flo_worker *worker, const char *name, unsign
 {
     struct flo_executor_options options = executor_options(worker, name, processes);
 
+    options.limits = (struct flo_executor_limits){
+        .memory_bytes = worker->config->executor.limits.memory_bytes,
+        .cpu_ms = worker->config->executor.limits.cpu_ms,
+        .open_files = worker->config->executor.limits.open_files};
     options.worker_start = child_start;
     options.worker_stop = child_stop;
     worker->executor_jobs = processes;

@@ -98,7 +98,7 @@ static void test_load_minimal_has_defaults(void **state)
     assert_null(c);
 
     c = load(f, FLO_ROLE_CPU_ACTIVITY, "task_queue: q\n");
-    assert_int_equal(c->executor.workers, 4);
+    assert_int_equal(c->executor.workers, 0);
     assert_int_equal(c->max_concurrent_activities, 2);
     assert_int_equal(c->max_concurrent_activity_task_polls, 1);
     assert_int_equal(c->executor.isolation, FLO_ISOLATION_PROCESS);
