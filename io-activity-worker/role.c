@@ -14,7 +14,6 @@ static int prepare(struct flo_worker *worker, struct flo_err *err)
 
 static int start(struct flo_worker *worker, struct flo_err *err)
 {
-    const struct flo_role_config *config = flo_worker_config(worker);
     int rc = flo_worker_start_executors(worker, "io", err);
 
     if (rc)
