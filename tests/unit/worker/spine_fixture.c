@@ -83,6 +83,8 @@ static void on_call(void *ctx, struct flo_grpc_server_call *call, const char *pa
         park(s, call);
     else
         flo_grpc_respond(call, NULL, 0);
+    if (s->on_request)
+        s->on_request(s, rpc_of(path));
     event_base_loopbreak(s->base);
 }
 
@@ -121,6 +123,17 @@ static _Noreturn void child(struct spine *s, const struct flo_role_spec *role,
     exit(flo_worker_run(argc, argv, role, module));
 }
 
+static void write_yaml(struct spine *s)
+{
+    int fd;
+
+    snprintf(s->yaml_file, sizeof s->yaml_file, "/tmp/flo-spine-XXXXXX");
+    fd = mkstemp(s->yaml_file);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, s->yaml, strlen(s->yaml)), strlen(s->yaml));
+    close(fd);
+}
+
 void spine_start(struct spine *s, const struct flo_role_spec *role, const struct flo_module *module,
                  ...)
 {
@@ -132,7 +145,12 @@ void spine_start(struct spine *s, const struct flo_role_spec *role, const struct
     const char *set;
     va_list args;
 
-    for (size_t i = 0; i < sizeof BASE / sizeof *BASE; i++) {
+    if (s->yaml) {
+        write_yaml(s);
+        argv[argc++] = (char *)(uintptr_t) "--config";
+        argv[argc++] = s->yaml_file;
+    }
+    for (size_t i = s->yaml != NULL; i < sizeof BASE / sizeof *BASE; i++) {
         argv[argc++] = (char *)(uintptr_t) "--set";
         argv[argc++] = (char *)(uintptr_t)BASE[i];
     }
@@ -155,6 +173,8 @@ void spine_start(struct spine *s, const struct flo_role_spec *role, const struct
 void spine_fini(struct spine *s)
 {
     assert_int_equal(s->worker, 0);
+    if (s->yaml_file[0])
+        unlink(s->yaml_file);
     flo_grpc_server_destroy(&s->server);
     event_base_free(s->base);
     for (size_t i = 0; i < s->request_count; i++)

@@ -42,6 +42,9 @@ struct spine {
     struct spine_answer answers[SPINE_MAX];
     size_t answer_count;
     char unanswered[48]; /* an rpc that is parked like a poll */
+    const char *yaml;    /* text of the worker's file, which names the task queues; NULL: no file */
+    char yaml_file[32];  /* where it was written to */
+    void (*on_request)(struct spine *s, const char *rpc); /* a call has come; may be NULL */
 };
 
 /* Start the server; then the worker in role with module and `--set` arguments (NULL-terminated). */

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_queues_spine.c - what an activity worker polls for: several queues, tokens, rates, pollers
+ * by the server's advice. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "spine_fixture.h"
+#include "wire/decode.h"
+#include "wire/payload.h"
+
+#define POLL_ACTIVITY "PollActivityTaskQueue"
+#define COMPLETED "RespondActivityTaskCompleted"
+
+static int echo(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
+{
+    (void)ctx;
+    *out_result = json_incref(input);
+    return 0;
+}
+
+static int nap(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
+{
+    usleep(2000);
+    return echo(ctx, input, out_result);
+}
+
+static int hold(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
+{
+    (void)out_result;
+    flo_activity_heartbeat(ctx, input);
+    while (!flo_activity_wait_cancelled(ctx, 10000))
+        ;
+    return FLO_ECANCELLED;
+}
+
+static const struct flo_module MODULE = {
+    .abi = FLO_MODULE_ABI,
+    .name = "test",
+    .activities = FLO_ACTIVITIES({"echo", echo}, {"hold", hold}, {"nap", nap}),
+};
+
+static FloApi__PollActivityTaskQueueResponse *task_new(struct spine *s, const char *type)
+{
+    FloApi__PollActivityTaskQueueResponse *task = SPINE_NEW(
+        s, FloApi__PollActivityTaskQueueResponse, FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT);
+    json_t *input = json_string("hello");
+
+    task->task_token = spine_token(s, "the-token");
+    task->activity_type = SPINE_NEW(s, FloApi__ActivityType, FLO_API__ACTIVITY_TYPE__INIT);
+    task->activity_type->name = spine_copy(s, type);
+    task->activity_id = spine_copy(s, "1");
+    task->workflow_execution = spine_execution(s);
+    task->attempt = 1;
+    task->input = flo_payloads_from_json(&s->arena, input);
+    task->start_to_close_timeout = flo_duration_new(&s->arena, 60 * FLO_NS_PER_S);
+    json_decref(input);
+    return task;
+}
+
+static void await_hold(struct spine *s, size_t count)
+{
+    (void)spine_await(s, "RecordActivityTaskHeartbeat", count,
+                      &flo_api__record_activity_task_heartbeat_request__descriptor);
+}
+
+static void await_completed(struct spine *s, size_t count)
+{
+    (void)spine_await(s, COMPLETED, count,
+                      &flo_api__respond_activity_task_completed_request__descriptor);
+}
+
+static const FloApi__PollActivityTaskQueueRequest *poll_at(struct spine *s, size_t number)
+{
+    return (const FloApi__PollActivityTaskQueueRequest *)spine_await(
+        s, POLL_ACTIVITY, number, &flo_api__poll_activity_task_queue_request__descriptor);
+}
+
+/* How many of the first count polls asked queue. */
+static size_t polls_of(struct spine *s, size_t count, const char *queue)
+{
+    size_t found = 0;
+
+    for (size_t i = 1; i <= count; i++)
+        found += strcmp(poll_at(s, i)->task_queue->name, queue) == 0;
+    return found;
+}
+
+/* Each queue has its own number of polls, says its own rate, and is named at the shutdown. */
+static void test_queues_are_polled_with_their_own_settings(void **state)
+{
+    const FloApi__PollActivityTaskQueueRequest *poll;
+    const FloApi__ShutdownWorkerRequest *shut;
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    s.yaml = "queues:\n"
+             "  - {name: fast, max_concurrent_activity_task_polls: 3}\n"
+             "  - {name: slow, max_task_queue_activities_per_second: 2.5}\n";
+    spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activities=5", NULL);
+    spine_await_parked(&s, POLL_ACTIVITY, 5);
+    assert_int_equal(polls_of(&s, 5, "fast"), 3);
+    assert_int_equal(polls_of(&s, 5, "slow"), 2);
+    for (size_t i = 1; i <= 5; i++) {
+        poll = poll_at(&s, i);
+        if (strcmp(poll->task_queue->name, "slow") == 0)
+            assert_true(poll->task_queue_metadata->max_tasks_per_second->value == 2.5);
+        else
+            assert_null(poll->task_queue_metadata);
+    }
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    assert_int_equal(spine_count(&s, "ShutdownWorker"), 2);
+    shut = (const FloApi__ShutdownWorkerRequest *)spine_await(
+        &s, "ShutdownWorker", 2, &flo_api__shutdown_worker_request__descriptor);
+    assert_string_equal(shut->task_queue, "slow");
+    spine_fini(&s);
+}
+
+/* With fewer executors than slots a queue that brought nothing yet has one poll; its first task
+ * gets it more, and never all places are its. */
+static void test_queues_share_what_the_executor_runs(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    s.yaml = "queues: [a, b]\n";
+    spine_start(&s, &flo_role_io_activity, &MODULE, "executor.workers=4",
+                "max_concurrent_activities=4", "max_concurrent_activity_task_polls=4",
+                "shutdown_timeout=2s", "executor.grace=200ms", NULL);
+    spine_await_parked(&s, POLL_ACTIVITY, 2);
+    assert_int_equal(polls_of(&s, 2, "a"), 1);
+    spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
+    await_hold(&s, 1);
+    /* One runs, the other queue's poll stays out: two places are left. */
+    spine_await_parked(&s, POLL_ACTIVITY, 3);
+    assert_int_equal(spine_count(&s, POLL_ACTIVITY), 4);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+/* A type that the queue's list does not have is answered as one that is not registered. */
+static void test_queue_refuses_a_type_that_it_does_not_serve(void **state)
+{
+    const FloApi__RespondActivityTaskFailedRequest *answer;
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    s.yaml = "queues: [{name: q, activities: [echo]}]\n";
+    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "nap")->base);
+    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "echo")->base);
+    spine_start(&s, &flo_role_io_activity, &MODULE, NULL);
+    answer = (const FloApi__RespondActivityTaskFailedRequest *)spine_await(
+        &s, "RespondActivityTaskFailed", 1,
+        &flo_api__respond_activity_task_failed_request__descriptor);
+    assert_string_equal(answer->failure->application_failure_info->type, "NotFoundError");
+    await_completed(&s, 1);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+/* A type or token that does not exist is a mistake in the configuration. */
+static void test_unknown_activity_ends_with_78(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    s.yaml = "task_queue: q\ntokens: {db: 1}\nactivities: {ehco: {tokens: {db: 1}}}\n";
+    spine_start(&s, &flo_role_io_activity, &MODULE, NULL);
+    assert_int_equal(spine_stop(&s, 0), 78);
+    spine_fini(&s);
+}
+
+/* ---- tokens ---- */
+
+/* Without its tokens a slot is not polled for; a type that needs none gives back what its poll
+ * took. */
+static void test_tokens_hold_polls_back(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    s.yaml = "task_queue: q\ntokens: {db: 2}\nactivities: {hold: {tokens: {db: 1}}}\n";
+    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "echo")->base);
+    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
+    spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activities=5",
+                "max_concurrent_activity_task_polls=5", "shutdown_timeout=2s",
+                "executor.grace=200ms", NULL);
+    await_completed(&s, 1);
+    await_hold(&s, 1);
+    /* One token is with the held activity, so one poll is out: the third of all. */
+    spine_await_parked(&s, POLL_ACTIVITY, 1);
+    assert_int_equal(spine_count(&s, POLL_ACTIVITY), 3);
+    spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
+    await_hold(&s, 2);
+    assert_int_equal(spine_count(&s, POLL_ACTIVITY), 3);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+#define NAPS 40
+
+static size_t most_naps;
+
+/* What runs, by what the server knows, and what polls could bring. */
+static void count_naps(struct spine *s, const char *rpc)
+{
+    size_t given = 0, out;
+
+    (void)rpc;
+    for (size_t i = 0; i < s->answer_count; i++)
+        given += s->answers[i].used;
+    out = given - spine_count(s, COMPLETED) + spine_parked(s, POLL_ACTIVITY);
+    most_naps = out > most_naps ? out : most_naps;
+}
+
+/* 50 slots, 5 tokens: never more than 5 at work or on their way, and all complete. */
+static void test_tokens_bound_what_runs(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    most_naps = 0;
+    s.on_request = count_naps;
+    s.yaml = "task_queue: q\ntokens: {db: 5}\nactivities: {nap: {tokens: {db: 1}}}\n";
+    for (int i = 0; i < NAPS; i++)
+        spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "nap")->base);
+    spine_start(&s, &flo_role_io_activity, &MODULE, "executor.workers=50",
+                "max_concurrent_activities=50", "max_concurrent_activity_task_polls=50", NULL);
+    await_completed(&s, NAPS);
+    assert_in_range(most_naps, 2, 5);
+    spine_await_parked(&s, POLL_ACTIVITY, 5);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+/* ---- rate ---- */
+
+/* The one permit of a very low rate goes with the first task, and no other poll is sent. */
+static void test_rate_holds_polls_back(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "echo")->base);
+    spine_start(&s, &flo_role_io_activity, &MODULE, "max_activities_per_second=0.001", NULL);
+    await_completed(&s, 1);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    assert_int_equal(spine_count(&s, POLL_ACTIVITY), 1);
+    spine_fini(&s);
+}
+
+/* A higher one lets all through, in its time. */
+static void test_rate_lets_polls_through_in_time(void **state)
+{
+    struct spine s;
+    int64_t began = flo_clock_mono_ns();
+
+    (void)state;
+    spine_init(&s);
+    for (int i = 0; i < 6; i++)
+        spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "echo")->base);
+    spine_start(&s, &flo_role_io_activity, &MODULE, "max_activities_per_second=10", NULL);
+    await_completed(&s, 6);
+    assert_true(flo_clock_mono_ns() - began >=
+                500 * FLO_NS_PER_MS); /* five permits after the first */
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+/* ---- pollers ---- */
+
+/* The server's advice takes the polls above their first number; polls that end empty bring them
+ * down to the least. */
+static void test_pollers_follow_the_servers_advice(void **state)
+{
+    FloApi__PollActivityTaskQueueResponse empty = FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT;
+    FloApi__PollActivityTaskQueueResponse *task;
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    task = task_new(&s, "echo");
+    task->poller_scaling_decision =
+        SPINE_NEW(&s, FloApi__PollerScalingDecision, FLO_API__POLLER_SCALING_DECISION__INIT);
+    task->poller_scaling_decision->poll_request_delta_suggestion = 3;
+    spine_start(&s, &flo_role_io_activity, &MODULE, "executor.workers=10",
+                "max_concurrent_activities=10", "pollers.kind=autoscale", "pollers.initial=2",
+                "pollers.max=8", NULL);
+    spine_await_parked(&s, POLL_ACTIVITY, 2);
+    spine_give(&s, POLL_ACTIVITY, &task->base);
+    spine_await_parked(&s, POLL_ACTIVITY, 5);
+    for (int i = 0; i < 4; i++)
+        spine_give(&s, POLL_ACTIVITY, &empty.base);
+    task->poller_scaling_decision = NULL;
+    spine_give(&s, POLL_ACTIVITY, &task->base); /* so that the worker has seen the others */
+    await_completed(&s, 2);
+    spine_await_parked(&s, POLL_ACTIVITY, 1);
+    assert_int_equal(spine_count(&s, POLL_ACTIVITY), 7);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_queues_are_polled_with_their_own_settings),
+        cmocka_unit_test(test_queues_share_what_the_executor_runs),
+        cmocka_unit_test(test_queue_refuses_a_type_that_it_does_not_serve),
+        cmocka_unit_test(test_unknown_activity_ends_with_78),
+        cmocka_unit_test(test_tokens_hold_polls_back),
+        cmocka_unit_test(test_tokens_bound_what_runs),
+        cmocka_unit_test(test_rate_holds_polls_back),
+        cmocka_unit_test(test_rate_lets_polls_through_in_time),
+        cmocka_unit_test(test_pollers_follow_the_servers_advice),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
