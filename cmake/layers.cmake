@@ -58,6 +58,6 @@ function(flo_role_program name)
   add_executable(${name} main.c $<TARGET_OBJECTS:${name}-role>)
   set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)
   target_link_libraries(${name} PRIVATE flo_options flo_worker
-    -Wl,--whole-archive flo_base flo_wire flo_workflow flo_activity -Wl,--no-whole-archive)
+    -Wl,--whole-archive flo_base flo_wire flo_workflow flo_activity flo_client -Wl,--no-whole-archive)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()

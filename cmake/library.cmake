@@ -14,7 +14,8 @@ target_link_libraries(flotilla_sdk
           $<BUILD_INTERFACE:workflow-worker-role> $<BUILD_INTERFACE:io-activity-worker-role>
           $<BUILD_INTERFACE:cpu-activity-worker-role> $<BUILD_INTERFACE:flo_worker>
           -Wl,--whole-archive $<BUILD_INTERFACE:flo_base> $<BUILD_INTERFACE:flo_wire>
-          $<BUILD_INTERFACE:flo_workflow> $<BUILD_INTERFACE:flo_activity> -Wl,--no-whole-archive)
+          $<BUILD_INTERFACE:flo_workflow> $<BUILD_INTERFACE:flo_activity>
+          $<BUILD_INTERFACE:flo_client> -Wl,--no-whole-archive)
 set_target_properties(flotilla_sdk PROPERTIES OUTPUT_NAME flotilla
   EXPORT_NAME sdk VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 

@@ -91,6 +91,10 @@ void flo_client_destroy(struct flo_client **client);
     X(respond_activity_task_completed, RespondActivityTaskCompleted, CALL, TIMEOUT)                \
     X(respond_activity_task_failed, RespondActivityTaskFailed, CALL, TIMEOUT)                      \
     X(respond_activity_task_canceled, RespondActivityTaskCanceled, CALL, TIMEOUT)                  \
+    X(record_activity_task_heartbeat_by_id, RecordActivityTaskHeartbeatById, CALL, TIMEOUT)        \
+    X(respond_activity_task_completed_by_id, RespondActivityTaskCompletedById, CALL, TIMEOUT)      \
+    X(respond_activity_task_failed_by_id, RespondActivityTaskFailedById, CALL, TIMEOUT)            \
+    X(respond_activity_task_canceled_by_id, RespondActivityTaskCanceledById, CALL, TIMEOUT)        \
     X(shutdown_worker, ShutdownWorker, NONE, TIMEOUT)
 
 /*
