@@ -29,6 +29,7 @@ int cli_history(const struct cli_options *options);
 int cli_signal(const struct cli_options *options);
 int cli_cancel(const struct cli_options *options);
 int cli_terminate(const struct cli_options *options);
+int cli_activity(const struct cli_options *options);
 int cli_load(const struct cli_options *options);
 int cli_documents(const struct cli_options *options);
 

@@ -25,6 +25,10 @@ static const struct cli_command commands[] = {
     {"cancel", "[WORKFLOW_ID]", "ask a workflow to stop", TARGET | CLI_OPT(REASON), cli_cancel},
     {"terminate", "[WORKFLOW_ID]", "end a workflow at once", TARGET | CLI_OPT(REASON),
      cli_terminate},
+    {"activity", "complete|fail|cancel|heartbeat", "end an activity that its worker left open",
+     TARGET | CLI_OPT(ACTIVITY_ID) | CLI_OPT(TOKEN) | CLI_OPT(RESULT) | CLI_OPT(DETAIL) |
+         CLI_OPT(REASON) | CLI_OPT(TYPE) | CLI_OPT(NON_RETRYABLE) | CLI_OPT(IDENTITY),
+     cli_activity},
     {"documents", "FILE|DIR|URL ...", "run documents through a fleet and show what is in them",
      CLI_OPT(TASK_QUEUE) | CLI_OPT(CONCURRENCY) | CLI_OPT(TIMEOUT) | CLI_OPT(FLEET), cli_documents},
     {"load", "", "start many workflows and measure",

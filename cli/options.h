@@ -24,7 +24,7 @@
     X(OUTPUT, output, "output", 'o', TEXT, "text|json", "form of the answer (text)")               \
     X(WORKFLOW_ID, workflow_id, "workflow-id", 'w', TEXT, "ID", "the workflow")                    \
     X(RUN_ID, run_id, "run-id", 'r', TEXT, "ID", "one run of it (default: the newest)")            \
-    X(TYPE, type, "type", 0, TEXT, "NAME", "workflow type")                                        \
+    X(TYPE, type, "type", 0, TEXT, "NAME", "workflow type; activity fail: of the failure")         \
     X(TASK_QUEUE, task_queue, "task-queue", 't', TEXT, "NAME", "task queue")                       \
     X(INPUT, input, "input", 'i', TEXT, "JSON", "input, one JSON value")                           \
     X(INPUT_FILE, input_file, "input-file", 0, TEXT, "FILE", "input from a file, - is stdin")      \
@@ -54,6 +54,12 @@
     X(ID_PREFIX, id_prefix, "id-prefix", 0, TEXT, "TEXT", "what workflow ids begin with (load)")   \
     X(EXPECT, expect, "expect", 0, TEXT, "JSON", "the result that is right")                       \
     X(TIMEOUT, timeout_ms, "timeout", 0, DURATION, "TIME", "give up after so long")                \
+    X(ACTIVITY_ID, activity_id, "activity-id", 'a', TEXT, "ID", "the activity")                    \
+    X(TOKEN, token, "token", 0, TEXT, "BASE64", "the activity's token, instead of ids")            \
+    X(RESULT, result, "result", 0, TEXT, "JSON", "its result (complete)")                          \
+    X(DETAIL, detail, "detail", 0, TEXT, "JSON", "details (fail, cancel, heartbeat)")              \
+    X(NON_RETRYABLE, non_retryable, "non-retryable", 0, FLAG, "", "no further attempt (fail)")     \
+    X(IDENTITY, identity, "identity", 0, TEXT, "NAME", "who says so, for the history")             \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
       "fleet.json of a running fleet: address and processes")
 

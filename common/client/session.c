@@ -105,6 +105,7 @@ static int make_client(struct flo_session *session, const struct flo_session_opt
         .namespace_ = choose(options->namespace_, "TEMPORAL_NAMESPACE", server->name_space),
         .identity = options->identity,
         .api_key = or_null(api_key),
+        .fail_fast = options->fail_fast,
     };
 
     if (!client.identity) {

@@ -7,7 +7,8 @@ import unittest
 
 from support import FleetTest, flotilla, free_port, ready, run
 
-COMMANDS = ["up", "start", "result", "list", "describe", "history", "signal", "cancel", "terminate", "documents", "load"]
+COMMANDS = ["up", "start", "result", "list", "describe", "history", "signal", "cancel", "terminate", "activity",
+            "documents", "load"]
 
 
 class Usage(unittest.TestCase):
@@ -43,6 +44,12 @@ class Usage(unittest.TestCase):
         self.refused("load", "--each", "pat", needle="terminate")
         self.refused("load", "--each", "start", "--rate", "5", needle="--rate")
         self.refused("result", needle="WORKFLOW_ID")
+        self.refused("activity", needle="heartbeat")
+        self.refused("activity", "finish", needle="heartbeat")
+        self.refused("activity", "complete", needle="token")
+        self.refused("activity", "complete", "--token", "=", needle="base64")
+        self.refused("activity", "complete", "--token", "AA==", "--result", "{", needle="not JSON")
+        self.refused("activity", "fail", "--token", "AA==", "--result", "1", needle="--result")
 
     def test_input_file_that_is_not_there(self):
         code, _, err = run("flotilla", "start", "--type", "T", "-t", "q", "--input-file", "/no/such/file")
@@ -51,7 +58,7 @@ class Usage(unittest.TestCase):
 
     def test_server_that_is_not_there(self):
         address = f"127.0.0.1:{free_port()}"
-        for args in [["list"], ["load"], ["documents", "/etc/hostname"]]:
+        for args in [["list"], ["load"], ["documents", "/etc/hostname"], ["activity", "fail", "--token", "AA=="]]:
             code, out, err = flotilla(address, *args)
             self.assertEqual((code, out), (69, ""), args)
             self.assertIn(address, err)
