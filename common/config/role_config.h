@@ -95,9 +95,10 @@ struct flo_role_config {
     struct flo_list_value pools;  /* of struct flo_token_config, at most FLO_TOKENS_MAX */
     struct flo_list_value types;  /* of struct flo_activity_config */
     struct {
-        int64_t workers;  /* threads or processes; CPU: 0 = as many as cores fit */
-        int isolation;    /* enum flo_isolation */
-        bool pin;         /* bind each process to a core */
+        int64_t workers;     /* threads or processes; CPU: 0 = as many as cores fit */
+        int isolation;       /* enum flo_isolation */
+        bool pin;            /* bind each process to a core */
+        int64_t stack_bytes; /* of a thread */
         int64_t grace_ms; /* from telling an activity to stop to giving it up (process: SIGTERM) */
         struct {
             int64_t memory_bytes, cpu_ms, open_files; /* of a process; 0 = no limit */

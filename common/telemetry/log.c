@@ -251,25 +251,20 @@ static void write_line(struct line *line)
     }
 }
 
-void flo_log(enum flo_log_level level, const char *event, const char *message, ...)
+static void log_line(enum flo_log_level level, const char *event, const char *message,
+                     uint32_t suppressed, va_list pairs)
 {
-    uint32_t suppressed = 0;
-    if (!flo_log_enabled(level) || !rate_allows(event, flo_clock_mono_ns(), &suppressed))
-        return;
     int saved_errno = errno;
     struct line line;
     line.len = 0;
     put_head(&line, level, event, message);
-    va_list ap;
-    va_start(ap, message);
-    for (const char *key; (key = va_arg(ap, const char *));) {
-        const char *value = va_arg(ap, const char *);
+    for (const char *key; (key = va_arg(pairs, const char *));) {
+        const char *value = va_arg(pairs, const char *);
         if (logger.format == FLO_LOG_TEXT)
             put_pair_text(&line, key, value);
         else
             put_pair_json(&line, key, value);
     }
-    va_end(ap);
     if (suppressed) {
         if (logger.format == FLO_LOG_TEXT)
             put_pair_text(&line, "#suppressed", FLO_NUM(suppressed));
@@ -278,4 +273,23 @@ void flo_log(enum flo_log_level level, const char *event, const char *message, .
     }
     write_line(&line);
     errno = saved_errno;
+}
+
+void flo_log(enum flo_log_level level, const char *event, const char *message, ...)
+{
+    uint32_t suppressed = 0;
+    if (!flo_log_enabled(level) || !rate_allows(event, flo_clock_mono_ns(), &suppressed))
+        return;
+    va_list ap;
+    va_start(ap, message);
+    log_line(level, event, message, suppressed, ap);
+    va_end(ap);
+}
+
+void flo_log_last_words(const char *event, const char *message, ...)
+{
+    va_list ap;
+    va_start(ap, message);
+    log_line(FLO_LOG_ERROR, event, message, 0, ap);
+    va_end(ap);
 }

@@ -39,6 +39,10 @@ bool flo_log_enabled(enum flo_log_level level);
 void flo_log(enum flo_log_level level, const char *event, const char *message, ...)
     __attribute__((sentinel));
 
+/* The same as an error, for signal handlers of a process that dies: takes no lock, waits for
+ * nobody, is never held back. Needs 10 KiB of stack. */
+void flo_log_last_words(const char *event, const char *message, ...) __attribute__((sentinel));
+
 /* "info"; and back: false when text names no level. */
 const char *flo_log_level_name(enum flo_log_level level);
 

@@ -51,6 +51,13 @@
     X(ACTIVITY_UNREGISTERED, COUNTER, "temporal_unregistered_activity_invocation_total", "namespace,task_queue,activity_type", NONE, "Tasks of activity types that the worker does not know.") \
     X(ACTIVITY_DURATION, HISTOGRAM, "activity_duration_seconds", "activity_name,status,error_type", ACTIVITY, "Duration of activity attempts by outcome.") \
     X(ACTIVITY_CPU, COUNTER, "flotilla_activity_cpu_seconds_total", "task_queue,activity_type", NONE, "CPU time of activity attempts.") \
+    X(ACTIVITY_SYSTEM_CPU, COUNTER, "flotilla_activity_system_cpu_seconds_total", "task_queue,activity_type", NONE, "The part of it that the kernel spent.") \
+    X(ACTIVITY_MAX_RSS, GAUGE, "flotilla_activity_max_rss_bytes", "task_queue,activity_type", NONE, "Highest resident memory of an executor process during an attempt; not known of threads.") \
+    X(ACTIVITY_READ, COUNTER, "flotilla_activity_read_bytes_total", "task_queue,activity_type", NONE, "Bytes that attempts had read from storage.") \
+    X(ACTIVITY_WRITTEN, COUNTER, "flotilla_activity_written_bytes_total", "task_queue,activity_type", NONE, "Bytes that attempts made to be written to storage.") \
+    X(ACTIVITY_VOLUNTARY, COUNTER, "flotilla_activity_voluntary_switches_total", "task_queue,activity_type", NONE, "Times that attempts waited for something.") \
+    X(ACTIVITY_INVOLUNTARY, COUNTER, "flotilla_activity_involuntary_switches_total", "task_queue,activity_type", NONE, "Times that attempts were pushed off their core.") \
+    X(EXECUTOR_STUCK, GAUGE, "flotilla_executor_stuck", "task_queue,activity_type", NONE, "Threads whose activity was told to stop, executor.grace ago and more, and does not.") \
     X(ACTIVITY_CRASHED, COUNTER, "flotilla_activity_crashed_total", "task_queue,activity_type", NONE, "Attempts whose executor process died.") \
     X(QUARANTINE_PARKED, COUNTER, "flotilla_quarantine_parked_total", "activity_type", NONE, "Inputs that this worker parked since they killed their executors.") \
     X(QUARANTINE_REFUSED, COUNTER, "flotilla_quarantine_refused_total", "activity_type", NONE, "Attempts that were not run because their input is parked.") \

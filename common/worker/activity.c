@@ -183,8 +183,7 @@ void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *
     at->running = false;
     if (at->silence)
         event_del(at->silence);
-    flo_series_add(FLO_TASK_METRIC(at, ACTIVITY_CPU),
-                   (double)(result->usage.user_ns + result->usage.system_ns) / FLO_NS_PER_S);
+    flo_account_activity(at, &result->usage);
     at->answering = true;
     flo_queue_answer(at->queue, at->need);
     task_done(at, result);

@@ -9,7 +9,7 @@
  *             come back empty every minute. Time without a server does not count: that is for
  *             /ready
  *   loop      the event loop does not turn (telemetry/watchdog.h)
- *   executor  what runs activities does not get on
+ *   executor  a thread does not get out of an activity whose time is up (stuck.c)
  *
  * Nothing here depends on how much work there is: an idle worker is healthy for ever.
  */
@@ -44,6 +44,7 @@ static void on_watch(evutil_socket_t fd, short what, void *ctx)
     (void)fd;
     (void)what;
     check_pollers(ctx);
+    flo_stuck_look(ctx);
     flo_poison_look(ctx);
     flo_poll_fill(ctx); /* nothing to do but after a poll that found no memory */
 }

@@ -30,6 +30,12 @@ static struct flo_series *look_up(struct flo_task_queue *queue, enum flo_metric 
 
     switch (metric) {
     case FLO_METRIC_ACTIVITY_CPU:
+    case FLO_METRIC_ACTIVITY_SYSTEM_CPU:
+    case FLO_METRIC_ACTIVITY_MAX_RSS:
+    case FLO_METRIC_ACTIVITY_READ:
+    case FLO_METRIC_ACTIVITY_WRITTEN:
+    case FLO_METRIC_ACTIVITY_VOLUNTARY:
+    case FLO_METRIC_ACTIVITY_INVOLUNTARY:
         return flo_metrics_get(worker->metrics, metric, queue->name, type, NULL);
     case FLO_METRIC_ACTIVITY_DURATION:
         return flo_metrics_get(worker->metrics, metric, type, "completed", "", NULL);

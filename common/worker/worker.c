@@ -173,6 +173,10 @@ int flo_worker_use_threads(struct flo_worker *worker, const char *name, unsigned
     worker->executor_jobs = threads;
     worker->executor_threads = true;
     options.runner = flo_activity_task_run_shared;
+    options.on_stuck = flo_stuck_on;
+    options.on_warning = flo_stuck_warn;
+    options.on_fault = flo_stuck_fault;
+    options.stack_bytes = (size_t)worker->config->executor.stack_bytes;
     return flo_executor_threads_new(worker->base, &options, &worker->executor, err);
 }
 

@@ -100,6 +100,7 @@ struct flo_worker {
     struct flo_executor *executor;
     size_t executor_jobs;  /* what it runs at once: the most slots */
     bool executor_threads; /* it is in this process: tasks are shared, not sent */
+    bool stuck_said;       /* /health fails for a stuck thread */
     struct flo_activity_library library;
     struct flo_list activity_tasks; /* of struct flo_activity_task */
     bool modules_started;           /* in this process */
@@ -233,6 +234,17 @@ void flo_activity_cancel(struct flo_activity_task *at, enum flo_job_cancel reaso
 /* It gave a sign of life: its heartbeat timeout of our own begins again. */
 void flo_activity_heard(struct flo_activity_task *at);
 
+/* ---- account.c ---- */
+/* An attempt has ended and used this: count it. */
+void flo_account_activity(struct flo_activity_task *at, const struct flo_job_usage *used);
+
+/* ---- stuck.c: executor callbacks, ctx is the worker ---- */
+void flo_stuck_on(void *ctx, const struct flo_stuck_job *stuck, bool ended);
+void flo_stuck_warn(void *ctx, const char *message);
+void flo_stuck_fault(void *ctx, const struct flo_executor_fault *fault);
+/* Have /health say whether the time of a stuck activity is up. */
+void flo_stuck_look(struct flo_worker *worker);
+
 /* ---- beats.c ---- */
 void flo_beats_progress(struct flo_activity_task *at, const uint8_t *details, size_t len);
 /* Heartbeat each so many ms by ourselves, until the attempt has left the executor; 0: as often as
@@ -288,7 +300,8 @@ const char *flo_observe_worker_type(const struct flo_worker *worker);
 /* What is kept for a type, made at the first call; NULL past a bound or without memory. */
 struct flo_task_series *flo_series_for_type(struct flo_task_queue *queue, const char *type);
 /* metric{namespace, task_queue, type}, kept in known (may be NULL); type NULL: without that label.
- * Two have labels of their own: ACTIVITY_CPU, and ACTIVITY_DURATION, here of those that completed.
+ * Two kinds have labels of their own: what account.c counts, and ACTIVITY_DURATION, here of those
+ * that completed.
  */
 struct flo_series *flo_series_of(struct flo_task_queue *queue, struct flo_task_series *known,
                                  enum flo_metric metric, const char *type);
