@@ -113,15 +113,29 @@ static const struct flo_setting settings[] = {
     NUMBER("pollers.max", INT, pollers.max, "100", 1, 1000, NULL, 0, 0, "Most long polls of a kind and queue, for `autoscale`"),
     NUMBER("pollers.initial", INT, pollers.initial, "5", 1, 1000, NULL, 0, 0, "Long polls of a kind and queue before the server's first advice, for `autoscale`"),
 
-    CHOICE("tuner.kind", tuner.kind, "fixed", "fixed|resource", NULL, 0, "How slots are sized. Only `fixed` is available; `resource` is refused, not ignored"),
-    NUMBER("tuner.target_cpu", FLOAT, tuner.target_cpu, "0.9", 0, 1, "TEMPORAL_WORKER_TARGET_CPU", FLO_SETTING_OPEN_MIN, 0, "CPU share to aim at, for `resource`"),
-    NUMBER("tuner.target_memory", FLOAT, tuner.target_memory, "0.8", 0, 1, "TEMPORAL_WORKER_TARGET_RAM", FLO_SETTING_OPEN_MIN, 0, "Memory share to aim at, for `resource`"),
-    NUMBER("tuner.workflow_slots.min", INT, tuner.workflow_slots.min, "10", 1, 100000, "TEMPORAL_WORKER_WORKFLOWS_MIN_SLOTS", 0, W, "Fewest workflow slots, for `resource`"),
-    NUMBER("tuner.workflow_slots.max", INT, tuner.workflow_slots.max, "500", 1, 100000, "TEMPORAL_WORKER_WORKFLOWS_MAX_SLOTS", 0, W, "Most workflow slots, for `resource`"),
-    NUMBER("tuner.activity_slots.min", INT, tuner.activity_slots.min, "50", 1, 100000, "TEMPORAL_WORKER_ACTIVITIES_MIN_SLOTS", 0, ACT, "Fewest activity slots, for `resource`"),
-    NUMBER("tuner.activity_slots.max", INT, tuner.activity_slots.max, "500", 1, 100000, "TEMPORAL_WORKER_ACTIVITIES_MAX_SLOTS", 0, ACT, "Most activity slots, for `resource`"),
-    NUMBER("tuner.local_activity_slots.min", INT, tuner.local_activity_slots.min, "50", 1, 100000, "TEMPORAL_WORKER_LOCAL_ACTIVITIES_MIN_SLOTS", 0, W, "Fewest local activity slots, for `resource`"),
-    NUMBER("tuner.local_activity_slots.max", INT, tuner.local_activity_slots.max, "500", 1, 100000, "TEMPORAL_WORKER_LOCAL_ACTIVITIES_MAX_SLOTS", 0, W, "Most local activity slots, for `resource`"),
+    CHOICE("tuner.kind", tuner.kind, "auto", "auto|fixed|resource", "TEMPORAL_WORKER_TUNER", 0, "`resource`: slots follow CPU and memory; `fixed`: the `max_concurrent_*` settings; `auto`: `resource` when a `target` or a `slots` setting below is given, else `fixed`"),
+    NUMBER("tuner.target_cpu", FLOAT, tuner.target_cpu, "0.9", 0, 1, "TEMPORAL_WORKER_TARGET_CPU", FLO_SETTING_OPEN_MIN, 0, "CPU share to aim at, of the quota or of the machine"),
+    NUMBER("tuner.target_memory", FLOAT, tuner.target_memory, "0.8", 0, 1, "TEMPORAL_WORKER_TARGET_RAM", FLO_SETTING_OPEN_MIN, 0, "Memory share to aim at, of the limit or of the machine; no new tasks half way from there to all"),
+    NUMBER("tuner.workflow_slots.min", INT, tuner.workflow_slots.min, "10", 1, 10000, "TEMPORAL_WORKER_WORKFLOWS_MIN_SLOTS", 0, W, "Fewest workflow slots, given whatever the CPU does"),
+    NUMBER("tuner.workflow_slots.max", INT, tuner.workflow_slots.max, "500", 1, 10000, "TEMPORAL_WORKER_WORKFLOWS_MAX_SLOTS", 0, W, "Most workflow slots"),
+    NUMBER("tuner.workflow_slots.ramp_throttle", DURATION, tuner.workflow_slots.ramp_throttle_ms, "0ms", 0, MINUTES(1), NULL, 0, W, "Least time between two new workflow slots above the fewest"),
+    NUMBER("tuner.activity_slots.min", INT, tuner.activity_slots.min, "50", 1, 4096, "TEMPORAL_WORKER_ACTIVITIES_MIN_SLOTS", 0, IO, "Fewest activity slots, given whatever the CPU does"),
+    NUMBER("tuner.activity_slots.max", INT, tuner.activity_slots.max, "500", 1, 4096, "TEMPORAL_WORKER_ACTIVITIES_MAX_SLOTS", 0, IO, "Most activity slots; so many threads at most"),
+    NUMBER("tuner.activity_slots.ramp_throttle", DURATION, tuner.activity_slots.ramp_throttle_ms, "50ms", 0, MINUTES(1), NULL, 0, IO, "Least time between two new activity slots above the fewest"),
+    NUMBER("tuner.activity_slots.min", INT, tuner.activity_slots.min, "1", 1, 4096, "TEMPORAL_WORKER_ACTIVITIES_MIN_SLOTS", 0, CPU, "Fewest activity slots, given whatever the CPU does"),
+    NUMBER("tuner.activity_slots.max", INT, tuner.activity_slots.max, "500", 1, 4096, "TEMPORAL_WORKER_ACTIVITIES_MAX_SLOTS", 0, CPU, "Most activity slots; `executor.workers` bounds them too"),
+    NUMBER("tuner.activity_slots.ramp_throttle", DURATION, tuner.activity_slots.ramp_throttle_ms, "50ms", 0, MINUTES(1), NULL, 0, CPU, "Least time between two new activity slots above the fewest"),
+    NUMBER("tuner.local_activity_slots.min", INT, tuner.local_activity_slots.min, "50", 1, 100000, "TEMPORAL_WORKER_LOCAL_ACTIVITIES_MIN_SLOTS", 0, W, "Fewest local activity slots, given whatever the CPU does"),
+    NUMBER("tuner.local_activity_slots.max", INT, tuner.local_activity_slots.max, "500", 1, 100000, "TEMPORAL_WORKER_LOCAL_ACTIVITIES_MAX_SLOTS", 0, W, "Most local activity slots"),
+    NUMBER("tuner.local_activity_slots.ramp_throttle", DURATION, tuner.local_activity_slots.ramp_throttle_ms, "50ms", 0, MINUTES(1), NULL, 0, W, "Least time between two new local activity slots above the fewest"),
+    NUMBER("tuner.cpu_pid.p", FLOAT, tuner.cpu_pid.p, "5", 0, 1000, NULL, 0, 0, "Gain of the CPU controller: times the distance to the target"),
+    NUMBER("tuner.cpu_pid.i", FLOAT, tuner.cpu_pid.i, "0", 0, 1000, NULL, 0, 0, "Gain of the CPU controller: times its sum over seconds"),
+    NUMBER("tuner.cpu_pid.d", FLOAT, tuner.cpu_pid.d, "1", 0, 1000, NULL, 0, 0, "Gain of the CPU controller: times the last change, subtracted"),
+    NUMBER("tuner.cpu_pid.threshold", FLOAT, tuner.cpu_pid.threshold, "0.05", 0, 1000, NULL, 0, 0, "Slots are added while the CPU controller's output is above"),
+    NUMBER("tuner.memory_pid.p", FLOAT, tuner.memory_pid.p, "5", 0, 1000, NULL, 0, 0, "Gain of the memory controller: times the distance to the target"),
+    NUMBER("tuner.memory_pid.i", FLOAT, tuner.memory_pid.i, "0", 0, 1000, NULL, 0, 0, "Gain of the memory controller: times its sum over seconds"),
+    NUMBER("tuner.memory_pid.d", FLOAT, tuner.memory_pid.d, "1", 0, 1000, NULL, 0, 0, "Gain of the memory controller: times the last change, subtracted"),
+    NUMBER("tuner.memory_pid.threshold", FLOAT, tuner.memory_pid.threshold, "0.25", 0, 1000, NULL, 0, 0, "Slots are added while the memory controller's output is above"),
 
     {.key = "modules", .type = FLO_SETTING_LIST, .offset = AT(modules), .items = module_settings, .item_count = sizeof module_settings / sizeof module_settings[0], .item_size = sizeof(struct flo_module_config), .item_shorthand = "path", .help = "The modules to load: names, files, or maps of the settings below"},
     STRING("module_path", module_path, NULL, 0, 4096, "FLOTILLA_MODULES", FLO_SETTING_PATH, 0, "Folder of modules given by name; empty: `../lib/flotilla/modules`, then `../modules`, from the executable's folder"),
@@ -220,48 +234,6 @@ static int check_tls(struct flo_role_config *config, struct flo_err *err)
     return 0;
 }
 
-static int check_range(struct flo_role_config *config, const char *key,
-                       const struct flo_slots_range *range, struct flo_err *err)
-{
-    if (range->min <= range->max)
-        return 0;
-    return flo_config_refuse(&config->config, key, err, "%lld is more than the maximum, %lld",
-                             (long long)range->min, (long long)range->max);
-}
-
-/* Resource-based slots are not built yet: asking for them is an error, and targets that would have
- * no effect are said to have none. */
-static int check_tuner(struct flo_role_config *config, struct flo_err *err)
-{
-    static const char *const targets[] = {"tuner.target_cpu",
-                                          "tuner.target_memory",
-                                          "tuner.workflow_slots.min",
-                                          "tuner.workflow_slots.max",
-                                          "tuner.activity_slots.min",
-                                          "tuner.activity_slots.max",
-                                          "tuner.local_activity_slots.min",
-                                          "tuner.local_activity_slots.max"};
-    if (config->tuner.kind == FLO_TUNER_RESOURCE)
-        return flo_config_refuse(&config->config, "tuner.kind", err,
-                                 "\"resource\" is not available in this version; fixed is allowed");
-    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
-        const struct flo_source *source = flo_config_source(&config->config, targets[i]);
-        if (source && source->kind != FLO_FROM_DEFAULT) {
-            flo_config_warn(&config->config, "%s%s%s: has no effect while tuner.kind is fixed",
-                            targets[i], source->name ? " from " : "",
-                            source->name ? source->name : "");
-            break;
-        }
-    }
-    int rc = check_range(config, "tuner.workflow_slots.min", &config->tuner.workflow_slots, err);
-    if (!rc)
-        rc = check_range(config, "tuner.activity_slots.min", &config->tuner.activity_slots, err);
-    if (!rc)
-        rc = check_range(config, "tuner.local_activity_slots.min",
-                         &config->tuner.local_activity_slots, err);
-    return rc;
-}
-
 static int check_pollers(struct flo_role_config *config, struct flo_err *err)
 {
     static const char *const unused[] = {"pollers.min", "pollers.max", "pollers.initial"};
@@ -347,7 +319,7 @@ static int finish(struct flo_role_config *config, struct flo_err *err)
     if (!rc)
         rc = check_tls(config, err);
     if (!rc)
-        rc = check_tuner(config, err);
+        rc = flo_role_finish_tuner(config, err);
     if (!rc)
         rc = check_pollers(config, err);
     if (!rc)

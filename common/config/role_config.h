@@ -12,7 +12,7 @@
 #include "flotilla/worker.h"
 
 enum flo_isolation { FLO_ISOLATION_PROCESS, FLO_ISOLATION_THREAD };
-enum flo_tuner_kind { FLO_TUNER_FIXED, FLO_TUNER_RESOURCE };
+enum flo_tuner_kind { FLO_TUNER_AUTO, FLO_TUNER_FIXED, FLO_TUNER_RESOURCE };
 
 /* One module to load. */
 struct flo_module_config {
@@ -65,6 +65,11 @@ enum flo_pollers_kind { FLO_POLLERS_FIXED, FLO_POLLERS_AUTOSCALE };
 
 struct flo_slots_range {
     int64_t min, max;
+    int64_t ramp_throttle_ms; /* least time between two new slots */
+};
+
+struct flo_pid_config {
+    double p, i, d, threshold;
 };
 
 struct flo_role_config {
@@ -118,9 +123,12 @@ struct flo_role_config {
     } pollers;
 
     struct {
-        int kind; /* enum flo_tuner_kind; RESOURCE is refused with a message */
+        int kind; /* enum flo_tuner_kind; never AUTO after load. With RESOURCE the maxima below have
+                     replaced max_concurrent_* and, of threads, executor.workers */
+        const char *why; /* the setting or variable that chose it */
         double target_cpu, target_memory;
         struct flo_slots_range workflow_slots, activity_slots, local_activity_slots;
+        struct flo_pid_config cpu_pid, memory_pid;
     } tuner;
 
     struct flo_list_value modules; /* of struct flo_module_config */

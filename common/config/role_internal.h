@@ -8,6 +8,9 @@
 /* Read server.api_key_file, when there is one, into server.api_key. */
 FLO_MUST_CHECK int flo_role_read_api_key(struct flo_role_config *config, struct flo_err *err);
 
+/* Choose fixed or resource-based slots, and check and complete what belongs to the choice. */
+FLO_MUST_CHECK int flo_role_finish_tuner(struct flo_role_config *config, struct flo_err *err);
+
 /* Look up each module's file and complete its settings with database.*. */
 FLO_MUST_CHECK int flo_role_finish_modules(struct flo_role_config *config, struct flo_err *err);
 

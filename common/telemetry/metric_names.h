@@ -72,6 +72,12 @@
     X(LOOP_LAG, GAUGE, "flotilla_loop_lag_seconds", "", NONE, "How late the event loop came to its timer when it last did.") \
     X(TOKENS_AVAILABLE, GAUGE, "flotilla_tokens_available", "token", NONE, "Tokens that no poll and no activity holds.") \
     X(TOKENS_USED, GAUGE, "flotilla_tokens_used", "token", NONE, "Tokens that polls and activities hold.") \
+    X(RESOURCE_CPU_USAGE, GAUGE, "temporal_resource_slots_cpu_usage", "namespace,task_queue", NONE, "CPU usage that resource-based slots follow, in percent.") \
+    X(RESOURCE_MEM_USAGE, GAUGE, "temporal_resource_slots_mem_usage", "namespace,task_queue", NONE, "Memory usage that they follow, in percent.") \
+    X(RESOURCE_CPU_OUTPUT, GAUGE, "temporal_resource_slots_cpu_pid_output", "namespace,task_queue", NONE, "Output of the CPU controller.") \
+    X(RESOURCE_MEM_OUTPUT, GAUGE, "temporal_resource_slots_mem_pid_output", "namespace,task_queue", NONE, "Output of the memory controller.") \
+    X(TUNER_SLOTS, GAUGE, "flotilla_tuner_slots", "namespace,task_queue,worker_type", NONE, "Slots that the tuner allows.") \
+    X(TUNER_REFUSALS, COUNTER, "flotilla_tuner_refusals_total", "namespace,task_queue,worker_type,reason", NONE, "Samples at which more slots were wanted and refused.") \
     X(CONNECTED, GAUGE, "flotilla_server_connected", "address", NONE, "1 while the connection to the server stands.") \
     X(RECONNECTS, COUNTER, "flotilla_server_reconnects_total", "address", NONE, "Times the connection to the server was made again.") \
     /* engine */ \

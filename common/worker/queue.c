@@ -66,6 +66,8 @@ void flo_queue_run(struct flo_task_queue *queue)
 {
     flo_slots_run(&queue->slots);
     flo_slots_run(capacity_of(queue));
+    if (queue->worker->tuning)
+        flo_tuning_wake(queue->worker);
     if (has_limits(queue) && queue->worker->limits->rate.rate > 0)
         flo_bucket_use(&queue->worker->limits->rate, flo_clock_mono_ns());
 }
@@ -139,7 +141,7 @@ void flo_capacity_set(struct flo_worker *worker, enum flo_slot_kind kind, size_t
     for (size_t i = 0; i < worker->queue_count; i++)
         if (worker->queues[i].kind == kind)
             least += 1 + (worker->queues[i].pollers[FLO_POLLER_STICKY].pollers.target > 0);
-    flo_slots_resize(&worker->capacity[kind], total > least ? total : least);
+    flo_slots_resize(&worker->capacity[kind], total > least || total == 0 ? total : least);
     if (worker->capacity[kind].total > before)
         flo_poll_fill(worker);
 }

@@ -126,7 +126,8 @@ FLO_MUST_CHECK int flo_queues_limit(struct flo_worker *worker, struct flo_err *e
  * How many tasks of a kind the worker may hold from now on, over all its queues; what their own
  * slots allow stays the bound of each. Growing sends polls at once. Shrinking takes nothing away:
  * tasks run on and polls that are out stay out, and none is sent until the two together are below
- * total. At least one for each queue stays, so that none is ever left unpolled.
+ * total. At least one for each queue stays, so that none is ever left unpolled, except by 0: then
+ * there are no new polls at all until it is set again.
  */
 void flo_capacity_set(struct flo_worker *worker, enum flo_slot_kind kind, size_t total);
 /* Do the queues of a kind have more slots than there are places? */

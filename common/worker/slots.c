@@ -33,12 +33,15 @@ void flo_slots_run(struct flo_slots *slots)
     assert(slots->reserved > 0);
     slots->reserved--;
     slots->running++;
+    if (slots->running > slots->peak)
+        slots->peak = slots->running;
 }
 
 void flo_slots_finish(struct flo_slots *slots)
 {
     assert(slots->running > 0);
     slots->running--;
+    slots->ended++;
 }
 
 void flo_slots_answer(struct flo_slots *slots)

@@ -22,12 +22,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct flo_slots {
     size_t total;
     size_t reserved;  /* by polls in flight */
     size_t running;   /* by tasks */
     size_t answering; /* tasks that have run and whose answer is on its way */
+    size_t peak;      /* most running at once since somebody set it back to running */
+    uint64_t ended;   /* tasks that were running and are not any more, since the start */
 };
 
 void flo_slots_init(struct flo_slots *slots, size_t total);

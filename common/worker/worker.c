@@ -252,6 +252,8 @@ int flo_worker_start(struct flo_worker *worker, struct flo_err *err)
     if (!rc)
         rc = worker->role->start(worker, err);
     if (!rc)
+        rc = flo_tuning_start(worker, err);
+    if (!rc)
         rc = start_client(worker, err);
     if (!rc)
         rc = flo_summary_start(worker, err);
@@ -321,6 +323,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
         return left; /* its threads use what follows */
     drop_tasks(gone);
     flo_poison_fini(gone);
+    flo_tuning_fini(gone);
     flo_client_destroy(&gone->client);
     flo_run_cache_destroy(&gone->cache);
     if (gone->modules_started)

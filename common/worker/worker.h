@@ -105,6 +105,8 @@ struct flo_worker {
     struct flo_list activity_tasks; /* of struct flo_activity_task */
     bool modules_started;           /* in this process */
 
+    struct flo_tuning *tuning; /* tuning.c: slots follow CPU and memory; NULL: they are fixed */
+
     struct flo_poison *poison; /* quarantine.c: inputs that kill executors; NULL: off */
 
     struct flo_metrics *metrics;
@@ -145,6 +147,14 @@ void flo_worker_stop(struct flo_worker *worker, int exit_code);
 
 /* ---- startup.c: what the server is asked before the first poll ---- */
 void flo_startup_begin(struct flo_worker *worker);
+
+/* ---- tuning.c: slots that follow CPU and memory ---- */
+/* When the configuration asks for it. Call once the role has set up its pollers. */
+FLO_MUST_CHECK int flo_tuning_start(struct flo_worker *worker, struct flo_err *err);
+/* A task has come: look at the machine from now on. Only with worker->tuning. Cheap when it is
+ * looked at already. */
+void flo_tuning_wake(struct flo_worker *worker);
+void flo_tuning_fini(struct flo_worker *worker);
 
 /* ---- poll.c ---- */
 /* Send polls wherever a slot and a poller are free. Cheap when there is nothing to do. */
