@@ -15,7 +15,7 @@
 #define STEP_MAX_S 2.0     /* a longer gap says nothing more */
 #define INTEGRAL_MAX 10.0
 #define OUTPUT_MAX 100.0
-#define SATURATION 0.8      /* of the way from the target to all: how far over cannot be seen */
+#define SATURATED_PART 0.8  /* of the way from the target to all: how far over cannot be seen */
 #define SATURATED_S 3.0     /* longer: shrink faster, */
 #define SATURATED_BOOST 2.0 /* this much more each second, */
 #define SATURATED_MAX 8.0   /* up to so many times */
@@ -25,7 +25,7 @@
 #define ROUND_LEAST_NS (200 * FLO_NS_PER_MS)
 #define CPU_PRESSURE 0.8
 #define MEMORY_PRESSURE 0.1
-#define THROTTLED 0.5
+#define THROTTLED_PART 0.5
 #define WATERMARK_RELEASE 0.02
 
 const struct flo_tuner_gains flo_tuner_memory_gains = {.p = 5, .d = 1, .threshold = 0.25};
@@ -92,7 +92,7 @@ static void see_cpu(struct flo_tuner *tuner, double usage, double seconds)
     else
         tuner->cpu += (usage - tuner->cpu) * seconds / (seconds + SMOOTHING_S);
     pid_step(&tuner->cpu_pid, tuner->cpu, seconds);
-    if (target < 1 && tuner->cpu >= target + SATURATION * (1 - target))
+    if (target < 1 && tuner->cpu >= target + SATURATED_PART * (1 - target))
         tuner->saturated_s += seconds;
     else
         tuner->saturated_s = 0;
@@ -180,7 +180,8 @@ static enum flo_tuner_reason forbidden(const struct flo_tuner *tuner,
         return FLO_TUNER_UNKNOWN;
     if (tuner->memory_pid.output <= tuner->memory_pid.gains.threshold)
         return FLO_TUNER_MEMORY;
-    if (tuner->cpu_pid.output <= tuner->cpu_pid.gains.threshold || sample->throttled > THROTTLED)
+    if (tuner->cpu_pid.output <= tuner->cpu_pid.gains.threshold ||
+        sample->throttled > THROTTLED_PART)
         return FLO_TUNER_CPU;
     if (sample->cpu_pressure > CPU_PRESSURE || sample->memory_pressure > MEMORY_PRESSURE)
         return FLO_TUNER_PSI;

@@ -49,6 +49,7 @@ static void start_tasks(struct plant *plant)
         task->length_s = task->cpu_left_s + task->wait_left_s;
         if (!plant->work.memory_late_s)
             task->memory_at_s *= task->length_s;
+        plant->places = i + 1 > plant->places ? i + 1 : plant->places;
         plant->running++;
         plant->peak = plant->running > plant->peak ? plant->running : plant->peak;
     }
@@ -58,7 +59,7 @@ static double tasks_memory(const struct plant *plant)
 {
     double sum = 0;
 
-    for (size_t i = 0; i < PLANT_TASKS_MAX; i++)
+    for (size_t i = 0; i < plant->places; i++)
         if (plant->tasks[i].used && plant->tasks[i].age_s >= plant->tasks[i].memory_at_s)
             sum += plant->tasks[i].memory;
     return sum;
@@ -78,10 +79,10 @@ static void tick(struct plant *plant)
     double share, memory, cores = plant->cores - plant->others;
 
     start_tasks(plant);
-    for (size_t i = 0; i < PLANT_TASKS_MAX; i++)
+    for (size_t i = 0; i < plant->places; i++)
         computing += plant->tasks[i].used && plant->tasks[i].wait_left_s <= 0;
     share = computing > 0 && (double)computing > cores ? cores / (double)computing : 1;
-    for (size_t i = 0; i < PLANT_TASKS_MAX; i++) {
+    for (size_t i = 0; i < plant->places; i++) {
         struct plant_task *task = &plant->tasks[i];
         if (!task->used)
             continue;

@@ -41,6 +41,7 @@ struct plant {
     size_t polls; /* of a slot that is free so many may wait for a task */
 
     struct plant_task tasks[PLANT_TASKS_MAX];
+    size_t places; /* those from here on were never used */
     size_t running, peak;
     uint64_t done;
     size_t slots; /* as the tuner last said */

@@ -14,7 +14,7 @@
 
 #include "plant.h"
 
-#define SEEDS 20
+#define SEEDS 8
 
 static uint64_t first_seed(void)
 {
