@@ -98,17 +98,19 @@ static int tune_workflows(struct flo_role_config *config, struct flo_err *err)
     return 0;
 }
 
-/* Threads come with the slots; processes are bound to cores, and bound the slots. */
+/* Threads of the IO worker come with the slots; processes, and what computes, are bound to cores
+ * and bound the slots: when their number is not given, at the start (worker/tuning.c). */
 static void tune_activities(struct flo_role_config *config)
 {
     struct flo_slots_range *range = &config->tuner.activity_slots;
     int64_t workers = config->executor.workers;
 
     warn_unused(config, "max_concurrent_activities", "tuner.activity_slots");
-    if (config->role == FLO_ROLE_IO_ACTIVITY) {
+    if (config->role == FLO_ROLE_IO_ACTIVITY &&
+        config->executor.isolation == FLO_ISOLATION_THREAD) {
         warn_unused(config, "executor.workers", "tuner.activity_slots.max");
         config->executor.workers = range->max;
-    } else {
+    } else if (workers > 0) {
         if (range->max > workers && given(config, "tuner.activity_slots.max"))
             flo_config_warn(&config->config,
                             "tuner.activity_slots.max: %lld is more than executor.workers and "

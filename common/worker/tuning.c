@@ -198,6 +198,16 @@ static struct flo_tuner_range range_of(const struct flo_slots_range *range)
         .min = (size_t)range->min, .max = (size_t)range->max, .ramp_ms = range->ramp_throttle_ms};
 }
 
+/* No more slots than executors: a task is fetched only when it can run at once. */
+static struct flo_tuner_range range_within(const struct flo_slots_range *range, size_t executors)
+{
+    struct flo_tuner_range within = range_of(range);
+
+    within.max = within.max < executors ? within.max : executors;
+    within.min = within.min < within.max ? within.min : within.max;
+    return within;
+}
+
 static struct flo_tuner_gains gains_of(const struct flo_pid_config *pid)
 {
     return (struct flo_tuner_gains){
@@ -255,7 +265,8 @@ int flo_tuning_start(struct flo_worker *worker, struct flo_err *err)
         options.slots[FLO_TUNER_WORKFLOW] = range_of(&config->tuner.workflow_slots);
         options.slots[FLO_TUNER_LOCAL_ACTIVITY] = range_of(&config->tuner.local_activity_slots);
     } else {
-        options.slots[FLO_TUNER_ACTIVITY] = range_of(&config->tuner.activity_slots);
+        options.slots[FLO_TUNER_ACTIVITY] =
+            range_within(&config->tuner.activity_slots, worker->executor_jobs);
     }
     flo_tuner_init(&tuning->tuner, &options, now_ns);
     flo_reader_init(&tuning->reader, NULL, now_ns);

@@ -74,12 +74,17 @@ static void test_capacity_shrinks_and_grows_without_losing_a_count(void **state)
     assert_false(flo_capacity_scarce(&worker, FLO_SLOT_ACTIVITY));
 }
 
-/* There is always a place for each queue. */
+/* There is always a place for each queue, except when there shall be none at all. */
 static void test_capacity_never_below_one_for_each_queue(void **state)
 {
+    enum flo_lack lack;
+
     (void)state;
-    flo_capacity_set(&worker, FLO_SLOT_ACTIVITY, 0);
+    flo_capacity_set(&worker, FLO_SLOT_ACTIVITY, 1);
     assert_int_equal(worker.capacity[FLO_SLOT_ACTIVITY].total, 2);
+    flo_capacity_set(&worker, FLO_SLOT_ACTIVITY, 0);
+    assert_int_equal(reserve_all(&queues[0], &lack), 0);
+    assert_int_equal(lack, FLO_LACKS_PLACE);
 }
 
 #define T(name) cmocka_unit_test_setup(name, setup)
