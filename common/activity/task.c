@@ -148,7 +148,8 @@ static void fill_retry(struct flo_activity_context *ctx, const FloApi__RetryPoli
     };
 }
 
-static void fill_info(struct flo_activity_context *ctx, const task_message *task)
+static void fill_info(struct flo_activity_context *ctx, const task_message *task,
+                      const char *task_queue)
 {
     const FloApi__WorkflowExecution *execution = task->workflow_execution;
 
@@ -159,7 +160,7 @@ static void fill_info(struct flo_activity_context *ctx, const task_message *task
         .run_id = execution ? text(execution->run_id) : "",
         .workflow_type = task->workflow_type ? text(task->workflow_type->name) : "",
         .namespace_ = text(task->workflow_namespace),
-        .task_queue = ctx->library->task_queue,
+        .task_queue = task_queue,
         .worker_identity = ctx->library->identity,
         .attempt = task->attempt,
         .scheduled_ms = flo_timestamp_ns(task->scheduled_time) / FLO_NS_PER_MS,
@@ -224,8 +225,21 @@ static void run_activity(struct flo_activity_context *ctx, struct flo_buf *out_r
     flo_activity_context_fini(ctx);
 }
 
+/* The name of the queue whose number ends the request, which is cut off. */
+static const char *take_queue(const struct flo_activity_library *library, const uint8_t *request,
+                              size_t *len)
+{
+    size_t number;
+
+    if (!library->task_queues || *len < FLO_ACTIVITY_QUEUE_BYTES)
+        return library->task_queue;
+    *len -= FLO_ACTIVITY_QUEUE_BYTES;
+    number = request[*len] | (size_t)request[*len + 1] << 8;
+    return number < library->task_queue_count ? library->task_queues[number] : library->task_queue;
+}
+
 static void run_task(void *library, struct flo_job_io *io, struct flo_arena *arena,
-                     const task_message *task, struct flo_buf *out_reply)
+                     const task_message *task, const char *task_queue, struct flo_buf *out_reply)
 {
     struct flo_activity_context ctx = {.library = library,
                                        .io = io,
@@ -233,13 +247,14 @@ static void run_task(void *library, struct flo_job_io *io, struct flo_arena *are
                                        .task = task,
                                        .mu = PTHREAD_MUTEX_INITIALIZER};
 
-    fill_info(&ctx, task);
+    fill_info(&ctx, task, task_queue);
     run_activity(&ctx, out_reply);
 }
 
 void flo_activity_task_run(void *library, struct flo_job_io *io, const uint8_t *request,
                            size_t request_len, struct flo_buf *out_reply)
 {
+    const char *task_queue = take_queue(library, request, &request_len);
     ProtobufCMessage *message;
     struct flo_arena decoded, arena;
     struct flo_err err = {0};
@@ -250,7 +265,7 @@ void flo_activity_task_run(void *library, struct flo_job_io *io, const uint8_t *
                         request_len, &decoded, &message, &err))
         fail_attempt(&arena, out_reply, FLO_FAILURE_PAYLOAD_INVALID, true, err.message);
     else
-        run_task(library, io, &arena, (const task_message *)message, out_reply);
+        run_task(library, io, &arena, (const task_message *)message, task_queue, out_reply);
     flo_arena_fini(&arena);
     flo_arena_fini(&decoded);
 }
@@ -258,6 +273,7 @@ void flo_activity_task_run(void *library, struct flo_job_io *io, const uint8_t *
 void flo_activity_task_run_shared(void *library, struct flo_job_io *io, const uint8_t *request,
                                   size_t request_len, struct flo_buf *out_reply)
 {
+    const char *task_queue = take_queue(library, request, &request_len);
     const task_message *task;
     struct flo_arena arena;
 
@@ -265,6 +281,6 @@ void flo_activity_task_run_shared(void *library, struct flo_job_io *io, const ui
     (void)request_len;
     memcpy(&task, request, sizeof task);
     flo_arena_init(&arena, 0);
-    run_task(library, io, &arena, task, out_reply);
+    run_task(library, io, &arena, task, task_queue, out_reply);
     flo_arena_fini(&arena);
 }

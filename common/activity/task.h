@@ -48,7 +48,13 @@ struct flo_activity_library {
     size_t wrap_count;
     const char *identity;
     const char *task_queue;
+    /* Of a worker of several queues, their names; each request then ends with two more bytes, the
+     * number of its queue, low byte first. NULL: all are of task_queue. */
+    const char *const *task_queues;
+    size_t task_queue_count;
 };
+
+#define FLO_ACTIVITY_QUEUE_BYTES 2 /* of that number */
 
 /* A flo_job_runner_fn for another process: ctx is a const struct flo_activity_library. */
 void flo_activity_task_run(void *ctx, struct flo_job_io *io, const uint8_t *request,

@@ -213,6 +213,26 @@ static int task_fill(struct flo_activity_task *at,
     return at->silence ? 0 : FLO_ENOMEM;
 }
 
+/* With the number of its queue behind the request, as activity/task.h says. */
+static int submit_numbered(struct flo_activity_task *at, const uint8_t *request, size_t len,
+                           int64_t deadline_ms)
+{
+    size_t number = (size_t)(at->queue - at->worker->queues);
+    const uint8_t end[FLO_ACTIVITY_QUEUE_BYTES] = {number & 0xff, (uint8_t)(number >> 8)};
+    struct flo_buf whole;
+    int rc;
+
+    flo_buf_init(&whole, 0);
+    rc = flo_buf_append(&whole, request, len);
+    if (!rc)
+        rc = flo_buf_append(&whole, end, sizeof end);
+    if (!rc)
+        rc = flo_executor_submit(at->worker->executor, (uint64_t)(uintptr_t)at, whole.data,
+                                 whole.len, deadline_ms, at->worker->config->executor.grace_ms);
+    flo_buf_fini(&whole);
+    return rc;
+}
+
 static int task_submit(struct flo_activity_task *at,
                        const FloApi__PollActivityTaskQueueResponse *task)
 {
@@ -223,6 +243,8 @@ static int task_submit(struct flo_activity_task *at,
 
     if (!at->worker->executor_threads)
         request = flo_client_response_bytes(at->worker->client, &len);
+    if (at->worker->queue_names)
+        return submit_numbered(at, request, len, deadline_ms);
     return flo_executor_submit(at->worker->executor, (uint64_t)(uintptr_t)at, request, len,
                                deadline_ms, config->executor.grace_ms);
 }

@@ -287,6 +287,13 @@ int flo_queues_new(struct flo_worker *worker, struct flo_err *err)
     for (; worker->queue_count < count; worker->queue_count++)
         if (queue_init(&worker->queues[worker->queue_count], worker, worker->queue_count))
             return flo_fail(err, FLO_ENOMEM, "no memory for the task queues");
+    if (count == 1)
+        return 0;
+    worker->queue_names = flo_calloc(count, sizeof *worker->queue_names);
+    if (!worker->queue_names)
+        return flo_fail(err, FLO_ENOMEM, "no memory for the task queues");
+    for (size_t i = 0; i < count; i++)
+        worker->queue_names[i] = worker->queues[i].name;
     return 0;
 }
 
@@ -302,7 +309,9 @@ void flo_queues_destroy(struct flo_worker *worker)
         flo_series_fini(&worker->queues[i]);
         flo_free(worker->queues[i].name);
     }
+    flo_free(worker->queue_names);
     flo_free(worker->queues);
+    worker->queue_names = NULL;
     worker->queues = NULL;
     worker->queue_count = 0;
     limits_free(worker);

@@ -96,7 +96,9 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
                                                     .log = log_activity,
                                                     .ctx = worker->registry,
                                                     .identity = worker->identity,
-                                                    .task_queue = worker->queues[0].name};
+                                                    .task_queue = worker->queues[0].name,
+                                                    .task_queues = worker->queue_names,
+                                                    .task_queue_count = worker->queue_count};
     worker->library.wraps = flo_registry_wraps(worker->registry, &worker->library.wrap_count);
     *out = worker;
     return 0;
@@ -143,10 +145,10 @@ int flo_worker_fork_template(struct flo_worker *worker, const char *name, unsign
 {
     struct flo_executor_options options = executor_options(worker, name, processes);
 
-    options.limits = (struct flo_executor_limits){
-        .memory_bytes = worker->config->executor.limits.memory_bytes,
-        .cpu_ms = worker->config->executor.limits.cpu_ms,
-        .open_files = worker->config->executor.limits.open_files};
+    options.limits =
+        (struct flo_executor_limits){.memory_bytes = worker->config->executor.limits.memory_bytes,
+                                     .cpu_ms = worker->config->executor.limits.cpu_ms,
+                                     .open_files = worker->config->executor.limits.open_files};
     options.worker_start = child_start;
     options.worker_stop = child_stop;
     worker->executor_jobs = processes;

@@ -86,6 +86,7 @@ struct flo_worker {
 
     struct flo_task_queue *queues; /* never empty after start; the first gives the worker's name */
     size_t queue_count;
+    const char **queue_names;                  /* of several; NULL with one */
     struct flo_slots capacity[FLO_SLOT_KINDS]; /* over all queues; flo_capacity_set sizes it */
     struct flo_worker_limits *limits;          /* tokens, rate; NULL: there are none */
     uint64_t places_given;                     /* how many so far: numbers of share.served */

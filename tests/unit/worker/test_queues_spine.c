@@ -25,6 +25,13 @@ static int echo(struct flo_activity_context *ctx, json_t *input, json_t **out_re
     return 0;
 }
 
+static int where(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
+{
+    (void)input;
+    *out_result = json_string(flo_activity_info(ctx)->task_queue);
+    return 0;
+}
+
 static int nap(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
 {
     usleep(2000);
@@ -43,7 +50,7 @@ static int hold(struct flo_activity_context *ctx, json_t *input, json_t **out_re
 static const struct flo_module MODULE = {
     .abi = FLO_MODULE_ABI,
     .name = "test",
-    .activities = FLO_ACTIVITIES({"echo", echo}, {"hold", hold}, {"nap", nap}),
+    .activities = FLO_ACTIVITIES({"echo", echo}, {"where", where}, {"hold", hold}, {"nap", nap}),
 };
 
 static FloApi__PollActivityTaskQueueResponse *task_new(struct spine *s, const char *type)
@@ -144,6 +151,43 @@ static void test_queues_share_what_the_executor_runs(void **state)
     assert_int_equal(spine_count(&s, POLL_ACTIVITY), 4);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
+}
+
+/* An activity knows which queue it came from, on threads as in processes. */
+static void activities_know_their_queue(const struct flo_role_spec *role)
+{
+    const FloApi__RespondActivityTaskCompletedRequest *answer;
+    bool named[2] = {false};
+    struct spine s;
+
+    spine_init(&s);
+    s.yaml = "queues: [first, second]\n";
+    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "where")->base);
+    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "where")->base);
+    spine_start(&s, role, &MODULE, "executor.workers=2", "max_concurrent_activity_task_polls=1",
+                NULL);
+    for (size_t i = 1; i <= 2; i++) {
+        answer = (const FloApi__RespondActivityTaskCompletedRequest *)spine_await(
+            &s, COMPLETED, i, &flo_api__respond_activity_task_completed_request__descriptor);
+        ProtobufCBinaryData data = answer->result->payloads[0]->data;
+        named[0] |= data.len == 7 && memcmp(data.data, "\"first\"", 7) == 0;
+        named[1] |= data.len == 8 && memcmp(data.data, "\"second\"", 8) == 0;
+    }
+    assert_true(named[0] && named[1]);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+static void test_activities_on_threads_know_their_queue(void **state)
+{
+    (void)state;
+    activities_know_their_queue(&flo_role_io_activity);
+}
+
+static void test_activities_in_processes_know_their_queue(void **state)
+{
+    (void)state;
+    activities_know_their_queue(&flo_role_cpu_activity);
 }
 
 /* A type that the queue's list does not have is answered as one that is not registered. */
@@ -318,6 +362,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queues_are_polled_with_their_own_settings),
         cmocka_unit_test(test_queues_share_what_the_executor_runs),
+        cmocka_unit_test(test_activities_on_threads_know_their_queue),
+        cmocka_unit_test(test_activities_in_processes_know_their_queue),
         cmocka_unit_test(test_queue_refuses_a_type_that_it_does_not_serve),
         cmocka_unit_test(test_unknown_activity_ends_with_78),
         cmocka_unit_test(test_tokens_hold_polls_back),
