@@ -98,8 +98,16 @@ static void scale(struct flo_poller_group *group, const struct flo_grpc_status *
         .advice = advice ? advice->poll_request_delta_suggestion : 0,
     };
 
-    if (!flo_pollers_are_fixed(&group->pollers))
-        flo_pollers_ended(&group->pollers, &end, flo_clock_mono_ns());
+    size_t before = group->pollers.target;
+
+    if (flo_pollers_are_fixed(&group->pollers))
+        return;
+    flo_pollers_ended(&group->pollers, &end, flo_clock_mono_ns());
+    if (group->pollers.target != before && flo_log_enabled(FLO_LOG_DEBUG))
+        flo_log(FLO_LOG_DEBUG, "pollers.scaled", "Another number of polls", "task_queue",
+                group->queue->name, "poller", KIND_NAMES[group - group->queue->pollers], "#polls",
+                FLO_NUM(group->pollers.target), "#before", FLO_NUM(before), "#advice",
+                FLO_NUM(end.advice), NULL);
 }
 
 /* Common end of each poll's callback: false when there is no task. */
