@@ -180,7 +180,7 @@ void flo_beats_every(struct flo_activity_task *at, int64_t interval_ms)
     if (!beats->every)
         beats->every = event_new(at->worker->base, -1, EV_PERSIST, on_every, at);
     if (beats->every && event_add(beats->every, &interval) == 0)
-        event_active(beats->every, EV_TIMEOUT, 0); /* the first one at once */
+        on_every(-1, 0, at); /* the first one at once */
 }
 
 FloApi__Payloads *flo_beats_details(const struct flo_activity_task *at, struct flo_arena *arena)
