@@ -79,6 +79,12 @@ static const char *take_value(struct cursor *cursor, const char *value)
     return cursor->at + 1 < cursor->argc ? cursor->argv[++cursor->at] : NULL;
 }
 
+/* The next argument is there, and is no option. */
+static bool next_is_value(const struct cursor *cursor)
+{
+    return cursor->at + 1 < cursor->argc && cursor->argv[cursor->at + 1][0] != '-';
+}
+
 static enum taken take_config_option(const struct flo_cmdline_spec *spec, struct cursor *cursor,
                                      struct flo_cmdline *out, int *out_exit)
 {
@@ -117,14 +123,14 @@ static enum taken take_own_option(const struct flo_cmdline_spec *spec, struct cu
     for (const struct flo_cmdline_option *o = spec->options; o && o->name; o++) {
         if (!names_option(argument, o->name, &value))
             continue;
-        if (o->flag && value) {
+        if (o->flag && !o->value && value) {
             misuse(spec, out_exit, "no value is allowed: ", argument);
             return MISUSED;
         }
-        if (o->flag) {
+        if (o->flag)
             *o->flag = true;
+        if (!o->value || (o->flag && !value && !next_is_value(cursor)))
             return TAKEN;
-        }
         value = take_value(cursor, value);
         if (!value) {
             misuse(spec, out_exit, "no value for ", argument);

@@ -17,10 +17,11 @@
 
 #define FLO_CMDLINE_SETS_MAX 128
 
-/* An option of the program's own. Exactly one of value and flag is given. */
+/* An option of the program's own: with a value, or a flag, or with both, which is a flag that may
+ * have a value (the next argument, unless that begins with a dash, or behind '='). */
 struct flo_cmdline_option {
     const char *name;   /* "--listen" */
-    const char *arg;    /* what --help calls its value, "HOST:PORT"; NULL for a flag */
+    const char *arg;    /* what --help calls its value, "HOST:PORT", "[DIR]"; NULL for a flag */
     const char *help;   /* one line */
     const char **value; /* set to the value (from argv, borrowed); the last one wins */
     bool *flag;         /* set to true */

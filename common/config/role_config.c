@@ -69,7 +69,7 @@ static const struct flo_setting settings[] = {
     STRING("server.tls.cert_file", server.tls.cert_file, NULL, 0, 4096, "TEMPORAL_TLS_CLIENT_CERT_PATH TEMPORAL_TLS_CERT", FLO_SETTING_PATH, 0, "Client certificate (PEM), for mutual TLS"),
     STRING("server.tls.key_file", server.tls.key_file, NULL, 0, 4096, "TEMPORAL_TLS_CLIENT_KEY_PATH TEMPORAL_TLS_KEY", FLO_SETTING_PATH, 0, "Key of the client certificate (PEM)"),
     STRING("server.tls.server_name", server.tls.server_name, NULL, 0, 255, "TEMPORAL_TLS_SERVER_NAME", 0, 0, "Name that the server's certificate must carry; empty: the host of `server.address`"),
-    NUMBER("server.long_poll_timeout", DURATION, server.long_poll_timeout_ms, "70s", 1000, MINUTES(10), NULL, 0, 0, "Time limit of a poll; a server answers within 60 s. Less where a proxy cuts long calls earlier"),
+    NUMBER("server.long_poll_timeout", DURATION, server.long_poll_timeout_ms, "70s", 3000, MINUTES(10), NULL, 0, 0, "Time limit of a poll; a server answers within 60 s. Less where a proxy cuts long calls earlier"),
     STRING("task_queue", task_queue, NULL, 1, 1000, "TEMPORAL_WORKER_TASK_QUEUE TASK_QUEUE", FLO_SETTING_REQUIRED, W, "The task queue to poll"),
     STRING("task_queue", task_queue, NULL, 1, 1000, "TEMPORAL_WORKER_TASK_QUEUE TASK_QUEUE", 0, ACT, "The task queue to poll; without it `queues` must name some"),
     STRING("identity", identity, NULL, 0, 255, "TEMPORAL_WORKER_IDENTITY", 0, 0, "The worker's name in histories; empty: `pid@host@task_queue`"),
@@ -366,17 +366,34 @@ void flo_role_config_destroy(struct flo_role_config **config)
     *config = NULL;
 }
 
-bool flo_role_config_main(enum flo_role role, int argc, char **argv, struct flo_role_config **out,
+static const char epilog[] =
+    "--check-config reads the configuration and nothing else. --check also loads the modules, connects\n"
+    "to the server, looks for the namespace and prints what would be polled; it takes no task.\n"
+    "\n"
+    "Signals: SIGTERM and SIGINT finish what runs and end (a second one: at once); SIGTSTP polls no\n"
+    "more but stays, SIGCONT polls again.\n"
+    "Settings: docs/configuration.md. Running: docs/operations.md";
+
+bool flo_role_config_main(enum flo_role role, int argc, char **argv,
+                          struct flo_role_mode *out_mode, struct flo_role_config **out,
                           int *out_exit)
 {
     static const char *const summaries[] = {
         "Polls workflow tasks, replays and advances workflows; runs no activities.",
         "Polls activity tasks and runs them on a pool of threads.",
         "Polls activity tasks and runs them on pinned processes, one a core."};
+    struct flo_role_mode mode = {0};
+    const struct flo_cmdline_option options[] = {
+        {"--check", NULL, "check modules, server and namespace too, and end", NULL, &mode.check},
+        {"--burst", NULL, "work until the task queues are empty, then end", NULL, &mode.burst},
+        {"--watch", "[DIR]", "start over when a module, the YAML or a file in DIR changes",
+         &mode.watch_dir, &mode.watch},
+        {NULL, NULL, NULL, NULL, NULL}};
     const struct flo_cmdline_spec spec = {.program = flo_role_program(role),
                                           .summary = summaries[role],
                                           .config_options = true,
-                                          .epilog = "Settings: docs/configuration.md"};
+                                          .options = options,
+                                          .epilog = epilog};
     struct flo_cmdline cmdline;
     if (!flo_cmdline_parse(&spec, argc, argv, &cmdline, out_exit))
         return false;
@@ -389,6 +406,7 @@ bool flo_role_config_main(enum flo_role role, int argc, char **argv, struct flo_
         return false;
     }
     if (!flo_config_main_end(&config->config, &cmdline, out_exit)) {
+        *out_mode = mode;
         *out = config;
         return true;
     }

@@ -171,11 +171,20 @@ FLO_MUST_CHECK int flo_role_config_load(enum flo_role role, const struct flo_cmd
 /* Free all, strings and modules included; clears the pointer. NULL is fine. */
 void flo_role_config_destroy(struct flo_role_config **config);
 
+/* What a worker is started for, when not to work until it is told to stop. */
+struct flo_role_mode {
+    bool check;            /* --check: connect, say what would be polled, end */
+    bool burst;            /* --burst: work until the queues are empty, then stop */
+    bool watch;            /* --watch: start over when a file changes */
+    const char *watch_dir; /* its DIR, or NULL; from argv */
+};
+
 /*
  * What a worker's main needs in one call: command line, load, --check-config, --print-config.
  * True: run with *out. False: end with *out_exit (messages have been written).
  */
 FLO_MUST_CHECK bool flo_role_config_main(enum flo_role role, int argc, char **argv,
+                                         struct flo_role_mode *out_mode,
                                          struct flo_role_config **out, int *out_exit);
 
 /* "workflow-worker"; "workflow". Static. */

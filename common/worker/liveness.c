@@ -34,7 +34,7 @@ static void check_pollers(struct flo_worker *worker)
     bool stuck = silence_ns > limit_ns && stands_ns > limit_ns;
 
     if (stuck)
-        snprintf(reason, sizeof reason, "a %s poll of %.80s has heard nothing for %lld s", kind,
+        snprintf(reason, sizeof reason, "%s: a poll of %.80s has heard nothing for %lld s", kind,
                  queue, (long long)(silence_ns / FLO_NS_PER_S));
     flo_health_set_live(worker->health, "pollers", !stuck, stuck ? reason : NULL);
 }

@@ -37,12 +37,17 @@ int flo_worker_run(int argc, char **argv, const struct flo_role_spec *role,
 {
     struct flo_role_config *config = NULL;
     struct flo_worker *worker = NULL;
+    struct flo_role_mode mode;
     struct flo_err err = {0};
     int exit_code = 0, rc;
 
     flo_process_init();
-    if (!flo_role_config_main(role->role, argc, argv, &config, &exit_code))
+    if (!flo_role_config_main(role->role, argc, argv, &mode, &config, &exit_code))
         return exit_code;
+    if (mode.watch && !mode.check) {
+        flo_role_config_destroy(&config);
+        return flo_watch_run(role, module, argc, argv, mode.watch_dir);
+    }
     flo_log_open((enum flo_log_level)config->log.level, (enum flo_log_format)config->log.format,
                  flo_role_program(role->role));
     log_config_warnings(&config->config);
@@ -50,15 +55,25 @@ int flo_worker_run(int argc, char **argv, const struct flo_role_spec *role,
     mallopt(M_ARENA_MAX, 2); /* an arena a thread would cost more memory than it saves time */
     rc = flo_worker_new(role, &config, module, &worker, &err);
     if (rc) {
-        flo_log(FLO_LOG_ERROR, "worker.start_failed", err.message, "program",
-                flo_role_program(role->role), NULL);
+        if (mode.check)
+            fprintf(stderr, "%s: %s\n", flo_role_program(role->role), err.message);
+        else
+            flo_log(FLO_LOG_ERROR, "worker.start_failed", err.message, "program",
+                    flo_role_program(role->role), NULL);
         flo_role_config_destroy(&config);
         return flo_exit_code(rc);
     }
-    if (!rc && role->prepare)
+    if (mode.check) {
+        exit_code = flo_check_run(worker);
+        flo_worker_destroy(&worker);
+        return exit_code;
+    }
+    if (role->prepare)
         rc = role->prepare(worker, &err);
     if (!rc)
         rc = flo_worker_start(worker, &err);
+    if (!rc && mode.burst)
+        rc = flo_burst_start(worker, &err);
     exit_code = rc ? fail_start(worker, &err) : flo_worker_loop(worker);
     fflush(NULL);
     if (flo_worker_destroy(&worker) > 0)

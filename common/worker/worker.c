@@ -189,27 +189,33 @@ static const char *or_null(const char *text)
     return text && text[0] ? text : NULL;
 }
 
-static int start_client(struct flo_worker *worker, struct flo_err *err)
+struct flo_client_options flo_worker_client_options(const struct flo_worker *worker)
 {
     const struct flo_server_config *server = &worker->config->server;
-    const struct flo_client_options options = {
+
+    return (struct flo_client_options){
         .channel = {.address = server->address,
                     .tls = {.enabled = server->tls.enabled,
                             .ca_file = or_null(server->tls.ca_file),
                             .cert_file = or_null(server->tls.cert_file),
                             .key_file = or_null(server->tls.key_file),
-                            .server_name = or_null(server->tls.server_name)},
-                    .on_state = flo_observe_connection,
-                    .on_state_ctx = worker},
+                            .server_name = or_null(server->tls.server_name)}},
         .namespace_ = server->name_space,
         .identity = worker->identity,
         .api_key = or_null(server->api_key),
-        .part = &flo_workflow_part,
         .long_poll_ms = server->long_poll_timeout_ms,
-        .on_try = flo_observe_try,
-        .on_try_ctx = worker,
     };
+}
 
+static int start_client(struct flo_worker *worker, struct flo_err *err)
+{
+    struct flo_client_options options = flo_worker_client_options(worker);
+
+    options.channel.on_state = flo_observe_connection;
+    options.channel.on_state_ctx = worker;
+    options.part = &flo_workflow_part;
+    options.on_try = flo_observe_try;
+    options.on_try_ctx = worker;
     return flo_client_new(worker->base, &options, &worker->client, err);
 }
 
@@ -331,6 +337,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     if (gone->modules_started)
         flo_registry_stop(gone->registry);
     flo_summary_fini(gone);
+    flo_burst_fini(gone);
     flo_observe_fini(gone);
     flo_health_destroy(&gone->health);
     flo_metrics_destroy(&gone->metrics);

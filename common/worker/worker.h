@@ -82,7 +82,8 @@ struct flo_worker {
     bool connected, was_connected, warned;
     bool complete_polls; /* the server ends polls itself at ShutdownWorker */
     struct event *startup_retry;
-    bool quiet_at_start; /* told to be quiet before the first poll */
+    struct flo_burst *burst; /* burst.c; NULL: work for ever */
+    bool quiet_at_start;     /* told to be quiet before the first poll */
 
     struct flo_task_queue *queues; /* never empty after start; the first gives the worker's name */
     size_t queue_count;
@@ -137,6 +138,8 @@ FLO_MUST_CHECK int flo_worker_new(const struct flo_role_spec *role, struct flo_r
                                   struct flo_err *err);
 /* Loop, client, pages, executor: everything up to polling. */
 FLO_MUST_CHECK int flo_worker_start(struct flo_worker *worker, struct flo_err *err);
+/* How to reach the server, as the configuration says; its strings are the configuration's. */
+struct flo_client_options flo_worker_client_options(const struct flo_worker *worker);
 /* Run until drained; returns the exit code. */
 int flo_worker_loop(struct flo_worker *worker);
 /* Returns how many executor threads are still busy: with any, end by _exit. */
@@ -293,6 +296,17 @@ void flo_count_activity(struct flo_activity_task *at, enum flo_task_end end);
 void flo_summary_last(struct flo_worker *worker);
 FLO_MUST_CHECK int flo_summary_start(struct flo_worker *worker, struct flo_err *err);
 void flo_summary_fini(struct flo_worker *worker);
+
+/* ---- burst.c, check.c, watch.c: --burst, --check, --watch ---- */
+/* Begin to look whether the queues are empty. */
+FLO_MUST_CHECK int flo_burst_start(struct flo_worker *worker, struct flo_err *err);
+void flo_burst_fini(struct flo_worker *worker);
+/* For a worker that was made and not started: connect, look, print. The exit code. */
+int flo_check_run(struct flo_worker *worker);
+/* Run the program without --watch as a child, again and again; the exit code. main.c calls it
+ * first of all; the process stays small and has no thread. */
+int flo_watch_run(const struct flo_role_spec *role, const struct flo_module *module, int argc,
+                  char **argv, const char *dir);
 
 /* ---- liveness.c: does everything here make progress? ---- */
 FLO_MUST_CHECK int flo_liveness_start(struct flo_worker *worker, struct flo_err *err);

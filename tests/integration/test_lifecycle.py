@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A worker's life: stopping with work in its hands, being quiet, saying what it did."""
+import json
+import os
+import pathlib
+import random
+import signal
+import unittest
+
+from support import BIN, FleetTest, finish_batch, flotilla, get, ready, start_batch, wait_for  # noqa: F401
+
+MODULE = BIN.parent / "tests/modules/lifecycle.so"
+SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
+FLOWS, WORK = "life", "life-work"
+
+
+def metric(worker, name):
+    """The sum of a family's samples on the worker's page."""
+    page = get(worker.address("metrics"), "/metrics")[1]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines()
+               if line.startswith(name) and line[len(name)] in "{ ")
+
+
+def last_words(worker):
+    """The counts of the last log line."""
+    line = worker.said('"event":"worker.stopped"')
+    return json.loads(line)
+
+
+class Lifecycle(FleetTest):
+    def setUp(self):
+        super().setUp()
+        self.engine = self.fleet.engine()
+
+    def flow_worker(self, **settings):
+        worker = self.fleet.worker("workflow-worker", str(MODULE), FLOWS, **settings)
+        ready(worker)
+        return worker
+
+    def work_worker(self, role="io-activity-worker", **settings):
+        worker = self.fleet.worker(role, str(MODULE), WORK, **settings)
+        ready(worker)
+        return worker
+
+    def start_naps(self, workflow, naps):
+        code, _, err = flotilla(self.fleet.target, "start", "--workflow-id", workflow, "--type", "NapsWorkflow",
+                                "--task-queue", FLOWS, "--input", json.dumps({"queue": WORK, "naps": naps}))
+        self.assertEqual(code, 0, err)
+
+    def result(self, workflow):
+        code, out, err = flotilla(self.fleet.target, "result", workflow)
+        self.assertEqual(code, 0, err)
+        return int(out.split()[-1])
+
+    def events(self, workflow):
+        code, out, err = flotilla(self.fleet.target, "history", workflow, "--output", "json")
+        self.assertEqual(code, 0, err)
+        return json.loads(out)["events"]
+
+    def drain_with_fifty(self, role, **settings):
+        """SIGTERM while fifty naps of random length run: those that end in time are reported, the rest handed back
+        with their last heartbeat, and what the last line says is what the history says."""
+        print(f"SEED={SEED}", flush=True)
+        naps = [random.Random(SEED + i).randrange(1000, 8000) for i in range(50)]
+        self.flow_worker()
+        first = self.work_worker(role, max_concurrent_activities=50, max_concurrent_activity_task_polls=10,
+                                 identity="first", shutdown_timeout="5s", **settings)
+        self.start_naps("fifty", naps)
+        wait_for(lambda: metric(first, "temporal_activity_task_received_total") == 50, "fifty naps")
+        self.assertEqual(first.stop(signal.SIGTERM, timeout=8), 0, first.output[-5:])
+        counts = last_words(first)
+        self.work_worker(max_concurrent_activities=50, max_concurrent_activity_task_polls=10,
+                         executor__workers=50, identity="second")
+        self.assertEqual(self.result("fifty"), counts["completed"] + 1001 * counts["cut"])
+        self.agree(counts, self.events("fifty"))
+        return counts
+
+    def agree(self, counts, events):
+        by_first = [e for e in events
+                    if e.get("activityTaskCompletedEventAttributes", {}).get("identity") == "first"]
+        handed_back = [e["activityTaskStartedEventAttributes"] for e in events
+                       if e.get("activityTaskStartedEventAttributes", {}).get("attempt", 1) > 1]
+        self.assertEqual(counts["completed"], len(by_first))
+        self.assertEqual(counts["cut"], len(handed_back))
+        for started in handed_back:
+            self.assertEqual(started["attempt"], 2)
+            self.assertEqual(started["lastFailure"]["applicationFailureInfo"]["type"], "WorkerShutdown")
+        self.assertEqual(counts["completed"] + counts["cut"], 50)
+        for none in ("failed", "cancelled", "unwanted", "unreported", "abandoned", "retried"):
+            self.assertEqual(counts[none], 0, none)
+
+    def test_fifty_running_on_threads(self):
+        counts = self.drain_with_fifty("io-activity-worker", executor__workers=50, executor__grace="500ms")
+        self.assertGreater(counts["cut"], 0)
+
+    def test_fifty_running_in_processes(self):
+        self.drain_with_fifty("cpu-activity-worker", executor__workers=50, executor__pin="false",
+                              executor__grace="500ms")
+
+    def test_quiet_and_resume(self):
+        """SIGTSTP: what runs ends, nothing new comes, the process stays and says why it is not ready; SIGCONT ends
+        that. Both worker kinds, several times."""
+        flows, work = self.flow_worker(), self.work_worker(log__summary_interval="200ms")
+        for i in range(2):
+            self.start_naps(f"before-{i}", [600])
+            wait_for(lambda: metric(work, "temporal_worker_task_slots_used") == 1, "the nap")
+            work.child.send_signal(signal.SIGTSTP)
+            wait_for(lambda: get(work.address("http"), "/ready")[0] == 503, "quiet")
+            self.assertIn("quiet", get(work.address("http"), "/ready")[1])
+            self.assertEqual(get(work.address("http"), "/health")[0], 200)
+            self.assertEqual(self.result(f"before-{i}"), 1)
+            self.start_naps(f"after-{i}", [1])
+            wait_for(lambda: metric(work, "temporal_num_pollers") == 0, "no polls")
+            wait_for(lambda: "ACTIVITY_TASK_SCHEDULED" in flotilla(self.fleet.target, "history", f"after-{i}")[1],
+                     "the task in the queue")
+            flows.child.send_signal(signal.SIGTSTP)
+            wait_for(lambda: get(flows.address("http"), "/ready")[0] == 503, "the other one quiet")
+            self.assertNotIn("ACTIVITY_TASK_STARTED", flotilla(self.fleet.target, "history", f"after-{i}")[1])
+            work.child.send_signal(signal.SIGCONT)
+            flows.child.send_signal(signal.SIGCONT)
+            for worker in (work, flows):
+                ready(worker)
+            self.assertEqual(self.result(f"after-{i}"), 1)
+        self.assertIn('"state":"quiet"', work.said("j_complete="))
+
+    def test_quiet_before_the_server_is_there(self):
+        """A signal that comes first counts."""
+        self.engine.stop()
+        self.fleet.processes.remove(self.engine)
+        work = self.fleet.worker("io-activity-worker", str(MODULE), WORK)
+        work.said("server.unreachable")
+        work.child.send_signal(signal.SIGTSTP)
+        work.said("worker.quiet")
+        self.fleet.start("flotilla-engine", [self.fleet.bin / "flotilla-engine", "--listen", self.fleet.target])
+        work.said("Worker started")
+        self.assertIn("quiet", get(work.address("http"), "/ready")[1])
+        work.child.send_signal(signal.SIGCONT)
+        ready(work)
+
+    def test_summary_line(self):
+        """Only when there is something to say, with what waits at the server."""
+        self.flow_worker()
+        work = self.work_worker(log__summary_interval="100ms", max_concurrent_activities=1, executor__workers=1)
+        self.start_naps("three", [400, 400, 400])
+        work.said("j_complete=0 j_failed=0 j_retried=0 j_ongoing=1 queued=2")
+        self.assertEqual(self.result("three"), 3)
+        work.said("j_complete=3 j_failed=0 j_retried=0 j_ongoing=0 queued=0")
+        lines = sum("j_complete=" in line for line in work.output)
+        self.start_naps("one", [1])
+        self.assertEqual(self.result("one"), 1)
+        work.said("j_complete=4 ")
+        self.assertLessEqual(sum("j_complete=3" in line for line in work.output[-lines:]), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
