@@ -31,6 +31,8 @@ int cli_cancel(const struct cli_options *options);
 int cli_terminate(const struct cli_options *options);
 int cli_activity(const struct cli_options *options);
 int cli_load(const struct cli_options *options);
+int cli_drain(const struct cli_options *options);
+int cli_resume(const struct cli_options *options);
 int cli_documents(const struct cli_options *options);
 
 #endif

@@ -29,6 +29,9 @@ static const struct cli_command commands[] = {
      TARGET | CLI_OPT(ACTIVITY_ID) | CLI_OPT(TOKEN) | CLI_OPT(RESULT) | CLI_OPT(DETAIL) |
          CLI_OPT(REASON) | CLI_OPT(TYPE) | CLI_OPT(NON_RETRYABLE) | CLI_OPT(IDENTITY),
      cli_activity},
+    {"drain", "[NAME|ROLE ...]", "workers of a local fleet stop polling but stay", CLI_OPT(FLEET),
+     cli_drain},
+    {"resume", "[NAME|ROLE ...]", "and poll again", CLI_OPT(FLEET), cli_resume},
     {"documents", "FILE|DIR|URL ...", "run documents through a fleet and show what is in them",
      CLI_OPT(TASK_QUEUE) | CLI_OPT(CONCURRENCY) | CLI_OPT(TIMEOUT) | CLI_OPT(FLEET), cli_documents},
     {"load", "", "start many workflows and measure",

@@ -8,7 +8,7 @@ import random
 import signal
 import unittest
 
-from support import BIN, FleetTest, finish_batch, flotilla, get, ready, start_batch, wait_for  # noqa: F401
+from support import BIN, FleetTest, flotilla, get, ready, run, wait_for
 
 MODULE = BIN.parent / "tests/modules/lifecycle.so"
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
@@ -137,6 +137,64 @@ class Lifecycle(FleetTest):
         self.assertIn("quiet", get(work.address("http"), "/ready")[1])
         work.child.send_signal(signal.SIGCONT)
         ready(work)
+
+    def fleet_up(self):
+        """`flotilla up` with two workers: its fleet.json, read."""
+        folder = pathlib.Path(self.fleet.folder.name)
+        for role, queue in (("workflow", "q"), ("io-activity", "q")):
+            (folder / f"{role}.yaml").write_text(f"task_queue: {queue}\nmodules: [echo]\nhealth: {{port: 0}}\n"
+                                                 "metrics: {port: 0}\n")
+        (folder / "fleet.yaml").write_text(
+            f"state_dir: {folder}/state\nengine: {{enabled: false}}\nserver: {{address: \"{self.fleet.target}\"}}\n"
+            "health: {port: 0}\nmetrics: {port: 0}\nworkers:\n"
+            "  - {name: flow, program: workflow-worker, config: workflow.yaml}\n"
+            "  - {name: io, program: io-activity-worker, config: io-activity.yaml, count: 2}\n")
+        self.fleet.start("flotilla up", [BIN / "flotilla", "up", "-c", folder / "fleet.yaml"])
+        path = folder / "state/fleet.json"
+
+        def complete():
+            fleet = json.loads(path.read_text()) if path.exists() else {"processes": []}
+            return fleet if len(fleet["processes"]) == 3 and all(p["http"] for p in fleet["processes"]) else None
+        return path, wait_for(complete, "the fleet")
+
+    def test_drain_and_resume_commands(self):
+        """By name, by role, all; a process id that is somebody else's now is left alone."""
+        path, fleet = self.fleet_up()
+        pages = {p["name"]: p["http"] for p in fleet["processes"]}
+
+        def quiet(*names):
+            wait_for(lambda: all(('"quiet":{"ok":false' in get(page, "/ready")[1]) == (name in names)
+                                 for name, page in pages.items()), f"only {names} quiet")
+
+        def command(*args):
+            return run("flotilla", *args, "--fleet", path)
+        for page in pages.values():
+            wait_for(lambda page=page: get(page, "/ready")[0] == 200, "ready")
+        code, out, err = command("drain", "io-1")
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn("polls no more", out)
+        quiet("io-1")
+        self.assertEqual(command("drain", "workflow")[0], 0)
+        quiet("io-1", "flow")
+        self.assertEqual(command("resume", "io-activity-worker", "flow")[0], 0)
+        quiet()
+        self.assertEqual(command("drain", "io")[0], 0)
+        quiet("io-1", "io-2")
+        code, out, _ = command("resume", "-o", "json")
+        self.assertEqual((code, len(json.loads(out))), (0, 3))
+        quiet()
+        code, out, err = command("drain", "nobody")
+        self.assertEqual((code, out), (64, ""))
+        self.assertIn("no worker 'nobody'", err)
+        fleet["processes"][0]["pid"] = os.getpid()
+        old = path.with_name("old.json")
+        old.write_text(json.dumps(fleet))
+        code, _, err = run("flotilla", "drain", fleet["processes"][0]["name"], "--fleet", old)
+        self.assertEqual(code, 1)
+        self.assertIn("belongs to another process", err)
+        code, _, err = run("flotilla", "resume", "--fleet", "/none")
+        self.assertEqual(code, 66)
+        self.assertIn("kubectl exec", err)
 
     def test_summary_line(self):
         """Only when there is something to say, with what waits at the server."""
