@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "workflow/internal.h"
+#include "workflow/marker.h"
 
 static void command_free(struct flo_run *run, struct flo_command *command)
 {
@@ -84,6 +85,8 @@ void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_
         } else if (event->event_type == FLO_EVENT(TIMER_STARTED)) {
             snprintf(what, sizeof what, " (timer id %.100s)",
                      event->timer_started_event_attributes->timer_id);
+        } else if (event->event_type == FLO_EVENT(MARKER_RECORDED)) {
+            flo_marker_describe(event, what, sizeof what);
         } else if (event->event_type == FLO_EVENT(TIMER_CANCELED)) {
             snprintf(what, sizeof what, " (timer id %.100s)",
                      event->timer_canceled_event_attributes->timer_id);
@@ -95,17 +98,19 @@ void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_
 }
 
 /* Both sides in words: what history has (NULL: its end), what the code issued (NULL: nothing). */
-static int mismatch(const FloApi__HistoryEvent *event, const struct flo_command *command,
-                    struct flo_err *err)
+static int mismatch(const struct flo_run *run, const FloApi__HistoryEvent *event,
+                    const struct flo_command *command, struct flo_err *err)
 {
-    char history[320] = "history ends", code[240] = "no command";
+    char history[320] = "history ends", code[240] = "no command", waits[160] = "";
     if (event)
         flo_event_describe(event, history, sizeof history);
     if (command)
         command_describe(command, code, sizeof code);
+    else
+        flo_local_describe_waiting(run, waits, sizeof waits);
     return flo_fail(err, FLO_ENONDET,
-                    "workflow code does not match its history: %s, but the code issued %s", history,
-                    code);
+                    "workflow code does not match its history: %s, but the code issued %s%s%s",
+                    history, code, *waits ? " and waits for " : "", waits);
 }
 
 int flo_command_match(struct flo_run *run, const FloApi__HistoryEvent *event, struct flo_err *err)
@@ -113,11 +118,18 @@ int flo_command_match(struct flo_run *run, const FloApi__HistoryEvent *event, st
     const struct flo_event_kind *kind = flo_event_kind(event->event_type);
     struct flo_node *first = flo_list_first(&run->commands);
     struct flo_command *command = first ? flo_container(first, struct flo_command, node) : NULL;
+    int rc;
+    if (event->event_type == FLO_EVENT(MARKER_RECORDED) && flo_marker_is_local(event)) {
+        rc = flo_local_recorded(run, event, err);
+        if (rc != FLO_ENONDET || err->code)
+            return rc;
+        return event->worker_may_ignore ? 0 : mismatch(run, event, command, err);
+    }
     if (!command || kind->command != command->ops->type)
-        return event->worker_may_ignore ? 0 : mismatch(event, command, err);
-    int rc = command->ops->recorded(command, event);
+        return event->worker_may_ignore ? 0 : mismatch(run, event, command, err);
+    rc = command->ops->recorded(command, event);
     if (rc == FLO_ENONDET)
-        return mismatch(event, command, err);
+        return mismatch(run, event, command, err);
     if (rc == 0)
         command_free(run, command);
     return rc;
@@ -127,7 +139,7 @@ int flo_command_none_left(struct flo_run *run, const FloApi__HistoryEvent *befor
                           struct flo_err *err)
 {
     struct flo_node *first = flo_list_first(&run->commands);
-    return first ? mismatch(before, flo_container(first, struct flo_command, node), err) : 0;
+    return first ? mismatch(run, before, flo_container(first, struct flo_command, node), err) : 0;
 }
 
 static bool ends_run(FloApi__CommandType type)

@@ -42,7 +42,8 @@ static void make_ready(struct flo_future *future, int rc)
 {
     future->ready = true;
     future->rc = rc;
-    flo_list_remove(&future->run->pending, &future->node);
+    if (flo_node_linked(&future->node)) /* the runtime's own timers are not */
+        flo_list_remove(&future->run->pending, &future->node);
 }
 
 int flo_future_succeed(struct flo_future *future, const FloApi__Payloads *result,

@@ -106,7 +106,15 @@ struct flo_run {
     struct flo_map timers;                /* owned map: timer id -> struct flo_timer */
     struct flo_map signals;               /* owned map: name -> struct flo_list of flo_signal */
     uint64_t activity_count, timer_count; /* ids are chosen from these */
-    struct flo_future no_memory;          /* what a start without memory returns */
+    struct flo_map locals;                /* owned map: seq -> struct flo_local, to its marker */
+    struct flo_list local_waiting;        /* struct flo_local that no worker has yet */
+    struct flo_list local_pauses;         /* struct flo_local that wait for a timer */
+    struct flo_list local_cancels;        /* struct flo_local that the worker is to be told of */
+    size_t local_running;                 /* the worker has */
+    uint64_t steps;                       /* grows when code begins to run, and when it waits */
+    uint64_t task_steps;                  /* times that code was run for the current task */
+    int64_t task_timeout_ns;
+    struct flo_future no_memory; /* what a start without memory returns */
     struct flo_group no_memory_group;
     bool out_of_memory; /* some allocation for the code failed: it stops at its next wait */
 
@@ -187,6 +195,39 @@ struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, j
                                     const struct flo_activity_options *options);
 FLO_MUST_CHECK int flo_activity_event(struct flo_run *run, const FloApi__HistoryEvent *event,
                                       struct flo_err *err);
+
+/* What activities and local activities share. Options that cannot be: FLO_EINVAL, a sentence. */
+FLO_MUST_CHECK int flo_activity_check(const char *type, const struct flo_activity_options *options,
+                                      struct flo_err *err);
+/* In run->answer; NULL for 0 ms. Without memory *no_memory becomes true. */
+Google__Protobuf__Duration *flo_activity_duration(struct flo_run *run, int64_t ms, bool *no_memory);
+FloApi__RetryPolicy *flo_activity_retry_policy(struct flo_run *run,
+                                               const struct flo_retry_policy *from,
+                                               bool *no_memory);
+/* Fail future with cause (may be NULL) inside an activity failure; info holds all but the type. */
+FLO_MUST_CHECK int flo_activity_fail_future(struct flo_future *future, int rc, const char *message,
+                                            const FloApi__Failure *cause,
+                                            FloApi__ActivityFailureInfo *info, const char *type);
+
+/* local_activity.c */
+struct flo_future *flo_local_new(struct flo_workflow *wf, const char *type, json_t *input,
+                                 const struct flo_local_activity_options *options);
+/* Pauses whose timer has fired are over: the next attempts wait to be run. Before each step. */
+FLO_MUST_CHECK int flo_local_resume(struct flo_run *run);
+/* What the worker is to start and to cancel, into out. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_local_hand_out(struct flo_run *run, struct flo_activation *out);
+/* Live: resolve one that is at work. *out_wakes: the code must run. */
+FLO_MUST_CHECK int flo_local_resolve(struct flo_run *run, const struct flo_local_result *result,
+                                     bool *out_wakes, struct flo_err *err);
+/* Replaying: a marker that stands behind the task at hand. Resolves what it is about. *out_wakes:
+ * that had not been resolved yet. */
+FLO_MUST_CHECK int flo_local_foresee(struct flo_run *run, const FloApi__HistoryEvent *event,
+                                     bool *out_wakes, struct flo_err *err);
+/* The marker itself. FLO_ENONDET without a sentence when it is about nothing that the code did. */
+FLO_MUST_CHECK int flo_local_recorded(struct flo_run *run, const FloApi__HistoryEvent *event,
+                                      struct flo_err *err);
+/* "local activity 3, type echo" that waits for its result; "" when none does. */
+void flo_local_describe_waiting(const struct flo_run *run, char *out_text, size_t size);
 
 /* execution.c: the run itself. */
 extern const struct flo_machine_state flo_execution_states[];

@@ -38,7 +38,7 @@ static const struct flo_event_kind kinds[] = {
     RECORDS(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, "RequestCancelExternalWorkflowExecutionInitiated", REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION, 0),
     RESULT(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, "RequestCancelExternalWorkflowExecutionFailed", 0),
     RESULT(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED, "ExternalWorkflowExecutionCancelRequested", 0),
-    RECORDS(MARKER_RECORDED, "MarkerRecorded", RECORD_MARKER, 0),
+    RECORDS(MARKER_RECORDED, "MarkerRecorded", RECORD_MARKER, 25),
     INPUT(WORKFLOW_EXECUTION_SIGNALED, "WorkflowExecutionSignaled", 26),
     NOTE(WORKFLOW_EXECUTION_TERMINATED, "WorkflowExecutionTerminated"),
     RECORDS(WORKFLOW_EXECUTION_CONTINUED_AS_NEW, "WorkflowExecutionContinuedAsNew", CONTINUE_AS_NEW_WORKFLOW_EXECUTION, 0),
@@ -106,8 +106,9 @@ static const char *const commands[] = {
 /* By the field of the event. What is not named here (0) is not looked into. */
 static const uint64_t read_of[64] = {
     [2] = ALL, /* event_time */
-    /* workflow_type, task_queue, input, original_execution_run_id, attempt */
-    IN(WORKFLOW_EXECUTION_STARTED) = FIELD(1) | FIELD(5) | FIELD(6) | FIELD(14) | FIELD(18),
+    /* workflow_type, task_queue, input, workflow_task_timeout, original_execution_run_id, attempt */
+    IN(WORKFLOW_EXECUTION_STARTED) =
+        FIELD(1) | FIELD(5) | FIELD(6) | FIELD(9) | FIELD(14) | FIELD(18),
     /* suggest_continue_as_new, history_size_bytes */
     IN(WORKFLOW_TASK_STARTED) = FIELD(4) | FIELD(5),
     /* cause, new_run_id */
@@ -130,6 +131,8 @@ static const uint64_t read_of[64] = {
     IN(TIMER_STARTED) = FIELD(1),
     IN(TIMER_FIRED) = FIELD(1),
     IN(TIMER_CANCELED) = FIELD(1),
+    /* marker_name, details, failure */
+    IN(MARKER_RECORDED) = FIELD(1) | FIELD(2) | FIELD(5),
     /* signal_name, input */
     IN(WORKFLOW_EXECUTION_SIGNALED) = FIELD(1) | FIELD(2),
     /* cause */

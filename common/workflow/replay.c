@@ -13,6 +13,10 @@
  * applied: start, new random seed, signals, everything else, each group in the order of history.
  * Then the code runs, once.
  *
+ * Local activities have no events but markers, which stand among the command events of the task
+ * that was open while they ran. So before the next sequence these are looked for ahead, and
+ * handed to the code one by one, as they were then; the code runs after each.
+ *
  * Behind the last sequence there may be command events of its completion (a whole history
  * replayed, a query): they are compared and the rest waits for the task that brings them.
  */
@@ -21,6 +25,7 @@
 #include "base/clock.h"
 #include "wire/payload.h"
 #include "workflow/internal.h"
+#include "workflow/marker.h"
 
 struct history {
     FloApi__HistoryEvent **events;
@@ -234,7 +239,59 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
     while (scheduled > s->from && !is(h, scheduled, FLO_EVENT(WORKFLOW_TASK_SCHEDULED)))
         scheduled--;
     run->before_task_id = h->events[scheduled]->event_id - 1;
+    run->task_steps = 0;
+    rc = flo_list_empty(&run->local_pauses) ? 0 : flo_local_resume(run);
+    if (rc)
+        return rc;
     return wake ? flo_execution_step(run) : 0;
+}
+
+static bool local_marker_at(const struct history *h, size_t i)
+{
+    return is(h, i, FLO_EVENT(MARKER_RECORDED)) && flo_marker_is_local(h->events[i]);
+}
+
+/* Were both local activities handed to the code at once? Other workers may do that. */
+static bool same_step(const struct history *h, size_t a, size_t b)
+{
+    struct flo_marker first, second;
+    if (flo_marker_decode(h->events[a], &first, NULL))
+        return false;
+    int64_t step = first.step;
+    flo_marker_fini(&first);
+    if (step < 0 || flo_marker_decode(h->events[b], &second, NULL))
+        return false;
+    bool same = second.step == step;
+    flo_marker_fini(&second);
+    return same;
+}
+
+/* What local activities returned while the sequence's task was open stands behind its completion,
+ * as markers: hand it to the code in that order, as it came then. */
+static int foresee_markers(struct flo_run *run, const struct history *h, const struct sequence *s,
+                           struct flo_err *err)
+{
+    size_t last = 0; /* the marker that the code has not been run for */
+    for (size_t i = s->end + 2; i < h->count && (last || !flo_list_empty(&run->local_waiting));
+         i++) {
+        bool wakes;
+        int rc = 0;
+        if (flo_event_kind(h->events[i]->event_type)->class != FLO_EVENT_COMMAND)
+            break;
+        if (!local_marker_at(h, i))
+            continue;
+        if (last && !same_step(h, last, i)) {
+            last = 0;
+            rc = flo_execution_step(run);
+        }
+        if (rc == 0)
+            rc = flo_local_foresee(run, h->events[i], &wakes, err);
+        if (rc)
+            return rc;
+        if (wakes)
+            last = i;
+    }
+    return last ? flo_execution_step(run) : 0;
 }
 
 /* The command events directly behind the last completed task. */
@@ -269,6 +326,8 @@ int flo_replay(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse 
         if (s.live && task->query) /* its task is not this one */
             return 0;
         rc = run_sequence(run, &h, &s, err);
+        if (rc == 0 && !s.live)
+            rc = foresee_markers(run, &h, &s, err);
         *out_live = s.live;
         at = s.end + 1;
     }

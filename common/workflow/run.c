@@ -29,6 +29,10 @@ int flo_run_new(const struct flo_run_env *env, flo_workflow_lookup_fn lookup, vo
     flo_map_init(&run->activities);
     flo_map_init(&run->timers);
     flo_map_init(&run->signals);
+    flo_map_init(&run->locals);
+    flo_list_init(&run->local_waiting);
+    flo_list_init(&run->local_pauses);
+    flo_list_init(&run->local_cancels);
     flo_arena_init(&run->main.failure_mem, 0);
     run->heap = flo_heap_new();
     if (run->heap) {
@@ -56,6 +60,7 @@ void flo_run_destroy(struct flo_run **run_ptr)
     flo_map_fini(&run->activities);
     flo_map_fini(&run->timers);
     flo_map_fini(&run->signals);
+    flo_map_fini(&run->locals);
     flo_heap_destroy(&run->heap);
     flo_free(run);
 }
@@ -68,7 +73,7 @@ const char *flo_run_id(const struct flo_run *run)
 size_t flo_run_bytes(const struct flo_run *run)
 {
     size_t bytes = sizeof *run + flo_heap_bytes(run->heap) + run->main.failure_mem.held_bytes;
-    const struct flo_map *maps[] = {&run->activities, &run->timers, &run->signals};
+    const struct flo_map *maps[] = {&run->activities, &run->timers, &run->signals, &run->locals};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         bytes += flo_index_bytes(&maps[i]->index) + maps[i]->count * 96;
     if (run->main.coroutine)
@@ -205,16 +210,32 @@ static int answer_queries(const FloApi__PollWorkflowTaskQueueResponse *task,
     return 0;
 }
 
-static int answer(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task, bool live,
-                  struct flo_arena *arena, struct flo_activation *out)
+/* All that was issued since the last answer, as the answer to the task. */
+static int complete(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task,
+                    bool live, struct flo_arena *arena, struct flo_activation *out)
 {
-    if (task->query)
-        return answer_legacy_query(task->query, arena, out);
     out->outcome = FLO_ACTIVATION_COMPLETE;
     out->closes = run->machine.state == FLO_RUN_CLOSED;
     out->started_ns = run->started_ns;
     int rc = live ? flo_command_collect(run, out) : 0;
     return rc ? rc : answer_queries(task, arena, out);
+}
+
+static int answer(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task, bool live,
+                  struct flo_arena *arena, struct flo_activation *out)
+{
+    if (task->query)
+        return answer_legacy_query(task->query, arena, out);
+    if (live && run->locals.count > 0) {
+        int rc = flo_local_hand_out(run, out);
+        if (rc)
+            return rc;
+        if (run->local_running > 0 && run->machine.state == FLO_RUN_OPEN) {
+            out->outcome = FLO_ACTIVATION_OPEN;
+            return 0;
+        }
+    }
+    return complete(run, task, live, arena, out);
 }
 
 static int remember_broken(struct flo_run *run, int rc, const struct flo_err *err)
@@ -228,6 +249,28 @@ static int remember_broken(struct flo_run *run, int rc, const struct flo_err *er
     return run->broken ? 0 : FLO_ENOMEM;
 }
 
+/* Whatever the activation came to: the answer to say so, or what it says. */
+static int conclude(struct flo_run *run, int rc, const struct flo_err *err)
+{
+    if (run->out_of_memory || flo_heap_failed(run->heap))
+        return FLO_ENOMEM; /* whatever it looked like: jansson does not always say so */
+    return rc && rc != FLO_ENOMEM ? remember_broken(run, rc, err) : rc;
+}
+
+/* Between these two the run's code may run, with answer as its memory. */
+static struct flo_heap *enter(struct flo_run *run, struct flo_arena *arena)
+{
+    run->answer = arena;
+    return flo_heap_enter(run->heap);
+}
+
+static void leave(struct flo_run *run, struct flo_heap *outer)
+{
+    run->answer = NULL;
+    run->replaying = true; /* until the next task: nothing that happens between is sent or logged */
+    flo_heap_enter(outer);
+}
+
 int flo_run_activate(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task,
                      struct flo_arena *arena, struct flo_activation *out)
 {
@@ -235,22 +278,58 @@ int flo_run_activate(struct flo_run *run, const FloApi__PollWorkflowTaskQueueRes
     struct flo_activation activation = {0};
     bool live = false;
     int rc = 0;
-    struct flo_heap *outer = flo_heap_enter(run->heap);
-    run->answer = arena;
-    if (!run->broken) {
-        rc = flo_replay(run, task, &live, &err);
-        if (run->out_of_memory || flo_heap_failed(run->heap))
-            rc = FLO_ENOMEM; /* whatever it looked like: jansson does not always say so */
-        if (rc && rc != FLO_ENOMEM)
-            rc = remember_broken(run, rc, &err);
-    }
+    struct flo_heap *outer = enter(run, arena);
+    if (!run->broken)
+        rc = conclude(run, flo_replay(run, task, &live, &err), &err);
     if (rc == 0)
         rc = run->broken ? answer_broken(run, task, arena, &activation)
                          : answer(run, task, live, arena, &activation);
-    run->answer = NULL;
-    run->replaying = true; /* until the next task: nothing that happens between is sent or logged */
-    flo_heap_enter(outer);
+    leave(run, outer);
     if (rc == 0)
         *out = activation;
     return rc;
+}
+
+int flo_run_resolve_local(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task,
+                          const struct flo_local_result *result, struct flo_arena *arena,
+                          struct flo_activation *out)
+{
+    struct flo_err err = {0};
+    struct flo_activation activation = {0};
+    bool wakes = false;
+    struct flo_heap *outer = enter(run, arena);
+    run->replaying = false;
+    int rc = flo_local_resolve(run, result, &wakes, &err);
+    if (rc == 0 && wakes)
+        rc = flo_execution_step(run);
+    rc = conclude(run, rc, &err);
+    if (rc == 0)
+        rc = run->broken ? answer_broken(run, task, arena, &activation)
+                         : answer(run, task, true, arena, &activation);
+    leave(run, outer);
+    if (rc == 0)
+        *out = activation;
+    return rc;
+}
+
+int flo_run_yield_task(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task,
+                       struct flo_arena *arena, struct flo_activation *out)
+{
+    struct flo_activation activation = {.more = true};
+    struct flo_heap *outer = enter(run, arena);
+    int rc = complete(run, task, true, arena, &activation);
+    leave(run, outer);
+    if (rc == 0)
+        *out = activation;
+    return rc;
+}
+
+int64_t flo_run_task_timeout_ns(const struct flo_run *run)
+{
+    return run->task_timeout_ns;
+}
+
+size_t flo_run_local_count(const struct flo_run *run)
+{
+    return run->local_running + run->local_waiting.count;
 }

@@ -40,8 +40,42 @@ typedef flo_workflow_fn (*flo_workflow_lookup_fn)(void *ctx, const char *workflo
 
 enum flo_activation_outcome {
     FLO_ACTIVATION_COMPLETE, /* send RespondWorkflowTaskCompleted */
+    FLO_ACTIVATION_OPEN,     /* local activities are at work: keep the task, send nothing yet */
     FLO_ACTIVATION_FAIL,     /* send RespondWorkflowTaskFailed, then evict */
     FLO_ACTIVATION_QUERY,    /* a legacy query task: send RespondQueryTaskCompleted */
+};
+
+/* A local activity that the worker is to run now. */
+struct flo_local_start {
+    uint64_t seq; /* its name, in this run, until it is resolved or no longer wanted */
+    /* A packed PollActivityTaskQueueResponse with type, input, timeouts, retry policy and the
+     * workflow; what differs between attempts is below. Borrowed until the run is called again. */
+    const uint8_t *task;
+    size_t task_len;
+    const char *activity_id;      /* borrowed as task is */
+    int32_t attempt;              /* the first one to make */
+    int64_t original_schedule_ns; /* wall clock, of the first attempt; 0: now */
+    int64_t schedule_to_start_ns; /* 0 = no limit */
+    int64_t threshold_ns;         /* longer pauses than this are not the worker's */
+    bool cancelled;               /* do not run it: it is cancelled already */
+};
+
+/* A local activity whose result the run no longer waits for (or waits for to be cancelled). */
+struct flo_local_cancel {
+    uint64_t seq;
+    bool forget; /* let it run and drop its result; else tell it to stop */
+};
+
+/* How a local activity ended. All borrowed for the call. */
+struct flo_local_result {
+    uint64_t seq;
+    int32_t attempt;                /* the last one made */
+    int64_t ran_ns;                 /* from its flo_local_start to its end */
+    int64_t original_schedule_ns;   /* wall clock */
+    int64_t backoff_ns;             /* > 0: it failed, and is to be tried again after that */
+    const FloApi__Payloads *result; /* when failure is NULL; NULL = none */
+    const FloApi__Failure *failure;
+    FloApi__RetryState retry_state; /* of a failure that is final */
 };
 
 /* The answer to one workflow task. Everything it points to lives in the arena that was given. */
@@ -54,6 +88,12 @@ struct flo_activation {
     size_t query_result_count;
     int64_t started_ns; /* wall clock, of the run's first event */
     bool closes; /* the commands end the run: it can be evicted once the answer is accepted */
+    bool more;   /* local activities are still at work: a new task is wanted at once */
+    /* COMPLETE and OPEN: */
+    struct flo_local_start *local_starts;
+    size_t local_start_count;
+    struct flo_local_cancel *local_cancels;
+    size_t local_cancel_count;
     /* FAIL: */
     FloApi__WorkflowTaskFailedCause cause;
     FloApi__Failure *failure; /* never NULL for FAIL */
@@ -92,6 +132,30 @@ bool flo_run_missing_history(const struct flo_run *run,
 FLO_MUST_CHECK int flo_run_activate(struct flo_run *run,
                                     const FloApi__PollWorkflowTaskQueueResponse *task,
                                     struct flo_arena *arena, struct flo_activation *out);
+
+/*
+ * A local activity of the open task has ended: hand its result to the code and run that until it
+ * waits. task and arena are those of the task: they hold the answer that grows. *out as from
+ * flo_run_activate; OPEN again while others are at work. A seq that is not at work (it was
+ * cancelled meanwhile) changes nothing. FLO_ENOMEM: evict the run and let the task time out.
+ */
+FLO_MUST_CHECK int flo_run_resolve_local(struct flo_run *run,
+                                         const FloApi__PollWorkflowTaskQueueResponse *task,
+                                         const struct flo_local_result *result,
+                                         struct flo_arena *arena, struct flo_activation *out);
+/*
+ * The open task cannot stay open (its time is nearly up, or the worker stops): what there is so far
+ * becomes its answer, COMPLETE with more set. The run goes on with the next task, in which local
+ * activities that are at work still may be resolved. FLO_ENOMEM.
+ */
+FLO_MUST_CHECK int flo_run_yield_task(struct flo_run *run,
+                                      const FloApi__PollWorkflowTaskQueueResponse *task,
+                                      struct flo_arena *arena, struct flo_activation *out);
+/* How long the server waits for a task of this run, 0 when that is not known. */
+int64_t flo_run_task_timeout_ns(const struct flo_run *run);
+/* Local activities that the run waits for: those at work, and those that were never begun because
+ * it was only replayed. */
+size_t flo_run_local_count(const struct flo_run *run);
 
 /* The completion's answer had this reset_history_event_id > 0: the task just answered left no
  * events behind, their numbers will come again for others. */

@@ -30,6 +30,25 @@ int flo_activity(struct flo_workflow *wf, const char *type, json_t *input,
     return rc;
 }
 
+struct flo_future *flo_local_activity_start(struct flo_workflow *wf, const char *type,
+                                            json_t *input,
+                                            const struct flo_local_activity_options *options)
+{
+    struct flo_future *future = flo_local_new(wf, type, input, options);
+    if (!future)
+        flo_run_no_memory(wf->run);
+    return future ? future : &wf->run->no_memory;
+}
+
+int flo_local_activity(struct flo_workflow *wf, const char *type, json_t *input,
+                       const struct flo_local_activity_options *options, json_t **out_result)
+{
+    struct flo_future *future = flo_local_activity_start(wf, type, input, options);
+    int rc = flo_await(wf, future, out_result);
+    flo_future_unref(future);
+    return rc;
+}
+
 struct flo_future *flo_timer_start(struct flo_workflow *wf, int64_t ms)
 {
     struct flo_future *future = flo_timer_new(wf, ms);

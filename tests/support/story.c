@@ -85,6 +85,7 @@ static void started(struct story *s, const struct words *w, FloApi__HistoryEvent
     flo_api__task_queue__init(a->task_queue);
     a->task_queue->name = text_of(s, w, "queue", "queue");
     a->original_execution_run_id = text_of(s, w, "original", "run-1");
+    a->workflow_task_timeout = flo_duration_new(&s->arena, 10 * FLO_NS_PER_S);
     a->input = payloads(s, w, "input");
     a->attempt = 1;
 }
@@ -191,6 +192,45 @@ static void cancel_requested(struct story *s, const struct words *w, FloApi__His
     a->cause = text_of(s, w, "reason", "");
 }
 
+static json_t *time_json(const struct words *w, const char *key)
+{
+    int64_t ms = number(w, key);
+    return ms ? json_pack("{s:I, s:I}", "seconds", (json_int_t)(ms / 1000), "nanos",
+                          (json_int_t)(ms % 1000 * FLO_NS_PER_MS))
+              : json_null();
+}
+
+/* A marker of local activity seq, or (name=) another. */
+static void marker(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, marker_recorded, MARKER_RECORDED, MarkerRecorded);
+    a->marker_name = text_of(s, w, "name", "core_local_activity");
+    json_t *data =
+        json_pack("{s:I, s:I, s:s, s:s, s:o, s:o}", "seq", (json_int_t)number(w, "seq"), "attempt",
+                  (json_int_t)strtoll(word(w, "attempt", "1"), NULL, 10), "activity_id",
+                  word(w, "id", word(w, "seq", "")), "activity_type", word(w, "type", ""),
+                  "complete_time", time_json(w, "complete"), "backoff", time_json(w, "backoff"));
+    if (word(w, "step", NULL))
+        json_object_set_new(data, "activation_index", json_integer(number(w, "step")));
+    FloApi__Payloads *values[] = {flo_payloads_from_json(&s->arena, data),
+                                  payloads(s, w, "result")};
+    static char keys[2][8] = {"data", "result"};
+    json_decref(data);
+    a->details = flo_arena_alloc(&s->arena, 2 * sizeof(void *));
+    for (size_t i = 0; i < 2 && values[i]; i++) {
+        a->details[i] = flo_arena_alloc(&s->arena, sizeof *a->details[i]);
+        flo_api__marker_recorded_event_attributes__details_entry__init(a->details[i]);
+        a->details[i]->key = keys[i];
+        a->details[i]->value = values[i];
+        a->n_details++;
+    }
+    if (word(w, "failure", NULL))
+        a->failure = strcmp(word(w, "failure", ""), "cancelled") == 0
+                         ? flo_failure_cancelled(&s->arena, "Activity cancelled", NULL)
+                         : flo_failure_application(&s->arena, word(w, "message", ""),
+                                                   word(w, "failure", ""), false, NULL, 0);
+}
+
 /* An event whose attributes nobody looks at. */
 #define BARE(word, type)                                                                           \
     {                                                                                              \
@@ -224,7 +264,7 @@ static const struct {
     BARE("Failed", WORKFLOW_EXECUTION_FAILED),
     BARE("Canceled", WORKFLOW_EXECUTION_CANCELED),
     BARE("Terminated", WORKFLOW_EXECUTION_TERMINATED),
-    BARE("Marker", MARKER_RECORDED),
+    {"Marker", marker, 0},
     BARE("ChildInitiated", START_CHILD_WORKFLOW_EXECUTION_INITIATED),
     BARE("ChildStarted", CHILD_WORKFLOW_EXECUTION_STARTED),
     BARE("UpdateAdmitted", WORKFLOW_EXECUTION_UPDATE_ADMITTED),
@@ -429,6 +469,15 @@ static void say_activity(struct flo_buf *out,
     say_payloads(out, "input", a->input);
 }
 
+static void say_marker(struct flo_buf *out, const FloApi__RecordMarkerCommandAttributes *a)
+{
+    flo_buf_printf(out, "Marker %s", a->marker_name);
+    for (size_t i = 0; i < a->n_details; i++)
+        say_payloads(out, a->details[i]->key, a->details[i]->value);
+    if (a->failure)
+        say_failure(out, a->failure);
+}
+
 static void say_command(struct flo_buf *out, const FloApi__Command *c)
 {
     switch (c->command_type) {
@@ -458,9 +507,49 @@ static void say_command(struct flo_buf *out, const FloApi__Command *c)
     case FLO_COMMAND(CANCEL_WORKFLOW_EXECUTION):
         flo_buf_append_str(out, "Cancel");
         break;
+    case FLO_COMMAND(RECORD_MARKER):
+        say_marker(out, c->record_marker_command_attributes);
+        break;
     default:
         flo_buf_append_str(out, flo_command_name(c->command_type));
     }
+}
+
+static void say_start(struct story *s, struct flo_buf *out, const struct flo_local_start *start)
+{
+    ProtobufCMessage *message = NULL;
+    assert_int_equal(flo_wire_decode(&flo_api__poll_activity_task_queue_response__descriptor,
+                                     start->task, start->task_len, &s->arena, &message, NULL),
+                     0);
+    const FloApi__PollActivityTaskQueueResponse *task =
+        (const FloApi__PollActivityTaskQueueResponse *)message;
+    flo_buf_printf(out, "StartLocal seq=%llu id=%s type=%s attempt=%d",
+                   (unsigned long long)start->seq, start->activity_id, task->activity_type->name,
+                   start->attempt);
+    say_ms(out, "s2c", task->schedule_to_close_timeout);
+    say_ms(out, "stc", task->start_to_close_timeout);
+    if (task->retry_policy)
+        flo_buf_printf(out, " attempts=%d", task->retry_policy->maximum_attempts);
+    say_payloads(out, "input", task->input);
+    if (start->cancelled)
+        flo_buf_append_str(out, " cancelled");
+}
+
+/* What the worker is to do, and whether the task stays open. */
+static void say_locals(struct story *s, struct flo_buf *out, const struct flo_activation *answer)
+{
+    for (size_t i = 0; i < answer->local_start_count; i++) {
+        flo_buf_append_str(out, out->len ? "\n" : "");
+        say_start(s, out, &answer->local_starts[i]);
+    }
+    for (size_t i = 0; i < answer->local_cancel_count; i++)
+        flo_buf_printf(out, "%s%s seq=%llu", out->len ? "\n" : "",
+                       answer->local_cancels[i].forget ? "ForgetLocal" : "CancelLocal",
+                       (unsigned long long)answer->local_cancels[i].seq);
+    if (answer->outcome == FLO_ACTIVATION_OPEN)
+        flo_buf_printf(out, "%sopen", out->len ? "\n" : "");
+    if (answer->more)
+        flo_buf_printf(out, "%smore", out->len ? "\n" : "");
 }
 
 const char *story_words(struct story *s, int rc, const struct flo_activation *answer)
@@ -483,6 +572,7 @@ const char *story_words(struct story *s, int rc, const struct flo_activation *an
         flo_buf_printf(&out, "%squery %s failed: %s", out.len ? "\n" : "",
                        answer->query_results[i]->key,
                        answer->query_results[i]->value->error_message);
+    say_locals(s, &out, answer);
     char *text = flo_arena_strdup(&s->arena, flo_buf_cstr(&out));
     flo_buf_fini(&out);
     return text;
@@ -496,6 +586,7 @@ const char *story_answer(struct story *s)
     if (flo_run_missing_history(s->run, task))
         return "missing history";
     s->answer_rc = flo_run_activate(s->run, task, &s->arena, &s->answer);
+    s->task = task;
     s->delivered = s->event_count;
     if (!task->query)
         s->previous_started = (int64_t)s->event_count;
@@ -510,4 +601,33 @@ const char *story_replayed(struct story *s)
     const char *text = story_words(s, rc, &answer);
     flo_run_destroy(&run);
     return text;
+}
+
+const char *story_local(struct story *s, const char *words)
+{
+    char *line = flo_arena_strdup(&s->arena, words);
+    struct words w;
+    split(line, &w);
+    struct flo_local_result result = {
+        .seq = (uint64_t)strtoull(w.name, NULL, 10),
+        .attempt = (int32_t)strtol(word(&w, "attempt", "1"), NULL, 10),
+        .ran_ns = number(&w, "ran") * FLO_NS_PER_MS,
+        .original_schedule_ns = 7 * FLO_NS_PER_S,
+        .backoff_ns = number(&w, "backoff") * FLO_NS_PER_MS,
+        .result = payloads(s, &w, "result"),
+        .retry_state = FLO_API__RETRY_STATE__RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED,
+    };
+    if (word(&w, "failure", NULL))
+        result.failure = strcmp(word(&w, "failure", ""), "cancelled") == 0
+                             ? flo_failure_cancelled(&s->arena, "Activity cancelled", NULL)
+                             : flo_failure_application(&s->arena, word(&w, "message", ""),
+                                                       word(&w, "failure", ""), false, NULL, 0);
+    s->answer_rc = flo_run_resolve_local(s->run, s->task, &result, &s->arena, &s->answer);
+    return story_words(s, s->answer_rc, &s->answer);
+}
+
+const char *story_yielded(struct story *s)
+{
+    s->answer_rc = flo_run_yield_task(s->run, s->task, &s->arena, &s->answer);
+    return story_words(s, s->answer_rc, &s->answer);
 }

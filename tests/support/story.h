@@ -23,12 +23,13 @@ struct story {
     struct flo_run_env env;
     FloApi__HistoryEvent **events;
     size_t event_count, event_capacity;
-    size_t delivered;             /* events that tasks brought so far */
-    int64_t previous_started;     /* of the last task that was answered */
-    const char *legacy_query;     /* type of a query task, for the next task only */
-    const char *query;            /* a query inside the next task */
-    char *log;                    /* what workflow code logged: "line|line" */
-    struct flo_activation answer; /* to the last task */
+    size_t delivered;         /* events that tasks brought so far */
+    int64_t previous_started; /* of the last task that was answered */
+    const char *legacy_query; /* type of a query task, for the next task only */
+    const char *query;        /* a query inside the next task */
+    char *log;                /* what workflow code logged: "line|line" */
+    const FloApi__PollWorkflowTaskQueueResponse *task; /* the last one */
+    struct flo_activation answer;                      /* to the last task */
     int answer_rc;
 };
 
@@ -47,6 +48,14 @@ const char *story_answer(struct story *story);
 const char *story_replayed(struct story *story);
 #define story_expect_replayed(story, expected)                                                     \
     assert_string_equal(story_replayed(story), (expected))
+/* A local activity of the open task ends: "SEQ result=1 ran=20", "SEQ failure=TYPE message=...
+ * backoff=500" (ms); failure=cancelled is one. The answer, in words. */
+const char *story_local(struct story *story, const char *words);
+#define story_expect_local(story, words, expected)                                                 \
+    assert_string_equal(story_local(story, words), (expected))
+/* The open task is answered with what there is. */
+const char *story_yielded(struct story *story);
+#define story_expect_yielded(story, expected) assert_string_equal(story_yielded(story), (expected))
 /* The next task comes as a sticky worker's would: events from here on only. Without a run in the
  * cache that is a miss. */
 void story_evict(struct story *story);

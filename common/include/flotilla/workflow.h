@@ -62,6 +62,21 @@ struct flo_activity_options {
     const char *summary; /* one line for the web page; may be NULL */
 };
 
+/* How to run a local activity. At least start_to_close_ms or schedule_to_close_ms must be set. */
+struct flo_local_activity_options {
+    const char *activity_id;      /* NULL = chosen by the runtime */
+    int64_t schedule_to_close_ms; /* all attempts and the pauses between them; 0 = no limit */
+    int64_t schedule_to_start_ms; /* waiting for a free thread of the worker; 0 = no limit */
+    int64_t start_to_close_ms;    /* one attempt; 0 = schedule_to_close_ms */
+    /* NULL = retry for ever, 1 s after the first failure, then twice as long each time, at most
+     * 100 s. */
+    const struct flo_retry_policy *retry;
+    /* A longer pause between two attempts becomes a timer in the history, so that the worker need
+     * not hold the workflow's task open; 0 = the timeout of workflow tasks. */
+    int64_t local_retry_threshold_ms;
+    enum flo_cancellation_type cancellation;
+};
+
 /* ---- activities ---- */
 
 /* Run an activity and wait for its result (a new reference; NULL out_result discards it).
@@ -72,6 +87,25 @@ FLO_API int flo_activity(struct flo_workflow *wf, const char *type, json_t *inpu
 FLO_API struct flo_future *flo_activity_start(struct flo_workflow *wf, const char *type,
                                               json_t *input,
                                               const struct flo_activity_options *options);
+
+/* ---- local activities ---- */
+
+/*
+ * Run an activity in the workflow worker itself, on one of its threads: without a task queue,
+ * without a call to the server and without events of its own but one, which holds the result. For
+ * short work that need not survive the worker: a look-up, a validation, a value from outside. The
+ * function is one of the activities of the modules that the workflow worker loads. It runs at least
+ * once: when the worker dies before the result has reached the server, it runs again elsewhere.
+ * What it returned is replayed, the function is not. Heartbeats do nothing.
+ * Results as flo_activity.
+ */
+FLO_API int flo_local_activity(struct flo_workflow *wf, const char *type, json_t *input,
+                               const struct flo_local_activity_options *options,
+                               json_t **out_result);
+/* Start one; never NULL: a mistake shows when the future is awaited. input is borrowed. */
+FLO_API struct flo_future *flo_local_activity_start(
+    struct flo_workflow *wf, const char *type, json_t *input,
+    const struct flo_local_activity_options *options);
 
 /* ---- waiting ---- */
 
@@ -84,7 +118,8 @@ FLO_API int flo_await_any(struct flo_workflow *wf, struct flo_future *const *fut
                           size_t *out_index);
 /* Is it ready (await would not wait)? */
 FLO_API bool flo_future_ready(const struct flo_future *future);
-/* Ask for the cancellation of one activity or timer. Nothing when it is ready already. */
+/* Ask for the cancellation of one activity, local activity or timer. Nothing when it is ready
+ * already. */
 FLO_API void flo_future_cancel(struct flo_workflow *wf, struct flo_future *future);
 
 /* A group awaits many futures. Never NULL. */

@@ -116,29 +116,36 @@ static const struct flo_command_ops cancel_ops = {FLO_COMMAND(REQUEST_CANCEL_ACT
 
 /* ---- failures ---- */
 
+int flo_activity_fail_future(struct flo_future *future, int rc, const char *message,
+                             const FloApi__Failure *cause, FloApi__ActivityFailureInfo *info,
+                             const char *type)
+{
+    FloApi__Failure failure;
+    FloApi__ActivityType activity_type;
+    flo_api__failure__init(&failure);
+    flo_api__activity_type__init(&activity_type);
+    activity_type.name = (char *)(uintptr_t)type;
+    info->activity_type = &activity_type;
+    failure.message = (char *)(uintptr_t)message;
+    failure.source = (char *)(uintptr_t)FLO_FAILURE_SOURCE;
+    failure.cause = (FloApi__Failure *)(uintptr_t)cause;
+    failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_ACTIVITY_FAILURE_INFO;
+    failure.activity_failure_info = info;
+    return flo_future_fail(future, rc, &failure);
+}
+
 /* Fail the future with cause (borrowed, may be NULL) wrapped as an activity failure. */
 static int fail(struct flo_activity *activity, int rc, const char *message,
                 const FloApi__Failure *cause, FloApi__RetryState retry_state, const char *identity)
 {
-    FloApi__Failure failure;
     FloApi__ActivityFailureInfo info;
-    FloApi__ActivityType type;
-    flo_api__failure__init(&failure);
     flo_api__activity_failure_info__init(&info);
-    flo_api__activity_type__init(&type);
-    type.name = (char *)(uintptr_t)activity->type;
-    info.activity_type = &type;
     info.activity_id = (char *)(uintptr_t)activity->id;
     info.identity = (char *)(uintptr_t)identity;
     info.scheduled_event_id = activity->scheduled_event_id;
     info.started_event_id = activity->started_event_id;
     info.retry_state = retry_state;
-    failure.message = (char *)(uintptr_t)message;
-    failure.source = (char *)(uintptr_t)FLO_FAILURE_SOURCE;
-    failure.cause = (FloApi__Failure *)(uintptr_t)cause;
-    failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_ACTIVITY_FAILURE_INFO;
-    failure.activity_failure_info = &info;
-    return flo_future_fail(&activity->future, rc, &failure);
+    return flo_activity_fail_future(&activity->future, rc, message, cause, &info, activity->type);
 }
 
 static int fail_cancelled(struct flo_activity *activity, FloApi__Payloads *details,
@@ -201,7 +208,7 @@ static void cancel(struct flo_future *future)
 
 /* ---- starting ---- */
 
-static Google__Protobuf__Duration *duration(struct flo_run *run, int64_t ms, bool *no_memory)
+Google__Protobuf__Duration *flo_activity_duration(struct flo_run *run, int64_t ms, bool *no_memory)
 {
     if (ms == 0)
         return NULL;
@@ -213,8 +220,8 @@ static Google__Protobuf__Duration *duration(struct flo_run *run, int64_t ms, boo
     return d;
 }
 
-static FloApi__RetryPolicy *retry_policy(struct flo_run *run, const struct flo_retry_policy *from,
-                                         bool *no_memory)
+FloApi__RetryPolicy *flo_activity_retry_policy(struct flo_run *run,
+                                               const struct flo_retry_policy *from, bool *no_memory)
 {
     FloApi__RetryPolicy *policy = flo_arena_alloc(run->answer, sizeof *policy);
     if (!policy) {
@@ -222,9 +229,9 @@ static FloApi__RetryPolicy *retry_policy(struct flo_run *run, const struct flo_r
         return NULL;
     }
     flo_api__retry_policy__init(policy);
-    policy->initial_interval = duration(run, from->initial_interval_ms, no_memory);
+    policy->initial_interval = flo_activity_duration(run, from->initial_interval_ms, no_memory);
     policy->backoff_coefficient = from->backoff_coefficient;
-    policy->maximum_interval = duration(run, from->maximum_interval_ms, no_memory);
+    policy->maximum_interval = flo_activity_duration(run, from->maximum_interval_ms, no_memory);
     policy->maximum_attempts = from->maximum_attempts;
     size_t count = 0;
     while (from->non_retryable_types && from->non_retryable_types[count])
@@ -279,11 +286,11 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
     a->activity_type = type;
     a->task_queue = queue;
     a->input = input ? flo_payloads_from_json(arena, input) : NULL;
-    a->schedule_to_close_timeout = duration(run, o->schedule_to_close_ms, &no_memory);
-    a->schedule_to_start_timeout = duration(run, o->schedule_to_start_ms, &no_memory);
-    a->start_to_close_timeout = duration(run, o->start_to_close_ms, &no_memory);
-    a->heartbeat_timeout = duration(run, o->heartbeat_ms, &no_memory);
-    a->retry_policy = o->retry ? retry_policy(run, o->retry, &no_memory) : NULL;
+    a->schedule_to_close_timeout = flo_activity_duration(run, o->schedule_to_close_ms, &no_memory);
+    a->schedule_to_start_timeout = flo_activity_duration(run, o->schedule_to_start_ms, &no_memory);
+    a->start_to_close_timeout = flo_activity_duration(run, o->start_to_close_ms, &no_memory);
+    a->heartbeat_timeout = flo_activity_duration(run, o->heartbeat_ms, &no_memory);
+    a->retry_policy = o->retry ? flo_activity_retry_policy(run, o->retry, &no_memory) : NULL;
     message->user_metadata = o->summary ? user_metadata(run, o->summary, &no_memory) : NULL;
     message->attributes_case =
         FLO_API__COMMAND__ATTRIBUTES_SCHEDULE_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
@@ -298,7 +305,7 @@ static bool is_text(const char *text)
     return !text || flo_utf8_valid(text, strlen(text));
 }
 
-static int check(const char *type, const struct flo_activity_options *o, struct flo_err *err)
+int flo_activity_check(const char *type, const struct flo_activity_options *o, struct flo_err *err)
 {
     if (!type || !*type)
         return flo_fail(err, FLO_EINVAL, "an activity needs a type");
@@ -345,7 +352,7 @@ struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, j
     struct flo_run *run = wf->run;
     char chosen[24] = "";
     struct flo_err why = {0};
-    bool refused = check(type, o, &why) != 0, cancelled = flo_workflow_cancelled(wf);
+    bool refused = flo_activity_check(type, o, &why) != 0, cancelled = flo_workflow_cancelled(wf);
     if (!refused && !cancelled && !o->activity_id)
         snprintf(chosen, sizeof chosen, "%" PRIu64, ++run->activity_count);
     struct flo_activity *activity =

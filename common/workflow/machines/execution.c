@@ -103,6 +103,7 @@ int flo_execution_start(struct flo_run *run, const FloApi__HistoryEvent *event, 
     if (!run->info.type || !run->info.task_queue)
         return FLO_ENOMEM;
     run->info.attempt = a->attempt;
+    run->task_timeout_ns = flo_duration_ns(a->workflow_task_timeout);
     run->info.start_ms = flo_timestamp_ns(event->event_time) / FLO_NS_PER_MS;
     flo_execution_reseed(run, *a->original_execution_run_id ? a->original_execution_run_id
                                                             : run->info.run_id);
@@ -208,7 +209,10 @@ int flo_execution_step(struct flo_run *run)
 {
     if (run->machine.state != FLO_RUN_OPEN)
         return 0;
+    run->steps++;
+    run->task_steps++;
     flo_coroutine_resume(run->main.coroutine);
+    run->steps++; /* odd while code runs, even between */
     if (run->out_of_memory || flo_heap_failed(run->heap))
         return FLO_ENOMEM;
     if (!flo_coroutine_done(run->main.coroutine))
