@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * role.c - the workflow worker: polls workflow tasks, replays and advances workflows on the loop
- * thread, answers queries. It has no executor: workflow code cannot block, and it never runs an
- * activity.
+ * thread, answers queries. It has no executor for activities: workflow code cannot block. Local
+ * activities get threads when the first one comes.
  */
 #include "worker/role.h"
 

@@ -171,6 +171,7 @@ static void fill_info(struct flo_activity_context *ctx, const task_message *task
         .attempt_scheduled_ms =
             flo_timestamp_ns(task->current_attempt_scheduled_time) / FLO_NS_PER_MS,
         .fairness_key = "",
+        .is_local = ctx->library->local,
     };
     if (task->priority) {
         ctx->info.priority_key = task->priority->priority_key;

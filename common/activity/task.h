@@ -52,6 +52,7 @@ struct flo_activity_library {
      * number of its queue, low byte first. NULL: all are of task_queue. */
     const char *const *task_queues;
     size_t task_queue_count;
+    bool local; /* it runs local activities */
 };
 
 #define FLO_ACTIVITY_QUEUE_BYTES 2 /* of that number */

@@ -76,6 +76,7 @@ static const struct flo_setting settings[] = {
 
     NUMBER("max_concurrent_workflow_tasks", INT, max_concurrent_workflow_tasks, "3", 1, 10000, "TEMPORAL_WORKFLOW_CONCURRENCY", 0, W, "Workflow tasks at work at once (slots)"),
     NUMBER("max_concurrent_workflow_task_polls", INT, max_concurrent_workflow_task_polls, "2", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_WORKFLOW_TASK_POLLS", 0, W, "Long polls for workflow tasks at once"),
+    NUMBER("max_concurrent_local_activities", INT, max_concurrent_local_activities, "20", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_LOCAL_ACTIVITIES", 0, W, "Local activities at work at once (slots, threads that come and go with them)"),
     NUMBER("nonsticky_to_sticky_poll_ratio", FLOAT, nonsticky_to_sticky_poll_ratio, "0.2", 0, 1, "TEMPORAL_WORKER_NONSTICKY_TO_STICKY_POLL_RATIO", FLO_SETTING_OPEN_MIN, W, "Share of the polls that ask the normal queue, the rest ask the sticky one"),
     NUMBER("sticky_cache.max_bytes", SIZE, sticky_cache.max_bytes, "64MiB", MIB(1), MIB(65536), NULL, 0, W, "Memory that cached runs may take"),
     NUMBER("sticky_cache.max_entries", INT, sticky_cache.max_entries, "1000", 0, 1000000, NULL, 0, W, "Cached runs; 0: none, every task replays its history"),

@@ -82,6 +82,7 @@ struct flo_role_config {
 
     /* workflow role */
     int64_t max_concurrent_workflow_tasks;      /* slots */
+    int64_t max_concurrent_local_activities;    /* slots, each a thread when it is used */
     int64_t max_concurrent_workflow_task_polls; /* long polls in flight */
     double nonsticky_to_sticky_poll_ratio;
     struct {

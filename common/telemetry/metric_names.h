@@ -62,6 +62,12 @@
     X(QUARANTINE_PARKED, COUNTER, "flotilla_quarantine_parked_total", "activity_type", NONE, "Inputs that this worker parked since they killed their executors.") \
     X(QUARANTINE_REFUSED, COUNTER, "flotilla_quarantine_refused_total", "activity_type", NONE, "Attempts that were not run because their input is parked.") \
     X(QUARANTINE_INPUTS, GAUGE, "flotilla_quarantine_inputs", "", NONE, "Parked inputs that the worker knows: each worker that shares the folder counts the same ones.") \
+    /* local activities */ \
+    X(LOCAL_ACTIVITY, COUNTER, "temporal_local_activity_total", "namespace,task_queue,activity_type", NONE, "Local activities started.") \
+    X(LOCAL_ACTIVITY_EXECUTION_LATENCY, HISTOGRAM, "temporal_local_activity_execution_latency_seconds", "namespace,task_queue,activity_type", ACTIVITY, "Duration of attempts of local activities.") \
+    X(LOCAL_ACTIVITY_SUCCEED_ENDTOEND, HISTOGRAM, "temporal_local_activity_succeed_endtoend_latency_seconds", "namespace,task_queue,activity_type", ACTIVITY, "From the start of a local activity to its success.") \
+    X(LOCAL_ACTIVITY_EXECUTION_FAILED, COUNTER, "temporal_local_activity_execution_failed_total", "namespace,task_queue,activity_type", NONE, "Attempts of local activities failed.") \
+    X(LOCAL_ACTIVITY_EXECUTION_CANCELLED, COUNTER, "temporal_local_activity_execution_cancelled_total", "namespace,task_queue,activity_type", NONE, "Attempts of local activities cancelled.") \
     /* worker */ \
     X(WORKER_START, COUNTER, "temporal_worker_start_total", "namespace,task_queue,worker_type", NONE, "Workers started.") \
     X(POLLER_START, COUNTER, "temporal_poller_start_total", "namespace,task_queue,poller_type", NONE, "Pollers started.") \

@@ -75,13 +75,13 @@ void flo_activity_on_progress(void *ctx, uint64_t job, const uint8_t *data, size
     flo_beats_progress(at, data, len);
 }
 
-/* A metric of activity code; the first that cannot be counted is logged. */
-static void count_sample(struct flo_activity_task *at, struct flo_user_sample *sample)
+int flo_activity_count_sample(struct flo_task_queue *queue, const char *type,
+                              struct flo_user_sample *sample, struct flo_err *err)
 {
     static const char *const NAMES[] = {"namespace", "task_queue", "activity_type"};
-    const char *const values[] = {at->worker->config->server.name_space, at->queue->name, at->type};
+    struct flo_worker *worker = queue->worker;
+    const char *const values[] = {worker->config->server.name_space, queue->name, type};
     const size_t own = sizeof NAMES / sizeof *NAMES;
-    struct flo_err err = {0};
 
     memmove(sample->label_names + own, sample->label_names,
             sample->label_count * sizeof *sample->label_names);
@@ -90,7 +90,15 @@ static void count_sample(struct flo_activity_task *at, struct flo_user_sample *s
     memcpy(sample->label_names, NAMES, sizeof NAMES);
     memcpy(sample->label_values, values, sizeof values);
     sample->label_count += own;
-    if (!flo_metrics_user_add(at->worker->metrics, sample, &err) || at->complained)
+    return flo_metrics_user_add(worker->metrics, sample, err);
+}
+
+/* A metric of activity code; the first that cannot be counted is logged. */
+static void count_sample(struct flo_activity_task *at, struct flo_user_sample *sample)
+{
+    struct flo_err err = {0};
+
+    if (!flo_activity_count_sample(at->queue, at->type, sample, &err) || at->complained)
         return;
     at->complained = true;
     flo_log(FLO_LOG_WARN, "activity.metric_refused", "A metric of an activity is not counted",

@@ -28,6 +28,7 @@
 
 #include "base/random.h"
 #include "grpc/status.h"
+#include "worker/local.h"
 #include "worker/worker.h"
 
 #define LAST_WORD_MS INT64_C(1000) /* for the answers of what was cut */
@@ -257,6 +258,7 @@ static void on_cancel_time(evutil_socket_t fd, short what, void *ctx)
     FLO_LIST_FOREACH(node, &worker->activity_tasks)
     flo_activity_cancel(flo_container(node, struct flo_activity_task, node),
                         FLO_JOB_CANCEL_SHUTDOWN);
+    flo_local_cut(worker);
     flo_drain_check(worker);
 }
 
@@ -281,6 +283,7 @@ static void on_end_time(evutil_socket_t fd, short what, void *ctx)
         at->end = FLO_END_CUT;
         flo_respond_activity(at);
     }
+    flo_local_cut_now(worker);
     worker->last_words = true;
     arm(worker->drain_end, LAST_WORD_MS - LEAVE_MS);
     flo_drain_check(worker);

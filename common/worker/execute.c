@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "wire/payload.h"
+#include "worker/local.h"
 #include "worker/worker.h"
 #include "workflow/run.h"
 
@@ -30,6 +31,8 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
     bool slot_given = wt->slot_given;
 
     *task = NULL;
+    if (wt->local)
+        flo_local_release(wt, NULL);
     flo_client_call_cancel(&wt->call);
     flo_list_remove(&worker->workflow_tasks, &wt->node);
     flo_arena_fini(&wt->arena);
@@ -41,12 +44,15 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
     flo_drain_check(worker);
 }
 
-/* The run for the task: cached, or new. NULL without memory. */
+/* The run for the task: at work, cached, or new. NULL without memory. */
 static struct flo_run *run_for(struct flo_workflow_task *wt)
 {
     struct flo_worker *worker = wt->worker;
-    struct flo_run *run = worker->cache ? flo_run_cache_take(worker->cache, wt->run_id) : NULL;
+    struct flo_run *run = worker->locals ? flo_local_take(wt) : NULL;
 
+    if (run)
+        return run;
+    run = worker->cache ? flo_run_cache_take(worker->cache, wt->run_id) : NULL;
     if (run && flo_run_missing_history(run, wt->task))
         flo_run_destroy(&run); /* a gap: start over */
     if (!run &&
@@ -55,9 +61,8 @@ static struct flo_run *run_for(struct flo_workflow_task *wt)
     return run;
 }
 
-/* Put the run away after its task: into the cache when it may be needed again. */
-static void run_put(struct flo_workflow_task *wt, struct flo_run *run,
-                    const struct flo_activation *activation)
+void flo_execute_put_run(struct flo_workflow_task *wt, struct flo_run *run,
+                         const struct flo_activation *activation)
 {
     struct flo_run_cache *cache = wt->worker->cache;
     bool keep = cache && activation && activation->outcome != FLO_ACTIVATION_FAIL &&
@@ -93,13 +98,19 @@ static void advance(struct flo_workflow_task *wt)
     rc = flo_run_activate(run, wt->task, &wt->arena, &activation);
     wt->worker->advancing = NULL;
     if (rc) {
-        run_put(wt, run, NULL);
+        flo_execute_put_run(wt, run, NULL);
         flo_workflow_task_end(&wt);
         return;
     }
     flo_series_observe(FLO_TASK_METRIC(wt, WORKFLOW_REPLAY_LATENCY),
                        (double)(flo_clock_mono_ns() - began_ns) / FLO_NS_PER_S);
-    run_put(wt, run, &activation);
+    if (activation.outcome == FLO_ACTIVATION_OPEN) {
+        flo_local_hold(wt, run, &activation);
+        return;
+    }
+    if (wt->local)
+        flo_local_release(wt, &activation);
+    flo_execute_put_run(wt, run, &activation);
     flo_respond_workflow(wt, &activation);
 }
 

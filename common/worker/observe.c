@@ -72,6 +72,19 @@ static void collect_slots(struct flo_task_queue *queue, const char *type)
                    slots->total ? (double)slots->running / (double)slots->total : 0);
 }
 
+/* Only of a worker that has run one. */
+static void collect_local_slots(struct flo_worker *worker)
+{
+    static const char type[] = "LocalActivityWorker";
+    struct flo_task_queue *first = worker->queues;
+    const struct flo_slots *slots = &worker->capacity[FLO_SLOT_LOCAL_ACTIVITY];
+
+    flo_series_set(FLO_METRIC(first, SLOTS_AVAILABLE, type), (double)flo_slots_free(slots));
+    flo_series_set(FLO_METRIC(first, SLOTS_USED, type), (double)slots->running);
+    flo_series_set(FLO_METRIC(first, SLOT_UTILIZATION, type),
+                   slots->total ? (double)slots->running / (double)slots->total : 0);
+}
+
 static void collect_tokens(struct flo_worker *worker)
 {
     const struct flo_tokens *tokens = &worker->limits->tokens;
@@ -96,6 +109,8 @@ static void collect(void *ctx, struct flo_metrics *metrics)
     (void)metrics;
     for (size_t i = 0; i < worker->queue_count; i++)
         collect_slots(&worker->queues[i], flo_observe_worker_type(worker));
+    if (worker->locals)
+        collect_local_slots(worker);
     if (worker->limits)
         collect_tokens(worker);
     if (!worker->cache)

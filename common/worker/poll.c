@@ -447,6 +447,8 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
     }
     flo_slots_init(&queue->slots, slots);
     flo_slots_init(&worker->capacity[FLO_SLOT_WORKFLOW], slots);
+    flo_slots_init(&worker->capacity[FLO_SLOT_LOCAL_ACTIVITY],
+                   (size_t)config->max_concurrent_local_activities);
     return rc ? rc : group_init(queue, FLO_POLLER_WORKFLOW, normal, err);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "worker/local.h"
 #include "worker/worker.h"
 
 static const struct flo_token_need NOTHING;
@@ -142,7 +143,9 @@ void flo_capacity_set(struct flo_worker *worker, enum flo_slot_kind kind, size_t
         if (worker->queues[i].kind == kind)
             least += 1 + (worker->queues[i].pollers[FLO_POLLER_STICKY].pollers.target > 0);
     flo_slots_resize(&worker->capacity[kind], total > least || total == 0 ? total : least);
-    if (worker->capacity[kind].total > before)
+    if (worker->capacity[kind].total > before && kind == FLO_SLOT_LOCAL_ACTIVITY)
+        flo_local_fill(worker);
+    else if (worker->capacity[kind].total > before)
         flo_poll_fill(worker);
 }
 

@@ -20,7 +20,8 @@ struct module {
     void *handle;         /* of dlopen; NULL for the linked table */
     const char *path;     /* the config's; NULL for the linked table */
     const struct flo_module *table;
-    json_t *settings; /* the config's, or an empty object of ours */
+    json_t *settings;                /* the config's, or an empty object of ours */
+    const struct flo_strings *local; /* workflow role: the activities to run here; empty: all */
     void *shared;
     bool started;
 };
@@ -117,6 +118,26 @@ static int check_list(const struct flo_registry *registry, const struct module *
     return 0;
 }
 
+/* The activity of a workflow worker's module, to be run there. They are looked up in the modules'
+ * tables: most workflow workers never need one. */
+static const struct flo_activity_entry *local_entry(const struct module *module, const char *name)
+{
+    for (const struct flo_activity_entry *entry = module->table->activities; entry && entry->type;
+         entry++)
+        if (strcmp(entry->type, name) == 0 && listed(module->local, name))
+            return entry;
+    return NULL;
+}
+
+static int check_local(const struct module *module, struct flo_err *err)
+{
+    for (size_t i = 0; module->local && i < module->local->count; i++)
+        if (!local_entry(module, module->local->items[i]))
+            return flo_fail(err, FLO_ECONFIG, "module %s has no activity of type %s", module->path,
+                            module->local->items[i]);
+    return 0;
+}
+
 static int register_interceptors(struct flo_registry *registry, struct module *module,
                                  struct flo_err *err)
 {
@@ -153,8 +174,10 @@ static int register_module(struct flo_registry *registry, enum flo_role role, st
             rc = register_type(
                 registry, module,
                 (struct type){.name = entry->type, .activity = entry->run, .module = module}, err);
-    if (!rc && !workflows)
+    if (!rc)
         rc = register_interceptors(registry, module, err);
+    if (!rc && workflows)
+        rc = check_local(module, err);
     return rc ? rc : check_list(registry, module, only, workflows ? "workflow" : "activity", err);
 }
 
@@ -211,6 +234,7 @@ int flo_registry_load(struct flo_registry *registry, enum flo_role role,
     if (!module)
         return flo_fail(err, FLO_ENOMEM, "no memory for module %s", config->path);
     module->path = config->path;
+    module->local = &config->activities;
     module->settings = json_incref(config->settings);
     rc = module_open(module, config, err);
     if (rc) {
@@ -290,6 +314,34 @@ bool flo_registry_activity(const struct flo_registry *registry, const char *name
     *out_fn = type->activity;
     *out_shared = type->module->shared;
     return true;
+}
+
+bool flo_registry_local(const struct flo_registry *registry, const char *name,
+                        flo_activity_fn *out_fn, void **out_shared)
+{
+    FLO_LIST_FOREACH(node, &registry->modules)
+    {
+        const struct module *module = flo_container(node, struct module, node);
+        const struct flo_activity_entry *entry = local_entry(module, name);
+        if (!entry)
+            continue;
+        *out_fn = entry->run;
+        *out_shared = module->shared;
+        return true;
+    }
+    return false;
+}
+
+void flo_registry_local_names(const struct flo_registry *registry, struct flo_buf *out)
+{
+    FLO_LIST_FOREACH(node, &registry->modules)
+    {
+        const struct module *module = flo_container(node, struct module, node);
+        for (const struct flo_activity_entry *entry = module->table->activities;
+             entry && entry->type; entry++)
+            if (listed(module->local, entry->type))
+                (void)!flo_buf_printf(out, "%s%s", out->len ? ", " : "", entry->type);
+    }
 }
 
 const struct flo_activity_wrap *flo_registry_wraps(const struct flo_registry *registry,

@@ -22,7 +22,8 @@ void flo_registry_destroy(struct flo_registry **registry);
 
 /*
  * Load the module of one YAML entry and register what role runs of it: workflows for the workflow
- * role, activities for the others, cut down to the entry's lists when it has any.
+ * role (its activities are found by flo_registry_local), activities for the others, cut down to the
+ * entry's lists when it has any.
  * FLO_ECONFIG, with one sentence that names the path: no such file, writable by everybody, not ELF,
  * does not load (unresolved symbol), no table, other ABI, a listed type that it does not have, a
  * type that another module has already.
@@ -44,6 +45,12 @@ flo_workflow_fn flo_registry_workflow(const struct flo_registry *registry, const
 /* False for unknown types. *out_shared is what the module's start made. */
 bool flo_registry_activity(const struct flo_registry *registry, const char *type,
                            flo_activity_fn *out_fn, void **out_shared);
+/* The same for a workflow worker, of the activities that its modules have: those are not
+ * registered, and of two with one name the first is found. */
+bool flo_registry_local(const struct flo_registry *registry, const char *type,
+                        flo_activity_fn *out_fn, void **out_shared);
+/* Their names as "a, b". Any thread. */
+void flo_registry_local_names(const struct flo_registry *registry, struct flo_buf *out);
 /* The interceptors of all modules, the outermost first; borrowed until the registry changes. */
 const struct flo_activity_wrap *flo_registry_wraps(const struct flo_registry *registry,
                                                    size_t *out_count);

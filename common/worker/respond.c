@@ -11,6 +11,7 @@
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
+#include "worker/local.h"
 #include "worker/worker.h"
 #include "workflow/run.h"
 
@@ -141,6 +142,8 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
     worker->counts.ended[FLO_END_COMPLETED]++;
     observe_latency(wt);
     log_processed(wt, "completed");
+    if (wt->local)
+        flo_local_heartbeat_taken(wt);
     if (answer->reset_history_event_id > 0)
         reset_run(wt, answer->reset_history_event_id);
     if (answer->workflow_task && answer->workflow_task->task_token.len > 0) {
@@ -175,6 +178,16 @@ static void observe_close(const struct flo_workflow_task *wt, const struct flo_a
     }
 }
 
+/* Is a next task of the run to come here, perhaps with the answer? While local activities are at
+ * work it must, even to a worker without a cache or one that drains. */
+static bool wants_next_task(const struct flo_workflow_task *wt, const struct flo_activation *a)
+{
+    const struct flo_worker *worker = wt->worker;
+
+    return a->more ? wt->local != NULL && worker->state < FLO_WORKER_CANCELLING
+                   : worker->cache && worker->state == FLO_WORKER_RUNNING;
+}
+
 static void respond_completed(struct flo_workflow_task *wt, const struct flo_activation *a)
 {
     FloApi__RespondWorkflowTaskCompletedRequest request =
@@ -194,7 +207,8 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
     request.n_commands = a->command_count;
     request.query_results = a->query_results;
     request.n_query_results = a->query_result_count;
-    if (worker->cache && worker->state == FLO_WORKER_RUNNING) {
+    request.force_create_new_workflow_task = a->more;
+    if (wants_next_task(wt, a)) {
         queue.name = worker->sticky_queue;
         queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_STICKY;
         queue.normal_name = wt->queue->name;
@@ -249,6 +263,8 @@ void flo_respond_workflow(struct flo_workflow_task *wt, const struct flo_activat
     case FLO_ACTIVATION_QUERY:
         respond_query(wt, a);
         break;
+    case FLO_ACTIVATION_OPEN: /* kept, never answered */
+        break;
     }
 }
 
@@ -288,8 +304,8 @@ void flo_outcome_fail(struct flo_activity_task *at, const char *type, const char
 void flo_outcome_crash(struct flo_activity_task *at, const struct flo_job_crash *crash)
 {
     json_t *details = json_loadb(crash->details, crash->details_len, 0, NULL);
-    FloApi__Failure *failure = flo_failure_application(&at->arena, crash->message,
-                                                       FLO_FAILURE_CRASH, false, details, 0);
+    FloApi__Failure *failure =
+        flo_failure_application(&at->arena, crash->message, FLO_FAILURE_CRASH, false, details, 0);
     char *stack_trace = flo_arena_strdup(&at->arena, crash->stack_trace);
 
     if (failure && stack_trace)

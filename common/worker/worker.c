@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker.c - building a worker from its configuration, running it, taking it apart. */
+#include "worker/local.h"
 #include "worker/worker.h"
 
 #include <event2/event.h>
@@ -329,6 +330,9 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     left = flo_executor_destroy(&gone->executor, EXECUTOR_STOP_MS);
     if (left)
         return left; /* its threads use what follows */
+    left = flo_local_fini(gone, EXECUTOR_STOP_MS);
+    if (left)
+        return left;
     drop_tasks(gone);
     flo_poison_fini(gone);
     flo_tuning_fini(gone);

@@ -30,6 +30,8 @@
 
 struct event;
 struct event_base;
+struct flo_locals;
+struct flo_local_run;
 
 /* The life of a worker; moved by drain.c and startup.c only. */
 enum flo_worker_state {
@@ -97,6 +99,7 @@ struct flo_worker {
     struct flo_run_cache *cache; /* NULL: off */
     struct flo_run_env run_env;
     struct flo_list workflow_tasks; /* of struct flo_workflow_task */
+    struct flo_locals *locals;      /* local.h; NULL until the first local activity */
 
     struct flo_executor_template *tmpl;
     struct flo_executor *executor;
@@ -181,7 +184,8 @@ struct flo_workflow_task {
     /* Borrowed from the poll's callback, or a copy in arena once pages must be fetched. */
     const FloApi__PollWorkflowTaskQueueResponse *task;
     bool copied;
-    bool slot_given; /* its slot went to the task that came with the answer */
+    bool slot_given;             /* its slot went to the task that came with the answer */
+    struct flo_local_run *local; /* it is open: local activities of its run are at work */
     const char *workflow_id, *run_id, *type; /* in arena */
     struct flo_task_series *series;          /* of the type; may be NULL */
     int64_t began_ns;
@@ -197,6 +201,10 @@ struct flo_workflow_task {
 /* A task has come; its slot is running. task is borrowed for the call. */
 void flo_execute_workflow_task(struct flo_task_queue *queue,
                                const FloApi__PollWorkflowTaskQueueResponse *task);
+/* Put the run away after its task: into the cache when it may be needed again. activation is the
+ * task's answer, NULL when there is none. Consumes run. */
+void flo_execute_put_run(struct flo_workflow_task *wt, struct flo_run *run,
+                         const struct flo_activation *activation);
 /* All pages are there. */
 void flo_execute_workflow_resume(struct flo_workflow_task *wt);
 /* The task is over: free it and its slot. */
@@ -240,6 +248,10 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
 void flo_activity_task_end(struct flo_activity_task **at);
 /* Executor callbacks; ctx is the worker. */
 void flo_activity_on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len);
+/* Count a metric that code of an activity of this type made, with the labels of both; sample is
+ * used up. As flo_metrics_user_add. */
+FLO_MUST_CHECK int flo_activity_count_sample(struct flo_task_queue *queue, const char *type,
+                                             struct flo_user_sample *sample, struct flo_err *err);
 void flo_activity_on_note(void *ctx, uint64_t job, const uint8_t *data, size_t len);
 void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result);
 void flo_activity_on_broken(void *ctx);

@@ -54,6 +54,7 @@ struct flo_activity_info {
     int32_t priority_key;          /* 1 is the most urgent; 0 = not said */
     const char *fairness_key;      /* "" = not said */
     float fairness_weight;         /* 0 = not said */
+    bool is_local;                 /* flo_local_activity: in the workflow's own worker */
 };
 /* Borrowed for the whole attempt. Any thread. (The server does not tell an activity its
  * schedule-to-start timeout: it is over when the activity starts.) */
