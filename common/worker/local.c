@@ -302,6 +302,7 @@ void flo_local_hold(struct flo_workflow_task *wt, struct flo_run *run,
     }
     wt->local = lr;
     lr->wt = wt;
+    lr->queue = wt->queue;
     lr->run = run;
     arm(lr, left_ns > 0 ? left_ns : 0);
     lr->delivering = true; /* not before all is begun */

@@ -58,6 +58,7 @@ struct flo_local {
 struct flo_local_run {
     struct flo_locals *locals;
     char *id;
+    struct flo_task_queue *queue; /* that its tasks come from */
     struct flo_run *run;          /* owned; NULL while execute.c advances it */
     struct flo_workflow_task *wt; /* the open task; NULL between a heartbeat and the next task */
     bool answering;               /* wt's heartbeat is on its way */

@@ -33,7 +33,8 @@ struct local_job {
     struct flo_node node; /* locals->jobs */
     struct flo_locals *locals;
     struct flo_local *local; /* NULL: nobody waits for it any more */
-    struct flo_arena arena;  /* of task */
+    struct flo_task_queue *queue;
+    struct flo_arena arena; /* of task */
     FloApi__PollActivityTaskQueueResponse *task;
     int64_t began_ns; /* monotonic */
     bool shut;        /* told that the worker stops */
@@ -42,11 +43,6 @@ struct local_job {
 static struct flo_slots *slots_of(struct flo_locals *locals)
 {
     return &locals->worker->capacity[FLO_SLOT_LOCAL_ACTIVITY];
-}
-
-static struct flo_workflow_task *task_of(const struct flo_local *local)
-{
-    return local->lr->wt;
 }
 
 static void set_state(struct flo_local *local, enum flo_local_state state)
@@ -233,8 +229,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 static void observe(struct flo_local *local, const struct local_job *job,
                     enum flo_outcome_kind kind)
 {
-    struct flo_task_queue *queue =
-        task_of(local) ? task_of(local)->queue : local->lr->locals->worker->queues;
+    struct flo_task_queue *queue = local->lr->queue;
     const char *type = local->task->activity_type->name;
     int64_t now_ns = flo_clock_mono_ns();
 
@@ -348,16 +343,16 @@ static void on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len
 static void on_note(void *ctx, uint64_t id, const uint8_t *data, size_t len)
 {
     const struct local_job *job = (const struct local_job *)(uintptr_t)id;
-    struct flo_locals *locals = ctx;
     const uint8_t *end = data + len;
     struct flo_note note;
     struct flo_err err = {0};
 
+    (void)ctx;
     while (flo_note_get(&data, end, FLO_METRIC_LABELS_MAX - 3, &note)) {
         if (note.kind == FLO_NOTE_BEAT_EVERY)
             continue; /* its heartbeats go nowhere, the worker's neither */
-        if (flo_activity_count_sample(locals->worker->queues, job->task->activity_type->name,
-                                      &note.sample, &err))
+        if (flo_activity_count_sample(job->queue, job->task->activity_type->name, &note.sample,
+                                      &err))
             flo_log(FLO_LOG_DEBUG, "activity.metric_refused",
                     "A metric of a local activity is not counted", "reason", err.message, NULL);
     }
@@ -408,6 +403,7 @@ static struct local_job *job_new(struct flo_local *local)
         return NULL;
     job->locals = locals;
     job->local = local;
+    job->queue = local->lr->queue;
     job->began_ns = flo_clock_mono_ns();
     flo_arena_init(&job->arena, 0);
     flo_list_push_back(&locals->jobs, &job->node);
@@ -426,11 +422,26 @@ static struct local_job *job_new(struct flo_local *local)
     return job;
 }
 
+/* To a thread: the address of the task and, where queues have numbers, that of its queue. */
+static int submit(struct local_job *job)
+{
+    struct flo_locals *locals = job->locals;
+    uint8_t request[sizeof job->task + FLO_ACTIVITY_QUEUE_BYTES];
+    size_t number = (size_t)(job->queue - locals->worker->queues);
+    size_t len = sizeof job->task;
+
+    memcpy(request, &job->task, len);
+    if (locals->library.task_queues) {
+        request[len++] = number & 0xff;
+        request[len++] = (uint8_t)(number >> 8);
+    }
+    return flo_executor_submit(locals->executor, (uint64_t)(uintptr_t)job, request, len, 0, 0);
+}
+
 /* Its turn has come and a slot is free. */
 static void run(struct flo_local *local)
 {
     struct flo_locals *locals = local->lr->locals;
-    const FloApi__PollActivityTaskQueueResponse *task;
     struct flo_err err = {0};
     int64_t now_ns = flo_clock_mono_ns();
     int64_t limit_ns = flo_duration_ns(local->task->start_to_close_timeout);
@@ -443,11 +454,7 @@ static void run(struct flo_local *local)
         return;
     }
     job = job_new(local);
-    task = job ? job->task : NULL;
-    if (job)
-        rc = flo_executor_submit(locals->executor, (uint64_t)(uintptr_t)job, (const uint8_t *)&task,
-                                 sizeof task, 0, 0);
-    if (!job || rc) {
+    if (!job || submit(job)) {
         if (job)
             job_free(job);
         fail(local, NULL);
@@ -518,7 +525,7 @@ static int fill(struct flo_local *local, const struct flo_local_start *start)
 int flo_local_begin(struct flo_local_run *lr, const struct flo_local_start *start)
 {
     struct flo_local *local = flo_calloc(1, sizeof *local);
-    struct flo_task_queue *queue = lr->wt->queue;
+    struct flo_task_queue *queue = lr->queue;
 
     if (!local)
         return FLO_ENOMEM;

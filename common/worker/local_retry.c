@@ -8,7 +8,7 @@
 #include "wire/payload.h"
 
 #define INITIAL_NS FLO_NS_PER_S
-#define GROWTH 2 /* of the interval, each time */
+#define GROWTH 2           /* of the interval, each time */
 #define MAXIMUM_FACTOR 100 /* of the initial interval */
 /* A pause that no one lives to see the end of, and that fits a double and its sums. */
 #define LONGEST_NS (INT64_C(100) * 365 * 24 * 3600 * FLO_NS_PER_S)
