@@ -92,60 +92,79 @@ static void keep_frame(struct flo_crash_record *record, uint32_t at, uint64_t pc
                                                                    : "/proc/self/exe");
 }
 
-/*
- * The frames from the one at pc on; without a pc all but our own. A pc that no unwinder knows (a
- * call through a bad pointer) stands alone, with the caller that left its address on the stack.
+/* Frames from the one at pc on, behind the kept ones that are there; pc 0: all but the first own.
  */
 static __attribute__((noinline)) void keep_frames(struct flo_crash_record *record, uint64_t pc,
-                                                  uint64_t caller, int own)
+                                                  uint32_t kept, int own)
 {
     void *raw[RAW_FRAMES];
     int count = backtrace(raw, RAW_FRAMES), first = own;
-    bool found = false;
-    uint32_t kept = 0;
 
-    for (int i = 0; caller && i < count && !found; i++) {
-        found = (uint64_t)(uintptr_t)raw[i] == pc && pc;
-        first = found ? i : own;
-    }
-    record->names[0] = '\0';
-    record->names_len = 1;
-    if (caller && !found) {
-        keep_frame(record, kept++, pc, true);
-        keep_frame(record, kept++, caller, false);
-        first = own + 1;
+    for (int i = 0; pc && i < count; i++) {
+        if ((uint64_t)(uintptr_t)raw[i] == pc) {
+            first = i;
+            break;
+        }
     }
     for (int i = first; i < count && kept < FLO_CRASH_FRAMES; i++, kept++)
-        keep_frame(record, kept, (uint64_t)(uintptr_t)raw[i], found && i == first);
+        keep_frame(record, kept, (uint64_t)(uintptr_t)raw[i], pc && i == first && kept == 0);
     __atomic_store_n(&record->frames, kept, __ATOMIC_RELEASE);
 }
 
 static void begin_record(struct flo_crash_record *record, enum flo_crash_kind kind, int error)
 {
     record->frames = 0;
+    record->names[0] = '\0';
+    record->names_len = 1;
     record->error = error;
     __atomic_store_n(&record->kind, kind, __ATOMIC_RELEASE);
     record->data_bytes = flo_limits_data_used();
 }
 
-/* Where the process was, and where it would have returned to had it just been called. */
-static void context_read(const void *context, uint64_t *out_pc, uint64_t *out_caller)
+static uint64_t context_pc(const ucontext_t *context)
 {
 #if defined(__x86_64__)
-    const greg_t *registers = ((const ucontext_t *)context)->uc_mcontext.gregs;
-    struct dl_find_object found;
-
-    *out_pc = (uint64_t)registers[REG_RIP];
-    *out_caller = 1;
-    if (_dl_find_object((void *)(uintptr_t)*out_pc, &found) < 0)
-        *out_caller = *(const uint64_t *)(uintptr_t)registers[REG_RSP];
+    return (uint64_t)context->uc_mcontext.gregs[REG_RIP];
 #elif defined(__aarch64__)
-    *out_pc = ((const ucontext_t *)context)->uc_mcontext.pc;
-    *out_caller = ((const ucontext_t *)context)->uc_mcontext.regs[30];
+    return context->uc_mcontext.pc;
 #else
     (void)context;
-    *out_pc = *out_caller = 0;
+    return 0;
 #endif
+}
+
+/* Make context that of the caller, as if a function that had just been called returned. */
+static void context_return(ucontext_t *context)
+{
+#if defined(__x86_64__)
+    greg_t *registers = context->uc_mcontext.gregs;
+    registers[REG_RIP] = *(const greg_t *)(uintptr_t)registers[REG_RSP];
+    registers[REG_RSP] += (greg_t)sizeof(greg_t);
+#elif defined(__aarch64__)
+    context->uc_mcontext.pc = context->uc_mcontext.regs[30];
+#else
+    (void)context;
+#endif
+}
+
+/*
+ * The frames of an interrupted process. A call through a bad pointer is at an address that no
+ * unwinder gets past (it would read there), so that frame is kept first, and its caller's context
+ * is what the unwinder then finds; the process ends anyway.
+ */
+static void keep_frames_of(struct flo_crash_record *record, ucontext_t *context)
+{
+    uint64_t pc = context_pc(context);
+    struct dl_find_object found;
+
+    if (pc && _dl_find_object((void *)(uintptr_t)pc, &found) == 0) {
+        keep_frames(record, pc, 0, 2);
+        return;
+    }
+    keep_frame(record, 0, pc, true);
+    __atomic_store_n(&record->frames, 1, __ATOMIC_RELEASE);
+    context_return(context);
+    keep_frames(record, context_pc(context), 1, 2);
 }
 
 /* ---- handlers ---- */
@@ -165,14 +184,12 @@ static void on_fatal(int signal_number, siginfo_t *info, void *context)
     if (flo_family_here() && guard.record->kind == FLO_CRASH_NONE) {
         struct flo_crash_record *record = guard.record;
         bool sent = info->si_code <= 0;
-        uint64_t pc, caller;
         record->signal = signal_number;
         record->code = info->si_code;
         record->sender = sent ? info->si_pid : 0;
         record->address = sent ? 0 : (uint64_t)(uintptr_t)info->si_addr;
         begin_record(record, FLO_CRASH_SIGNAL, error);
-        context_read(context, &pc, &caller);
-        keep_frames(record, pc, caller, 2);
+        keep_frames_of(record, context);
     }
     end_by(signal_number);
 }

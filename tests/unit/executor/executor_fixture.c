@@ -50,6 +50,19 @@ static void leave_grandchild(struct flo_buf *reply)
     flo_buf_printf(reply, "%d", (int)pid);
 }
 
+/* How many processes are below this one. */
+static void list_children(struct flo_buf *reply)
+{
+    char text[256] = "";
+    FILE *file = fopen("/proc/thread-self/children", "r");
+
+    if (file && !fgets(text, sizeof text, file))
+        text[0] = '\0';
+    if (file)
+        fclose(file);
+    flo_buf_append_str(reply, text[0] ? text : "none");
+}
+
 static void hold(struct flo_job_io *io, struct flo_buf *reply)
 {
     enum flo_job_cancel reason;
@@ -99,6 +112,41 @@ static void describe(const uint8_t *request, size_t len, struct flo_buf *reply)
     flo_buf_printf(reply, "%zu bytes, sum %lu", len, sum);
 }
 
+static volatile sig_atomic_t asked_to_end;
+
+static void on_term(int number)
+{
+    (void)number;
+    asked_to_end = 1;
+}
+
+/* Computes until SIGTERM comes; handle: and then answers. */
+static void wait_for_term(bool handle, struct flo_buf *reply)
+{
+    signal(SIGTERM, handle ? on_term : SIG_IGN);
+    while (!asked_to_end)
+        usleep(1000);
+    flo_buf_append_str(reply, "ended when asked");
+}
+
+static __attribute__((noinline)) int overflow(int depth)
+{
+    volatile char frame[4096];
+
+    for (size_t i = 0; i < sizeof frame; i += 256)
+        frame[i] = (char)depth;
+    return depth == -1 ? 0 : overflow(depth + 1) + frame[depth & 255];
+}
+
+/* Takes memory until there is none, and dies of it as careless code does. */
+static void eat(void)
+{
+    for (;;) {
+        char *piece = malloc(1u << 20);
+        memset(piece, 1, 1u << 20);
+    }
+}
+
 static __attribute__((noinline)) void crash_here(volatile int *at)
 {
     *at = 1;
@@ -144,6 +192,35 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
         babble(io);
     else if (strcmp(order, "work") == 0)
         work();
+    else if (strcmp(order, "close-segv") == 0) {
+        close_range(0, ~0u, 0);
+        crash_here((volatile int *)(uintptr_t)0x20);
+    } else if (strcmp(order, "jump") == 0) {
+        void (*volatile nowhere)(void) = (void (*)(void))(uintptr_t)0x30;
+        nowhere();
+    } else if (strcmp(order, "overflow") == 0)
+        overflow(0);
+    else if (strcmp(order, "exit3") == 0)
+        exit(3);
+    else if (strcmp(order, "eat") == 0)
+        eat();
+    else if (strcmp(order, "work-exit") == 0) {
+        work();
+        _exit(4);
+    } else if (strcmp(order, "term") == 0)
+        wait_for_term(true, reply);
+    else if (strcmp(order, "no-term") == 0)
+        wait_for_term(false, reply);
+    else if (strcmp(order, "fork-return") == 0)
+        flo_buf_printf(reply, "%s", fork() == 0 ? "child" : "parent");
+    else if (strcmp(order, "daemon") == 0) {
+        if (fork() == 0) {
+            setsid();
+            leave_grandchild(reply);
+            _exit(0);
+        }
+    } else if (strcmp(order, "children") == 0)
+        list_children(reply);
     else if (strcmp(order, "grandchild") == 0)
         leave_grandchild(reply);
     else if (strncmp(order, "env:", 4) == 0)
