@@ -28,6 +28,7 @@ enum flo_core_stage {
     FLO_CORE_RUNS,   /* or is wanted */
     FLO_CORE_WARNED, /* told; the timer is the grace's */
     FLO_CORE_ASKED,  /* its unit was asked to end (kill); the timer is FLO_CORE_TERM_MS */
+    FLO_CORE_FORCED, /* it was killed, and has not ended yet */
 };
 
 struct flo_core_job {
@@ -49,7 +50,8 @@ struct flo_core_job {
 struct flo_core_unit {
     struct flo_executor *executor;
     unsigned index;
-    bool ready; /* started and alive: may be given a job */
+    bool ready;      /* started and alive: may be given a job */
+    int64_t down_ns; /* monotonic: flo_executor_down has found it so since then; 0 = it was not */
     struct flo_core_job *job;
 };
 

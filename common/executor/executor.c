@@ -131,7 +131,10 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
         job->executor->ops->kill(job->unit, false);
         break;
     case FLO_CORE_ASKED:
+        job->stage = FLO_CORE_FORCED;
         job->executor->ops->kill(job->unit, true);
+        break;
+    case FLO_CORE_FORCED: /* no timer runs */
         break;
     }
 }
@@ -164,6 +167,7 @@ void flo_core_unit_free(struct flo_core_unit *unit)
 {
     struct flo_node *node;
 
+    unit->down_ns = 0; /* it gets on */
     if (!unit->ready || unit->job || unit->executor->closed)
         return;
     node = flo_list_pop_front(&unit->executor->waiting);
@@ -328,6 +332,27 @@ size_t flo_executor_stuck(const struct flo_executor *executor, struct flo_stuck_
             stuck_fill(job, false, &out[filled++]);
     }
     return executor->stuck;
+}
+
+size_t flo_executor_down(struct flo_executor *executor, int64_t limit_ms, unsigned *out_first)
+{
+    int64_t now_ns = flo_clock_mono_ns();
+    size_t down = 0;
+
+    for (unsigned i = executor->unit_count; executor->ops->kill && i > 0; i--) {
+        struct flo_core_unit *unit = executor->units[i - 1];
+        if (unit->ready && !(unit->job && unit->job->stage == FLO_CORE_FORCED)) {
+            unit->down_ns = 0;
+            continue;
+        }
+        if (unit->down_ns == 0)
+            unit->down_ns = now_ns;
+        if (now_ns - unit->down_ns < limit_ms * FLO_NS_PER_MS)
+            continue;
+        *out_first = unit->index;
+        down++;
+    }
+    return down;
 }
 
 size_t flo_executor_destroy(struct flo_executor **executor, int64_t grace_ms)

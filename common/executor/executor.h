@@ -249,6 +249,13 @@ FLO_MUST_CHECK int flo_executor_resize(struct flo_executor *executor, unsigned w
 size_t flo_executor_stuck(const struct flo_executor *executor, struct flo_stuck_job *out,
                           size_t room);
 /*
+ * How many processes neither run nor have started or ended for limit_ms: they do not come up (what
+ * starts in them fails), or were killed and are still there (they wait in the kernel). By looks: a
+ * process counts from the first call that finds it so. *out_first is the first one's number. 0 for
+ * threads.
+ */
+size_t flo_executor_down(struct flo_executor *executor, int64_t limit_ms, unsigned *out_first);
+/*
  * Stop: no new jobs; running ones are told SHUTDOWN and get grace_ms, then processes are killed.
  * Threads that are still busy then are left behind, and counted in the result: with any of those
  * the process must end by _exit. Jobs that still ran get no callback. Clears the pointer. NULL is

@@ -51,6 +51,7 @@ static void ignore_stop_signals(void)
     sigaction(SIGTERM, &quiet, NULL);
     sigaction(SIGINT, &quiet, NULL);
     sigaction(SIGHUP, &quiet, NULL);
+    sigaction(SIGTSTP, &quiet, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -133,34 +133,36 @@ static int ask(struct check *check, struct flo_err *err)
 
 /* ---- what it would do ---- */
 
-static void print_queues(const struct flo_worker *worker)
+static void print_queues(const struct flo_role_config *config)
 {
-    const struct flo_role_config *config = worker->config;
-    bool workflows = config->role == FLO_ROLE_WORKFLOW;
+    const struct flo_queue_config *queue = config->polled.items;
 
-    for (size_t i = 0; i < worker->queue_count; i++)
-        printf("  task queue   %s\n", worker->queues[i].name);
-    printf("  polls        %lld at once\n",
-           (long long)(workflows ? config->max_concurrent_workflow_task_polls
-                                 : config->max_concurrent_activity_task_polls));
-    printf("  slots        %lld, %s\n",
-           (long long)(workflows ? config->max_concurrent_workflow_tasks
-                                 : config->max_concurrent_activities),
-           config->tuner.kind == FLO_TUNER_FIXED ? "fixed" : "resized by what is used");
+    if (config->role == FLO_ROLE_WORKFLOW)
+        printf("  task queue   %s: %lld polls, %lld slots\n", config->task_queue,
+               (long long)config->max_concurrent_workflow_task_polls,
+               (long long)config->max_concurrent_workflow_tasks);
+    for (size_t i = 0; config->role != FLO_ROLE_WORKFLOW && i < config->polled.count; i++)
+        printf("  task queue   %s: %lld polls, %lld slots\n", queue[i].name,
+               (long long)queue[i].max_concurrent_activity_task_polls,
+               (long long)queue[i].max_concurrent_activities);
+    printf("  slots        %s\n", config->tuner.kind == FLO_TUNER_FIXED
+                                      ? "fixed"
+                                      : "as many as the machine's load allows");
 }
 
 static void print_executor(const struct flo_role_config *config)
 {
     bool processes = config->role == FLO_ROLE_CPU_ACTIVITY &&
                      config->executor.isolation == FLO_ISOLATION_PROCESS;
+    const char *kind = processes ? "processes" : "threads";
+    const char *pinned = processes && config->executor.pin ? ", pinned" : "";
 
     if (config->role == FLO_ROLE_WORKFLOW)
         printf("  cached runs  at most %lld\n", (long long)config->sticky_cache.max_entries);
+    else if (config->executor.workers > 0)
+        printf("  executor     %lld %s%s\n", (long long)config->executor.workers, kind, pinned);
     else
-        printf("  executor     %lld %s\n", (long long)config->executor.workers,
-               !processes             ? "threads"
-               : config->executor.pin ? "processes, pinned"
-                                      : "processes");
+        printf("  executor     %s, one a core%s\n", kind, pinned);
 }
 
 static void print_plan(const struct check *check)
@@ -177,7 +179,7 @@ static void print_plan(const struct check *check)
            check->version);
     printf("  namespace    %s\n", config->server.name_space);
     printf("  identity     %s\n", worker->identity);
-    print_queues(worker);
+    print_queues(config);
     printf("  %s   %s\n", config->role == FLO_ROLE_WORKFLOW ? "workflows " : "activities",
            types.len > 0 ? flo_buf_cstr(&types) : "none");
     for (size_t i = 0; i < config->modules.count; i++)

@@ -10,6 +10,7 @@
  *             /ready
  *   loop      the event loop does not turn (telemetry/watchdog.h)
  *   executor  a thread does not get out of an activity whose time is up (stuck.c)
+ *   processes an executor process does not come up, or was killed and is still there
  *
  * Nothing here depends on how much work there is: an idle worker is healthy for ever.
  */
@@ -23,6 +24,7 @@
 #define WATCH_MIN_MS INT64_C(250)
 #define WATCH_MAX_MS INT64_C(15000)
 #define LAG_SAID_NS FLO_NS_PER_S
+#define PROCESS_DOWN_MS INT64_C(60000)
 
 static void check_pollers(struct flo_worker *worker)
 {
@@ -39,11 +41,29 @@ static void check_pollers(struct flo_worker *worker)
     flo_health_set_live(worker->health, "pollers", !stuck, stuck ? reason : NULL);
 }
 
+static void check_processes(struct flo_worker *worker)
+{
+    char reason[160];
+    unsigned first = 0;
+    size_t down =
+        worker->executor ? flo_executor_down(worker->executor, PROCESS_DOWN_MS, &first) : 0;
+
+    if (down > 0)
+        snprintf(reason, sizeof reason,
+                 "%zu executor processes, the first is number %u, have neither started nor ended "
+                 "for %lld s",
+                 down, first, (long long)(PROCESS_DOWN_MS / 1000));
+    if (down > 0 || worker->processes_said)
+        flo_health_set_live(worker->health, "processes", down == 0, down > 0 ? reason : NULL);
+    worker->processes_said = down > 0;
+}
+
 static void on_watch(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd;
     (void)what;
     check_pollers(ctx);
+    check_processes(ctx);
     flo_stuck_look(ctx);
     flo_poison_look(ctx);
     flo_poll_fill(ctx); /* nothing to do but after a poll that found no memory */

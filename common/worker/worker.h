@@ -123,6 +123,7 @@ struct flo_worker {
     struct flo_worker_counts counts;
     struct event *watch;                       /* looks for silent polls, stuck executors */
     struct flo_watchdog *watchdog;             /* looks for a stuck loop */
+    bool processes_said;                       /* /health shows that executor processes are down */
     int64_t connected_ns;                      /* monotonic: when the connection was made */
     const struct flo_workflow_task *advancing; /* whose code the loop thread runs now, or NULL */
     struct flo_summary *summary;               /* summary.c; NULL: no summary lines */

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -283,6 +285,43 @@ static void test_new_failing_start_says_why(void **state)
     ended(f);
 }
 
+static int *start_fails; /* shared with the processes */
+
+static int start_unless_told(void *ctx, struct flo_err *err)
+{
+    return *start_fails ? broken_start(ctx, err) : 0;
+}
+
+/* A process that died and whose successor does not come up is told of, until one does. */
+static void test_down_process_is_told(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    struct fixture *f = malloc(sizeof *f);
+    unsigned first = 7;
+
+    (void)state;
+    start_fails =
+        mmap(NULL, sizeof *start_fails, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    fixture_init(f, 1);
+    f->options.worker_start = start_unless_told;
+    fixture_processes(f, false);
+    assert_int_equal(flo_executor_down(f->executor, 0, &first), 0);
+    *start_fails = 1;
+    run(f, 0, "segv");
+    while (flo_executor_down(f->executor, 100, &first) == 0) {
+        event_base_loop(f->base, EVLOOP_NONBLOCK);
+        nanosleep(&pause, NULL);
+    }
+    assert_int_equal(first, 0);
+    *start_fails = 0;
+    while (flo_executor_down(f->executor, 0, &first) > 0)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    run(f, 1, "echo:back");
+    assert_string_equal(f->jobs[1].reply, "back");
+    munmap(start_fails, sizeof *start_fails);
+    ended(f);
+}
+
 /* A request larger than the socket takes at once arrives whole, and a cancel behind it, too. */
 static void test_submit_large_request_arrives_whole(void **state)
 {
@@ -324,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_destroy_kills_what_does_not_stop),
         cmocka_unit_test(test_template_killed_is_told),
         cmocka_unit_test(test_new_failing_start_says_why),
+        cmocka_unit_test(test_down_process_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
