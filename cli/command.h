@@ -33,6 +33,7 @@ int cli_activity(const struct cli_options *options);
 int cli_load(const struct cli_options *options);
 int cli_drain(const struct cli_options *options);
 int cli_resume(const struct cli_options *options);
+int cli_quarantine(const struct cli_options *options);
 int cli_documents(const struct cli_options *options);
 
 #endif

@@ -34,6 +34,9 @@ static const struct cli_command commands[] = {
     {"resume", "[NAME|ROLE ...]", "and poll again", CLI_OPT(FLEET), cli_resume},
     {"documents", "FILE|DIR|URL ...", "run documents through a fleet and show what is in them",
      CLI_OPT(TASK_QUEUE) | CLI_OPT(CONCURRENCY) | CLI_OPT(TIMEOUT) | CLI_OPT(FLEET), cli_documents},
+    {"quarantine", "list|show ID|retry ID|drop ID",
+     "inputs of activities that killed their executor again and again",
+     CLI_OPT(QUARANTINE_DIR) | CLI_OPT(ALL) | CLI_OPT(FLEET), cli_quarantine},
     {"load", "", "start many workflows and measure",
      CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(INPUT_BYTES) | CLI_OPT(COUNT) |
          CLI_OPT(CONCURRENCY) | CLI_OPT(RATE) | CLI_OPT(SIGNALS) | CLI_OPT(NAME) | CLI_OPT(EXPECT) |

@@ -60,6 +60,9 @@
     X(DETAIL, detail, "detail", 0, TEXT, "JSON", "details (fail, cancel, heartbeat)")              \
     X(NON_RETRYABLE, non_retryable, "non-retryable", 0, FLAG, "", "no further attempt (fail)")     \
     X(IDENTITY, identity, "identity", 0, TEXT, "NAME", "who says so, for the history")             \
+    X(QUARANTINE_DIR, quarantine_dir, "quarantine-dir", 0, TEXT, "DIR",                            \
+      "the folder that workers share (FLOTILLA_QUARANTINE_DIR; that of the fleet)")                \
+    X(ALL, all, "all", 0, FLAG, "", "also what is not parked yet")                                 \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
       "fleet.json of a running fleet: address and processes")
 

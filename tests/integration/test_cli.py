@@ -8,7 +8,7 @@ import unittest
 from support import FleetTest, flotilla, free_port, ready, run
 
 COMMANDS = ["up", "start", "result", "list", "describe", "history", "signal", "cancel", "terminate", "activity",
-            "documents", "load"]
+            "documents", "quarantine", "load"]
 
 
 class Usage(unittest.TestCase):
