@@ -3,8 +3,9 @@
  * loadtest.c - workflows whose shape is known, for load tests and benchmarks. The input says how
  * much: {"n": 10}; the result can be computed from it, so that every run can be checked. Their
  * activity is `echo` of the module echo, which the activity worker of the queue has to serve.
+ * And the task types of tasks.h, each a workflow and an activity of one name.
  */
-#include <flotilla/worker.h>
+#include "loadtest/tasks.h"
 
 #define N_MAX 10000
 #define TIMER_MS_MAX 3600000
@@ -98,11 +99,26 @@ static int timer_workflow(struct flo_workflow *wf, json_t *input, json_t **out_r
     return rc;
 }
 
+/* Activities ask where they are: flo_activity_shared() is the role. */
+static int start(const struct flo_module_env *env, void **out_shared, struct flo_err *err)
+{
+    (void)err;
+    *out_shared = (void *)(uintptr_t)env->role;
+    return 0;
+}
+
 FLO_API extern const struct flo_module flo_module;
 const struct flo_module flo_module = {
     .abi = FLO_MODULE_ABI,
     .name = "loadtest",
-    .workflows =
-        FLO_WORKFLOWS({"ChainWorkflow", chain_workflow}, {"FanWorkflow", fan_workflow},
-                      {"SignalWorkflow", signal_workflow}, {"TimerWorkflow", timer_workflow}),
+    .workflows = FLO_WORKFLOWS(
+        {"ChainWorkflow", chain_workflow}, {"FanWorkflow", fan_workflow},
+        {"SignalWorkflow", signal_workflow}, {"TimerWorkflow", timer_workflow},
+        {"io_simulation", loadtest_task_workflow}, {"cpu_intensive", loadtest_task_workflow},
+        {"memory_operations", loadtest_task_workflow}, {"failure_testing", loadtest_task_workflow}),
+    .activities = FLO_ACTIVITIES({"io_simulation", loadtest_io_simulation},
+                                 {"cpu_intensive", loadtest_cpu_intensive},
+                                 {"memory_operations", loadtest_memory_operations},
+                                 {"failure_testing", loadtest_failure_testing}),
+    .start = start,
 };
