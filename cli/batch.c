@@ -45,7 +45,8 @@ struct batch {
     struct event *pace; /* at a rate: when the next starts are due */
     int64_t began_ns;
     unsigned shown_tenths;
-    bool stopped; /* SIGINT or the time is up */
+    bool stopped;     /* SIGINT or the time is up */
+    bool interrupted; /* it was SIGINT */
 };
 
 static void item_next(struct batch *batch);
@@ -67,6 +68,12 @@ static bool worth_waiting(int code)
     default:
         return false;
     }
+}
+
+/* Do starts follow a clock, and not the ends of others? */
+static bool is_paced(const struct cli_batch_options *options)
+{
+    return options->rate || options->batch_size;
 }
 
 static void show_progress(struct batch *batch)
@@ -120,7 +127,7 @@ static void item_finish(struct item *item, enum cli_end end, const json_t *resul
     item_free(item);
     if (batch->finished == batch->options->count)
         event_base_loopbreak(batch->session->base);
-    else if (!batch->options->rate)
+    else if (!is_paced(batch->options))
         item_next(batch);
 }
 
@@ -176,9 +183,10 @@ static enum cli_end check_result(struct item *item, const FloApi__HistoryEvent *
         flo_buf_append_str(text, err.message);
         return CLI_END_WRONG_RESULT;
     }
-    if (!options->accept || options->accept(options->ctx, item->index, *out_result))
+    if (!options->accept || options->accept(options->ctx, item->index, *out_result, text))
         return CLI_END_COMPLETED;
-    flo_buf_append_str(text, "the result is not what was expected");
+    if (text->len == 0)
+        flo_buf_append_str(text, "the result is not what was expected");
     return CLI_END_WRONG_RESULT;
 }
 
@@ -298,10 +306,13 @@ static void item_start(struct item *item)
     struct batch *batch = item->batch;
     struct flo_arena arena;
     flo_arena_init(&arena, 0);
-    json_t *input = batch->options->input(batch->options->ctx, item->index);
+    const struct cli_batch_options *options = batch->options;
+    json_t *input = options->input(options->ctx, item->index);
     struct cli_start_request start;
-    cli_start_request_init(&start, item->workflow_id, item->request_id, batch->options->type,
-                           batch->options->task_queue);
+    cli_start_request_init(&start, item->workflow_id, item->request_id,
+                           options->type_of ? options->type_of(options->ctx, item->index)
+                                            : options->type,
+                           options->task_queue);
     start.message.input = flo_payloads_from_json(&arena, input);
     int rc = flo_client_start_workflow_execution(batch->session->client, &start.message, on_started,
                                                  item, &item->call);
@@ -311,11 +322,13 @@ static void item_start(struct item *item)
         item_finish(item, CLI_END_CALL_ERROR, NULL, flo_error_text(rc));
 }
 
-/* At a rate: when workflow index should start. A late one counts as waiting from here on, so that
+/* Paced: when workflow index should start. A late one counts as waiting from here on, so that
  * a server that stalls is not flattered by starts that it held up (coordinated omission). */
 static int64_t due_ns(const struct batch *batch, size_t index)
 {
-    size_t rate = batch->options->rate;
+    size_t rate = batch->options->rate, size = batch->options->batch_size;
+    if (size)
+        return batch->began_ns + (int64_t)(index / size) * batch->options->delay_ms * FLO_NS_PER_MS;
     return batch->began_ns + (int64_t)(index / rate) * FLO_NS_PER_S +
            (int64_t)(index % rate) * FLO_NS_PER_S / (int64_t)rate;
 }
@@ -331,7 +344,7 @@ static void item_next(struct batch *batch)
     }
     item->batch = batch;
     item->index = batch->next++;
-    item->started_ns = batch->options->rate ? due_ns(batch, item->index) : flo_clock_mono_ns();
+    item->started_ns = is_paced(batch->options) ? due_ns(batch, item->index) : flo_clock_mono_ns();
     flo_list_push_back(&batch->items, &item->node);
     item->retry = evtimer_new(batch->session->base, on_retry, item);
     flo_rng_uuid4(&batch->rng, item->request_id);
@@ -363,18 +376,21 @@ static void on_pace(evutil_socket_t fd, short what, void *arg)
 static void on_stop(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
-    (void)what;
     struct batch *batch = arg;
     batch->stopped = true;
+    batch->interrupted = what & EV_SIGNAL;
     event_base_loopbreak(batch->session->base);
 }
 
 static void fill_report(struct batch *batch, struct cli_batch_report *out)
 {
-    batch->ends[CLI_END_UNFINISHED] = batch->options->count - batch->finished;
+    size_t running = batch->next - batch->finished;
+    batch->ends[batch->interrupted ? CLI_END_LEFT : CLI_END_UNFINISHED] = running;
     *out = (struct cli_batch_report){
         .completed = batch->completed,
-        .failed = batch->options->count - batch->completed,
+        .failed = batch->next - batch->completed - (batch->interrupted ? running : 0),
+        .not_started = batch->options->count - batch->next,
+        .interrupted = batch->interrupted,
         .elapsed_ns = flo_clock_mono_ns() - batch->began_ns,
     };
     memcpy(out->ends, batch->ends, sizeof out->ends);
@@ -401,15 +417,19 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
                              .tv_usec = options->timeout_ms % 1000 * 1000};
         evtimer_add(deadline, &tv);
     }
-    if (options->rate)
+    if (is_paced(options))
         on_pace(-1, 0, &batch);
-    for (size_t i = 0; !options->rate && i < options->concurrency; i++)
+    for (size_t i = 0; !is_paced(options) && i < options->concurrency; i++)
         item_next(&batch);
     while (batch.finished < options->count && !batch.stopped)
         event_base_loop(session->base, EVLOOP_ONCE);
     if (batch.stopped)
-        fprintf(stderr, "\nflotilla: stopped with %zu of %zu workflows unfinished\n",
-                options->count - batch.finished, options->count);
+        fprintf(stderr,
+                "%sflotilla: stopped: %zu of %zu workflows ended, %zu %s, %zu were not "
+                "started\n",
+                options->progress && isatty(STDERR_FILENO) ? "\n" : "", batch.finished,
+                options->count, batch.next - batch.finished,
+                batch.interrupted ? "go on" : "did not end in time", options->count - batch.next);
     fill_report(&batch, out_report);
     FLO_LIST_FOREACH_SAFE(node, &batch.items)
     item_free(flo_container(node, struct item, node));
@@ -417,5 +437,7 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
     event_free(deadline);
     event_free(batch.pace);
     flo_free(batch.latencies);
-    return out_report->failed ? FLO_EXIT_REFUSED : 0;
+    return out_report->failed || (out_report->not_started && !batch.interrupted) ? FLO_EXIT_REFUSED
+           : batch.interrupted ? FLO_EXIT_SECOND_SIGNAL
+                               : 0;
 }

@@ -48,15 +48,22 @@ static double ms(int64_t ns)
     return (double)ns / 1e6;
 }
 
+void cli_batch_print_ends(const struct cli_batch_report *r)
+{
+    for (unsigned end = CLI_END_COMPLETED + 1; end < CLI_END_COUNT; end++)
+        if (r->ends[end])
+            printf("not completed: %zu %s\n", r->ends[end], cli_end_name(end));
+    if (r->not_started)
+        printf("not started: %zu\n", r->not_started);
+}
+
 void cli_batch_print(const struct cli_batch_report *r)
 {
     printf("%zu workflows in %.2f s: %.1f workflows/s, %zu failed\n", r->completed,
            (double)r->elapsed_ns / (double)FLO_NS_PER_S, per_second(r), r->failed);
     printf("latency: p50 %.1f ms, p95 %.1f ms, p99 %.1f ms, p99.9 %.1f ms, max %.1f ms\n",
            ms(r->p50_ns), ms(r->p95_ns), ms(r->p99_ns), ms(r->p999_ns), ms(r->max_ns));
-    for (unsigned end = CLI_END_COMPLETED + 1; end < CLI_END_COUNT; end++)
-        if (r->ends[end])
-            printf("not completed: %zu %s\n", r->ends[end], cli_end_name(end));
+    cli_batch_print_ends(r);
 }
 
 json_t *cli_batch_json(const struct cli_batch_report *r)
@@ -65,8 +72,9 @@ json_t *cli_batch_json(const struct cli_batch_report *r)
     for (unsigned end = CLI_END_COMPLETED + 1; end < CLI_END_COUNT; end++)
         if (r->ends[end])
             json_object_set_new(errors, cli_end_name(end), json_integer((json_int_t)r->ends[end]));
-    return json_pack("{s:I, s:I, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "completed",
-                     (json_int_t)r->completed, "failed", (json_int_t)r->failed, "errors", errors,
+    return json_pack("{s:I, s:I, s:I, s:b, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "completed",
+                     (json_int_t)r->completed, "failed", (json_int_t)r->failed, "notStarted",
+                     (json_int_t)r->not_started, "interrupted", r->interrupted, "errors", errors,
                      "seconds", (double)r->elapsed_ns / (double)FLO_NS_PER_S, "workflowsPerSecond",
                      per_second(r), "p50Ms", ms(r->p50_ns), "p95Ms", ms(r->p95_ns), "p99Ms",
                      ms(r->p99_ns), "p999Ms", ms(r->p999_ns), "maxMs", ms(r->max_ns));

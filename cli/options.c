@@ -9,7 +9,7 @@
 
 #include "cli/command.h"
 
-enum kind { TEXT, FLAG, NUMBER, DURATION };
+enum kind { TEXT, FLAG, NUMBER, DURATION, LIST };
 
 static const struct option {
     const char *name;
@@ -24,6 +24,9 @@ static const struct option {
 #undef CLI_OPTION_ROW
 };
 #define TABLE_COUNT (sizeof table / sizeof *table)
+
+/* So long a beginning of a name is near it, however long the rest is. */
+#define PREFIX_MIN 3
 
 static size_t distance(const char *a, const char *b)
 {
@@ -59,6 +62,10 @@ const char *cli_nearest(const char *word, const char *const *names, size_t count
             nearest = names[i];
         }
     }
+    size_t len = strlen(word);
+    for (size_t i = 0; !nearest && len >= PREFIX_MIN && i < count; i++)
+        if (strncmp(names[i], word, len) == 0)
+            nearest = names[i];
     return nearest;
 }
 
@@ -165,6 +172,14 @@ static bool parse_duration(const char *text, int64_t *out)
     return false;
 }
 
+static bool list_add(struct cli_words *list, const char *value)
+{
+    if (list->count == CLI_LIST_MAX)
+        return false;
+    list->items[list->count++] = value;
+    return true;
+}
+
 static bool store(const struct option *option, const char *value, struct cli_options *out)
 {
     void *field = (char *)out + option->offset;
@@ -179,6 +194,8 @@ static bool store(const struct option *option, const char *value, struct cli_opt
         return parse_number(value, field);
     case DURATION:
         return parse_duration(value, field);
+    case LIST:
+        return list_add(field, value);
     }
     return false;
 }
@@ -241,6 +258,7 @@ bool cli_options_parse(const struct cli_command *command, char **argv, struct cl
         if (!store(option, value, &parsed))
             return usage(command, out_exit,
                          option->kind == NUMBER ? "not a whole number:"
+                         : option->kind == LIST ? "more than 32 of them, from"
                                                 : "not a time like 30s, 5m or 1h:",
                          value);
     }

@@ -41,6 +41,13 @@
     X(QUERY, query, "query", 'q', TEXT, "FILTER",                                                  \
       "list filter, e.g. \"ExecutionStatus='Running'\"")                                           \
     X(LIMIT, limit, "limit", 0, NUMBER, "N", "at most so many (100)")                              \
+    X(TASKS, tasks, "tasks", 0, NUMBER, "N", "so many tasks of a task type (--type; 10)")          \
+    X(PARAMS, params, "param", 'p', LIST, "NAME=VALUE",                                            \
+      "a parameter of the tasks; may be given again")                                              \
+    X(BATCH_SIZE, batch_size, "batch-size", 0, NUMBER, "N",                                        \
+      "start N at once, whatever is in flight (instead of --concurrency)")                         \
+    X(DELAY_MS, delay_ms, "delay-ms", 0, NUMBER, "MS", "wait between two batches (1000)")          \
+    X(QUIET, quiet, "quiet", 0, FLAG, "", "no progress, only the report")                          \
     X(COUNT, count, "count", 'c', NUMBER, "N", "so many workflows (1000)")                         \
     X(CONCURRENCY, concurrency, "concurrency", 0, NUMBER, "N",                                     \
       "in flight at once (documents 20, load 50)")                                                 \
@@ -78,16 +85,25 @@ enum cli_option_id {
     (CLI_OPT(ADDRESS) | CLI_OPT(NAMESPACE) | CLI_OPT(TLS) | CLI_OPT(TLS_CA) | CLI_OPT(TLS_CERT) |  \
      CLI_OPT(TLS_KEY) | CLI_OPT(TLS_SERVER_NAME) | CLI_OPT(OUTPUT))
 
+/* An option that may be given again. */
+#define CLI_LIST_MAX 32
+struct cli_words {
+    const char *items[CLI_LIST_MAX];
+    size_t count;
+};
+
 typedef const char *cli_text;
 typedef bool cli_flag;
 typedef int64_t cli_number;   /* -1 = not given */
 typedef int64_t cli_duration; /* milliseconds; -1 = not given */
+typedef struct cli_words cli_words;
 
 struct cli_options {
 #define CLI_KIND_TEXT cli_text
 #define CLI_KIND_FLAG cli_flag
 #define CLI_KIND_NUMBER cli_number
 #define CLI_KIND_DURATION cli_duration
+#define CLI_KIND_LIST cli_words
 #define CLI_OPTION_FIELD(id, field, name, short_name, kind, value, help) CLI_KIND_##kind field;
     CLI_OPTIONS(CLI_OPTION_FIELD)
 #undef CLI_OPTION_FIELD

@@ -58,19 +58,25 @@ static void print_text(const char *text)
     flo_free(copy);
 }
 
-/* A value for people: a text as it is, else indented JSON; each line indented. */
-static void print_value(const char *name, const json_t *value)
+static void print_lines(const char *name, const char *text)
 {
-    char *text = json_is_string(value) ? strdup(json_string_value(value))
-                                       : json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    char *copy = flo_strdup(text);
     printf("\n%s:\n", name);
-    for (char *line = text ? harmless(text) : NULL; line;) {
+    for (char *line = copy ? harmless(copy) : NULL; line;) {
         char *end = strchr(line, '\n');
         if (end)
             *end = '\0';
         printf("  %s\n", line);
         line = end && end[1] ? end + 1 : NULL;
     }
+    flo_free(copy);
+}
+
+/* A value for people: a text as it is, else indented JSON. */
+static void print_value(const char *name, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    print_lines(name, json_is_string(value) ? json_string_value(value) : text ? text : "");
     free(text);
 }
 
@@ -306,6 +312,8 @@ static void print_view(const struct flo_quarantine_view *view)
     print_text(view->message);
     printf("\ninput       %" PRId64 " bytes%s\n", view->input_bytes,
            view->input ? "" : ", not kept (quarantine.keep_input, or larger than 64 KiB)");
+    if (*view->stack_trace)
+        print_lines("stack of the last crash", view->stack_trace);
     if (view->details)
         print_value("details of the last crash", view->details);
     if (view->input && json_array_size(view->input) > 0)

@@ -88,6 +88,15 @@ static bool put_bounded(json_t *record, const char *key, json_t *value, size_t m
     return !value || json_bytes(value) > max || json_object_set(record, key, value) == 0;
 }
 
+static bool put_stack(json_t *record, const char *stack_trace)
+{
+    json_t *value = stack_trace && *stack_trace ? json_string(stack_trace) : NULL;
+    bool good = put_bounded(record, "stackTrace", value, FLO_QUARANTINE_DETAILS_MAX);
+
+    json_decref(value);
+    return good;
+}
+
 static bool fill_crash(json_t *record, const char *id, const struct flo_quarantine_limits *limits,
                        const struct flo_quarantine_crash *crash, int64_t crashes, int64_t first_ms)
 {
@@ -107,6 +116,7 @@ static bool fill_crash(json_t *record, const char *id, const struct flo_quaranti
            put_text(record, "message", crash->message) &&
            put_number(record, "inputBytes", (int64_t)crash->input_bytes) &&
            put_bounded(record, "details", crash->details, FLO_QUARANTINE_DETAILS_MAX) &&
+           put_stack(record, crash->stack_trace) &&
            put_bounded(record, "input", crash->input, FLO_QUARANTINE_INPUT_MAX) &&
            add_attempt(record, &crash->attempt, true);
 }
@@ -244,6 +254,8 @@ int flo_quarantine_view(const json_t *record, const char *id, struct flo_quarant
     view.input_bytes = number(&in, "inputBytes", INT64_MAX);
     view.input = array(&in, "input", SIZE_MAX, false);
     view.details = json_object_get(record, "details");
+    view.stack_trace = json_string_value(json_object_get(record, "stackTrace"));
+    view.stack_trace = view.stack_trace ? view.stack_trace : "";
     view.met = array(&in, "met", FLO_QUARANTINE_MET_MAX, true);
     if (!in.wrong && !view.parked && strcmp(state, "counting") != 0)
         in.wrong = "state";

@@ -45,9 +45,10 @@ struct flo_quarantine_crash {
     int signal;      /* 0: it exited */
     int exit_status; /* with signal 0 */
     const char *message;
-    json_t *details;    /* of the failure; NULL, or too large: not kept */
-    json_t *input;      /* array of values; NULL: not kept */
-    size_t input_bytes; /* of all payloads */
+    const char *stack_trace; /* of the failure; may be NULL */
+    json_t *details;         /* of the failure; NULL, or too large: not kept */
+    json_t *input;           /* array of values; NULL: not kept */
+    size_t input_bytes;      /* of all payloads */
 };
 
 /*
@@ -77,9 +78,10 @@ struct flo_quarantine_view {
     int64_t changed_ms; /* when the record was last changed */
     int signal, exit_status;
     int64_t input_bytes;
-    json_t *input;   /* array, or NULL: not kept */
-    json_t *details; /* any value, or NULL */
-    json_t *met;     /* array of attempts, oldest first */
+    json_t *input;           /* array, or NULL: not kept */
+    json_t *details;         /* any value, or NULL */
+    const char *stack_trace; /* "" when none is known */
+    json_t *met;             /* array of attempts, oldest first */
 };
 /* FLO_EDATA with the member that is wrong. id is the name that the record must carry. */
 FLO_MUST_CHECK int flo_quarantine_view(const json_t *record, const char *id,

@@ -584,7 +584,8 @@ void flo_poison_crashed(struct flo_activity_task *at, const struct flo_job_resul
                                           .signal = result->signal,
                                           .exit_status = result->exit_status,
                                           .message = failure ? failure->message : NULL,
-                                          .details = details_of(failure)}};
+                                          .stack_trace = failure ? failure->stack_trace : NULL,
+                  .details = details_of(failure)}};
     counting.crash.input = input_of(at, &counting.crash.input_bytes);
     flo_quarantine_id(name_space_of(at), at->type, at->task->input, counting.id);
     record = count(poison, &counting, &in_memory);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* result.c - the beginning and the end of each activity; see tasks.h. */
+#include <string.h>
 #include <time.h>
 
 #include "loadtest/tasks.h"
@@ -58,6 +59,10 @@ int loadtest_end(struct loadtest_task *task, int rc, json_t **out_result)
             task->counts, "checks", task->checks);
         rc = *out_result ? 0 : FLO_ENOMEM;
     }
+    /* The worker's clock may be ahead of the server's, which would say the same. */
+    if (rc == FLO_ECANCELLED && strcmp(flo_activity_cancel_reason(task->ctx), "timed_out") == 0)
+        rc = flo_activity_fail(task->ctx, loadtest_failure_type(LOADTEST_FAILURE_TIMEOUT), false,
+                               NULL, "the time of the attempt is over");
     json_decref(task->parameters);
     json_decref(task->counts);
     json_decref(task->checks);
