@@ -538,7 +538,7 @@ static void test_shipped_files(void **state)
     f->cmdline.config = path;
     struct flo_fleet_config *fleet = NULL;
     assert_int_equal(flo_fleet_config_load(&f->cmdline, &fleet, &f->err), 0);
-    assert_int_equal(fleet->workers.count, 5);
+    assert_int_equal(fleet->workers.count, 6);
     assert_string_equal(flo_fleet_config_worker(fleet, 0)->program, "workflow-worker");
     assert_string_equal(
         json_string_value(json_object_get(flo_fleet_config_worker(fleet, 3)->set, "task_queue")),
