@@ -378,6 +378,7 @@ int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll)
         return FLO_ENOMEM;
     }
     poller->queue = queue;
+    poller->began_ns = core->now_ns;
     flo_list_push_back(&queue->pollers, &poller->node);
     poll->ns->polls[poll->type]++;
     note_seen(core, queue, poll);
@@ -385,6 +386,30 @@ int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll)
         rate_set(core, queue, poll->max_tasks_per_second);
     heat(core, queue);
     return 0;
+}
+
+/* ---- advice ---- */
+
+#define IDLE_POLL_NS FLO_NS_PER_S
+#define OLD_TASK_NS (200 * FLO_NS_PER_MS)
+#define ADVICE_GAP_NS (100 * FLO_NS_PER_MS)
+#define FASTER 1.2F /* tasks added to tasks given out */
+
+int32_t flo_matching_advice(struct flo_core *core, const struct flo_poller *poller)
+{
+    struct flo_queue *queue = poller->queue;
+    struct flo_node *oldest = flo_list_first(&queue->tasks);
+    if (core->now_ns - poller->began_ns >= IDLE_POLL_NS)
+        return -1;
+    if (!oldest || core->now_ns - queue->more_polls_ns < ADVICE_GAP_NS)
+        return 0;
+    const int64_t added_ns = flo_container(oldest, struct flo_task, node)->added_ns;
+    if (core->now_ns - added_ns < OLD_TASK_NS &&
+        flo_rate_per_second(&queue->added, core->now_ns) <=
+            FASTER * flo_rate_per_second(&queue->dispatched, core->now_ns))
+        return 0;
+    queue->more_polls_ns = core->now_ns;
+    return 1;
 }
 
 /* ---- the match ---- */

@@ -50,7 +50,8 @@ struct flo_queue {
     struct flo_core_timer rate_timer; /* when the next task may leave */
 
     struct flo_rate added, dispatched;
-    char *name; /* without namespace */
+    int64_t more_polls_ns; /* when more polls were last advised; 0: never */
+    char *name;            /* without namespace */
 };
 
 /* A poll that waits. */
@@ -59,6 +60,7 @@ struct flo_poller {
     struct flo_node node;
     struct flo_queue *queue;
     struct flo_core_timer timer; /* when it is answered empty */
+    int64_t began_ns;
     bool has_build_id;
     const char *identity, *build_id, *instance_key; /* in text */
     char text[];
@@ -78,6 +80,12 @@ struct flo_poll {
 
 /* Let a poll wait; it meets a task at the end of the step. 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll);
+/*
+ * How many polls more or fewer its worker had better keep open, told with a task that is off its
+ * queue: -1 when the poll waited for a second or more; 1, at most ten times a second for a queue,
+ * when tasks have waited for 200 ms, or come in clearly faster than they leave; else 0.
+ */
+int32_t flo_matching_advice(struct flo_core *core, const struct flo_poller *poller);
 /* The poller is answered: take it off and free it. */
 void flo_matching_poller_free(struct flo_core *core, struct flo_poller *poller);
 

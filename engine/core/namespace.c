@@ -240,6 +240,7 @@ static struct description *describe(struct flo_core *core, const struct flo_name
     flo_api__namespace_info__capabilities__init(&d->capabilities);
     d->capabilities.eager_workflow_start = true;
     d->capabilities.worker_poll_complete_on_shutdown = true;
+    d->capabilities.poller_autoscaling = true;
     d->info.capabilities = &d->capabilities;
     flo_api__namespace_info__limits__init(&d->limits);
     d->limits.blob_size_limit_error = core->options.blob_size_limit;

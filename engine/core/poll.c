@@ -252,6 +252,15 @@ static void remember(struct flo_core *core, uint64_t call, const struct flo_exec
     flo_core_hand(core, &handed);
 }
 
+/* What the poller's worker is advised; NULL: nothing. decision holds it. */
+static FloApi__PollerScalingDecision *advice(struct flo_core *core, const struct flo_poller *poller,
+                                             FloApi__PollerScalingDecision *decision)
+{
+    flo_api__poller_scaling_decision__init(decision);
+    decision->poll_request_delta_suggestion = flo_matching_advice(core, poller);
+    return decision->poll_request_delta_suggestion ? decision : NULL;
+}
+
 static int deliver_workflow(struct flo_core *core, struct flo_poller *poller,
                             struct flo_execution *execution, const struct flo_core_worker *worker)
 {
@@ -265,9 +274,11 @@ static int deliver_workflow(struct flo_core *core, struct flo_poller *poller,
         return FLO_ENOENT; /* the history is too long: that ended the run */
     const uint64_t call = poller->waiting.call;
     FloApi__PollWorkflowTaskQueueResponse body;
+    FloApi__PollerScalingDecision decision;
     const uint8_t *raw;
     size_t raw_len;
     rc = flo_poll_fill_workflow_task(core, execution, sticky, &body, &raw, &raw_len);
+    body.poller_scaling_decision = advice(core, poller, &decision);
     flo_matching_poller_free(core, poller);
     if (rc) {
         flo_core_workflow_task_lost(core, execution);
@@ -290,7 +301,9 @@ static int deliver_activity(struct flo_core *core, struct flo_poller *poller,
         return rc;
     const uint64_t call = poller->waiting.call;
     FloApi__PollActivityTaskQueueResponse body = FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT;
+    FloApi__PollerScalingDecision decision;
     rc = flo_core_activity_fill_task(core, activity, &body);
+    body.poller_scaling_decision = advice(core, poller, &decision);
     flo_matching_poller_free(core, poller);
     if (rc) {
         flo_core_activity_lost(core, activity);

@@ -78,6 +78,16 @@ class Queues(FleetTest):
             self.assertIn(f'temporal_worker_task_slots_used{{namespace="default",task_queue="{queue}"', page)
         self.assertEqual(worker.stop(), 0)
 
+    def test_polls_follow_the_engines_advice(self):
+        """A backlog brings more polls than there were at first."""
+        ready(self.fleet.worker("workflow-worker", "loadtest", "benchmark"))
+        worker = self.activity_worker("task_queue: benchmark\nmax_concurrent_activities: 40\nexecutor: {workers: 40}\n"
+                                      "pollers: {kind: autoscale, initial: 1, max: 20}\nlog: {level: debug}\n")
+        batch = self.load("benchmark", 100, 100)
+        self.assertIn('"advice":1', worker.said("Another number of polls"))
+        report = finish_batch(self, batch)
+        self.assertEqual((report["completed"], report["errors"]), (100, {}))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -153,6 +153,28 @@ static void test_queues_share_what_the_executor_runs(void **state)
     spine_fini(&s);
 }
 
+/* Places go by weight once both queues bring tasks: three of four. */
+static void test_queues_share_by_weight(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    s.yaml = "queues: [{name: a, weight: 3}, b]\n";
+    spine_start(&s, &flo_role_io_activity, &MODULE, "executor.workers=4",
+                "max_concurrent_activities=4", "max_concurrent_activity_task_polls=4",
+                "shutdown_timeout=2s", "executor.grace=200ms", NULL);
+    spine_await_parked(&s, POLL_ACTIVITY, 2);
+    for (size_t i = 1; i <= 4; i++) { /* the oldest poll first: a, b, a, a */
+        spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
+        await_hold(&s, i);
+    }
+    assert_int_equal(spine_count(&s, POLL_ACTIVITY), 4);
+    assert_int_equal(polls_of(&s, 4, "a"), 3);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
 /* An activity knows which queue it came from, on threads as in processes. */
 static void activities_know_their_queue(const struct flo_role_spec *role)
 {
@@ -362,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queues_are_polled_with_their_own_settings),
         cmocka_unit_test(test_queues_share_what_the_executor_runs),
+        cmocka_unit_test(test_queues_share_by_weight),
         cmocka_unit_test(test_activities_on_threads_know_their_queue),
         cmocka_unit_test(test_activities_in_processes_know_their_queue),
         cmocka_unit_test(test_queue_refuses_a_type_that_it_does_not_serve),

@@ -215,6 +215,40 @@ static void test_activity_rate_limit(void **state)
     assert_string_equal(engine_activity(e, second)->activity_id, "b");
 }
 
+/* What comes with a task of queue "q": how many polls more or fewer. */
+static int32_t advice_of(struct engine *e, uint64_t call)
+{
+    const FloApi__PollActivityTaskQueueResponse *task = engine_activity(e, call);
+    return task->poller_scaling_decision
+               ? task->poller_scaling_decision->poll_request_delta_suggestion
+               : 0;
+}
+
+/* Polls that wait are too many; tasks that wait call for more, and not too often. */
+static void test_advice_on_polls(void **state)
+{
+    struct engine *e = *state;
+    FloApi__TaskQueue queue;
+    FloApi__PollActivityTaskQueueRequest poll = activity_poll(&queue);
+    uint64_t waited = engine_call(e, "PollActivityTaskQueue", &poll.base, 0);
+    engine_pass(e, FLO_NS_PER_S);
+    engine_start(e, "wf", "q");
+    FloApi__RespondWorkflowTaskCompletedRequest *r =
+        engine_completion(e, engine_task(e, engine_poll(e, "q")));
+    for (int i = 0; i < 5; i++)
+        engine_add_command(e, r, engine_cmd_activity(e, engine_format(e, "%d", i), "q"));
+    engine_do(e, "RespondWorkflowTaskCompleted", &r->base);
+    assert_int_equal(advice_of(e, waited), -1);
+    engine_pass(e, 300 * FLO_NS_PER_MS);
+    assert_int_equal(advice_of(e, engine_call(e, "PollActivityTaskQueue", &poll.base, 0)), 1);
+    assert_int_equal(advice_of(e, engine_call(e, "PollActivityTaskQueue", &poll.base, 0)), 0);
+    engine_pass(e, 100 * FLO_NS_PER_MS);
+    assert_int_equal(advice_of(e, engine_call(e, "PollActivityTaskQueue", &poll.base, 0)), 1);
+    /* Nothing is left behind this one. */
+    engine_pass(e, 100 * FLO_NS_PER_MS);
+    assert_int_equal(advice_of(e, engine_call(e, "PollActivityTaskQueue", &poll.base, 0)), 0);
+}
+
 static void count_queue(void *ctx, const char *ns, const char *name, bool activity, size_t backlog,
                         size_t pollers)
 {
@@ -252,6 +286,7 @@ int main(void)
         TEST(test_sticky_queue_without_polls_is_passed_over),
         TEST(test_shutdown_worker_completes_polls),
         TEST(test_activity_rate_limit),
+        TEST(test_advice_on_polls),
         TEST(test_unused_queues_are_swept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
