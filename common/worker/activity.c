@@ -154,6 +154,13 @@ void flo_activity_on_broken(void *ctx)
     flo_worker_stop(ctx, FLO_EXIT_INTERNAL);
 }
 
+/* Was it told to stop by a clock of ours? (The executor's own, start-to-close, leaves no reason.)
+ */
+static bool out_of_time(const struct flo_activity_task *at)
+{
+    return at->reason == FLO_JOB_CANCEL_TIMED_OUT || at->reason == FLO_JOB_RUNNING;
+}
+
 /* The attempt has left the executor: report it, or let go of it. */
 static void task_done(struct flo_activity_task *at, const struct flo_job_result *result)
 {
@@ -178,6 +185,9 @@ static void task_done(struct flo_activity_task *at, const struct flo_job_result 
     } else if (flo_outcome_decode(result->reply, result->reply_len, &outcome) ||
                flo_buf_append(&at->outcome, result->reply, result->reply_len)) {
         flo_outcome_fail(at, FLO_FAILURE_CRASH, "The activity's answer is damaged");
+    } else if (outcome.kind == FLO_OUTCOME_CANCELLED && out_of_time(at)) {
+        drop(at, "timed_out", result); /* the server says so itself, and to the retry policy */
+        return;
     }
     if (!flo_beats_flush(at))
         flo_respond_activity(at);

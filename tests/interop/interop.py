@@ -21,6 +21,7 @@ from temporalio.worker import Worker
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "support")]
 import histories  # noqa: E402
+import outcomes  # noqa: E402
 from fleet import Fleet  # noqa: E402
 
 CHECKS = {}
@@ -152,6 +153,27 @@ async def python_worker_on_engine(args):
             assert (await forever.describe()).status == WorkflowExecutionStatus.TERMINATED
             listed = [w async for w in client.list_workflows("ExecutionStatus = 'Completed'")]
             assert {h.id for h in handles} <= {w.id for w in listed}
+
+
+async def activity_outcomes(fleet, args):
+    failed = await outcomes.run(fleet, args)
+    assert not failed, "\n".join(failed)
+
+
+@check
+async def activity_outcomes_engine(args):
+    """Every way in which an attempt can end, in C workers of both kinds, on our engine."""
+    with Fleet(args.bin) as fleet:
+        fleet.engine()
+        await activity_outcomes(fleet, args)
+
+
+@check
+async def activity_outcomes_real_server(args):
+    """The same on a real server."""
+    with Fleet(args.bin, args.temporal) as fleet:
+        fleet.real_server()
+        await activity_outcomes(fleet, args)
 
 
 @check
