@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.api.common.v1 import Payload
+from temporalio.api.common.v1 import Payload, WorkflowExecution
+from temporalio.api.workflowservice.v1 import PauseActivityRequest, ResetActivityRequest
 from temporalio.client import WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError, TimeoutType
@@ -17,11 +18,17 @@ from temporalio.worker import Worker, WorkflowInboundInterceptor, WorkflowOutbou
 from temporalio.worker import Interceptor as WorkerInterceptor
 
 ROLES = {"threads": "io-activity-worker", "processes": "cpu-activity-worker"}
-CHECKS = []
+CHECKS, OPERATOR = [], []
 
 
 def outcome(f):
     CHECKS.append(f)
+    return f
+
+
+def operator(f):
+    """Only where the server has the calls: the real one."""
+    OPERATOR.append(f)
     return f
 
 
@@ -281,6 +288,34 @@ async def finished_later_by_the_command_line(s):
         assert isinstance(error.cause, CancelledError), error.cause
 
 
+async def interrupted(s, call, failure_type):
+    """An operator's call makes the running attempt fail with this type; then another attempt could follow."""
+    handle = await s.start("until_cancelled", {"n": 1}, heartbeat_timeout=2, attempts=5, initial=5)
+    activity_id = (await s.begun(handle)).activity_id
+    await call(handle.id, activity_id)
+    for _ in range(500):
+        pending = (await handle.describe()).raw_description.pending_activities[0]
+        if pending.HasField("last_failure"):
+            break
+        await asyncio.sleep(0.02)
+    await handle.terminate()
+    assert pending.last_failure.application_failure_info.type == failure_type, pending
+
+
+@operator
+async def paused_by_an_operator(s):
+    service = s.client.workflow_service
+    await interrupted(s, lambda workflow_id, activity_id: service.pause_activity(PauseActivityRequest(
+        namespace="default", execution=WorkflowExecution(workflow_id=workflow_id), id=activity_id)), "ActivityPause")
+
+
+@operator
+async def reset_by_an_operator(s):
+    service = s.client.workflow_service
+    await interrupted(s, lambda workflow_id, activity_id: service.reset_activity(ResetActivityRequest(
+        namespace="default", execution=WorkflowExecution(workflow_id=workflow_id), id=activity_id)), "ActivityReset")
+
+
 async def run(fleet, args):
     """Each outcome on both kinds of executors; what failed, as text."""
     module = pathlib.Path(args.bin).resolve().parent / "tests/modules/outcomes.so"
@@ -288,9 +323,10 @@ async def run(fleet, args):
     for role in ROLES.values():
         fleet.worker(role, str(module), role, executor__workers=4, max_concurrent_activities=4)
     failed = []
+    checks = CHECKS + (OPERATOR if fleet.temporal else [])
     async with Worker(client, task_queue="outcomes", workflows=[One], interceptors=[Headers()]):
         for kind, role in ROLES.items():
             scene = Scene(client, role, fleet, args)
-            results = await asyncio.gather(*[f(scene) for f in CHECKS], return_exceptions=True)
-            failed += [f"{f.__name__} on {kind}: {r!r}" for f, r in zip(CHECKS, results) if r is not None]
+            results = await asyncio.gather(*[f(scene) for f in checks], return_exceptions=True)
+            failed += [f"{f.__name__} on {kind}: {r!r}" for f, r in zip(checks, results) if r is not None]
     return failed

@@ -1,4 +1,4 @@
-# Install the sdk component into an empty prefix, build examples/greeter against it both ways, run it.
+# Install the sdk component into an empty prefix, build the examples against it both ways, run them.
 set(prefix ${BUILD}/package-consumer)
 file(REMOVE_RECURSE ${prefix})
 
@@ -15,6 +15,9 @@ run(${CMAKE_COMMAND} -S ${SOURCE}/examples/greeter -B ${prefix}/build -G Ninja
     -DCMAKE_PREFIX_PATH=${prefix}/root -DCMAKE_C_COMPILER=${CC})
 run(${CMAKE_COMMAND} --build ${prefix}/build)
 run(${prefix}/build/greeter workflow --version)
+run(${CMAKE_COMMAND} -S ${SOURCE}/examples/completer -B ${prefix}/build-completer -G Ninja
+    -DCMAKE_PREFIX_PATH=${prefix}/root -DCMAKE_C_COMPILER=${CC})
+run(${CMAKE_COMMAND} --build ${prefix}/build-completer)
 
 file(GLOB_RECURSE pc ${prefix}/root/*/flotilla.pc)
 get_filename_component(pc_dir ${pc} DIRECTORY)
@@ -26,3 +29,16 @@ run(${CC} ${SOURCE}/examples/greeter/greeter.c ${flags} -o ${prefix}/greeter)
 get_filename_component(lib_dir ${pc_dir} DIRECTORY)
 set(ENV{LD_LIBRARY_PATH} ${lib_dir})
 run(${prefix}/greeter activity --version)
+
+# A call that finds no server says so; and every header is C++ as well.
+execute_process(COMMAND ${CMAKE_COMMAND} -E env TEMPORAL_ADDRESS=nowhere:bad
+                        ${prefix}/build-completer/completer AAAA 1
+                RESULT_VARIABLE rc ERROR_VARIABLE said)
+if(NOT rc EQUAL 1 OR NOT said MATCHES "completer: .*nowhere")
+  message(FATAL_ERROR "completer without a server: ${rc} ${said}")
+endif()
+file(GLOB headers RELATIVE ${prefix}/root/include ${prefix}/root/include/flotilla/*.h)
+foreach(header ${headers})
+  file(APPEND ${prefix}/all.cc "#include <${header}>\n")
+endforeach()
+run(${CC} -x c++ -Wall -Wextra -Werror -fsyntax-only ${flags} ${prefix}/all.cc)
