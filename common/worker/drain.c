@@ -153,7 +153,8 @@ static void say_quiet(struct flo_worker *worker, bool quiet, const char *why)
 {
     flo_log(FLO_LOG_INFO, quiet ? "worker.quiet" : "worker.resumed",
             quiet ? "Worker quiet: it polls no more until it is told to resume" : "Worker resumed",
-            "reason", why, "#running", FLO_NUM(flo_capacity_busy(worker)), NULL);
+            FLO_LOG_WHO(worker), "reason", why, "#running", FLO_NUM(flo_capacity_busy(worker)),
+            NULL);
     flo_health_set_ready(worker->health, "quiet", !quiet,
                          "quiet: no polls until SIGCONT or flotilla resume");
     if (worker->reporter)
@@ -200,8 +201,8 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
     if (worker->state >= FLO_WORKER_DRAINING)
         return;
     worker->state = FLO_WORKER_DRAINING;
-    flo_log(FLO_LOG_INFO, "worker.draining", "Worker stopping", "reason", why, "#running",
-            FLO_NUM(flo_capacity_busy(worker)), "#timeout_ms", FLO_NUM(total_ms), NULL);
+    flo_log(FLO_LOG_INFO, "worker.draining", "Worker stopping", FLO_LOG_WHO(worker), "reason", why,
+            "#running", FLO_NUM(flo_capacity_busy(worker)), "#timeout_ms", FLO_NUM(total_ms), NULL);
     flo_health_set_ready(worker->health, "draining", false, "the worker is stopping");
     arm(worker->drain_cancel, cancel_ms > total_ms / 2 ? cancel_ms : total_ms / 2);
     arm(worker->drain_end, total_ms > 2 * LAST_WORD_MS ? total_ms - LAST_WORD_MS : total_ms / 2);

@@ -135,6 +135,7 @@ void flo_execute_workflow_task(struct flo_task_queue *queue,
     wt->worker = worker;
     wt->queue = queue;
     wt->task = task;
+    wt->attempt = task->attempt;
     wt->began_ns = flo_clock_mono_ns();
     worker->counts.received++;
     worker->counts.retried += task->attempt > 1;

@@ -28,14 +28,15 @@ void flo_observe_connection(void *ctx, bool connected, const char *reason)
     worker->connected = connected;
     flo_health_set_ready(worker->health, "server", connected, connected ? NULL : reason);
     if (connected) {
-        flo_log(FLO_LOG_INFO, "server.connected", "Connected", "server", address, NULL);
+        flo_log(FLO_LOG_INFO, "server.connected", "Connected", FLO_LOG_WHO(worker), "server",
+                address, NULL);
         worker->was_connected = true;
         worker->connected_ns = flo_clock_mono_ns();
         worker->warned = false;
     } else if (!worker->warned && worker->state < FLO_WORKER_STOPPED) {
         worker->warned = true; /* once, not at each attempt */
-        flo_log(FLO_LOG_WARN, "server.unreachable", "Connection error", "server", address, "reason",
-                reason, NULL);
+        flo_log(FLO_LOG_WARN, "server.unreachable", "Connection error", FLO_LOG_WHO(worker),
+                "server", address, "reason", reason, NULL);
     }
 }
 

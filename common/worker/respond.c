@@ -25,9 +25,11 @@
 static void log_processed(const struct flo_workflow_task *wt, const char *outcome)
 {
     if (flo_log_enabled(FLO_LOG_DEBUG))
-        flo_log(FLO_LOG_DEBUG, "workflow.task", "Task processed", "workflow_type", wt->type,
-                "workflow_id", wt->workflow_id, "run_id", wt->run_id, "outcome", outcome,
-                "#duration_us", FLO_NUM((flo_clock_mono_ns() - wt->began_ns) / 1000), NULL);
+        flo_log(FLO_LOG_DEBUG, "workflow.task", "Task processed", FLO_LOG_WHO(wt->worker),
+                "task_queue", wt->queue->name, "workflow_type", wt->type, "workflow_id",
+                wt->workflow_id, "run_id", wt->run_id, "outcome", outcome, "#attempt",
+                FLO_NUM(wt->attempt), "#duration_us",
+                FLO_NUM((flo_clock_mono_ns() - wt->began_ns) / 1000), NULL);
 }
 
 static void evict(struct flo_workflow_task *wt)
@@ -452,10 +454,11 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
                               OUTCOME_NAMES[kind], failure ? flo_failure_type(failure) : "", NULL);
     flo_series_observe(duration, seconds);
     if (flo_log_enabled(FLO_LOG_DEBUG))
-        flo_log(FLO_LOG_DEBUG, "activity.task", "Task processed", "activity_type", at->type,
-                "activity_id", at->activity_id, "workflow_id", at->workflow_id, "run_id",
-                at->run_id, "outcome", OUTCOME_NAMES[kind], "#attempt", FLO_NUM(at->attempt),
-                "#duration_us", FLO_NUM(seconds * 1e6), NULL);
+        flo_log(FLO_LOG_DEBUG, "activity.task", "Task processed", FLO_LOG_WHO(at->worker),
+                "task_queue", at->queue->name, "activity_type", at->type, "activity_id",
+                at->activity_id, "workflow_id", at->workflow_id, "run_id", at->run_id, "outcome",
+                OUTCOME_NAMES[kind], "#attempt", FLO_NUM(at->attempt), "#duration_us",
+                FLO_NUM(seconds * 1e6), NULL);
 }
 
 /* Whether the body must be looked at: a failure for its type; a result when another process made

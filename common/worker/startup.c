@@ -31,9 +31,8 @@ static void say_started(struct flo_worker *worker)
     flo_buf_init(&queues, 4096);
     flo_registry_names(worker->registry, &types);
     flo_queues_names(worker, &queues);
-    flo_log(FLO_LOG_INFO, "worker.started", "Worker started", "namespace",
-            worker->config->server.name_space, "task_queue", flo_buf_cstr(&queues), "identity",
-            worker->identity, "server", worker->config->server.address, "types",
+    flo_log(FLO_LOG_INFO, "worker.started", "Worker started", FLO_LOG_WHO(worker), "task_queue",
+            flo_buf_cstr(&queues), "server", worker->config->server.address, "types",
             flo_buf_cstr(&types), "#slots",
             FLO_NUM(flo_capacity_total(worker, worker->queues[0].kind)), NULL);
     flo_buf_fini(&queues);

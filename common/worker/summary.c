@@ -48,7 +48,7 @@ void flo_summary_last(struct flo_worker *worker)
     worker->counts.ended[FLO_END_ABANDONED] += worker->workflow_tasks.count;
     if (worker->exit_code == 0 && ended[FLO_END_ABANDONED] > 0)
         worker->exit_code = FLO_EXIT_ABANDONED;
-    flo_log(FLO_LOG_INFO, "worker.stopped", "Worker stopped", "#completed",
+    flo_log(FLO_LOG_INFO, "worker.stopped", "Worker stopped", FLO_LOG_WHO(worker), "#completed",
             number(ended[FLO_END_COMPLETED], &text[0]), "#failed",
             number(ended[FLO_END_FAILED], &text[1]), "#cancelled",
             number(ended[FLO_END_CANCELLED], &text[2]), "#cut",
@@ -78,8 +78,7 @@ static void on_backlog(void *ctx, int64_t queued)
              (unsigned long long)counts->ended[FLO_END_FAILED], (unsigned long long)counts->retried,
              ongoing, queued_text);
     summary->said = *counts;
-    flo_log(FLO_LOG_INFO, "worker.summary", line, "namespace", worker->config->server.name_space,
-            "task_queue", worker->queues[0].name, "identity", worker->identity, "state",
+    flo_log(FLO_LOG_INFO, "worker.summary", line, FLO_LOG_WHO(worker), "state",
             flo_worker_state_name(worker->state), NULL);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker.c - building a worker from its configuration, running it, taking it apart. */
-#include "worker/local.h"
 #include "worker/worker.h"
+#include "worker/local.h"
 
 #include <event2/event.h>
 #include <stdio.h>

@@ -135,6 +135,10 @@ struct flo_worker {
     bool shutdown_called;  /* each has been answered, or none could be made */
 };
 
+/* What each log line about the worker as a whole begins with. */
+#define FLO_LOG_WHO(worker)                                                                        \
+    "namespace", (worker)->config->server.name_space, "worker_identity", (worker)->identity
+
 /* ---- worker.c ---- */
 
 FLO_MUST_CHECK int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **config,
@@ -189,6 +193,7 @@ struct flo_workflow_task {
     struct flo_local_run *local; /* it is open: local activities of its run are at work */
     const char *workflow_id, *run_id, *type; /* in arena */
     struct flo_task_series *series;          /* of the type; may be NULL */
+    int32_t attempt;
     int64_t began_ns;
     /* Fetching pages (history.c): */
     bool whole;                    /* the history was fetched from its first event */
