@@ -393,7 +393,7 @@ int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll)
 #define IDLE_POLL_NS FLO_NS_PER_S
 #define OLD_TASK_NS (200 * FLO_NS_PER_MS)
 #define ADVICE_GAP_NS (100 * FLO_NS_PER_MS)
-#define FASTER 1.2F /* tasks added to tasks given out */
+#define FASTER_BY 1.2F /* tasks added to tasks given out */
 
 int32_t flo_matching_advice(struct flo_core *core, const struct flo_poller *poller)
 {
@@ -406,7 +406,7 @@ int32_t flo_matching_advice(struct flo_core *core, const struct flo_poller *poll
     const int64_t added_ns = flo_container(oldest, struct flo_task, node)->added_ns;
     if (core->now_ns - added_ns < OLD_TASK_NS &&
         flo_rate_per_second(&queue->added, core->now_ns) <=
-            FASTER * flo_rate_per_second(&queue->dispatched, core->now_ns))
+            FASTER_BY * flo_rate_per_second(&queue->dispatched, core->now_ns))
         return 0;
     queue->more_polls_ns = core->now_ns;
     return 1;
