@@ -16,7 +16,7 @@ struct cli_command {
     const char *name;
     const char *operands; /* for --help: "WORKFLOW_ID"; "" = none */
     const char *summary;  /* one line */
-    uint64_t accepts;     /* CLI_OPT bits beside the common ones */
+    uint64_t accepts;     /* CLI_OPT bits beside the common ones, and the two below them */
     int (*run)(const struct cli_options *options);
 };
 
@@ -35,5 +35,7 @@ int cli_drain(const struct cli_options *options);
 int cli_resume(const struct cli_options *options);
 int cli_quarantine(const struct cli_options *options);
 int cli_documents(const struct cli_options *options);
+int cli_top(const struct cli_options *options);
+int cli_recommend(const struct cli_options *options);
 
 #endif

@@ -71,7 +71,8 @@ const char *cli_nearest(const char *word, const char *const *names, size_t count
 
 static uint64_t accepted(const struct cli_command *command)
 {
-    return command->accepts | CLI_OPT_COMMON;
+    return command->accepts |
+           (command->accepts & CLI_ASKS_NO_SERVER ? CLI_OPT(OUTPUT) : CLI_OPT_COMMON);
 }
 
 static void print_help(const struct cli_command *command)
@@ -225,6 +226,7 @@ bool cli_options_parse(const struct cli_command *command, char **argv, struct cl
                        int *out_exit)
 {
     struct cli_options parsed = {.rest = argv};
+    const bool yaml = command->accepts & CLI_TAKES_YAML;
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (table[i].kind == NUMBER || table[i].kind == DURATION)
             *(int64_t *)(void *)((char *)&parsed + table[i].offset) = -1;
@@ -267,8 +269,11 @@ bool cli_options_parse(const struct cli_command *command, char **argv, struct cl
     if (parsed.operand_count && !*command->operands)
         return usage(command, out_exit, "unexpected argument", argv[0]);
     fill_defaults(&parsed);
-    if (parsed.output && strcmp(parsed.output, "json") != 0 && strcmp(parsed.output, "text") != 0)
-        return usage(command, out_exit, "--output is text or json, not", parsed.output);
+    if (parsed.output && strcmp(parsed.output, "json") != 0 && strcmp(parsed.output, "text") != 0 &&
+        !(yaml && strcmp(parsed.output, "yaml") == 0))
+        return usage(command, out_exit,
+                     yaml ? "--output is text, json or yaml, not" : "--output is text or json, not",
+                     parsed.output);
     parsed.json = parsed.output && strcmp(parsed.output, "json") == 0;
     *out = parsed;
     return true;

@@ -70,6 +70,9 @@
     X(QUARANTINE_DIR, quarantine_dir, "quarantine-dir", 0, TEXT, "DIR",                            \
       "the folder that workers share (FLOTILLA_QUARANTINE_DIR; that of the fleet)")                \
     X(ALL, all, "all", 0, FLAG, "", "also what is not parked yet")                                 \
+    X(URL, url, "url", 0, TEXT, "URL",                                                             \
+      "the supervisor's page, http://HOST:PORT (that of --fleet)")                                 \
+    X(ONCE, once, "once", 0, FLAG, "", "one table instead of a live one")                          \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
       "fleet.json of a running fleet: address and processes")
 
@@ -91,6 +94,11 @@ struct cli_words {
     const char *items[CLI_LIST_MAX];
     size_t count;
 };
+
+/* Beside them, of a command: it takes --output yaml, too; it asks no server, so that of the common
+ * ones there is only --output. */
+#define CLI_TAKES_YAML (UINT64_C(1) << 63)
+#define CLI_ASKS_NO_SERVER (UINT64_C(1) << 62)
 
 typedef const char *cli_text;
 typedef bool cli_flag;

@@ -106,6 +106,7 @@
     X(HTTP_REQUESTS, COUNTER, "flotilla_http_requests_total", "path,code", NONE, "Requests to the health and metrics pages.") \
     X(PROCESS_CPU, COUNTER, "process_cpu_seconds_total", "", NONE, "User and system CPU time.") \
     X(PROCESS_RSS, GAUGE, "process_resident_memory_bytes", "", NONE, "Resident memory.") \
+    X(PROCESS_PEAK, GAUGE, "flotilla_process_peak_memory_bytes", "", NONE, "Highest resident memory since the start.") \
     X(PROCESS_VSZ, GAUGE, "process_virtual_memory_bytes", "", NONE, "Virtual memory.") \
     X(PROCESS_FDS, GAUGE, "process_open_fds", "", NONE, "Open file descriptors.") \
     X(PROCESS_MAX_FDS, GAUGE, "process_max_fds", "", NONE, "Most file descriptors allowed.") \

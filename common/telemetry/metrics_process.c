@@ -38,6 +38,9 @@ static void collect(void *ctx, struct flo_metrics *metrics)
         if (flo_series_value(start) == 0) /* once: the wall clock may be set later */
             flo_series_set(start, boot + stat.start_seconds);
     }
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        set(metrics, FLO_METRIC_PROCESS_PEAK, (double)usage.ru_maxrss * 1024);
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
         set(metrics, FLO_METRIC_PROCESS_MAX_FDS, (double)limit.rlim_cur);
