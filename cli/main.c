@@ -13,8 +13,8 @@ static const struct cli_command commands[] = {
     {"up", "[SUPERVISOR-OPTION ...]", "start a whole fleet on this machine", 0, cli_up},
     {"start", "", "start a workflow",
      CLI_OPT(WORKFLOW_ID) | CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(WAIT) |
-         CLI_OPT(EXECUTION_TIMEOUT) | CLI_OPT(RUN_TIMEOUT) | CLI_OPT(ID_REUSE_POLICY) |
-         CLI_OPT(ID_CONFLICT_POLICY),
+         CLI_OPT(EXECUTION_TIMEOUT) | CLI_OPT(RUN_TIMEOUT) | CLI_OPT(TASK_TIMEOUT) |
+         CLI_OPT(ID_REUSE_POLICY) | CLI_OPT(ID_CONFLICT_POLICY),
      cli_start},
     {"result", "[WORKFLOW_ID]", "wait for a workflow and print its result", TARGET, cli_result},
     {"list", "", "list workflows", CLI_OPT(QUERY) | CLI_OPT(LIMIT), cli_list},

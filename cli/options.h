@@ -32,6 +32,7 @@
     X(EXECUTION_TIMEOUT, execution_timeout_ms, "execution-timeout", 0, DURATION, "TIME",           \
       "all runs together, e.g. 1h")                                                                \
     X(RUN_TIMEOUT, run_timeout_ms, "run-timeout", 0, DURATION, "TIME", "one run")                  \
+    X(TASK_TIMEOUT, task_timeout_ms, "task-timeout", 0, DURATION, "TIME", "one workflow task")     \
     X(ID_REUSE_POLICY, id_reuse_policy, "id-reuse-policy", 0, TEXT, "POLICY",                      \
       "AllowDuplicate, AllowDuplicateFailedOnly, RejectDuplicate, TerminateIfRunning")             \
     X(ID_CONFLICT_POLICY, id_conflict_policy, "id-conflict-policy", 0, TEXT, "POLICY",             \

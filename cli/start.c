@@ -77,6 +77,7 @@ static int start(struct cli_session *session, const struct cli_options *options,
     message->workflow_id_conflict_policy = (FloApi__WorkflowIdConflictPolicy)conflict;
     message->workflow_execution_timeout = duration(&waiter.arena, options->execution_timeout_ms);
     message->workflow_run_timeout = duration(&waiter.arena, options->run_timeout_ms);
+    message->workflow_task_timeout = duration(&waiter.arena, options->task_timeout_ms);
     int rc = flo_client_start_workflow_execution(session->client, message, cli_waiter_done, &waiter,
                                                  NULL);
     const FloApi__StartWorkflowExecutionResponse *response =

@@ -99,7 +99,7 @@ static const struct flo_setting settings[] = {
     {.key = "tokens", .type = FLO_SETTING_JSON, .offset = AT(tokens), .roles = ACT, .help = "Countable resources of the worker and how many there are, as `{db: 20, gpu: 1}`"},
     {.key = "activities", .type = FLO_SETTING_JSON, .offset = AT(activities), .roles = ACT, .help = "What an activity type needs while it runs, as `{TYPE: {tokens: {db: 1}}}`"},
     NUMBER("executor.stack_size", SIZE, executor.stack_bytes, "1MiB", 131072, MIB(64), NULL, 0, ACT, "Stack of a thread that runs activities: address space, memory is taken as it is used"),
-    NUMBER("executor.grace", DURATION, executor.grace_ms, "3s", 0, MINUTES(10), NULL, 0, ACT, "From telling an activity to stop to giving it up (a process then gets SIGTERM, and SIGKILL half a second later; a thread is reported as stuck)"),
+    NUMBER("executor.grace", DURATION, executor.grace_ms, "3s", 0, MINUTES(10), NULL, 0, 0, "From telling an activity to stop to giving it up (a process then gets SIGTERM, and SIGKILL half a second later; a thread is reported as stuck)"),
     NUMBER("executor.limits.memory", SIZE, executor.limits.memory_bytes, "0", 0, MIB(16777216), NULL, 0, ACT, "Memory that an executor process may allocate beyond what it starts with; 0: no limit. With `isolation: process`, as the next two"),
     NUMBER("executor.limits.cpu_time", DURATION, executor.limits.cpu_ms, "0ms", 0, MINUTES(43200), NULL, 0, ACT, "CPU time that one attempt of an activity may use, rounded up to seconds; 0: no limit"),
     NUMBER("executor.limits.open_files", INT, executor.limits.open_files, "0", 0, 1048576, NULL, 0, ACT, "Descriptors that an executor process may have open, at least 16; 0: the system's limit"),

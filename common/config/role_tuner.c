@@ -95,6 +95,8 @@ static int tune_workflows(struct flo_role_config *config, struct flo_err *err)
                                  "sticky_cache.max_entries is above 0");
     warn_unused(config, "max_concurrent_workflow_tasks", "tuner.workflow_slots");
     config->max_concurrent_workflow_tasks = range->max;
+    warn_unused(config, "max_concurrent_local_activities", "tuner.local_activity_slots");
+    config->max_concurrent_local_activities = config->tuner.local_activity_slots.max;
     return 0;
 }
 

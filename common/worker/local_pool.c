@@ -360,28 +360,19 @@ static void on_note(void *ctx, uint64_t id, const uint8_t *data, size_t len)
 
 /* ---- beginning ---- */
 
-static unsigned threads_wanted(const struct flo_worker *worker)
-{
-    const struct flo_role_config *config = worker->config;
-    int64_t most = config->max_concurrent_local_activities;
-
-    if (config->tuner.kind == FLO_TUNER_RESOURCE && config->tuner.local_activity_slots.max > most)
-        most = config->tuner.local_activity_slots.max;
-    return (unsigned)most;
-}
-
 /* Modules and threads, for the first attempt of all. */
 static int make_executor(struct flo_locals *locals, struct flo_err *err)
 {
     struct flo_worker *worker = locals->worker;
-    struct flo_executor_options options = {.workers = threads_wanted(worker),
-                                           .name = "local",
-                                           .runner = flo_activity_task_run_shared,
-                                           .runner_ctx = &locals->library,
-                                           .on_progress = on_progress,
-                                           .on_note = on_note,
-                                           .on_done = on_done,
-                                           .ctx = locals};
+    struct flo_executor_options options = {
+        .workers = (unsigned)worker->config->max_concurrent_local_activities,
+        .name = "local",
+        .runner = flo_activity_task_run_shared,
+        .runner_ctx = &locals->library,
+        .on_progress = on_progress,
+        .on_note = on_note,
+        .on_done = on_done,
+        .ctx = locals};
     int rc = 0;
 
     if (!worker->modules_started)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * local_module.c - workflows with local activities, and those activities: for tests with real
+ * local.c - workflows with local activities, and those activities: for tests with real
  * workers, and for replaying histories of the same workflows written in Python.
  */
 #include <stdio.h>
