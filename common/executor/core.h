@@ -27,7 +27,8 @@
 enum flo_core_stage {
     FLO_CORE_RUNS,   /* or is wanted */
     FLO_CORE_WARNED, /* told; the timer is the grace's */
-    FLO_CORE_ASKED,  /* its unit was asked to end (kill); the timer is FLO_CORE_TERM_MS */
+    FLO_CORE_ASKED,  /* its unit was asked to end (kill); the timer is FLO_CORE_TERM_MS. Where
+                      * nothing is killed: stuck; the timer is the deadline's */
     FLO_CORE_FORCED, /* it was killed, and has not ended yet */
 };
 
@@ -43,6 +44,7 @@ struct flo_core_job {
     bool stuck;         /* it is counted in executor->stuck */
     int64_t told_ns;    /* monotonic: since when it is WARNED; where nothing is killed */
     struct event timer; /* the deadline, later the next stage */
+    struct timeval due; /* the deadline while the grace has the timer; where nothing is killed */
     size_t request_len;
     uint8_t request[]; /* stays until the job has ended */
 };

@@ -59,8 +59,11 @@ static void job_arm_kill(struct flo_core_job *job)
         !(job->executor->ops->kill ? unwanted : to_end))
         return;
     job->stage = FLO_CORE_WARNED;
-    if (!job->executor->ops->kill)
+    if (!job->executor->ops->kill) {
         job->told_ns = flo_clock_mono_ns();
+        if (!unwanted)
+            (void)event_pending(&job->timer, EV_TIMEOUT, &job->due);
+    }
     timer_arm(job, job->grace_ms);
 }
 
@@ -111,6 +114,20 @@ static void job_tell(struct flo_core_job *job, enum flo_job_cancel reason)
     job_arm_kill(job);
 }
 
+/* The deadline has its timer back: a job that ignores a request to stop may still run out of time.
+ */
+static void job_arm_due(struct flo_core_job *job)
+{
+    struct timeval now, left = {0};
+
+    if (!evutil_timerisset(&job->due))
+        return;
+    event_base_gettimeofday_cached(job->executor->base, &now);
+    if (evutil_timercmp(&job->due, &now, >))
+        evutil_timersub(&job->due, &now, &left);
+    event_add(&job->timer, &left);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_core_job *job = ctx;
@@ -122,17 +139,21 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
         job_tell(job, FLO_JOB_CANCEL_TIMED_OUT);
         break;
     case FLO_CORE_WARNED:
+        job->stage = FLO_CORE_ASKED;
         if (!job->executor->ops->kill) {
             job_stuck(job, false);
+            job_arm_due(job);
             break;
         }
-        job->stage = FLO_CORE_ASKED;
         timer_arm(job, FLO_CORE_TERM_MS);
         job->executor->ops->kill(job->unit, false);
         break;
     case FLO_CORE_ASKED:
         job->stage = FLO_CORE_FORCED;
-        job->executor->ops->kill(job->unit, true);
+        if (job->executor->ops->kill)
+            job->executor->ops->kill(job->unit, true);
+        else
+            job_tell(job, FLO_JOB_CANCEL_TIMED_OUT);
         break;
     case FLO_CORE_FORCED: /* no timer runs */
         break;

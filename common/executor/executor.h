@@ -143,7 +143,7 @@ struct flo_executor_limits {
  */
 struct flo_stuck_job {
     uint64_t job;
-    enum flo_job_cancel reason; /* what it was told first */
+    enum flo_job_cancel reason; /* what it was told */
     int64_t told_ms;            /* how long ago that was */
     char unit[24];              /* its thread's name, as in /proc: "io-3" */
     /* What the kernel says that the thread does: "sleeping in futex_wait_queue, system call futex";

@@ -82,8 +82,7 @@ void flo_stuck_on(void *ctx, const struct flo_stuck_job *stuck, bool ended)
                 FLO_NUM(at->attempt), "reason", reason_name(stuck->reason), "#ran_ms",
                 FLO_NUM(ran_ms(at)), "#told_ms", FLO_NUM(stuck->told_ms), "doing", stuck->doing,
                 NULL);
-    if (!ended)
-        flo_stuck_look(worker);
+    flo_stuck_look(worker);
 }
 
 void flo_stuck_warn(void *ctx, const char *message)

@@ -269,6 +269,30 @@ static void test_stuck_after_cancel_but_not_after_pause(void **state)
     ended(s);
 }
 
+/* A job that ignored a request to stop still runs out of time. */
+static void test_stuck_job_still_has_its_deadline(void **state)
+{
+    const int64_t until = flo_clock_mono_ns() + 20 * FLO_NS_PER_S;
+    struct stuck_fixture *s = made(1);
+    struct flo_stuck_job found;
+
+    (void)state;
+    fixture_threads(&s->f);
+    assert_int_equal(fixture_submit(&s->f, 0, "deaf", 300, 1), 0);
+    flo_executor_cancel(s->f.executor, 0, FLO_JOB_CANCEL_REQUESTED);
+    while (!s->stuck_count)
+        turn(s, until);
+    assert_int_equal(s->stuck.reason, FLO_JOB_CANCEL_REQUESTED);
+    do {
+        turn(s, until);
+        assert_int_equal(flo_executor_stuck(s->f.executor, &found, 1), 1);
+    } while (found.reason != FLO_JOB_CANCEL_TIMED_OUT);
+    assert_int_equal(s->stuck_count, 1);
+    sem_post(&s->release);
+    fixture_wait(&s->f, 1);
+    ended(s);
+}
+
 static void say_fault(void *ctx, const struct flo_executor_fault *fault)
 {
     const char *text = fault->stack_overflow ? "overflow in " : "fault in ";
@@ -355,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_resize_grows_and_shrinks),
         cmocka_unit_test(test_stuck_thread_is_named),
         cmocka_unit_test(test_stuck_after_cancel_but_not_after_pause),
+        cmocka_unit_test(test_stuck_job_still_has_its_deadline),
         cmocka_unit_test(test_stack_is_as_large_as_asked_for),
     };
 
