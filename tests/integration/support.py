@@ -78,6 +78,15 @@ class FleetTest(unittest.TestCase):
         self.fleet = Fleet(BIN)
         self.addCleanup(self.stop_fleet)
 
+    def start_server(self):
+        """The engine; with TEMPORAL, the path of its command line, a real server, once it answers."""
+        self.fleet.temporal = os.environ.get("TEMPORAL")
+        if not self.fleet.temporal:
+            return self.fleet.engine()
+        server = self.fleet.real_server()
+        wait_for(lambda: flotilla(self.fleet.target, "list")[0] == 0, "the real server", 60)
+        return server
+
     def stop_fleet(self):
         failed = any(error for _, error in getattr(self._outcome, "errors", []) if error) \
             if hasattr(self, "_outcome") and hasattr(self._outcome, "errors") else not self._outcome.success

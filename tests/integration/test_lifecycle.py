@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import unittest
 
 from support import BIN, FleetTest, flotilla, get, ready, run, wait_for
@@ -31,7 +32,7 @@ def last_words(worker):
 class Lifecycle(FleetTest):
     def setUp(self):
         super().setUp()
-        self.engine = self.fleet.engine()
+        self.engine = self.start_server()
 
     def flow_worker(self, **settings):
         worker = self.fleet.worker("workflow-worker", str(MODULE), FLOWS, **settings)
@@ -137,6 +138,46 @@ class Lifecycle(FleetTest):
         self.assertIn("quiet", get(work.address("http"), "/ready")[1])
         work.child.send_signal(signal.SIGCONT)
         ready(work)
+
+    def test_second_signal_takes_the_executors_along(self):
+        """Two signals to stop: the worker is gone at once, and so are the processes of its activities."""
+        self.flow_worker()
+        work = self.work_worker("cpu-activity-worker", executor__workers=2, max_concurrent_activities=2)
+        self.start_naps("long", [30000, 30000])
+        wait_for(lambda: metric(work, "temporal_worker_task_slots_used") == 2, "the naps")
+        group = os.getpgid(work.child.pid)
+        work.child.send_signal(signal.SIGTERM)
+        work.said("Worker stopping")
+        self.assertEqual(work.stop(signal.SIGTERM), 128 + signal.SIGTERM)
+        self.fleet.processes.remove(work)
+
+        def gone():
+            try:
+                os.killpg(group, 0)
+            except ProcessLookupError:
+                return True
+            return False
+        wait_for(gone, "the end of the executors", 5)
+
+    def test_process_one_of_a_container(self):
+        """Process 1 of a PID namespace gets only signals that it handles: ours all do."""
+        unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+        if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("this machine makes no namespaces")
+        config = pathlib.Path(self.fleet.folder.name) / "one.yaml"
+        config.write_text(f"server: {{address: \"{self.fleet.target}\"}}\ntask_queue: q\nmodules: [echo]\n"
+                          "health: {port: 0}\nmetrics: {port: 0}\n")
+        work = self.fleet.start("one", [*unshare, BIN / "io-activity-worker", "-c", config])
+        ready(work)
+        inside = int(pathlib.Path(f"/proc/{work.child.pid}/task/{work.child.pid}/children").read_text().split()[0])
+        self.assertIn("NSpid:\t%d\t1" % inside, pathlib.Path(f"/proc/{inside}/status").read_text())
+        os.kill(inside, signal.SIGTSTP)
+        wait_for(lambda: get(work.address("http"), "/ready")[0] == 503, "quiet")
+        os.kill(inside, signal.SIGCONT)
+        ready(work)
+        os.kill(inside, signal.SIGTERM)
+        work.said("Worker stopped")
+        self.assertEqual(work.child.wait(10), 0)
 
     def fleet_up(self):
         """`flotilla up` with two workers: its fleet.json, read."""

@@ -19,7 +19,7 @@ ROLES = ["workflow-worker", "io-activity-worker", "cpu-activity-worker"]
 class Modes(FleetTest):
     def setUp(self):
         super().setUp()
-        self.engine = self.fleet.engine()
+        self.engine = self.start_server()
         self.folder = pathlib.Path(self.fleet.folder.name)
 
     def config(self, module=ECHO, queue="q", **settings):

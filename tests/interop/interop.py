@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import pathlib
+import subprocess
 import sys
 import time
 import traceback
@@ -174,6 +175,27 @@ async def activity_outcomes_real_server(args):
     with Fleet(args.bin, args.temporal) as fleet:
         fleet.real_server()
         await activity_outcomes(fleet, args)
+
+
+def workers_life(args, file, *names):
+    """Tests of tests/integration on the real server, in a process of their own."""
+    folder = pathlib.Path(__file__).parents[1] / "integration"
+    subprocess.run([sys.executable, folder / file, *names], check=True,
+                   env={**os.environ, "FLOTILLA_BIN": args.bin, "TEMPORAL": args.temporal})
+
+
+@check
+async def drain_and_quiet_real_server(args):
+    """Workers of a real server: stopped with work in their hands, made quiet, resumed."""
+    workers_life(args, "test_lifecycle.py", "Lifecycle.test_fifty_running_on_threads",
+                 "Lifecycle.test_fifty_running_in_processes", "Lifecycle.test_quiet_and_resume")
+
+
+@check
+async def burst_real_server(args):
+    """--check and --burst against a real server."""
+    workers_life(args, "test_modes.py", "Modes.test_check_good", "Modes.test_burst_of_nothing",
+                 "Modes.test_burst_does_all_that_waits", "Modes.test_burst_leaves_what_waits_for_others")
 
 
 @check
