@@ -6,7 +6,7 @@ import pathlib
 import re
 import unittest
 
-from support import BIN, FleetTest, flotilla, get, ready, wait_for
+from support import BIN, FleetTest, flotilla, get, ready, run, wait_for
 
 MODULE = BIN.absolute().parent / "tests/modules/outcomes.so"
 ROLES = ["io-activity-worker", "cpu-activity-worker"]
@@ -107,6 +107,21 @@ class Activities(FleetTest):
                                       "type": "Unlucky"})
                 code, _, err = flotilla(self.fleet.target, "activity", "complete", *target)
                 self.assertEqual(code, 1, err)  # it is over
+
+    def test_finishing_by_the_c_client(self):
+        self.workers()
+        for role in ROLES:
+            for by in ["token", "id"]:
+                workflow_id = f"{role}-{by}"
+                path = pathlib.Path(self.fleet.folder.name, workflow_id)
+                self.start(workflow_id, role, "later", {"file": str(path)})
+                token, activity_id = self.token(path)
+                target = [token] if by == "token" else [workflow_id, activity_id]
+                env = {"TEMPORAL_ADDRESS": self.fleet.target}
+                self.assertEqual(run(BIN.absolute().parent / "tests/completer", *target, '{"n": 1}', env=env), (0, "", ""))
+                self.assertEqual(json.loads(self.ok("result", workflow_id)), {"result": {"n": 1}})
+                code, _, err = run(BIN.absolute().parent / "tests/completer", *target, "2", env=env)
+                self.assertEqual(code, 1, err)
 
     def test_pending_attempts_hold_no_slot(self):
         workers = self.workers(max_concurrent_activities=1)
