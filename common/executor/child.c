@@ -25,20 +25,23 @@
 /* Children that worker_start may leave running; they are not an activity's. */
 #define KEEP_MAX 32
 
-/*
- * End what the job left running. One call when there is nothing, which is nearly always. What does
- * not go is left to the template, together with this process.
- */
-static void end_leftovers(const pid_t *keep, size_t keep_count)
+struct flo_leftovers {
+    pid_t keep[KEEP_MAX];
+    size_t keep_count;
+};
+
+/* End what the job left running: one call when there is nothing, which is nearly always. False
+ * when something does not go: it is left to the template, together with this process. */
+static bool end_leftovers(const struct flo_leftovers *left)
 {
     if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
-        return;
-    if (!flo_family_end(keep, keep_count))
-        _exit(1);
+        return true;
+    return flo_family_end(left->keep, left->keep_count);
 }
 
 bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
-                            const struct flo_frame *order, struct flo_usage_meter *meter)
+                            const struct flo_frame *order, struct flo_usage_meter *meter,
+                            const struct flo_leftovers *left)
 {
     struct flo_child_io child;
     struct flo_frame answer = {.kind = FLO_FRAME_DONE, .job = order->job};
@@ -56,11 +59,12 @@ bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
     if (!flo_family_here())
         _exit(0); /* a fork that the activity made, and let return */
     flo_usage_take(meter, &answer.usage);
+    answer.value = !end_leftovers(left);
     if (reply.failed)
         answer.kind = FLO_FRAME_TOO_LONG;
     else
         answer.body_len = (uint32_t)reply.len;
-    go_on = flo_frame_write(fd, &answer, reply.data) == 0 && !child.stop;
+    go_on = flo_frame_write(fd, &answer, reply.data) == 0 && !answer.value && !child.stop;
 out:
     flo_child_io_fini(&child);
     flo_free(request);
@@ -76,8 +80,7 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
     struct flo_err err = {0};
     const struct rusage nothing = {0};
     struct flo_usage_meter meter;
-    pid_t keep[KEEP_MAX];
-    size_t keep_count;
+    struct flo_leftovers left;
 
     flo_family_begin();
     flo_crash_guard(&tmpl->crashes, index);
@@ -87,7 +90,7 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
         head.value = options.worker_start(options.ctx, &err);
     if (head.value)
         head.body_len = sizeof err.message;
-    keep_count = flo_family_children(keep, KEEP_MAX);
+    left.keep_count = flo_family_children(left.keep, KEEP_MAX);
     flo_limits_begin(&options.limits);
     flo_usage_begin(&meter, FLO_USAGE_PROCESS);
     flo_usage_between(&nothing, &meter.last, 0, &head.usage);
@@ -98,9 +101,8 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
             break;
         if (head.kind != FLO_FRAME_JOB)
             continue;
-        if (!flo_executor_child_run(&options, socket_fd, &head, &meter))
+        if (!flo_executor_child_run(&options, socket_fd, &head, &meter, &left))
             break;
-        end_leftovers(keep, keep_count);
     }
     if (options.worker_stop)
         options.worker_stop(options.ctx);

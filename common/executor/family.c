@@ -64,8 +64,8 @@ static void pids_add(struct pids *pids, const char *text)
         pids->at[pids->count++] = (pid_t)pid;
 }
 
-/* Add the children of one thread. */
-static void add_children_of_thread(struct pids *pids, int tasks, const char *tid)
+/* Add the children of one thread. False when no descriptor is free. */
+static bool add_children_of_thread(struct pids *pids, int tasks, const char *tid)
 {
     char path[32], text[4096 + 1];
     size_t have = 0;
@@ -75,7 +75,7 @@ static void add_children_of_thread(struct pids *pids, int tasks, const char *tid
     snprintf(path, sizeof path, "%.16s/children", tid);
     fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return;
+        return errno != EMFILE && errno != ENFILE; /* else the thread has ended */
     while ((n = read(fd, text + have, sizeof text - 1 - have)) > 0) {
         char *cut;
         have += (size_t)n;
@@ -95,22 +95,26 @@ static void add_children_of_thread(struct pids *pids, int tasks, const char *tid
             break;
     }
     close(fd);
+    return true;
 }
 
-static void add_children(struct pids *pids, pid_t pid)
+/* False when they cannot be read: pid has ended, or no descriptor is free. */
+static bool add_children(struct pids *pids, pid_t pid)
 {
     char path[32];
     struct dirent *entry;
+    bool known = true;
     DIR *dir;
 
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     dir = opendir(path);
     if (!dir)
-        return;
-    while ((entry = readdir(dir)))
+        return false;
+    while (known && (entry = readdir(dir)))
         if (entry->d_name[0] != '.')
-            add_children_of_thread(pids, dirfd(dir), entry->d_name);
+            known = add_children_of_thread(pids, dirfd(dir), entry->d_name);
     closedir(dir);
+    return known;
 }
 
 size_t flo_family_children(pid_t *out, size_t max)
@@ -129,14 +133,15 @@ static bool contains(const pid_t *pids, size_t count, pid_t pid)
     return false;
 }
 
-/* Kill what is there now, parents first, and reap what is ours. The number of direct children
- * that were met. */
-static size_t round_of_kills(struct pids *pids, const pid_t *keep, size_t keep_count)
+/* Kill what is there now, parents first, and reap what is ours. How many direct children were met;
+ * < 0: not known. */
+static int round_of_kills(struct pids *pids, const pid_t *keep, size_t keep_count)
 {
     size_t direct = 0;
 
     pids->count = 0;
-    add_children(pids, getpid());
+    if (!add_children(pids, getpid()))
+        return -1;
     for (size_t i = 0; i < pids->count;) {
         if (contains(keep, keep_count, pids->at[i]))
             pids->at[i] = pids->at[--pids->count];
@@ -146,11 +151,11 @@ static size_t round_of_kills(struct pids *pids, const pid_t *keep, size_t keep_c
     direct = pids->count;
     for (size_t i = 0; i < pids->count; i++) {
         kill(pids->at[i], SIGKILL);
-        add_children(pids, pids->at[i]);
+        (void)add_children(pids, pids->at[i]);
     }
     for (size_t i = 0; i < direct; i++)
         (void)waitpid(pids->at[i], NULL, WNOHANG);
-    return direct;
+    return (int)direct;
 }
 
 bool flo_family_end(const pid_t *keep, size_t keep_count)
@@ -159,11 +164,12 @@ bool flo_family_end(const pid_t *keep, size_t keep_count)
     int64_t until = flo_clock_mono_ns() + END_NS;
     static pid_t space[ROUND_MAX]; /* touched only when something was left behind */
     struct pids pids = {.at = space, .max = ROUND_MAX};
+    int met;
 
-    while (round_of_kills(&pids, keep, keep_count) > 0) {
+    while ((met = round_of_kills(&pids, keep, keep_count)) > 0) {
         if (flo_clock_mono_ns() > until)
             return false;
         nanosleep(&pause, NULL);
     }
-    return true;
+    return met == 0;
 }

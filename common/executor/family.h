@@ -27,7 +27,8 @@ size_t flo_family_children(pid_t *out, size_t max);
 
 /*
  * Kill and reap all descendants but the direct children in keep and what is below them; tries for
- * about a second, against ones that fork on. True when none is left. The exit statuses are lost.
+ * about a second, against ones that fork on. True when none is left; false also when that cannot be
+ * known, for want of a descriptor. The exit statuses are lost.
  * One thread of a process at a time.
  */
 bool flo_family_end(const pid_t *keep, size_t keep_count);

@@ -22,8 +22,8 @@ enum flo_frame_kind {
     FLO_FRAME_CANCEL,   /* down: job, value = what it is told (FLO_JOB_REASON and bits) */
     FLO_FRAME_PROGRESS, /* up: job, body */
     FLO_FRAME_NOTE,     /* up: job, body */
-    FLO_FRAME_DONE,     /* up: job, usage, body = reply */
-    FLO_FRAME_TOO_LONG, /* up: job, usage: the reply broke its bound */
+    FLO_FRAME_DONE,     /* up: job, usage, body = reply; value = 1: the process then ends */
+    FLO_FRAME_TOO_LONG, /* the same without a reply, which broke its bound */
     FLO_FRAME_STOP,     /* down: end after the running job */
 };
 

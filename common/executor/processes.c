@@ -41,7 +41,7 @@ struct process {
     struct flo_output output;  /* its standard output and error */
     struct flo_job_usage used; /* of what it used so far: by its start and its finished jobs */
     bool alive;                /* asked for, and no death reported */
-    bool killed;               /* asked to end by us: its job was no longer wanted */
+    bool killed;               /* asked to end by us, or leaves: nothing of it is a crash */
     struct event *restart;
     int64_t restart_ms;
 };
@@ -173,8 +173,9 @@ static void on_answer(struct process *process, const struct flo_frame *head, con
         return;
     flo_output_drain(&process->output);
     usage_add(&process->used, &head->usage);
-    if (process->killed) { /* the answer and our signal crossed: no next job may meet it */
-        process->unit.ready = false;
+    if (process->killed || head->value) { /* our signal may have crossed the answer; or it leaves */
+        process->unit.ready = false;      /* no next job may meet that */
+        process->killed = true;
         process_kill(process, true);
     }
     flo_core_job_ended(&process->unit, &result);

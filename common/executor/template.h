@@ -68,12 +68,14 @@ _Noreturn void flo_template_main(const struct flo_executor_template *tmpl, int c
                                  pid_t parent);
 
 struct flo_frame;
+struct flo_leftovers;
 struct flo_usage_meter;
 
 /* Run one job in an executor process (child.c). False when the worker is gone or wants the end.
  * Not static: backtraces stop at its name (symbols.c). */
 bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
-                            const struct flo_frame *order, struct flo_usage_meter *meter);
+                            const struct flo_frame *order, struct flo_usage_meter *meter,
+                            const struct flo_leftovers *left);
 
 /* The life of an executor process (child.c): serve jobs on fd until told to stop. */
 _Noreturn void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned index,

@@ -23,6 +23,9 @@
 /* Processes that name addresses at one time; past that a crash goes without. */
 #define NAMERS_MAX 16
 
+/* Between two looks for what did not end at once. */
+#define LEFTOVERS_MS 100
+
 extern char **environ;
 
 struct template
@@ -32,6 +35,7 @@ struct template
     pid_t parent;
     pid_t *pids; /* of the executors, 0 = none; behind them those of the namers */
     size_t pid_count;
+    bool leftovers; /* something below us did not end at once: look again */
 };
 
 static void on_ignored(int signal)
@@ -251,7 +255,7 @@ static void reap_one(struct template *t, pid_t pid)
     t->pids[index] = 0;
     if (index >= t->options->options.workers)
         return;
-    (void)flo_family_end(t->pids, t->pid_count);
+    t->leftovers = !flo_family_end(t->pids, t->pid_count);
     flo_usage_between(&nothing, &usage, 0, &packet.usage);
     report(t, &packet);
 }
@@ -308,8 +312,10 @@ _Noreturn void flo_template_main(const struct flo_executor_template *tmpl, int c
     if (!t.pids || watch[1].fd < 0)
         _exit(71);
     while (getppid() == parent) {
-        if (poll(watch, 2, -1) < 0)
+        if (poll(watch, 2, t.leftovers ? LEFTOVERS_MS : -1) < 0)
             continue;
+        if (t.leftovers)
+            t.leftovers = !flo_family_end(t.pids, t.pid_count);
         while (read(watch[1].fd, &info, sizeof info) > 0)
             ;
         reap(&t);

@@ -148,8 +148,12 @@ class Hostile(FleetTest):
         again = self.result(self.storm(["good"] * 100))
         self.assertEqual([a.get("ok") for a in again], list(range(100)))
         wait_for(lambda: len(self.executors(worker)) == executors, "all executors")
-        wait_for(lambda: collections.Counter(self.marked().values()) == collections.Counter(before.values()),
-                 "nothing but the executors")
+        try:
+            wait_for(lambda: collections.Counter(self.marked().values()) == collections.Counter(before.values()),
+                     "nothing but the executors")
+        except AssertionError:
+            self.assertEqual(sorted(self.marked().values()), sorted(before.values()))
+            raise
         self.assertEqual(self.zombies({worker.child.pid, *self.marked()}), [])
         self.assertLessEqual(descriptors(worker.child.pid), open_files + 2)
         if not SANITIZED:

@@ -16,7 +16,7 @@
 
 #define NOINLINE __attribute__((noinline))
 
-static volatile int sink;
+static volatile unsigned sink;
 
 static NOINLINE void by_segv(volatile int *at)
 {
@@ -42,7 +42,7 @@ static NOINLINE int by_overflow(int depth)
 
     for (size_t i = 0; i < sizeof frame; i += 256)
         frame[i] = (char)depth;
-    return depth == sink - 1 ? 0 : by_overflow(depth + 1) + frame[depth & 255];
+    return depth == -1 ? (int)sink : by_overflow(depth + 1) + frame[depth & 255];
 }
 
 static NOINLINE void by_trap(void)
@@ -121,7 +121,7 @@ static json_t *good(json_int_t number)
 
     for (json_int_t i = 0; i < 100000; i++)
         sum = sum * 31 + (uint64_t)(i ^ number);
-    sink = (int)sum;
+    sink = (unsigned)sum;
     return json_integer(number);
 }
 
@@ -143,7 +143,7 @@ static int hostile(struct flo_activity_context *ctx, json_t *input, json_t **out
     else if (strcmp(kind, "_exit") == 0)
         _exit(0);
     else if (strcmp(kind, "overflow") == 0)
-        sink = by_overflow(1);
+        sink = (unsigned)by_overflow(1);
     else if (strcmp(kind, "trap") == 0)
         by_trap();
     else if (strcmp(kind, "kill") == 0)

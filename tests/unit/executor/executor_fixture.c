@@ -170,7 +170,7 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
     else if (strcmp(order, "hold") == 0)
         hold(io, reply);
     else if (strcmp(order, "spin") == 0)
-        for (volatile int turns = 0;; turns = turns + 1)
+        for (volatile unsigned turns = 0;; turns = turns + 1)
             ;
     else if (strcmp(order, "segv") == 0) {
         crash_here((volatile int *)(uintptr_t)0x10);
@@ -213,7 +213,11 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
         wait_for_term(false, reply);
     else if (strcmp(order, "fork-return") == 0)
         flo_buf_printf(reply, "%s", fork() == 0 ? "child" : "parent");
-    else if (strcmp(order, "daemon") == 0) {
+    else if (strcmp(order, "full-grandchild") == 0) {
+        leave_grandchild(reply);
+        while (dup(0) >= 0)
+            ;
+    } else if (strcmp(order, "daemon") == 0) {
         if (fork() == 0) {
             setsid();
             leave_grandchild(reply);
