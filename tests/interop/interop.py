@@ -22,6 +22,7 @@ from temporalio.worker import Worker
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "support")]
 import histories  # noqa: E402
+import local  # noqa: E402
 import outcomes  # noqa: E402
 from fleet import Fleet  # noqa: E402
 
@@ -196,6 +197,38 @@ async def burst_real_server(args):
     """--check and --burst against a real server."""
     workers_life(args, "test_modes.py", "Modes.test_check_good", "Modes.test_burst_of_nothing",
                  "Modes.test_burst_does_all_that_waits", "Modes.test_burst_leaves_what_waits_for_others")
+
+
+@check
+async def local_activities_engine(args):
+    """Local activities of C workflows, on our engine."""
+    with Fleet(args.bin) as fleet:
+        fleet.engine()
+        await local.run(fleet, args)
+
+
+@check
+async def local_activities_real_server(args):
+    """The same on a real server."""
+    with Fleet(args.bin, args.temporal) as fleet:
+        fleet.real_server()
+        await local.run(fleet, args)
+
+
+@check
+async def local_activities_handed_over_engine(args):
+    """A Python worker begins runs with local activities, a C worker ends them."""
+    with Fleet(args.bin) as fleet:
+        fleet.engine()
+        await local.handed_over(fleet, args)
+
+
+@check
+async def local_activities_handed_over_real_server(args):
+    """The same on a real server."""
+    with Fleet(args.bin, args.temporal) as fleet:
+        fleet.real_server()
+        await local.handed_over(fleet, args)
 
 
 @check
