@@ -12,9 +12,10 @@
 /* Rounding of many small refills must not hold a whole permit back. */
 #define NEARLY 1e-6
 
-void flo_bucket_init(struct flo_bucket *bucket, double rate, int64_t now_ns)
+void flo_bucket_init(struct flo_bucket *bucket, double rate, size_t queues, int64_t now_ns)
 {
-    double burst = rate * BURST_S > 1 ? rate * BURST_S : 1;
+    double least = queues > 1 ? (double)queues : 1;
+    double burst = rate * BURST_S > least ? rate * BURST_S : least;
 
     *bucket =
         (struct flo_bucket){.rate = rate, .burst = burst, .level = burst, .filled_ns = now_ns};

@@ -5,8 +5,9 @@
  *
  * A poll that is out may bring a task at any moment, so it reserves one of the bucket's permits; a
  * task uses the permit up, an empty poll gives it back. Permits come in at the rate and are kept up
- * to a burst of a tenth of a second's worth, at least one. So within any time T at most
- * burst + rate * T tasks arrive.
+ * to a burst of a tenth of a second's worth, and at least one for each queue: a poll that waits on
+ * one queue keeps its permit, and must not keep the others from being polled. So within any time T
+ * at most burst + rate * T tasks arrive.
  */
 #ifndef FLO_WORKER_BUCKET_H
 #define FLO_WORKER_BUCKET_H
@@ -23,8 +24,8 @@ struct flo_bucket {
     int64_t filled_ns;
 };
 
-/* A full bucket. */
-void flo_bucket_init(struct flo_bucket *bucket, double rate, int64_t now_ns);
+/* A full bucket for so many queues. */
+void flo_bucket_init(struct flo_bucket *bucket, double rate, size_t queues, int64_t now_ns);
 /* Reserve a permit for a poll. False: there is none yet; flo_bucket_wait_ns says when. */
 bool flo_bucket_reserve(struct flo_bucket *bucket, int64_t now_ns);
 /* The poll came back without a task. */

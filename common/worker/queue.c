@@ -224,6 +224,25 @@ static int add_need(struct flo_worker *worker, const struct flo_activity_config 
     return 0;
 }
 
+/* A poll keeps its tokens while it waits: with fewer than one poll of each queue takes, an idle
+ * queue's poll keeps another from being polled until it comes back. */
+static void warn_short(const struct flo_worker *worker)
+{
+    const struct flo_tokens *tokens = &worker->limits->tokens;
+
+    for (size_t i = 0; i < tokens->count; i++) {
+        uint64_t polls = 0;
+        for (size_t j = 0; j < worker->queue_count; j++)
+            polls += worker->queues[j].need.of[i];
+        if (polls > tokens->pools[i].total)
+            flo_log(FLO_LOG_WARN, "tokens.short",
+                    "There are fewer of a token than a poll of each queue takes: while one waits, "
+                    "others are not polled; see queues[].activities",
+                    "token", tokens->pools[i].name, "#tokens", FLO_NUM(tokens->pools[i].total),
+                    "#needed", FLO_NUM(polls), NULL);
+    }
+}
+
 int flo_queues_limit(struct flo_worker *worker, struct flo_err *err)
 {
     const struct flo_role_config *config = worker->config;
@@ -240,13 +259,16 @@ int flo_queues_limit(struct flo_worker *worker, struct flo_err *err)
     if (!worker->limits)
         return flo_fail(err, FLO_ENOMEM, "no memory for the tokens");
     flo_map_init(&worker->limits->needs);
-    flo_bucket_init(&worker->limits->rate, config->max_activities_per_second, flo_clock_mono_ns());
+    flo_bucket_init(&worker->limits->rate, config->max_activities_per_second, worker->queue_count,
+                    flo_clock_mono_ns());
     for (size_t i = 0; i < config->pools.count; i++)
         worker->limits->tokens.pools[i] =
             (struct flo_token_pool){.name = pools[i].name, .total = pools[i].total};
     worker->limits->tokens.count = config->pools.count;
     for (size_t i = 0; i < config->types.count && !rc; i++)
         rc = add_need(worker, &types[i], err);
+    if (!rc)
+        warn_short(worker);
     return rc;
 }
 

@@ -157,7 +157,7 @@ static void test_bucket_never_more_than_the_rate(void **state)
 
     (void)state;
     flo_rng_seed(&rng, 11);
-    flo_bucket_init(&bucket, 50, 0);
+    flo_bucket_init(&bucket, 50, 1, 0);
     for (int64_t now = 0; now < 20000 * MS && count < 4096; now += 3 * MS) {
         while (flo_bucket_reserve(&bucket, now))
             out++;
@@ -184,7 +184,7 @@ static void test_bucket_wait_says_when(void **state)
     struct flo_bucket bucket;
 
     (void)state;
-    flo_bucket_init(&bucket, 4, 0);
+    flo_bucket_init(&bucket, 4, 1, 0);
     assert_true(flo_bucket_reserve(&bucket, 0));
     assert_false(flo_bucket_reserve(&bucket, 0));
     assert_int_equal(flo_bucket_wait_ns(&bucket, 0), -1); /* the one that there is, is out */
@@ -205,10 +205,22 @@ static void test_bucket_idle_time_is_not_saved(void **state)
     int got = 0;
 
     (void)state;
-    flo_bucket_init(&bucket, 100, 0);
+    flo_bucket_init(&bucket, 100, 1, 0);
     while (flo_bucket_reserve(&bucket, 3600 * FLO_NS_PER_S))
         got++;
     assert_int_equal(got, 10);
+}
+
+/* Each queue can have a poll out, however low the rate is. */
+static void test_bucket_has_a_permit_for_each_queue(void **state)
+{
+    struct flo_bucket bucket;
+
+    (void)state;
+    flo_bucket_init(&bucket, 0.5, 3, 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(flo_bucket_reserve(&bucket, 0));
+    assert_false(flo_bucket_reserve(&bucket, 0));
 }
 
 /* ---- pollers ---- */
@@ -304,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_bucket_never_more_than_the_rate),
         cmocka_unit_test(test_bucket_wait_says_when),
         cmocka_unit_test(test_bucket_idle_time_is_not_saved),
+        cmocka_unit_test(test_bucket_has_a_permit_for_each_queue),
         cmocka_unit_test(test_pollers_follow_advice_within_bounds),
         cmocka_unit_test(test_pollers_empty_polls_count_after_the_first_advice),
         cmocka_unit_test(test_pollers_exhausted_halves),
