@@ -129,6 +129,8 @@ static const struct flo_setting settings[] = {
     NUMBER("tuner.local_activity_slots.min", INT, tuner.local_activity_slots.min, "50", 1, 100000, "TEMPORAL_WORKER_LOCAL_ACTIVITIES_MIN_SLOTS", 0, W, "Fewest local activity slots, given whatever the CPU does"),
     NUMBER("tuner.local_activity_slots.max", INT, tuner.local_activity_slots.max, "500", 1, 100000, "TEMPORAL_WORKER_LOCAL_ACTIVITIES_MAX_SLOTS", 0, W, "Most local activity slots"),
     NUMBER("tuner.local_activity_slots.ramp_throttle", DURATION, tuner.local_activity_slots.ramp_throttle_ms, "50ms", 0, MINUTES(1), NULL, 0, W, "Least time between two new local activity slots above the fewest"),
+    NUMBER("tuner.max_cpu_pressure", FLOAT, tuner.max_cpu_pressure, "0.8", 0, 1, NULL, 0, 0, "No slots are added while tasks wait for CPU for a larger share of the time (PSI, some avg10); 1: never mind"),
+    NUMBER("tuner.max_memory_pressure", FLOAT, tuner.max_memory_pressure, "0.1", 0, 1, NULL, 0, 0, "The same for memory"),
     NUMBER("tuner.cpu_pid.p", FLOAT, tuner.cpu_pid.p, "5", 0, 1000, NULL, 0, 0, "Gain of the CPU controller: times the distance to the target"),
     NUMBER("tuner.cpu_pid.i", FLOAT, tuner.cpu_pid.i, "0", 0, 1000, NULL, 0, 0, "Gain of the CPU controller: times its sum over seconds"),
     NUMBER("tuner.cpu_pid.d", FLOAT, tuner.cpu_pid.d, "1", 0, 1000, NULL, 0, 0, "Gain of the CPU controller: times the last change, subtracted"),

@@ -128,6 +128,7 @@ struct flo_role_config {
                      replaced max_concurrent_* and, of threads, executor.workers */
         const char *why; /* the setting or variable that chose it */
         double target_cpu, target_memory;
+        double max_cpu_pressure, max_memory_pressure; /* PSI; 1: never a brake */
         struct flo_slots_range workflow_slots, activity_slots, local_activity_slots;
         struct flo_pid_config cpu_pid, memory_pid;
     } tuner;

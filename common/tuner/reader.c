@@ -465,6 +465,7 @@ void flo_reader_sample(struct flo_reader *reader, int64_t now_ns, struct flo_tun
     out->cpu = reader->last_cpu;
     out->throttled = reader->last_throttled;
     out->memory = memory_share(reader);
+    out->memory_shared = reader->memory_count == 0;
     out->cpu_pressure = pressure(reader->cpu_pressure);
     out->memory_pressure = pressure(reader->memory_pressure);
 }

@@ -21,10 +21,9 @@
 #define SATURATED_MAX 8.0   /* up to so many times */
 #define USED_FADE_S 5.0
 #define PER_TASK_FADE_S 1800.0
+#define SHARED_FADE_S 60.0 /* others moved the memory, perhaps */
 #define ROUND_NS (5 * FLO_NS_PER_S)
 #define ROUND_LEAST_NS (200 * FLO_NS_PER_MS)
-#define CPU_PRESSURE 0.8
-#define MEMORY_PRESSURE 0.1
 #define THROTTLED_PART 0.5
 #define WATERMARK_RELEASE 0.02
 
@@ -55,6 +54,8 @@ void flo_tuner_init(struct flo_tuner *tuner, const struct flo_tuner_options *opt
         .cpu = -1,
         .memory = -1,
         .watermark = least((1 + options->target_memory) / 2, 0.98),
+        .max_cpu_pressure = options->max_cpu_pressure,
+        .max_memory_pressure = options->max_memory_pressure,
         .last_ns = now_ns,
     };
     for (int kind = 0; kind < FLO_TUNER_KINDS; kind++) {
@@ -98,11 +99,12 @@ static void see_cpu(struct flo_tuner *tuner, double usage, double seconds)
         tuner->saturated_s = 0;
 }
 
-static void see_memory(struct flo_tuner *tuner, double usage, double seconds)
+static void see_memory(struct flo_tuner *tuner, double usage, bool shared, double seconds)
 {
     if (usage < 0)
         return;
     tuner->memory = usage;
+    tuner->shared = shared;
     pid_step(&tuner->memory_pid, usage, seconds);
     tuner->stopped = usage >= tuner->watermark ||
                      (tuner->stopped && usage > tuner->watermark - WATERMARK_RELEASE);
@@ -120,9 +122,9 @@ static void see_round(struct flo_tuner_level *level, double memory, size_t runni
 
 /* A round has ended. What a task takes is the most that one was seen to take. With fewer tasks than
  * before, what they do not explain is memory without tasks: a heap keeps what it once had. */
-static void learn(struct flo_tuner_level *level, double seconds)
+static void learn(struct flo_tuner_level *level, double seconds, bool shared)
 {
-    double fade = 1 - least(seconds / PER_TASK_FADE_S, 0.5);
+    double fade = 1 - least(seconds / (shared ? SHARED_FADE_S : PER_TASK_FADE_S), 0.5);
     double explained = level->per_task * (double)level->round_tasks;
 
     if (level->round_tasks * 4 >= level->proven * 3)
@@ -132,6 +134,15 @@ static void learn(struct flo_tuner_level *level, double seconds)
     level->proven = level->round_tasks;
 }
 
+/* No task runs, so the memory there is has another reason: what was learned of tasks explains that
+ * much less. */
+static void see_none(struct flo_tuner_level *level, double memory)
+{
+    if (level->proven > 0 && memory > level->base)
+        level->per_task = most(level->per_task - (memory - level->base) / (double)level->proven, 0);
+    level->base = memory;
+}
+
 static void see_tasks(struct flo_tuner *tuner, struct flo_tuner_level *level, int64_t now_ns,
                       const struct flo_tuner_load *load, double seconds)
 {
@@ -139,9 +150,10 @@ static void see_tasks(struct flo_tuner *tuner, struct flo_tuner_level *level, in
     double memory = most(tuner->memory, 0);
 
     level->used = most((double)peak, level->used * (1 - least(seconds / USED_FADE_S, 1)));
-    if (level->base < 0 || peak == 0)
+    if (level->base < 0)
         level->base = memory;
     if (peak == 0) {
+        see_none(level, memory);
         level->round_tasks = 0;
         if (level->used < 1) { /* another kind of tasks may come */
             level->proven = 0;
@@ -156,7 +168,7 @@ static void see_tasks(struct flo_tuner *tuner, struct flo_tuner_level *level, in
         if (age_ns < ROUND_NS &&
             (age_ns < ROUND_LEAST_NS || load->done - level->round_done < 2 * level->round_tasks))
             return;
-        learn(level, (double)age_ns / FLO_NS_PER_S);
+        learn(level, (double)age_ns / FLO_NS_PER_S, tuner->shared);
     }
     level->round_ns = now_ns;
     level->round_done = load->done;
@@ -183,7 +195,8 @@ static enum flo_tuner_reason forbidden(const struct flo_tuner *tuner,
     if (tuner->cpu_pid.output <= tuner->cpu_pid.gains.threshold ||
         sample->throttled > THROTTLED_PART)
         return FLO_TUNER_CPU;
-    if (sample->cpu_pressure > CPU_PRESSURE || sample->memory_pressure > MEMORY_PRESSURE)
+    if (sample->cpu_pressure > tuner->max_cpu_pressure ||
+        sample->memory_pressure > tuner->max_memory_pressure)
         return FLO_TUNER_PSI;
     return FLO_TUNER_STEADY;
 }
@@ -281,7 +294,7 @@ void flo_tuner_step(struct flo_tuner *tuner, int64_t now_ns, const struct flo_tu
 
     tuner->last_ns = now_ns;
     see_cpu(tuner, sample->cpu, seconds);
-    see_memory(tuner, sample->memory, seconds);
+    see_memory(tuner, sample->memory, sample->memory_shared, seconds);
     for (int kind = 0; kind < FLO_TUNER_KINDS; kind++) {
         struct flo_tuner_level *level = &tuner->levels[kind];
         verdicts[kind] = (struct flo_tuner_verdict){0};

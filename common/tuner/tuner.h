@@ -20,8 +20,8 @@
  *               memory some time after its start;
  *             - not beyond what the memory of a task, as learned from the last levels, allows.
  *             A third sensor is a brake: no growth while the kernel says that tasks wait for CPU
- *             for more than 80 % of the time, or for memory for more than 10 % (pressure stall
- *             information, avg10), or while most periods of the CPU quota end throttled.
+ *             or memory for more than a share of the time (pressure stall information, avg10), or
+ *             while most periods of the CPU quota end throttled.
  *   shrinks   while an output is negative, in proportion; faster the longer the CPU has been
  *             saturated. Running tasks go on: slots above the level vanish as tasks end, and the
  *             level waits for that at half of what runs.
@@ -78,6 +78,7 @@ struct flo_tuner_range {
 struct flo_tuner_options {
     double target_cpu, target_memory; /* shares, (0, 1] */
     struct flo_tuner_gains cpu, memory;
+    double max_cpu_pressure, max_memory_pressure; /* shares above which nothing grows; 1: never */
     struct flo_tuner_range slots[FLO_TUNER_KINDS];
 };
 
@@ -85,6 +86,7 @@ struct flo_tuner_options {
 struct flo_tuner_sample {
     double cpu;             /* since the last sample; below 0: unknown */
     double memory;          /* now, without page cache; below 0: unknown */
+    bool memory_shared;     /* it is the machine's: others move it too */
     double cpu_pressure;    /* "some" avg10 as a share; below 0: there is none */
     double memory_pressure; /* the same for memory */
     double throttled; /* share of the quota's periods that ended throttled; below 0: no quota */
@@ -136,6 +138,8 @@ struct flo_tuner {
     double memory;      /* the last known */
     double saturated_s; /* how long the CPU has been saturated */
     double watermark;
+    double max_cpu_pressure, max_memory_pressure;
+    bool shared;  /* memory is the machine's */
     bool stopped; /* memory is above the watermark */
     int64_t last_ns;
 };

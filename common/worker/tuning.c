@@ -10,6 +10,7 @@
  * first task after that brings the next sample, in the same turn of the loop.
  */
 #include <event2/event.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -246,10 +247,14 @@ int flo_tuning_start(struct flo_worker *worker, struct flo_err *err)
 {
     const struct flo_role_config *config = worker->config;
     struct flo_tuner_options options = {.target_cpu = config->tuner.target_cpu,
+                                        .max_cpu_pressure = config->tuner.max_cpu_pressure,
+                                        .max_memory_pressure = config->tuner.max_memory_pressure,
                                         .target_memory = config->tuner.target_memory,
                                         .cpu = gains_of(&config->tuner.cpu_pid),
                                         .memory = gains_of(&config->tuner.memory_pid)};
     int64_t now_ns = flo_clock_mono_ns();
+    const char *proc = getenv("FLOTILLA_PROC"); /* see docs/tuning.md */
+    const struct flo_reader_paths paths = {.proc = proc, .root = ""};
     struct flo_tuning *tuning;
 
     if (config->tuner.kind != FLO_TUNER_RESOURCE)
@@ -269,7 +274,7 @@ int flo_tuning_start(struct flo_worker *worker, struct flo_err *err)
             range_within(&config->tuner.activity_slots, worker->executor_jobs);
     }
     flo_tuner_init(&tuning->tuner, &options, now_ns);
-    flo_reader_init(&tuning->reader, NULL, now_ns);
+    flo_reader_init(&tuning->reader, proc ? &paths : NULL, now_ns);
     tuning->looked_ns = tuning->reader.looked_ns;
     flo_reader_describe(&tuning->reader, tuning->reads, sizeof tuning->reads);
     make_series(worker);

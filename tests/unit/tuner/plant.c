@@ -20,6 +20,8 @@ void plant_init(struct plant *plant, uint64_t seed, double cores, size_t min, si
         .target_memory = 0.8,
         .cpu = flo_tuner_cpu_gains,
         .memory = flo_tuner_memory_gains,
+        .max_cpu_pressure = 0.8,
+        .max_memory_pressure = 0.1,
         .slots = {[FLO_TUNER_ACTIVITY] = {.min = min, .max = max, .ramp_ms = ramp_ms}}};
 
     memset(plant, 0, sizeof *plant);
@@ -117,6 +119,7 @@ static void steer(struct plant *plant)
         .cpu = (plant->busy_s - plant->sampled_busy_s) /
                ((plant->now_s - plant->sampled_at_s) * plant->cores),
         .memory = plant_memory(plant),
+        .memory_shared = plant->shared,
         .cpu_pressure = plant->cpu_pressure,
         .memory_pressure = plant->memory_pressure,
         .throttled = plant->throttled};

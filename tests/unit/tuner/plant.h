@@ -30,6 +30,7 @@ struct plant_task {
 struct plant {
     struct flo_rng rng;
     struct flo_tuner tuner;
+    bool shared;        /* memory is the machine's */
     double cores;       /* what there is: a quota or the machine's */
     double others;      /* cores that others take of it */
     double base_memory; /* share without tasks */

@@ -14,7 +14,7 @@
 
 #include "plant.h"
 
-#define SEEDS 8
+#define SEEDS 10
 
 static uint64_t first_seed(void)
 {
@@ -202,6 +202,27 @@ static void test_memory_load_never_exceeds_the_limit(void **state)
     }
 }
 
+/* Somebody else's memory comes and goes: it is taken for the tasks' for a while, and no longer. */
+static void test_memory_of_others_is_forgotten(void **state)
+{
+    static struct plant plant;
+
+    (void)state;
+    FOR_SEEDS(seed)
+    {
+        plant_init(&plant, seed, 16, 5, 200, 50);
+        plant.shared = true;
+        plant.work = (struct plant_work){.cpu_s = {0.001, 0.002}, .wait_s = {0.5, 1}};
+        plant_run(&plant, 3);
+        plant.base_memory = 0.7;
+        plant_run(&plant, 30);
+        assert_true(plant.slots < 100);
+        plant.base_memory = 0.05;
+        plant_run(&plant, 240);
+        assert_int_equal(plant.slots, 200);
+    }
+}
+
 /* The page cache may grow as it likes: it is no part of the sample (see test_reader.c for the
  * files), so slots grow. Here the share of the limit that cannot be dropped stays low. */
 static void test_page_cache_does_not_freeze_admission(void **state)
@@ -347,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_overload_at_the_start_is_left),
         cmocka_unit_test(test_pressure_by_others_recovers),
         cmocka_unit_test(test_memory_load_never_exceeds_the_limit),
+        cmocka_unit_test(test_memory_of_others_is_forgotten),
         cmocka_unit_test(test_page_cache_does_not_freeze_admission),
         cmocka_unit_test(test_watermark_stops_and_resumes),
         cmocka_unit_test(test_minimum_and_maximum_hold),
