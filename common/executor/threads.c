@@ -76,14 +76,11 @@ static void bury(struct flo_pool *pool)
     } while (node);
 }
 
-/* As many threads as jobs. */
-static void want_threads(struct flo_pool *pool)
+static void make_threads(struct flo_pool *pool)
 {
     const struct flo_executor_options *options = &pool->executor.options;
     struct flo_err err = {0};
 
-    if (pool->threads.count - pool->quitting >= pool->executor.running)
-        return;
     if (pool->quitting > 0)
         bury(pool); /* their numbers are free then */
     while (pool->threads.count - pool->quitting < pool->executor.running) {
@@ -96,6 +93,13 @@ static void want_threads(struct flo_pool *pool)
         pool->warned = false;
         arm_trim(pool);
     }
+}
+
+/* As many threads as jobs. */
+static void want_threads(struct flo_pool *pool)
+{
+    if (pool->threads.count - pool->quitting < pool->executor.running)
+        make_threads(pool);
 }
 
 static void on_trim(evutil_socket_t fd, short what, void *ctx)
@@ -278,48 +282,71 @@ static void slot_ended(struct flo_pool_slot *slot)
         flo_list_push_front(&slot->pool->idle_slots, &slot->idle);
 }
 
+/* What a slot had to say, taken off it. */
+struct taken {
+    struct flo_buf progress, notes; /* set when: */
+    bool progressed, noted;
+    bool done;
+};
+
+static void take_locked(struct flo_pool_slot *slot, struct taken *out)
+{
+    out->progressed = slot->progressed;
+    out->noted = slot->notes.len > 0;
+    out->done = slot->done;
+    if (out->progressed) {
+        out->progress = slot->progress;
+        flo_buf_init(&slot->progress, FLO_JOB_PROGRESS_MAX);
+    }
+    if (out->noted) {
+        out->notes = slot->notes;
+        flo_buf_init(&slot->notes, 0);
+    }
+    slot->progressed = slot->done = false;
+}
+
+static void act_on(struct flo_pool_slot *slot, struct taken *taken)
+{
+    const struct flo_executor_options *options = &slot->pool->executor.options;
+    const uint64_t job = slot->job;
+
+    if (taken->progressed) {
+        if (options->on_progress)
+            options->on_progress(options->ctx, job, taken->progress.data, taken->progress.len);
+        flo_buf_fini(&taken->progress);
+    }
+    if (taken->noted) {
+        if (options->on_note)
+            options->on_note(options->ctx, job, taken->notes.data, taken->notes.len);
+        flo_buf_fini(&taken->notes);
+    }
+    if (taken->done)
+        slot_ended(slot);
+}
+
 /* Take one piece of news and act on it. False when there is none: from then on the loop is told. */
 static bool take_news(struct flo_pool *pool)
 {
-    const struct flo_executor_options *options = &pool->executor.options;
     struct flo_pool_slot *slot = NULL;
-    struct flo_buf progress, notes;
-    bool progressed = false, done = false, dead = false;
     struct flo_node *node;
+    struct taken taken;
+    bool dead = false;
 
-    flo_buf_init(&progress, FLO_JOB_PROGRESS_MAX);
-    flo_buf_init(&notes, 0);
     pthread_mutex_lock(&pool->mu);
     node = flo_list_pop_front(&pool->news);
     pool->loop_looks = node != NULL;
     if (node) {
         slot = flo_container(node, struct flo_pool_slot, news);
-        progressed = slot->progressed;
-        done = slot->done;
-        if (progressed) {
-            progress = slot->progress;
-            flo_buf_init(&slot->progress, FLO_JOB_PROGRESS_MAX);
-        }
-        if (slot->notes.len > 0) {
-            notes = slot->notes;
-            flo_buf_init(&slot->notes, 0);
-        }
-        slot->progressed = slot->done = false;
+        take_locked(slot, &taken);
     } else {
         dead = !flo_list_empty(&pool->over);
     }
     pthread_mutex_unlock(&pool->mu);
-    if (progressed && options->on_progress)
-        options->on_progress(options->ctx, slot->unit.job->id, progress.data, progress.len);
-    if (notes.len > 0 && options->on_note)
-        options->on_note(options->ctx, slot->unit.job->id, notes.data, notes.len);
-    flo_buf_fini(&progress);
-    flo_buf_fini(&notes);
-    if (done)
-        slot_ended(slot);
+    if (slot)
+        act_on(slot, &taken);
     if (dead)
         bury(pool);
-    return node != NULL;
+    return slot != NULL;
 }
 
 static void on_look(evutil_socket_t fd, short what, void *ctx)

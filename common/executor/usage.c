@@ -92,8 +92,9 @@ static void take_process(struct flo_usage_meter *meter, struct flo_job_usage *ou
 
 static void take_thread(struct flo_usage_meter *meter, struct flo_job_usage *out)
 {
-    struct rusage before = meter->last;
-    int64_t cpu_before_ns = meter->cpu_ns, cpu_ns;
+    const int64_t cpu_before_ns = meter->cpu_ns;
+    struct rusage now;
+    int64_t cpu_ns;
 
     meter->cpu_ns = thread_cpu_ns();
     cpu_ns = meter->cpu_ns - cpu_before_ns;
@@ -101,8 +102,9 @@ static void take_thread(struct flo_usage_meter *meter, struct flo_job_usage *out
         *out = (struct flo_job_usage){.user_ns = cpu_ns};
         return;
     }
-    getrusage(RUSAGE_THREAD, &meter->last);
-    flo_usage_between(&before, &meter->last, meter->waits, out);
+    getrusage(RUSAGE_THREAD, &now);
+    flo_usage_between(&meter->last, &now, meter->waits, out);
+    meter->last = now;
     meter->waits = 0;
     out->max_rss_bytes = 0;
     if (out->system_ns > cpu_ns)
