@@ -99,8 +99,10 @@ static json_t *child_json(struct flo_pages *pages, const struct flo_process_view
     }
     struct flo_fleet_entry *entry =
         view->pid ? flo_fleet_by_pid(pages->fleet, view->pid, now) : NULL;
-    if (entry)
+    if (entry) {
         add_report(out, entry, now);
+        set_text(out, "worker_state", flo_fleet_entry_state(entry, now));
+    }
     if (view->pid)
         add_usage(out, view->pid);
     set_text(out, "state", flo_process_state_name(view->state));

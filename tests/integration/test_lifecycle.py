@@ -215,6 +215,12 @@ class Lifecycle(FleetTest):
         self.assertEqual((code, err), (0, ""))
         self.assertIn("polls no more", out)
         quiet("io-1")
+
+        def reported():
+            report = json.loads(get(fleet["http"], "/v1/fleet")[1])
+            return {p["name"]: p.get("worker_state") for p in report["processes"]} == {
+                "flow": "running", "io-1": "quiet", "io-2": "running"}
+        wait_for(reported, "the report to the supervisor")
         self.assertEqual(command("drain", "workflow")[0], 0)
         quiet("io-1", "flow")
         self.assertEqual(command("resume", "io-activity-worker", "flow")[0], 0)
