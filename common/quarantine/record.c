@@ -98,10 +98,11 @@ static bool put_stack(json_t *record, const char *stack_trace)
 }
 
 static bool fill_crash(json_t *record, const char *id, const struct flo_quarantine_limits *limits,
-                       const struct flo_quarantine_crash *crash, int64_t crashes, int64_t first_ms)
+                       const struct flo_quarantine_crash *crash, int64_t crashes, int64_t first_ms,
+                       int64_t parked_ms)
 {
     int64_t now_ms = crash->attempt.at_ms;
-    bool parks = crashes >= limits->crashes;
+    bool parks = parked_ms || crashes >= limits->crashes;
 
     return put_number(record, "version", VERSION) && put_text(record, "id", id) &&
            put_text(record, "namespace", crash->name_space) &&
@@ -110,7 +111,7 @@ static bool fill_crash(json_t *record, const char *id, const struct flo_quaranti
            put_text(record, "state", parks ? "parked" : "counting") &&
            put_number(record, "crashes", crashes) && put_number(record, "limit", limits->crashes) &&
            put_number(record, "firstMs", first_ms) && put_number(record, "lastMs", now_ms) &&
-           put_number(record, "parkedMs", parks ? now_ms : 0) &&
+           put_number(record, "parkedMs", parks && !parked_ms ? now_ms : parked_ms) &&
            put_number(record, "changedMs", now_ms) && put_number(record, "signal", crash->signal) &&
            put_number(record, "exitStatus", crash->exit_status) &&
            put_text(record, "message", crash->message) &&
@@ -126,19 +127,21 @@ json_t *flo_quarantine_after_crash(const json_t *before, const char *id,
                                    const struct flo_quarantine_crash *crash)
 {
     struct flo_quarantine_view view;
-    int64_t now_ms = crash->attempt.at_ms, crashes = 1, first_ms = now_ms, lifted = 0;
+    int64_t now_ms = crash->attempt.at_ms, crashes = 1, first_ms = now_ms;
+    int64_t lifted = 0, parked_ms = 0;
     bool known = before && flo_quarantine_view(before, id, &view, NULL) == 0;
     json_t *record = known ? json_deep_copy(before) : json_object();
 
     if (known) {
         lifted = view.lifted;
+        parked_ms = view.parked ? view.parked_ms : 0;
         if (view.crashes > 0 && (view.parked || now_ms - view.last_ms <= limits->window_ms)) {
             crashes = view.crashes < INT32_MAX ? view.crashes + 1 : view.crashes;
             first_ms = view.first_ms;
         }
     }
     if (record && put_number(record, "lifted", lifted) &&
-        fill_crash(record, id, limits, crash, crashes, first_ms))
+        fill_crash(record, id, limits, crash, crashes, first_ms, parked_ms))
         return record;
     json_decref(record);
     return NULL;

@@ -555,15 +555,18 @@ static json_t *details_of(const FloApi__Failure *failure)
 static void parked(struct flo_activity_task *at, const json_t *record, const char *id,
                    bool in_memory, FloApi__Failure *cause)
 {
+    json_int_t crashes = json_integer_value(json_object_get(record, "crashes"));
+
     (void)outcome_poison(at, record, in_memory, cause);
+    if (crashes != at->worker->config->quarantine.crashes)
+        return; /* parked while this attempt ran, too */
     flo_series_inc(
         flo_metrics_get(at->worker->metrics, FLO_METRIC_QUARANTINE_PARKED, at->type, NULL));
     flo_log(FLO_LOG_ERROR, "activity.parked",
             "An activity's input is parked: it killed its executor again and again",
             "activity_type", at->type, "activity_id", at->activity_id, "workflow_id",
-            at->workflow_id, "run_id", at->run_id, "#crashes",
-            FLO_NUM(json_integer_value(json_object_get(record, "crashes"))), "quarantine_id", id,
-            NULL);
+            at->workflow_id, "run_id", at->run_id, "#crashes", FLO_NUM(crashes), "quarantine_id",
+            id, NULL);
 }
 
 void flo_poison_crashed(struct flo_activity_task *at, const struct flo_job_result *result)
@@ -585,7 +588,7 @@ void flo_poison_crashed(struct flo_activity_task *at, const struct flo_job_resul
                                           .exit_status = result->exit_status,
                                           .message = failure ? failure->message : NULL,
                                           .stack_trace = failure ? failure->stack_trace : NULL,
-                  .details = details_of(failure)}};
+                                          .details = details_of(failure)}};
     counting.crash.input = input_of(at, &counting.crash.input_bytes);
     flo_quarantine_id(name_space_of(at), at->type, at->task->input, counting.id);
     record = count(poison, &counting, &in_memory);

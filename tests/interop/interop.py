@@ -18,6 +18,7 @@ from datetime import timedelta
 from temporalio import activity, workflow
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
 from temporalio.worker import Worker
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "support")]
@@ -197,6 +198,51 @@ async def burst_real_server(args):
     """--check and --burst against a real server."""
     workers_life(args, "test_modes.py", "Modes.test_check_good", "Modes.test_burst_of_nothing",
                  "Modes.test_burst_does_all_that_waits", "Modes.test_burst_leaves_what_waits_for_others")
+
+
+@workflow.defn
+class Poisoned:
+    """An activity that kills its executor at each attempt, and what the workflow sees of it."""
+
+    @workflow.run
+    async def run(self, parameters: dict) -> dict:
+        try:
+            await workflow.execute_activity(
+                "failure_testing", parameters, task_queue="poison-cpu", start_to_close_timeout=timedelta(seconds=20),
+                retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=1), maximum_attempts=50))
+        except ActivityError as error:
+            poison = error.cause
+            return {"type": poison.type, "non_retryable": poison.non_retryable, "details": poison.details[0],
+                    "state": error.retry_state.name, "cause": poison.cause and poison.cause.type}
+        return {}
+
+
+async def poison(fleet):
+    """The third crash is a PoisonTask, caused by the crash; the same input in another workflow is one at once."""
+    client = await fleet.client()
+    fleet.worker("cpu-activity-worker", "loadtest", "poison-cpu", executor__workers=1, max_concurrent_activities=1)
+    parameters = {"failure_rate": 1, "kinds": "crash", "delay_ms": 0}
+    async with Worker(client, task_queue="py", workflows=[Poisoned]):
+        for cause in ["ApplicationCrash", None]:
+            seen = await asyncio.wait_for(client.execute_workflow(Poisoned.run, parameters, id=new_id("poison"),
+                                                                  task_queue="py"), 30)
+            assert (seen["type"], seen["non_retryable"], seen["cause"]) == ("PoisonTask", True, cause), seen
+            assert (seen["details"]["crashes"], seen["details"]["signal"]) == (3, 11), seen
+            assert seen["state"] == "NON_RETRYABLE_FAILURE", seen
+
+
+@check
+async def poison_on_engine(args):
+    with Fleet(args.bin) as fleet:
+        fleet.engine()
+        await poison(fleet)
+
+
+@check
+async def poison_on_real_server(args):
+    with Fleet(args.bin, args.temporal) as fleet:
+        fleet.real_server()
+        await poison(fleet)
 
 
 @check

@@ -63,6 +63,7 @@ static void test_after_crash_the_third_parks(void **state)
     assert_int_equal(json_array_size(view_of(record).met), 3);
     record = after(record, 3000 + 100 * HOUR_MS); /* parked: the window does not matter */
     assert_int_equal(view_of(record).crashes, 4);
+    assert_int_equal(view_of(record).parked_ms, 3000);
     json_decref(record);
 }
 
