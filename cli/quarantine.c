@@ -185,79 +185,89 @@ static int read_record(struct quarantine *q, const char *id, json_t **out,
 /* ---- list ---- */
 
 struct listing {
-    bool json, all;
+    bool all;
     json_t *inputs, *damaged;
-    size_t shown, counting, bad;
+    size_t counting; /* not shown */
 };
 
-static void print_row(const char *id, const struct flo_quarantine_view *view)
+static void print_row(const struct flo_quarantine_view *view)
 {
     char cause[48], last[32], type[TYPE_WIDTH + 4];
     flo_quarantine_cause(view->signal, view->exit_status, cause, sizeof cause);
     format_time(view->last_ms, last);
     snprintf(type, sizeof type, "%.*s%s", TYPE_WIDTH, view->activity_type,
              strlen(view->activity_type) > TYPE_WIDTH ? "..." : "");
-    printf("%-14.*s %-9s %7" PRId64 "  %-27s %-20s %s\n", FLO_QUARANTINE_SHORT, id,
+    printf("%-14.*s %-9s %7" PRId64 "  %-27s %-20s %s\n", FLO_QUARANTINE_SHORT, view->id,
            view->parked ? "parked" : "counting", view->crashes, harmless(type), cause, last);
+}
+
+/* Newest crash first. */
+static void insert(json_t *inputs, json_t *record)
+{
+    json_int_t last_ms = json_integer_value(json_object_get(record, "lastMs"));
+    size_t at = json_array_size(inputs);
+    while (at > 0 &&
+           json_integer_value(json_object_get(json_array_get(inputs, at - 1), "lastMs")) < last_ms)
+        at--;
+    json_array_insert(inputs, at, record);
 }
 
 static bool list_one(void *ctx, const char *id, const json_t *record, const struct flo_err *err)
 {
     struct listing *listing = ctx;
     struct flo_quarantine_view view;
-    if (!record || flo_quarantine_view(record, id, &view, NULL)) {
-        listing->bad++;
+    if (!record || flo_quarantine_view(record, id, &view, NULL))
         json_array_append_new(listing->damaged,
                               json_pack("{s:s, s:s}", "id", id, "reason", err->message));
-        return true;
-    }
-    listing->counting += !view.parked;
-    if (!view.parked && !listing->all)
-        return true;
-    if (listing->json)
-        json_array_append(listing->inputs, (json_t *)(uintptr_t)record);
-    else if (listing->shown == 0)
+    else if (view.parked || listing->all)
+        insert(listing->inputs, (json_t *)(uintptr_t)record);
+    else
+        listing->counting++;
+    return true;
+}
+
+static void print_listing(const struct quarantine *q, const struct listing *listing)
+{
+    size_t i, damaged = json_array_size(listing->damaged);
+    json_t *record;
+    if (json_array_size(listing->inputs) == 0)
+        printf("nothing is %s in %s\n", listing->all ? "counted" : "parked", q->path);
+    else
         printf("%-14s %-9s %7s  %-27s %-20s %s\n", "id", "state", "crashes", "activity", "last end",
                "at");
-    listing->shown++;
-    if (!listing->json)
-        print_row(id, &view);
-    return true;
+    json_array_foreach(listing->inputs, i, record)
+    {
+        struct flo_quarantine_view view;
+        const char *id = json_string_value(json_object_get(record, "id"));
+        if (flo_quarantine_view(record, id, &view, NULL) == 0)
+            print_row(&view);
+    }
+    if (listing->counting)
+        printf("%zu more crashed and %s not parked: --all shows them\n", listing->counting,
+               listing->counting == 1 ? "is" : "are");
+    if (damaged)
+        fprintf(stderr,
+                "flotilla quarantine: %zu %s in %s: --output json says which, 'drop' removes\n",
+                damaged, damaged == 1 ? "file is damaged" : "files are damaged", q->path);
 }
 
 static int list(struct quarantine *q, const char *prefix)
 {
-    struct listing listing = {.json = q->options->json,
-                              .all = q->options->all,
-                              .inputs = json_array(),
-                              .damaged = json_array()};
+    struct listing listing = {
+        .all = q->options->all, .inputs = json_array(), .damaged = json_array()};
     struct flo_err err = {0};
     (void)prefix;
     int rc = q->store ? flo_quarantine_store_walk(q->store, list_one, &listing, &err) : 0;
-    if (rc) {
+    if (rc)
         fprintf(stderr, "flotilla quarantine: %s\n", err.message);
-        json_decref(listing.inputs);
-        json_decref(listing.damaged);
-        return flo_exit_code(rc);
-    }
-    if (listing.json) {
-        cli_print_json(json_pack("{s:s, s:o, s:o}", "directory", q->path, "inputs", listing.inputs,
+    else if (q->options->json)
+        cli_print_json(json_pack("{s:s, s:O, s:O}", "directory", q->path, "inputs", listing.inputs,
                                  "damaged", listing.damaged));
-        return 0;
-    }
-    if (listing.shown == 0)
-        printf("nothing is %s in %s\n", listing.all ? "counted" : "parked", q->path);
-    if (listing.counting && !listing.all)
-        printf("%zu more crashed and %s not parked: --all shows them\n", listing.counting,
-               listing.counting == 1 ? "is" : "are");
-    if (listing.bad)
-        fprintf(stderr,
-                "flotilla quarantine: %zu files in %s are damaged; --output json says "
-                "which\n",
-                listing.bad, q->path);
+    else
+        print_listing(q, &listing);
     json_decref(listing.inputs);
     json_decref(listing.damaged);
-    return 0;
+    return rc ? flo_exit_code(rc) : 0;
 }
 
 /* ---- show ---- */
@@ -314,8 +324,13 @@ static void print_view(const struct flo_quarantine_view *view)
            view->input ? "" : ", not kept (quarantine.keep_input, or larger than 64 KiB)");
     if (*view->stack_trace)
         print_lines("stack of the last crash", view->stack_trace);
-    if (view->details)
-        print_value("details of the last crash", view->details);
+    if (view->details) {
+        json_t *details = json_copy(view->details);
+        if (*view->stack_trace && json_is_object(details))
+            json_object_del(details, "backtrace"); /* the stack, once more */
+        print_value("details of the last crash", details);
+        json_decref(details);
+    }
     if (view->input && json_array_size(view->input) > 0)
         print_value("input", json_array_size(view->input) == 1 ? json_array_get(view->input, 0)
                                                                : view->input);
