@@ -54,11 +54,29 @@ static int beat_and_fail(struct flo_activity_context *ctx, json_t *input, json_t
     return flo_activity_fail(ctx, "Mine", false, NULL, "no luck");
 }
 
+static int leave_open(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
+{
+    (void)input;
+    (void)out_result;
+    return flo_activity_complete_async(ctx);
+}
+
+/* Never looks up; the worker heartbeats for it. */
+static int beaten_for(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
+{
+    (void)flo_activity_heartbeat(ctx, input);
+    flo_activity_heartbeat_every(ctx, 10);
+    (void)flo_activity_wait_cancelled(ctx, 60000);
+    (void)out_result;
+    return FLO_ECANCELLED;
+}
+
 static const struct flo_module MODULE = {
     .abi = FLO_MODULE_ABI,
     .name = "test",
     .activities = FLO_ACTIVITIES({"echo", echo}, {"hold", hold}, {"crash", crash},
-                                 {"beat_and_fail", beat_and_fail}),
+                                 {"beat_and_fail", beat_and_fail}, {"leave_open", leave_open},
+                                 {"beaten_for", beaten_for}),
 };
 
 static const ProtobufCMessage *activity_task(struct spine *s, const char *type, int64_t timeout_ms)
@@ -172,6 +190,97 @@ static void test_heartbeat_cancel_requested_cancels(void **state)
                 &flo_api__respond_activity_task_canceled_request__descriptor);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
+}
+
+/* What an operator did comes the same way; it is reported as a failure that may be retried. */
+static void test_heartbeat_paused_or_reset_fails_the_attempt(void **state)
+{
+    static const char *const TYPES[] = {"ActivityPause", "ActivityReset"};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        FloApi__RecordActivityTaskHeartbeatResponse wish =
+            FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_RESPONSE__INIT;
+        const FloApi__RespondActivityTaskFailedRequest *answer;
+        struct spine s;
+        spine_init(&s);
+        wish.activity_paused = i == 0;
+        wish.activity_reset = i == 1;
+        spine_answer(&s, "RecordActivityTaskHeartbeat", &wish.base);
+        spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 10000));
+        spine_start(&s, &flo_role_io_activity, &MODULE, NULL);
+        answer = (const FloApi__RespondActivityTaskFailedRequest *)spine_await(
+            &s, "RespondActivityTaskFailed", 1,
+            &flo_api__respond_activity_task_failed_request__descriptor);
+        assert_string_equal(answer->failure->application_failure_info->type, TYPES[i]);
+        assert_false(answer->failure->application_failure_info->non_retryable);
+        assert_int_equal(spine_stop(&s, SIGTERM), 0);
+        spine_fini(&s);
+    }
+}
+
+/* An activity that is left open is not reported, and gives its slot back. */
+static void test_pending_reports_nothing(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "leave_open", 10000));
+    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "echo", 10000));
+    spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activities=1", NULL);
+    spine_await(&s, "RespondActivityTaskCompleted", 1,
+                &flo_api__respond_activity_task_completed_request__descriptor);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    assert_int_equal(spine_count(&s, "RespondActivityTaskCompleted"), 1);
+    assert_int_equal(spine_count(&s, "RespondActivityTaskFailed"), 0);
+    spine_fini(&s);
+}
+
+/* An activity that stops when its time is over is not reported: the server says so itself, and a
+ * report would be a failure without retry. */
+static void test_timed_out_reports_nothing(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 100));
+    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "echo", 10000));
+    spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activities=1", NULL);
+    spine_await(&s, "RespondActivityTaskCompleted", 1,
+                &flo_api__respond_activity_task_completed_request__descriptor);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    assert_int_equal(spine_count(&s, "RespondActivityTaskFailed"), 0);
+    assert_int_equal(spine_count(&s, "RespondActivityTaskCanceled"), 0);
+    spine_fini(&s);
+}
+
+static void worker_heartbeats(const struct flo_role_spec *role)
+{
+    FloApi__PollActivityTaskQueueResponse *task;
+    const FloApi__RecordActivityTaskHeartbeatRequest *beat;
+    struct spine s;
+
+    spine_init(&s);
+    task = (FloApi__PollActivityTaskQueueResponse *)(uintptr_t)activity_task(&s, "beaten_for", 0);
+    task->heartbeat_timeout = flo_duration_new(&s.arena, 500 * FLO_NS_PER_MS);
+    spine_answer(&s, POLL_ACTIVITY, &task->base);
+    spine_start(&s, role, &MODULE, "shutdown_timeout=4s", NULL);
+    beat = (const FloApi__RecordActivityTaskHeartbeatRequest *)spine_await(
+        &s, "RecordActivityTaskHeartbeat", 3,
+        &flo_api__record_activity_task_heartbeat_request__descriptor);
+    assert_memory_equal(beat->details->payloads[0]->data.data, "\"hello\"", 7);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+/* The worker heartbeats for an activity that asked for it, with its newest details. */
+static void test_heartbeats_by_the_worker(void **state)
+{
+    (void)state;
+    worker_heartbeats(&flo_role_io_activity);
+    worker_heartbeats(&flo_role_cpu_activity);
 }
 
 /* A heartbeat that finds no task stops the activity, and nothing is reported. */
@@ -363,6 +472,10 @@ int main(void)
         cmocka_unit_test(test_answer_unavailable_is_retried),
         cmocka_unit_test(test_cpu_activity_crash_fails_the_attempt),
         cmocka_unit_test(test_heartbeat_cancel_requested_cancels),
+        cmocka_unit_test(test_heartbeat_paused_or_reset_fails_the_attempt),
+        cmocka_unit_test(test_pending_reports_nothing),
+        cmocka_unit_test(test_timed_out_reports_nothing),
+        cmocka_unit_test(test_heartbeats_by_the_worker),
         cmocka_unit_test(test_heartbeat_not_found_reports_nothing),
         cmocka_unit_test(test_failure_flushes_the_last_heartbeat),
         cmocka_unit_test(test_drain_running_activity_is_reported),
