@@ -9,17 +9,18 @@
 #define CPU_HEADROOM 1.2
 #define CPU_STEP_MILLI 10
 #define CPU_LEAST_MILLI 20
-/* A slot that uses 1.04 cores is one that computes, and a tick. */
-#define CORE_SLACK 0.05
+/* CPU tasks that compute for less of their time are worth a word. */
+#define COMPUTES 0.5
 #define MEMORY_HEADROOM 1.25
 #define MEMORY_LIMIT_FACTOR 2
 #define MEMORY_STEP_MIB 8
 #define MEMORY_LEAST_MIB 16
+#define MEMORY_LIMIT_LEAST_MIB 32 /* above the request */
 #define MIB 1048576.0
 
 static int64_t steps(double value, int64_t step, int64_t least)
 {
-    int64_t whole = (int64_t)ceil(value / (double)step) * step;
+    int64_t whole = (int64_t)ceil(value / (double)step - 1e-9) * step;
 
     return whole < least ? least : whole;
 }
@@ -27,27 +28,23 @@ static int64_t steps(double value, int64_t step, int64_t least)
 static void advise_cpu(const struct cli_role_load *load, bool whole_cores, struct cli_advice *out)
 {
     const double a_slot = load->cpu_seconds / load->task_seconds;
-    double cores = a_slot * load->slots;
+    double cores = a_slot * load->slots * CPU_HEADROOM;
+    const char *more = ", and a fifth more";
     int n = snprintf(out->cpu_reason, sizeof out->cpu_reason,
                      "%.0f tasks took %.3g s and %.3g s of CPU: %.2g cores a busy slot, %.0f slots",
                      load->tasks, load->task_seconds, load->cpu_seconds, a_slot, load->slots);
-    const char *more = ", and a fifth more";
 
     if (whole_cores) {
-        cores = ceil(cores - CORE_SLACK * load->slots);
-        if (cores > load->slots)
-            cores = load->slots; /* one executor a slot, one thread each */
-        out->cpu_milli = (int64_t)(cores < 1 ? 1 : cores) * 1000;
-        out->cpu_max_milli = out->cpu_milli;
-        more = ", in whole cores";
-    } else {
-        cores *= CPU_HEADROOM;
-        if (strcmp(load->role, "workflow") == 0 && cores > 1) {
-            cores = 1;
-            more = "; one thread runs workflows";
-        }
-        out->cpu_milli = steps(cores * 1000, CPU_STEP_MILLI, CPU_LEAST_MILLI);
+        cores = ceil(load->slots);
+        out->cpu_max_milli = (int64_t)cores * 1000;
+        more = a_slot < COMPUTES ? "; a core each (they wait, or share cores: are they IO tasks?)"
+                                 : "; a core each";
+    } else if (strcmp(load->role, "workflow") == 0 && cores > 1) {
+        cores = 1;
+        more = "; one thread runs workflows";
     }
+    out->cpu_milli =
+        whole_cores ? out->cpu_max_milli : steps(cores * 1000, CPU_STEP_MILLI, CPU_LEAST_MILLI);
     if (n > 0 && (size_t)n < sizeof out->cpu_reason)
         snprintf(out->cpu_reason + n, sizeof out->cpu_reason - (size_t)n, "%s", more);
 }
@@ -59,9 +56,9 @@ static void advise_memory(const struct cli_role_load *load, bool whole_cores,
     const double mib = (load->peak_bytes + executors) / MIB;
 
     out->memory_mib = steps(mib * MEMORY_HEADROOM, MEMORY_STEP_MIB, MEMORY_LEAST_MIB);
-    out->memory_max_mib = whole_cores
-                              ? out->memory_mib
-                              : steps(mib * MEMORY_LIMIT_FACTOR, MEMORY_STEP_MIB, out->memory_mib);
+    out->memory_max_mib = whole_cores ? out->memory_mib
+                                      : steps(mib * MEMORY_LIMIT_FACTOR, MEMORY_STEP_MIB,
+                                              out->memory_mib + MEMORY_LIMIT_LEAST_MIB);
     if (executors > 0)
         snprintf(out->memory_reason, sizeof out->memory_reason,
                  "%.1f MiB at most, and %.0f executors of %.1f MiB at most, and a quarter more",
@@ -69,7 +66,7 @@ static void advise_memory(const struct cli_role_load *load, bool whole_cores,
     else
         snprintf(out->memory_reason, sizeof out->memory_reason,
                  "%.1f MiB at most so far, and a quarter more; limit: %s", mib,
-                 whole_cores ? "the same" : "twice the peak");
+                 whole_cores ? "the same" : "twice the peak, or 32 MiB more");
 }
 
 void cli_advise(const struct cli_role_load *load, struct cli_advice *out)

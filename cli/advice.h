@@ -5,12 +5,13 @@
  * CPU: what a busy slot uses (the CPU time of the processes over the time that tasks took) times
  * the slots, so that a pod whose slots are all busy has what it needs, and a fifth more. A worker
  * of workflows has one thread for them and never needs more than a core. Such pods get no CPU
- * limit: one that may not burst is slow without need. CPU workers get whole cores, requests equal
- * to limits, which is what the kubelet gives cores of their own.
+ * limit: one that may not burst is slow without need. CPU workers get a whole core a slot, requests
+ * equal to limits, which is what the kubelet gives cores of their own. How much of their time their
+ * tasks computed is no measure: it is small on a machine whose cores are shared, too.
  *
  * Memory: the highest that was seen (for CPU workers: of the worker, and of an executor process
- * for each slot) and a quarter more; the limit is the same for CPU workers, twice the peak for the
- * others, whose memory is not bounded by processes.
+ * for each slot) and a quarter more; the limit is the same for CPU workers, for the others twice
+ * the peak, and 32 MiB above the request at least, since theirs is not bounded by processes.
  */
 #ifndef FLO_CLI_ADVICE_H
 #define FLO_CLI_ADVICE_H

@@ -76,13 +76,13 @@ static json_t *reported_json(const struct flo_fleet_entry *entry, int64_t now)
 /* CPU and memory as the kernel counts them, executors of a CPU worker included. */
 static void add_usage(json_t *out, pid_t pid)
 {
-    struct flo_procstat own, group;
+    struct flo_procstat own, tree;
     int processes = 0;
-    if (flo_procstat_read(pid, &own) || flo_procstat_group(pid, &group, &processes))
+    if (flo_procstat_read(pid, &own) || flo_procstat_tree(pid, &tree, &processes))
         return;
-    set_int(out, "cpu_ms", (int64_t)(group.cpu_seconds * 1e3));
+    set_int(out, "cpu_ms", (int64_t)(tree.cpu_seconds * 1e3));
     set_int(out, "rss_bytes", (int64_t)own.resident_bytes);
-    set_int(out, "group_rss_bytes", (int64_t)group.resident_bytes);
+    set_int(out, "group_rss_bytes", (int64_t)tree.resident_bytes);
     set_int(out, "processes", processes);
     set_int(out, "threads", own.threads);
 }
