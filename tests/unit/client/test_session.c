@@ -10,6 +10,7 @@
 
 #include "flotilla/client.h"
 #include "grpc/server.h"
+#include "support/certs.h"
 #include "support/cmocka_env.h"
 #include "wire/api.h"
 #include "wire/decode.h"
@@ -30,7 +31,7 @@ struct server {
     /* All guarded by mu: */
     struct answer answer;
     int calls;
-    char path[128];
+    char path[128], bearer[64];
     uint8_t body[4096];
     size_t body_len;
 };
@@ -40,6 +41,7 @@ static void on_call(void *ctx, struct flo_grpc_server_call *call, const char *pa
 {
     FloApi__RecordActivityTaskHeartbeatResponse response =
         FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_RESPONSE__INIT;
+    const char *bearer = flo_grpc_server_call_header(call, "authorization");
     struct server *s = ctx;
     struct answer answer;
     uint8_t packed[64];
@@ -47,6 +49,7 @@ static void on_call(void *ctx, struct flo_grpc_server_call *call, const char *pa
     pthread_mutex_lock(&s->mu);
     s->calls++;
     snprintf(s->path, sizeof s->path, "%s", strrchr(path, '/') + 1);
+    snprintf(s->bearer, sizeof s->bearer, "%s", bearer ? bearer : "");
     s->body_len = len < sizeof s->body ? len : sizeof s->body;
     memcpy(s->body, body, s->body_len);
     answer = s->answer;
@@ -79,11 +82,17 @@ static void *serve(void *arg)
 
 static int wake_pipe[2];
 
-static int setup(void **state)
+/* certs: for TLS, with client certificates; NULL: plain. */
+static int start(void **state, const struct certs *certs)
 {
     static struct server s;
     const struct flo_grpc_server_options options = {
-        .listen = "127.0.0.1:0", .on_call = on_call, .ctx = &s};
+        .listen = "127.0.0.1:0",
+        .tls_cert_file = certs ? certs->server_cert : NULL,
+        .tls_key_file = certs ? certs->server_key : NULL,
+        .tls_client_ca_file = certs ? certs->ca : NULL,
+        .on_call = on_call,
+        .ctx = &s};
 
     s = (struct server){.base = event_base_new(), .mu = PTHREAD_MUTEX_INITIALIZER};
     assert_int_equal(pipe(wake_pipe), 0);
@@ -94,6 +103,11 @@ static int setup(void **state)
     assert_int_equal(pthread_create(&s.thread, NULL, serve, &s), 0);
     *state = &s;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return start(state, NULL);
 }
 
 static void stop(struct server *s)
@@ -324,6 +338,32 @@ static void test_open_file_environment_options(void **state)
     assert_null(session);
 }
 
+/* With TLS on both sides, and a key that is sent as a bearer token. */
+static void test_tls_and_api_key(void **state)
+{
+    struct flo_session_options options = {.api_key = "secret", .fail_fast = true};
+    struct flo_session *session;
+    struct certs certs;
+    struct server *s;
+
+    certs_make(&certs);
+    start(state, &certs);
+    s = *state;
+    options.address = s->address;
+    options.tls_ca_file = certs.ca;
+    options.tls_cert_file = certs.client_cert;
+    options.tls_key_file = certs.client_key;
+    session = open_session(&options);
+    assert_int_equal(flo_session_complete_activity(session, &by_token, NULL, NULL), 0);
+    assert_string_equal(s->bearer, "Bearer secret");
+    flo_session_close(&session);
+    options.tls_cert_file = options.tls_key_file = NULL; /* the server wants one */
+    session = open_session(&options);
+    assert_int_equal(flo_session_complete_activity(session, &by_token, NULL, NULL), FLO_ECONN);
+    flo_session_close(&session);
+    certs_remove(&certs);
+}
+
 int main(void)
 {
     static const char *const OURS[] = {"TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE", "TEMPORAL_TLS",
@@ -335,6 +375,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ref_incomplete_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_threads_share_a_session, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_file_environment_options, setup, teardown),
+        cmocka_unit_test_teardown(test_tls_and_api_key, teardown),
     };
 
     for (size_t i = 0; i < sizeof OURS / sizeof *OURS; i++)
