@@ -168,7 +168,7 @@ static double per_second(size_t count, int64_t ns)
 static void report(struct each *each, int64_t ended_ns)
 {
     const size_t count = each->options->count, tenth = count / 10;
-    const size_t good = each->answered - each->failed;
+    const size_t good = each->answered - each->failed, missing = count - each->answered;
     const double seconds = (double)(ended_ns - each->began_ns) / (double)FLO_NS_PER_S;
     const double rate = per_second(each->answered, ended_ns - each->began_ns);
     const double first = per_second(tenth, each->tenth_ns - each->began_ns);
@@ -176,17 +176,17 @@ static void report(struct each *each, int64_t ended_ns)
     struct cli_batch_report latency;
     cli_batch_percentiles(each->latencies_ns, good, &latency);
     if (each->options->json) {
-        json_t *answer =
-            json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "answered", (json_int_t)good,
-                      "failed", (json_int_t)(count - good), "seconds", seconds, "callsPerSecond",
-                      rate, "firstTenthPerSecond", first, "lastTenthPerSecond", last, "p50Ms",
-                      (double)latency.p50_ns / 1e6, "p99Ms", (double)latency.p99_ns / 1e6);
+        json_t *answer = json_pack(
+            "{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "answered", (json_int_t)good, "failed",
+            (json_int_t)each->failed, "notAnswered", (json_int_t)missing, "seconds", seconds,
+            "callsPerSecond", rate, "firstTenthPerSecond", first, "lastTenthPerSecond", last,
+            "p50Ms", (double)latency.p50_ns / 1e6, "p99Ms", (double)latency.p99_ns / 1e6);
         cli_print_json(answer);
         return;
     }
     printf(
         "%zu calls in %.2f s: %.1f/s, the first tenth at %.1f/s, the last at %.1f/s; %zu failed\n",
-        good, seconds, rate, first, last, count - good);
+        good, seconds, rate, first, last, each->failed);
     printf("latency: p50 %.1f ms, p99 %.1f ms\n", (double)latency.p50_ns / 1e6,
            (double)latency.p99_ns / 1e6);
 }

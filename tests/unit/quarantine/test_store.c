@@ -8,14 +8,17 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "quarantine/record.h"
 #include "quarantine/store.h"
 
@@ -266,6 +269,48 @@ static bool tally(void *ctx, const char *id, const json_t *record, const struct 
     return true;
 }
 
+/* A file that cannot be written leaves the record that was there. */
+static void test_change_disk_full(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit before, none;
+
+    assert_int_equal(count(f->store, ID, 1, false, &plenty), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 10; /* bytes of a file */
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    int rc = count(f->store, ID, 2, false, &plenty);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_not_equal(rc, 0);
+    assert_int_equal(crashes_of(f->store, ID), 1);
+    assert_int_equal(count(f->store, ID, 2, false, &plenty), 0);
+    assert_int_equal(crashes_of(f->store, ID), 2);
+}
+
+/* Each allocation fails in turn: an error or a count, never half of one. */
+static void test_change_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    int64_t counted = 0;
+    bool failed = true;
+
+    for (int64_t n = 0; failed && n < 100; n++) {
+        struct flo_quarantine_store *store = NULL;
+        flo_alloc_fail_after(n, 0);
+        int rc = flo_quarantine_store_open(f->path, true, &store, NULL);
+        if (!rc)
+            rc = count(store, ID, 1, false, &plenty);
+        failed = rc != 0;
+        flo_alloc_fail_after(-1, 0);
+        flo_quarantine_store_close(&store);
+        counted += rc == 0;
+        assert_int_equal(crashes_of(f->store, ID), counted ? counted : -1);
+    }
+    assert_false(failed);
+}
+
 /* A walk shows records and what should be one, and nothing else. */
 static void test_walk_other_files(void **state)
 {
@@ -310,6 +355,7 @@ int main(void)
         TEST(test_change_is_read_back),      TEST(test_change_two_processes),
         TEST(test_read_damaged_files),       TEST(test_read_no_regular_file),
         TEST(test_change_full_folder),       TEST(test_change_expired_records),
+        TEST(test_change_disk_full),         TEST(test_change_without_memory),
         TEST(test_change_lock_held),         TEST(test_walk_other_files),
         cmocka_unit_test(test_default_path),
     };
