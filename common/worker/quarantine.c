@@ -1,51 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quarantine.c - counting crashes, refusing what is parked, seeing what others park; see
- * quarantine.h. */
+/* quarantine.c - counting crashes and refusing what is parked; see quarantine.h. */
 #include "worker/quarantine.h"
 
-#include <event2/event.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/inotify.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "quarantine/record.h"
-#include "quarantine/store.h"
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
+#include "worker/parked.h"
 #include "worker/worker.h"
-
-/* A parked input; in memory only also one that counts. */
-struct known {
-    struct known_type *type;
-    json_t *record; /* it stands in no file: NULL otherwise */
-    bool parked;
-    unsigned seen; /* the scan that saw it last */
-};
-
-/* How many of a type are parked. */
-struct known_type {
-    size_t parked;
-    char name[];
-};
-
-struct flo_poison {
-    struct flo_worker *worker;
-    struct flo_quarantine_store *store; /* NULL: none that can be used */
-    char *path;                         /* where it should be; NULL: nowhere */
-    struct event *watch;                /* of inotify's descriptor */
-    int inotify;                        /* or -1 */
-    int64_t changed_ns;                 /* of the folder, when it was read */
-    struct flo_map inputs;              /* id -> struct known */
-    struct flo_map types;               /* type -> struct known_type; they stay */
-    size_t parked;
-    unsigned scan;
-    bool warned; /* that counts are in memory */
-};
 
 static int64_t now_ms(void)
 {
@@ -59,227 +26,6 @@ static struct flo_quarantine_limits limits_of(const struct flo_poison *poison)
     return (struct flo_quarantine_limits){.crashes = config->quarantine.crashes,
                                           .window_ms = config->quarantine.window_ms};
 }
-
-/* ---- what is known ---- */
-
-static void set_gauge(struct flo_poison *poison)
-{
-    flo_series_set(flo_metrics_get(poison->worker->metrics, FLO_METRIC_QUARANTINE_INPUTS, NULL),
-                   (double)poison->parked);
-}
-
-static struct known_type *type_of(struct flo_poison *poison, const char *name)
-{
-    struct known_type *type = flo_map_get_str(&poison->types, name);
-    size_t len = strlen(name);
-
-    if (type)
-        return type;
-    type = flo_calloc(1, sizeof *type + len + 1);
-    if (type)
-        memcpy(type->name, name, len);
-    if (type && flo_map_put_str(&poison->types, name, type)) {
-        flo_free(type);
-        type = NULL;
-    }
-    return type;
-}
-
-static void forget(struct flo_poison *poison, const char *id)
-{
-    struct known *known = flo_map_remove_str(&poison->inputs, id);
-
-    if (!known)
-        return;
-    known->type->parked -= known->parked;
-    poison->parked -= known->parked;
-    json_decref(known->record);
-    flo_free(known);
-    set_gauge(poison);
-}
-
-/* In memory only: the oldest that counts makes room. */
-static bool have_room(struct flo_poison *poison)
-{
-    const int64_t max = poison->worker->config->quarantine.max_inputs;
-
-    if (poison->inputs.count < (size_t)max)
-        return true;
-    for (struct flo_map_entry *it = flo_map_first(&poison->inputs); it; it = flo_map_next(it)) {
-        const struct known *known = flo_map_value(it);
-        if (!known->parked) {
-            forget(poison, flo_map_key(it, NULL));
-            return true;
-        }
-    }
-    return false;
-}
-
-/* record: NULL when it stands in a file. */
-static void know(struct flo_poison *poison, const char *id, const char *type_name, bool parked,
-                 json_t *record)
-{
-    struct known *known = flo_map_get_str(&poison->inputs, id);
-    struct known_type *type = known ? known->type : type_of(poison, type_name);
-
-    if (!type || (!known && !have_room(poison)))
-        return;
-    if (!known) {
-        known = flo_calloc(1, sizeof *known);
-        if (!known || flo_map_put_str(&poison->inputs, id, known)) {
-            flo_free(known);
-            return;
-        }
-        known->type = type;
-    }
-    known->type->parked += (size_t)parked - (size_t)known->parked;
-    poison->parked += (size_t)parked - (size_t)known->parked;
-    known->parked = parked;
-    known->seen = poison->scan;
-    json_incref(record);
-    json_decref(known->record);
-    known->record = record;
-    set_gauge(poison);
-}
-
-/* What a file says now; NULL: there is none, or none that can be read. */
-static void learn(struct flo_poison *poison, const char *id, const json_t *record)
-{
-    struct flo_quarantine_view view;
-    const struct known *known = flo_map_get_str(&poison->inputs, id);
-
-    if (record && flo_quarantine_view(record, id, &view, NULL) == 0 && view.parked)
-        know(poison, id, view.activity_type, true, NULL);
-    else if (known && !known->record)
-        forget(poison, id);
-}
-
-/* ---- the folder ---- */
-
-static bool learn_file(void *ctx, const char *id, const json_t *record, const struct flo_err *err)
-{
-    if (!record)
-        flo_log(FLO_LOG_WARN, "quarantine.damaged", err->message, "quarantine_id", id, NULL);
-    learn(ctx, id, record);
-    return true;
-}
-
-/* Forget what the last scan did not see, unless it stands in memory. */
-static void sweep(struct flo_poison *poison)
-{
-    struct flo_map_entry *it = flo_map_first(&poison->inputs), *next;
-
-    for (; it; it = next) {
-        const struct known *known = flo_map_value(it);
-        next = flo_map_next(it);
-        if (!known->record && known->seen != poison->scan)
-            forget(poison, flo_map_key(it, NULL));
-    }
-}
-
-static void scan(struct flo_poison *poison)
-{
-    struct flo_err err = {0};
-
-    poison->scan++;
-    poison->changed_ns = flo_quarantine_store_changed_ns(poison->store); /* before what it says */
-    if (flo_quarantine_store_walk(poison->store, learn_file, poison, &err))
-        flo_log(FLO_LOG_WARN, "quarantine.unreadable", err.message, NULL);
-    else
-        sweep(poison);
-}
-
-static void close_folder(struct flo_poison *poison)
-{
-    if (poison->watch)
-        event_free(poison->watch);
-    poison->watch = NULL;
-    if (poison->inotify >= 0)
-        close(poison->inotify);
-    poison->inotify = -1;
-    flo_quarantine_store_close(&poison->store);
-}
-
-static void on_change(evutil_socket_t fd, short what, void *ctx);
-
-/* Without a watch, flo_poison_look() sees changes, later. */
-static void watch_folder(struct flo_poison *poison)
-{
-    poison->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (poison->inotify < 0 ||
-        inotify_add_watch(poison->inotify, poison->path,
-                          IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF |
-                              IN_ONLYDIR) < 0)
-        return;
-    poison->watch =
-        event_new(poison->worker->base, poison->inotify, EV_READ | EV_PERSIST, on_change, poison);
-    if (poison->watch)
-        event_add(poison->watch, NULL);
-}
-
-static bool open_folder(struct flo_poison *poison, struct flo_err *err)
-{
-    if (!poison->path) {
-        flo_fail(err, FLO_ENOENT,
-                 "there is no folder for the quarantine: neither quarantine.directory nor "
-                 "FLOTILLA_STATE_DIR, XDG_STATE_HOME or HOME is set");
-        return false;
-    }
-    if (flo_quarantine_store_open(poison->path, true, &poison->store, err))
-        return false;
-    watch_folder(poison); /* first: what changes while it is read is read again */
-    scan(poison);
-    return true;
-}
-
-static void on_event(struct flo_poison *poison, const struct inotify_event *event, bool *gone)
-{
-    char id[FLO_QUARANTINE_ID_LEN + 1];
-    json_t *record = NULL;
-
-    if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) {
-        *gone = true;
-    } else if (event->mask & IN_Q_OVERFLOW) {
-        scan(poison);
-    } else if (event->len && flo_quarantine_store_file_id(event->name, id)) {
-        (void)!flo_quarantine_store_read(poison->store, id, &record, NULL);
-        learn(poison, id, record);
-        json_decref(record);
-    }
-}
-
-static void on_change(evutil_socket_t fd, short what, void *ctx)
-{
-    _Alignas(struct inotify_event) char events[4096];
-    struct flo_poison *poison = ctx;
-    bool gone = false;
-    ssize_t len;
-
-    (void)what;
-    poison->changed_ns = flo_quarantine_store_changed_ns(poison->store);
-    while ((len = read(fd, events, sizeof events)) > 0) {
-        for (ssize_t at = 0; at < len;) {
-            const struct inotify_event *event = (const void *)(events + at);
-            at += (ssize_t)(sizeof *event + event->len);
-            on_event(poison, event, &gone);
-        }
-    }
-    if (gone) { /* somebody removed it: nothing is parked, and it is made again when needed */
-        close_folder(poison);
-        poison->scan++;
-        sweep(poison);
-    }
-}
-
-void flo_poison_look(struct flo_worker *worker)
-{
-    struct flo_poison *poison = worker->poison;
-
-    if (poison && poison->store &&
-        flo_quarantine_store_changed_ns(poison->store) != poison->changed_ns)
-        scan(poison);
-}
-
 /* ---- the failure ---- */
 
 static struct flo_quarantine_attempt attempt_of(const struct flo_activity_task *at)
@@ -378,7 +124,7 @@ static json_t *refusal_record(struct flo_poison *poison, const char *id,
 {
     struct flo_quarantine_attempt attempt = attempt_of(at);
     const struct flo_quarantine_room room = {.max_records = SIZE_MAX, .now_ms = attempt.at_ms};
-    const struct known *known = flo_map_get_str(&poison->inputs, id);
+    const struct flo_parked_input *known = flo_map_get_str(&poison->inputs, id);
     struct flo_quarantine_view view;
     json_t *record = NULL, *read = NULL;
 
@@ -388,7 +134,7 @@ static json_t *refusal_record(struct flo_poison *poison, const char *id,
         record = flo_quarantine_after_refusal(known->record, &attempt);
         if (!record)
             return json_incref(known->record);
-        know(poison, id, at->type, true, record);
+        flo_parked_know(poison, id, at->type, true, record);
         return record;
     }
     if (!poison->store)
@@ -400,7 +146,7 @@ static json_t *refusal_record(struct flo_poison *poison, const char *id,
     if (record && flo_quarantine_view(record, id, &view, NULL) == 0 && view.parked)
         return record;
     json_decref(record);
-    forget(poison, id); /* lifted a moment ago */
+    flo_parked_forget(poison, id); /* lifted a moment ago */
     return NULL;
 }
 
@@ -413,8 +159,8 @@ bool flo_poison_refuses(struct flo_activity_task *at,
                         const FloApi__PollActivityTaskQueueResponse *task)
 {
     struct flo_poison *poison = at->worker->poison;
-    const struct known_type *type;
-    const struct known *known;
+    const struct flo_parked_type *type;
+    const struct flo_parked_input *known;
     char id[FLO_QUARANTINE_ID_LEN + 1];
     json_t *record;
     bool refused;
@@ -481,9 +227,9 @@ static json_t *count(struct flo_poison *poison, struct counting *counting, bool 
         .window_ms = counting->limits.window_ms,
         .now_ms = counting->crash.attempt.at_ms,
     };
-    const struct known *known;
+    const struct flo_parked_input *known;
     struct flo_err err = {0};
-    bool open = poison->store || open_folder(poison, &err);
+    bool open = poison->store || flo_parked_open(poison, true, &err);
     json_t *record = NULL;
 
     *out_in_memory = false;
@@ -491,16 +237,16 @@ static json_t *count(struct flo_poison *poison, struct counting *counting, bool 
     if (open && flo_quarantine_store_change(poison->store, counting->id, &room, change_crash,
                                             counting, &record, &err) == 0) {
         if (known && known->record) /* it was in memory before: the folder has it now */
-            forget(poison, counting->id);
-        learn(poison, counting->id, record);
+            flo_parked_forget(poison, counting->id);
+        flo_parked_learn(poison, counting->id, record);
         return record;
     }
     warn_once(poison, &err);
     *out_in_memory = true;
     record = change_crash(counting, known ? known->record : NULL);
     if (record)
-        know(poison, counting->id, counting->crash.activity_type,
-             json_integer_value(json_object_get(record, "parkedMs")) > 0, record);
+        flo_parked_know(poison, counting->id, counting->crash.activity_type,
+                        json_integer_value(json_object_get(record, "parkedMs")) > 0, record);
     return record;
 }
 
@@ -598,7 +344,6 @@ void flo_poison_crashed(struct flo_activity_task *at, const struct flo_job_resul
     json_decref(counting.crash.details);
     json_decref(counting.crash.input);
 }
-
 /* ---- start and end ---- */
 
 void flo_poison_start(struct flo_worker *worker)
@@ -620,7 +365,7 @@ void flo_poison_start(struct flo_worker *worker)
     worker->poison = poison;
     if (*directory || flo_quarantine_store_default_path(path, sizeof path))
         poison->path = flo_strdup(*directory ? directory : path);
-    if (!open_folder(poison, &err)) /* said when something is to be counted */
+    if (!flo_parked_open(poison, true, &err)) /* said when something is to be counted */
         flo_log(FLO_LOG_DEBUG, "quarantine.no_folder", err.message, NULL);
 }
 
@@ -631,16 +376,8 @@ void flo_poison_fini(struct flo_worker *worker)
     if (!poison)
         return;
     worker->poison = NULL;
-    close_folder(poison);
-    for (struct flo_map_entry *it = flo_map_first(&poison->inputs); it; it = flo_map_next(it)) {
-        struct known *known = flo_map_value(it);
-        json_decref(known->record);
-        flo_free(known);
-    }
-    for (struct flo_map_entry *it = flo_map_first(&poison->types); it; it = flo_map_next(it))
-        flo_free(flo_map_value(it));
-    flo_map_fini(&poison->inputs);
-    flo_map_fini(&poison->types);
+    flo_parked_close(poison);
+    flo_parked_fini(poison);
     flo_free(poison->path);
     flo_free(poison);
 }

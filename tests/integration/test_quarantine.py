@@ -123,6 +123,20 @@ class Quarantine(FleetTest):
         self.assertEqual(self.error("third", attempts=2)["type"], "PoisonTask")
         self.assertEqual(self.crashes(), 1)
 
+    def test_a_folder_that_is_removed_and_made_again(self):
+        for _ in range(2):
+            self.cpu_worker(server__long_poll_timeout="3s", quarantine__crashes=1)
+        self.assertEqual(self.error("w")["type"], "PoisonTask")
+        for worker in self.workers:
+            wait_for(lambda: self.metric(worker, "flotilla_quarantine_inputs") == 1, "the worker knows of it")
+        self.dir.rename(self.dir.with_name("old"))
+        for worker in self.workers:
+            wait_for(lambda: self.metric(worker, "flotilla_quarantine_inputs") == 0, "nothing is parked any more")
+        self.assertEqual(self.error("again")["type"], "PoisonTask")
+        self.assertEqual(self.crashes(), 2)
+        for worker in self.workers:
+            wait_for(lambda: self.metric(worker, "flotilla_quarantine_inputs") == 1, "both know of the new one")
+
     def test_no_folder_counts_in_memory(self):
         worker = self.cpu_worker(quarantine__directory="/dev/null/x")
         error = self.error("w")
