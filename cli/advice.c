@@ -10,7 +10,7 @@
 #define CPU_STEP_MILLI 10
 #define CPU_LEAST_MILLI 20
 /* CPU tasks that compute for less of their time are worth a word. */
-#define COMPUTES 0.5
+#define COMPUTING_SHARE 0.5
 #define MEMORY_HEADROOM 1.25
 #define MEMORY_LIMIT_FACTOR 2
 #define MEMORY_STEP_MIB 8
@@ -37,7 +37,7 @@ static void advise_cpu(const struct cli_role_load *load, bool whole_cores, struc
     if (whole_cores) {
         cores = ceil(load->slots);
         out->cpu_max_milli = (int64_t)cores * 1000;
-        more = a_slot < COMPUTES ? "; a core each (they wait, or share cores: are they IO tasks?)"
+        more = a_slot < COMPUTING_SHARE ? "; a core each (they wait, or share cores: are they IO tasks?)"
                                  : "; a core each";
     } else if (strcmp(load->role, "workflow") == 0 && cores > 1) {
         cores = 1;

@@ -8,7 +8,7 @@ import unittest
 from support import FleetTest, flotilla, free_port, ready, run
 
 COMMANDS = ["up", "start", "result", "list", "describe", "history", "signal", "cancel", "terminate", "activity",
-            "documents", "quarantine", "load"]
+            "documents", "quarantine", "load", "top", "recommend"]
 
 
 class Usage(unittest.TestCase):
