@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "telemetry/metrics_internal.h"
 
-#define NAME_MAX_BYTES 128
+#define NAME_MAX_BYTES ((size_t)128)
 #define LABELS_MAX_BYTES (FLO_METRIC_LABELS_MAX * (NAME_MAX_BYTES + 1))
 
 struct user_family {
