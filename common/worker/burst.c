@@ -21,7 +21,7 @@
 #include "worker/backlog.h"
 #include "worker/worker.h"
 
-#define LOOK_MS 250
+#define LOOK_US 250000L
 #define QUIET_MS INT64_C(1000)
 #define UNTOLD_MS INT64_C(5000)
 #define SERVER_MS INT64_C(30000) /* a server that cannot be reached for so long is not coming */
@@ -77,7 +77,7 @@ static void on_look(evutil_socket_t fd, short what, void *ctx)
 
 int flo_burst_start(struct flo_worker *worker, struct flo_err *err)
 {
-    const struct timeval period = {.tv_usec = LOOK_MS * 1000};
+    const struct timeval period = {.tv_usec = LOOK_US};
     struct flo_burst *burst = worker->burst = flo_calloc(1, sizeof *burst);
 
     if (burst) {

@@ -232,9 +232,8 @@ void flo_drain_check(struct flo_worker *worker)
 {
     if (worker->state < FLO_WORKER_DRAINING || worker->state == FLO_WORKER_STOPPED)
         return;
-    if (worker->polls == 0 && flo_capacity_busy(worker) == 0 && worker->shutdown_called)
-        flo_worker_stop(worker, 0);
-    else if (worker->last_words && !answers_outstanding(worker))
+    if ((worker->polls == 0 && flo_capacity_busy(worker) == 0 && worker->shutdown_called) ||
+        (worker->last_words && !answers_outstanding(worker)))
         flo_worker_stop(worker, 0);
 }
 

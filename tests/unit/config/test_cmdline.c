@@ -12,10 +12,12 @@
 #include "support/cmocka_env.h"
 
 static const char *listen_value;
-static bool fast_flag;
+static bool fast_flag, look_flag;
+static const char *look_value;
 static const struct flo_cmdline_option options[] = {
     {"--listen", "HOST:PORT", "where to listen", &listen_value, NULL},
     {"--fast", NULL, "be fast", NULL, &fast_flag},
+    {"--look", "[DIR]", "look around", &look_value, &look_flag},
     {NULL, NULL, NULL, NULL, NULL}};
 static const struct flo_cmdline_spec spec = {
     .program = "prog", .summary = "Tests.", .config_options = true, .options = options};
@@ -40,6 +42,35 @@ static void test_parse_takes_all_forms(void **state)
     assert_true(fast_flag && out.check_config && !out.print_config);
     assert_true(PARSE(&out, &code, "prog", "-c", "b.yaml"));
     assert_string_equal(out.config, "b.yaml");
+}
+
+/* A flag that may have a value: the next argument, or behind '='; an option is none. */
+static void test_parse_optional_value(void **state)
+{
+    static const struct {
+        const char *argv[4], *value;
+    } cases[] = {{{"prog", "--look"}, NULL},
+                 {{"prog", "--look", "here"}, "here"},
+                 {{"prog", "--look=there"}, "there"},
+                 {{"prog", "--look", "--fast"}, NULL}};
+    struct flo_cmdline out;
+    int code = -1;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int argc = 0;
+        while (argc < 4 && cases[i].argv[argc])
+            argc++;
+        look_flag = fast_flag = false;
+        look_value = NULL;
+        assert_true(flo_cmdline_parse(&spec, argc, (char **)(uintptr_t)cases[i].argv, &out, &code));
+        assert_true(look_flag);
+        if (cases[i].value)
+            assert_string_equal(look_value, cases[i].value);
+        else
+            assert_null(look_value);
+        assert_int_equal(fast_flag, i == 3);
+    }
 }
 
 /* argv may be empty. */
@@ -151,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_takes_all_forms),
+        cmocka_unit_test(test_parse_optional_value),
         cmocka_unit_test(test_parse_without_argv),
         cmocka_unit_test(test_parse_misuse_is_64),
         cmocka_unit_test(test_announcement_round_trip),
