@@ -209,6 +209,7 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
     end_polls(worker);
     if (worker->executor)
         flo_executor_notice_stopping(worker->executor);
+    flo_local_notice_stopping(worker);
     if (worker->reporter)
         flo_reporter_send(worker->reporter);
     flo_drain_check(worker);

@@ -23,6 +23,8 @@
 #define DEFAULT_TASK_TIMEOUT_NS (10 * FLO_NS_PER_S)
 /* After this part of it a task that is open is answered with a heartbeat. */
 #define HEARTBEAT_PART 0.8
+/* An answer that has grown to this is sent: no message may be larger than 4 MiB. */
+#define ANSWER_BYTES ((size_t)1 << 20)
 /* A task that a heartbeat asked for and that does not come is somebody else's. */
 #define BETWEEN_NS (60 * FLO_NS_PER_S)
 
@@ -228,6 +230,11 @@ void flo_local_deliver(struct flo_local_run *lr)
         }
         if (!do_what_is_asked(lr, &activation))
             return;
+        if (wt->arena.held_bytes - lr->held_bytes > ANSWER_BYTES) {
+            lr->delivering = false;
+            yield_task(lr, false);
+            return;
+        }
     }
     lr->delivering = false;
     if (is_cut(lr))
@@ -302,6 +309,7 @@ void flo_local_hold(struct flo_workflow_task *wt, struct flo_run *run,
     }
     wt->local = lr;
     lr->wt = wt;
+    lr->held_bytes = wt->arena.held_bytes;
     lr->queue = wt->queue;
     lr->run = run;
     arm(lr, left_ns > 0 ? left_ns : 0);
@@ -335,6 +343,12 @@ void flo_local_heartbeat_taken(struct flo_workflow_task *wt)
 }
 
 /* ---- the worker stops ---- */
+
+void flo_local_notice_stopping(struct flo_worker *worker)
+{
+    if (worker->locals && worker->locals->executor)
+        flo_executor_notice_stopping(worker->locals->executor);
+}
 
 void flo_local_cut(struct flo_worker *worker)
 {

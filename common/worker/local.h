@@ -63,6 +63,7 @@ struct flo_local_run {
     struct flo_workflow_task *wt; /* the open task; NULL between a heartbeat and the next task */
     bool answering;               /* wt's heartbeat is on its way */
     bool delivering;              /* flo_local_deliver is at work */
+    size_t held_bytes;            /* of wt's arena when the task was first kept */
     struct flo_map activities;    /* seq -> struct flo_local, owned */
     struct flo_list ended;        /* those whose result the code has not got yet */
     struct event *timer;          /* the heartbeat; without a task: nothing came */
@@ -81,6 +82,8 @@ void flo_local_hold(struct flo_workflow_task *wt, struct flo_run *run,
 void flo_local_release(struct flo_workflow_task *wt, const struct flo_activation *activation);
 /* The server has taken wt's heartbeat: its run waits for the next task. */
 void flo_local_heartbeat_taken(struct flo_workflow_task *wt);
+/* The worker begins to drain: jobs are told, for their information. */
+void flo_local_notice_stopping(struct flo_worker *worker);
 /* Drain: tell what runs to stop; tasks are answered as soon as nothing of theirs runs. */
 void flo_local_cut(struct flo_worker *worker);
 /* Drain: answer them now. */

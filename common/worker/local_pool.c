@@ -110,7 +110,8 @@ void flo_local_drop(struct flo_local **local, bool forget)
 
 static void arm(struct flo_local *local, int64_t ns)
 {
-    struct timeval delay = {.tv_sec = ns / FLO_NS_PER_S, .tv_usec = ns % FLO_NS_PER_S / 1000 + 1};
+    int64_t us = ns / 1000 + 1; /* not before */
+    struct timeval delay = {.tv_sec = us / 1000000, .tv_usec = us % 1000000};
 
     if (ns >= INT64_MAX / 2)
         event_del(local->timer);
@@ -358,6 +359,26 @@ static void on_note(void *ctx, uint64_t id, const uint8_t *data, size_t len)
     }
 }
 
+/* A thread that does not get out of a local activity that was told to stop. */
+static void on_stuck(void *ctx, const struct flo_stuck_job *stuck, bool ended)
+{
+    const struct local_job *job = (const struct local_job *)(uintptr_t)stuck->job;
+
+    (void)ctx;
+    flo_series_add(flo_metrics_get(job->locals->worker->metrics, FLO_METRIC_EXECUTOR_STUCK,
+                                   job->queue->name, job->task->activity_type->name, NULL),
+                   ended ? -1 : 1);
+    if (ended)
+        flo_log(FLO_LOG_INFO, "executor.unstuck", "A thread that was stuck has come back", "thread",
+                stuck->unit, "activity_type", job->task->activity_type->name, NULL);
+    else
+        flo_log(FLO_LOG_WARN, "executor.stuck",
+                "A thread does not get out of a local activity that was told to stop", "thread",
+                stuck->unit, "activity_type", job->task->activity_type->name, "activity_id",
+                job->task->activity_id, "workflow_id", job->task->workflow_execution->workflow_id,
+                NULL);
+}
+
 /* ---- beginning ---- */
 
 /* Modules and threads, for the first attempt of all. */
@@ -371,6 +392,7 @@ static int make_executor(struct flo_locals *locals, struct flo_err *err)
         .runner_ctx = &locals->library,
         .on_progress = on_progress,
         .on_note = on_note,
+        .on_stuck = on_stuck,
         .on_done = on_done,
         .ctx = locals};
     int rc = 0;
@@ -426,7 +448,8 @@ static int submit(struct local_job *job)
         request[len++] = number & 0xff;
         request[len++] = (uint8_t)(number >> 8);
     }
-    return flo_executor_submit(locals->executor, (uint64_t)(uintptr_t)job, request, len, 0, 0);
+    return flo_executor_submit(locals->executor, (uint64_t)(uintptr_t)job, request, len, 0,
+                               locals->worker->config->executor.grace_ms);
 }
 
 /* Its turn has come and a slot is free. */
