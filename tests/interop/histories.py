@@ -91,8 +91,7 @@ class Run:
             while not (await self.service.describe_task_queue(request)).pollers:
                 pass  # each call is a round trip
 
-    async def complete(self, task, *commands, sticky=False):
-        fields = {}
+    async def complete(self, task, *commands, sticky=False, **fields):
         if sticky:
             fields["sticky_attributes"] = StickyExecutionAttributes(
                 worker_task_queue=TaskQueue(name=self.sticky, kind=STICKY, normal_name=self.queue),
@@ -178,6 +177,39 @@ def schedule(run, name, **values):
     return command("SCHEDULE_ACTIVITY_TASK", "schedule_activity_task", activity_id=name,
                    activity_type=ActivityType(name="A"), task_queue=TaskQueue(name=run.queue, kind=NORMAL),
                    input=payloads("3"), **values)
+
+
+def marker(name, failure=None):
+    c = command("RECORD_MARKER", "record_marker", marker_name=name)
+    c.record_marker_command_attributes.details["data"].CopyFrom(payloads('{"seq":1}'))
+    if failure:
+        c.record_marker_command_attributes.failure.CopyFrom(Failure(message=failure))
+    else:
+        c.record_marker_command_attributes.details["result"].CopyFrom(payloads("5"))
+    return c
+
+
+@scenario
+async def heartbeats_and_markers(run):
+    """A task that is kept open: answered without commands, and with some, for a new task in the answer; with and
+    without a signal that came meanwhile. At last a new one for whoever polls."""
+    more = {"force_create_new_workflow_task": True, "return_new_workflow_task": True}
+
+    async def beat(task, *commands):
+        answer = await run.complete(task, *commands, sticky=True, **more)
+        inline = answer.workflow_task
+        run.out.append(f"inline: events {[e.event_id for e in inline.history.events]} attempt {inline.attempt} "
+                       f"started {inline.started_event_id} previous {inline.previous_started_event_id}")
+        return inline
+    await run.start(workflow_task_timeout=seconds(5))
+    task = await beat(await run.task())
+    task = await beat(task)
+    await run.signal("S")
+    task = await beat(task)
+    task = await beat(task, marker("core_local_activity"), timer("t", 60))
+    await run.complete(task, marker("core_local_activity", "bad"), force_create_new_workflow_task=True)
+    await run.complete(await run.task(), complete())
+    await run.history()
 
 
 @scenario

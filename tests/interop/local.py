@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowFailureError, WorkflowQueryFailedError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Worker
@@ -88,7 +88,7 @@ async def counted(fleet, args, client, worker):
 
 
 async def signalled(fleet, client):
-    """A signal that comes while the task is open for a local activity."""
+    """A query and a signal that come while the task is open for a local activity."""
     file = pathlib.Path(fleet.folder.name, new_id("lines"))
     handle = await client.start_workflow("LocalCount", {"file": str(file), "ms": 1200}, id=new_id("LocalCount"),
                                          task_queue=QUEUE, task_timeout=timedelta(seconds=1))
@@ -96,8 +96,14 @@ async def signalled(fleet, client):
     async def began():
         return file.exists()
     await until(began, "the first local activity")
+    try:  # a query meanwhile is answered (C workflows have none), and disturbs nothing
+        await handle.query("anything")
+        raise AssertionError("a query was answered")
+    except WorkflowQueryFailedError:
+        pass
     await handle.signal("go")
     assert await handle.result() == [1, 2]
+    assert len(file.read_text().splitlines()) == 2, file.read_text()
     assert "WORKFLOW_TASK_FAILED" not in await events(handle)
 
 
