@@ -22,7 +22,7 @@ def start_worker(fleet, role, cgroup=None, env=None, **settings):
         inside = ["/bin/sh", "-c", f"for f in {procs}; do echo $$ > $f; done; exec \"$@\"", "sh"]
     pairs = {"server__address": fleet.target, "task_queue": QUEUE, "health__port": 0, "metrics__port": 0, **settings}
     if "tuner__kind" in settings:
-        pairs["tuner__max_cpu_pressure"] = 1  # the machine is shared with other tests
+        pairs.setdefault("tuner__max_cpu_pressure", 1)  # the machine is shared with other tests
     config = pathlib.Path(fleet.folder.name) / f"{role}-{len(fleet.processes)}.yaml"
     config.write_text(f"modules: [{{path: {MODULE}}}]\n")
     sets = [x for k, v in pairs.items() for x in ("--set", f"{k.replace('__', '.')}={v}")]

@@ -84,6 +84,7 @@ class Cgroup:
                 if self.version == 1:
                     self.write("cpu", "cpu.cfs_period_us", "", 100000)
                 self.write("cpu", "cpu.cfs_quota_us", "cpu.max", limits["cpu_quota_us"])
+                self.write("cpu", "cpu.shares", "cpu.weight", 10000)  # get it, whoever else wants the cores
         except OSError:
             self.remove()
             raise

@@ -42,7 +42,7 @@ class Tuner(FleetTest):
                               tuner__kind="resource", tuner__activity_slots__min=2, tuner__activity_slots__max=16)
         self.assertIn("memory: machine", worker.said("Slots follow CPU and memory"))
         self.assertEqual(self.slots(worker), 2)
-        start_work(self.fleet, "naps", "nap", 600, ms=200)
+        start_work(self.fleet, "naps", "nap", 400, ms=200)
         wait_for(lambda: self.slots(worker) > 10, "slots go up")
         self.assertEqual(adjustments(worker)[0]["reason"], "headroom")
         self.assertEqual(adjustments(worker)[0]["from"], 2)
@@ -64,7 +64,7 @@ class Tuner(FleetTest):
 
         machine.busy, machine.used = 0.0, 0.1
         wait_for(lambda: self.slots(worker) >= 2, "slots come back")
-        self.assertEqual(result(self.fleet, "naps"), 600)
+        self.assertEqual(result(self.fleet, "naps"), 400)
 
     def test_workflow_slots_follow_too(self):
         machine = self.fake_machine()
@@ -86,13 +86,13 @@ class Tuner(FleetTest):
         self.assertEqual(result(self.fleet, "stopped"), 5)
 
     def test_memory_limit_is_never_reached(self):
-        """Fifty activities of 24 MB each, a while after their start, in 256 MB: five times too much at once."""
+        """Thirty activities of 24 MB each, a while after their start, in 256 MB: three times too much at once."""
         group = self.cgroup(memory_bytes=256 * MB, cpu_quota_us=150000)  # so that others' CPU does not count
         worker = start_worker(self.fleet, "io-activity-worker", group, tuner__kind="resource",
                               tuner__activity_slots__min=1, tuner__activity_slots__max=100,
                               max_concurrent_activity_task_polls=5)
         self.assertIn("limit 256 MiB", worker.said("Slots follow CPU and memory"))
-        start_work(self.fleet, "holds", "hold", 50, mb=24, after_ms=200, ms=200)
+        start_work(self.fleet, "holds", "hold", 30, mb=24, after_ms=200, ms=200)
         wait_for(lambda: self.slots(worker) > 1, "slots go up")
         most = [0]
 
@@ -100,7 +100,7 @@ class Tuner(FleetTest):
             most[0] = max(most[0], group.memory())
             return "Completed" in flotilla(self.fleet.target, "describe", "holds")[1]
         wait_for(ended, "all held their memory", 120)
-        self.assertEqual(result(self.fleet, "holds"), 50)
+        self.assertEqual(result(self.fleet, "holds"), 30)
         self.assertEqual(group.oom_kills(), 0)
         self.assertLess(most[0], 256 * MB)
         self.assertGreater(most[0], 48 * MB, "more than one at once")
@@ -114,10 +114,10 @@ class Tuner(FleetTest):
         worker = start_worker(self.fleet, "io-activity-worker", group, tuner__kind="resource",
                               tuner__activity_slots__min=1, tuner__activity_slots__max=50)
         self.assertIn("quota 0.20 cores", worker.said("Slots follow CPU and memory"))
-        start_work(self.fleet, "burns", "burn", 30, ms=20)
+        start_work(self.fleet, "burns", "burn", 20, ms=20)
         wait_for(lambda: metric(worker, "flotilla_tuner_refusals_total", reason="cpu"), "growth is refused for CPU")
         self.assertLessEqual(self.slots(worker), 10)
-        self.assertEqual(result(self.fleet, "burns"), 30)
+        self.assertEqual(result(self.fleet, "burns"), 20)
 
 
 if __name__ == "__main__":

@@ -45,13 +45,14 @@ static void sleep_ms(json_int_t ms)
     nanosleep(&time, NULL);
 }
 
-/* "ms" of CPU time. */
+/* "wait_ms" of waiting, then "ms" of CPU time. */
 static int burn(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
 {
     int64_t end = thread_cpu_ns() + number(input, "ms") * 1000000;
     volatile unsigned sum = 0;
 
     (void)ctx;
+    sleep_ms(number(input, "wait_ms"));
     while (thread_cpu_ns() < end)
         for (unsigned i = 0; i < 10000; i++)
             sum += i;
