@@ -270,6 +270,15 @@ static bool choose_pressure(char *out, size_t size, const char *folder, const ch
     return false;
 }
 
+/* The root of all cgroups, which the kernel gives no type: what it says is said of the machine. */
+static bool is_machine(const char *folder)
+{
+    char path[FLO_READER_PATH_MAX + 16];
+
+    snprintf(path, sizeof path, "%s/cgroup.type", folder);
+    return access(path, F_OK) != 0;
+}
+
 static void look_for_pressure(struct flo_reader *reader)
 {
     char folder[FLO_READER_PATH_MAX], top[FLO_READER_PATH_MAX];
@@ -277,7 +286,7 @@ static void look_for_pressure(struct flo_reader *reader)
     bool found;
 
     reader->psi = FLO_READER_CGROUP2;
-    if (find_folder(reader, NULL, folder, top, sizeof folder)) {
+    if (find_folder(reader, NULL, folder, top, sizeof folder) && !is_machine(folder)) {
         found = choose_pressure(cpu, sizeof reader->cpu_pressure, folder, "cpu.pressure");
         if (choose_pressure(memory, sizeof reader->memory_pressure, folder, "memory.pressure") ||
             found)
@@ -466,8 +475,12 @@ void flo_reader_sample(struct flo_reader *reader, int64_t now_ns, struct flo_tun
     out->throttled = reader->last_throttled;
     out->memory = memory_share(reader);
     out->memory_shared = reader->memory_count == 0;
-    out->cpu_pressure = pressure(reader->cpu_pressure);
-    out->memory_pressure = pressure(reader->memory_pressure);
+    /* That others wait for the machine says nothing about a share of one's own. */
+    out->cpu_pressure = out->memory_pressure = -1;
+    if (reader->psi == FLO_READER_CGROUP2 || reader->cpu_count == 0)
+        out->cpu_pressure = pressure(reader->cpu_pressure);
+    if (reader->psi == FLO_READER_CGROUP2 || reader->memory_count == 0)
+        out->memory_pressure = pressure(reader->memory_pressure);
 }
 
 /* ---- telling ---- */

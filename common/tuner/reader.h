@@ -10,6 +10,9 @@
  * CPU is the share of the quota that the cgroup used; without a quota, or with one as large as the
  * machine, the busy share of the CPUs that this process may run on.
  *
+ * Pressure is that of the process's own cgroup. That of the machine stands in for it only where the
+ * machine's CPU or memory is what is measured.
+ *
  * Limits count on every level from the process's own cgroup up to the mount's root: each level
  * that has one is measured, and the fullest is the sample. cgroup v2, v1, and v1 with some
  * controllers on v2 are read; what is missing or malformed falls back to the machine's numbers.

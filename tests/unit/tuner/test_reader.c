@@ -288,7 +288,7 @@ static void put_v1(struct fixture *f)
         "33 31 0:30 / /cg/cpu rw - cgroup cgroup rw,cpu\n"
         "34 31 0:31 / /cg/cpuacct rw - cgroup cgroup rw,cpuacct\n"
         "41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw\n");
-    put(f, "proc/self/cgroup", "4:memory:/box\n2:cpuacct:/box\n1:cpu:/box\n0::/\n");
+    put(f, "proc/self/cgroup", "4:memory:/box\n2:cpuacct:/box\n1:cpu:/box\n0::/box\n");
     put(f, "cg/memory/memory.limit_in_bytes", "9223372036854771712\n");
     put(f, "cg/memory/box/memory.limit_in_bytes", "%llu\n", 256ull * MIB);
     put(f, "cg/memory/box/memory.usage_in_bytes", "%llu\n", 255ull * MIB);
@@ -300,8 +300,9 @@ static void put_v1(struct fixture *f)
     put(f, "cg/cpu/box/cpu.cfs_period_us", "100000\n");
     put(f, "cg/cpu/box/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n");
     put(f, "cg/cpuacct/box/cpuacct.usage", "1000000000\n");
-    put(f, "cg/unified/cpu.pressure", "some avg10=12.50 avg60=0 avg300=0 total=1\n");
-    put(f, "cg/unified/memory.pressure", "some avg10=0.00 avg60=0 avg300=0 total=1\n");
+    put(f, "cg/unified/box/cgroup.type", "domain\n");
+    put(f, "cg/unified/box/cpu.pressure", "some avg10=12.50 avg60=0 avg300=0 total=1\n");
+    put(f, "cg/unified/box/memory.pressure", "some avg10=0.00 avg60=0 avg300=0 total=1\n");
 }
 
 /* v1, with pressure from v2's hierarchy beside it. */
@@ -322,6 +323,27 @@ static void test_v1_and_unified_pressure(void **state)
     assert_near(f->sample.throttled, 0.2);
     assert_near(f->sample.cpu_pressure, 0.125);
     assert_near(f->sample.memory_pressure, 0);
+}
+
+/* With limits of its own, a worker does not mind that the machine is under pressure. */
+static void test_pressure_of_others_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+
+    put_v1(f);
+    put(f, "proc/self/cgroup", "4:memory:/box\n2:cpuacct:/box\n1:cpu:/box\n0::/\n");
+    put(f, "cg/unified/cpu.pressure", "some avg10=99.00 avg60=0 avg300=0 total=1\n");
+    put(f, "proc/pressure/cpu", "some avg10=99.00 avg60=0 avg300=0 total=1\n");
+    put(f, "proc/pressure/memory", "some avg10=99.00 avg60=0 avg300=0 total=1\n");
+    init(f);
+    assert_text_has(f, "pressure: machine");
+    sample_after(f, 0.1);
+    assert_true(f->sample.cpu_pressure < 0 && f->sample.memory_pressure < 0);
+    put(f, "cg/cpu/box/cpu.cfs_quota_us", "-1\n");
+    init(f);
+    sample_after(f, 0.1);
+    assert_near(f->sample.cpu_pressure, 0.99);
+    assert_true(f->sample.memory_pressure < 0);
 }
 
 /* Without a cgroup's pressure the machine's. */
@@ -423,6 +445,7 @@ int main(void)
         T(test_v2_nested_quota),
         T(test_container_mount_root),
         T(test_v1_and_unified_pressure),
+        T(test_pressure_of_others_does_not_count),
         T(test_pressure_of_the_machine),
         T(test_limits_are_looked_up_again),
         T(test_broken_files_are_unknown),
