@@ -30,6 +30,7 @@ static void ignore_signals(void)
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
     signal(SIGALRM, SIG_IGN);
+    signal(SIGTSTP, SIG_IGN); /* until drain.c takes it: it would stop the process */
 }
 
 int flo_worker_run(int argc, char **argv, const struct flo_role_spec *role,

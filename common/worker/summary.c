@@ -41,7 +41,7 @@ static const char *number(uint64_t value, struct flo_num_text *text)
 void flo_summary_last(struct flo_worker *worker)
 {
     const uint64_t *ended = worker->counts.ended;
-    struct flo_num_text text[FLO_TASK_ENDS + 1];
+    struct flo_num_text text[9];
 
     FLO_LIST_FOREACH(node, &worker->activity_tasks)
     flo_count_activity(flo_container(node, struct flo_activity_task, node), FLO_END_ABANDONED);
@@ -52,12 +52,12 @@ void flo_summary_last(struct flo_worker *worker)
             number(ended[FLO_END_COMPLETED], &text[0]), "#failed",
             number(ended[FLO_END_FAILED], &text[1]), "#cancelled",
             number(ended[FLO_END_CANCELLED], &text[2]), "#cut",
-            number(ended[FLO_END_CUT], &text[3]), "#unwanted",
+            number(ended[FLO_END_CUT], &text[3]), "#pending",
+            number(ended[FLO_END_PENDING], &text[8]), "#unwanted",
             number(ended[FLO_END_UNWANTED], &text[4]), "#unreported",
             number(ended[FLO_END_UNREPORTED], &text[5]), "#abandoned",
             number(ended[FLO_END_ABANDONED], &text[6]), "#retried",
-            number(worker->counts.retried, &text[7]), "#pending",
-            number(ended[FLO_END_PENDING], &text[8]), NULL);
+            number(worker->counts.retried, &text[7]), NULL);
 }
 
 /* ---- the line once a minute ---- */
