@@ -341,17 +341,29 @@ int flo_executor_resize(struct flo_executor *executor, unsigned workers)
     return 0;
 }
 
-size_t flo_executor_stuck(const struct flo_executor *executor, struct flo_stuck_job *out,
-                          size_t room)
+/* Fill in the stuck jobs that are still wanted, or those that are not. */
+static size_t stuck_find(const struct flo_executor *executor, bool wanted,
+                         struct flo_stuck_job *out, size_t room)
 {
     size_t filled = 0;
 
-    for (unsigned i = 0; i < executor->unit_count && filled < room && filled < executor->stuck;
-         i++) {
+    for (unsigned i = 0; i < executor->unit_count && filled < room; i++) {
         const struct flo_core_job *job = executor->units[i]->job;
-        if (job && job->stuck)
+        if (job && job->stuck && (job->reason == FLO_JOB_CANCEL_REQUESTED) == wanted)
             stuck_fill(job, false, &out[filled++]);
     }
+    return filled;
+}
+
+size_t flo_executor_stuck(const struct flo_executor *executor, struct flo_stuck_job *out,
+                          size_t room)
+{
+    size_t filled;
+
+    if (executor->stuck == 0 || room == 0)
+        return executor->stuck;
+    filled = stuck_find(executor, false, out, room);
+    (void)stuck_find(executor, true, out + filled, room - filled);
     return executor->stuck;
 }
 

@@ -244,8 +244,8 @@ size_t flo_executor_running(const struct flo_executor *executor);
  * processes, FLO_ECLOSED.
  */
 FLO_MUST_CHECK int flo_executor_resize(struct flo_executor *executor, unsigned workers);
-/* How many threads are stuck, and what is known of the first `room` of them. Reads /proc only for
- * those: with room 0 it costs nothing. */
+/* How many threads are stuck, and what is known of the first `room` of them, those first whose
+ * answer nobody wants. Reads /proc for these: with room 0 it costs nothing. */
 size_t flo_executor_stuck(const struct flo_executor *executor, struct flo_stuck_job *out,
                           size_t room);
 /*

@@ -38,27 +38,20 @@ static int64_t ran_ms(const struct flo_activity_task *at)
 
 void flo_stuck_look(struct flo_worker *worker)
 {
-    struct flo_stuck_job stuck[8];
-    size_t count;
+    struct flo_stuck_job stuck;
     char reason[256];
+    bool over = worker->executor && flo_executor_stuck(worker->executor, &stuck, 1) > 0 &&
+                stuck.reason != FLO_JOB_CANCEL_REQUESTED;
 
-    if (!worker->executor)
-        return;
-    count = flo_executor_stuck(worker->executor, stuck, sizeof stuck / sizeof *stuck);
-    for (size_t i = 0; i < count && i < sizeof stuck / sizeof *stuck; i++) {
-        const struct flo_activity_task *at = task_of(stuck[i].job);
-        if (stuck[i].reason == FLO_JOB_CANCEL_REQUESTED)
-            continue;
+    if (over) {
+        const struct flo_activity_task *at = task_of(stuck.job);
         snprintf(reason, sizeof reason,
                  "thread %s does not get out of activity %.60s (id %.40s): %lld s past its time",
-                 stuck[i].unit, at->type, at->activity_id, (long long)stuck[i].told_ms / 1000);
-        flo_health_set_live(worker->health, "executor", false, reason);
-        worker->stuck_said = true;
-        return;
+                 stuck.unit, at->type, at->activity_id, (long long)stuck.told_ms / 1000);
     }
-    if (worker->stuck_said)
-        flo_health_set_live(worker->health, "executor", true, NULL);
-    worker->stuck_said = false;
+    if (over || worker->stuck_said)
+        flo_health_set_live(worker->health, "executor", !over, over ? reason : NULL);
+    worker->stuck_said = over;
 }
 
 void flo_stuck_on(void *ctx, const struct flo_stuck_job *stuck, bool ended)
@@ -91,7 +84,7 @@ void flo_stuck_warn(void *ctx, const char *message)
 
     flo_log(FLO_LOG_WARN, "executor.short",
             "A thread cannot be made: activities wait for those that there are", "reason", message,
-            "#threads", FLO_NUM(flo_executor_running(worker->executor)), NULL);
+            "#jobs", FLO_NUM(flo_executor_running(worker->executor)), NULL);
 }
 
 /* In a signal handler: the task does not change while its code runs, and nothing is allocated. */
