@@ -116,8 +116,14 @@ static void say_stalled(struct flo_watchdog *self)
             FLO_NUM(self->options.limit_ms), NULL);
 }
 
-/* Read the request until its empty line; true when it asks for a page about readiness. */
-static bool read_request(int fd)
+/* What a request asks for. */
+struct asked_for {
+    bool ready; /* a page about readiness, else about life */
+    bool head;  /* only the head of the answer */
+};
+
+/* Read the request until its empty line. */
+static struct asked_for read_request(int fd)
 {
     char text[REQUEST_BYTES + 1];
     size_t len = 0;
@@ -135,23 +141,26 @@ static bool read_request(int fd)
         len += (size_t)n;
         text[len] = '\0';
     }
-    return strncmp(text, "GET /ready", 10) == 0;
+    const char *path = strchr(text, ' ');
+    return (struct asked_for){.ready = path && strncmp(path, " /ready", 7) == 0,
+                              .head = strncmp(text, "HEAD ", 5) == 0};
 }
 
 static void answer(struct flo_watchdog *self, int fd)
 {
     struct flo_buf body, head;
-    bool ready = read_request(fd);
+    struct asked_for want = read_request(fd);
     flo_buf_init(&body, 8192);
     flo_buf_init(&head, 512);
-    (void)!flo_health_render(self->options.health, !ready, &body);
+    (void)!flo_health_render(self->options.health, !want.ready, &body);
     flo_buf_printf(&head,
                    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
                    "Content-Length: %zu\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
                    body.len);
     if (!head.failed && !body.failed) {
         (void)!send(fd, head.data, head.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        (void)!send(fd, body.data, body.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (!want.head)
+            (void)!send(fd, body.data, body.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     flo_buf_fini(&head);
     flo_buf_fini(&body);

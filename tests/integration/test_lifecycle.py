@@ -63,13 +63,13 @@ class Lifecycle(FleetTest):
         """SIGTERM while fifty naps of random length run: those that end in time are reported, the rest handed back
         with their last heartbeat, and what the last line says is what the history says."""
         print(f"SEED={SEED}", flush=True)
-        naps = [random.Random(SEED + i).randrange(1000, 8000) for i in range(50)]
+        naps = [random.Random(SEED + i).randrange(1000, 4500) for i in range(50)]
         self.flow_worker()
         first = self.work_worker(role, max_concurrent_activities=50, max_concurrent_activity_task_polls=10,
-                                 identity="first", shutdown_timeout="5s", **settings)
+                                 identity="first", shutdown_timeout="3s", **settings)
         self.start_naps("fifty", naps)
         wait_for(lambda: metric(first, "temporal_activity_task_received_total") == 50, "fifty naps")
-        self.assertEqual(first.stop(signal.SIGTERM, timeout=8), 0, first.output[-5:])
+        self.assertEqual(first.stop(signal.SIGTERM, timeout=6), 0, first.output[-5:])
         counts = last_words(first)
         self.work_worker(max_concurrent_activities=50, max_concurrent_activity_task_polls=10,
                          executor__workers=50, identity="second")
@@ -92,12 +92,12 @@ class Lifecycle(FleetTest):
             self.assertEqual(counts[none], 0, none)
 
     def test_fifty_running_on_threads(self):
-        counts = self.drain_with_fifty("io-activity-worker", executor__workers=50, executor__grace="500ms")
+        counts = self.drain_with_fifty("io-activity-worker", executor__workers=50, executor__grace="300ms")
         self.assertGreater(counts["cut"], 0)
 
     def test_fifty_running_in_processes(self):
         self.drain_with_fifty("cpu-activity-worker", executor__workers=50, executor__pin="false",
-                              executor__grace="500ms")
+                              executor__grace="300ms")
 
     def test_quiet_and_resume(self):
         """SIGTSTP: what runs ends, nothing new comes, the process stays and says why it is not ready; SIGCONT ends
