@@ -12,7 +12,7 @@ from table import lines_of, number
 MINUTES = 1
 NAMES = {"cores": "both sides in turn, so that what else the machine does meets both"}
 GOAL = 0.95
-PIECES_A_SECOND = 30  # about, of one core; only sizes a run
+PIECES_A_SECOND = 10  # about, of one core; only sizes a run
 
 
 def needs(names):

@@ -190,6 +190,12 @@ class Hostile(FleetTest):
         payload = failure["applicationFailureInfo"]["details"]["payloads"][0]
         return json.loads(base64.b64decode(payload["data"]))
 
+    @unittest.skipIf(SANITIZED, "a sanitizer's runtime may hold SIGTERM back")
+    def test_time_out_says_where_it_hung(self):
+        worker = self.cpu(1)
+        self.check("spin", self.result(self.storm(["spin"], timeout_ms=500))[0])
+        self.assertIn("spin", json.loads(worker.said("activity.dropped"))["stack"])
+
     @unittest.skipIf(SANITIZED, "a sanitizer's runtime has its own memory")
     def test_limits_say_so(self):
         self.cpu(1, executor__limits__memory="64MiB", executor__limits__cpu_time="1s")
