@@ -58,7 +58,8 @@ def main():
         with Fleet(BIN) as fleet:
             fleet.engine()
             start_worker(fleet, "workflow-worker")
-            worker = start_worker(fleet, given.role, group, tuner__kind="resource", tuner__target_cpu=given.target,
+            more = {"executor__workers": 4} if given.role == "cpu-activity-worker" else {}
+            worker = start_worker(fleet, given.role, group, **more, tuner__kind="resource", tuner__target_cpu=given.target,
                                   tuner__activity_slots__min=1, tuner__activity_slots__max=200, tuner__max_cpu_pressure=0.8, shutdown_timeout="3s",
                                   max_concurrent_activity_task_polls=5)
             print(worker.said("Slots follow CPU and memory"))

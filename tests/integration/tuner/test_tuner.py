@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Resource-based slots on real workers: up while there is room, down and back under load, never out of memory."""
-import os
 import unittest
 
 from machine import Cgroup, FakeProc
 from fleet_tuned import adjustments, metric, result, start_work, start_worker
 
-from support import FleetTest, flotilla, wait_for
+from support import SANITIZED, FleetTest, flotilla, wait_for
 
 MB = 1 << 20
 
@@ -42,7 +41,7 @@ class Tuner(FleetTest):
                               tuner__kind="resource", tuner__activity_slots__min=2, tuner__activity_slots__max=16)
         self.assertIn("memory: machine", worker.said("Slots follow CPU and memory"))
         self.assertEqual(self.slots(worker), 2)
-        start_work(self.fleet, "naps", "nap", 400, ms=200)
+        start_work(self.fleet, "naps", "nap", 1900, ms=200)  # more than the test waits for
         wait_for(lambda: self.slots(worker) > 10, "slots go up")
         self.assertEqual(adjustments(worker)[0]["reason"], "headroom")
         self.assertEqual(adjustments(worker)[0]["from"], 2)
@@ -60,11 +59,13 @@ class Tuner(FleetTest):
         self.assertEqual(adjustments(worker)[-1]["to"], 0)
         used = "temporal_worker_task_slots_used"
         wait_for(lambda: metric(worker, used, worker_type="ActivityWorker") == 0, "what ran has ended")
-        self.assertIn("Running", flotilla(self.fleet.target, "describe", "naps")[1])
+        received = "temporal_activity_task_received_total"
+        before = metric(worker, received)
 
         machine.busy, machine.used = 0.0, 0.1
         wait_for(lambda: self.slots(worker) >= 2, "slots come back")
-        self.assertEqual(result(self.fleet, "naps"), 400)
+        wait_for(lambda: metric(worker, received) > before, "work goes on")
+        self.assertEqual(flotilla(self.fleet.target, "terminate", "naps")[0], 0)
 
     def test_workflow_slots_follow_too(self):
         machine = self.fake_machine()
@@ -87,6 +88,8 @@ class Tuner(FleetTest):
 
     def test_memory_limit_is_never_reached(self):
         """Thirty activities of 24 MB each, a while after their start, in 256 MB: three times too much at once."""
+        if SANITIZED:
+            self.skipTest("the sanitizers keep what is freed, so that memory only grows")
         group = self.cgroup(memory_bytes=256 * MB, cpu_quota_us=150000)  # so that others' CPU does not count
         worker = start_worker(self.fleet, "io-activity-worker", group, tuner__kind="resource",
                               tuner__activity_slots__min=1, tuner__activity_slots__max=100,
