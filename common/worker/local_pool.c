@@ -508,10 +508,13 @@ static void set_deadlines(struct flo_local *local, const struct flo_local_start 
     int64_t gone_ns =
         start->original_schedule_ns ? flo_clock_wall_ns() - start->original_schedule_ns : 0;
 
+    if (gone_ns < 0) /* by a clock that was ahead of ours */
+        gone_ns = 0;
     local->close_by_ns = close_ns > 0 ? local->began_ns + close_ns - gone_ns : INT64_MAX;
-    local->start_by_ns = start->schedule_to_start_ns > 0 && start->attempt == 1
-                             ? local->began_ns + start->schedule_to_start_ns
-                             : INT64_MAX;
+    local->start_by_ns = INT64_MAX;
+    if (start->attempt == 1 && start->schedule_to_start_ns > 0 &&
+        start->schedule_to_start_ns < INT64_MAX / 2)
+        local->start_by_ns = local->began_ns + start->schedule_to_start_ns;
 }
 
 static int fill(struct flo_local *local, const struct flo_local_start *start)

@@ -41,9 +41,10 @@ static int64_t time_of(const json_t *data, const char *key)
 {
     const json_t *value = json_object_get(data, key);
     int64_t seconds = json_integer_value(json_object_get(value, "seconds"));
-    if (seconds > INT64_MAX / FLO_NS_PER_S - 1 || seconds < 0)
+    int64_t nanos = json_integer_value(json_object_get(value, "nanos"));
+    if (seconds > INT64_MAX / FLO_NS_PER_S - 1 || seconds < 0 || nanos < 0 || nanos >= FLO_NS_PER_S)
         return 0;
-    return seconds * FLO_NS_PER_S + json_integer_value(json_object_get(value, "nanos"));
+    return seconds * FLO_NS_PER_S + nanos;
 }
 
 static const char *text_of(const json_t *data, const char *key)

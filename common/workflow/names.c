@@ -106,7 +106,8 @@ static const char *const commands[] = {
 /* By the field of the event. What is not named here (0) is not looked into. */
 static const uint64_t read_of[64] = {
     [2] = ALL, /* event_time */
-    /* workflow_type, task_queue, input, workflow_task_timeout, original_execution_run_id, attempt */
+    /* workflow_type, task_queue, input, workflow_task_timeout, original_execution_run_id, attempt
+     */
     IN(WORKFLOW_EXECUTION_STARTED) =
         FIELD(1) | FIELD(5) | FIELD(6) | FIELD(9) | FIELD(14) | FIELD(18),
     /* suggest_continue_as_new, history_size_bytes */

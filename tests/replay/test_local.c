@@ -351,7 +351,8 @@ static void test_cancel_request_cancels_it(void **state)
     story_expect_yielded(s, "more");
     story_tell(s, "WFTCompleted; CancelRequested; WFTScheduled; WFTStarted");
     const char *answer = story_answer(s);
-    assert_non_null(strstr(answer, "Activity cancelled (type Cancelled)\nCancel\nCancelLocal seq=1"));
+    assert_non_null(
+        strstr(answer, "Activity cancelled (type Cancelled)\nCancel\nCancelLocal seq=1"));
     story_tell(s, "WFTCompleted; Marker seq=1 type=work failure=cancelled; Canceled");
     story_expect_replayed(s, "");
 }

@@ -474,6 +474,12 @@ int flo_local_hand_out(struct flo_run *run, struct flo_activation *out)
     return rc == 0 && run->local_cancels.count ? hand_out_cancels(run, out) : rc;
 }
 
+/* Times come from histories, which may say anything. */
+static int64_t later(int64_t from_ns, int64_t by_ns)
+{
+    return from_ns > INT64_MAX - by_ns ? INT64_MAX : from_ns + by_ns;
+}
+
 int flo_local_resolve(struct flo_run *run, const struct flo_local_result *result, bool *out_wakes,
                       struct flo_err *err)
 {
@@ -484,7 +490,7 @@ int flo_local_resolve(struct flo_run *run, const struct flo_local_result *result
     if (flo_node_linked(&local->cancel_node))
         flo_list_remove(&run->local_cancels, &local->cancel_node);
     struct ending end = {.attempt = result->attempt,
-                         .complete_ns = local->began_ns + result->ran_ns,
+                         .complete_ns = later(local->began_ns, result->ran_ns),
                          .backoff_ns = local->cancel_asked ? 0 : result->backoff_ns,
                          .original_schedule_ns = result->original_schedule_ns,
                          .result = result->result,

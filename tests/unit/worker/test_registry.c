@@ -96,6 +96,41 @@ static void test_load_bad_file_is_refused_with_its_reason(void **state)
     check_refused(TEST_MODULES "/unresolved.so", "flo_test_function_that_nobody_has");
 }
 
+/* A workflow worker finds the activities of its modules, those that its list names. */
+static void test_local_finds_the_modules_activities(void **state)
+{
+    const char *first = "first", *typo = "frist";
+    const struct flo_module_config all = {.path = GOOD},
+                                   some = {.path = GOOD, .activities = {&first, 1}},
+                                   none = {.path = GOOD, .activities = {&typo, 1}};
+    struct flo_registry *registry = registry_new();
+    struct flo_err err = {0};
+    struct flo_buf names;
+    flo_activity_fn run;
+    void *shared;
+
+    (void)state;
+    flo_buf_init(&names, 0);
+    assert_int_equal(flo_registry_load(registry, FLO_ROLE_WORKFLOW, &all, &err), 0);
+    assert_true(flo_registry_local(registry, "second", &run, &shared));
+    assert_false(flo_registry_local(registry, "Workflow", &run, &shared));
+    flo_registry_local_names(registry, &names);
+    assert_string_equal(flo_buf_cstr(&names), "second, first");
+    flo_registry_destroy(&registry);
+
+    registry = registry_new();
+    assert_int_equal(flo_registry_load(registry, FLO_ROLE_WORKFLOW, &some, &err), 0);
+    assert_true(flo_registry_local(registry, "first", &run, &shared));
+    assert_false(flo_registry_local(registry, "second", &run, &shared));
+    flo_registry_destroy(&registry);
+
+    registry = registry_new();
+    assert_int_equal(flo_registry_load(registry, FLO_ROLE_WORKFLOW, &none, &err), FLO_ECONFIG);
+    assert_non_null(strstr(err.message, "has no activity of type frist"));
+    flo_registry_destroy(&registry);
+    flo_buf_fini(&names);
+}
+
 /* A file that anybody may change is not run. */
 static void test_load_writable_file_is_refused(void **state)
 {
@@ -191,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_load_registers_the_roles_half),
         cmocka_unit_test(test_load_serves_only_what_is_listed),
         cmocka_unit_test(test_load_bad_file_is_refused_with_its_reason),
+        cmocka_unit_test(test_local_finds_the_modules_activities),
         cmocka_unit_test(test_load_writable_file_is_refused),
         cmocka_unit_test(test_load_same_type_twice_is_refused),
         cmocka_unit_test(test_start_failing_module_is_named),
