@@ -117,6 +117,7 @@ static bool add_children(struct pids *pids, pid_t pid)
     return known;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): filled through pids */
 size_t flo_family_children(pid_t *out, size_t max)
 {
     struct pids pids = {.at = out, .max = max};

@@ -213,7 +213,11 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
         wait_for_term(false, reply);
     else if (strcmp(order, "fork-return") == 0)
         flo_buf_printf(reply, "%s", fork() == 0 ? "child" : "parent");
-    else if (strcmp(order, "full-grandchild") == 0) {
+    else if (strcmp(order, "overrun") == 0) {
+        char *volatile piece = malloc(8);
+        piece[8] = 1; /* only a sanitizer sees it */
+        free(piece);
+    } else if (strcmp(order, "full-grandchild") == 0) {
         leave_grandchild(reply);
         while (dup(0) >= 0)
             ;

@@ -4,7 +4,7 @@
  * record of how each job ended. Orders (the request's text):
  *   echo:TEXT  fds  pid  hold  spin  work  segv  abort  exit  big  chatty  babble  grandchild
  *   close-segv  jump  overflow  exit3  eat  work-exit  term  no-term  fork-return  daemon  children
- *   full-grandchild
+ *   full-grandchild  overrun
  *   env:NAME  affinity; a longer request: its length and the sum of its bytes
  */
 #ifndef TESTS_EXECUTOR_FIXTURE_H

@@ -123,6 +123,21 @@ static void test_exit_is_told_with_its_caller(void **state)
     ended(f);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* What a sanitizer finds in an activity is told with the place, and with its report. */
+static void test_sanitizer_report_is_told(void **state)
+{
+    struct fixture *f = started(1);
+    struct outcome *o = run(f, "overrun");
+
+    (void)state;
+    assert_has(o->message, "ended by a sanitizer");
+    assert_has(o->details, "obey");
+    assert_has(o->details, "\"output\": [\"");
+    ended(f);
+}
+#endif
+
 /* A time-out asks with SIGTERM before it kills; neither is a crash. */
 static void test_timeout_asks_and_then_kills(void **state)
 {
@@ -285,6 +300,9 @@ int main(void)
         cmocka_unit_test(test_fault_is_described),
         cmocka_unit_test(test_fault_without_stack_or_descriptors),
         cmocka_unit_test(test_exit_is_told_with_its_caller),
+#ifdef __SANITIZE_ADDRESS__
+        cmocka_unit_test(test_sanitizer_report_is_told),
+#endif
         cmocka_unit_test(test_timeout_asks_and_then_kills),
         cmocka_unit_test(test_limits_are_named),
         cmocka_unit_test(test_usage_of_a_dead_job),
