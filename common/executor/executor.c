@@ -213,7 +213,7 @@ void flo_core_job_finish(struct flo_core_job *job, const struct flo_job_result *
     executor->running--;
     if (result)
         executor->options.on_done(executor->options.ctx, job->id, result);
-    job_free(job);
+    flo_free(job); /* its timer ended when it was detached */
 }
 
 void flo_core_job_ended(struct flo_core_unit *unit, const struct flo_job_result *result)
