@@ -103,7 +103,7 @@ class Local(FleetTest):
         self.assertEqual(self.lines(), 2)
 
     def test_replay_does_not_run_it_again(self):
-        worker = self.worker()
+        worker = self.worker(sticky_cache__schedule_to_start_timeout="500ms")
         self.count(0)
         wait_for(lambda: "MARKER_RECORDED" in self.history("LocalCount"), "the marker")
         worker.stop(signal.SIGKILL)
@@ -116,12 +116,12 @@ class Local(FleetTest):
     def test_kill_runs_it_again(self):
         """What was not recorded when the worker died is done again, elsewhere."""
         worker = self.worker()
-        self.count(1500, "--task-timeout", "1s")
+        self.count(1100, "--task-timeout", "1s")
         wait_for(lambda: "WORKFLOW_TASK_COMPLETED" in self.history("LocalCount"), "a heartbeat")
         worker.stop(signal.SIGKILL)
         self.fleet.processes.remove(worker)
         self.assertEqual(self.lines(), 1)
-        self.worker(sticky_cache__schedule_to_start_timeout="1s")
+        self.worker()
         wait_for(lambda: self.lines() > 1, "the second attempt")
         self.cli("signal", "LocalCount", "--name", "go")
         self.assertEqual(self.result("LocalCount"), [2, 3])
@@ -151,6 +151,19 @@ class Local(FleetTest):
         self.count(60000, "--task-timeout", "1s")
         self.assertEqual(self.sample(worker, SLOTS), 1)
         self.cli("terminate", "LocalCount")
+        wait_for(lambda: self.sample(worker, SLOTS) == 0, "the end of the local activity")
+
+    def test_cancel_request_ends_it(self):
+        """It comes with the task that the next heartbeat brings."""
+        worker = self.worker()
+        self.begin("LocalLong", 60000, "--task-timeout", "1s")
+        wait_for(lambda: self.sample(worker, SLOTS) == 1, "the local activity at work")
+        self.cli("cancel", "LocalLong")
+        code, _, err = flotilla(self.fleet.target, "result", "LocalLong")
+        self.assertEqual(code, 1)
+        self.assertIn("ancel", err)
+        events = self.history("LocalLong")
+        self.assertEqual(events[-2:], ["MARKER_RECORDED", "WORKFLOW_EXECUTION_CANCELED"])
         wait_for(lambda: self.sample(worker, SLOTS) == 0, "the end of the local activity")
 
     def test_more_than_there_are_slots(self):

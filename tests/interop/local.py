@@ -108,7 +108,7 @@ async def signalled(fleet, client):
 
 
 async def run(fleet, args):
-    worker = start_worker(fleet, args)
+    worker = start_worker(fleet, args, sticky_cache__schedule_to_start_timeout="500ms")
     client = await fleet.client()
     await outcomes(client)
     await longer_than_the_task(client)
