@@ -13,6 +13,8 @@ MB = 1 << 20
 
 class Tuner(FleetTest):
     def setUp(self):
+        self.groups = []
+        self.addCleanup(lambda: [group.remove() for group in self.groups])  # first in, so after the fleet has ended
         super().setUp()
         self.fleet.engine()
         self.workflows = start_worker(self.fleet, "workflow-worker")
@@ -28,7 +30,7 @@ class Tuner(FleetTest):
         except OSError as error:
             print(f"SKIPPED {self.id()}: this machine gives us no cgroup: {error}", flush=True)
             self.skipTest(f"no cgroup: {error}")
-        self.addCleanup(group.remove)  # after the fleet has ended
+        self.groups.append(group)
         return group
 
     def slots(self, worker):
