@@ -35,7 +35,6 @@ struct plant {
     double others;      /* cores that others take of it */
     double base_memory; /* share without tasks */
     double retained;    /* share of the tasks' peak memory that the heap keeps (0 to 1) */
-    double cache;       /* page cache: a sampler that counted it would see it */
     double cpu_pressure, memory_pressure, throttled; /* handed to the tuner; -1: none */
     struct plant_work work;
     bool backlog; /* there are tasks to start */

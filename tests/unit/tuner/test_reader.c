@@ -19,7 +19,7 @@
 #include "base/file.h"
 #include "tuner/reader.h"
 
-#define MIB (UINT64_C(1) << 20)
+#define MIB (1ull << 20)
 
 struct fixture {
     char root[64], proc[80], text[1024];
@@ -172,6 +172,43 @@ static void test_v2_page_cache_does_not_count(void **state)
         100ull * MIB, 380ull * MIB, 20ull * MIB, 99ull * MIB, 8ull * MIB);
     sample_after(f, 0.1);
     assert_near(f->sample.memory, 128 / 512.0);
+}
+
+/* Activities that read large files: the page cache grows until it fills the limit, memory.current
+ * stays there, and slots go on growing to their maximum all the same. */
+static void test_v2_page_cache_does_not_freeze_admission(void **state)
+{
+    struct fixture *f = *state;
+    const struct flo_tuner_options options = {
+        .target_cpu = 0.9,
+        .target_memory = 0.8,
+        .cpu = flo_tuner_cpu_gains,
+        .memory = flo_tuner_memory_gains,
+        .max_cpu_pressure = 0.8,
+        .max_memory_pressure = 0.1,
+        .slots = {[FLO_TUNER_ACTIVITY] = {.min = 2, .max = 100, .ramp_ms = 50}}};
+    struct flo_tuner_verdict verdicts[FLO_TUNER_KINDS] = {[FLO_TUNER_ACTIVITY] = {.slots = 2}};
+    struct flo_tuner_load load[FLO_TUNER_KINDS] = {{0}};
+    struct flo_tuner tuner;
+
+    put_v2(f, "/", "/box");
+    put(f, "cg/box/memory.max", "%llu\n", 512ull * MIB);
+    put(f, "cg/box/memory.stat", "anon 1\n");
+    init(f);
+    flo_tuner_init(&tuner, &options, f->now_ns);
+    for (unsigned i = 0; i < 300; i++) {
+        struct flo_tuner_load *activities = &load[FLO_TUNER_ACTIVITY];
+        unsigned file = i * 16 < 440 ? i * 16 : 440;
+        activities->running = activities->peak = verdicts[FLO_TUNER_ACTIVITY].slots;
+        activities->done += activities->running / 2 + 1;
+        put(f, "cg/box/memory.current", "%llu\n", (64 + file) * MIB);
+        put(f, "cg/box/memory.stat", "anon %llu\nfile %llu\n", 64 * MIB, file * MIB);
+        put_machine(f, 1000 + i, 1000 + i * 9);
+        sample_after(f, 0.1);
+        flo_tuner_step(&tuner, f->now_ns, &f->sample, load, verdicts);
+    }
+    assert_int_equal(verdicts[FLO_TUNER_ACTIVITY].slots, 100);
+    assert_int_equal(verdicts[FLO_TUNER_ACTIVITY].reason, FLO_TUNER_MAX);
 }
 
 /* memory.high holds processes up before memory.max kills them. */
@@ -438,6 +475,7 @@ int main(void)
         T(test_no_cgroup_reads_the_machine),
         T(test_affinity_counts_own_cpus),
         T(test_v2_page_cache_does_not_count),
+        T(test_v2_page_cache_does_not_freeze_admission),
         T(test_v2_memory_high_is_a_limit),
         T(test_v2_nested_limits_fullest_counts),
         T(test_v2_limit_above_the_machine_is_none),

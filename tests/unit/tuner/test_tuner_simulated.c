@@ -223,24 +223,6 @@ static void test_memory_of_others_is_forgotten(void **state)
     }
 }
 
-/* The page cache may grow as it likes: it is no part of the sample (see test_reader.c for the
- * files), so slots grow. Here the share of the limit that cannot be dropped stays low. */
-static void test_page_cache_does_not_freeze_admission(void **state)
-{
-    static struct plant plant;
-
-    (void)state;
-    FOR_SEEDS(seed)
-    {
-        plant_init(&plant, seed, 16, 5, 200, 50);
-        plant.work = (struct plant_work){.cpu_s = {0.001, 0.002}, .wait_s = {0.5, 1}};
-        plant.cache = 0.9;
-        plant_run(&plant, 60);
-        assert_int_equal(plant.slots, 200);
-        assert_int_equal(plant.verdict.reason, FLO_TUNER_MAX);
-    }
-}
-
 /* Somebody else fills the memory: above the watermark there is no new slot; below, work goes on. */
 static void test_watermark_stops_and_resumes(void **state)
 {
@@ -369,7 +351,6 @@ int main(void)
         cmocka_unit_test(test_pressure_by_others_recovers),
         cmocka_unit_test(test_memory_load_never_exceeds_the_limit),
         cmocka_unit_test(test_memory_of_others_is_forgotten),
-        cmocka_unit_test(test_page_cache_does_not_freeze_admission),
         cmocka_unit_test(test_watermark_stops_and_resumes),
         cmocka_unit_test(test_minimum_and_maximum_hold),
         cmocka_unit_test(test_idle_does_not_drift),
