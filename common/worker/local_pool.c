@@ -475,6 +475,8 @@ static void run(struct flo_local *local)
         return;
     }
     local->job = job;
+    if (local->lr->wt && local->attempt > 1)
+        local->lr->wt->local_retries++;
     local->start_by_ns = INT64_MAX; /* met */
     set_state(local, FLO_LOCAL_RUNNING);
     if (local->close_by_ns != INT64_MAX && local->close_by_ns - now_ns < limit_ns)

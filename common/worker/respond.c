@@ -197,6 +197,7 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
     FloApi__RespondWorkflowTaskCompletedRequest__Capabilities capabilities =
         FLO_API__RESPOND_WORKFLOW_TASK_COMPLETED_REQUEST__CAPABILITIES__INIT;
     FloApi__StickyExecutionAttributes sticky = FLO_API__STICKY_EXECUTION_ATTRIBUTES__INIT;
+    FloApi__MeteringMetadata metering = FLO_API__METERING_METADATA__INIT;
     FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
     struct flo_worker *worker = wt->worker;
 
@@ -210,6 +211,9 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
     request.query_results = a->query_results;
     request.n_query_results = a->query_result_count;
     request.force_create_new_workflow_task = a->more;
+    metering.nonfirst_local_activity_execution_attempts = wt->local_retries;
+    if (wt->local_retries)
+        request.metering_metadata = &metering;
     if (wants_next_task(wt, a)) {
         queue.name = worker->sticky_queue;
         queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_STICKY;

@@ -191,6 +191,7 @@ struct flo_workflow_task {
     bool copied;
     bool slot_given;             /* its slot went to the task that came with the answer */
     struct flo_local_run *local; /* it is open: local activities of its run are at work */
+    uint32_t local_retries;      /* attempts of those but their first ones */
     const char *workflow_id, *run_id, *type; /* in arena */
     struct flo_task_series *series;          /* of the type; may be NULL */
     int32_t attempt;

@@ -69,6 +69,7 @@ class Local(FleetTest):
         self.assertEqual(self.history("LocalChain").count("MARKER_RECORDED"), 3)
         self.assertEqual(self.history("LocalMany").count("MARKER_RECORDED"), 100)
         self.assertEqual(self.history("LocalRetry").count("TIMER_STARTED"), 0)
+        self.assertIn('"nonfirstLocalActivityExecutionAttempts": 2', self.cli("history", "LocalRetry", "-o", "json"))
         self.assertEqual(self.history("LocalBackoff").count("TIMER_STARTED"), 2)
         self.assertEqual(self.sample(worker, SLOTS), 0)
         for name, at_least in [("total", 100), ("execution_failed_total", 5), ("execution_latency_seconds_count", 100),
