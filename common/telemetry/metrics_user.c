@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 #include "telemetry/metrics_internal.h"
 
 #define NAME_MAX_BYTES ((size_t)128)
@@ -74,22 +75,41 @@ static void join_labels(const struct flo_user_sample *sample, char out[LABELS_MA
                                 sample->label_names[i]);
 }
 
+/* Labels that the page's readers give a meaning of their own: with these nothing on it would be
+ * read. */
+static bool label_reserved(const char *name)
+{
+    return strcmp(name, "le") == 0 || strncmp(name, "__", 2) == 0;
+}
+
+static int check_label(const struct flo_user_sample *sample, size_t i, struct flo_err *err)
+{
+    const char *name = sample->label_names[i], *value = sample->label_values[i];
+
+    if (!flo_metric_name_ok(name) || label_reserved(name))
+        return flo_fail(err, FLO_EINVAL, "metric %s: '%.128s' is no name for a label", sample->name,
+                        name);
+    if (!flo_utf8_valid(value, strlen(value)))
+        return flo_fail(err, FLO_EINVAL, "metric %s: the value of label %s is not UTF-8",
+                        sample->name, name);
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(name, sample->label_names[j]) == 0)
+            return flo_fail(err, FLO_EINVAL, "metric %s has the label %s twice", sample->name,
+                            name);
+    return 0;
+}
+
 static int check(const struct flo_user_sample *sample, struct flo_err *err)
 {
+    int rc = 0;
+
     if (!flo_metric_name_ok(sample->name))
         return flo_fail(err, FLO_EINVAL, "'%.128s' is no name for a metric", sample->name);
     if (reserved(sample->name))
         return flo_fail(err, FLO_EINVAL, "the metric %s is the worker's own", sample->name);
-    for (size_t i = 0; i < sample->label_count; i++) {
-        if (!flo_metric_name_ok(sample->label_names[i]))
-            return flo_fail(err, FLO_EINVAL, "metric %s: '%.128s' is no name for a label",
-                            sample->name, sample->label_names[i]);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(sample->label_names[i], sample->label_names[j]) == 0)
-                return flo_fail(err, FLO_EINVAL, "metric %s has the label %s twice", sample->name,
-                                sample->label_names[i]);
-    }
-    return 0;
+    for (size_t i = 0; i < sample->label_count && !rc; i++)
+        rc = check_label(sample, i, err);
+    return rc;
 }
 
 static struct user_family *family_new(const struct flo_user_sample *sample, const char *name,

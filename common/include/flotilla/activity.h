@@ -187,10 +187,11 @@ FLO_API void flo_activity_log(struct flo_activity_context *ctx, enum flo_log_lev
  * activity_type, and up to 4 more: name, value, ..., NULL. Names and labels are those of
  * Prometheus ([a-zA-Z_][a-zA-Z0-9_]*); those of the worker itself are refused, and a counter's name
  * gets "_total" when it does not end so. What one name was first used as, it stays. Bounded: 64
- * names a worker, 512 label sets a name (further ones count as "other"). A bad name is logged once
- * and ignored. Values reach the worker with the next heartbeat, a second after the first one at
- * the next call, and when the attempt ends; a crash of the executor process loses the rest.
- * Histograms have the bounds 1 ms, 2.5, 5, 10 ... to 10,000 s. Any thread.
+ * names a worker, 512 label sets a name (further ones count as "other"). A bad name, the labels le
+ * and __*, and values that are not UTF-8 are logged once an attempt and not counted. Values reach
+ * the worker with the next heartbeat, a second after the first one at the next call, and when the
+ * attempt ends; a crash of the executor process loses the rest. Histograms have the bounds 1
+ * ms, 2.5, 5, 10 ... to 10,000 s. Any thread.
  */
 FLO_API void flo_activity_counter(struct flo_activity_context *ctx, const char *name, double amount,
                                   ...) __attribute__((sentinel));

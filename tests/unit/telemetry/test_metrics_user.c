@@ -104,6 +104,23 @@ static void test_add_bad_names_refused(void **state)
     assert_int_equal(add(m, &s), FLO_EINVAL);
 }
 
+/* One sample that the page's readers choke on would cost them all the others. */
+static void test_add_labels_that_spoil_the_page_refused(void **state)
+{
+    static const char *const NAMES[] = {"le", "__name__"};
+    struct flo_metrics *m = *state;
+    struct flo_user_sample s = sample(FLO_HISTOGRAM, "good", "\xff\xfe", 1);
+    struct flo_err err = {0};
+
+    assert_int_equal(flo_metrics_user_add(m, &s, &err), FLO_EINVAL);
+    assert_non_null(strstr(err.message, "label kind is not UTF-8"));
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        s = sample(FLO_HISTOGRAM, "good", "x", 1);
+        s.label_names[0] = NAMES[i];
+        assert_int_equal(add(m, &s), FLO_EINVAL);
+    }
+}
+
 /* Past the bounds names are refused, and label values fall together. */
 static void test_add_bounded(void **state)
 {
@@ -128,6 +145,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_add_shows_on_the_page, setup, teardown),
         cmocka_unit_test_setup_teardown(test_add_bad_names_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_add_labels_that_spoil_the_page_refused, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_add_bounded, setup, teardown),
     };
 
