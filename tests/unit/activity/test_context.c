@@ -2,7 +2,9 @@
 /* test_context.c - what activity code can ask and say, with a job that is not run anywhere: inputs,
  * results, failures, notices, metrics, interceptors. */
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -439,6 +441,49 @@ static void test_notices_run_once(void **state)
     end(&a);
 }
 
+struct look {
+    sem_t done;
+    sigset_t mask;
+};
+
+static void look_at_mask(struct flo_activity_context *ctx, void *arg)
+{
+    struct look *look = arg;
+
+    (void)ctx;
+    pthread_sigmask(SIG_SETMASK, NULL, &look->mask);
+    sem_post(&look->done);
+}
+
+static int register_look(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
+{
+    struct look look;
+
+    (void)input;
+    (void)out_result;
+    sem_init(&look.done, 0, 0);
+    tell(its_io, FLO_JOB_CANCEL_REQUESTED);
+    assert_int_equal(flo_activity_on_cancel(ctx, look_at_mask, &look), 0);
+    while (sem_wait(&look.done) < 0)
+        ;
+    assert_int_equal(sigismember(&look.mask, SIGSEGV), 0);
+    assert_int_equal(sigismember(&look.mask, SIGABRT), 0);
+    assert_int_equal(sigismember(&look.mask, SIGTERM), 1);
+    sem_destroy(&look.done);
+    return 0;
+}
+
+/* A callback that faults is told of like any other code; signals to the process are not its. */
+static void test_notices_do_not_block_faults(void **state)
+{
+    struct attempt a = {0};
+
+    (void)state;
+    run(&a, register_look);
+    assert_int_equal(a.outcome.kind, FLO_OUTCOME_COMPLETED);
+    end(&a);
+}
+
 static int register_many(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
 {
     static struct heard heard[17];
@@ -589,6 +634,7 @@ int main(void)
         cmocka_unit_test(test_complete_async_is_pending),
         cmocka_unit_test(test_cancel_details_are_reported),
         cmocka_unit_test(test_notices_run_once),
+        cmocka_unit_test(test_notices_do_not_block_faults),
         cmocka_unit_test(test_notices_bounded),
         cmocka_unit_test(test_metrics_are_summed_up),
         cmocka_unit_test(test_interceptors_nest),
