@@ -69,3 +69,18 @@ size_t flo_utf8_cut(const char *text, size_t len, size_t max)
         max--;
     return max;
 }
+
+char *flo_utf8_mend(char *text)
+{
+    size_t len = strlen(text);
+
+    if (flo_utf8_valid(text, len))
+        return text;
+    for (size_t at = 0; at < len;) {
+        size_t step = character_len((const uint8_t *)text + at, len - at);
+        if (step == 0)
+            text[at] = '?';
+        at += step ? step : 1;
+    }
+    return text;
+}

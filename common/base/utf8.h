@@ -16,4 +16,8 @@ bool flo_utf8_valid(const void *data, size_t len);
  * valid UTF-8. */
 size_t flo_utf8_cut(const char *text, size_t len, size_t max);
 
+/* Put '?' for each byte of text that belongs to no character: for messages, which are better
+ * readable in part than not at all. Returns text. */
+char *flo_utf8_mend(char *text);
+
 #endif

@@ -5,9 +5,19 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "wire/payload.h"
 
 #define MOST_CAUSES 16
+
+/* A copy. Texts of user code may be any bytes; a message that holds others than UTF-8 is refused
+ * as a whole. */
+static char *copy_text(struct flo_arena *arena, const char *text)
+{
+    char *copy = flo_arena_strdup(arena, text);
+
+    return copy ? flo_utf8_mend(copy) : NULL;
+}
 
 static FloApi__Failure *new_failure(struct flo_arena *arena, const char *source,
                                     const char *message)
@@ -16,7 +26,7 @@ static FloApi__Failure *new_failure(struct flo_arena *arena, const char *source,
     if (!failure)
         return NULL;
     flo_api__failure__init(failure);
-    failure->message = flo_arena_strdup(arena, message);
+    failure->message = copy_text(arena, message);
     failure->source = flo_arena_strdup(arena, source);
     return failure->message && failure->source ? failure : NULL;
 }
@@ -30,7 +40,7 @@ FloApi__Failure *flo_failure_application(struct flo_arena *arena, const char *me
     if (!failure || !info)
         return NULL;
     flo_api__application_failure_info__init(info);
-    info->type = flo_arena_strdup(arena, type ? type : "");
+    info->type = copy_text(arena, type ? type : "");
     info->non_retryable = non_retryable;
     if (!info->type)
         return NULL;
@@ -84,7 +94,7 @@ static FloApi__Failure *one_from_user(struct flo_arena *arena, const struct flo_
     if (info && user->benign)
         info->category = FLO_API__APPLICATION_ERROR_CATEGORY__APPLICATION_ERROR_CATEGORY_BENIGN;
     if (failure && user->stack_trace) {
-        failure->stack_trace = flo_arena_strdup(arena, user->stack_trace);
+        failure->stack_trace = copy_text(arena, user->stack_trace);
         if (!failure->stack_trace)
             return NULL;
     }

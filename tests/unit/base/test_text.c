@@ -223,6 +223,17 @@ static void test_sha256_known_digests(void **state)
     }
 }
 
+/* What is no character becomes '?', the rest stays. */
+static void test_utf8_mend(void **state)
+{
+    char good[] = "gr\u00fcn", bad[] = "caf\xe9 gr\u00fcn \xf0\x9f\x98", empty[] = "";
+
+    (void)state;
+    assert_string_equal(flo_utf8_mend(good), "gr\u00fcn");
+    assert_string_equal(flo_utf8_mend(bad), "caf? gr\u00fcn ???");
+    assert_string_equal(flo_utf8_mend(empty), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_base64_malformed_refused),
         cmocka_unit_test(test_utf8_forms),
         cmocka_unit_test(test_utf8_cut),
+        cmocka_unit_test(test_utf8_mend),
         cmocka_unit_test(test_sha256_known_digests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,17 @@ static void test_failure_kinds(void **state)
     assert_false(flo_failure_is_cancelled(NULL));
 }
 
+/* Texts of user code may be any bytes; what is sent is UTF-8. */
+static void test_failure_texts_are_mended(void **state)
+{
+    const struct flo_failure user = {.type = "T\xff", .message = "caf\xe9", .stack_trace = "\x80"};
+    FloApi__Failure *failure = flo_failure_from_user(*state, &user);
+
+    assert_string_equal(failure->message, "caf?");
+    assert_string_equal(failure->application_failure_info->type, "T?");
+    assert_string_equal(failure->stack_trace, "?");
+}
+
 /* The description names every cause, and stops after sixteen. */
 static void test_failure_describe_causes(void **state)
 {
@@ -100,9 +111,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_application_failure_fields),
-        T(test_failure_kinds),
-        T(test_failure_describe_causes),
+        T(test_application_failure_fields), T(test_failure_kinds),
+        T(test_failure_texts_are_mended),   T(test_failure_describe_causes),
         T(test_failure_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
