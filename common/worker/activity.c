@@ -184,7 +184,7 @@ static void task_done(struct flo_activity_task *at, const struct flo_job_result 
         flo_poison_crashed(at, result);
     } else if (flo_outcome_decode(result->reply, result->reply_len, &outcome) ||
                flo_buf_append(&at->outcome, result->reply, result->reply_len)) {
-        flo_outcome_fail(at, FLO_FAILURE_CRASH, "The activity's answer is damaged");
+        flo_outcome_fail(at, FLO_FAILURE_CRASH, FLO_ANSWER_DAMAGED);
     } else if (outcome.kind == FLO_OUTCOME_CANCELLED && out_of_time(at)) {
         drop(at, "timed_out", result); /* the server says so itself, and to the retry policy */
         return;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "grpc/status.h"
 #include "wire/decode.h"
 #include "wire/failure.h"
@@ -314,8 +315,8 @@ void flo_outcome_crash(struct flo_activity_task *at, const struct flo_job_crash 
         flo_failure_application(&at->arena, crash->message, FLO_FAILURE_CRASH, false, details, 0);
     char *stack_trace = flo_arena_strdup(&at->arena, crash->stack_trace);
 
-    if (failure && stack_trace)
-        failure->stack_trace = stack_trace;
+    if (failure && stack_trace) /* names in it come from the process that broke */
+        failure->stack_trace = flo_utf8_mend(stack_trace);
     outcome_set(at, failure);
     json_decref(details);
 }
@@ -481,24 +482,28 @@ static const ProtobufCMessageDescriptor *body_type(enum flo_outcome_kind kind)
                : &flo_api__payloads__descriptor;
 }
 
-static int send_outcome(struct flo_activity_task *at, struct flo_arena *arena)
+/* The attempt's outcome, with its body when that matters. FLO_ENOMEM; else: it is damaged. */
+static int open_outcome(const struct flo_activity_task *at, struct flo_arena *arena,
+                        struct flo_outcome *out, ProtobufCMessage **out_body)
 {
-    struct flo_outcome outcome;
-    ProtobufCMessage *body = NULL;
-    int rc = flo_outcome_decode(at->outcome.data, at->outcome.len, &outcome);
+    int rc = flo_outcome_decode(at->outcome.data, at->outcome.len, out);
 
-    if (!rc && body_matters(at, &outcome))
-        rc = flo_wire_decode(body_type(outcome.kind), outcome.body, outcome.body_len, arena, &body,
-                             NULL);
-    if (rc)
-        return rc;
-    observe_activity(at, outcome.kind,
-                     body_type(outcome.kind) == &flo_api__failure__descriptor
+    *out_body = NULL;
+    if (!rc && body_matters(at, out))
+        rc = flo_wire_decode(body_type(out->kind), out->body, out->body_len, arena, out_body, NULL);
+    return rc;
+}
+
+static int send_outcome(struct flo_activity_task *at, const struct flo_outcome *outcome,
+                        ProtobufCMessage *body, struct flo_arena *arena)
+{
+    observe_activity(at, outcome->kind,
+                     body_type(outcome->kind) == &flo_api__failure__descriptor
                          ? (const FloApi__Failure *)body
                          : NULL);
-    switch (outcome.kind) {
+    switch (outcome->kind) {
     case FLO_OUTCOME_COMPLETED:
-        return send_completed(at, &outcome);
+        return send_completed(at, outcome);
     case FLO_OUTCOME_CANCELLED:
         return send_cancelled(at, (FloApi__Payloads *)body, arena);
     case FLO_OUTCOME_PENDING:
@@ -511,11 +516,19 @@ static int send_outcome(struct flo_activity_task *at, struct flo_arena *arena)
 
 void flo_respond_activity(struct flo_activity_task *at)
 {
+    struct flo_outcome outcome;
+    ProtobufCMessage *body;
     struct flo_arena arena;
     int rc;
 
     flo_arena_init(&arena, 0);
-    rc = send_outcome(at, &arena);
+    rc = open_outcome(at, &arena, &outcome, &body);
+    if (rc && rc != FLO_ENOMEM) {
+        flo_outcome_fail(at, FLO_FAILURE_CRASH, FLO_ANSWER_DAMAGED);
+        rc = open_outcome(at, &arena, &outcome, &body);
+    }
+    if (!rc)
+        rc = send_outcome(at, &outcome, body, &arena);
     flo_arena_fini(&arena);
     if (rc && !at->running)
         flo_activity_task_end(&at); /* pending; or no memory: the server's timeout finds it */

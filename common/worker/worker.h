@@ -295,6 +295,8 @@ void flo_respond_workflow(struct flo_workflow_task *wt, const struct flo_activat
 void flo_respond_activity(struct flo_activity_task *at);
 /* Put a failure of the runtime's own into at->outcome. */
 void flo_outcome_fail(struct flo_activity_task *at, const char *type, const char *message);
+/* The message of that when an executor process wrote over what it was to send. */
+#define FLO_ANSWER_DAMAGED "The activity's answer is damaged"
 /* The same for an attempt whose process died: what is known of it goes into the failure. */
 void flo_outcome_crash(struct flo_activity_task *at, const struct flo_job_crash *crash);
 

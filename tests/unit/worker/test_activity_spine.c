@@ -9,7 +9,10 @@
 
 #include <cmocka.h>
 
+#include "activity/context.h"
 #include "base/clock.h"
+#include "executor/child_io.h"
+#include "executor/frame.h"
 #include "grpc/status.h"
 #include "spine_fixture.h"
 #include "wire/payload.h"
@@ -61,6 +64,28 @@ static int leave_open(struct flo_activity_context *ctx, json_t *input, json_t **
     return flo_activity_complete_async(ctx);
 }
 
+/* In an executor process: what one might send that wrote over its memory, an answer that has the
+ * form of one and holds what is none. */
+static int damage(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
+{
+    static const uint8_t BODY[] = {FLO_OUTCOME_COMPLETED, 3, 0xff, 0xff, 0xff};
+    const struct flo_child_io *child = (const struct flo_child_io *)ctx->io;
+    const struct flo_frame head = {
+        .kind = FLO_FRAME_DONE, .job = child->job, .body_len = sizeof BODY};
+
+    (void)input;
+    (void)out_result;
+    return flo_frame_write(child->fd, &head, BODY);
+}
+
+/* Fails with a message that is not UTF-8. */
+static int fail_in_latin_1(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
+{
+    (void)input;
+    (void)out_result;
+    return flo_activity_fail(ctx, "Mine", false, NULL, "caf\xe9");
+}
+
 /* Never looks up; the worker heartbeats for it. */
 static int beaten_for(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
 {
@@ -76,7 +101,8 @@ static const struct flo_module MODULE = {
     .name = "test",
     .activities = FLO_ACTIVITIES({"echo", echo}, {"hold", hold}, {"crash", crash},
                                  {"beat_and_fail", beat_and_fail}, {"leave_open", leave_open},
-                                 {"beaten_for", beaten_for}),
+                                 {"beaten_for", beaten_for}, {"damage", damage},
+                                 {"fail_in_latin_1", fail_in_latin_1}),
 };
 
 static const ProtobufCMessage *activity_task(struct spine *s, const char *type, int64_t timeout_ms)
@@ -171,6 +197,40 @@ static void test_cpu_activity_crash_fails_the_attempt(void **state)
                 &flo_api__respond_activity_task_completed_request__descriptor);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
+}
+
+static void activity_fails(const struct flo_role_spec *role, const char *type,
+                           const char *failure_type, const char *message)
+{
+    const FloApi__RespondActivityTaskFailedRequest *answer;
+    struct spine s;
+
+    spine_init(&s);
+    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, type, 60000));
+    spine_start(&s, role, &MODULE, NULL);
+    answer = (const FloApi__RespondActivityTaskFailedRequest *)spine_await(
+        &s, "RespondActivityTaskFailed", 1,
+        &flo_api__respond_activity_task_failed_request__descriptor);
+    assert_string_equal(answer->failure->application_failure_info->type, failure_type);
+    assert_string_equal(answer->failure->message, message);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+/* An answer that cannot be read fails the attempt at once: nobody waits for its time-out. */
+static void test_damaged_answer_fails_the_attempt(void **state)
+{
+    (void)state;
+    activity_fails(&flo_role_cpu_activity, "damage", "ApplicationCrash",
+                   "The activity's answer is damaged");
+}
+
+/* Nor is a failure lost because of the bytes in its message. */
+static void test_failure_that_is_not_utf8_is_reported(void **state)
+{
+    (void)state;
+    activity_fails(&flo_role_io_activity, "fail_in_latin_1", "Mine", "caf?");
+    activity_fails(&flo_role_cpu_activity, "fail_in_latin_1", "Mine", "caf?");
 }
 
 /* The server's wish to cancel comes with the heartbeat's answer and reaches the activity. */
@@ -471,6 +531,8 @@ int main(void)
         cmocka_unit_test(test_cpu_activity_completes),
         cmocka_unit_test(test_answer_unavailable_is_retried),
         cmocka_unit_test(test_cpu_activity_crash_fails_the_attempt),
+        cmocka_unit_test(test_damaged_answer_fails_the_attempt),
+        cmocka_unit_test(test_failure_that_is_not_utf8_is_reported),
         cmocka_unit_test(test_heartbeat_cancel_requested_cancels),
         cmocka_unit_test(test_heartbeat_paused_or_reset_fails_the_attempt),
         cmocka_unit_test(test_pending_reports_nothing),
