@@ -173,12 +173,10 @@ class Hostile(FleetTest):
         self.assertEqual([f["module"] for f in frames[:2]], ["hostile.so"] * 2)
         self.assertTrue(all(f["offset"].startswith("0x") for f in frames))
         if "file" in frames[0]:  # elfutils is there, and debug information
-            # An optimised function may have a suffix, as in by_segv.constprop.0.
-            functions = [f["function"].split(".")[0] for f in frames[:2]]
-            self.assertEqual(functions, ["by_segv", "hostile"])
+            self.assertEqual([f["function"] for f in frames[:2]], ["by_segv", "hostile"])
             self.assertTrue(frames[0]["file"].endswith("hostile.c"), frames[0])
             self.assertGreater(frames[0]["line"], 0)
-            self.assertRegex(failure["stackTrace"], r"by_segv\S* at ")
+            self.assertIn("by_segv at ", failure["stackTrace"])
         name = self.storm(["abort"])
         self.result(name)
         self.assertIn("about to abort", self.details(self.failures(name)[0])["output"])

@@ -14,7 +14,11 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#if defined(__clang__)
 #define NOINLINE __attribute__((noinline))
+#else
+#define NOINLINE __attribute__((noinline, noclone)) /* a clone has a name of its own */
+#endif
 
 static volatile unsigned sink;
 
