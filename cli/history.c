@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * history.c - `flotilla history`: a workflow's events, one a line; with --output json the form
- * that the official tools exchange ({"events": [...]}).
+ * history.c - `flotilla history`: a workflow's events, one a line, those of a failure with its
+ * message, and its stack below; with --output json the form that the official tools exchange
+ * ({"events": [...]}).
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,7 +12,52 @@
 
 #include "cli/output.h"
 #include "cli/session.h"
+#include "wire/failure.h"
 #include "wire/json.h"
+
+/* The failure that an event tells of; NULL when it tells of none. */
+static const FloApi__Failure *failure_of(const FloApi__HistoryEvent *event)
+{
+    switch (event->attributes_case) {
+    case FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_FAILED_EVENT_ATTRIBUTES:
+        return event->workflow_execution_failed_event_attributes->failure;
+    case FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_TASK_FAILED_EVENT_ATTRIBUTES:
+        return event->workflow_task_failed_event_attributes->failure;
+    case FLO_API__HISTORY_EVENT__ATTRIBUTES_ACTIVITY_TASK_FAILED_EVENT_ATTRIBUTES:
+        return event->activity_task_failed_event_attributes->failure;
+    case FLO_API__HISTORY_EVENT__ATTRIBUTES_ACTIVITY_TASK_TIMED_OUT_EVENT_ATTRIBUTES:
+        return event->activity_task_timed_out_event_attributes->failure;
+    case FLO_API__HISTORY_EVENT__ATTRIBUTES_CHILD_WORKFLOW_EXECUTION_FAILED_EVENT_ATTRIBUTES:
+        return event->child_workflow_execution_failed_event_attributes->failure;
+    default:
+        return NULL;
+    }
+}
+
+/* Text of somebody else's: one line, without what a terminal would act on. */
+static void print_line(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        putchar(iscntrl((unsigned char)text[i]) ? ' ' : text[i]);
+    putchar('\n');
+}
+
+static void print_failure(const FloApi__Failure *failure)
+{
+    struct flo_buf text;
+
+    flo_buf_init(&text, 0);
+    flo_failure_describe(failure, &text);
+    printf("  ");
+    print_line(flo_buf_cstr(&text), text.len);
+    flo_buf_fini(&text);
+    for (const char *line = failure->stack_trace; *line;) {
+        size_t len = strcspn(line, "\n");
+        printf("%33s", "");
+        print_line(line, len);
+        line += len + (line[len] == '\n');
+    }
+}
 
 static void print_event(const FloApi__HistoryEvent *event)
 {
@@ -21,7 +68,11 @@ static void print_event(const FloApi__HistoryEvent *event)
     if (strncmp(name, "EVENT_TYPE_", 11) == 0)
         name += 11;
     cli_format_time(event->event_time, when);
-    printf("%5" PRId64 "  %s  %s\n", event->event_id, when, name);
+    printf("%5" PRId64 "  %s  %s", event->event_id, when, name);
+    if (failure_of(event))
+        print_failure(failure_of(event));
+    else
+        putchar('\n');
 }
 
 static bool page(struct cli_session *session, const char *workflow_id,

@@ -177,6 +177,8 @@ class Hostile(FleetTest):
             self.assertTrue(frames[0]["file"].endswith("hostile.c"), frames[0])
             self.assertGreater(frames[0]["line"], 0)
             self.assertIn("by_segv at ", failure["stackTrace"])
+            shown = flotilla(self.fleet.target, "history", name)[1]
+            self.assertRegex(shown, r"ACTIVITY_TASK_FAILED  Activity executor died: signal 11 .*\n +by_segv at \S+:\d+ ")
         name = self.storm(["abort"])
         self.result(name)
         self.assertIn("about to abort", self.details(self.failures(name)[0])["output"])
