@@ -11,6 +11,8 @@
 #define BURST_S 0.1
 /* Rounding of many small refills must not hold a whole permit back. */
 #define NEARLY 1e-6
+/* The longest wait that is said: the time of a very low rate is beyond what a timer takes. */
+#define WAIT_MAX_S 3600
 
 void flo_bucket_init(struct flo_bucket *bucket, double rate, size_t queues, int64_t now_ns)
 {
@@ -44,6 +46,11 @@ bool flo_bucket_reserve(struct flo_bucket *bucket, int64_t now_ns)
     return true;
 }
 
+bool flo_bucket_holds(const struct flo_bucket *bucket, size_t more)
+{
+    return (double)(bucket->reserved + more) <= bucket->burst + NEARLY;
+}
+
 void flo_bucket_release(struct flo_bucket *bucket)
 {
     assert(bucket->reserved > 0);
@@ -59,12 +66,12 @@ void flo_bucket_use(struct flo_bucket *bucket, int64_t now_ns)
 
 int64_t flo_bucket_wait_ns(const struct flo_bucket *bucket, int64_t now_ns)
 {
-    double wanted = (double)bucket->reserved + 1;
-    double missing = wanted - level_at(bucket, now_ns);
+    double missing = (double)bucket->reserved + 1 - level_at(bucket, now_ns);
+    double wait_s = missing / bucket->rate;
 
     if (missing <= NEARLY)
         return 0;
-    if (wanted > bucket->burst + NEARLY)
+    if (!flo_bucket_holds(bucket, 1))
         return -1;
-    return (int64_t)ceil(missing / bucket->rate * FLO_NS_PER_S);
+    return (int64_t)ceil((wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S) * FLO_NS_PER_S);
 }

@@ -24,10 +24,31 @@ static bool has_limits(const struct flo_task_queue *queue)
     return queue->worker->limits != NULL;
 }
 
+/* Does a further poll of the queue leave one to each that has none out? A poll holds what it took
+ * for up to a minute when nothing comes: so long the other could not be polled. */
+static bool leaves_others_a_poll(const struct flo_task_queue *queue)
+{
+    const struct flo_worker *worker = queue->worker;
+    const struct flo_worker_limits *limits = worker->limits;
+    struct flo_token_need all = queue->need;
+    size_t polls = 1;
+
+    for (size_t i = 0; i < worker->queue_count; i++) {
+        if (worker->queues[i].slots.reserved > 0)
+            continue;
+        flo_token_need_add(&all, &worker->queues[i].need);
+        polls++;
+    }
+    return polls == 1 || (!flo_tokens_short(&limits->tokens, &all) &&
+                          (limits->rate.rate <= 0 || flo_bucket_holds(&limits->rate, polls)));
+}
+
 static enum flo_lack reserve_limits(struct flo_task_queue *queue)
 {
     struct flo_worker_limits *limits = queue->worker->limits;
 
+    if (queue->slots.reserved > 0 && !leaves_others_a_poll(queue))
+        return FLO_LACKS_TURN;
     if (flo_tokens_short(&limits->tokens, &queue->need))
         return FLO_LACKS_TOKENS;
     if (limits->rate.rate > 0 && !flo_bucket_reserve(&limits->rate, flo_clock_mono_ns()))

@@ -97,6 +97,7 @@ void flo_queues_destroy(struct flo_worker *worker);
 enum flo_lack {
     FLO_LACKS_NOTHING,
     FLO_LACKS_SLOT,   /* of its own queue */
+    FLO_LACKS_TURN,   /* it has a poll out, and what is left is for a queue that has none */
     FLO_LACKS_TOKENS, /* flo_tokens_short says which */
     FLO_LACKS_PERMIT, /* of the rate limit: the same for all queues */
     FLO_LACKS_PLACE,  /* of the capacity: the same for all queues of its kind */

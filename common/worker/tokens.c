@@ -56,3 +56,9 @@ void flo_token_need_raise(struct flo_token_need *need, const struct flo_token_ne
         if (other->of[i] > need->of[i])
             need->of[i] = other->of[i];
 }
+
+void flo_token_need_add(struct flo_token_need *need, const struct flo_token_need *other)
+{
+    for (size_t i = 0; i < FLO_TOKENS_MAX; i++)
+        need->of[i] += other->of[i];
+}

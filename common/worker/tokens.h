@@ -42,4 +42,7 @@ uint32_t flo_token_need_pools(const struct flo_token_need *need);
 /* Raise need to other where that is more. */
 void flo_token_need_raise(struct flo_token_need *need, const struct flo_token_need *other);
 
+/* Add other to need; sums stay far below the type's end: at most 64 queues of a million each. */
+void flo_token_need_add(struct flo_token_need *need, const struct flo_token_need *other);
+
 #endif

@@ -223,6 +223,18 @@ static void test_bucket_has_a_permit_for_each_queue(void **state)
     assert_false(flo_bucket_reserve(&bucket, 0));
 }
 
+/* The wait of a rate that is nearly none still fits a timer. */
+static void test_bucket_wait_has_an_end(void **state)
+{
+    struct flo_bucket bucket;
+
+    (void)state;
+    flo_bucket_init(&bucket, 1e-12, 1, 0);
+    assert_true(flo_bucket_reserve(&bucket, 0));
+    flo_bucket_use(&bucket, 0);
+    assert_int_equal(flo_bucket_wait_ns(&bucket, 0), 3600 * FLO_NS_PER_S);
+}
+
 /* ---- pollers ---- */
 
 static const struct flo_poll_end MORE = {.task = true, .advised = true, .advice = 1};
@@ -317,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_bucket_wait_says_when),
         cmocka_unit_test(test_bucket_idle_time_is_not_saved),
         cmocka_unit_test(test_bucket_has_a_permit_for_each_queue),
+        cmocka_unit_test(test_bucket_wait_has_an_end),
         cmocka_unit_test(test_pollers_follow_advice_within_bounds),
         cmocka_unit_test(test_pollers_empty_polls_count_after_the_first_advice),
         cmocka_unit_test(test_pollers_exhausted_halves),

@@ -311,6 +311,26 @@ static void test_tokens_bound_what_runs(void **state)
     spine_fini(&s);
 }
 
+/* A queue that brings nothing, heavy as it is, leaves the tokens for a first poll to the other. */
+static void test_tokens_are_left_for_a_queue_without_a_poll(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    s.yaml = "queues: [busy, {name: idle, weight: 10}]\n"
+             "tokens: {db: 2}\nactivities: {nap: {tokens: {db: 1}}}\n";
+    spine_start(&s, &flo_role_io_activity, &MODULE, "executor.workers=8",
+                "max_concurrent_activities=4", "shutdown_timeout=2s", "executor.grace=200ms", NULL);
+    spine_await_parked(&s, POLL_ACTIVITY, 2);
+    spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base); /* to busy: the oldest poll */
+    await_hold(&s, 1);
+    spine_await_parked(&s, POLL_ACTIVITY, 2);
+    assert_int_equal(polls_of(&s, 3, "busy"), 2);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
 /* ---- rate ---- */
 
 /* The one permit of a very low rate goes with the first task, and no other poll is sent. */
@@ -342,6 +362,26 @@ static void test_rate_lets_polls_through_in_time(void **state)
     await_completed(&s, 6);
     assert_true(flo_clock_mono_ns() - began >=
                 500 * FLO_NS_PER_MS); /* five permits after the first */
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+/* Of the permits, too: the next one is busy's, whose turn comes after idle's. */
+static void test_rate_leaves_a_permit_for_a_queue_without_a_poll(void **state)
+{
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    s.yaml = "queues: [busy, {name: idle, weight: 10}]\n";
+    spine_start(&s, &flo_role_io_activity, &MODULE, "max_activities_per_second=20",
+                "executor.workers=8", "max_concurrent_activities=4", "shutdown_timeout=2s",
+                "executor.grace=200ms", NULL);
+    spine_await_parked(&s, POLL_ACTIVITY, 2);
+    spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
+    await_hold(&s, 1);
+    spine_await_parked(&s, POLL_ACTIVITY, 2);
+    assert_int_equal(polls_of(&s, 3, "busy"), 2);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
 }
@@ -391,8 +431,10 @@ int main(void)
         cmocka_unit_test(test_unknown_activity_ends_with_78),
         cmocka_unit_test(test_tokens_hold_polls_back),
         cmocka_unit_test(test_tokens_bound_what_runs),
+        cmocka_unit_test(test_tokens_are_left_for_a_queue_without_a_poll),
         cmocka_unit_test(test_rate_holds_polls_back),
         cmocka_unit_test(test_rate_lets_polls_through_in_time),
+        cmocka_unit_test(test_rate_leaves_a_permit_for_a_queue_without_a_poll),
         cmocka_unit_test(test_pollers_follow_the_servers_advice),
     };
 
