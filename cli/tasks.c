@@ -12,40 +12,60 @@
 
 /* ---- what is asked ---- */
 
+/* Their names; returns how many. */
+static size_t type_names(const char *names[NAMES_MAX])
+{
+    size_t count = 0;
+    for (const struct loadtest_type *type = loadtest_types(); type->name; type++)
+        names[count++] = type->name;
+    return count;
+}
+
+static const char *near_type(const char *name)
+{
+    const char *names[NAMES_MAX];
+    size_t count = type_names(names);
+    return *name ? cli_nearest(name, names, count) : NULL;
+}
+
 bool cli_tasks_asked(const struct cli_options *options)
 {
     const char *type = options->type ? options->type : "";
     char first[64];
     snprintf(first, sizeof first, "%.*s", (int)strcspn(type, ","), type);
-    return loadtest_type(first) || strcmp(type, "all") == 0 || options->tasks >= 0 ||
-           options->params.count > 0;
+    if (loadtest_type(first) || strcmp(type, "all") == 0 || options->tasks >= 0 ||
+        options->params.count > 0)
+        return true;
+    /* A slip would start workflows that no worker has, and wait for them. */
+    return options->count < 0 && !options->each && near_type(first);
 }
 
-static int unknown_type(const char *name)
+/* End the line that says what is wrong. */
+static int say_types(const char *besides)
 {
     const char *names[NAMES_MAX];
-    size_t count = 0;
-    for (const struct loadtest_type *type = loadtest_types(); type->name; type++)
-        names[count++] = type->name;
-    const char *near = cli_nearest(name, names, count);
-    if (*name)
-        fprintf(stderr, "flotilla load: unknown task type '%s'; ", name);
-    else
-        fprintf(stderr, "flotilla load: --tasks and --param need a task type: ");
-    if (near)
-        fprintf(stderr, "did you mean %s? ", near);
+    size_t count = type_names(names);
     fprintf(stderr, "--type is one of ");
     for (size_t i = 0; i < count; i++)
         fprintf(stderr, "%s, ", names[i]);
-    fprintf(stderr, "several of them with commas between, or all\n");
+    fprintf(stderr, "several of them with commas between, or all%s\n", besides);
     return FLO_EXIT_USAGE;
 }
 
-static int add_type(struct cli_tasks *tasks, const char *name)
+static int unknown_type(const char *name, const char *besides)
+{
+    const char *near = near_type(name);
+    fprintf(stderr, "flotilla load: unknown task type '%s'; ", name);
+    if (near)
+        fprintf(stderr, "did you mean %s? ", near);
+    return say_types(besides);
+}
+
+static int add_type(struct cli_tasks *tasks, const char *name, const char *besides)
 {
     const struct loadtest_type *type = loadtest_type(name);
     if (!type)
-        return unknown_type(name);
+        return unknown_type(name, besides);
     for (size_t i = 0; i < tasks->type_count; i++)
         if (tasks->types[i].type == type)
             return 0;
@@ -53,19 +73,26 @@ static int add_type(struct cli_tasks *tasks, const char *name)
     return 0;
 }
 
-static int read_types(struct cli_tasks *tasks, const char *list)
+static int read_types(struct cli_tasks *tasks, const struct cli_options *options)
 {
+    const char *list = options->type ? options->type : "";
+    const bool asked = options->tasks >= 0 || options->params.count > 0;
+    const char *besides = asked ? "" : "; or a workflow type, with --count";
     int rc = 0;
+    if (!*list) {
+        fprintf(stderr, "flotilla load: --tasks and --param need a task type: ");
+        return say_types("");
+    }
     if (strcmp(list, "all") == 0) {
         for (const struct loadtest_type *type = loadtest_types(); type->name && !rc; type++)
-            rc = add_type(tasks, type->name);
+            rc = add_type(tasks, type->name, "");
         return rc;
     }
     for (;;) {
         char name[64];
         size_t len = strcspn(list, ",");
         snprintf(name, sizeof name, "%.*s", (int)len, list);
-        rc = add_type(tasks, name);
+        rc = add_type(tasks, name, besides);
         if (rc || !list[len])
             return rc;
         list += len + 1;
@@ -183,7 +210,7 @@ int cli_tasks_init(const struct cli_options *options, size_t count, struct cli_t
 {
     *out = (struct cli_tasks){.count = count};
     cli_new_uuid(out->run);
-    int rc = read_types(out, options->type ? options->type : "");
+    int rc = read_types(out, options);
     if (rc == 0)
         rc = read_parameters(out, options);
     for (size_t i = 0; i < out->type_count && rc == 0; i++) {

@@ -29,7 +29,8 @@ struct cli_tasks {
     char run[37];
 };
 
-/* Is --type a task type, or --tasks or --param given (then it has to be one)? */
+/* Is --type a task type, or --tasks or --param given (then it has to be one)? So it has to without
+ * --count, too, when it is nearly the name of one. */
 bool cli_tasks_asked(const struct cli_options *options);
 /*
  * Read --type (one, several with commas, or "all"), --param and --input: 0, or an exit code after

@@ -29,6 +29,10 @@ class Refused(unittest.TestCase):
     def test_types(self):
         self.refused("--type", "io_simulaton", "--tasks", 10,
                      needles=["unknown task type 'io_simulaton'", "did you mean io_simulation?", "memory_operations"])
+        self.refused("--type", "io_simulatoin",
+                     needles=["unknown task type", "did you mean io_simulation?", "a workflow type, with --count"])
+        self.refused("--type", "io_simulatoin,cpu_intensive", needles=["did you mean io_simulation?"])
+        self.refused("--type", "io_simulation,", "--tasks", 1, needles=["unknown task type ''"])
         self.refused("--tasks", 10, needles=["need a task type", "io_simulation"])
         self.refused("--type", "io_simulation,nothing", needles=["unknown task type 'nothing'"])
 
