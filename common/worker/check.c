@@ -152,13 +152,14 @@ static void print_queues(const struct flo_role_config *config)
 
 static void print_executor(const struct flo_role_config *config)
 {
-    bool processes = config->role == FLO_ROLE_CPU_ACTIVITY &&
-                     config->executor.isolation == FLO_ISOLATION_PROCESS;
+    bool processes = config->executor.isolation == FLO_ISOLATION_PROCESS;
     const char *kind = processes ? "processes" : "threads";
     const char *pinned = processes && config->executor.pin ? ", pinned" : "";
 
     if (config->role == FLO_ROLE_WORKFLOW)
-        printf("  cached runs  at most %lld\n", (long long)config->sticky_cache.max_entries);
+        printf("  cached runs  at most %lld\n  local        %lld activities at once\n",
+               (long long)config->sticky_cache.max_entries,
+               (long long)config->max_concurrent_local_activities);
     else if (config->executor.workers > 0)
         printf("  executor     %lld %s%s\n", (long long)config->executor.workers, kind, pinned);
     else

@@ -25,6 +25,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,8 @@
 #define FOLDERS_MAX 256
 #define DEPTH_MAX 8
 #define SETTLE_MS 200 /* after the last change: a build writes several files */
+#define TRY_MS 10000  /* for modules to load in */
+#define LOOK_MS 100   /* meanwhile: were we told to stop? */
 #define FILE_EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO)
 
 struct folder {
@@ -230,6 +233,36 @@ static void start_child(struct watch *w)
     w->state = w->child > 0 ? CHILD_UP : CHILD_DOWN;
 }
 
+static bool stop_is_pending(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
+/* The process that tries the files: its wait status, in time. NULL, or why it said nothing itself.
+ * A module may do anything when it is loaded: hang, or die. */
+static const char *wait_for_trial(pid_t pid, int *out_status)
+{
+    struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    const char *why = NULL;
+
+    for (int ms = 0; !why && poll(&ended, 1, LOOK_MS) == 0; ms += LOOK_MS) {
+        if (stop_is_pending())
+            why = "given up: the worker is to stop";
+        else if (ms >= TRY_MS)
+            why = "the modules do not finish loading";
+    }
+    if (why)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, out_status, 0) < 0 && errno == EINTR)
+        ;
+    if (ended.fd >= 0)
+        close(ended.fd);
+    return why || !WIFSIGNALED(*out_status) ? why : strsignal(WTERMSIG(*out_status));
+}
+
 /* Does the worker load as its files are now? Says on stderr why not. */
 static bool try_files(struct watch *w)
 {
@@ -237,6 +270,7 @@ static bool try_files(struct watch *w)
     struct flo_worker *worker = NULL;
     struct flo_role_mode mode;
     struct flo_err err = {0};
+    const char *why;
     int status = 0, rc;
     pid_t pid;
 
@@ -251,9 +285,10 @@ static bool try_files(struct watch *w)
             fprintf(stderr, "%s: %s\n", w->program, err.message);
         _exit(rc ? flo_exit_code(rc) : 0);
     }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    why = pid > 0 ? wait_for_trial(pid, &status) : strerror(errno);
+    if (why)
+        fprintf(stderr, "%s: trying the modules: %s\n", w->program, why);
+    return !why && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static void act_on_change(struct watch *w)

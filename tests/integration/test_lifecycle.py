@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import unittest
@@ -242,6 +243,21 @@ class Lifecycle(FleetTest):
         code, _, err = run("flotilla", "resume", "--fleet", "/none")
         self.assertEqual(code, 66)
         self.assertIn("kubectl exec", err)
+
+    def test_drain_after_an_upgrade(self):
+        """The programs were replaced while they run: workers are still known by their roles, the engine is still none."""
+        folder = pathlib.Path(self.fleet.folder.name)
+        fleet = {"pid": os.getpid(), "processes": []}
+        for name, program in (("a", "io-activity-worker"), ("b", "flotilla-engine")):
+            shutil.copy("/bin/sleep", folder / program)
+            child = subprocess.Popen([folder / program, "60"])
+            self.addCleanup(lambda child=child: (child.kill(), child.wait()))
+            (folder / program).unlink()
+            fleet["processes"].append({"name": name, "pid": child.pid})
+        (folder / "fleet.json").write_text(json.dumps(fleet))
+        for args in ((), ("io-activity",)):
+            code, out, err = run("flotilla", "drain", *args, "--output", "json", "--fleet", folder / "fleet.json")
+            self.assertEqual((code, [p["name"] for p in json.loads(out)]), (0, ["a"]), err)
 
     def test_summary_line(self):
         """Only when there is something to say, with what waits at the server."""

@@ -12,6 +12,7 @@ import unittest
 from support import BIN, FleetTest, Process, flotilla, free_port, ready, run, wait_for
 
 LIFECYCLE = BIN.parent / "tests/modules/lifecycle.so"
+HANG = BIN.parent / "tests/modules/hang.so"
 ECHO = BIN.parent / "modules/echo.so"
 ROLES = ["workflow-worker", "io-activity-worker", "cpu-activity-worker"]
 
@@ -43,6 +44,14 @@ class Modes(FleetTest):
             for word in (self.fleet.target, "task queue   q", "EchoWorkflow" if role == ROLES[0] else "echo",
                          "namespace    default", "slots", str(ECHO)):
                 self.assertIn(word, out)
+
+    def test_check_says_how_activities_would_run(self):
+        for role, isolation, text in ((ROLES[1], "thread", "10 threads"), (ROLES[1], "process", "10 processes"),
+                                      (ROLES[2], "thread", "threads, one a core"), (ROLES[2], "process", "processes, one a core")):
+            out = run(role, "--check", *self.config(executor__isolation=isolation))[1]
+            self.assertIn(f"executor     {text}", out)
+        self.assertIn("local        7 activities at once",
+                      run(ROLES[0], "--check", *self.config(max_concurrent_local_activities=7))[1])
 
     def refused(self, code, text, *args):
         got, out, err = run("io-activity-worker", "--check", *args)
@@ -127,6 +136,16 @@ class Modes(FleetTest):
             self.assertIn("NapsWorkflow" if role == ROLES[0] else "nap",
                           [line for line in process.output if "Worker started" in line][1])
             self.assertEqual(process.stop(signal.SIGTERM), 0, process.output[-5:])
+
+    def test_watch_of_a_module_that_hangs(self):
+        """It does not keep the watch from ending when told to."""
+        process, copy = self.watched("io-activity-worker", ECHO)
+        process.said("Worker started")
+        self.replace(copy, HANG)
+        children = pathlib.Path(f"/proc/{process.child.pid}/task/{process.child.pid}/children")
+        wait_for(lambda: len(children.read_text().split()) == 2, "the process that tries the module")
+        self.assertEqual(process.stop(signal.SIGTERM, timeout=15), 0, process.output[-5:])
+        process.said("trying the modules: given up")
 
     def test_watch_drains_first(self):
         flows = self.fleet.worker("workflow-worker", str(LIFECYCLE), "flows")
