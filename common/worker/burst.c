@@ -33,6 +33,7 @@ struct flo_burst {
     uint64_t received; /* as of the last look */
     uint64_t asked;    /* as of the last question */
     int64_t quiet_ns;  /* monotonic: since when nothing has happened */
+    int64_t away_ns;   /* monotonic: when the server was there last, or something ran */
 };
 
 static bool busy(const struct flo_worker *worker)
@@ -52,6 +53,17 @@ static void on_backlog(void *ctx, int64_t queued)
         flo_drain_begin(worker, "burst: the queues are empty");
 }
 
+/* A server that went away, or never came, for SERVER_MS; what runs here meanwhile may go on. */
+static bool server_is_away(struct flo_burst *burst, int64_t now_ns)
+{
+    const struct flo_worker *worker = burst->worker;
+
+    if ((worker->connected && worker->state != FLO_WORKER_STARTING) ||
+        flo_capacity_busy(worker) > 0)
+        burst->away_ns = now_ns;
+    return now_ns - burst->away_ns > SERVER_MS * FLO_NS_PER_MS;
+}
+
 static void on_look(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_burst *burst = ctx;
@@ -60,8 +72,7 @@ static void on_look(evutil_socket_t fd, short what, void *ctx)
 
     (void)fd;
     (void)what;
-    if (worker->state == FLO_WORKER_STARTING &&
-        now_ns - burst->quiet_ns > SERVER_MS * FLO_NS_PER_MS)
+    if (worker->state <= FLO_WORKER_RUNNING && server_is_away(burst, now_ns))
         flo_worker_stop(worker, FLO_EXIT_UNAVAILABLE);
     if (worker->state != FLO_WORKER_RUNNING)
         return;
@@ -82,7 +93,7 @@ int flo_burst_start(struct flo_worker *worker, struct flo_err *err)
 
     if (burst) {
         burst->worker = worker;
-        burst->quiet_ns = flo_clock_mono_ns();
+        burst->quiet_ns = burst->away_ns = flo_clock_mono_ns();
         burst->timer = event_new(worker->base, -1, EV_PERSIST, on_look, burst);
     }
     if (!burst || !burst->timer || event_add(burst->timer, &period))
