@@ -23,6 +23,7 @@
 #define DEFAULT_FLEET ".flotilla/fleet.json"
 #define DEFAULT_FLEET_NAME "/fleet.json"
 #define OPERANDS_MAX 1024
+#define GONE " (deleted)" /* how the kernel ends the name of a file that has been replaced */
 
 struct order {
     const char *command; /* "drain" */
@@ -51,13 +52,17 @@ static long parent_of(long pid)
     return parent;
 }
 
-/* The program's name without its folder; "" when it cannot be seen. */
+/* The program's name without its folder, also when its file has been replaced since; "" when it
+ * cannot be seen. */
 static void program_of(long pid, char *out, size_t size)
 {
     char path[64], target[PATH_MAX];
     snprintf(path, sizeof path, "/proc/%ld/exe", pid);
     ssize_t len = readlink(path, target, sizeof target - 1);
     target[len > 0 ? len : 0] = '\0';
+    const size_t kept = len > (ssize_t)strlen(GONE) ? (size_t)len - strlen(GONE) : 0;
+    if (kept && strcmp(target + kept, GONE) == 0)
+        target[kept] = '\0';
     const char *slash = strrchr(target, '/');
     snprintf(out, size, "%s", slash ? slash + 1 : target);
 }
