@@ -12,15 +12,16 @@
  *   0            activities hear that the worker is stopping; no new polls; ShutdownWorker, so that
  *                the server stops matching tasks to us; a server that can ends the polls itself,
  *                else they are given up
- *   until T - g  running tasks finish (g: executor.grace)
- *   T - g        activities are told to stop; what they answer is reported
+ *   until then   running tasks finish
+ *   T - 1 s - g  activities are told to stop (g: executor.grace); what they answer is reported
  *   T - 1 s      what still runs is reported as a retryable WorkerShutdown failure; from now on
  *                only answers are waited for, not threads
  *   T - 250 ms   end, whatever there is, within T: exit 0, or 75 when there is a task whose end the
  *                server does not know
  *
- * As soon as nothing is left the loop ends. A second signal to stop ends the process at once, and
- * its executor processes with it.
+ * With a T below 2 s the last words begin at its half, and have their 750 ms after it. As soon as
+ * nothing is left the loop ends. A second signal to stop ends the process at once, and its executor
+ * processes with it.
  */
 #include <event2/event.h>
 #include <signal.h>
@@ -247,7 +248,7 @@ static void on_polls_time(evutil_socket_t fd, short what, void *ctx)
     flo_drain_check(ctx);
 }
 
-/* T - g: tell activities to stop. Workflow tasks are short; they need no telling. */
+/* T - 1 s - g: tell activities to stop. Workflow tasks are short; they need no telling. */
 static void on_cancel_time(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_worker *worker = ctx;
