@@ -39,6 +39,12 @@ static bool end_leftovers(const struct flo_leftovers *left)
     return flo_family_end(left->keep, left->keep_count);
 }
 
+/* Is so much of the memory limit gone, leaked or in caches, that the next job might miss it? */
+static bool keeps_much(const struct flo_executor_limits *limits)
+{
+    return limits->memory_bytes > 0 && flo_limits_data_used() > (uint64_t)limits->memory_bytes / 2;
+}
+
 bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
                             const struct flo_frame *order, struct flo_usage_meter *meter,
                             const struct flo_leftovers *left)
@@ -59,7 +65,7 @@ bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
     if (!flo_family_here())
         _exit(0); /* a fork that the activity made, and let return */
     flo_usage_take(meter, &answer.usage);
-    answer.value = !end_leftovers(left);
+    answer.value = !end_leftovers(left) || keeps_much(&options->limits);
     if (reply.failed)
         answer.kind = FLO_FRAME_TOO_LONG;
     else

@@ -33,6 +33,8 @@
 #define RESTART_MAX_MS 10000
 /* From asking all processes to end to doing it, when the pool is destroyed. */
 #define TERM_MS 300
+/* Reads, of 64 KiB at most, of what a dead process still sent: more than a socket holds. */
+#define LAST_READS 64
 
 struct process {
     struct flo_core_unit unit;
@@ -148,14 +150,28 @@ static struct flo_job_usage usage_rest(const struct flo_job_usage *all,
     };
 }
 
+/* What a process says that it used; nothing when that cannot be: it may have written over it. */
+static struct flo_job_usage usage_told(const struct flo_job_usage *usage)
+{
+    const uint64_t most = UINT64_C(1) << 60; /* so that sums do not overflow */
+
+    if ((uint64_t)usage->user_ns > most || (uint64_t)usage->system_ns > most ||
+        usage->max_rss_bytes > most || usage->read_bytes > most || usage->written_bytes > most ||
+        usage->voluntary_switches > most || usage->involuntary_switches > most)
+        return (struct flo_job_usage){0};
+    return *usage;
+}
+
 /* ---- what comes up ---- */
 
 static void on_ready(struct process *process, const struct flo_frame *head)
 {
     if (head->value)
         return; /* its worker_start failed: it ends, and is tried again later */
+    if (process->unit.ready || process->killed)
+        return; /* it says so once, when it has started */
     process->restart_ms = 0;
-    process->used = head->usage;
+    process->used = usage_told(&head->usage);
     process->unit.ready = true;
     flo_core_unit_free(&process->unit);
 }
@@ -166,13 +182,13 @@ static void on_answer(struct process *process, const struct flo_frame *head, con
         .end = head->kind == FLO_FRAME_DONE ? FLO_JOB_DONE : FLO_JOB_CRASHED,
         .reply = body,
         .reply_len = head->body_len,
-        .usage = head->usage,
+        .usage = usage_told(&head->usage),
     };
 
     if (!process->unit.job || process->unit.job->id != head->job)
         return;
     flo_output_drain(&process->output);
-    usage_add(&process->used, &head->usage);
+    usage_add(&process->used, &result.usage);
     if (process->killed || head->value) { /* our signal may have crossed the answer; or it leaves */
         process->unit.ready = false;      /* no next job may meet that */
         process->killed = true;
@@ -333,14 +349,17 @@ static void process_spawn(struct process *process)
 static void process_last_words(struct process *process)
 {
     struct evbuffer *rest;
+    evutil_socket_t fd;
 
     if (!process->link)
         return;
+    fd = bufferevent_getfd(process->link);
     rest = evbuffer_new();
     if (!rest)
         return;
     evbuffer_add_buffer(rest, bufferevent_get_input(process->link));
-    while (evbuffer_read(rest, bufferevent_getfd(process->link), 65536) > 0)
+    /* Bounded: a process that it left behind may write on. */
+    for (int i = 0; i < LAST_READS && evbuffer_read(rest, fd, 65536) > 0; i++)
         ;
     (void)take_frames(process, rest);
     evbuffer_free(rest);
@@ -372,6 +391,9 @@ static void on_death(struct process *process, const struct flo_template_report *
     process->unit.ready = false;
     if (process->unit.job)
         report_death(process, report);
+    else if (forked) /* nobody asks for it; the next process in its place must not seem to have */
+        flo_crash_area_at(&process->pool->tmpl->crashes, process->unit.index)->kind =
+            FLO_CRASH_NONE;
     process_close(process);
     if (process->pool->executor.closed)
         return;
