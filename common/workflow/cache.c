@@ -93,11 +93,26 @@ void flo_run_cache_drop(struct flo_run_cache *cache, const char *run_id)
     flo_run_destroy(&run);
 }
 
+/* Is the command that schedules an activity sent, and its event still to come? */
+static bool schedules_activity(const struct flo_run *run)
+{
+    FLO_LIST_FOREACH(node, &run->commands)
+    {
+        const struct flo_command *command = flo_container(node, struct flo_command, node);
+        if (command->ops->type == FLO_COMMAND(SCHEDULE_ACTIVITY_TASK))
+            return true;
+    }
+    return false;
+}
+
 size_t flo_run_cache_awaiting(const struct flo_run_cache *cache)
 {
     size_t awaiting = 0;
     FLO_LIST_FOREACH(node, &cache->used)
-    awaiting += flo_container(node, struct flo_run, cache_node)->activities.count > 0;
+    {
+        const struct flo_run *run = flo_container(node, struct flo_run, cache_node);
+        awaiting += run->activities.count > 0 || schedules_activity(run);
+    }
     return awaiting;
 }
 

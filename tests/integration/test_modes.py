@@ -96,6 +96,14 @@ class Modes(FleetTest):
             self.assertEqual(flotilla(self.fleet.target, "result", f"naps-{i}")[0], 0)
         self.assertIn('"completed":20', workers[1].said("worker.stopped"))
 
+    def test_burst_waits_for_an_activity(self):
+        """Also for the first of a workflow, which takes longer than a worker is idle before it asks for more work."""
+        self.start_naps("slow", [2500])
+        workers = [self.burst("workflow-worker", "flows"), self.burst("io-activity-worker", "work")]
+        for worker in workers:
+            self.assertEqual(worker.child.wait(30), 0, worker.output[-5:])
+        self.assertIn("Completed", flotilla(self.fleet.target, "describe", "slow")[1])
+
     def test_burst_leaves_what_waits_for_others(self):
         """A run that waits for a signal keeps nobody."""
         flotilla(self.fleet.target, "start", "--workflow-id", "s", "--type", "SignalWorkflow", "--task-queue", "flows")
