@@ -43,7 +43,8 @@ struct flo_core_job {
     enum flo_core_stage stage;
     bool stuck;         /* it is counted in executor->stuck */
     int64_t told_ns;    /* monotonic: since when it is WARNED; where nothing is killed */
-    struct event timer; /* the deadline, later the next stage */
+    struct event timer; /* the deadline, later the next stage; assigned once it is: */
+    bool timed;         /* it has been armed */
     struct timeval due; /* the deadline while the grace has the timer; where nothing is killed */
     size_t request_len;
     uint8_t request[]; /* stays until the job has ended */

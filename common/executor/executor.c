@@ -26,9 +26,15 @@ void flo_core_init(struct flo_executor *executor, const struct flo_executor_ops 
     flo_list_init(&executor->waiting);
 }
 
+static void timer_end(struct flo_core_job *job)
+{
+    if (job->timed)
+        event_del(&job->timer);
+}
+
 static void job_free(struct flo_core_job *job)
 {
-    event_del(&job->timer);
+    timer_end(job);
     flo_free(job);
 }
 
@@ -40,10 +46,15 @@ void flo_core_fini(struct flo_executor *executor)
         job_free(flo_container(node, struct flo_core_job, node));
 }
 
+static void on_timer(evutil_socket_t fd, short what, void *ctx);
+
 static void timer_arm(struct flo_core_job *job, int64_t ms)
 {
     struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
 
+    if (!job->timed)
+        evtimer_assign(&job->timer, job->executor->base, on_timer, job);
+    job->timed = true;
     event_add(&job->timer, &delay);
 }
 
@@ -61,7 +72,7 @@ static void job_arm_kill(struct flo_core_job *job)
     job->stage = FLO_CORE_WARNED;
     if (!job->executor->ops->kill) {
         job->told_ns = flo_clock_mono_ns();
-        if (!unwanted)
+        if (!unwanted && job->timed)
             (void)event_pending(&job->timer, EV_TIMEOUT, &job->due);
     }
     timer_arm(job, job->grace_ms);
@@ -202,7 +213,7 @@ struct flo_core_job *flo_core_job_detach(struct flo_core_unit *unit)
 
     unit->job = NULL;
     job->unit = NULL;
-    event_del(&job->timer);
+    timer_end(job);
     return job;
 }
 
@@ -273,7 +284,6 @@ int flo_executor_submit(struct flo_executor *executor, uint64_t id, const uint8_
                                  .stopping = executor->stopping};
     if (len > 0)
         memcpy(job->request, request, len);
-    evtimer_assign(&job->timer, executor->base, on_timer, job);
     if (deadline_ms > 0)
         timer_arm(job, deadline_ms);
     if (unit)

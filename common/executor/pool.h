@@ -91,7 +91,20 @@ FLO_MUST_CHECK int flo_pool_thread_new(struct flo_pool *pool, struct flo_err *er
 void flo_pool_thread_free(struct flo_pool_thread *thread);
 /* The thread to wake for the queue, taken off the idle ones; NULL when none must be. The caller
  * posts its semaphore once mu is let go of. */
-struct flo_pool_thread *flo_pool_wake_locked(struct flo_pool *pool);
+static inline struct flo_pool_thread *flo_pool_wake_locked(struct flo_pool *pool)
+{
+    struct flo_node *node;
+
+    if (pool->waking || flo_list_empty(&pool->queue))
+        return NULL;
+    node = flo_list_pop_front(&pool->idle);
+    if (!node)
+        return NULL;
+    pool->waking = true;
+    if (pool->idle.count < pool->idle_least)
+        pool->idle_least = pool->idle.count;
+    return flo_container(node, struct flo_pool_thread, idle);
+}
 /* What the io of a pool's slots does. */
 extern const struct flo_job_io flo_pool_job_io;
 /* `ms` from now on that clock. */

@@ -32,21 +32,6 @@ static void tell_loop(const struct flo_pool *pool)
         ;
 }
 
-struct flo_pool_thread *flo_pool_wake_locked(struct flo_pool *pool)
-{
-    struct flo_node *node;
-
-    if (pool->waking || flo_list_empty(&pool->queue))
-        return NULL;
-    node = flo_list_pop_front(&pool->idle);
-    if (!node)
-        return NULL;
-    pool->waking = true;
-    if (pool->idle.count < pool->idle_least)
-        pool->idle_least = pool->idle.count;
-    return flo_container(node, struct flo_pool_thread, idle);
-}
-
 static void slot_progress(struct flo_job_io *io, const uint8_t *data, size_t len)
 {
     struct flo_pool_slot *slot = flo_container(io, struct flo_pool_slot, io);
