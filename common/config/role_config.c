@@ -112,7 +112,7 @@ static const struct flo_setting settings[] = {
     CHOICE("pollers.kind", pollers.kind, "fixed", "fixed|autoscale", NULL, 0, "`fixed`: as many long polls as `max_concurrent_..._polls` says; `autoscale`: as many as the server advises"),
     NUMBER("pollers.min", INT, pollers.min, "1", 1, 1000, NULL, 0, 0, "Fewest long polls of a kind and queue, for `autoscale`"),
     NUMBER("pollers.max", INT, pollers.max, "100", 1, 1000, NULL, 0, 0, "Most long polls of a kind and queue, for `autoscale`"),
-    NUMBER("pollers.initial", INT, pollers.initial, "5", 1, 1000, NULL, 0, 0, "Long polls of a kind and queue before the server's first advice, for `autoscale`"),
+    NUMBER("pollers.initial", INT, pollers.initial, "5", 1, 1000, NULL, 0, 0, "Long polls of a kind and queue before the server's first advice, for `autoscale`; not given, it keeps within the bounds"),
 
     CHOICE("tuner.kind", tuner.kind, "auto", "auto|fixed|resource", "TEMPORAL_WORKER_TUNER", 0, "`resource`: slots follow CPU and memory; `fixed`: the `max_concurrent_*` settings; `auto`: `resource` when a `target` or a `slots` setting below is given, else `fixed`"),
     NUMBER("tuner.target_cpu", FLOAT, tuner.target_cpu, "0.9", 0, 1, "TEMPORAL_WORKER_TARGET_CPU", FLO_SETTING_OPEN_MIN, 0, "CPU share to aim at, of the quota or of the machine"),
@@ -254,6 +254,12 @@ static int check_pollers(struct flo_role_config *config, struct flo_err *err)
         return flo_config_refuse(&config->config, "pollers.min", err,
                                  "%lld is more than the maximum, %lld",
                                  (long long)config->pollers.min, (long long)config->pollers.max);
+    if (flo_config_source(&config->config, "pollers.initial")->kind == FLO_FROM_DEFAULT) {
+        if (config->pollers.initial < config->pollers.min)
+            config->pollers.initial = config->pollers.min;
+        if (config->pollers.initial > config->pollers.max)
+            config->pollers.initial = config->pollers.max;
+    }
     if (config->pollers.initial < config->pollers.min ||
         config->pollers.initial > config->pollers.max)
         return flo_config_refuse(&config->config, "pollers.initial", err,

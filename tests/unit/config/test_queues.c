@@ -186,8 +186,15 @@ static void test_pollers_refused(void **state)
     flo_role_config_destroy(&config);
     refused("task_queue: q\npollers: {kind: autoscale, min: 9, max: 3}\n",
             "w.yaml:2:33: pollers.min: 9 is more than the maximum, 3");
-    refused("task_queue: q\npollers: {kind: autoscale, max: 3}\n",
-            "configuration: pollers.initial: 5 is not from pollers.min to pollers.max, 1 to 3");
+    refused("task_queue: q\npollers: {kind: autoscale, max: 3, initial: 5}\n",
+            "w.yaml:2:45: pollers.initial: 5 is not from pollers.min to pollers.max, 1 to 3");
+    /* What nobody gave is no mistake. */
+    config = loaded("task_queue: q\npollers: {kind: autoscale, max: 3}\n");
+    assert_int_equal(config->pollers.initial, 3);
+    flo_role_config_destroy(&config);
+    config = loaded("task_queue: q\npollers: {kind: autoscale, min: 9}\n");
+    assert_int_equal(config->pollers.initial, 9);
+    flo_role_config_destroy(&config);
 }
 
 int main(void)
