@@ -254,6 +254,10 @@ static int write_record(struct flo_quarantine_store *store, const char *id, cons
 
     if (!text)
         return flo_fail(err, FLO_ENOMEM, "no memory for a record");
+    if (strlen(text) > FILE_MAX) { /* it could not be read back */
+        free(text);
+        return flo_fail(err, FLO_EFULL, "the record %s is larger than %u bytes", id, FILE_MAX);
+    }
     file_name(id, name);
     unlinkat(store->dir_fd, NEW_FILE, 0); /* of one that died while it wrote */
     int fd = openat(store->dir_fd, NEW_FILE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -39,8 +39,9 @@ typedef json_t *(*flo_quarantine_change_fn)(void *ctx, const json_t *before);
 /*
  * Change a record under the lock. A new one has room for max_records: records that only count and
  * did not change for window_ms go first, then, a tenth at a time, the oldest that only count;
- * parked ones stay: FLO_EFULL when there is nothing else. *out (may be NULL) is the new record, or
- * the old one when it was left; NULL without one. FLO_ETIMEDOUT: somebody holds the lock.
+ * parked ones stay: FLO_EFULL when there is nothing else, or when the record is too large to be
+ * read back. *out (may be NULL) is the new record, or the old one when it was left; NULL without
+ * one. FLO_ETIMEDOUT: somebody holds the lock.
  */
 struct flo_quarantine_room {
     size_t max_records;

@@ -315,12 +315,12 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
     at->need = flo_queue_narrow(queue, at->type);
     at->series = flo_series_for_type(queue, at->type);
     observe_received(at, task);
-    if (flo_poison_refuses(at, task)) {
-        flo_respond_activity(at);
-        return;
-    }
     if (!flo_queue_serves(queue, at->type)) {
         refuse_type(at);
+        return;
+    }
+    if (flo_poison_refuses(at, task)) {
+        flo_respond_activity(at);
         return;
     }
     at->running = true;

@@ -126,7 +126,7 @@ static json_t *refusal_record(struct flo_poison *poison, const char *id,
     const struct flo_quarantine_room room = {.max_records = SIZE_MAX, .now_ms = attempt.at_ms};
     const struct flo_parked_input *known = flo_map_get_str(&poison->inputs, id);
     struct flo_quarantine_view view;
-    json_t *record = NULL, *read = NULL;
+    json_t *record = NULL, *newer, *changed = NULL;
 
     if (!known || !known->parked)
         return NULL;
@@ -137,14 +137,19 @@ static json_t *refusal_record(struct flo_poison *poison, const char *id,
         flo_parked_know(poison, id, at->type, true, record);
         return record;
     }
-    if (!poison->store)
-        return NULL;
-    if (flo_quarantine_store_change(poison->store, id, &room, change_refusal, &attempt, &record,
-                                    NULL) &&
-        flo_quarantine_store_read(poison->store, id, &read, NULL) == 0)
-        record = read; /* it cannot be written, but says what to do */
+    if (!poison->store || flo_quarantine_store_read(poison->store, id, &record, NULL))
+        goto gone;
+    newer = flo_quarantine_after_refusal(record, &attempt);
+    if (newer && /* else it needs no lock; when it cannot be written it still says what to do */
+        flo_quarantine_store_change(poison->store, id, &room, change_refusal, &attempt, &changed,
+                                    NULL) == 0) {
+        json_decref(record);
+        record = changed;
+    }
+    json_decref(newer);
     if (record && flo_quarantine_view(record, id, &view, NULL) == 0 && view.parked)
         return record;
+gone:
     json_decref(record);
     flo_parked_forget(poison, id); /* lifted a moment ago */
     return NULL;
@@ -200,12 +205,19 @@ struct counting {
     char id[FLO_QUARANTINE_ID_LEN + 1];
     struct flo_quarantine_limits limits;
     struct flo_quarantine_crash crash;
+    bool was_parked; /* before this crash: another attempt ran at the same time */
 };
+
+static bool is_parked(const json_t *record)
+{
+    return json_integer_value(json_object_get(record, "parkedMs")) > 0;
+}
 
 static json_t *change_crash(void *ctx, const json_t *before)
 {
-    const struct counting *counting = ctx;
+    struct counting *counting = ctx;
 
+    counting->was_parked = is_parked(before);
     return flo_quarantine_after_crash(before, counting->id, &counting->limits, &counting->crash);
 }
 
@@ -245,8 +257,8 @@ static json_t *count(struct flo_poison *poison, struct counting *counting, bool 
     *out_in_memory = true;
     record = change_crash(counting, known ? known->record : NULL);
     if (record)
-        flo_parked_know(poison, counting->id, counting->crash.activity_type,
-                        json_integer_value(json_object_get(record, "parkedMs")) > 0, record);
+        flo_parked_know(poison, counting->id, counting->crash.activity_type, is_parked(record),
+                        record);
     return record;
 }
 
@@ -298,14 +310,10 @@ static json_t *details_of(const FloApi__Failure *failure)
     return details;
 }
 
-static void parked(struct flo_activity_task *at, const json_t *record, const char *id,
-                   bool in_memory, FloApi__Failure *cause)
+static void say_parked(struct flo_activity_task *at, const json_t *record, const char *id)
 {
     json_int_t crashes = json_integer_value(json_object_get(record, "crashes"));
 
-    (void)outcome_poison(at, record, in_memory, cause);
-    if (crashes != at->worker->config->quarantine.crashes)
-        return; /* parked while this attempt ran, too */
     flo_series_inc(
         flo_metrics_get(at->worker->metrics, FLO_METRIC_QUARANTINE_PARKED, at->type, NULL));
     flo_log(FLO_LOG_ERROR, "activity.parked",
@@ -338,8 +346,10 @@ void flo_poison_crashed(struct flo_activity_task *at, const struct flo_job_resul
     counting.crash.input = input_of(at, &counting.crash.input_bytes);
     flo_quarantine_id(name_space_of(at), at->type, at->task->input, counting.id);
     record = count(poison, &counting, &in_memory);
-    if (json_integer_value(json_object_get(record, "parkedMs")) > 0)
-        parked(at, record, counting.id, in_memory, failure);
+    if (is_parked(record))
+        (void)outcome_poison(at, record, in_memory, failure);
+    if (is_parked(record) && !counting.was_parked)
+        say_parked(at, record, counting.id);
     json_decref(record);
     json_decref(counting.crash.details);
     json_decref(counting.crash.input);

@@ -120,6 +120,29 @@ static void test_change_is_read_back(void **state)
     assert_int_equal(flo_quarantine_store_drop(f->store, ID, NULL), FLO_ENOENT);
 }
 
+static json_t *bloat(void *ctx, const json_t *before)
+{
+    json_t *record = json_deep_copy(before);
+    char *text = calloc(1, (600 << 10) + 1);
+
+    (void)ctx;
+    memset(text, 'x', 600 << 10);
+    json_object_set_new(record, "stackTrace", json_string(text));
+    free(text);
+    return record;
+}
+
+/* A record that could not be read back, and so would never park anything, is not written. */
+static void test_change_too_large_keeps_the_old_record(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(count(f->store, ID, 1, false, &plenty), 0);
+    assert_int_equal(flo_quarantine_store_change(f->store, ID, &plenty, bloat, NULL, NULL, NULL),
+                     FLO_EFULL);
+    assert_int_equal(crashes_of(f->store, ID), 1);
+}
+
 /* Counts so often in a process of its own; a lock that the other holds for long is tried again. */
 static pid_t counter(const struct fixture *f)
 {
@@ -352,12 +375,12 @@ static void test_default_path(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_change_is_read_back),      TEST(test_change_two_processes),
-        TEST(test_read_damaged_files),       TEST(test_read_no_regular_file),
-        TEST(test_change_full_folder),       TEST(test_change_expired_records),
-        TEST(test_change_disk_full),         TEST(test_change_without_memory),
-        TEST(test_change_lock_held),         TEST(test_walk_other_files),
-        cmocka_unit_test(test_default_path),
+        TEST(test_change_is_read_back),    TEST(test_change_too_large_keeps_the_old_record),
+        TEST(test_change_two_processes),   TEST(test_read_damaged_files),
+        TEST(test_read_no_regular_file),   TEST(test_change_full_folder),
+        TEST(test_change_expired_records), TEST(test_change_disk_full),
+        TEST(test_change_without_memory),  TEST(test_change_lock_held),
+        TEST(test_walk_other_files),       cmocka_unit_test(test_default_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
