@@ -301,14 +301,14 @@ void flo_local_hold(struct flo_workflow_task *wt, struct flo_run *run,
         timeout_ns = DEFAULT_TASK_TIMEOUT_NS;
     left_ns = (int64_t)((double)timeout_ns * HEARTBEAT_PART) - (flo_clock_mono_ns() - wt->began_ns);
     if (locals && !lr)
-        lr = lr_new(locals, wt->run_id);
+        lr = wt->local = lr_new(locals, wt->run_id);
+    if (lr)
+        lr->wt = wt;
     if (!lr || !keep_task(wt)) {
         flo_run_destroy(&run);
-        flo_workflow_task_end(&wt);
+        flo_workflow_task_end(&wt); /* and lr */
         return;
     }
-    wt->local = lr;
-    lr->wt = wt;
     lr->held_bytes = wt->arena.held_bytes;
     lr->queue = wt->queue;
     lr->run = run;
