@@ -45,8 +45,10 @@ static void choose(struct flo_role_config *config)
     config->tuner.why = "tuner.kind";
     if (config->tuner.kind == FLO_TUNER_AUTO) {
         config->tuner.kind = source ? FLO_TUNER_RESOURCE : FLO_TUNER_FIXED;
-        if (source)
+        if (source) {
             config->tuner.why = asked_by(source, key);
+            flo_config_follows(&config->config, "tuner.kind", config->tuner.why);
+        }
     } else if (config->tuner.kind == FLO_TUNER_FIXED && source) {
         flo_config_warn(&config->config, "%s: has no effect while tuner.kind is fixed",
                         asked_by(source, key));
@@ -75,7 +77,9 @@ static int check_range(struct flo_role_config *config, const char *name,
                              (long long)range->min, (long long)range->max);
 }
 
-static void warn_unused(struct flo_role_config *config, const char *key, const char *instead)
+/* The value of key, whoever gave it, gives way to the maximum of range. */
+static void take_maximum(struct flo_role_config *config, const char *key, int64_t *value,
+                         const struct flo_slots_range *range, const char *instead)
 {
     const struct flo_source *source = given(config, key);
 
@@ -83,6 +87,8 @@ static void warn_unused(struct flo_role_config *config, const char *key, const c
         flo_config_warn(&config->config,
                         "%s: has no effect while slots are resource-based (by %s); %s counts",
                         asked_by(source, key), config->tuner.why, instead);
+    *value = range->max;
+    flo_config_follows(&config->config, key, instead);
 }
 
 static int tune_workflows(struct flo_role_config *config, struct flo_err *err)
@@ -93,10 +99,11 @@ static int tune_workflows(struct flo_role_config *config, struct flo_err *err)
         return flo_config_refuse(&config->config, "tuner.workflow_slots.min", err,
                                  "1 slot cannot serve two queues; at least 2 are allowed while "
                                  "sticky_cache.max_entries is above 0");
-    warn_unused(config, "max_concurrent_workflow_tasks", "tuner.workflow_slots");
-    config->max_concurrent_workflow_tasks = range->max;
-    warn_unused(config, "max_concurrent_local_activities", "tuner.local_activity_slots");
-    config->max_concurrent_local_activities = config->tuner.local_activity_slots.max;
+    take_maximum(config, "max_concurrent_workflow_tasks", &config->max_concurrent_workflow_tasks,
+                 range, "tuner.workflow_slots");
+    take_maximum(config, "max_concurrent_local_activities",
+                 &config->max_concurrent_local_activities, &config->tuner.local_activity_slots,
+                 "tuner.local_activity_slots");
     return 0;
 }
 
@@ -107,11 +114,10 @@ static void tune_activities(struct flo_role_config *config)
     struct flo_slots_range *range = &config->tuner.activity_slots;
     int64_t workers = config->executor.workers;
 
-    warn_unused(config, "max_concurrent_activities", "tuner.activity_slots");
     if (config->role == FLO_ROLE_IO_ACTIVITY &&
         config->executor.isolation == FLO_ISOLATION_THREAD) {
-        warn_unused(config, "executor.workers", "tuner.activity_slots.max");
-        config->executor.workers = range->max;
+        take_maximum(config, "executor.workers", &config->executor.workers, range,
+                     "tuner.activity_slots.max");
     } else if (workers > 0) {
         if (range->max > workers && given(config, "tuner.activity_slots.max"))
             flo_config_warn(&config->config,
@@ -121,7 +127,8 @@ static void tune_activities(struct flo_role_config *config)
         range->max = range->max < workers ? range->max : workers;
         range->min = range->min < range->max ? range->min : range->max;
     }
-    config->max_concurrent_activities = range->max;
+    take_maximum(config, "max_concurrent_activities", &config->max_concurrent_activities, range,
+                 "tuner.activity_slots");
 }
 
 int flo_role_finish_tuner(struct flo_role_config *config, struct flo_err *err)

@@ -259,6 +259,13 @@ const struct flo_source *flo_config_source(const struct flo_config *config, cons
     return i < 0 ? NULL : &config->sources[i];
 }
 
+void flo_config_follows(struct flo_config *config, const char *key, const char *other)
+{
+    int i = find_row(config, key, strlen(key));
+    if (i >= 0)
+        config->sources[i] = (struct flo_source){.kind = FLO_FROM_OTHER, .name = other};
+}
+
 int flo_config_refuse(const struct flo_config *config, const char *key, struct flo_err *err,
                       const char *fmt, ...)
 {

@@ -76,10 +76,16 @@ struct flo_setting {
 };
 
 /* Where a value came from. */
-enum flo_source_kind { FLO_FROM_DEFAULT, FLO_FROM_FILE, FLO_FROM_ENV, FLO_FROM_FLAG };
+enum flo_source_kind {
+    FLO_FROM_DEFAULT,
+    FLO_FROM_FILE,
+    FLO_FROM_ENV,
+    FLO_FROM_FLAG,
+    FLO_FROM_OTHER, /* another setting decides it, whatever was given */
+};
 struct flo_source {
     enum flo_source_kind kind;
-    const char *name; /* file, or variable; NULL otherwise */
+    const char *name; /* file, variable, or the other setting; NULL otherwise */
     int line, column; /* in the file; 0 otherwise */
 };
 
@@ -120,6 +126,9 @@ FLO_MUST_CHECK int flo_config_document(const struct flo_setting *table, size_t c
 
 /* The source of a key; NULL when there is no such key. */
 const struct flo_source *flo_config_source(const struct flo_config *config, const char *key);
+/* The value of key has been put there because of another setting, or its variable; other is kept
+ * by address. */
+void flo_config_follows(struct flo_config *config, const char *key, const char *other);
 
 /*
  * The end of --check-config and --print-config: true when one of them was given (their output has

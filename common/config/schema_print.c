@@ -19,6 +19,9 @@ static void print_source(const struct flo_source *source, struct flo_buf *out)
     case FLO_FROM_FLAG:
         flo_buf_append_str(out, "flag");
         break;
+    case FLO_FROM_OTHER:
+        flo_buf_printf(out, "by %s", source->name);
+        break;
     }
 }
 

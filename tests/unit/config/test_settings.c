@@ -147,6 +147,15 @@ static void test_load_precedence_and_sources(void **state)
 }
 
 /* Every variable that users of the guides have set is understood. */
+static void assert_printed(const struct flo_role_config *c, const char *line)
+{
+    struct flo_buf out;
+    flo_buf_init(&out, 0);
+    assert_int_equal(flo_config_print(&c->config, &out), 0);
+    assert_non_null(strstr(flo_buf_cstr(&out), line));
+    flo_buf_fini(&out);
+}
+
 static void test_load_known_variables(void **state)
 {
     struct fixture *f = *state;
@@ -191,12 +200,15 @@ static void test_load_known_variables(void **state)
     assert_int_equal(c->tuner.workflow_slots.min, 10);
     assert_int_equal(c->tuner.local_activity_slots.min, 50);
     assert_int_equal(c->tuner.local_activity_slots.max, 500);
+    assert_printed(c, "tuner.kind: resource  # by TEMPORAL_WORKER_TARGET_CPU\n");
+    assert_printed(c, "max_concurrent_workflow_tasks: 1000  # by tuner.workflow_slots\n");
     flo_role_config_destroy(&c);
 
     c = load(f, FLO_ROLE_IO_ACTIVITY, "modules: [echo]\n");
     assert_int_equal(c->max_concurrent_activities, 2000);
     assert_int_equal(c->max_concurrent_activity_task_polls, 90);
     assert_int_equal(c->executor.workers, 2000); /* threads come with the slots */
+    assert_printed(c, "executor.workers: 2000  # by tuner.activity_slots.max\n");
     assert_int_equal(c->tuner.activity_slots.min, 50);
     assert_int_equal(c->config.warning_count, 2);
     json_t *settings = flo_role_config_module(c, 0)->settings;
