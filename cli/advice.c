@@ -28,7 +28,9 @@ static int64_t steps(double value, int64_t step, int64_t least)
 static void advise_cpu(const struct cli_role_load *load, bool whole_cores, struct cli_advice *out)
 {
     const double a_slot = load->cpu_seconds / load->task_seconds;
-    double cores = a_slot * load->slots * CPU_HEADROOM;
+    const double own = fmax(0, load->cpu_seconds - load->tasks_cpu_seconds) / load->task_seconds;
+    const double loop = fmin(1, own * load->slots * CPU_HEADROOM); /* one thread */
+    double cores = loop + load->tasks_cpu_seconds / load->task_seconds * load->slots * CPU_HEADROOM;
     const char *more = ", and a fifth more";
     int n = snprintf(out->cpu_reason, sizeof out->cpu_reason,
                      "%.0f tasks took %.3g s and %.3g s of CPU: %.2g cores a busy slot, %.0f slots",
@@ -37,11 +39,11 @@ static void advise_cpu(const struct cli_role_load *load, bool whole_cores, struc
     if (whole_cores) {
         cores = ceil(load->slots);
         out->cpu_max_milli = (int64_t)cores * 1000;
-        more = a_slot < COMPUTING_SHARE ? "; a core each (they wait, or share cores: are they IO tasks?)"
-                                 : "; a core each";
-    } else if (strcmp(load->role, "workflow") == 0 && cores > 1) {
-        cores = 1;
-        more = "; one thread runs workflows";
+        more = a_slot < COMPUTING_SHARE
+                   ? "; a core each (they wait, or share cores: are they IO tasks?)"
+                   : "; a core each";
+    } else if (loop == 1) {
+        more = "; the worker's own part is one thread";
     }
     out->cpu_milli =
         whole_cores ? out->cpu_max_milli : steps(cores * 1000, CPU_STEP_MILLI, CPU_LEAST_MILLI);

@@ -3,8 +3,9 @@
  * advice.h - from what a role's workers did, what to ask of Kubernetes for each of them. Pure.
  *
  * CPU: what a busy slot uses (the CPU time of the processes over the time that tasks took) times
- * the slots, so that a pod whose slots are all busy has what it needs, and a fifth more. A worker
- * of workflows has one thread for them and never needs more than a core. Such pods get no CPU
+ * the slots, so that a pod whose slots are all busy has what it needs, and a fifth more. What is
+ * not the tasks' own (server, loop) is the work of one thread and never more than a core, which
+ * tells for tasks of a millisecond; so is all that a worker of workflows does. Such pods get no CPU
  * limit: one that may not burst is slow without need. CPU workers get a whole core a slot, requests
  * equal to limits, which is what the kubelet gives cores of their own. How much of their time their
  * tasks computed is no measure: it is small on a machine whose cores are shared, too.
@@ -31,7 +32,8 @@ struct cli_role_load {
     double slots;               /* of one process, the most of any */
     double up_seconds;          /* sum of their ages */
     double tasks, task_seconds; /* that ended, and how long they took */
-    double cpu_seconds;         /* of the processes and their executors */
+    double cpu_seconds;         /* of the processes and their executors; of this: */
+    double tasks_cpu_seconds;   /* of activities; 0 for workflows */
     double peak_bytes;          /* of one process without executors, the highest */
     double executor_peak_bytes; /* of an executor process, the highest; 0 = there are none */
 };

@@ -23,8 +23,6 @@ static const struct {
 
 static void load_of(const struct cli_costs *costs, const char *role, struct cli_role_load *out)
 {
-    double tasks_cpu_seconds = 0;
-
     *out = (struct cli_role_load){.role = role};
     for (size_t i = 0; i < costs->process_count; i++) {
         const struct cli_cost_process *p = &costs->processes[i];
@@ -44,12 +42,12 @@ static void load_of(const struct cli_costs *costs, const char *role, struct cli_
             continue;
         out->tasks += t->count;
         out->task_seconds += t->seconds;
-        tasks_cpu_seconds += t->cpu_seconds;
+        out->tasks_cpu_seconds += t->cpu_seconds;
         if (t->max_rss_bytes > out->executor_peak_bytes)
             out->executor_peak_bytes = t->max_rss_bytes;
     }
     if (out->executor_peak_bytes > 0) /* executors are processes of their own */
-        out->cpu_seconds += tasks_cpu_seconds;
+        out->cpu_seconds += out->tasks_cpu_seconds;
 }
 
 static void print_table(const struct cli_role_load *load, const struct cli_advice *advice)

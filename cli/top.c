@@ -5,10 +5,11 @@
  * of processes and the tasks a second are of the time since the last painting, the first time
  * since the process started.
  */
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -19,7 +20,6 @@
 #include "cli/output.h"
 
 #define PERIOD_MS 2000
-#define COLUMNS_MAX 1000
 
 static volatile sig_atomic_t ended;
 
@@ -87,11 +87,11 @@ static const struct cli_cost_process *find(const struct cli_costs *costs,
     return NULL;
 }
 
-static void paint_processes(const struct cli_costs *now, const struct cli_costs *before,
-                            int64_t elapsed_ms, const char *end)
+static void paint_processes(FILE *out, const struct cli_costs *now, const struct cli_costs *before,
+                            int64_t elapsed_ms)
 {
-    printf("%-28s %-13s %-9s %9s %9s %9s %8s %7s %8s%s", "PROCESS", "ROLE", "STATE", "SLOTS",
-           "DONE", "FAILED", "TASKS/S", "CPU %", "MEMORY", end);
+    fprintf(out, "%-28s %-13s %-9s %9s %9s %9s %8s %7s %8s\n", "PROCESS", "ROLE", "STATE", "SLOTS",
+            "DONE", "FAILED", "TASKS/S", "CPU %", "MEMORY");
     for (size_t i = 0; i < now->process_count; i++) {
         const struct cli_cost_process *p = &now->processes[i], *old = find(before, p);
         char slots[24] = "-";
@@ -101,55 +101,66 @@ static void paint_processes(const struct cli_costs *now, const struct cli_costs 
         ms = (double)(old ? elapsed_ms : p->age_ms);
         if (p->total > 0)
             snprintf(slots, sizeof slots, "%lld/%lld", (long long)p->used, (long long)p->total);
-        printf(
-            "%-28.28s %-13s %-9s %9s %9lld %9lld %8s %7s %8s%s", p->name, p->role, p->state, slots,
-            (long long)p->done, (long long)p->failed,
+        fprintf(
+            out, "%-28.28s %-13s %-9s %9s %9lld %9lld %8s %7s %8s\n", p->name, p->role, p->state,
+            slots, (long long)p->done, (long long)p->failed,
             rate_text(ms > 0 ? (double)(p->done - (old ? old->done : 0)) / ms * 1e3 : 0).text,
             rate_text(ms > 0 ? (double)(p->cpu_ms - (old ? old->cpu_ms : 0)) / ms * 100 : 0).text,
-            bytes_text((double)p->rss_bytes).text, end);
+            bytes_text((double)p->rss_bytes).text);
     }
 }
 
-static void paint_types(const struct cli_costs *now, const char *end)
+static void paint_types(FILE *out, const struct cli_costs *now)
 {
-    printf("%-28s %-13s %9s %9s %8s %8s %8s %5s %8s %8s %8s %9s%s", "TYPE", "ROLE", "COUNT",
-           "FAILED", "P50", "P99", "CPU/TASK", "SYS%", "PEAK MEM", "READ/T", "WRITE/T", "SWITCH/T",
-           end);
+    fprintf(out, "%-28s %-13s %9s %9s %8s %8s %8s %5s %8s %8s %8s %9s\n", "TYPE", "ROLE", "COUNT",
+            "FAILED", "P50", "P99", "CPU/TASK", "SYS%", "PEAK MEM", "READ/T", "WRITE/T",
+            "SWITCH/T");
     for (size_t i = 0; i < now->type_count; i++) {
         const struct cli_cost_type *t = &now->types[i];
         const bool activity = strcmp(t->role, "workflow") != 0 && t->count > 0;
         char system[16] = "-";
         if (t->cpu_seconds > 0)
             snprintf(system, sizeof system, "%.0f", t->system_cpu_seconds / t->cpu_seconds * 100);
-        printf("%-28.28s %-13s %9.0f %9.0f %8s %8s %8s %5s %8s %8s %8s %9s%s", t->name, t->role,
-               t->count, t->failed, seconds_text(cli_cost_quantile(t, 0.5)).text,
-               seconds_text(cli_cost_quantile(t, 0.99)).text,
-               seconds_text(activity ? t->cpu_seconds / t->count : -1).text, system,
-               t->max_rss_bytes > 0 ? bytes_text(t->max_rss_bytes).text : "-",
-               activity ? bytes_text(t->read_bytes / t->count).text : "-",
-               activity ? bytes_text(t->written_bytes / t->count).text : "-",
-               activity ? rate_text((t->voluntary + t->involuntary) / t->count).text : "-", end);
+        fprintf(out, "%-28.28s %-13s %9.0f %9.0f %8s %8s %8s %5s %8s %8s %8s %9s\n", t->name,
+                t->role, t->count, t->failed, seconds_text(cli_cost_quantile(t, 0.5)).text,
+                seconds_text(cli_cost_quantile(t, 0.99)).text,
+                seconds_text(activity ? t->cpu_seconds / t->count : -1).text, system,
+                t->max_rss_bytes > 0 ? bytes_text(t->max_rss_bytes).text : "-",
+                activity ? bytes_text(t->read_bytes / t->count).text : "-",
+                activity ? bytes_text(t->written_bytes / t->count).text : "-",
+                activity ? rate_text((t->voluntary + t->involuntary) / t->count).text : "-");
     }
 }
 
-static void paint(const struct cli_costs *now, const struct cli_costs *before, int64_t elapsed_ms,
-                  const struct cli_fleet_pages *pages, bool terminal)
+static void paint(FILE *out, const struct cli_costs *now, const struct cli_costs *before,
+                  int64_t elapsed_ms, const struct cli_fleet_pages *pages, bool terminal)
 {
-    /* Home, each line cleared behind its text, the rest of the screen cleared at the end. */
-    const char *end = terminal ? "\033[K\n" : "\n";
-
-    if (terminal)
-        printf("\033[H");
-    printf("flotilla top - %zu processes of http://%s/%s%s", now->process_count, pages->fleet,
-           terminal ? " - Ctrl-C ends" : "", end);
-    fputs(end, stdout);
-    paint_processes(now, before, elapsed_ms, end);
-    fputs(end, stdout);
-    paint_types(now, end);
+    fprintf(out, "flotilla top - %zu processes of http://%s/%s\n\n", now->process_count,
+            pages->fleet, terminal ? " - Ctrl-C ends" : "");
+    paint_processes(out, now, before, elapsed_ms);
+    fputs("\n", out);
+    paint_types(out, now);
     if (now->left_out > 0)
-        printf("%zu figures of more processes and types are left out%s", now->left_out, end);
-    if (terminal)
-        printf("\033[J");
+        fprintf(out, "%zu figures of more processes and types are left out\n", now->left_out);
+}
+
+/* The terminal's whole screen: each line cleared before its text, and what does not fit left out:
+ * the last line has no end, which would scroll. */
+static void put_screen(const char *text)
+{
+    struct winsize size = {0};
+    size_t rows = SIZE_MAX, row;
+
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0)
+        rows = size.ws_row;
+    fputs("\033[H", stdout);
+    for (row = 0; row < rows && *text; row++) {
+        const size_t len = strcspn(text, "\n");
+        printf("%s\033[K%.*s", row ? "\n" : "", (int)len, text);
+        text += len + (text[len] == '\n');
+    }
+    if (row < rows)
+        fputs("\n\033[J", stdout);
     fflush(stdout);
 }
 
@@ -201,9 +212,24 @@ static int show_once(const struct cli_fleet_pages *pages, bool json)
     if (json)
         print_json(&costs);
     else
-        paint(&costs, NULL, 0, pages, false);
+        paint(stdout, &costs, NULL, 0, pages, false);
     cli_costs_fini(&costs);
     return 0;
+}
+
+static void show(const struct cli_costs *now, const struct cli_costs *before, int64_t elapsed_ms,
+                 const struct cli_fleet_pages *pages)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *screen = open_memstream(&text, &len);
+
+    if (!screen)
+        return; /* no memory: the next time perhaps */
+    paint(screen, now, before, elapsed_ms, pages, true);
+    if (fclose(screen) == 0)
+        put_screen(text);
+    free(text);
 }
 
 /* Until Ctrl-C. A supervisor that is away for a moment is waited for. */
@@ -215,17 +241,15 @@ static int show_live(const struct cli_fleet_pages *pages)
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    printf("\033[?25l\033[2J"); /* no cursor, an empty screen */
+    printf("\033[?25l\033[?7l\033[2J"); /* no cursor, long lines cut, an empty screen */
     while (!ended) {
         struct flo_err err = {0};
         struct cli_costs now;
         const int64_t now_ns = flo_clock_mono_ns();
         if (cli_fleet_pages_read(pages, &now, &err)) {
-            printf("\033[Hflotilla top: %s\033[K\n\033[J", err.message);
-            fflush(stdout);
+            put_screen(err.message);
         } else {
-            paint(&now, painted_ns ? &before : NULL, (now_ns - painted_ns) / FLO_NS_PER_MS, pages,
-                  true);
+            show(&now, painted_ns ? &before : NULL, (now_ns - painted_ns) / FLO_NS_PER_MS, pages);
             cli_costs_fini(&before);
             before = now;
             painted_ns = now_ns;
@@ -234,7 +258,7 @@ static int show_live(const struct cli_fleet_pages *pages)
             (void)poll(NULL, 0, PERIOD_MS);
     }
     cli_costs_fini(&before);
-    printf("\033[?25h\n");
+    printf("\033[?7h\033[?25h\n");
     return 0;
 }
 

@@ -36,6 +36,25 @@ static void test_io_role_gets_no_cpu_limit(void **state)
     assert_non_null(strstr(advice.cpu_reason, "5 slots"));
 }
 
+/* Tasks of a moment: their slots are never all busy, since the worker's one thread fetches them. */
+static void test_io_role_of_short_tasks_counts_its_loop_once(void **state)
+{
+    const struct cli_role_load load = {.role = "io-activity",
+                                       .slots = 5,
+                                       .up_seconds = 100,
+                                       .tasks = 2000,
+                                       .task_seconds = 0.3,
+                                       .cpu_seconds = 0.25,
+                                       .tasks_cpu_seconds = 0.03,
+                                       .peak_bytes = 10 * MIB};
+    struct cli_advice advice;
+
+    (void)state;
+    cli_advise(&load, &advice);
+    assert_int_equal(advice.cpu_milli,
+                     1600); /* a core, and half a core of tasks and a fifth more */
+}
+
 /* Activities that compute: whole cores and an executor's peak for each slot, limits as requests. */
 static void test_cpu_role_gets_whole_cores(void **state)
 {
@@ -134,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_io_role_gets_no_cpu_limit),
+        cmocka_unit_test(test_io_role_of_short_tasks_counts_its_loop_once),
         cmocka_unit_test(test_cpu_role_gets_whole_cores),
         cmocka_unit_test(test_cpu_role_that_waits_gets_its_cores),
         cmocka_unit_test(test_workflow_role_needs_a_core_at_most),
