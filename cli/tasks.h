@@ -17,7 +17,7 @@ struct cli_task_type {
     json_t *parameters;              /* all of them, but for those that each task has its own of */
     size_t tasks;                    /* ended */
     size_t completed, failed, wrong; /* failed: as it had to */
-    size_t retried;                  /* attempts beyond the first */
+    size_t retried;                  /* attempts beyond the first; of parked inputs unknown: 0 */
     json_t *errors;                  /* type of failure -> how many */
     int64_t *latencies_ns;           /* [completed + failed] */
 };

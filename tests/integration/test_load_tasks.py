@@ -112,6 +112,11 @@ class Tasks(FleetTest):
                          "failure_rate=0.5", "--param", "retry_ms=1")["types"]
         self.assertEqual(own["wrong"], 0)
 
+    def test_attempts_of_a_parked_input_are_not_guessed(self):
+        own, = self.load("--type", "failure_testing", "--tasks", 1, "--param", "kinds=crash", "--param", "failure_rate=1",
+                         "--param", "retry_ms=1", "--param", "attempts=9")["types"]
+        self.assertEqual((own["errors"], own["failed"], own["retried"]), ({"PoisonTask": 1}, 1, 0))
+
     def test_time_runs_out(self):
         report = self.load("--type", "io_simulation", "--tasks", 2, "-p", "timeout_ms=100", "-p", "delay_ms=60000", "-p",
                            "attempts=2", "-p", "retry_ms=1", code=1)
