@@ -103,6 +103,8 @@ static const struct flo_setting settings[] = {
     NUMBER("executor.limits.memory", SIZE, executor.limits.memory_bytes, "0", 0, MIB(16777216), NULL, 0, ACT, "Memory that an executor process may allocate beyond what it starts with; 0: no limit. With `isolation: process`, as the next two"),
     NUMBER("executor.limits.cpu_time", DURATION, executor.limits.cpu_ms, "0ms", 0, MINUTES(43200), NULL, 0, ACT, "CPU time that one attempt of an activity may use, rounded up to seconds; 0: no limit"),
     NUMBER("executor.limits.open_files", INT, executor.limits.open_files, "0", 0, 1048576, NULL, 0, ACT, "Descriptors that an executor process may have open, at least 16; 0: the system's limit"),
+    NUMBER("executor.max_jobs", INT, executor.max_jobs, "0", 0, 1000000000, NULL, 0, ACT, "Attempts after which an executor process is replaced, between two; 0: never. With `isolation: process`, as the next"),
+    NUMBER("executor.max_growth", SIZE, executor.max_growth_bytes, "1GiB", 0, MIB(16777216), NULL, 0, ACT, "Memory that an executor process may keep after an attempt, beyond what it starts with, before it is replaced; 0: any. With a memory limit never more than half of that"),
 
     NUMBER("quarantine.crashes", INT, quarantine.crashes, "3", 0, 1000, NULL, 0, ACT, "An activity's input that killed its executor process so often is parked: it fails with type `PoisonTask` and is not run any more; 0: never"),
     NUMBER("quarantine.window", DURATION, quarantine.window_ms, "24h", SECONDS(1), MINUTES(525600), NULL, 0, ACT, "So long after the last crash, the crashes of an input that is not parked yet are forgotten"),
@@ -294,6 +296,9 @@ static void check_limits(struct flo_role_config *config)
     bool any = config->executor.limits.memory_bytes || config->executor.limits.cpu_ms ||
                config->executor.limits.open_files;
 
+    if (config->executor.max_jobs && config->executor.isolation == FLO_ISOLATION_THREAD)
+        flo_config_warn(&config->config,
+                        "executor.max_jobs: not obeyed with `executor.isolation: thread`");
     if (any && config->executor.isolation == FLO_ISOLATION_THREAD)
         flo_config_warn(&config->config,
                         "executor.limits: not obeyed with `executor.isolation: thread`: threads "

@@ -109,6 +109,7 @@ struct flo_role_config {
         struct {
             int64_t memory_bytes, cpu_ms, open_files; /* of a process; 0 = no limit */
         } limits;
+        int64_t max_jobs, max_growth_bytes; /* of a process, until it is replaced; 0 = any */
     } executor;
 
     struct {

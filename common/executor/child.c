@@ -21,6 +21,7 @@
 #include "executor/limits.h"
 #include "executor/template.h"
 #include "executor/usage.h"
+#include "executor/wear.h"
 
 /* Children that worker_start may leave running; they are not an activity's. */
 #define KEEP_MAX 32
@@ -39,15 +40,18 @@ static bool end_leftovers(const struct flo_leftovers *left)
     return flo_family_end(left->keep, left->keep_count);
 }
 
-/* Is so much of the memory limit gone, leaked or in caches, that the next job might miss it? */
-static bool keeps_much(const struct flo_executor_limits *limits)
+/* How the process goes on after a job: the value of its answer. */
+static int64_t next_of(struct flo_wear *wear, struct flo_usage_meter *meter)
 {
-    return limits->memory_bytes > 0 && flo_limits_data_used() > (uint64_t)limits->memory_bytes / 2;
+    int64_t amount;
+    enum flo_recycle_reason reason = flo_wear_job(wear, meter, &amount);
+
+    return reason ? amount << 8 | (FLO_FRAME_NEXT_LEAVE + (int64_t)reason) : FLO_FRAME_NEXT_JOB;
 }
 
 bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
                             const struct flo_frame *order, struct flo_usage_meter *meter,
-                            const struct flo_leftovers *left)
+                            struct flo_wear *wear, const struct flo_leftovers *left)
 {
     struct flo_child_io child;
     struct flo_frame answer = {.kind = FLO_FRAME_DONE, .job = order->job};
@@ -65,7 +69,7 @@ bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
     if (!flo_family_here())
         _exit(0); /* a fork that the activity made, and let return */
     flo_usage_take(meter, &answer.usage);
-    answer.value = !end_leftovers(left) || keeps_much(&options->limits);
+    answer.value = end_leftovers(left) ? next_of(wear, meter) : FLO_FRAME_NEXT_LOST;
     if (reply.failed)
         answer.kind = FLO_FRAME_TOO_LONG;
     else
@@ -82,11 +86,12 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
                              int socket_fd)
 {
     struct flo_executor_options options = tmpl->options;
-    struct flo_frame head = {.kind = FLO_FRAME_READY};
+    struct flo_frame head = {.kind = FLO_FRAME_READY, .job = (uint64_t)getpid()};
     struct flo_err err = {0};
     const struct rusage nothing = {0};
     struct flo_usage_meter meter;
     struct flo_leftovers left;
+    struct flo_wear wear;
 
     flo_family_begin();
     flo_crash_guard(&tmpl->crashes, index);
@@ -99,6 +104,7 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
     left.keep_count = flo_family_children(left.keep, KEEP_MAX);
     flo_limits_begin(&options.limits);
     flo_usage_begin(&meter, FLO_USAGE_PROCESS);
+    flo_wear_begin(&wear, &options, &meter);
     flo_usage_between(&nothing, &meter.last, 0, &head.usage);
     if (flo_frame_write(socket_fd, &head, err.message) || head.value)
         _exit(1);
@@ -107,7 +113,7 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
             break;
         if (head.kind != FLO_FRAME_JOB)
             continue;
-        if (!flo_executor_child_run(&options, socket_fd, &head, &meter, &left))
+        if (!flo_executor_child_run(&options, socket_fd, &head, &meter, &wear, &left))
             break;
     }
     if (options.worker_stop)

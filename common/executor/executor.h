@@ -138,6 +138,33 @@ struct flo_executor_limits {
 };
 
 /*
+ * When a process is replaced between two jobs, in order, because jobs left something behind in it:
+ * never during one, and it is no crash. A job is not told; the next one meets a fresh process.
+ */
+struct flo_executor_recycling {
+    int64_t max_jobs;         /* after so many; 0 = never */
+    int64_t max_growth_bytes; /* when it keeps so much more memory than it had when it was ready;
+                                 0 = never. Resident memory; with limits.memory_bytes what that
+                                 counts, and half of that at most. */
+};
+
+enum flo_recycle_reason {
+    FLO_RECYCLE_NONE,
+    FLO_RECYCLE_JOBS,
+    FLO_RECYCLE_MEMORY,
+    FLO_RECYCLE_DESCRIPTORS, /* half of those that were free, or 1024, stay open */
+};
+/* "jobs", "memory", "descriptors". */
+const char *flo_recycle_reason_name(enum flo_recycle_reason reason);
+
+struct flo_recycled {
+    uint64_t job; /* the last one; its on_done follows */
+    unsigned index;
+    enum flo_recycle_reason reason;
+    int64_t amount; /* jobs; bytes or descriptors more than it began with */
+};
+
+/*
  * A thread that does not come back: its job was told to stop (for any reason but SHUTDOWN) and is
  * still running, its grace and more later. A process would have been killed.
  */
@@ -162,10 +189,11 @@ struct flo_executor_fault {
 };
 
 struct flo_executor_options {
-    unsigned workers;                  /* threads (at most, see below) or processes */
-    const char *name;                  /* thread names and titles: "io", "cpu" */
-    size_t max_reply_bytes;            /* a larger reply counts as a crash; default 8 MiB */
-    struct flo_executor_limits limits; /* processes only */
+    unsigned workers;                        /* threads (at most, see below) or processes */
+    const char *name;                        /* thread names and titles: "io", "cpu" */
+    size_t max_reply_bytes;                  /* a larger reply counts as a crash; default 8 MiB */
+    struct flo_executor_limits limits;       /* processes only */
+    struct flo_executor_recycling recycling; /* the same */
     flo_job_runner_fn runner;
     void *runner_ctx;
     /* Called first on each executor thread or in each new process (again after a restart); may be
@@ -179,6 +207,8 @@ struct flo_executor_options {
     /* Nothing can be run any more (the template process died); may be NULL. After the on_done of
      * the jobs that it took down. */
     void (*on_broken)(void *ctx);
+    /* A process is replaced; may be NULL. */
+    void (*on_recycled)(void *ctx, const struct flo_recycled *recycled);
     /* Threads, all may be NULL: */
     /* The job is stuck; with ended: it was, and has returned (before its on_done). */
     void (*on_stuck)(void *ctx, const struct flo_stuck_job *stuck, bool ended);

@@ -17,15 +17,26 @@
 #include "flotilla/error.h"
 
 enum flo_frame_kind {
-    FLO_FRAME_READY,    /* up: value = 0 or the error of worker_start, body = its sentence */
+    FLO_FRAME_READY,    /* up: value = 0 or the error of worker_start, body = its sentence;
+                           job = its pid */
     FLO_FRAME_JOB,      /* down: job, body = request */
     FLO_FRAME_CANCEL,   /* down: job, value = what it is told (FLO_JOB_REASON and bits) */
     FLO_FRAME_PROGRESS, /* up: job, body */
     FLO_FRAME_NOTE,     /* up: job, body */
-    FLO_FRAME_DONE,     /* up: job, usage, body = reply; value = 1: the process then ends */
+    FLO_FRAME_DONE,     /* up: job, usage, body = reply; value: see below */
     FLO_FRAME_TOO_LONG, /* the same without a reply, which broke its bound */
     FLO_FRAME_STOP,     /* down: end after the running job */
 };
+
+/* The value of DONE and TOO_LONG: how the process goes on, and above the lowest byte how much of
+ * that reason there is (struct flo_recycled). */
+enum flo_frame_next {
+    FLO_FRAME_NEXT_JOB,   /* with the next job */
+    FLO_FRAME_NEXT_LOST,  /* it must be killed: something below it does not go */
+    FLO_FRAME_NEXT_LEAVE, /* + enum flo_recycle_reason: it stops its modules and ends */
+};
+#define FLO_FRAME_NEXT(value) ((int)((value)&0xff))
+#define FLO_FRAME_AMOUNT(value) ((value) >> 8)
 
 struct flo_frame {
     uint32_t body_len;

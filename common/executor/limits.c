@@ -12,8 +12,11 @@
 
 static uint64_t data_at_begin;
 
-/* The sixth number of statm, in pages: data and stack. */
-static uint64_t data_bytes(void)
+/* The numbers of statm, from 0. */
+#define STATM_RESIDENT 1
+#define STATM_DATA 5 /* and stack */
+
+static uint64_t statm_bytes(int wanted)
 {
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     char text[128];
@@ -25,13 +28,23 @@ static uint64_t data_bytes(void)
         return 0;
     n = read(fd, text, sizeof text);
     close(fd);
-    for (ssize_t i = 0; i < n && field < 6; i++) {
+    for (ssize_t i = 0; i < n && field <= wanted; i++) {
         if (text[i] == ' ')
             field++;
-        else if (field == 5 && text[i] >= '0' && text[i] <= '9')
+        else if (field == wanted && text[i] >= '0' && text[i] <= '9')
             pages = pages * 10 + (uint64_t)(text[i] - '0');
     }
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t flo_limits_data(void)
+{
+    return statm_bytes(STATM_DATA);
+}
+
+uint64_t flo_limits_resident(void)
+{
+    return statm_bytes(STATM_RESIDENT);
 }
 
 /* Lower a limit; a hard limit that is lower already stays. */
@@ -56,7 +69,7 @@ void flo_limits_begin(const struct flo_executor_limits *limits)
               (rlim_t)(limits->open_files > OPEN_FILES_MIN ? limits->open_files : OPEN_FILES_MIN),
               true);
     if (limits->memory_bytes > 0) {
-        data_at_begin = data_bytes();
+        data_at_begin = flo_limits_data();
         lower(RLIMIT_DATA, data_at_begin + (rlim_t)limits->memory_bytes, true);
     }
 }
@@ -71,7 +84,7 @@ void flo_limits_job(const struct flo_executor_limits *limits, int64_t used_ns)
 
 uint64_t flo_limits_data_used(void)
 {
-    uint64_t now = data_at_begin ? data_bytes() : 0;
+    uint64_t now = data_at_begin ? flo_limits_data() : 0;
 
     return now > data_at_begin ? now - data_at_begin : 0;
 }

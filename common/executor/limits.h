@@ -16,6 +16,9 @@ void flo_limits_begin(const struct flo_executor_limits *limits);
 /* Before a job: it may use the CPU limit on top of the used_ns that the process has used. One
  * system call, none without such a limit. */
 void flo_limits_job(const struct flo_executor_limits *limits, int64_t used_ns);
+/* What the process has now, in bytes; 0 = unknown. Three system calls each. Async-signal-safe. */
+uint64_t flo_limits_data(void);
+uint64_t flo_limits_resident(void);
 /* Data beyond what the process had at flo_limits_begin; 0 = unknown. Async-signal-safe. */
 uint64_t flo_limits_data_used(void);
 

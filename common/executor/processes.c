@@ -7,6 +7,9 @@
  * the socket open. What the dead process still sent is read first, so an answer that got out
  * counts. Its replacement is asked for at once; only one that dies before it was ready waits
  * (100 ms doubled up to 10 s), so that a broken start does not spin.
+ *
+ * A process that its jobs have worn out (wear.h) says so with its last answer, stops its modules
+ * and ends; then it is replaced as a dead one is, and nobody calls it a crash.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -27,6 +30,7 @@
 #include "executor/frame.h"
 #include "executor/output.h"
 #include "executor/template.h"
+#include "executor/usage.h"
 
 #define START_TIMEOUT_MS 60000
 #define RESTART_MS 100
@@ -35,6 +39,8 @@
 #define TERM_MS 300
 /* Reads, of 64 KiB at most, of what a dead process still sent: more than a socket holds. */
 #define LAST_READS 64
+/* What a process that is replaced may take to stop its modules. */
+#define LEAVE_MS 3000
 
 struct process {
     struct flo_core_unit unit;
@@ -44,7 +50,8 @@ struct process {
     struct flo_job_usage used; /* of what it used so far: by its start and its finished jobs */
     bool alive;                /* asked for, and no death reported */
     bool killed;               /* asked to end by us, or leaves: nothing of it is a crash */
-    struct event *restart;
+    pid_t group;               /* when ready; a session of its own */
+    struct event *restart;     /* begin anew; end by force, when it leaves and does not get on */
     int64_t restart_ms;
 };
 
@@ -118,51 +125,15 @@ static void processes_kill(struct flo_core_unit *unit, bool force)
     process_kill(process, force);
 }
 
-/* ---- accounting: what a job used that did not live to say so ---- */
-
-static void usage_add(struct flo_job_usage *sum, const struct flo_job_usage *more)
-{
-    sum->user_ns += more->user_ns;
-    sum->system_ns += more->system_ns;
-    sum->read_bytes += more->read_bytes;
-    sum->written_bytes += more->written_bytes;
-    sum->voluntary_switches += more->voluntary_switches;
-    sum->involuntary_switches += more->involuntary_switches;
-}
-
-static uint64_t rest(uint64_t all, uint64_t part)
-{
-    return all > part ? all - part : 0;
-}
-
-/* All that the process used, its waited-for children included, less what is accounted for. */
-static struct flo_job_usage usage_rest(const struct flo_job_usage *all,
-                                       const struct flo_job_usage *known)
-{
-    return (struct flo_job_usage){
-        .user_ns = all->user_ns > known->user_ns ? all->user_ns - known->user_ns : 0,
-        .system_ns = all->system_ns > known->system_ns ? all->system_ns - known->system_ns : 0,
-        .max_rss_bytes = all->max_rss_bytes,
-        .read_bytes = rest(all->read_bytes, known->read_bytes),
-        .written_bytes = rest(all->written_bytes, known->written_bytes),
-        .voluntary_switches = rest(all->voluntary_switches, known->voluntary_switches),
-        .involuntary_switches = rest(all->involuntary_switches, known->involuntary_switches),
-    };
-}
-
-/* What a process says that it used; nothing when that cannot be: it may have written over it. */
-static struct flo_job_usage usage_told(const struct flo_job_usage *usage)
-{
-    const uint64_t most = UINT64_C(1) << 60; /* so that sums do not overflow */
-
-    if ((uint64_t)usage->user_ns > most || (uint64_t)usage->system_ns > most ||
-        usage->max_rss_bytes > most || usage->read_bytes > most || usage->written_bytes > most ||
-        usage->voluntary_switches > most || usage->involuntary_switches > most)
-        return (struct flo_job_usage){0};
-    return *usage;
-}
-
 /* ---- what comes up ---- */
+
+/* The group of a process that says that it is ready; it leads a session. */
+static pid_t group_told(const struct flo_frame *head)
+{
+    pid_t pid = (pid_t)head->job;
+
+    return pid > 1 && pid != getsid(0) && getsid(pid) == pid ? pid : 0;
+}
 
 static void on_ready(struct process *process, const struct flo_frame *head)
 {
@@ -171,9 +142,28 @@ static void on_ready(struct process *process, const struct flo_frame *head)
     if (process->unit.ready || process->killed)
         return; /* it says so once, when it has started */
     process->restart_ms = 0;
-    process->used = usage_told(&head->usage);
+    process->used = flo_usage_told(&head->usage);
+    process->group = group_told(head);
     process->unit.ready = true;
     flo_core_unit_free(&process->unit);
+}
+
+static void process_recycle(struct process *process, const struct flo_frame *head)
+{
+    const struct flo_executor_options *options = &process->pool->executor.options;
+    const struct flo_recycled recycled = {
+        .job = head->job,
+        .index = process->unit.index,
+        .reason =
+            (enum flo_recycle_reason)(FLO_FRAME_NEXT(head->value) - (int)FLO_FRAME_NEXT_LEAVE),
+        .amount = FLO_FRAME_AMOUNT(head->value)};
+    const struct timeval patience = {.tv_sec = LEAVE_MS / 1000};
+
+    process->unit.ready = false;
+    process->killed = true;
+    event_add(process->restart, &patience);
+    if (options->on_recycled)
+        options->on_recycled(options->ctx, &recycled);
 }
 
 static void on_answer(struct process *process, const struct flo_frame *head, const uint8_t *body)
@@ -182,17 +172,20 @@ static void on_answer(struct process *process, const struct flo_frame *head, con
         .end = head->kind == FLO_FRAME_DONE ? FLO_JOB_DONE : FLO_JOB_CRASHED,
         .reply = body,
         .reply_len = head->body_len,
-        .usage = usage_told(&head->usage),
+        .usage = flo_usage_told(&head->usage),
     };
 
     if (!process->unit.job || process->unit.job->id != head->job)
         return;
     flo_output_drain(&process->output);
-    usage_add(&process->used, &result.usage);
-    if (process->killed || head->value) { /* our signal may have crossed the answer; or it leaves */
-        process->unit.ready = false;      /* no next job may meet that */
+    flo_usage_add(&process->used, &result.usage);
+    if (process->killed || FLO_FRAME_NEXT(head->value) == FLO_FRAME_NEXT_LOST ||
+        FLO_FRAME_NEXT(head->value) > FLO_FRAME_NEXT_LEAVE + (int)FLO_RECYCLE_DESCRIPTORS) {
+        process->unit.ready = false; /* our signal may have crossed the answer: no job meets it */
         process->killed = true;
         process_kill(process, true);
+    } else if (head->value) {
+        process_recycle(process, head);
     }
     flo_core_job_ended(&process->unit, &result);
     flo_core_unit_free(&process->unit);
@@ -269,9 +262,14 @@ static void process_close(struct process *process)
 
 static void on_restart(evutil_socket_t fd, short what, void *ctx)
 {
+    struct process *process = ctx;
+
     (void)fd;
     (void)what;
-    process_spawn(ctx);
+    if (process->alive)
+        process_kill(process, true);
+    else
+        process_spawn(process);
 }
 
 static void process_restart_later(struct process *process)
@@ -370,7 +368,7 @@ static void process_last_words(struct process *process)
 static void report_death(struct process *process, const struct flo_template_report *report)
 {
     struct flo_job_result result = {.end = process->killed ? FLO_JOB_KILLED : FLO_JOB_CRASHED,
-                                    .usage = usage_rest(&report->usage, &process->used)};
+                                    .usage = flo_usage_rest(&report->usage, &process->used)};
     struct flo_death_facts facts = {.index = process->unit.index, .status = report->status};
 
     if (WIFSIGNALED(report->status))
@@ -387,7 +385,9 @@ static void on_death(struct process *process, const struct flo_template_report *
     bool again = forked && (process->unit.ready || process->killed);
 
     process_last_words(process);
+    event_del(process->restart);
     process->alive = false;
+    process->group = 0;
     process->unit.ready = false;
     if (process->unit.job)
         report_death(process, report);
@@ -403,6 +403,18 @@ static void on_death(struct process *process, const struct flo_template_report *
         process_restart_later(process);
 }
 
+/*
+ * The template has died, and the kernel kills the executors with it, but not what is below them:
+ * that ends here, as far as it stayed in its executor's group. The numbers are still theirs: each
+ * executor lived until a moment ago, and a number is not given out while a group has it.
+ */
+static void kill_groups(const struct processes *pool)
+{
+    for (unsigned i = 0; i < pool->executor.options.workers; i++)
+        if (pool->processes[i].alive && pool->processes[i].group > 0)
+            kill(-pool->processes[i].group, SIGKILL);
+}
+
 static void on_control(evutil_socket_t fd, short what, void *ctx)
 {
     struct processes *pool = ctx;
@@ -414,6 +426,7 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
         on_death(&pool->processes[report.index], &report);
     if (n == 0) {
         event_del(pool->control);
+        kill_groups(pool);
         flo_deaths_end(&pool->deaths, true);
         flo_core_break(&pool->executor);
     }
@@ -507,6 +520,7 @@ static int process_wait_ready(struct process *process, int socket, struct flo_er
                         process->unit.index);
     if (head.value == 0) {
         process->used = head.usage;
+        process->group = group_told(&head);
         process->unit.ready = true;
         return 0;
     }

@@ -11,7 +11,9 @@
  * No orphans: each executor is a session of its own; when one dies, the template kills its group
  * and what is left below it (family.h). When the worker dies, the template does so for all and
  * ends; it sits in a session of its own, so that a kill of the worker's group leaves it the time.
- * When the template itself is killed, the kernel kills the executors.
+ * When the template itself is killed, the kernel kills the executors, and the worker their groups;
+ * what left its group then lives on: to find it, the worker would have to be a subreaper itself,
+ * which is not ours to decide where it is a part of another program.
  */
 #ifndef FLO_EXECUTOR_TEMPLATE_H
 #define FLO_EXECUTOR_TEMPLATE_H
@@ -70,12 +72,13 @@ _Noreturn void flo_template_main(const struct flo_executor_template *tmpl, int c
 struct flo_frame;
 struct flo_leftovers;
 struct flo_usage_meter;
+struct flo_wear;
 
-/* Run one job in an executor process (child.c). False when the worker is gone or wants the end.
+/* Run one job in an executor process (child.c). False when the process is to end.
  * Not static: backtraces stop at its name (symbols.c). */
 bool flo_executor_child_run(const struct flo_executor_options *options, int fd,
                             const struct flo_frame *order, struct flo_usage_meter *meter,
-                            const struct flo_leftovers *left);
+                            struct flo_wear *wear, const struct flo_leftovers *left);
 
 /* The life of an executor process (child.c): serve jobs on fd until told to stop. */
 _Noreturn void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned index,

@@ -119,3 +119,43 @@ void flo_usage_take(struct flo_usage_meter *meter, struct flo_job_usage *out)
     else
         take_process(meter, out);
 }
+
+void flo_usage_add(struct flo_job_usage *sum, const struct flo_job_usage *more)
+{
+    sum->user_ns += more->user_ns;
+    sum->system_ns += more->system_ns;
+    sum->read_bytes += more->read_bytes;
+    sum->written_bytes += more->written_bytes;
+    sum->voluntary_switches += more->voluntary_switches;
+    sum->involuntary_switches += more->involuntary_switches;
+}
+
+static uint64_t rest(uint64_t all, uint64_t part)
+{
+    return all > part ? all - part : 0;
+}
+
+struct flo_job_usage flo_usage_rest(const struct flo_job_usage *all,
+                                    const struct flo_job_usage *known)
+{
+    return (struct flo_job_usage){
+        .user_ns = all->user_ns > known->user_ns ? all->user_ns - known->user_ns : 0,
+        .system_ns = all->system_ns > known->system_ns ? all->system_ns - known->system_ns : 0,
+        .max_rss_bytes = all->max_rss_bytes,
+        .read_bytes = rest(all->read_bytes, known->read_bytes),
+        .written_bytes = rest(all->written_bytes, known->written_bytes),
+        .voluntary_switches = rest(all->voluntary_switches, known->voluntary_switches),
+        .involuntary_switches = rest(all->involuntary_switches, known->involuntary_switches),
+    };
+}
+
+struct flo_job_usage flo_usage_told(const struct flo_job_usage *usage)
+{
+    const uint64_t most = UINT64_C(1) << 60; /* so that sums do not overflow */
+
+    if ((uint64_t)usage->user_ns > most || (uint64_t)usage->system_ns > most ||
+        usage->max_rss_bytes > most || usage->read_bytes > most || usage->written_bytes > most ||
+        usage->voluntary_switches > most || usage->involuntary_switches > most)
+        return (struct flo_job_usage){0};
+    return *usage;
+}

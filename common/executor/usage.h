@@ -46,5 +46,12 @@ int64_t flo_usage_cpu_ns(const struct flo_usage_meter *meter);
  * are left out. Pure. */
 void flo_usage_between(const struct rusage *before, const struct rusage *now, long waits,
                        struct flo_job_usage *out);
+/* What a process says that it used; nothing when that cannot be: it may have written over it. */
+struct flo_job_usage flo_usage_told(const struct flo_job_usage *usage);
+/* Accounting of what did not live to say so: add a job's to a sum, peak aside; and all that a
+ * process used, its waited-for children included, less what is accounted for. Pure. */
+void flo_usage_add(struct flo_job_usage *sum, const struct flo_job_usage *more);
+struct flo_job_usage flo_usage_rest(const struct flo_job_usage *all,
+                                    const struct flo_job_usage *known);
 
 #endif

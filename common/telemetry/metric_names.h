@@ -58,6 +58,7 @@
     X(ACTIVITY_VOLUNTARY, COUNTER, "flotilla_activity_voluntary_switches_total", "task_queue,activity_type", NONE, "Times that attempts waited for something.") \
     X(ACTIVITY_INVOLUNTARY, COUNTER, "flotilla_activity_involuntary_switches_total", "task_queue,activity_type", NONE, "Times that attempts were pushed off their core.") \
     X(EXECUTOR_STUCK, GAUGE, "flotilla_executor_stuck", "task_queue,activity_type", NONE, "Threads whose activity was told to stop, executor.grace ago and more, and does not.") \
+    X(EXECUTOR_RECYCLED, COUNTER, "flotilla_executor_recycled_total", "task_queue,activity_type,reason", NONE, "Executor processes replaced between two attempts: jobs, memory or descriptors; the type is the last one's.") \
     X(ACTIVITY_CRASHED, COUNTER, "flotilla_activity_crashed_total", "task_queue,activity_type", NONE, "Attempts whose executor process died.") \
     X(QUARANTINE_PARKED, COUNTER, "flotilla_quarantine_parked_total", "activity_type", NONE, "Inputs that this worker parked since they killed their executors.") \
     X(QUARANTINE_REFUSED, COUNTER, "flotilla_quarantine_refused_total", "activity_type", NONE, "Attempts that were not run because their input is parked.") \

@@ -150,6 +150,9 @@ int flo_worker_fork_template(struct flo_worker *worker, const char *name, unsign
         (struct flo_executor_limits){.memory_bytes = worker->config->executor.limits.memory_bytes,
                                      .cpu_ms = worker->config->executor.limits.cpu_ms,
                                      .open_files = worker->config->executor.limits.open_files};
+    options.recycling = (struct flo_executor_recycling){
+        .max_jobs = worker->config->executor.max_jobs,
+        .max_growth_bytes = worker->config->executor.max_growth_bytes};
     options.worker_start = child_start;
     options.worker_stop = child_stop;
     worker->executor_jobs = processes;
@@ -160,6 +163,7 @@ int flo_worker_use_processes(struct flo_worker *worker, struct flo_err *err)
 {
     struct flo_executor_options options = executor_options(worker, "cpu", 0);
 
+    options.on_recycled = flo_recycled_on;
     return flo_executor_processes_new(worker->base, &options, &worker->tmpl, &worker->executor,
                                       err);
 }

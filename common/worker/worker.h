@@ -278,6 +278,9 @@ void flo_stuck_fault(void *ctx, const struct flo_executor_fault *fault);
 /* Have /health say whether the time of a stuck activity is up. */
 void flo_stuck_look(struct flo_worker *worker);
 
+/* ---- recycled.c: executor callback, ctx is the worker ---- */
+void flo_recycled_on(void *ctx, const struct flo_recycled *recycled);
+
 /* ---- beats.c ---- */
 void flo_beats_progress(struct flo_activity_task *at, const uint8_t *details, size_t len);
 /* Heartbeat each so many ms by ourselves, until the attempt has left the executor; 0: as often as

@@ -7,10 +7,12 @@ import json
 import os
 import pathlib
 import signal
+import sys
+import time
 import unittest
 import uuid
 
-from support import BIN, FleetTest, SANITIZED, flotilla, ready, wait_for
+from support import BIN, FleetTest, SANITIZED, flotilla, get, ready, wait_for
 
 MODULES = BIN.parent / "tests/modules"
 CRASH = "ApplicationCrash"
@@ -47,6 +49,17 @@ def status(pid, key):
 
 def descriptors(pid):
     return len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def metric(worker, name):
+    """The samples of a family on the worker's page: {labels: value}."""
+    page = get(worker.address("http"), "/metrics")[1]
+    return {line[len(name):].rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+            for line in page.splitlines() if line.startswith(name) and line[len(name)] in "{ "}
+
+
+def recycled(worker):
+    return metric(worker, "flotilla_executor_recycled_total")
 
 
 class Hostile(FleetTest):
@@ -208,6 +221,31 @@ class Hostile(FleetTest):
         self.assertEqual({a["type"] for a in answers}, {CRASH})
         self.assertEqual({self.details(f)["limit"] for f in self.failures(name)}, {"memory", "cpu"})
 
+    @unittest.skipIf(SANITIZED, "a sanitizer's runtime has its own memory")
+    def test_leaks_fail_no_other(self):
+        """Good activities among a thousand that leak: none meets a limit, worn processes are replaced in order."""
+        worker = self.cpu(2, executor__limits__memory="48MiB", executor__limits__open_files=64)
+        self.assertEqual([a.get("ok") for a in self.result(self.storm(["good"] * 200))], list(range(200)))
+        self.assertEqual(recycled(worker), {})
+        before = self.executors(worker)
+        tasks = ["leak", "leak_descriptor", "leak", "good", "leak_descriptor"] * 50
+        storms = [self.storm(tasks) for _ in range(5)]
+        for answers in map(self.result, storms):
+            self.assertEqual([a for a in answers if "ok" not in a], [])
+        wait_for(lambda: len(self.executors(worker)) == 2, "both executors")
+        self.assertFalse(set(before) & set(self.executors(worker)))
+        said = json.loads(worker.said('"event":"executor.recycled"'))
+        self.assertEqual((said["activity_type"], said["reason"] in ("memory", "descriptors")), ("hostile", True))
+        self.assertGreaterEqual(sum(recycled(worker).values()), 8)
+        self.assertEqual(metric(worker, "flotilla_activity_crashed_total"), {})
+
+    def test_executor_is_replaced_after_max_jobs(self):
+        worker = self.cpu(1, executor__max_jobs=10)
+        pids = [a["ok"] for a in self.result(self.storm(["pid"] * 50))]
+        self.assertEqual(sorted(collections.Counter(pids).values()), [10] * 5)
+        self.assertEqual(list(recycled(worker).values()), [5])
+        self.assertIn('reason="jobs"', next(iter(recycled(worker))))
+
     def test_worker_killed_leaves_nothing(self):
         """kill -9 of the worker: no template, executor or descendant of an activity lives on; tasks go elsewhere."""
         worker = self.cpu(2)
@@ -217,9 +255,17 @@ class Hostile(FleetTest):
         others = {p.child.pid for p in self.fleet.processes if p is not worker}
         theirs = set(self.marked()) - others
         self.assertGreater(len(theirs), 2 + 2 + 1)
+        killed = time.monotonic()
+        worker.child.kill()
+        wait_for(lambda: not (set(self.marked()) - others), "the end of all that the worker had", timeout=10)
+        took, load = time.monotonic() - killed, os.getloadavg()[0]
         worker.stop(signal.SIGKILL)
         self.fleet.processes.remove(worker)
-        wait_for(lambda: not (set(self.marked()) - others), "the end of all that the worker had", timeout=10)
+        judged = not SANITIZED and load < 2 * len(os.sched_getaffinity(0))
+        print(f"all {len(theirs)} processes of a killed worker were gone after {took:.3f} s (load average {load:.1f}"
+              f"{'' if judged else ', not judged'})", file=sys.stderr)
+        if judged:
+            self.assertLess(took, 1)
         self.cpu(2)
         self.assertTrue(all(a.get("ok", 0) > 1 for a in self.result(name)))
 

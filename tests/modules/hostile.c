@@ -86,6 +86,16 @@ static NOINLINE void eat(void)
     }
 }
 
+static NOINLINE void leak(size_t size)
+{
+    static char *volatile last;
+    char *piece = malloc(size);
+
+    memset(piece, 1, size); /* NULL when the limit is reached */
+    last = piece;
+    (void)last;
+}
+
 static NOINLINE void print_for_ever(void)
 {
     char line[1024];
@@ -166,6 +176,10 @@ static int hostile(struct flo_activity_context *ctx, json_t *input, json_t **out
         print_for_ever();
     else if (strcmp(kind, "open") == 0)
         open_many(out_result);
+    else if (strcmp(kind, "leak") == 0)
+        leak(1u << 19);
+    else if (strcmp(kind, "leak_descriptor") == 0)
+        (void)!dup(0);
     else if (strcmp(kind, "hang_once") == 0)
         hang_once(ctx, out_result);
     return 0;

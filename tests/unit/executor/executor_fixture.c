@@ -147,6 +147,18 @@ static void eat(void)
     }
 }
 
+/* What nobody frees; dies without memory. */
+static void *keep(size_t size, bool touch)
+{
+    static void *volatile last;
+    char *piece = malloc(size);
+
+    piece[0] = 1;
+    if (touch)
+        memset(piece, 1, size);
+    return last = piece;
+}
+
 static __attribute__((noinline)) void crash_here(volatile int *at)
 {
     *at = 1;
@@ -213,6 +225,14 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
         wait_for_term(false, reply);
     else if (strcmp(order, "fork-return") == 0)
         flo_buf_printf(reply, "%s", fork() == 0 ? "child" : "parent");
+    else if (strcmp(order, "leak") == 0)
+        keep(1u << 20, true);
+    else if (strcmp(order, "untouched") == 0)
+        keep(1u << 20, false);
+    else if (strcmp(order, "leak-fd") == 0)
+        (void)!dup(0);
+    else if (strcmp(order, "spike") == 0)
+        free(keep(48u << 20, true));
     else if (strcmp(order, "overrun") == 0) {
         char *volatile piece = malloc(8);
         piece[8] = 1; /* only a sanitizer sees it */
@@ -231,6 +251,12 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
         list_children(reply);
     else if (strcmp(order, "grandchild") == 0)
         leave_grandchild(reply);
+    else if (strcmp(order, "hold-grandchild") == 0) {
+        leave_grandchild(reply);
+        flo_job_progress(io, reply->data, reply->len);
+        while (flo_job_wait_cancelled(io, 10000) == FLO_JOB_RUNNING)
+            ;
+    }
     else if (strncmp(order, "env:", 4) == 0)
         flo_buf_append_str(reply, getenv(order + 4) ? getenv(order + 4) : "(unset)");
     else if (strcmp(order, "affinity") == 0) {
@@ -248,6 +274,15 @@ static void on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len
              (const char *)data);
     f->jobs[job].progress_count++;
     event_base_loopbreak(f->base);
+}
+
+static void on_recycled(void *ctx, const struct flo_recycled *recycled)
+{
+    struct fixture *f = ctx;
+
+    assert_int_equal(f->jobs[recycled->job].ended, 0);
+    f->recycled++;
+    f->last_recycled = *recycled;
 }
 
 static void on_done(void *ctx, uint64_t job, const struct flo_job_result *result)
@@ -278,6 +313,7 @@ void fixture_init(struct fixture *f, unsigned workers)
                                                .runner = obey,
                                                .on_progress = on_progress,
                                                .on_done = on_done,
+                                               .on_recycled = on_recycled,
                                                .ctx = f};
 }
 

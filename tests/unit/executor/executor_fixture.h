@@ -4,8 +4,8 @@
  * record of how each job ended. Orders (the request's text):
  *   echo:TEXT  fds  pid  hold  spin  work  segv  abort  exit  big  chatty  babble  grandchild
  *   close-segv  jump  overflow  exit3  eat  work-exit  term  no-term  fork-return  daemon  children
- *   full-grandchild  overrun
- *   env:NAME  affinity; a longer request: its length and the sum of its bytes
+ *   full-grandchild  overrun  leak (1 MiB)  leak-fd  hold-grandchild  spike (48 MiB, freed)
+ * untouched (1 MiB) env:NAME  affinity; a longer request: its length and the sum of its bytes
  */
 #ifndef TESTS_EXECUTOR_FIXTURE_H
 #define TESTS_EXECUTOR_FIXTURE_H
@@ -33,6 +33,8 @@ struct fixture {
     struct flo_executor *executor;
     struct outcome jobs[FIXTURE_JOBS];
     int done; /* callbacks in all */
+    int recycled;
+    struct flo_recycled last_recycled;
 };
 
 /* Options whose runner obeys the orders above. */

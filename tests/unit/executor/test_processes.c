@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_processes.c - executor/processes.c: jobs in processes that may crash. */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -236,12 +238,14 @@ static void on_broken(void *ctx)
     event_base_loopbreak(f->base);
 }
 
-/* Without its template the executor is broken: said once, jobs end, new ones are refused. */
+/* Without its template the executor is broken: said once, jobs end, and what is below them, new
+ * ones are refused. */
 static void test_template_killed_is_told(void **state)
 {
     struct fixture *f = malloc(sizeof *f);
     char path[64], children[64] = "";
     FILE *file;
+    int below;
 
     (void)state;
     fixture_init(f, 1);
@@ -252,10 +256,14 @@ static void test_template_killed_is_told(void **state)
     assert_non_null(file);
     assert_non_null(fgets(children, sizeof children, file));
     fclose(file);
-    assert_int_equal(fixture_submit(f, 0, "hold", 0, 0), 0);
+    assert_int_equal(fixture_submit(f, 0, "hold-grandchild", 0, 0), 0);
     fixture_wait_progress(f, 0);
+    below = pidfd_open((pid_t)strtol(f->jobs[0].progress, NULL, 10), 0);
+    assert_true(below >= 0);
     kill((pid_t)strtol(children, NULL, 10), SIGKILL);
     fixture_wait(f, 2); /* the job and the word */
+    assert_int_equal(poll(&(struct pollfd){.fd = below, .events = POLLIN}, 1, 10000), 1);
+    close(below);
     assert_int_equal(f->jobs[0].result.end, FLO_JOB_CRASHED);
     assert_int_equal(fixture_submit(f, 1, "echo:x", 0, 0), FLO_ECLOSED);
     ended(f);
