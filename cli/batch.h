@@ -77,7 +77,8 @@ struct cli_batch_report {
 };
 
 /* Run it to the end; SIGINT ends it early, and what has been started goes on. 0 or an exit code:
- * FLO_EXIT_SECOND_SIGNAL when SIGINT came and nothing was wrong until then. */
+ * FLO_EXIT_SECOND_SIGNAL when SIGINT came and nothing was wrong until then. FLO_EXIT_INTERNAL: no
+ * memory, *out_report is untouched. */
 int cli_batch_run(struct cli_session *session, const struct cli_batch_options *options,
                   struct cli_batch_report *out_report);
 

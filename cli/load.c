@@ -12,6 +12,8 @@
 #include "wire/payload.h"
 
 #define INPUT_BYTES_MAX 2000000 /* Temporal takes 2 MiB in one payload */
+#define COUNT_MAX 100000000     /* each has a latency in memory */
+#define DELAY_MAX_MS 86400000
 
 struct load {
     json_t *input;
@@ -135,10 +137,12 @@ static int check(const struct cli_options *options)
         return load_usage("--batch-size is a whole number from 1");
     if (options->delay_ms >= 0 && options->batch_size < 0)
         return load_usage("--delay-ms goes with --batch-size");
-    if (options->count == 0)
-        return load_usage("--count is a whole number from 1");
-    if (options->tasks == 0)
-        return load_usage("--tasks is a whole number from 1");
+    if (options->delay_ms > DELAY_MAX_MS)
+        return load_usage("--delay-ms is a whole number up to 86400000");
+    if (options->count == 0 || options->count > COUNT_MAX)
+        return load_usage("--count is a whole number from 1 to 100000000");
+    if (options->tasks == 0 || options->tasks > COUNT_MAX)
+        return load_usage("--tasks is a whole number from 1 to 100000000");
     if (options->tasks > 0 && options->count > 0)
         return load_usage("give --tasks or --count, not both");
     if (options->input_bytes > INPUT_BYTES_MAX)
@@ -211,7 +215,8 @@ static int run(struct load *load, const struct cli_options *options,
     cli_usage_read(options->fleet, &before);
     rc = cli_batch_run(&session, batch, &report);
     cli_usage_read(options->fleet, &after);
-    print_report(load, options, &report, &before, &after);
+    if (rc != FLO_EXIT_INTERNAL) /* else nothing was started */
+        print_report(load, options, &report, &before, &after);
     cli_session_close(&session);
     return rc;
 }

@@ -52,6 +52,9 @@ class Refused(unittest.TestCase):
     def test_options(self):
         io = ["--type", "io_simulation"]
         self.refused(*io, "--tasks", 0, needles=["--tasks"])
+        self.refused(*io, "--tasks", 100000001, needles=["--tasks is a whole number from 1 to 100000000"])
+        self.refused("--count", 10**18, needles=["--count is a whole number from 1 to 100000000"])
+        self.refused(*io, "--batch-size", 1, "--delay-ms", 10**18, needles=["--delay-ms is a whole number up to"])
         self.refused(*io, "--batch-size", 5, "--concurrency", 5, needles=["--batch-size"])
         self.refused(*io, "--delay-ms", 5, needles=["--delay-ms goes with --batch-size"])
         self.refused(*io, "--signals", 5, needles=["tasks go without"])
