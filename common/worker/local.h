@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * local.h - local activities: run by this worker, on threads of its own, while the workflow task
- * that started them stays open. local.c keeps the runs and their tasks, local_pool.c the attempts.
+ * that started them stays open. local.c keeps the runs and their tasks, local_pool.c the attempts,
+ * local_tell.c says what became of them.
  *
  *   execute.c ──OPEN──► hold ──► wait for a slot ──► thread ──► retry, or ended
  *                        │            (queue)                        │
@@ -16,6 +17,7 @@
 #ifndef FLO_WORKER_LOCAL_H
 #define FLO_WORKER_LOCAL_H
 
+#include "activity/outcome.h"
 #include "worker/worker.h"
 
 struct flo_local_run;
@@ -28,7 +30,7 @@ struct flo_locals {
     struct flo_activity_library library;
     struct flo_map runs;   /* run id -> struct flo_local_run, owned */
     struct flo_list queue; /* struct flo_local that wait for a slot */
-    struct flo_list jobs;  /* struct local_job at work, wanted or not */
+    struct flo_list jobs;  /* struct flo_local_job at work, wanted or not */
     bool cutting;          /* the worker stops: nothing is begun any more */
 };
 
@@ -44,7 +46,7 @@ struct flo_local {
     enum flo_local_state state;
     FloApi__PollActivityTaskQueueResponse *task; /* as a server would send it */
     struct flo_task_series *series;              /* of the type; may be NULL */
-    struct local_job *job;                       /* RUNNING */
+    struct flo_local_job *job;                   /* RUNNING */
     struct event *timer; /* of the state: what may end it, or the end of a pause */
     int32_t attempt;
     int64_t began_ns; /* monotonic */
@@ -52,6 +54,18 @@ struct flo_local {
     int64_t start_by_ns, close_by_ns; /* monotonic; INT64_MAX: no limit */
     bool cancelled;                   /* told to stop because the code wants it */
     struct flo_local_result end;      /* ENDED; in attempt_arena */
+};
+
+/* One attempt on a thread. */
+struct flo_local_job {
+    struct flo_node node; /* locals->jobs */
+    struct flo_locals *locals;
+    struct flo_local *local; /* NULL: nobody waits for it any more */
+    struct flo_task_queue *queue;
+    struct flo_arena arena; /* of task */
+    FloApi__PollActivityTaskQueueResponse *task;
+    int64_t began_ns; /* monotonic */
+    bool shut;        /* told that the worker stops */
 };
 
 /* A run with local activities. */
@@ -106,6 +120,16 @@ void flo_local_fill(struct flo_worker *worker);
 
 /* Free what threads worked on; the executor is gone. */
 void flo_local_jobs_fini(struct flo_locals *locals);
+
+/* ---- local_tell.c, for local_pool.c ---- */
+
+/* An attempt has returned: count and log it. */
+void flo_local_tell_ended(struct flo_local *local, const struct flo_local_job *job,
+                          enum flo_outcome_kind kind);
+/* Executor callbacks; ctx is the struct flo_locals. */
+void flo_local_on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len);
+void flo_local_on_note(void *ctx, uint64_t job, const uint8_t *data, size_t len);
+void flo_local_on_stuck(void *ctx, const struct flo_stuck_job *stuck, bool ended);
 
 /* local.c, for local_pool.c: hand what has ended over to the code. Frees lr when its task has been
  * answered. */

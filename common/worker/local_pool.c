@@ -10,7 +10,7 @@
  *     |                                v
  *     +----------------------------> ENDED ----> handed over to the code (local.c)
  *
- * A thread cannot be stopped. So what it works on, a struct local_job with its own copy of the
+ * A thread cannot be stopped. So what it works on, a struct flo_local_job with its own copy of the
  * task, is not the local activity: that may end (time-out, cancel, the run is gone) while its
  * thread is still busy and keeps its slot.
  */
@@ -18,7 +18,6 @@
 #include <limits.h>
 #include <string.h>
 
-#include "activity/note.h"
 #include "activity/outcome.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -27,18 +26,6 @@
 #include "wire/payload.h"
 #include "worker/local.h"
 #include "worker/local_retry.h"
-
-/* One attempt on a thread. */
-struct local_job {
-    struct flo_node node; /* locals->jobs */
-    struct flo_locals *locals;
-    struct flo_local *local; /* NULL: nobody waits for it any more */
-    struct flo_task_queue *queue;
-    struct flo_arena arena; /* of task */
-    FloApi__PollActivityTaskQueueResponse *task;
-    int64_t began_ns; /* monotonic */
-    bool shut;        /* told that the worker stops */
-};
 
 static struct flo_slots *slots_of(struct flo_locals *locals)
 {
@@ -60,7 +47,7 @@ static void set_state(struct flo_local *local, enum flo_local_state state)
 
 /* ---- jobs ---- */
 
-static void job_free(struct local_job *job)
+static void job_free(struct flo_local_job *job)
 {
     flo_list_remove(&job->locals->jobs, &job->node);
     flo_arena_fini(&job->arena);
@@ -70,7 +57,7 @@ static void job_free(struct local_job *job)
 /* Let go of the job; it frees itself when its thread is done. */
 static void detach(struct flo_local *local, enum flo_job_cancel reason)
 {
-    struct local_job *job = local->job;
+    struct flo_local_job *job = local->job;
 
     local->job = NULL;
     if (!job)
@@ -85,7 +72,7 @@ void flo_local_jobs_fini(struct flo_locals *locals)
     struct flo_node *node;
 
     while ((node = flo_list_first(&locals->jobs))) {
-        job_free(flo_container(node, struct local_job, node));
+        job_free(flo_container(node, struct flo_local_job, node));
         flo_slots_finish(slots_of(locals));
     }
 }
@@ -227,36 +214,6 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- the thread's answer ---- */
 
-static void observe(struct flo_local *local, const struct local_job *job,
-                    enum flo_outcome_kind kind)
-{
-    struct flo_task_queue *queue = local->lr->queue;
-    const char *type = local->task->activity_type->name;
-    int64_t now_ns = flo_clock_mono_ns();
-
-    flo_series_observe(
-        flo_series_of(queue, local->series, FLO_METRIC_LOCAL_ACTIVITY_EXECUTION_LATENCY, type),
-        (double)(now_ns - job->began_ns) / FLO_NS_PER_S);
-    if (kind == FLO_OUTCOME_COMPLETED)
-        flo_series_observe(
-            flo_series_of(queue, local->series, FLO_METRIC_LOCAL_ACTIVITY_SUCCEED_ENDTOEND, type),
-            (double)(now_ns - local->began_ns) / FLO_NS_PER_S);
-    else
-        flo_series_inc(flo_series_of(queue, local->series,
-                                     kind == FLO_OUTCOME_CANCELLED
-                                         ? FLO_METRIC_LOCAL_ACTIVITY_EXECUTION_CANCELLED
-                                         : FLO_METRIC_LOCAL_ACTIVITY_EXECUTION_FAILED,
-                                     type));
-    if (flo_log_enabled(FLO_LOG_DEBUG))
-        flo_log(FLO_LOG_DEBUG, "activity.local", "Local activity processed", "activity_type", type,
-                "activity_id", local->task->activity_id, "run_id", local->lr->id, "outcome",
-                kind == FLO_OUTCOME_COMPLETED   ? "completed"
-                : kind == FLO_OUTCOME_CANCELLED ? "cancelled"
-                                                : "failed",
-                "#attempt", FLO_NUM(local->attempt), "#duration_us",
-                FLO_NUM((now_ns - job->began_ns) / 1000), NULL);
-}
-
 static void fail_with(struct flo_local *local, const char *type, const char *message)
 {
     fail(local, flo_failure_application(&local->attempt_arena, message, type, false, NULL, 0));
@@ -306,7 +263,7 @@ static void returned(struct flo_local *local, const struct flo_outcome *outcome)
 static void on_done(void *ctx, uint64_t id, const struct flo_job_result *result)
 {
     struct flo_locals *locals = ctx;
-    struct local_job *job = (struct local_job *)(uintptr_t)id;
+    struct flo_local_job *job = (struct flo_local_job *)(uintptr_t)id;
     struct flo_local *local = job->local;
     struct flo_worker *worker = locals->worker;
     struct flo_outcome outcome = {.kind = FLO_OUTCOME_FAILED};
@@ -317,7 +274,7 @@ static void on_done(void *ctx, uint64_t id, const struct flo_job_result *result)
 
     if (local) {
         local->job = NULL;
-        observe(local, job, outcome.kind);
+        flo_local_tell_ended(local, job, outcome.kind);
         if (shut) /* somebody else does it again, from its start */
             flo_local_drop(&local, false);
         else if (damaged)
@@ -333,52 +290,6 @@ static void on_done(void *ctx, uint64_t id, const struct flo_job_result *result)
     flo_drain_check(worker);
 }
 
-static void on_progress(void *ctx, uint64_t job, const uint8_t *data, size_t len)
-{
-    (void)ctx;
-    (void)job;
-    (void)data;
-    (void)len; /* a local activity's heartbeats go nowhere */
-}
-
-static void on_note(void *ctx, uint64_t id, const uint8_t *data, size_t len)
-{
-    const struct local_job *job = (const struct local_job *)(uintptr_t)id;
-    const uint8_t *end = data + len;
-    struct flo_note note;
-    struct flo_err err = {0};
-
-    (void)ctx;
-    while (flo_note_get(&data, end, FLO_METRIC_LABELS_MAX - 3, &note)) {
-        if (note.kind == FLO_NOTE_BEAT_EVERY)
-            continue; /* its heartbeats go nowhere, the worker's neither */
-        if (flo_activity_count_sample(job->queue, job->task->activity_type->name, &note.sample,
-                                      &err))
-            flo_log(FLO_LOG_DEBUG, "activity.metric_refused",
-                    "A metric of a local activity is not counted", "reason", err.message, NULL);
-    }
-}
-
-/* A thread that does not get out of a local activity that was told to stop. */
-static void on_stuck(void *ctx, const struct flo_stuck_job *stuck, bool ended)
-{
-    const struct local_job *job = (const struct local_job *)(uintptr_t)stuck->job;
-
-    (void)ctx;
-    flo_series_add(flo_metrics_get(job->locals->worker->metrics, FLO_METRIC_EXECUTOR_STUCK,
-                                   job->queue->name, job->task->activity_type->name, NULL),
-                   ended ? -1 : 1);
-    if (ended)
-        flo_log(FLO_LOG_INFO, "executor.unstuck", "A thread that was stuck has come back", "thread",
-                stuck->unit, "activity_type", job->task->activity_type->name, NULL);
-    else
-        flo_log(FLO_LOG_WARN, "executor.stuck",
-                "A thread does not get out of a local activity that was told to stop", "thread",
-                stuck->unit, "activity_type", job->task->activity_type->name, "activity_id",
-                job->task->activity_id, "workflow_id", job->task->workflow_execution->workflow_id,
-                NULL);
-}
-
 /* ---- beginning ---- */
 
 /* Modules and threads, for the first attempt of all. */
@@ -390,9 +301,9 @@ static int make_executor(struct flo_locals *locals, struct flo_err *err)
         .name = "local",
         .runner = flo_activity_task_run_shared,
         .runner_ctx = &locals->library,
-        .on_progress = on_progress,
-        .on_note = on_note,
-        .on_stuck = on_stuck,
+        .on_progress = flo_local_on_progress,
+        .on_note = flo_local_on_note,
+        .on_stuck = flo_local_on_stuck,
         .on_done = on_done,
         .ctx = locals};
     int rc = 0;
@@ -407,10 +318,10 @@ static int make_executor(struct flo_locals *locals, struct flo_err *err)
     return flo_executor_threads_new(worker->base, &options, &locals->executor, err);
 }
 
-static struct local_job *job_new(struct flo_local *local)
+static struct flo_local_job *job_new(struct flo_local *local)
 {
     struct flo_locals *locals = local->lr->locals;
-    struct local_job *job = flo_calloc(1, sizeof *job);
+    struct flo_local_job *job = flo_calloc(1, sizeof *job);
 
     if (!job)
         return NULL;
@@ -436,7 +347,7 @@ static struct local_job *job_new(struct flo_local *local)
 }
 
 /* To a thread: the address of the task and, where queues have numbers, that of its queue. */
-static int submit(struct local_job *job)
+static int submit(struct flo_local_job *job)
 {
     struct flo_locals *locals = job->locals;
     uint8_t request[sizeof job->task + FLO_ACTIVITY_QUEUE_BYTES];
@@ -459,7 +370,7 @@ static void run(struct flo_local *local)
     struct flo_err err = {0};
     int64_t now_ns = flo_clock_mono_ns();
     int64_t limit_ns = flo_duration_ns(local->task->start_to_close_timeout);
-    struct local_job *job = NULL;
+    struct flo_local_job *job = NULL;
     int rc = locals->executor ? 0 : make_executor(locals, &err);
 
     if (rc) {
