@@ -419,7 +419,7 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
     }
     if (is_paced(options))
         on_pace(-1, 0, &batch);
-    for (size_t i = 0; !is_paced(options) && i < options->concurrency; i++)
+    for (size_t i = 0; !is_paced(options) && i < options->concurrency && i < options->count; i++)
         item_next(&batch);
     while (batch.finished < options->count && !batch.stopped)
         event_base_loop(session->base, EVLOOP_ONCE);

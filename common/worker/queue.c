@@ -2,6 +2,7 @@
 /* queue.c - the worker's task queues and what all of them share; see queue.h. */
 #include "worker/queue.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -327,6 +328,7 @@ int flo_queues_new(struct flo_worker *worker, struct flo_err *err)
 {
     size_t count = worker->config->polled.count;
 
+    assert(count <= 64); /* the bits of a set of them; a list of the configuration has no more */
     worker->queues = flo_calloc(count, sizeof *worker->queues);
     if (!worker->queues)
         return flo_fail(err, FLO_ENOMEM, "no memory for the task queues");

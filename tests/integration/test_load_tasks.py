@@ -120,6 +120,10 @@ class Tasks(FleetTest):
                          "--param", "retry_ms=1", "--param", "attempts=9")["types"]
         self.assertEqual((own["errors"], own["failed"], own["retried"]), ({"PoisonTask": 1}, 1, 0))
 
+    def test_more_lanes_than_tasks(self):
+        own, = self.load("--type", "io_simulation", "--tasks", 1, "--concurrency", 10**15)["types"]
+        self.assertEqual(own["completed"], 1)
+
     def test_time_runs_out(self):
         report = self.load("--type", "io_simulation", "--tasks", 2, "-p", "timeout_ms=100", "-p", "delay_ms=60000", "-p",
                            "attempts=2", "-p", "retry_ms=1", code=1)
