@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -165,8 +166,10 @@ void spine_start(struct spine *s, const struct flo_role_spec *role, const struct
     va_end(args);
     fflush(NULL);
     s->worker = fork();
-    if (s->worker == 0)
+    if (s->worker == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that failed leaves no worker behind */
         child(s, role, module, argv, argc);
+    }
     assert_true(s->worker > 0);
 }
 
