@@ -2,13 +2,13 @@
 /* cores.c - see cores.h. */
 #include "executor/cores.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cgroup.h"
 #include "flotilla/error.h"
 
 void flo_cores_order(const cpu_set_t *usable, const uint16_t *core_of, struct flo_cores *out)
@@ -81,90 +81,26 @@ static uint16_t core_of_cpu(const char *root, unsigned cpu)
     return (uint16_t)cpu;
 }
 
-/* ---- quota ---- */
-
-static int64_t milli(int64_t quota, int64_t period)
-{
-    return quota > 0 && period > 0 ? quota * 1000 / period : 0;
-}
-
-/* The quota of one group: v2's "QUOTA PERIOD", or v1's two files. */
-static int64_t quota_of_group(const char *folder)
-{
-    char path[PATH_MAX + 32], line[64];
-    int64_t quota, period;
-
-    snprintf(path, sizeof path, "%s/cpu.max", folder);
-    if (read_line(path, line, sizeof line))
-        return sscanf(line, "%" SCNd64 " %" SCNd64, &quota, &period) == 2 ? milli(quota, period)
-                                                                          : 0;
-    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-    if (!read_line(path, line, sizeof line))
-        return 0;
-    quota = strtoll(line, NULL, 10);
-    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-    return read_line(path, line, sizeof line) ? milli(quota, strtoll(line, NULL, 10)) : 0;
-}
-
-/* The smallest quota of the group at mount + path and of those above it. A path that is not there
- * (a container that sees only its own part) leaves those that are. */
-static int64_t quota_of_path(const char *mount, char *path)
-{
-    char folder[PATH_MAX];
-    int64_t least = 0, quota;
-    char *slash;
-
-    do {
-        snprintf(folder, sizeof folder, "%s%s", mount, path);
-        quota = quota_of_group(folder);
-        if (quota > 0 && (least == 0 || quota < least))
-            least = quota;
-        slash = strrchr(path, '/');
-        if (slash)
-            *slash = '\0';
-    } while (slash);
-    return least;
-}
-
-/* Is cpu among the controllers, "cpu,cpuacct"? */
-static bool names_cpu(const char *controllers, size_t len)
-{
-    for (size_t at = 0; at < len;) {
-        size_t n = strcspn(controllers + at, ",:");
-        if (n == 3 && memcmp(controllers + at, "cpu", 3) == 0)
-            return true;
-        at += n + 1;
-    }
-    return false;
-}
-
+/* The smallest quota of this process's group and of those above it, thousandths of a core. */
 static int64_t read_quota(const char *root)
 {
-    char path[PATH_MAX], mount[PATH_MAX], line[PATH_MAX];
-    int64_t least = 0;
-    FILE *file;
+    char proc[FLO_CGROUP_PATH_MAX];
+    struct flo_cgroup group;
+    double least = 0;
+    bool v1 = true;
 
-    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-    file = fopen(path, "re");
-    if (!file)
-        return 0;
-    while (fgets(line, sizeof line, file)) {
-        char *controllers = strchr(line, ':'), *group = NULL;
-        int64_t quota;
-        line[strcspn(line, "\n")] = '\0';
-        if (controllers)
-            group = strchr(++controllers, ':');
-        if (!group ||
-            (group > controllers && !names_cpu(controllers, (size_t)(group - controllers))))
-            continue;
-        snprintf(mount, sizeof mount, "%.1024s/sys/fs/cgroup%s", root,
-                 group > controllers ? "/cpu" : "");
-        quota = quota_of_path(mount, group + 1);
+    snprintf(proc, sizeof proc, "%s/proc", root);
+    if (!flo_cgroup_find(proc, root, "cpu", &group)) {
+        v1 = false;
+        if (!flo_cgroup_find(proc, root, NULL, &group))
+            return 0;
+    }
+    do {
+        double quota = flo_cgroup_cpu_quota(group.folder, v1);
         if (quota > 0 && (least == 0 || quota < least))
             least = quota;
-    }
-    fclose(file);
-    return least;
+    } while (flo_cgroup_up(&group));
+    return (int64_t)(least * 1000);
 }
 
 void flo_cores_read(const char *root, struct flo_cores *out)

@@ -8,8 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
 #include "base/clock.h"
-#include "tuner/parse.h"
+#include "base/procfs.h"
 
 #define LOOK_NS (10 * FLO_NS_PER_S)
 #define LEAST_NS (10 * FLO_NS_PER_MS)
@@ -21,34 +22,9 @@ struct file {
     char text[FILE_MAX];
 };
 
+#define read_file(file, ...) flo_cgroup_read((file)->text, sizeof(file)->text, __VA_ARGS__)
+
 static const struct flo_reader_paths SYSTEM = {.proc = "/proc", .root = ""};
-
-__attribute__((format(printf, 2, 3))) static bool read_file(struct file *file, const char *format,
-                                                            ...)
-{
-    char path[2 * FLO_READER_PATH_MAX];
-    size_t len = 0;
-    va_list args;
-    int written, fd;
-
-    va_start(args, format);
-    written = vsnprintf(path, sizeof path, format, args);
-    va_end(args);
-    if (written < 0 || (size_t)written >= sizeof path)
-        return false;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    while (len < sizeof file->text - 1) {
-        ssize_t n = read(fd, file->text + len, sizeof file->text - 1 - len);
-        if (n <= 0)
-            break;
-        len += (size_t)n;
-    }
-    close(fd);
-    file->text[len] = '\0';
-    return len > 0;
-}
 
 static bool read_number(const char *folder, const char *name, uint64_t *out)
 {
@@ -59,48 +35,10 @@ static bool read_number(const char *folder, const char *name, uint64_t *out)
 
 /* ---- finding ---- */
 
-/* This process's folder in the hierarchy of a controller (NULL: of v2), and the mount point. */
-static bool find_folder(const struct flo_reader *reader, const char *controller, char *out_folder,
-                        char *out_top, size_t size)
+static bool find_group(const struct flo_reader *reader, const char *controller,
+                       struct flo_cgroup *out)
 {
-    char root[FLO_READER_PATH_MAX], point[FLO_READER_PATH_MAX], path[FLO_READER_PATH_MAX];
-    const char *below = path;
-    struct file file;
-    size_t len;
-    int written;
-
-    if (!read_file(&file, "%s/self/mountinfo", reader->paths.proc) ||
-        !flo_parse_cgroup_mount(file.text, controller, root, point, sizeof root))
-        return false;
-    if (!read_file(&file, "%s/self/cgroup", reader->paths.proc) ||
-        !flo_parse_cgroup(file.text, controller, path, sizeof path))
-        return false;
-    /* A container may see the host's path, while only its own part is mounted. */
-    len = strcmp(root, "/") == 0 ? 0 : strlen(root);
-    if (strncmp(path, root, len) != 0 || (path[len] && path[len] != '/'))
-        below = "";
-    else
-        below = path + len;
-    if (strcmp(below, "/") == 0 || strstr(below, "/.."))
-        below = "";
-    written = snprintf(out_top, size, "%s%s", reader->paths.root, point);
-    if (written < 0 || (size_t)written >= size)
-        return false;
-    written = snprintf(out_folder, size, "%s%s", out_top, below);
-    if (written < 0 || (size_t)written >= size || access(out_folder, R_OK) != 0)
-        memcpy(out_folder, out_top, strlen(out_top) + 1);
-    return access(out_folder, R_OK) == 0;
-}
-
-/* One level up; false at the top. */
-static bool go_up(char *folder, const char *top)
-{
-    char *slash = strrchr(folder, '/');
-
-    if (!slash || strlen(folder) <= strlen(top))
-        return false;
-    *slash = '\0';
-    return strlen(folder) >= strlen(top);
+    return flo_cgroup_find(reader->paths.proc, reader->paths.root, controller, out);
 }
 
 static bool machine_memory(const struct flo_reader *reader, uint64_t *out_total,
@@ -129,27 +67,27 @@ static uint64_t memory_limit(const char *folder, enum flo_reader_source source)
 
 static void look_for_memory(struct flo_reader *reader)
 {
-    char folder[FLO_READER_PATH_MAX], top[FLO_READER_PATH_MAX];
+    struct flo_cgroup group;
     uint64_t total_kib = UINT64_MAX / 1024, available;
     bool machine = machine_memory(reader, &total_kib, &available);
     enum flo_reader_source source = FLO_READER_CGROUP1;
 
     reader->memory_count = 0;
     reader->memory = machine ? FLO_READER_HOST : FLO_READER_NONE;
-    if (!find_folder(reader, "memory", folder, top, sizeof folder)) {
+    if (!find_group(reader, "memory", &group)) {
         source = FLO_READER_CGROUP2;
-        if (!find_folder(reader, NULL, folder, top, sizeof folder))
+        if (!find_group(reader, NULL, &group))
             return;
     }
     do {
-        uint64_t limit = memory_limit(folder, source);
+        uint64_t limit = memory_limit(group.folder, source);
         struct flo_reader_memory_level *level = &reader->memory_levels[reader->memory_count];
         if (limit == 0 || limit / 1024 >= total_kib)
             continue;
-        memcpy(level->path, folder, sizeof folder);
+        memcpy(level->path, group.folder, sizeof group.folder);
         level->limit_bytes = limit;
         reader->memory_count++;
-    } while (go_up(folder, top) && reader->memory_count < FLO_READER_LEVELS);
+    } while (flo_cgroup_up(&group) && reader->memory_count < FLO_READER_LEVELS);
     if (reader->memory_count > 0)
         reader->memory = source;
 }
@@ -166,23 +104,6 @@ static bool machine_cpu(const struct flo_reader *reader, uint64_t *out_busy, uin
     return read_file(&file, "%s/stat", reader->paths.proc) &&
            (flo_parse_proc_stat(file.text, some ? &set : NULL, out_busy, out_total, out_cpus) ||
             flo_parse_proc_stat(file.text, NULL, out_busy, out_total, out_cpus));
-}
-
-/* The quota of folder in cores; 0: none. */
-static double cpu_quota(const char *folder, enum flo_reader_source source)
-{
-    struct file file;
-    uint64_t quota, period;
-    double cores;
-
-    if (source == FLO_READER_CGROUP2)
-        return read_file(&file, "%s/cpu.max", folder) && flo_parse_cpu_max(file.text, &cores)
-                   ? cores
-                   : 0;
-    if (!read_number(folder, "cpu.cfs_quota_us", &quota) || quota == UINT64_MAX || quota == 0 ||
-        !read_number(folder, "cpu.cfs_period_us", &period) || period == 0)
-        return 0;
-    return (double)quota / (double)period;
 }
 
 static bool cpu_usage(const struct flo_reader_cpu_level *level, enum flo_reader_source source,
@@ -233,8 +154,7 @@ static void add_cpu_level(struct flo_reader *reader, enum flo_reader_source sour
 
 static void look_for_cpu(struct flo_reader *reader)
 {
-    char folder[FLO_READER_PATH_MAX], top[FLO_READER_PATH_MAX];
-    char acct[FLO_READER_PATH_MAX], acct_top[FLO_READER_PATH_MAX] = "";
+    struct flo_cgroup group, acct = {.top = ""};
     enum flo_reader_source source = FLO_READER_CGROUP1;
     uint64_t busy, total;
     unsigned cpus = 0;
@@ -242,17 +162,16 @@ static void look_for_cpu(struct flo_reader *reader)
     reader->cpu_count = 0;
     reader->cpu = machine_cpu(reader, &busy, &total, &cpus) ? FLO_READER_HOST : FLO_READER_NONE;
     reader->cpus = cpus;
-    if (!find_folder(reader, "cpu", folder, top, sizeof folder) ||
-        !find_folder(reader, "cpuacct", acct, acct_top, sizeof acct)) {
+    if (!find_group(reader, "cpu", &group) || !find_group(reader, "cpuacct", &acct)) {
         source = FLO_READER_CGROUP2;
-        if (!find_folder(reader, NULL, folder, top, sizeof folder))
+        if (!find_group(reader, NULL, &group))
             return;
     }
     do {
-        double cores = cpu_quota(folder, source);
+        double cores = flo_cgroup_cpu_quota(group.folder, source == FLO_READER_CGROUP1);
         if (cores > 0 && (cpus == 0 || cores < cpus))
-            add_cpu_level(reader, source, folder, top, acct_top, cores);
-    } while (go_up(folder, top) && reader->cpu_count < FLO_READER_LEVELS);
+            add_cpu_level(reader, source, group.folder, group.top, acct.top, cores);
+    } while (flo_cgroup_up(&group) && reader->cpu_count < FLO_READER_LEVELS);
     if (reader->cpu_count > 0)
         reader->cpu = source;
 }
@@ -281,14 +200,16 @@ static bool is_machine(const char *folder)
 
 static void look_for_pressure(struct flo_reader *reader)
 {
-    char folder[FLO_READER_PATH_MAX], top[FLO_READER_PATH_MAX];
+    char folder[FLO_READER_PATH_MAX];
+    struct flo_cgroup group;
     char *cpu = reader->cpu_pressure, *memory = reader->memory_pressure;
     bool found;
 
     reader->psi = FLO_READER_CGROUP2;
-    if (find_folder(reader, NULL, folder, top, sizeof folder) && !is_machine(folder)) {
-        found = choose_pressure(cpu, sizeof reader->cpu_pressure, folder, "cpu.pressure");
-        if (choose_pressure(memory, sizeof reader->memory_pressure, folder, "memory.pressure") ||
+    if (find_group(reader, NULL, &group) && !is_machine(group.folder)) {
+        found = choose_pressure(cpu, sizeof reader->cpu_pressure, group.folder, "cpu.pressure");
+        if (choose_pressure(memory, sizeof reader->memory_pressure, group.folder,
+                            "memory.pressure") ||
             found)
             return;
     }

@@ -23,9 +23,10 @@
 #ifndef FLO_TUNER_READER_H
 #define FLO_TUNER_READER_H
 
+#include "base/cgroup.h"
 #include "tuner/tuner.h"
 
-#define FLO_READER_PATH_MAX 512
+#define FLO_READER_PATH_MAX FLO_CGROUP_PATH_MAX
 #define FLO_READER_LEVELS 8 /* with a limit, on the way up; more are left out */
 
 /* Where the kernel's files are; tests name their own folders. */

@@ -154,6 +154,7 @@ static void test_read_quota_v2(void **state)
 
     (void)state;
     put("/proc/self/cgroup", "0::/pod/box\n");
+    put("/proc/self/mountinfo", "26 25 0:23 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
     put("/sys/fs/cgroup/pod/box/cpu.max", "max 100000\n");
     put("/sys/fs/cgroup/pod/cpu.max", "150000 100000\n");
     flo_cores_read(root, &cores);
@@ -172,6 +173,8 @@ static void test_read_quota_v1(void **state)
 
     (void)state;
     put("/proc/self/cgroup", "5:cpuset:/docker/x\n4:cpu,cpuacct:/docker/x\n1:name=systemd:/y\n");
+    put("/proc/self/mountinfo",
+        "33 25 0:29 /docker/x /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu,cpuacct\n");
     put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "250000\n");
     put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     flo_cores_read(root, &cores);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_parse.c - tuner/parse.c: the kernel's texts as they are, cut off, and broken. */
+/* test_procfs.c - base/procfs.c: the kernel's texts as they are, cut off, and broken. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/procfs.h"
 #include "base/random.h"
-#include "tuner/parse.h"
 
 static const char MEMORY_STAT[] = "anon 1048576\nfile 99999999\nkernel 4096\nshmem 8\n"
                                   "anon_thp 5\nslab_reclaimable 12\n";

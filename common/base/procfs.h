@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * parse.h - the texts of /proc and of cgroups, taken apart. Each function takes a whole file as a
+ * procfs.h - the texts of /proc and of cgroups, taken apart. Each function takes a whole file as a
  * C string and returns false, with the outputs untouched, when what it looks for is missing or
  * malformed. Pure; any bytes are fine.
  */
-#ifndef FLO_TUNER_PARSE_H
-#define FLO_TUNER_PARSE_H
+#ifndef FLO_BASE_PROCFS_H
+#define FLO_BASE_PROCFS_H
 
 #include <stdbool.h>
 #include <stddef.h>

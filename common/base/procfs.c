@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parse.c - see parse.h; the formats are those of proc(5) and of the kernel's cgroup-v1, cgroup-v2
- * and PSI documentation. */
-#include "tuner/parse.h"
+/* procfs.c - see procfs.h; the formats are those of proc(5) and of the kernel's cgroup-v1,
+ * cgroup-v2 and PSI documentation. */
+#include "base/procfs.h"
 
 #include <string.h>
 
