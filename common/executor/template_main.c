@@ -35,6 +35,9 @@ struct template
     pid_t parent;
     pid_t *pids; /* of the executors, 0 = none; behind them those of the namers */
     size_t pid_count;
+    struct flo_template_report *owed; /* one an executor: not asked for again before it is told */
+    bool *owes;                       /* which of them wait for room in the socket */
+    size_t owed_count;
     bool leftovers; /* something below us did not end at once: look again */
 };
 
@@ -128,13 +131,40 @@ static void child_prepare(const struct flo_executor_template *tmpl, unsigned ind
     }
 }
 
-static void report(const struct template *t, const struct flo_template_report *what)
+/* False when there is no room. A worker that is gone needs no report. */
+static bool send_report(const struct template *t, const struct flo_template_report *what)
 {
-    while (send(t->control, what, sizeof *what, MSG_NOSIGNAL) < 0 && errno == EINTR)
-        ;
+    ssize_t n;
+
+    do
+        n = send(t->control, what, sizeof *what, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n >= 0 || errno != EAGAIN;
 }
 
-static void report_no_fork(const struct template *t, unsigned index)
+/* Never waits: the worker may be sending us an order, and not read before we have taken it. */
+static void report(struct template *t, const struct flo_template_report *what)
+{
+    if (t->owed_count == 0 && send_report(t, what))
+        return;
+    t->owed[what->index] = *what;
+    t->owes[what->index] = true;
+    t->owed_count++;
+}
+
+static void report_owed(struct template *t)
+{
+    for (unsigned i = 0; i < t->options->options.workers && t->owed_count > 0; i++) {
+        if (!t->owes[i])
+            continue;
+        if (!send_report(t, &t->owed[i]))
+            return;
+        t->owes[i] = false;
+        t->owed_count--;
+    }
+}
+
+static void report_no_fork(struct template *t, unsigned index)
 {
     struct flo_template_report packet;
 
@@ -303,23 +333,27 @@ _Noreturn void flo_template_main(const struct flo_executor_template *tmpl, int c
 
     t.pid_count = tmpl->options.workers + NAMERS_MAX;
     t.pids = calloc(t.pid_count, sizeof *t.pids);
+    t.owed = calloc(tmpl->options.workers, sizeof *t.owed);
+    t.owes = calloc(tmpl->options.workers, sizeof *t.owes);
     watch[1].fd = watch_signals();
     setsid();
     scrub_environment();
     flo_family_begin();
     flo_crash_warm_up();
     prctl(PR_SET_NAME, "template");
-    if (!t.pids || watch[1].fd < 0)
+    if (!t.pids || !t.owed || !t.owes || watch[1].fd < 0)
         _exit(71);
     while (getppid() == parent) {
+        watch[0].events = t.owed_count > 0 ? POLLIN | POLLOUT : POLLIN;
         if (poll(watch, 2, t.leftovers ? LEFTOVERS_MS : -1) < 0)
             continue;
+        report_owed(&t);
         if (t.leftovers)
             t.leftovers = !flo_family_end(t.pids, t.pid_count);
         while (read(watch[1].fd, &info, sizeof info) > 0)
             ;
         reap(&t);
-        if (watch[0].revents && !serve(&t))
+        if ((watch[0].revents & ~POLLOUT) && !serve(&t))
             break;
     }
     end(&t);

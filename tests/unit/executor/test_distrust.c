@@ -3,7 +3,7 @@
  * test_distrust.c - executor processes are not believed: what one sends that wrote over its memory
  * costs its own job at most. Orders:
  *   leave: says that it leaves, and then that it is ready    usage: has used what nobody can
- *   pid  leak: 20 MiB  exit
+ *   pid  leak: 20 MiB  exit  stay: for ever
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -63,6 +64,9 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
     } else if (strcmp(order, "leak") == 0) {
         char *volatile piece = malloc(20u << 20);
         flo_buf_append_str(reply, piece ? "has" : "has not");
+    } else if (strcmp(order, "stay") == 0) {
+        for (;;)
+            pause();
     } else if (strcmp(order, "exit") == 0) {
         _exit(0);
     }
@@ -102,7 +106,7 @@ static void wait_down(struct fixture *f, size_t count)
 
     while (flo_executor_down(f->executor, 0, &first) != count) {
         assert_true(flo_clock_mono_ns() < until);
-        event_base_loop(f->base, EVLOOP_NONBLOCK);
+        event_base_loop(f->base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* one turn: misses no state */
     }
 }
 
@@ -166,6 +170,27 @@ static void test_leaks_do_not_add_up_to_the_limit(void **state)
     ended(f);
 }
 
+/* More processes than the template's socket holds reports: neither side waits for the other when
+ * all have to be killed. */
+static void test_many_are_ended(void **state)
+{
+    const unsigned many = 640; /* orders and reports that fill both directions */
+    const struct rlimit room = {4096, 4096};
+    struct fixture *f;
+
+    (void)state;
+    if (SANITIZED || setrlimit(RLIMIT_NOFILE, &room) < 0)
+        skip(); /* a sanitizer's processes are large */
+    f = malloc(sizeof *f);
+    fixture_init(f, many);
+    f->options.runner = obey;
+    fixture_processes(f, false);
+    for (unsigned i = 0; i < many; i++)
+        assert_int_equal(fixture_submit(f, i, "stay", 0, 0), 0);
+    assert_int_equal(flo_executor_destroy(&f->executor, 0), 0);
+    ended(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_leaving_process_gets_no_job),
         cmocka_unit_test(test_impossible_usage_is_unknown),
         cmocka_unit_test(test_leaks_do_not_add_up_to_the_limit),
+        cmocka_unit_test(test_many_are_ended),
     };
 
     return cmocka_run_group_tests_name("executor/distrust", tests, NULL, NULL);
