@@ -31,6 +31,7 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
     bool slot_given = wt->slot_given;
 
     *task = NULL;
+    flo_count_workflow(wt, FLO_END_UNREPORTED); /* unless it was counted with its answer */
     if (wt->local)
         flo_local_release(wt, NULL);
     flo_client_call_cancel(&wt->call);

@@ -252,8 +252,10 @@ static void obsolete(struct flo_local_run *lr)
         old->local = NULL;
     lr->wt = NULL;
     lr_destroy(lr, NULL);
-    if (old && !answering) /* else it ends with its answer */
+    if (old && !answering) { /* else it ends with its answer */
+        flo_count_workflow(old, FLO_END_UNWANTED);
         flo_workflow_task_end(&old);
+    }
 }
 
 struct flo_run *flo_local_take(struct flo_workflow_task *wt)

@@ -52,7 +52,11 @@ static void on_plain_answer(void *ctx, const struct flo_grpc_status *status,
 
     (void)response;
     wt->call = NULL;
-    if (status->code != FLO_GRPC_OK && status->code != FLO_GRPC_NOT_FOUND)
+    if (status->code == FLO_GRPC_OK)
+        flo_count_workflow(wt, wt->end);
+    else if (status->code == FLO_GRPC_NOT_FOUND)
+        flo_count_workflow(wt, FLO_END_UNWANTED);
+    else
         flo_log(FLO_LOG_WARN, "workflow.answer_refused", "The server refused a task's answer",
                 "workflow_id", wt->workflow_id, "run_id", wt->run_id, "code",
                 flo_grpc_code_name(status->code), "reason", status->message, NULL);
@@ -71,7 +75,9 @@ static void respond_failed(struct flo_workflow_task *wt, FloApi__WorkflowTaskFai
         FLO_API__RESPOND_WORKFLOW_TASK_FAILED_REQUEST__INIT;
     struct flo_worker *worker = wt->worker;
 
-    worker->counts.ended[FLO_END_FAILED]++;
+    wt->end = FLO_END_FAILED;
+    if (wt->task->attempt > 1)
+        flo_count_workflow(wt, FLO_END_FAILED);
     flo_series_inc(FLO_METRIC(wt->queue, WORKFLOW_EXECUTION_FAILED, wt->type, reason));
     flo_log(FLO_LOG_ERROR, "workflow.task_failed", "A workflow task failed", "workflow_type",
             wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, "reason",
@@ -104,6 +110,8 @@ static void completion_refused(struct flo_workflow_task *wt, const struct flo_gr
 
     evict(wt);
     flo_series_inc(FLO_TASK_METRIC(wt, WORKFLOW_NO_COMPLETION));
+    if (status->code == FLO_GRPC_NOT_FOUND || race)
+        flo_count_workflow(wt, FLO_END_UNWANTED);
     if (status->code != FLO_GRPC_NOT_FOUND && !race)
         flo_log(FLO_LOG_WARN, "workflow.answer_refused", "The server refused a task's answer",
                 "workflow_type", wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id,
@@ -131,7 +139,6 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
     const FloApi__RespondWorkflowTaskCompletedResponse *answer =
         (const FloApi__RespondWorkflowTaskCompletedResponse *)response;
     struct flo_workflow_task *wt = ctx;
-    struct flo_worker *worker = wt->worker;
 
     wt->call = NULL;
     if (flo_client_refusal(status->code, status->message) == FLO_REFUSAL_TOO_LARGE) {
@@ -142,7 +149,7 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
         completion_refused(wt, status);
         return;
     }
-    worker->counts.ended[FLO_END_COMPLETED]++;
+    flo_count_workflow(wt, FLO_END_COMPLETED);
     observe_latency(wt);
     log_processed(wt, "completed");
     if (wt->local)
@@ -243,6 +250,7 @@ static void respond_query(struct flo_workflow_task *wt, const struct flo_activat
     FloApi__RespondQueryTaskCompletedRequest request =
         FLO_API__RESPOND_QUERY_TASK_COMPLETED_REQUEST__INIT;
 
+    wt->end = FLO_END_COMPLETED;
     request.task_token = wt->task->task_token;
     request.completed_type = a->query_type;
     request.query_result = a->query_answer;

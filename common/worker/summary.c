@@ -24,12 +24,20 @@ struct flo_summary {
 
 /* ---- counts ---- */
 
+static void count(struct flo_worker *worker, bool *counted, enum flo_task_end end)
+{
+    worker->counts.ended[end] += !*counted;
+    *counted = true;
+}
+
 void flo_count_activity(struct flo_activity_task *at, enum flo_task_end end)
 {
-    if (at->counted)
-        return;
-    at->counted = true;
-    at->worker->counts.ended[end]++;
+    count(at->worker, &at->counted, end);
+}
+
+void flo_count_workflow(struct flo_workflow_task *wt, enum flo_task_end end)
+{
+    count(wt->worker, &wt->counted, end);
 }
 
 static const char *number(uint64_t value, struct flo_num_text *text)
@@ -45,7 +53,8 @@ void flo_summary_last(struct flo_worker *worker)
 
     FLO_LIST_FOREACH(node, &worker->activity_tasks)
     flo_count_activity(flo_container(node, struct flo_activity_task, node), FLO_END_ABANDONED);
-    worker->counts.ended[FLO_END_ABANDONED] += worker->workflow_tasks.count;
+    FLO_LIST_FOREACH(node, &worker->workflow_tasks)
+    flo_count_workflow(flo_container(node, struct flo_workflow_task, node), FLO_END_ABANDONED);
     if (worker->exit_code == 0 && ended[FLO_END_ABANDONED] > 0)
         worker->exit_code = FLO_EXIT_ABANDONED;
     flo_log(FLO_LOG_INFO, "worker.stopped", "Worker stopped", FLO_LOG_WHO(worker), "#completed",

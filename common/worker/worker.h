@@ -191,6 +191,8 @@ struct flo_workflow_task {
     bool copied;
     bool slot_given;             /* its slot went to the task that came with the answer */
     struct flo_local_run *local; /* it is open: local activities of its run are at work */
+    enum flo_task_end end;       /* what its answer counts as once the server has it */
+    bool counted;                /* in worker->counts */
     uint32_t local_retries;      /* attempts of those but their first ones */
     const char *workflow_id, *run_id, *type; /* in arena */
     struct flo_task_series *series;          /* of the type; may be NULL */
@@ -316,6 +318,7 @@ void flo_drain_fini(struct flo_worker *worker);
 /* ---- summary.c: counts, the last line, the line once a minute ---- */
 /* The task has ended so; the first call for a task counts. */
 void flo_count_activity(struct flo_activity_task *at, enum flo_task_end end);
+void flo_count_workflow(struct flo_workflow_task *wt, enum flo_task_end end);
 /* The loop has ended: what is still here is abandoned. The last log line, with all counts. */
 void flo_summary_last(struct flo_worker *worker);
 FLO_MUST_CHECK int flo_summary_start(struct flo_worker *worker, struct flo_err *err);

@@ -153,6 +153,9 @@ class Local(FleetTest):
         self.assertEqual(self.sample(worker, SLOTS), 1)
         self.cli("terminate", "LocalCount")
         wait_for(lambda: self.sample(worker, SLOTS) == 0, "the end of the local activity")
+        self.assertEqual(worker.stop(signal.SIGTERM), 0)
+        counts = json.loads(worker.said('"event":"worker.stopped"'))
+        self.assertEqual((counts["unwanted"], counts["unreported"], counts["abandoned"]), (1, 0, 0))
 
     def test_cancel_request_ends_it(self):
         """It comes with the task that the next heartbeat brings."""
