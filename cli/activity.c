@@ -80,17 +80,31 @@ static const struct verb *find_verb(const struct cli_options *options)
     return NULL;
 }
 
+/* An option that was given and says nothing here; NULL = none. */
+static const char *stray_option(const struct verb *verb, const struct cli_options *options)
+{
+    if (verb->takes_result ? options->detail : options->result)
+        return verb->takes_result ? "--detail" : "--result";
+    if (options->token && (options->workflow_id || options->run_id || options->activity_id))
+        return "an id besides --token";
+    if (verb->run == fail)
+        return NULL;
+    return options->type            ? "--type"
+           : options->reason        ? "--reason"
+           : options->non_retryable ? "--non-retryable"
+                                    : NULL;
+}
+
 /* The value of --result or --detail; NULL without it. */
 static int read_value(const struct verb *verb, const struct cli_options *options, json_t **out)
 {
     const char *text = verb->takes_result ? options->result : options->detail;
-    const char *unused = verb->takes_result ? options->detail : options->result;
+    const char *stray = stray_option(verb, options);
     struct flo_err err;
 
     *out = NULL;
-    if (unused) {
-        fprintf(stderr, "flotilla activity %s: %s is not for this\n", verb->name,
-                verb->takes_result ? "--detail" : "--result");
+    if (stray) {
+        fprintf(stderr, "flotilla activity %s: %s is not for this\n", verb->name, stray);
         return FLO_EXIT_USAGE;
     }
     if (!text)

@@ -29,6 +29,10 @@ int main(int argc, char **argv)
         ref.activity_id = argv[2];
     }
     result = json_loads(argv[argc - 1], JSON_DECODE_ANY, NULL);
+    if (!result) {
+        fprintf(stderr, "completer: RESULT is not JSON: %s\n", argv[argc - 1]);
+        return 64;
+    }
     rc = flo_session_open(NULL, &session, &err);
     if (!rc)
         rc = flo_session_heartbeat_activity(session, &ref, NULL, NULL, &err);

@@ -50,6 +50,8 @@ class Usage(unittest.TestCase):
         self.refused("activity", "complete", "--token", "=", needle="base64")
         self.refused("activity", "complete", "--token", "AA==", "--result", "{", needle="not JSON")
         self.refused("activity", "fail", "--token", "AA==", "--result", "1", needle="--result")
+        self.refused("activity", "complete", "--token", "AA==", "--reason", "done", needle="--reason is not for this")
+        self.refused("activity", "cancel", "--token", "AA==", "-w", "w", needle="an id besides --token")
 
     def test_input_file_that_is_not_there(self):
         code, _, err = run("flotilla", "start", "--type", "T", "-t", "q", "--input-file", "/no/such/file")

@@ -16,7 +16,8 @@ extern "C" {
 #endif
 
 /* A failure of user code. All zero is one without a type that is tried again by the policy. All
- * pointers are borrowed for the call that takes it, and copied. */
+ * pointers are borrowed for the call that takes it, and copied; bytes of its texts that are not
+ * UTF-8 become '?'. */
 struct flo_failure {
     const char *type;            /* what callers branch on, e.g. "CardDeclined"; NULL = "" */
     const char *message;         /* one sentence for a person; NULL = "" */
