@@ -381,16 +381,16 @@ void flo_role_config_destroy(struct flo_role_config **config)
 }
 
 static const char epilog[] =
-    "--check-config reads the configuration and nothing else. --check also loads the modules, connects\n"
-    "to the server, looks for the namespace and prints what would be polled; it takes no task.\n"
+    "--check-config reads the configuration and nothing else. --check also loads the modules,\n"
+    "connects to the server, looks for the namespace and prints what would be polled; it takes\n"
+    "no task.\n"
     "\n"
-    "Signals: SIGTERM and SIGINT finish what runs and end (a second one: at once); SIGTSTP polls no\n"
-    "more but stays, SIGCONT polls again.\n"
+    "Signals: SIGTERM and SIGINT finish what runs and end (a second one: at once); SIGTSTP polls\n"
+    "no more but stays, SIGCONT polls again.\n"
     "Settings: docs/configuration.md. Running: docs/operations.md";
 
-bool flo_role_config_main(enum flo_role role, int argc, char **argv,
-                          struct flo_role_mode *out_mode, struct flo_role_config **out,
-                          int *out_exit)
+bool flo_role_config_main(enum flo_role role, int argc, char **argv, struct flo_role_mode *out_mode,
+                          struct flo_role_config **out, int *out_exit)
 {
     static const char *const summaries[] = {
         "Polls workflow tasks, replays and advances workflows; runs no activities.",

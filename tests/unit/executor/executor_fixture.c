@@ -256,8 +256,7 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
         flo_job_progress(io, reply->data, reply->len);
         while (flo_job_wait_cancelled(io, 10000) == FLO_JOB_RUNNING)
             ;
-    }
-    else if (strncmp(order, "env:", 4) == 0)
+    } else if (strncmp(order, "env:", 4) == 0)
         flo_buf_append_str(reply, getenv(order + 4) ? getenv(order + 4) : "(unset)");
     else if (strcmp(order, "affinity") == 0) {
         cpu_set_t cores;

@@ -103,7 +103,7 @@ static void test_stalled_loop_answers_503_and_recovers(void **state)
         event_base_loop(f->base, EVLOOP_ONCE);
     assert_memory_equal(f->answer, "HTTP/1.1 503", 12);
     assert_non_null(strstr(f->answer, "\"loop\":{\"ok\":false"));
-#ifndef __SANITIZE_THREAD__ /* holds signals back until the thread calls something that it knows */
+#ifndef __SANITIZE_THREAD__ /* holds signals back until a call that it knows */
     assert_non_null(strstr(f->answer, "a callback of the test"));
 #endif
     while (!flo_health_is_live(f->health))
