@@ -104,6 +104,7 @@ struct flo_crash_facts {
     const struct flo_crash_record *record; /* checked; kind NONE = nothing was written */
     const struct flo_executor_limits *limits;
     int status;         /* as from waitpid */
+    bool garbled;       /* killed by the worker, for what it sent */
     const char *output; /* the last that it printed, any bytes */
     size_t output_len;
     const char *symbols; /* what flo_symbols_main wrote: JSON, NUL, text, NUL; NULL = nothing */

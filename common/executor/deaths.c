@@ -26,6 +26,7 @@ struct death {
     struct event *answer; /* on our end of the socket; NULL = nobody is asked */
     int fd;
     int status;
+    bool garbled;
     size_t output_len;
     char output[];
 };
@@ -36,6 +37,7 @@ static void death_end(struct death *death, bool tell)
         .record = &death->record,
         .limits = death->deaths->limits,
         .status = death->status,
+        .garbled = death->garbled,
         .output = death->output,
         .output_len = death->output_len,
         .symbols = (const char *)death->names.data,
@@ -103,8 +105,12 @@ void flo_deaths_add(struct flo_deaths *deaths, struct flo_core_job *job,
         flo_core_job_finish(job, result);
         return;
     }
-    *death = (struct death){
-        .deaths = deaths, .job = job, .result = *result, .fd = -1, .status = facts->status};
+    *death = (struct death){.deaths = deaths,
+                            .job = job,
+                            .result = *result,
+                            .fd = -1,
+                            .status = facts->status,
+                            .garbled = facts->garbled};
     flo_buf_init(&death->names, NAMES_MAX);
     death->output_len = facts->output_len;
     memcpy(death->output, facts->output, facts->output_len);

@@ -19,6 +19,7 @@ struct flo_deaths {
 struct flo_death_facts {
     unsigned index;     /* the executor's: where its record is */
     int status;         /* as from waitpid */
+    bool garbled;       /* killed for what it sent */
     const char *output; /* the last that the job printed */
     size_t output_len;
 };

@@ -51,6 +51,7 @@ struct process {
     bool alive;                /* asked for, and no death reported */
     bool killed;               /* asked to end by us, or leaves: nothing of it is a crash */
     pid_t group;               /* when ready; a session of its own */
+    bool garbled;              /* what it sent are no frames, for which it is killed */
     struct event *restart;     /* begin anew; end by force, when it leaves and does not get on */
     int64_t restart_ms;
 };
@@ -239,6 +240,7 @@ static void on_link_read(struct bufferevent *link, void *ctx)
 
     if (!take_frames(process, bufferevent_get_input(link))) {
         bufferevent_disable(link, EV_READ);
+        process->garbled = true;
         process_kill(process, true);
     }
 }
@@ -300,7 +302,7 @@ static int process_open(struct process *process, int *out_socket)
     *out_socket = pair[0];
     process->output.fd = output[0];
     process->alive = true;
-    process->killed = false;
+    process->killed = process->garbled = false;
     pair[0] = output[0] = -1;
     rc = 0;
 out:
@@ -369,7 +371,8 @@ static void report_death(struct process *process, const struct flo_template_repo
 {
     struct flo_job_result result = {.end = process->killed ? FLO_JOB_KILLED : FLO_JOB_CRASHED,
                                     .usage = flo_usage_rest(&report->usage, &process->used)};
-    struct flo_death_facts facts = {.index = process->unit.index, .status = report->status};
+    struct flo_death_facts facts = {
+        .index = process->unit.index, .status = report->status, .garbled = process->garbled};
 
     if (WIFSIGNALED(report->status))
         result.signal = WTERMSIG(report->status);

@@ -219,7 +219,10 @@ static void print_message(const struct flo_crash_facts *facts, int signal, enum 
         (void)!flo_buf_printf(out, "signal %d (SIG%s)", signal, abbreviation ? abbreviation : "?");
         if (fault && (signal == SIGSEGV || signal == SIGBUS))
             (void)!flo_buf_printf(out, " at address 0x%" PRIx64, record->address);
-        if (signal == SIGKILL)
+        if (facts->garbled)
+            (void)!flo_buf_append_str(out,
+                                      ", for sending what is no answer: is its memory intact?");
+        else if (signal == SIGKILL)
             (void)!flo_buf_append_str(out, ", from outside or by the system when out of memory");
     } else {
         (void)!flo_buf_printf(out, "it exited with status %d while the activity ran",

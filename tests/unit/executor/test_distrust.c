@@ -3,7 +3,7 @@
  * test_distrust.c - executor processes are not believed: what one sends that wrote over its memory
  * costs its own job at most. Orders:
  *   leave: says that it leaves, and then that it is ready    usage: has used what nobody can
- *   pid  leak: 20 MiB  exit  stay: for ever
+ *   pid  leak: 20 MiB  exit  stay: for ever  garble: no frames
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -48,9 +48,10 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
                                              .system_ns = INT64_MIN,
                                              .max_rss_bytes = UINT64_MAX,
                                              .read_bytes = UINT64_MAX}};
-    char order[16];
+    char order[16], noise[200];
 
     (void)ctx;
+    memset(noise, 0xff, sizeof noise);
     snprintf(order, sizeof order, "%.*s", (int)len, (const char *)request);
     if (strcmp(order, "leave") == 0) {
         say(io, &leaves);
@@ -64,6 +65,10 @@ static void obey(void *ctx, struct flo_job_io *io, const uint8_t *request, size_
     } else if (strcmp(order, "leak") == 0) {
         char *volatile piece = malloc(20u << 20);
         flo_buf_append_str(reply, piece ? "has" : "has not");
+    } else if (strcmp(order, "garble") == 0) {
+        (void)!write(((const struct flo_child_io *)io)->fd, noise, sizeof noise);
+        for (;;)
+            pause();
     } else if (strcmp(order, "stay") == 0) {
         for (;;)
             pause();
@@ -141,6 +146,19 @@ static void test_leaving_process_gets_no_job(void **state)
     ended(f);
 }
 
+/* What is no frame at all ends the process, and the reason is said. */
+static void test_garbage_is_named(void **state)
+{
+    struct fixture *f = started((struct flo_executor_limits){0});
+    struct outcome *o = run(f, "garble");
+
+    (void)state;
+    assert_int_equal(o->result.end, FLO_JOB_CRASHED);
+    assert_non_null(strstr(o->message, "for sending what is no answer"));
+    assert_string_equal(run(f, "leak")->reply, "has");
+    ended(f);
+}
+
 /* Figures that cannot be count as unknown; those of the next job are right. */
 static void test_impossible_usage_is_unknown(void **state)
 {
@@ -196,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_old_record_is_not_told),
         cmocka_unit_test(test_leaving_process_gets_no_job),
+        cmocka_unit_test(test_garbage_is_named),
         cmocka_unit_test(test_impossible_usage_is_unknown),
         cmocka_unit_test(test_leaks_do_not_add_up_to_the_limit),
         cmocka_unit_test(test_many_are_ended),
