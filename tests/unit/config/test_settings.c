@@ -255,6 +255,24 @@ static void test_load_checks_permissions(void **state)
     flo_role_config_destroy(&config);
 }
 
+/* What only processes obey is warned of with threads; a default is not. */
+static void test_load_warns_of_what_threads_do_not_obey(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_role_config *c = load(f, FLO_ROLE_IO_ACTIVITY, "task_queue: q\n");
+    assert_int_equal(c->config.warning_count, 0);
+    assert_int_equal(c->executor.max_growth_bytes, 1 << 30);
+    flo_role_config_destroy(&c);
+    c = load(f, FLO_ROLE_IO_ACTIVITY, "task_queue: q\nexecutor: {max_jobs: 9}\n");
+    assert_int_equal(c->config.warning_count, 1);
+    flo_role_config_destroy(&c);
+    c = load(f, FLO_ROLE_CPU_ACTIVITY, "task_queue: q\nexecutor: {max_jobs: 9, max_growth: 0}\n");
+    assert_int_equal(c->config.warning_count, 0);
+    assert_int_equal(c->executor.max_jobs, 9);
+    assert_int_equal(c->executor.max_growth_bytes, 0);
+    flo_role_config_destroy(&c);
+}
+
 /* Secrets of modules are not printed: by their name, wherever they stand, or inside a URL. */
 static void test_print_masks_secrets_of_modules(void **state)
 {
@@ -418,6 +436,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_load_expands_variables, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_expansion_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_checks_permissions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_load_warns_of_what_threads_do_not_obey, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_print_masks_secrets_of_modules, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_reads_api_key_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_load_modules, setup, teardown),
