@@ -56,7 +56,7 @@ static void begin_descriptors(struct flo_wear *wear)
 
     wear->descriptors_begin = free_descriptor();
     (void)getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < (rlim_t)wear->descriptors_begin + 2 * DESCRIPTORS_MAX)
+    if (limit.rlim_cur < (rlim_t)wear->descriptors_begin + 2 * (rlim_t)DESCRIPTORS_MAX)
         max = ((int)limit.rlim_cur - wear->descriptors_begin) / 2;
     wear->descriptors_max = max > 1 ? max : 1;
     wear->look_every = wear->descriptors_max / 8;
