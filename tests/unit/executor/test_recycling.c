@@ -2,6 +2,7 @@
 /* test_recycling.c - executor/wear.c and processes.c: processes that jobs have worn out. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,7 +18,7 @@
 #define SANITIZED false
 #endif
 
-#define MIB (1 << 20)
+#define MIB (INT64_C(1) << 20)
 
 static struct fixture *prepared(unsigned workers)
 {
