@@ -53,20 +53,20 @@ static size_t distance(const char *a, const char *b)
 
 const char *cli_nearest(const char *word, const char *const *names, size_t count)
 {
-    const char *nearest = NULL;
+    size_t nearest = count;
     size_t least = strlen(word) / 3 + 2;
     for (size_t i = 0; i < count; i++) {
         size_t d = distance(word, names[i]);
         if (d < least) {
             least = d;
-            nearest = names[i];
+            nearest = i;
         }
     }
     size_t len = strlen(word);
-    for (size_t i = 0; !nearest && len >= PREFIX_MIN && i < count; i++)
+    for (size_t i = 0; nearest == count && len >= PREFIX_MIN && i < count; i++)
         if (strncmp(names[i], word, len) == 0)
-            nearest = names[i];
-    return nearest;
+            nearest = i;
+    return nearest < count ? names[nearest] : NULL;
 }
 
 static uint64_t accepted(const struct cli_command *command)

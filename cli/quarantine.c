@@ -215,7 +215,7 @@ static void insert(json_t *inputs, json_t *record)
 static bool list_one(void *ctx, const char *id, const json_t *record, const struct flo_err *err)
 {
     struct listing *listing = ctx;
-    struct flo_quarantine_view view;
+    struct flo_quarantine_view view = {0};
     if (!record || flo_quarantine_view(record, id, &view, NULL))
         json_array_append_new(listing->damaged,
                               json_pack("{s:s, s:s}", "id", id, "reason", err->message));
@@ -237,7 +237,7 @@ static void print_listing(const struct quarantine *q, const struct listing *list
                "at");
     json_array_foreach(listing->inputs, i, record)
     {
-        struct flo_quarantine_view view;
+        struct flo_quarantine_view view = {0};
         const char *id = json_string_value(json_object_get(record, "id"));
         if (flo_quarantine_view(record, id, &view, NULL) == 0)
             print_row(&view);
@@ -340,7 +340,7 @@ static void print_view(const struct flo_quarantine_view *view)
 static int show(struct quarantine *q, const char *prefix)
 {
     char id[FLO_QUARANTINE_ID_LEN + 1];
-    struct flo_quarantine_view view;
+    struct flo_quarantine_view view = {0};
     json_t *record = NULL;
     int rc = find_id(q, prefix, id);
     if (!rc)
@@ -436,7 +436,7 @@ static int retry(struct quarantine *q, const char *prefix)
 {
     const struct flo_quarantine_room room = {.max_records = SIZE_MAX};
     char id[FLO_QUARANTINE_ID_LEN + 1];
-    struct flo_quarantine_view view;
+    struct flo_quarantine_view view = {0};
     struct flo_err err = {0};
     json_t *record = NULL, *commands = json_array();
     int rc = find_id(q, prefix, id);

@@ -175,9 +175,10 @@ static int simulate(struct simulation *s)
 {
     int64_t operations = loadtest_of(&s->task, "operations");
     int64_t delay_ms = loadtest_of(&s->task, "delay_ms"), least_ms;
-    s->lanes = (size_t)loadtest_of(&s->task, "concurrent");
-    if ((int64_t)s->lanes > operations)
-        s->lanes = (size_t)operations;
+    int64_t lanes = loadtest_of(&s->task, "concurrent");
+    lanes = lanes > operations ? operations : lanes;
+    lanes = lanes < 1 ? 1 : lanes;
+    s->lanes = (size_t)lanes;
     s->len = (size_t)loadtest_of(&s->task, "bytes");
     s->random = (uint64_t)loadtest_of(&s->task, "seed");
     int rc = open_lanes(s);
@@ -187,7 +188,7 @@ static int simulate(struct simulation *s)
         rc = step(s, operations);
     if (rc)
         return rc;
-    least_ms = (operations + (int64_t)s->lanes - 1) / (int64_t)s->lanes * delay_ms;
+    least_ms = (operations + lanes - 1) / lanes * delay_ms;
     loadtest_check(&s->task, "operations", s->done == operations && s->begun == operations);
     loadtest_check(&s->task, "waited", loadtest_elapsed_ms(&s->task) >= least_ms);
     loadtest_count(&s->task, "operations", s->done);
