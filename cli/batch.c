@@ -7,12 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/random.h"
+#include "cli/pollers.h"
+#include "cli/progress.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 
@@ -44,9 +45,11 @@ struct batch {
     int64_t *latencies; /* [completed] */
     struct event *pace; /* at a rate: when the next starts are due */
     int64_t began_ns;
-    unsigned shown_tenths;
-    bool stopped;     /* SIGINT or the time is up */
+    struct cli_progress progress;
+    struct cli_pollers pollers;
+    bool stopped;     /* SIGINT, the time is up, or the server stays away */
     bool interrupted; /* it was SIGINT */
+    bool lost;        /* it was the server */
 };
 
 static void item_next(struct batch *batch);
@@ -76,28 +79,6 @@ static bool is_paced(const struct cli_batch_options *options)
     return options->rate || options->batch_size;
 }
 
-static void show_progress(struct batch *batch)
-{
-    const struct cli_batch_options *options = batch->options;
-    if (!options->progress)
-        return;
-    unsigned tenths = (unsigned)(batch->finished * 10 / options->count);
-    double seconds = (double)(flo_clock_mono_ns() - batch->began_ns) / (double)FLO_NS_PER_S;
-    if (isatty(STDERR_FILENO)) {
-        char bar[31];
-        size_t filled = batch->finished * 30 / options->count;
-        memset(bar, '.', 30);
-        memset(bar, '#', filled);
-        bar[30] = '\0';
-        fprintf(stderr, "\r[%s] %zu/%zu  %.1f s ", bar, batch->finished, options->count, seconds);
-        if (batch->finished == options->count)
-            fputc('\n', stderr);
-    } else if (tenths != batch->shown_tenths) {
-        batch->shown_tenths = tenths;
-        fprintf(stderr, "%zu/%zu workflows, %.1f s\n", batch->finished, options->count, seconds);
-    }
-}
-
 static void item_free(struct item *item)
 {
     flo_list_remove(&item->batch->items, &item->node);
@@ -123,8 +104,10 @@ static void item_finish(struct item *item, enum cli_end end, const json_t *resul
     batch->finished++;
     if (batch->options->on_outcome)
         batch->options->on_outcome(batch->options->ctx, &outcome);
-    show_progress(batch);
+    cli_progress_ended(&batch->progress);
     item_free(item);
+    if (cli_pollers_lacking(&batch->pollers))
+        cli_pollers_ask(&batch->pollers, NULL, NULL); /* it seems that somebody has come */
     if (batch->finished == batch->options->count)
         event_base_loopbreak(batch->session->base);
     else if (!is_paced(batch->options))
@@ -382,10 +365,62 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
     event_base_loopbreak(batch->session->base);
 }
 
+static void on_give_up(void *ctx)
+{
+    struct batch *batch = ctx;
+    batch->stopped = batch->lost = true;
+    event_base_loopbreak(batch->session->base);
+}
+
+/* None has ended for a while: ask for the one that has waited longest. */
+static void on_still(void *ctx)
+{
+    struct batch *batch = ctx;
+    FLO_LIST_FOREACH(node, &batch->items)
+    {
+        const struct item *item = flo_container(node, struct item, node);
+        if (!item->running)
+            continue;
+        cli_pollers_ask(&batch->pollers, item->workflow_id, item->run_id);
+        return;
+    }
+    if (!flo_list_empty(&batch->items)) /* not even started */
+        cli_pollers_ask(&batch->pollers, NULL, NULL);
+}
+
+static bool begin_progress(struct batch *batch)
+{
+    const struct cli_progress_options options = {.what = "workflows",
+                                                 .total = batch->options->count,
+                                                 .show = batch->options->progress,
+                                                 .every_ms = batch->options->progress_every_ms,
+                                                 .away_ms = batch->options->server_timeout_ms,
+                                                 .on_still = on_still,
+                                                 .on_give_up = on_give_up,
+                                                 .ctx = batch};
+    cli_pollers_init(&batch->pollers, batch->session, &batch->progress, batch->options->task_queue);
+    return cli_progress_init(&batch->progress, batch->session, &options);
+}
+
+static void say_stopped(const struct batch *batch)
+{
+    fprintf(stderr, "flotilla: stopped: %zu of %zu workflows ended, %zu %s, %zu were not started\n",
+            batch->finished, batch->options->count, batch->next - batch->finished,
+            batch->interrupted ? "go on"
+            : batch->lost      ? "were not heard of any more"
+                               : "did not end in time",
+            batch->options->count - batch->next);
+}
+
+static enum cli_end end_of_running(const struct batch *batch)
+{
+    return batch->interrupted ? CLI_END_LEFT : batch->lost ? CLI_END_LOST : CLI_END_UNFINISHED;
+}
+
 static void fill_report(struct batch *batch, struct cli_batch_report *out)
 {
     size_t running = batch->next - batch->finished;
-    batch->ends[batch->interrupted ? CLI_END_LEFT : CLI_END_UNFINISHED] = running;
+    batch->ends[end_of_running(batch)] = running;
     *out = (struct cli_batch_report){
         .completed = batch->completed,
         .failed = batch->next - batch->completed - (batch->interrupted ? running : 0),
@@ -407,7 +442,7 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
     struct event *interrupt = evsignal_new(session->base, SIGINT, on_stop, &batch);
     struct event *deadline = evtimer_new(session->base, on_stop, &batch);
     batch.pace = evtimer_new(session->base, on_pace, &batch);
-    if (!batch.latencies || !interrupt || !deadline || !batch.pace) {
+    if (!begin_progress(&batch) || !batch.latencies || !interrupt || !deadline || !batch.pace) {
         fprintf(stderr, "flotilla: out of memory\n");
         return FLO_EXIT_INTERNAL;
     }
@@ -423,13 +458,10 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
         item_next(&batch);
     while (batch.finished < options->count && !batch.stopped)
         event_base_loop(session->base, EVLOOP_ONCE);
+    cli_pollers_fini(&batch.pollers);
+    cli_progress_fini(&batch.progress);
     if (batch.stopped)
-        fprintf(stderr,
-                "%sflotilla: stopped: %zu of %zu workflows ended, %zu %s, %zu were not "
-                "started\n",
-                options->progress && isatty(STDERR_FILENO) ? "\n" : "", batch.finished,
-                options->count, batch.next - batch.finished,
-                batch.interrupted ? "go on" : "did not end in time", options->count - batch.next);
+        say_stopped(&batch);
     fill_report(&batch, out_report);
     FLO_LIST_FOREACH_SAFE(node, &batch.items)
     item_free(flo_container(node, struct item, node));
@@ -437,7 +469,9 @@ int cli_batch_run(struct cli_session *session, const struct cli_batch_options *o
     event_free(deadline);
     event_free(batch.pace);
     flo_free(batch.latencies);
-    return out_report->failed || (out_report->not_started && !batch.interrupted) ? FLO_EXIT_REFUSED
+    return batch.lost ? FLO_EXIT_UNAVAILABLE
+           : out_report->failed || (out_report->not_started && !batch.interrupted)
+               ? FLO_EXIT_REFUSED
            : batch.interrupted ? FLO_EXIT_SECOND_SIGNAL
                                : 0;
 }

@@ -2,8 +2,8 @@
 /*
  * batch.h - many workflows at once from one process: starts them at a concurrency (the next one
  * when one has ended) or at a rate (whatever the others do), sends each its signals, waits for each
- * result, and keeps the latencies. A server that goes away is waited for: a start or a signal is
- * repeated with its request id, so it stays one.
+ * result, and keeps the latencies. A server that goes away is waited for, so long: a start or a
+ * signal is repeated with its request id, so it stays one. When none ends, it says why on stderr.
  */
 #ifndef FLO_CLI_BATCH_H
 #define FLO_CLI_BATCH_H
@@ -23,6 +23,7 @@
     X(CONTINUED, "went on in another run")                                                         \
     X(CALL_ERROR, "a call was refused")                                                            \
     X(UNFINISHED, "not finished in time")                                                          \
+    X(LOST, "not heard of any more")                                                               \
     X(LEFT, "left running")
 
 enum cli_end {
@@ -55,8 +56,9 @@ struct cli_batch_options {
     int64_t delay_ms;   /* between two of those */
     size_t signals;     /* to each workflow, the next when the last was acknowledged; no input */
     const char *signal_name;
-    int64_t timeout_ms; /* of the whole batch; < 0 = none */
-    bool progress;      /* a bar on a terminal, a line every 10 % elsewhere; on stderr */
+    int64_t timeout_ms;                           /* of the whole batch; < 0 = none */
+    bool progress;                                /* progress.h says which; on stderr */
+    int64_t progress_every_ms, server_timeout_ms; /* as there: every_ms, away_ms */
     /* The type of workflow index, borrowed; NULL = type for all. */
     const char *(*type_of)(void *ctx, size_t index);
     /* The input of workflow index; a new reference. */
@@ -77,8 +79,8 @@ struct cli_batch_report {
 };
 
 /* Run it to the end; SIGINT ends it early, and what has been started goes on. 0 or an exit code:
- * FLO_EXIT_SECOND_SIGNAL when SIGINT came and nothing was wrong until then. FLO_EXIT_INTERNAL: no
- * memory, *out_report is untouched. */
+ * FLO_EXIT_SECOND_SIGNAL when SIGINT came and nothing was wrong until then, FLO_EXIT_UNAVAILABLE
+ * when the server stayed away. FLO_EXIT_INTERNAL: no memory, *out_report is untouched. */
 int cli_batch_run(struct cli_session *session, const struct cli_batch_options *options,
                   struct cli_batch_report *out_report);
 

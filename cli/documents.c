@@ -223,6 +223,7 @@ static int run(struct documents *d, const struct cli_options *options)
         .concurrency = options->concurrency > 0 ? (size_t)options->concurrency : 20,
         .timeout_ms = options->timeout_ms,
         .progress = !options->json,
+        .server_timeout_ms = -1,
         .input = input_of,
         .on_outcome = on_outcome,
         .ctx = d,

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "cli/batch.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "wire/payload.h"
 
 struct each;
@@ -33,7 +34,9 @@ struct each {
     int64_t *latencies_ns; /* [answered - failed] */
     int64_t began_ns;
     int64_t tenth_ns, last_tenth_ns; /* when a tenth was answered, and when a tenth was left */
-    bool stopped;                    /* the time is over */
+    struct cli_progress progress;
+    bool stopped; /* the time is over, or the server stays away */
+    bool lost;    /* that */
     char first_error[600];
 };
 
@@ -50,6 +53,7 @@ static void count_answer(struct each *each)
 {
     const size_t tenth = each->options->count / 10;
     each->answered++;
+    cli_progress_ended(&each->progress);
     if (each->answered == tenth)
         each->tenth_ns = flo_clock_mono_ns();
     if (each->answered == each->options->count - tenth)
@@ -158,6 +162,25 @@ static void on_stop(evutil_socket_t fd, short what, void *ctx)
     event_base_loopbreak(each->session->base);
 }
 
+static void on_give_up(void *ctx)
+{
+    struct each *each = ctx;
+    each->stopped = each->lost = true;
+    event_base_loopbreak(each->session->base);
+}
+
+static bool begin_progress(struct each *each)
+{
+    const struct cli_progress_options options = {.what = "calls",
+                                                 .total = each->options->count,
+                                                 .show = each->options->progress,
+                                                 .every_ms = each->options->progress_every_ms,
+                                                 .away_ms = each->options->server_timeout_ms,
+                                                 .on_give_up = on_give_up,
+                                                 .ctx = each};
+    return cli_progress_init(&each->progress, each->session, &options);
+}
+
 /* ---- the report ---- */
 
 static double per_second(size_t count, int64_t ns)
@@ -205,7 +228,7 @@ int cli_each_run(struct cli_session *session, const struct cli_each_options *opt
     struct lane *lanes = flo_calloc(lane_count, sizeof *lanes);
     struct event *deadline = evtimer_new(session->base, on_stop, &each);
     struct event *interrupt = evsignal_new(session->base, SIGINT, on_stop, &each);
-    if (!each.latencies_ns || !lanes || !deadline || !interrupt) {
+    if (!begin_progress(&each) || !each.latencies_ns || !lanes || !deadline || !interrupt) {
         fprintf(stderr, "flotilla: out of memory\n");
         goto out;
     }
@@ -221,14 +244,19 @@ int cli_each_run(struct cli_session *session, const struct cli_each_options *opt
     }
     while (each.answered < options->count && !each.stopped)
         event_base_loop(session->base, EVLOOP_ONCE);
-    report(&each, flo_clock_mono_ns());
+    const int64_t ended_ns = flo_clock_mono_ns();
+    cli_progress_fini(&each.progress);
+    report(&each, ended_ns);
     if (each.answered < options->count)
         fprintf(stderr, "flotilla: stopped with %zu of %zu calls not made or not answered\n",
                 options->count - each.answered, options->count);
     if (*each.first_error)
         fprintf(stderr, "flotilla load: first failure: %s\n", each.first_error);
-    rc = each.failed || each.answered < options->count ? FLO_EXIT_REFUSED : 0;
+    rc = each.lost                                       ? FLO_EXIT_UNAVAILABLE
+         : each.failed || each.answered < options->count ? FLO_EXIT_REFUSED
+                                                         : 0;
 out:
+    cli_progress_fini(&each.progress);
     for (size_t i = 0; lanes && i < lane_count; i++)
         flo_client_call_cancel(&lanes[i].call);
     if (deadline)

@@ -18,13 +18,15 @@ struct cli_each_options {
     size_t concurrency; /* calls under way at once */
     int64_t timeout_ms; /* of all together; < 0 = none */
     bool json;          /* how the report is printed on stdout */
+    bool progress;      /* progress.h, as what follows: every_ms, away_ms */
+    int64_t progress_every_ms, server_timeout_ms;
 };
 
 /* Does --each take this word? */
 bool cli_each_known(const char *what);
 
 /* Make the calls and print the report: 0 when all were answered OK, else an exit code with the
- * first failure on stderr. */
+ * first failure on stderr; FLO_EXIT_UNAVAILABLE when the server stayed away. */
 int cli_each_run(struct cli_session *session, const struct cli_each_options *options);
 
 #endif

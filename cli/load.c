@@ -118,6 +118,9 @@ static int load_each(const struct cli_options *options, const struct cli_batch_o
             .concurrency = batch->concurrency,
             .timeout_ms = batch->timeout_ms,
             .json = options->json,
+            .progress = batch->progress,
+            .progress_every_ms = batch->progress_every_ms,
+            .server_timeout_ms = batch->server_timeout_ms,
         };
         rc = cli_each_run(&session, &each);
         cli_session_close(&session);
@@ -149,6 +152,8 @@ static int check(const struct cli_options *options)
         return load_usage("--input-bytes is a whole number up to 2000000");
     if (options->input_bytes >= 0 && (options->input || options->input_file))
         return load_usage("give --input-bytes, --input or --input-file, not two of them");
+    if (options->progress_every_ms == 0)
+        return load_usage("--progress-every is a time above 0");
     if (options->concurrency == 0)
         return load_usage("--concurrency is a whole number from 1");
     if (cli_tasks_asked(options) &&
@@ -243,6 +248,8 @@ int cli_load(const struct cli_options *options)
         .signal_name = options->name ? options->name : "ping",
         .timeout_ms = options->timeout_ms,
         .progress = !options->json && !options->quiet,
+        .progress_every_ms = options->progress_every_ms,
+        .server_timeout_ms = options->server_timeout_ms,
         .input = input_of,
         .accept = is_right,
         .on_outcome = on_outcome,

@@ -45,7 +45,8 @@ static const struct cli_command commands[] = {
      CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(INPUT_BYTES) | CLI_OPT(COUNT) |
          CLI_OPT(CONCURRENCY) | CLI_OPT(RATE) | CLI_OPT(SIGNALS) | CLI_OPT(NAME) | CLI_OPT(EXPECT) |
          CLI_OPT(TIMEOUT) | CLI_OPT(FLEET) | CLI_OPT(EACH) | CLI_OPT(ID_PREFIX) | CLI_OPT(TASKS) |
-         CLI_OPT(PARAMS) | CLI_OPT(BATCH_SIZE) | CLI_OPT(DELAY_MS) | CLI_OPT(QUIET),
+         CLI_OPT(PARAMS) | CLI_OPT(BATCH_SIZE) | CLI_OPT(DELAY_MS) | CLI_OPT(QUIET) |
+         CLI_OPT(PROGRESS_EVERY) | CLI_OPT(SERVER_TIMEOUT),
      cli_load},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

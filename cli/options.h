@@ -49,6 +49,10 @@
       "start N at once, whatever is in flight (instead of --concurrency)")                         \
     X(DELAY_MS, delay_ms, "delay-ms", 0, NUMBER, "MS", "wait between two batches (1000)")          \
     X(QUIET, quiet, "quiet", 0, FLAG, "", "no progress, only the report")                          \
+    X(PROGRESS_EVERY, progress_every_ms, "progress-every", 0, DURATION, "TIME",                    \
+      "so often a line where there is no bar; after half without an end: why (10s)")               \
+    X(SERVER_TIMEOUT, server_timeout_ms, "server-timeout", 0, DURATION, "TIME",                    \
+      "end when the server has been away for so long (1m)")                                        \
     X(COUNT, count, "count", 'c', NUMBER, "N", "so many workflows (1000)")                         \
     X(CONCURRENCY, concurrency, "concurrency", 0, NUMBER, "N",                                     \
       "in flight at once (documents 20, load 50)")                                                 \

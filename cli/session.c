@@ -18,6 +18,8 @@ static void on_state(void *ctx, bool connected, const char *reason)
 {
     struct cli_session *session = ctx;
     snprintf(session->reason, sizeof session->reason, "%s", connected || !reason ? "" : reason);
+    if (session->on_state)
+        session->on_state(session->on_state_ctx, connected);
 }
 
 /* The address of --address, else the server of --fleet, else the default. */

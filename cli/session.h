@@ -18,6 +18,9 @@ struct cli_session {
     struct flo_client *client;
     char address[256]; /* what was connected to */
     char reason[256];  /* why it is not connected, "" when it is or never tried */
+    /* The connection came, or went (again and again while it cannot be had). May be NULL. */
+    void (*on_state)(void *ctx, bool connected);
+    void *on_state_ctx;
 };
 
 /* Connect in the background; patient sessions wait for a server that is away, others fail their

@@ -94,7 +94,9 @@ static int keep_running(char **argv)
 static const char help[] =
     "flotilla up - start a whole fleet on this machine\n\n"
     "usage: flotilla up [-c config/fleet.yaml] [--set KEY=VALUE ...]\n\n"
-    "  -c, --config FILE                the fleet: which engine, which workers\n"
+    "  -c, --config FILE                the fleet: which engine, which workers "
+    "(config/fleet.yaml,\n"
+    "                                   when it is there)\n"
     "      --set KEY=VALUE              override one setting of it; may be given again\n"
     "      --check-config               check the configuration and end\n"
     "      --print-config               print every setting and where it came from, and end\n"

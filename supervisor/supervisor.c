@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -26,6 +27,7 @@
 #include "telemetry/log.h"
 
 #define PROGRAM "flotilla-supervisor"
+#define DEFAULT_CONFIG "config/fleet.yaml" /* in the current folder, for a local fleet */
 #define READY_CHECK_US 100000
 #define IPC_PATH_MAX 107 /* of sockaddr_un */
 
@@ -144,6 +146,28 @@ static void collect(void *ctx, struct flo_metrics *metrics)
                                            states[i], NULL),
                            counts[i]);
     }
+}
+
+/* A fleet that can do nothing says so: it is what a slip of the folder looks like. */
+static void warn_without_workers(const struct flo_fleet_config *config)
+{
+    const char *file = config->config.file;
+    char text[600];
+    int64_t count = 0;
+    for (size_t i = 0; i < config->workers.count; i++)
+        count += flo_fleet_config_worker(config, i)->count;
+    if (count > 0)
+        return;
+    if (file)
+        snprintf(text, sizeof text,
+                 "%.200s names no workers: nothing will run; add some under workers:", file);
+    else
+        snprintf(text, sizeof text,
+                 "There is no " DEFAULT_CONFIG " here and no --config: %s without workers, so "
+                 "nothing will run; start it where " DEFAULT_CONFIG
+                 " lies, or give the fleet's file with --config FILE",
+                 config->engine.enabled ? "this is an engine" : "this is a fleet");
+    flo_log(FLO_LOG_WARN, "fleet.no_workers", text, NULL);
 }
 
 /* ---- making ---- */
@@ -298,8 +322,10 @@ static int run(struct supervisor *self)
     flo_log(FLO_LOG_INFO, "supervisor.started", "Supervisor started", "http",
             self->pages.health_address, "metrics", self->pages.metrics_address, "endpoint",
             flo_hub_endpoint(self->hub), NULL);
-    if (self->manager)
+    if (self->manager) {
+        warn_without_workers(self->config);
         flo_manager_start(self->manager);
+    }
     check_ready(self);
     event_base_dispatch(self->base);
     return self->exit_code;
@@ -352,6 +378,8 @@ int flo_supervisor_main(int argc, char **argv, bool local)
     if (keys_dir)
         return make_keys(keys_dir);
     struct supervisor self = {.dir = {.lock_fd = -1}, .local = local || local_flag};
+    if (self.local && !cmdline.config && access(DEFAULT_CONFIG, F_OK) == 0)
+        cmdline.config = DEFAULT_CONFIG;
     int rc = flo_fleet_config_load(&cmdline, &self.config, &err);
     if (rc) {
         fprintf(stderr, "%s: %s\n", PROGRAM, err.message);

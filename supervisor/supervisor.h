@@ -13,7 +13,8 @@
 
 /*
  * The whole program: parses the command line (--config FILE, --set, --check-config,
- * --print-config, --local), runs until SIGTERM or SIGINT, stops the fleet in order. local: as if
+ * --print-config, --local; a local fleet without --config reads config/fleet.yaml of the current
+ * folder when there is one), runs until SIGTERM or SIGINT, stops the fleet in order. local: as if
  * --local was given (`flotilla up`). Returns the exit code.
  */
 int flo_supervisor_main(int argc, char **argv, bool local);

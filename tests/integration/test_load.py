@@ -3,10 +3,11 @@
 """`flotilla load` and the workflows that it measures: right results, counted errors, an open loop."""
 import json
 import pathlib
+import signal
 import time
 import unittest
 
-from support import FleetTest, finish_batch, flotilla, ready, run, start_batch
+from support import BIN, FleetTest, finish_batch, flotilla, ready, run, start_batch
 
 
 class Load(FleetTest):
@@ -108,10 +109,76 @@ class Load(FleetTest):
         for args in [("--rate", 0), ("--rate", 5, "--concurrency", 2), ("--expect", "{"),
                      ("--input-bytes", 5, "--input", "5"), ("--input-bytes", 3000000), ("--signals", "-1"),
                      ("--each", "all"), ("--each", "start", "--rate", 5), ("--each", "start", "--expect", "5"),
-                     ("--each", "start", "--signals", 5)]:
+                     ("--each", "start", "--signals", 5), ("--progress-every", "0s")]:
             code, _, err = run("flotilla", "load", "--address", self.fleet.target, *args)
             self.assertEqual(code, 64, args)
             self.assertIn("flotilla load:", err)
+
+
+class Waiting(FleetTest):
+    """What is said while nothing ends."""
+
+    def start_load(self, *args):
+        return self.fleet.start("load", [BIN / "flotilla", "load", "--address", self.fleet.target, "--progress-every",
+                                         "200ms", *map(str, args)])
+
+    def end_of(self, load):
+        self.fleet.processes.remove(load)  # its exit code is no fleet's
+        code = load.child.wait(60)
+        load.reader.join(20)
+        load.child.stdout.close()
+        return code, "\n".join(load.output)
+
+    def test_queues_that_no_worker_polls_are_named(self):
+        self.fleet.engine()
+        load = self.start_load("--count", 3)
+        load.said("no worker polls task queue benchmark (workflows)")
+        load.said("0/3 workflows, ")
+        ready(self.fleet.worker("workflow-worker", "echo", "benchmark"))
+        load.said("a worker polls task queue benchmark (workflows) now")
+        load.said("no worker polls task queue benchmark (activities)")
+        ready(self.fleet.worker("io-activity-worker", "echo", "benchmark"))
+        code, said = self.end_of(load)
+        self.assertEqual(code, 0, said)
+        self.assertIn("3/3 workflows, ", said)
+        self.assertEqual(said.count("no worker polls"), 2, said)
+
+    def test_queues_of_tasks_are_named(self):
+        self.fleet.engine()
+        ready(self.fleet.worker("workflow-worker", "loadtest", "benchmark"))
+        load = self.start_load("--type", "cpu_intensive", "--tasks", 1, "--timeout", "1h", "--quiet")
+        load.said("no worker polls task queue benchmark-cpu (activities)")
+        load.child.send_signal(signal.SIGINT)
+        code, said = self.end_of(load)
+        self.assertEqual(code, 130, said)
+        self.assertNotIn("0/1 workflows", said)
+
+    def test_a_server_that_comes_back(self):
+        database = f"{self.fleet.folder.name}/engine.db"
+        engine = self.fleet.engine("--db", database)
+        load = self.start_load("--count", 3)
+        load.said("no worker polls")
+        engine.stop()
+        load.said(f"the server at {self.fleet.target} went away: ")
+        self.fleet.start("flotilla-engine", [BIN / "flotilla-engine", "--listen", self.fleet.target, "--db", database])
+        load.said(f"the server at {self.fleet.target} is back after ")
+        self.fleet.echo_workers()
+        code, said = self.end_of(load)
+        self.assertEqual(code, 0, said)
+        self.assertEqual(said.count("went away"), 1, said)
+
+    def test_a_server_that_stays_away(self):
+        engine = self.fleet.engine()
+        crowd = self.start_load("--each", "start", "--count", 10**7, "--concurrency", 2, "--server-timeout", "100ms")
+        load = self.start_load("--count", 3, "--server-timeout", "100ms")
+        load.said("no worker polls")
+        crowd.said("/10000000 calls, ")
+        engine.stop()
+        for process, report in [(load, "not completed: 3 not heard of any more"), (crowd, " calls in ")]:
+            code, said = self.end_of(process)
+            self.assertEqual(code, 69, said)
+            self.assertIn("giving up", said)
+            self.assertIn(report, said)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,8 @@ kill -9 "$old"
 came_back() { [ "$(child 1)" != "$old" ] && [ "$(child 1)" != 0 ] && all_up; }
 until_true came_back
 
+grep -q 'fleet.no_workers' "$dir/err" && fail "it has workers"
+
 # SIGTERM: all stop in order, 0; nothing is left.
 kids="$(child 0) $(child 1) $(child 2)"
 kill -TERM "$pid"
@@ -137,4 +139,24 @@ code=0
 wait "$pid" || code=$?
 pid=
 [ "$code" = 130 ] || fail "exit $code after two signals"
+
+# Without --config: the file of the current folder; without one, too, it says what is missing.
+mkdir -p "$dir/here/config" "$dir/empty"
+cp "$dir/fleet.yaml" "$dir/here/config/fleet.yaml"
+cd "$dir/here"
+expect 0 "$supervisor" --local --print-config
+grep -q "^health.port: 0  # config/fleet.yaml:5$" "$dir/out" || fail "config/fleet.yaml was not read"
+expect 0 "$supervisor" --print-config
+grep -q "^health.port: 8080  # default$" "$dir/out" || fail "not for one that starts no fleet"
+cd "$dir/empty"
+"$supervisor" --local --set engine.program="$fake" --set engine.listen=127.0.0.1:0 --set health.port=0 \
+  --set metrics.port=0 >"$dir/out" 2>"$dir/err" &
+pid=$!
+warned() { grep -q 'no config/fleet.yaml here.*without workers.*--config FILE' "$dir/err"; }
+until_true warned
+kill -TERM "$pid"
+code=0
+wait "$pid" || code=$?
+pid=
+[ "$code" = 0 ] || fail "exit $code of a fleet without workers"
 echo PASS
