@@ -169,17 +169,19 @@ static int find_id(struct quarantine *q, const char *prefix, char out_id[FLO_QUA
     return FLO_EXIT_REFUSED;
 }
 
-static int read_record(struct quarantine *q, const char *id, json_t **out,
-                       struct flo_quarantine_view *view)
+static bool read_record(struct quarantine *q, const char *id, json_t **out,
+                        struct flo_quarantine_view *view, int *out_exit)
 {
     struct flo_err err = {0};
     int rc = flo_quarantine_store_read(q->store, id, out, &err);
     if (!rc)
         rc = flo_quarantine_view(*out, id, view, &err);
-    if (rc)
-        fprintf(stderr, "flotilla quarantine: %s%s\n", err.message,
-                rc == FLO_EDATA ? "; 'drop' removes it" : "");
-    return rc ? flo_exit_code(rc) : 0;
+    if (!rc)
+        return true;
+    fprintf(stderr, "flotilla quarantine: %s%s\n", err.message,
+            rc == FLO_EDATA ? "; 'drop' removes it" : "");
+    *out_exit = flo_exit_code(rc);
+    return false;
 }
 
 /* ---- list ---- */
@@ -215,7 +217,7 @@ static void insert(json_t *inputs, json_t *record)
 static bool list_one(void *ctx, const char *id, const json_t *record, const struct flo_err *err)
 {
     struct listing *listing = ctx;
-    struct flo_quarantine_view view = {0};
+    struct flo_quarantine_view view;
     if (!record || flo_quarantine_view(record, id, &view, NULL))
         json_array_append_new(listing->damaged,
                               json_pack("{s:s, s:s}", "id", id, "reason", err->message));
@@ -237,7 +239,7 @@ static void print_listing(const struct quarantine *q, const struct listing *list
                "at");
     json_array_foreach(listing->inputs, i, record)
     {
-        struct flo_quarantine_view view = {0};
+        struct flo_quarantine_view view;
         const char *id = json_string_value(json_object_get(record, "id"));
         if (flo_quarantine_view(record, id, &view, NULL) == 0)
             print_row(&view);
@@ -340,15 +342,15 @@ static void print_view(const struct flo_quarantine_view *view)
 static int show(struct quarantine *q, const char *prefix)
 {
     char id[FLO_QUARANTINE_ID_LEN + 1];
-    struct flo_quarantine_view view = {0};
+    struct flo_quarantine_view view;
     json_t *record = NULL;
     int rc = find_id(q, prefix, id);
-    if (!rc)
-        rc = read_record(q, id, &record, &view);
-    if (!rc && q->options->json)
-        cli_print_json(json_incref(record));
-    else if (!rc)
-        print_view(&view);
+    if (!rc && read_record(q, id, &record, &view, &rc)) {
+        if (q->options->json)
+            cli_print_json(json_incref(record));
+        else
+            print_view(&view);
+    }
     json_decref(record);
     return rc;
 }
@@ -436,13 +438,11 @@ static int retry(struct quarantine *q, const char *prefix)
 {
     const struct flo_quarantine_room room = {.max_records = SIZE_MAX};
     char id[FLO_QUARANTINE_ID_LEN + 1];
-    struct flo_quarantine_view view = {0};
+    struct flo_quarantine_view view;
     struct flo_err err = {0};
     json_t *record = NULL, *commands = json_array();
     int rc = find_id(q, prefix, id);
-    if (!rc)
-        rc = read_record(q, id, &record, &view);
-    if (rc)
+    if (rc || !read_record(q, id, &record, &view, &rc))
         goto out;
     rc = flo_quarantine_store_change(q->store, id, &room, lift, NULL, NULL, &err);
     if (rc) {
