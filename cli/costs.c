@@ -164,7 +164,11 @@ static void take_process(struct cli_costs *costs, const json_t *json, int64_t no
     snprintf(process->identity, sizeof process->identity, "%s", text_of(json, "identity"));
     snprintf(process->name, sizeof process->name, "%s", *name ? name : process->identity);
     snprintf(process->role, sizeof process->role, "%s", text_of(json, "role"));
-    snprintf(process->state, sizeof process->state, "%s", text_of(json, "state"));
+    /* Of a process that is up, what it says of itself tells more: quiet, draining. */
+    const char *state = text_of(json, "state"), *own = text_of(json, "worker_state");
+    const bool up = strcmp(state, "up") == 0 && (!*own || strcmp(own, "running") == 0);
+    snprintf(process->state, sizeof process->state, "%s",
+             strcmp(state, "up") == 0 && !up ? own : state);
     process->done = int_of(json, "done");
     process->failed = int_of(json, "failed");
     process->cpu_ms = int_of(json, "cpu_ms");

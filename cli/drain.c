@@ -64,7 +64,7 @@ static void program_of(long pid, char *out, size_t size)
     if (kept && strcmp(target + kept, GONE) == 0)
         target[kept] = '\0';
     const char *slash = strrchr(target, '/');
-    snprintf(out, size, "%s", slash ? slash + 1 : target);
+    snprintf(out, size, "%.*s", (int)size - 1, slash ? slash + 1 : target);
 }
 
 /* ---- which processes ---- */

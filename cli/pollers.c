@@ -12,8 +12,9 @@
 
 #define EVENTS_MAX 1000
 /* Servers remember pollers for five minutes, and a poll takes one: who has not come back for this
- * long is busy or gone. */
+ * long is busy, quiet or gone. So is, much sooner, who leaves tasks in the queue. */
 #define SILENT_S 90
+#define BACKLOG_S 2
 
 enum { UNKNOWN, POLLED, SILENT, NOBODY };
 
@@ -48,10 +49,20 @@ static int64_t last_poll_s(const FloApi__DescribeTaskQueueResponse *response)
     return least;
 }
 
-static void judge(struct cli_pollers *pollers, struct cli_pollers_queue *queue, int64_t ago_s)
+static int state_of(const FloApi__DescribeTaskQueueResponse *response, int64_t ago_s)
+{
+    const bool backlog = response->stats && response->stats->approximate_backlog_count > 0;
+    if (ago_s < 0)
+        return NOBODY;
+    return ago_s > (backlog ? BACKLOG_S : SILENT_S) ? SILENT : POLLED;
+}
+
+static void judge(struct cli_pollers *pollers, struct cli_pollers_queue *queue,
+                  const FloApi__DescribeTaskQueueResponse *response)
 {
     const int before = queue->state;
-    queue->state = ago_s < 0 ? NOBODY : ago_s > SILENT_S ? SILENT : POLLED;
+    const int64_t ago_s = last_poll_s(response);
+    queue->state = state_of(response, ago_s);
     if (queue->state == before)
         return;
     if (queue->state == NOBODY)
@@ -59,7 +70,8 @@ static void judge(struct cli_pollers *pollers, struct cli_pollers_queue *queue, 
                          kind_name(queue));
     else if (queue->state == SILENT)
         cli_progress_say(pollers->progress,
-                         "no worker has polled task queue %s (%s) for %lld s: busy, or gone",
+                         "no worker has polled task queue %s (%s) for %lld s: they are busy, "
+                         "quiet or gone",
                          queue->name, kind_name(queue), (long long)ago_s);
     else if (before != UNKNOWN)
         cli_progress_say(pollers->progress, "a worker polls task queue %s (%s) now", queue->name,
@@ -73,7 +85,7 @@ static void on_described(void *ctx, const struct flo_grpc_status *status,
     pollers->call = NULL; /* it has ended */
     if (status->code == FLO_GRPC_OK)
         judge(pollers, &pollers->queues[pollers->asked],
-              last_poll_s((const FloApi__DescribeTaskQueueResponse *)message));
+              (const FloApi__DescribeTaskQueueResponse *)message);
     else if (status->code != FLO_GRPC_UNAVAILABLE && status->code != FLO_GRPC_DEADLINE_EXCEEDED)
         unknown(pollers, status->message);
     pollers->asked++;
@@ -90,6 +102,7 @@ static void ask_next(struct cli_pollers *pollers)
     queue.name = (char *)(uintptr_t)next->name;
     queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
     request.task_queue = &queue;
+    request.report_stats = true;
     request.task_queue_type = next->activities ? FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_ACTIVITY
                                                : FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_WORKFLOW;
     int rc = flo_client_describe_task_queue(pollers->session->client, &request, on_described,

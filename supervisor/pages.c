@@ -215,9 +215,14 @@ bool flo_pages_fleet_ready(struct flo_pages *pages, char *out_reason, size_t siz
         if (view.engine)
             continue;
         const struct flo_fleet_entry *entry = flo_fleet_by_pid(pages->fleet, view.pid, now);
-        if (!entry || !json_is_true(json_object_get(entry->snapshot, "ready"))) {
-            snprintf(out_reason, size, entry ? "%s is not ready" : "%s has not reported yet",
-                     view.name);
+        if (!entry) {
+            snprintf(out_reason, size, "%s has not reported yet", view.name);
+            return false;
+        }
+        if (!json_is_true(json_object_get(entry->snapshot, "ready"))) {
+            const char *state = flo_fleet_entry_state(entry, now);
+            snprintf(out_reason, size, "%s is %s", view.name,
+                     state && strcmp(state, "running") != 0 ? state : "not ready");
             return false;
         }
     }

@@ -279,7 +279,7 @@ static void unescape(char *text)
 static bool cgroup_mount(const char *line, const char *end, const char *controller, char *out_root,
                          char *out_point, size_t size)
 {
-    const char *root_end, *point_end, *type_end, *options_end, *dash_end;
+    const char *root_end = NULL, *point_end = NULL, *type_end, *options_end, *dash_end;
     const char *root = word(line, end, 3, &root_end), *point = word(line, end, 4, &point_end);
     const char *dash = NULL, *type, *options;
 

@@ -198,7 +198,7 @@ static void read_changes(struct watch *w)
                 (const struct inotify_event *)(const void *)(buffer.bytes + at);
             if (matters(w, event)) {
                 w->changed = true;
-                snprintf(w->change, sizeof w->change, "%s", event->name);
+                snprintf(w->change, sizeof w->change, "%.255s", event->name);
             }
             at += (ssize_t)(sizeof *event + event->len);
         }

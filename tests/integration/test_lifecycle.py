@@ -222,6 +222,8 @@ class Lifecycle(FleetTest):
             return {p["name"]: p.get("worker_state") for p in report["processes"]} == {
                 "flow": "running", "io-1": "quiet", "io-2": "running"}
         wait_for(reported, "the report to the supervisor")
+        wait_for(lambda: "io-1 is quiet" in get(fleet["http"], "/ready")[1], "the supervisor says it")
+        self.assertRegex(command("top", "--once")[1], r"\nio-1 +io-activity +quiet .*\nio-2 +io-activity +up ")
         self.assertEqual(command("drain", "workflow")[0], 0)
         quiet("io-1", "flow")
         self.assertEqual(command("resume", "io-activity-worker", "flow")[0], 0)

@@ -143,6 +143,18 @@ class Waiting(FleetTest):
         self.assertIn("3/3 workflows, ", said)
         self.assertEqual(said.count("no worker polls"), 2, said)
 
+    def test_a_worker_that_is_quiet(self):
+        self.fleet.engine()
+        worker = self.fleet.worker("workflow-worker", "loadtest", "benchmark")
+        ready(worker)
+        worker.child.send_signal(signal.SIGTSTP)
+        worker.said("Worker quiet")
+        load = self.start_load("--type", "TimerWorkflow", "--input", '{"n": 1, "ms": 1}', "--count", 3)
+        load.said("no worker has polled task queue benchmark (workflows) for ")
+        worker.child.send_signal(signal.SIGCONT)
+        code, said = self.end_of(load)
+        self.assertEqual(code, 0, said)
+
     def test_queues_of_tasks_are_named(self):
         self.fleet.engine()
         ready(self.fleet.worker("workflow-worker", "loadtest", "benchmark"))
