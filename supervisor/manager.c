@@ -209,6 +209,8 @@ static int launch(struct process *process, struct flo_err *err)
         engine_command(process->manager, &command);
     add_env(&command, "FLOTILLA_PROCESS", process->name);
     add_env(&command, "FLOTILLA_STATE_DIR", process->manager->options.state_dir);
+    if (flo_log_is_text()) /* its lines go where ours go */
+        add_env(&command, "FLOTILLA_LOG_AUTO", "text");
     int rc = command.failed ? flo_fail(err, FLO_ENOMEM, "too many arguments for %s", process->name)
                             : flo_child_start(process->manager->base, process->name, command.args,
                                               command.env, on_line, process, &process->child, err);

@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,11 +58,19 @@ const char *flo_log_level_name(enum flo_log_level level)
 
 void flo_log_open(enum flo_log_level level, enum flo_log_format format, const char *program)
 {
-    if (format == FLO_LOG_AUTO)
-        format = isatty(STDERR_FILENO) ? FLO_LOG_TEXT : FLO_LOG_JSON;
+    if (format == FLO_LOG_AUTO) {
+        const char *auto_ = getenv("FLOTILLA_LOG_AUTO");
+        const bool text = auto_ && strcmp(auto_, "text") == 0;
+        format = text || isatty(STDERR_FILENO) ? FLO_LOG_TEXT : FLO_LOG_JSON;
+    }
     logger.format = format;
     logger.program = program;
     flo_log_set_level(level);
+}
+
+bool flo_log_is_text(void)
+{
+    return logger.format == FLO_LOG_TEXT;
 }
 
 void flo_log_set_level(enum flo_log_level level)

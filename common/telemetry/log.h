@@ -22,7 +22,9 @@
 #include "flotilla/log.h"
 
 enum flo_log_format {
-    FLO_LOG_AUTO, /* text when stderr is a terminal, else JSON */
+    /* Text when stderr is a terminal, or is on its way to one, as whoever started us says by
+     * FLOTILLA_LOG_AUTO=text; else JSON. */
+    FLO_LOG_AUTO,
     FLO_LOG_JSON,
     FLO_LOG_TEXT,
 };
@@ -30,6 +32,8 @@ enum flo_log_format {
 /* Choose level and format; before the first call: INFO, AUTO. program (borrowed for ever, may be
  * NULL) is put into each line as "logger". Call before threads start. */
 void flo_log_open(enum flo_log_level level, enum flo_log_format format, const char *program);
+/* Are lines text, since flo_log_open? */
+bool flo_log_is_text(void);
 /* Change the level while running. Any thread. */
 void flo_log_set_level(enum flo_log_level level);
 /* Would a line of this level be written? For skipping costly arguments. */

@@ -149,11 +149,15 @@ grep -q "^health.port: 0  # config/fleet.yaml:5$" "$dir/out" || fail "config/fle
 expect 0 "$supervisor" --print-config
 grep -q "^health.port: 8080  # default$" "$dir/out" || fail "not for one that starts no fleet"
 cd "$dir/empty"
-"$supervisor" --local --set engine.program="$fake" --set engine.listen=127.0.0.1:0 --set health.port=0 \
+printf '#!/bin/sh\necho "auto=$FLOTILLA_LOG_AUTO"\nexec "%s" "$@"\n' "$fake" >"$dir/engine"
+chmod 700 "$dir/engine"
+"$supervisor" --local --set log.format=text --set engine.program="$dir/engine" --set engine.listen=127.0.0.1:0 --set health.port=0 \
   --set metrics.port=0 >"$dir/out" 2>"$dir/err" &
 pid=$!
 warned() { grep -q 'no config/fleet.yaml here.*without workers.*--config FILE' "$dir/err"; }
 until_true warned
+as_we() { cat "$dir/out" "$dir/err" | grep -q '| auto=text$'; } # a log that is text is text all over
+until_true as_we
 kill -TERM "$pid"
 code=0
 wait "$pid" || code=$?

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,6 +47,18 @@ static char *written(struct fixture *f)
         ;
     f->text[len] = '\0';
     return f->text;
+}
+
+/* Who writes to a pipe that ends at a terminal is told so, and asked for JSON writes that. */
+static void test_auto_follows_the_starter(void **state)
+{
+    (void)state;
+    setenv("FLOTILLA_LOG_AUTO", "text", 1);
+    flo_log_open(FLO_LOG_INFO, FLO_LOG_AUTO, "prog");
+    assert_true(flo_log_is_text());
+    flo_log_open(FLO_LOG_INFO, FLO_LOG_JSON, "prog");
+    assert_false(flo_log_is_text());
+    unsetenv("FLOTILLA_LOG_AUTO");
 }
 
 /* The members stand in this order, and a '#' key is a number. */
@@ -139,6 +152,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_json_escapes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_json_line_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_auto_follows_the_starter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_level_filters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rate_limit_per_event, setup, teardown),
     };
