@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pollers.c - one workflow's history names the queues of the activities that it waits for; then
- * each queue is asked about, one after the other.
+ * pollers.c - one workflow's history names its queue and those of the activities that it waits for;
+ * then each queue is asked about, one after the other.
  */
 #include "cli/pollers.h"
 
@@ -28,8 +28,7 @@ static void ask_next(struct cli_pollers *pollers);
 static void unknown(struct cli_pollers *pollers, const char *why)
 {
     if (!pollers->said_unknown)
-        cli_progress_say(pollers->progress, "the server does not say who polls task queue %s: %s",
-                         pollers->queues[0].name, why);
+        cli_progress_say(pollers->progress, "the server does not say who polls: %s", why);
     pollers->said_unknown = true;
 }
 
@@ -113,16 +112,17 @@ static void ask_next(struct cli_pollers *pollers)
 
 /* ---- what a workflow waits for ---- */
 
-static void add_queue(struct cli_pollers *pollers, const char *name)
+static void add_queue(struct cli_pollers *pollers, const char *name, bool activities)
 {
     for (size_t i = 0; i < pollers->queue_count; i++)
-        if (pollers->queues[i].activities && strcmp(pollers->queues[i].name, name) == 0)
+        if (pollers->queues[i].activities == activities &&
+            strcmp(pollers->queues[i].name, name) == 0)
             return;
     if (pollers->queue_count == CLI_POLLERS_QUEUES_MAX ||
         strlen(name) >= sizeof pollers->queues[0].name)
         return;
     struct cli_pollers_queue *queue = &pollers->queues[pollers->queue_count++];
-    *queue = (struct cli_pollers_queue){.activities = true};
+    *queue = (struct cli_pollers_queue){.activities = activities};
     snprintf(queue->name, sizeof queue->name, "%s", name);
 }
 
@@ -147,11 +147,18 @@ static void add_queues(struct cli_pollers *pollers, const FloApi__History *histo
 {
     for (size_t i = 0; i < history->n_events; i++) {
         const FloApi__HistoryEvent *event = history->events[i];
-        bool open = event->event_type == FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_SCHEDULED;
+        const FloApi__TaskQueue *queue = NULL;
+        bool activity =
+            event->event_type == FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_SCHEDULED;
+        bool open = activity;
         for (size_t k = i + 1; open && k < history->n_events; k++)
             open = closes(history->events[k]) != event->event_id;
-        if (open && event->activity_task_scheduled_event_attributes->task_queue)
-            add_queue(pollers, event->activity_task_scheduled_event_attributes->task_queue->name);
+        if (open)
+            queue = event->activity_task_scheduled_event_attributes->task_queue;
+        else if (event->event_type == FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_STARTED)
+            queue = event->workflow_execution_started_event_attributes->task_queue;
+        if (queue)
+            add_queue(pollers, queue->name, activity);
     }
 }
 
@@ -166,7 +173,7 @@ static void on_history(void *ctx, const struct flo_grpc_status *status,
         if (response->history)
             add_queues(pollers, response->history);
     }
-    ask_next(pollers); /* the workflows' queue in any case */
+    ask_next(pollers); /* of those that are known, in any case */
 }
 
 /* ---- outside ---- */
@@ -174,8 +181,9 @@ static void on_history(void *ctx, const struct flo_grpc_status *status,
 void cli_pollers_init(struct cli_pollers *pollers, struct cli_session *session,
                       struct cli_progress *progress, const char *task_queue)
 {
-    *pollers = (struct cli_pollers){.session = session, .progress = progress, .queue_count = 1};
-    snprintf(pollers->queues[0].name, sizeof pollers->queues[0].name, "%s", task_queue);
+    *pollers = (struct cli_pollers){.session = session, .progress = progress};
+    if (task_queue)
+        add_queue(pollers, task_queue, false);
 }
 
 void cli_pollers_ask(struct cli_pollers *pollers, const char *workflow_id, const char *run_id)

@@ -18,14 +18,15 @@ struct cli_pollers_queue {
 
 struct cli_pollers {
     struct cli_session *session;
-    struct cli_progress *progress;                           /* what is found is said here */
-    struct cli_pollers_queue queues[CLI_POLLERS_QUEUES_MAX]; /* the first: the workflows' */
+    struct cli_progress *progress; /* what is found is said here */
+    struct cli_pollers_queue queues[CLI_POLLERS_QUEUES_MAX];
     size_t queue_count;
     size_t asked;                 /* the one whose answer is awaited */
     struct flo_client_call *call; /* or NULL */
     bool said_unknown;            /* that the server does not tell */
 };
 
+/* task_queue: of workflows; NULL: their histories will name it. */
 void cli_pollers_init(struct cli_pollers *pollers, struct cli_session *session,
                       struct cli_progress *progress, const char *task_queue);
 /*

@@ -5,7 +5,8 @@
 
 #include "cli/session.h"
 
-/* Follow the workflow (run_id "" = the newest) to its end and print it. The exit code. */
+/* Follow the workflow (run_id "" = the newest) to its end and print it. The exit code. Queues that
+ * no worker polls are named on stderr while it does not end. */
 int cli_follow(struct cli_session *session, const char *workflow_id, const char *run_id, bool json);
 
 #endif

@@ -165,6 +165,15 @@ class Waiting(FleetTest):
         self.assertEqual(code, 130, said)
         self.assertNotIn("0/1 workflows", said)
 
+    def test_one_workflow_that_nobody_takes(self):
+        self.fleet.engine()
+        start = self.fleet.start("start", [BIN / "flotilla", "start", "--address", self.fleet.target, "--type",
+                                           "EchoWorkflow", "-t", "benchmark", "-i", "5", "--wait"])
+        start.said("flotilla: no worker polls task queue benchmark (workflows)")
+        self.fleet.echo_workers()
+        code, said = self.end_of(start)
+        self.assertEqual((code, said.splitlines()[-1]), (0, "5"), said)
+
     def test_a_server_that_comes_back(self):
         database = f"{self.fleet.folder.name}/engine.db"
         engine = self.fleet.engine("--db", database)
