@@ -149,6 +149,7 @@ grep -q "^health.port: 0  # config/fleet.yaml:5$" "$dir/out" || fail "config/fle
 expect 0 "$supervisor" --print-config
 grep -q "^health.port: 8080  # default$" "$dir/out" || fail "not for one that starts no fleet"
 cd "$dir/empty"
+# shellcheck disable=SC2016 # the script that is written expands them
 printf '#!/bin/sh\necho "auto=$FLOTILLA_LOG_AUTO"\nexec "%s" "$@"\n' "$fake" >"$dir/engine"
 chmod 700 "$dir/engine"
 "$supervisor" --local --set log.format=text --set engine.program="$dir/engine" --set engine.listen=127.0.0.1:0 --set health.port=0 \
