@@ -35,7 +35,7 @@ enum flo_job_cancel {
 bool flo_job_graver(enum flo_job_cancel a, enum flo_job_cancel b);
 
 /* What a job was told, as one number: why it should stop (FLO_JOB_REASON), and: */
-#define FLO_JOB_STOPPING 0x100u /* the worker begins to drain; go on for now */
+#define FLO_JOB_STOPPING 0x100u /* the worker begins to drain; the job may go on */
 #define FLO_JOB_NUDGE 0x10000u  /* counts the calls of flo_job_wake */
 #define FLO_JOB_REASON(told) ((enum flo_job_cancel)((told)&0xffu))
 
