@@ -46,69 +46,70 @@ static int begin(struct flo_session *session, const struct flo_activity_ref *ref
     return flo_fail(err, FLO_EINVAL, "the token is not base64");
 }
 
-#define FILL_TARGET(request, target)                                                               \
-    do {                                                                                           \
-        (request)->workflow_id = (target)->workflow_id;                                            \
-        (request)->run_id = (target)->run_id;                                                      \
-        (request)->activity_id = (target)->activity_id;                                            \
-    } while (0)
+/* Define send_NAME: the call in the form that the target has, with value in field. The two forms'
+ * requests differ only in how they name the activity. */
+#define DEFINE_SEND(name, Call, CALL, Value, field)                                                \
+    static int send_##name(struct flo_session *session, const struct target *target, Value *value) \
+    {                                                                                              \
+        FloApi__##Call##Request request = FLO_API__##CALL##_REQUEST__INIT;                         \
+        FloApi__##Call##ByIdRequest by_id = FLO_API__##CALL##_BY_ID_REQUEST__INIT;                 \
+                                                                                                   \
+        request.task_token = target->token;                                                        \
+        request.field = by_id.field = value;                                                       \
+        by_id.workflow_id = target->workflow_id;                                                   \
+        by_id.run_id = target->run_id;                                                             \
+        by_id.activity_id = target->activity_id;                                                   \
+        return target->by_token                                                                    \
+                   ? flo_client_##name(session->client, &request, flo_session_done, session,       \
+                                       &session->under_way)                                        \
+                   : flo_client_##name##_by_id(session->client, &by_id, flo_session_done, session, \
+                                               &session->under_way);                               \
+    }
 
-/* The value as Payloads in the call's arena; NULL stays NULL. */
-static int to_payloads(struct flo_session *session, const json_t *value, FloApi__Payloads **out)
+DEFINE_SEND(respond_activity_task_completed, RespondActivityTaskCompleted,
+            RESPOND_ACTIVITY_TASK_COMPLETED, FloApi__Payloads, result)
+DEFINE_SEND(respond_activity_task_failed, RespondActivityTaskFailed, RESPOND_ACTIVITY_TASK_FAILED,
+            FloApi__Failure, failure)
+DEFINE_SEND(respond_activity_task_canceled, RespondActivityTaskCanceled,
+            RESPOND_ACTIVITY_TASK_CANCELED, FloApi__Payloads, details)
+DEFINE_SEND(record_activity_task_heartbeat, RecordActivityTaskHeartbeat,
+            RECORD_ACTIVITY_TASK_HEARTBEAT, FloApi__Payloads, details)
+
+typedef int (*send_payloads_fn)(struct flo_session *session, const struct target *target,
+                                FloApi__Payloads *payloads);
+
+/* Send value, as Payloads in the call's arena; NULL stays NULL. */
+static int send_value(struct flo_session *session, const struct target *target, const json_t *value,
+                      send_payloads_fn send)
 {
-    *out = value ? flo_payloads_from_json(&session->call.arena, value) : NULL;
-    return value && !*out ? FLO_ENOMEM : 0;
+    FloApi__Payloads *payloads = value ? flo_payloads_from_json(&session->call.arena, value) : NULL;
+
+    return value && !payloads ? FLO_ENOMEM : send(session, target, payloads);
 }
 
-static int send_complete(struct flo_session *session, const struct target *target,
-                         FloApi__Payloads *result)
+/* The whole of a call that ends the activity with value. */
+static int end_with(struct flo_session *session, const struct flo_activity_ref *ref,
+                    const json_t *value, send_payloads_fn send, struct flo_err *err)
 {
-    FloApi__RespondActivityTaskCompletedRequest request =
-        FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_REQUEST__INIT;
-    FloApi__RespondActivityTaskCompletedByIdRequest by_id =
-        FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_BY_ID_REQUEST__INIT;
-
-    request.task_token = target->token;
-    request.result = by_id.result = result;
-    FILL_TARGET(&by_id, target);
-    return target->by_token
-               ? flo_client_respond_activity_task_completed(
-                     session->client, &request, flo_session_done, session, &session->under_way)
-               : flo_client_respond_activity_task_completed_by_id(
-                     session->client, &by_id, flo_session_done, session, &session->under_way);
-}
-
-int flo_session_complete_activity(struct flo_session *session, const struct flo_activity_ref *ref,
-                                  json_t *result, struct flo_err *err)
-{
-    FloApi__Payloads *payloads;
     struct target target;
     int rc = begin(session, ref, &target, err);
 
     if (rc)
         return rc;
-    rc = to_payloads(session, result, &payloads);
-    if (!rc)
-        rc = send_complete(session, &target, payloads);
+    rc = send_value(session, &target, value, send);
     return flo_session_finish(session, rc, NULL, NULL, err);
 }
 
-static int send_fail(struct flo_session *session, const struct target *target,
-                     FloApi__Failure *failure)
+int flo_session_complete_activity(struct flo_session *session, const struct flo_activity_ref *ref,
+                                  json_t *result, struct flo_err *err)
 {
-    FloApi__RespondActivityTaskFailedRequest request =
-        FLO_API__RESPOND_ACTIVITY_TASK_FAILED_REQUEST__INIT;
-    FloApi__RespondActivityTaskFailedByIdRequest by_id =
-        FLO_API__RESPOND_ACTIVITY_TASK_FAILED_BY_ID_REQUEST__INIT;
+    return end_with(session, ref, result, send_respond_activity_task_completed, err);
+}
 
-    request.task_token = target->token;
-    request.failure = by_id.failure = failure;
-    FILL_TARGET(&by_id, target);
-    return target->by_token
-               ? flo_client_respond_activity_task_failed(
-                     session->client, &request, flo_session_done, session, &session->under_way)
-               : flo_client_respond_activity_task_failed_by_id(
-                     session->client, &by_id, flo_session_done, session, &session->under_way);
+int flo_session_cancel_activity(struct flo_session *session, const struct flo_activity_ref *ref,
+                                json_t *details, struct flo_err *err)
+{
+    return end_with(session, ref, details, send_respond_activity_task_canceled, err);
 }
 
 int flo_session_fail_activity(struct flo_session *session, const struct flo_activity_ref *ref,
@@ -121,97 +122,36 @@ int flo_session_fail_activity(struct flo_session *session, const struct flo_acti
     if (rc)
         return rc;
     packed = flo_failure_from_user(&session->call.arena, failure);
-    rc = packed ? send_fail(session, &target, packed) : FLO_ENOMEM;
+    rc = packed ? send_respond_activity_task_failed(session, &target, packed) : FLO_ENOMEM;
     return flo_session_finish(session, rc, NULL, NULL, err);
 }
 
-static int send_cancel(struct flo_session *session, const struct target *target,
-                       FloApi__Payloads *details)
-{
-    FloApi__RespondActivityTaskCanceledRequest request =
-        FLO_API__RESPOND_ACTIVITY_TASK_CANCELED_REQUEST__INIT;
-    FloApi__RespondActivityTaskCanceledByIdRequest by_id =
-        FLO_API__RESPOND_ACTIVITY_TASK_CANCELED_BY_ID_REQUEST__INIT;
+/* Define name: a heartbeat's answer of this type, for the caller. */
+#define DEFINE_TAKE(name, Answer)                                                                  \
+    static void name(void *ctx, const ProtobufCMessage *response)                                  \
+    {                                                                                              \
+        const FloApi__##Answer *answer = (const FloApi__##Answer *)response;                       \
+                                                                                                   \
+        *(struct flo_heartbeat_answer *)ctx =                                                      \
+            (struct flo_heartbeat_answer){.cancel_requested = answer->cancel_requested,            \
+                                          .paused = answer->activity_paused,                       \
+                                          .reset = answer->activity_reset};                        \
+    }
 
-    request.task_token = target->token;
-    request.details = by_id.details = details;
-    FILL_TARGET(&by_id, target);
-    return target->by_token
-               ? flo_client_respond_activity_task_canceled(
-                     session->client, &request, flo_session_done, session, &session->under_way)
-               : flo_client_respond_activity_task_canceled_by_id(
-                     session->client, &by_id, flo_session_done, session, &session->under_way);
-}
-
-int flo_session_cancel_activity(struct flo_session *session, const struct flo_activity_ref *ref,
-                                json_t *details, struct flo_err *err)
-{
-    FloApi__Payloads *payloads;
-    struct target target;
-    int rc = begin(session, ref, &target, err);
-
-    if (rc)
-        return rc;
-    rc = to_payloads(session, details, &payloads);
-    if (!rc)
-        rc = send_cancel(session, &target, payloads);
-    return flo_session_finish(session, rc, NULL, NULL, err);
-}
-
-static int send_heartbeat(struct flo_session *session, const struct target *target,
-                          FloApi__Payloads *details)
-{
-    FloApi__RecordActivityTaskHeartbeatRequest request =
-        FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_REQUEST__INIT;
-    FloApi__RecordActivityTaskHeartbeatByIdRequest by_id =
-        FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_BY_ID_REQUEST__INIT;
-
-    request.task_token = target->token;
-    request.details = by_id.details = details;
-    FILL_TARGET(&by_id, target);
-    return target->by_token
-               ? flo_client_record_activity_task_heartbeat(
-                     session->client, &request, flo_session_done, session, &session->under_way)
-               : flo_client_record_activity_task_heartbeat_by_id(
-                     session->client, &by_id, flo_session_done, session, &session->under_way);
-}
-
-static void take_answer(void *ctx, const ProtobufCMessage *response)
-{
-    const FloApi__RecordActivityTaskHeartbeatResponse *answer =
-        (const FloApi__RecordActivityTaskHeartbeatResponse *)response;
-
-    *(struct flo_heartbeat_answer *)ctx =
-        (struct flo_heartbeat_answer){.cancel_requested = answer->cancel_requested,
-                                      .paused = answer->activity_paused,
-                                      .reset = answer->activity_reset};
-}
-
-static void take_answer_by_id(void *ctx, const ProtobufCMessage *response)
-{
-    const FloApi__RecordActivityTaskHeartbeatByIdResponse *answer =
-        (const FloApi__RecordActivityTaskHeartbeatByIdResponse *)response;
-
-    *(struct flo_heartbeat_answer *)ctx =
-        (struct flo_heartbeat_answer){.cancel_requested = answer->cancel_requested,
-                                      .paused = answer->activity_paused,
-                                      .reset = answer->activity_reset};
-}
+DEFINE_TAKE(take_answer, RecordActivityTaskHeartbeatResponse)
+DEFINE_TAKE(take_answer_by_id, RecordActivityTaskHeartbeatByIdResponse)
 
 int flo_session_heartbeat_activity(struct flo_session *session, const struct flo_activity_ref *ref,
                                    json_t *details, struct flo_heartbeat_answer *out,
                                    struct flo_err *err)
 {
     struct flo_heartbeat_answer unused;
-    FloApi__Payloads *payloads;
     struct target target;
     int rc = begin(session, ref, &target, err);
 
     if (rc)
         return rc;
-    rc = to_payloads(session, details, &payloads);
-    if (!rc)
-        rc = send_heartbeat(session, &target, payloads);
+    rc = send_value(session, &target, details, send_record_activity_task_heartbeat);
     return flo_session_finish(session, rc, target.by_token ? take_answer : take_answer_by_id,
                               out ? out : &unused, err);
 }
