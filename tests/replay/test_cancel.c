@@ -132,16 +132,7 @@ static const struct flo_workflow_entry workflows[] = {{"Try", try_cancel},
 
 static int setup(void **state)
 {
-    static struct story story;
-    story_begin(&story, workflows);
-    *state = &story;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    story_end(*state);
-    return 0;
+    return story_setup(state, workflows);
 }
 
 #define SCHEDULED "ScheduleActivity id=1 type=work queue=queue stc=30000 input=null"
@@ -309,7 +300,7 @@ static void test_cancelled_group_waits_for_results(void **state)
     story_expect(s, "Complete result=[1,2]");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
 
 int main(void)
 {

@@ -39,16 +39,7 @@ static const struct flo_workflow_entry workflows[] = {
 
 static int setup(void **state)
 {
-    static struct story story;
-    story_begin(&story, workflows);
-    *state = &story;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    story_end(*state);
-    return 0;
+    return story_setup(state, workflows);
 }
 
 /* One activity, the second task sticky. */
@@ -138,10 +129,11 @@ static void test_parallel_keeps_the_order_of_starting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_echo_runs_one_activity, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_echo_whole_history_replays, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_chain_feeds_results_on, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_parallel_keeps_the_order_of_starting, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_echo_runs_one_activity, setup, story_teardown),
+        cmocka_unit_test_setup_teardown(test_echo_whole_history_replays, setup, story_teardown),
+        cmocka_unit_test_setup_teardown(test_chain_feeds_results_on, setup, story_teardown),
+        cmocka_unit_test_setup_teardown(test_parallel_keeps_the_order_of_starting, setup,
+                                        story_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,16 +87,7 @@ static const struct flo_workflow_entry workflows[] = {
 
 static int setup(void **state)
 {
-    static struct story story;
-    story_begin(&story, workflows);
-    *state = &story;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    story_end(*state);
-    return 0;
+    return story_setup(state, workflows);
 }
 
 /* The failure of the activity is wrapped once and becomes the workflow's. */
@@ -256,7 +247,7 @@ static void test_failed_run_stays_failed(void **state)
     story_expect(s, first);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
 
 int main(void)
 {

@@ -64,16 +64,7 @@ static const struct flo_workflow_entry workflows[] = {{"Echo", echo},
 
 static int setup(void **state)
 {
-    static struct story story;
-    story_begin(&story, workflows);
-    *state = &story;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    story_end(*state);
-    return 0;
+    return story_setup(state, workflows);
 }
 
 #define BEGIN(type) "Started type=" type " input=1; WFTScheduled; WFTStarted"
@@ -418,7 +409,7 @@ static void test_query_of_an_unknown_type_of_workflow_fails_the_query(void **sta
                     "registered types: Known, Other");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
 
 int main(void)
 {

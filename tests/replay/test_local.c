@@ -117,16 +117,7 @@ static const struct flo_workflow_entry workflows[] = {
 
 static int setup(void **state)
 {
-    static struct story story;
-    story_begin(&story, workflows);
-    *state = &story;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    story_end(*state);
-    return 0;
+    return story_setup(state, workflows);
 }
 
 /* One runs while the task is open; its marker goes with the answer; later it is only read. */
@@ -433,7 +424,7 @@ static void test_marker_that_says_nothing(void **state)
                     "which it is");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
 
 int main(void)
 {

@@ -135,16 +135,7 @@ static const struct flo_workflow_entry workflows[] = {{"Waits", waits},   {"Busy
 
 static int setup(void **state)
 {
-    static struct story story;
-    story_begin(&story, workflows);
-    *state = &story;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    story_end(*state);
-    return 0;
+    return story_setup(state, workflows);
 }
 
 /* story_end proves that nothing is left. */
@@ -299,7 +290,7 @@ static void test_options_are_in_the_command(void **state)
     assert_memory_equal(command->user_metadata->summary->data.data, "\"all of it\"", 11);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
 
 int main(void)
 {

@@ -88,16 +88,7 @@ static const struct flo_module module = {
 
 static int setup(void **state)
 {
-    static struct story story;
-    story_begin(&story, module.workflows);
-    *state = &story;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    story_end(*state);
-    return 0;
+    return story_setup(state, module.workflows);
 }
 
 static void test_document_goes_through_its_queues(void **state)
@@ -170,7 +161,7 @@ static void test_cancelled_order_gives_back(void **state)
     story_expect(s, "Cancel");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
 
 int main(void)
 {

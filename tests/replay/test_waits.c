@@ -125,16 +125,7 @@ static const struct flo_workflow_entry workflows[] = {{"Nap", nap},
 
 static int setup(void **state)
 {
-    static struct story story;
-    story_begin(&story, workflows);
-    *state = &story;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    story_end(*state);
-    return 0;
+    return story_setup(state, workflows);
 }
 
 /* now() is the time of the task, in both runs of the code. */
@@ -311,7 +302,7 @@ static void test_random_is_the_run_s(void **state)
     assert_string_equal(story_replayed(s), other);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown)
 
 int main(void)
 {

@@ -8,7 +8,8 @@
  *     story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=echo; ActivityStarted scheduled=5");
  *
  * Events are separated by ";" or a line's end and numbered from 1 as they come; event n happens at
- * (1000 + n) s. Values hold no space outside quotes; ' stands for ". See story.c for the words.
+ * (1000 + n) s. Values hold no space outside quotes; ' stands for ". See story_events.c for
+ * the words.
  */
 #ifndef FLO_TESTS_SUPPORT_STORY_H
 #define FLO_TESTS_SUPPORT_STORY_H
@@ -37,6 +38,9 @@ struct story {
 void story_begin(struct story *story, const struct flo_workflow_entry *workflows);
 /* Frees all, and fails the test when a run's memory is still held. */
 void story_end(struct story *story);
+/* The same as a fixture of cmocka's: *state is the story; one at a time. Both return 0. */
+int story_setup(void **state, const struct flo_workflow_entry *workflows);
+int story_teardown(void **state);
 
 /* Add events to history. */
 void story_tell(struct story *story, const char *events);

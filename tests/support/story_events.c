@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* story_events.c - words to history events and to the ends of local activities. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "support/cmocka_env.h"
+#include "support/story_internal.h"
+#include "wire/failure.h"
+#include "wire/payload.h"
+#include "workflow/names.h"
+
+/* One event's words: a name and key=value pairs. */
+struct words {
+    char *name;
+    char *key[16], *value[16];
+    size_t count;
+};
+
+static const char *word(const struct words *w, const char *key, const char *otherwise)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        if (strcmp(w->key[i], key) == 0)
+            return w->value[i];
+    }
+    return otherwise;
+}
+
+static int64_t number(const struct words *w, const char *key)
+{
+    return strtoll(word(w, key, "0"), NULL, 10);
+}
+
+static char *text_of(struct story *s, const struct words *w, const char *key, const char *otherwise)
+{
+    return flo_arena_strdup(&s->arena, word(w, key, otherwise));
+}
+
+static FloApi__Payloads *payloads(struct story *s, const struct words *w, const char *key)
+{
+    const char *text = word(w, key, NULL);
+    if (!text)
+        return NULL;
+    FloApi__Payloads *all = flo_payloads_from_json(&s->arena, json_null());
+    FloApi__Payload *one = flo_arena_alloc(&s->arena, sizeof *one);
+    FloApi__Payload__MetadataEntry *meta = flo_arena_alloc(&s->arena, sizeof *meta);
+    FloApi__Payload__MetadataEntry **metas = flo_arena_alloc(&s->arena, sizeof(void *));
+    static uint8_t plain[] = "json/plain";
+    static char encoding[] = "encoding";
+    char *json = flo_arena_strdup(&s->arena, text);
+    for (char *c = json; *c; c++)
+        *c = *c == '\'' ? '"' : *c;
+    flo_api__payload__init(one);
+    flo_api__payload__metadata_entry__init(meta);
+    meta->key = encoding;
+    meta->value = (ProtobufCBinaryData){sizeof plain - 1, plain};
+    metas[0] = meta;
+    one->metadata = metas;
+    one->n_metadata = 1;
+    one->data = (ProtobufCBinaryData){strlen(json), (uint8_t *)json};
+    all->payloads[0] = one;
+    return all;
+}
+
+/* Make attributes of one kind: storage, init, and the oneof's case. */
+#define ATTRIBUTES(event, lower, upper, type)                                                      \
+    FloApi__##type##EventAttributes *a = flo_arena_alloc(&s->arena, sizeof *a);                    \
+    flo_api__##lower##_event_attributes__init(a);                                                  \
+    (event)->lower##_event_attributes = a;                                                         \
+    (event)->attributes_case = FLO_API__HISTORY_EVENT__ATTRIBUTES_##upper##_EVENT_ATTRIBUTES;      \
+    (event)->event_type = FLO_EVENT(upper)
+
+static void started(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, workflow_execution_started, WORKFLOW_EXECUTION_STARTED,
+               WorkflowExecutionStarted);
+    a->workflow_type = flo_arena_alloc(&s->arena, sizeof *a->workflow_type);
+    flo_api__workflow_type__init(a->workflow_type);
+    a->workflow_type->name = text_of(s, w, "type", "");
+    a->task_queue = flo_arena_alloc(&s->arena, sizeof *a->task_queue);
+    flo_api__task_queue__init(a->task_queue);
+    a->task_queue->name = text_of(s, w, "queue", "queue");
+    a->original_execution_run_id = text_of(s, w, "original", "run-1");
+    a->workflow_task_timeout = flo_duration_new(&s->arena, 10 * FLO_NS_PER_S);
+    a->input = payloads(s, w, "input");
+    a->attempt = 1;
+}
+
+static void wft_started(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, workflow_task_started, WORKFLOW_TASK_STARTED, WorkflowTaskStarted);
+    a->history_size_bytes = number(w, "bytes");
+    a->suggest_continue_as_new = number(w, "suggest") != 0;
+}
+
+static void wft_failed(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, workflow_task_failed, WORKFLOW_TASK_FAILED, WorkflowTaskFailed);
+    a->cause = (FloApi__WorkflowTaskFailedCause)number(w, "cause");
+    a->new_run_id = text_of(s, w, "new_run", "");
+}
+
+static void activity_scheduled(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, activity_task_scheduled, ACTIVITY_TASK_SCHEDULED, ActivityTaskScheduled);
+    a->activity_id = text_of(s, w, "id", "");
+    a->activity_type = flo_arena_alloc(&s->arena, sizeof *a->activity_type);
+    flo_api__activity_type__init(a->activity_type);
+    a->activity_type->name = text_of(s, w, "type", "");
+}
+
+static void activity_started(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, activity_task_started, ACTIVITY_TASK_STARTED, ActivityTaskStarted);
+    a->scheduled_event_id = number(w, "scheduled");
+}
+
+static void activity_completed(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, activity_task_completed, ACTIVITY_TASK_COMPLETED, ActivityTaskCompleted);
+    a->scheduled_event_id = number(w, "scheduled");
+    a->result = payloads(s, w, "result");
+}
+
+static void activity_failed(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, activity_task_failed, ACTIVITY_TASK_FAILED, ActivityTaskFailed);
+    a->scheduled_event_id = number(w, "scheduled");
+    a->failure = flo_failure_application(&s->arena, word(w, "message", ""), word(w, "type", ""),
+                                         false, NULL, 0);
+    a->retry_state = FLO_API__RETRY_STATE__RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED;
+}
+
+static void activity_timed_out(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, activity_task_timed_out, ACTIVITY_TASK_TIMED_OUT, ActivityTaskTimedOut);
+    a->scheduled_event_id = number(w, "scheduled");
+    a->failure = flo_failure_timeout(&s->arena, word(w, "message", "activity StartToClose timeout"),
+                                     FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_START_TO_CLOSE);
+    a->retry_state = FLO_API__RETRY_STATE__RETRY_STATE_TIMEOUT;
+}
+
+static void activity_cancel_requested(struct story *s, const struct words *w,
+                                      FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, activity_task_cancel_requested, ACTIVITY_TASK_CANCEL_REQUESTED,
+               ActivityTaskCancelRequested);
+    a->scheduled_event_id = number(w, "scheduled");
+}
+
+static void activity_canceled(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, activity_task_canceled, ACTIVITY_TASK_CANCELED, ActivityTaskCanceled);
+    a->scheduled_event_id = number(w, "scheduled");
+    a->details = payloads(s, w, "details");
+}
+
+static void timer_started(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, timer_started, TIMER_STARTED, TimerStarted);
+    a->timer_id = text_of(s, w, "id", "");
+}
+
+static void timer_fired(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, timer_fired, TIMER_FIRED, TimerFired);
+    a->timer_id = text_of(s, w, "id", "");
+}
+
+static void timer_canceled(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, timer_canceled, TIMER_CANCELED, TimerCanceled);
+    a->timer_id = text_of(s, w, "id", "");
+}
+
+static void signaled(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, workflow_execution_signaled, WORKFLOW_EXECUTION_SIGNALED,
+               WorkflowExecutionSignaled);
+    a->signal_name = text_of(s, w, "name", "");
+    a->input = payloads(s, w, "input");
+}
+
+static void cancel_requested(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, workflow_execution_cancel_requested, WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+               WorkflowExecutionCancelRequested);
+    a->cause = text_of(s, w, "reason", "");
+}
+
+static json_t *time_json(const struct words *w, const char *key)
+{
+    int64_t ms = number(w, key);
+    return ms ? json_pack("{s:I, s:I}", "seconds", (json_int_t)(ms / 1000), "nanos",
+                          (json_int_t)(ms % 1000 * FLO_NS_PER_MS))
+              : json_null();
+}
+
+/* How a local activity failed (failure=cancelled is one); NULL when the words say nothing of it. */
+static FloApi__Failure *failure_of(struct story *s, const struct words *w)
+{
+    const char *type = word(w, "failure", NULL);
+    if (!type)
+        return NULL;
+    return strcmp(type, "cancelled") == 0
+               ? flo_failure_cancelled(&s->arena, "Activity cancelled", NULL)
+               : flo_failure_application(&s->arena, word(w, "message", ""), type, false, NULL, 0);
+}
+
+/* A marker of local activity seq, or (name=) another. */
+static void marker(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, marker_recorded, MARKER_RECORDED, MarkerRecorded);
+    a->marker_name = text_of(s, w, "name", "core_local_activity");
+    json_t *data =
+        json_pack("{s:I, s:I, s:s, s:s, s:o, s:o}", "seq", (json_int_t)number(w, "seq"), "attempt",
+                  (json_int_t)strtoll(word(w, "attempt", "1"), NULL, 10), "activity_id",
+                  word(w, "id", word(w, "seq", "")), "activity_type", word(w, "type", ""),
+                  "complete_time", time_json(w, "complete"), "backoff", time_json(w, "backoff"));
+    if (word(w, "step", NULL))
+        json_object_set_new(data, "activation_index", json_integer(number(w, "step")));
+    FloApi__Payloads *values[] = {flo_payloads_from_json(&s->arena, data),
+                                  payloads(s, w, "result")};
+    static char keys[2][8] = {"data", "result"};
+    json_decref(data);
+    a->details = flo_arena_alloc(&s->arena, 2 * sizeof(void *));
+    for (size_t i = 0; i < 2 && values[i]; i++) {
+        a->details[i] = flo_arena_alloc(&s->arena, sizeof *a->details[i]);
+        flo_api__marker_recorded_event_attributes__details_entry__init(a->details[i]);
+        a->details[i]->key = keys[i];
+        a->details[i]->value = values[i];
+        a->n_details++;
+    }
+    a->failure = failure_of(s, w);
+}
+
+/* An event whose attributes nobody looks at. */
+#define BARE(word, type)                                                                           \
+    {                                                                                              \
+        word, NULL, FLO_EVENT(type)                                                                \
+    }
+
+static const struct {
+    const char *name;
+    void (*fill)(struct story *s, const struct words *w, FloApi__HistoryEvent *event);
+    FloApi__EventType type;
+} vocabulary[] = {
+    {"Started", started, 0},
+    BARE("WFTScheduled", WORKFLOW_TASK_SCHEDULED),
+    {"WFTStarted", wft_started, 0},
+    BARE("WFTCompleted", WORKFLOW_TASK_COMPLETED),
+    {"WFTFailed", wft_failed, 0},
+    BARE("WFTTimedOut", WORKFLOW_TASK_TIMED_OUT),
+    {"ActivityScheduled", activity_scheduled, 0},
+    {"ActivityStarted", activity_started, 0},
+    {"ActivityCompleted", activity_completed, 0},
+    {"ActivityFailed", activity_failed, 0},
+    {"ActivityTimedOut", activity_timed_out, 0},
+    {"ActivityCancelRequested", activity_cancel_requested, 0},
+    {"ActivityCanceled", activity_canceled, 0},
+    {"TimerStarted", timer_started, 0},
+    {"TimerFired", timer_fired, 0},
+    {"TimerCanceled", timer_canceled, 0},
+    {"Signaled", signaled, 0},
+    {"CancelRequested", cancel_requested, 0},
+    BARE("Completed", WORKFLOW_EXECUTION_COMPLETED),
+    BARE("Failed", WORKFLOW_EXECUTION_FAILED),
+    BARE("Canceled", WORKFLOW_EXECUTION_CANCELED),
+    BARE("Terminated", WORKFLOW_EXECUTION_TERMINATED),
+    {"Marker", marker, 0},
+    BARE("ChildInitiated", START_CHILD_WORKFLOW_EXECUTION_INITIATED),
+    BARE("ChildStarted", CHILD_WORKFLOW_EXECUTION_STARTED),
+    BARE("UpdateAdmitted", WORKFLOW_EXECUTION_UPDATE_ADMITTED),
+};
+
+static void split(char *line, struct words *out)
+{
+    char *rest = line;
+    *out = (struct words){.name = strsep(&rest, " ")};
+    char *pair;
+    while ((pair = strsep(&rest, " "))) {
+        if (!*pair)
+            continue;
+        assert_true(out->count < 16);
+        char *equals = strchr(pair, '=');
+        assert_non_null(equals);
+        *equals = '\0';
+        out->key[out->count] = pair;
+        out->value[out->count++] = equals + 1;
+    }
+}
+
+static void add_event(struct story *s, char *line)
+{
+    struct words w;
+    split(line, &w);
+    FloApi__HistoryEvent *event = flo_arena_alloc(&s->arena, sizeof *event);
+    flo_api__history_event__init(event);
+    event->worker_may_ignore = number(&w, "may_ignore") != 0;
+    size_t i = 0, count = sizeof vocabulary / sizeof *vocabulary;
+    while (i < count && strcmp(vocabulary[i].name, w.name) != 0)
+        i++;
+    if (strcmp(w.name, "Unknown") == 0)
+        event->event_type = (FloApi__EventType)9999;
+    else if (i == count)
+        fail_msg("no event is called %s", w.name);
+    else if (vocabulary[i].fill)
+        vocabulary[i].fill(s, &w, event);
+    else
+        event->event_type = vocabulary[i].type;
+    if (s->event_count == s->event_capacity) {
+        s->event_capacity = s->event_capacity ? s->event_capacity * 2 : 64;
+        s->events = realloc(s->events, s->event_capacity * sizeof(void *));
+        assert_non_null(s->events);
+    }
+    s->events[s->event_count++] = event;
+    event->event_id = (int64_t)s->event_count;
+    event->event_time = flo_timestamp_new(&s->arena, (1000 + event->event_id) * FLO_NS_PER_S);
+}
+
+void story_tell(struct story *s, const char *events)
+{
+    char *text = strdup(events), *rest = text, *line;
+    assert_non_null(text);
+    while ((line = strsep(&rest, ";\n"))) {
+        while (*line == ' ')
+            line++;
+        if (*line)
+            add_event(s, line);
+    }
+    free(text);
+}
+
+void story_local_result(struct story *s, const char *words, struct flo_local_result *out)
+{
+    char *line = flo_arena_strdup(&s->arena, words);
+    struct words w;
+    split(line, &w);
+    *out = (struct flo_local_result){
+        .seq = (uint64_t)strtoull(w.name, NULL, 10),
+        .attempt = (int32_t)strtol(word(&w, "attempt", "1"), NULL, 10),
+        .ran_ns = number(&w, "ran") * FLO_NS_PER_MS,
+        .original_schedule_ns = 7 * FLO_NS_PER_S,
+        .backoff_ns = number(&w, "backoff") * FLO_NS_PER_MS,
+        .result = payloads(s, &w, "result"),
+        .failure = failure_of(s, &w),
+        .retry_state = FLO_API__RETRY_STATE__RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED,
+    };
+}
