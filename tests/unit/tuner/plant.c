@@ -12,10 +12,9 @@ static double pick(struct plant *plant, const double range[2])
     return range[0] + (range[1] - range[0]) * flo_rng_unit(&plant->rng);
 }
 
-void plant_init(struct plant *plant, uint64_t seed, double cores, size_t min, size_t max,
-                int64_t ramp_ms)
+struct flo_tuner_options plant_options(size_t min, size_t max, int64_t ramp_ms)
 {
-    const struct flo_tuner_options options = {
+    return (struct flo_tuner_options){
         .target_cpu = 0.9,
         .target_memory = 0.8,
         .cpu = flo_tuner_cpu_gains,
@@ -23,6 +22,12 @@ void plant_init(struct plant *plant, uint64_t seed, double cores, size_t min, si
         .max_cpu_pressure = 0.8,
         .max_memory_pressure = 0.1,
         .slots = {[FLO_TUNER_ACTIVITY] = {.min = min, .max = max, .ramp_ms = ramp_ms}}};
+}
+
+void plant_init(struct plant *plant, uint64_t seed, double cores, size_t min, size_t max,
+                int64_t ramp_ms)
+{
+    const struct flo_tuner_options options = plant_options(min, max, ramp_ms);
 
     memset(plant, 0, sizeof *plant);
     flo_rng_seed(&plant->rng, seed);

@@ -57,6 +57,8 @@ struct plant {
 };
 
 /* One kind of slots (ACTIVITY), targets 0.9 and 0.8, Temporal's gains. */
+struct flo_tuner_options plant_options(size_t min, size_t max, int64_t ramp_ms);
+/* A machine whose tuner has these options. */
 void plant_init(struct plant *plant, uint64_t seed, double cores, size_t min, size_t max,
                 int64_t ramp_ms);
 /* Let time pass. */

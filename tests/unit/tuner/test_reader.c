@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "plant.h"
 #include "tuner/reader.h"
 
 #define MIB (1ull << 20)
@@ -106,6 +107,13 @@ static void assert_near(double value, double expected)
         fail_msg("%f is not %f", value, expected);
 }
 
+/* The share of memory that the next sample tells. */
+static void assert_memory_after(struct fixture *f, double seconds, double expected)
+{
+    sample_after(f, seconds);
+    assert_near(f->sample.memory, expected);
+}
+
 static void assert_text_has(const struct fixture *f, const char *part)
 {
     if (!strstr(f->text, part))
@@ -118,6 +126,22 @@ static void put_v2(struct fixture *f, const char *root, const char *path)
     put(f, "proc/self/cgroup", "0::%s\n", path);
 }
 
+/* A cgroup of v2 with a limit and what it uses. */
+static void put_memory(struct fixture *f, const char *cgroup, unsigned max_mib, unsigned anon_mib)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%s/memory.max", cgroup);
+    put(f, name, "%llu\n", max_mib * MIB);
+    snprintf(name, sizeof name, "%s/memory.stat", cgroup);
+    put(f, name, "anon %llu\n", anon_mib * MIB);
+}
+
+static void put_pressure(struct fixture *f, const char *name, double percent)
+{
+    put(f, name, "some avg10=%.2f avg60=0 avg300=0 total=1\n", percent);
+}
+
 /* No cgroup at all: the machine's numbers. */
 static void test_no_cgroup_reads_the_machine(void **state)
 {
@@ -126,8 +150,7 @@ static void test_no_cgroup_reads_the_machine(void **state)
     init(f);
     assert_text_has(f, "memory: machine; cpu: machine, 2 CPUs; pressure: none");
     put_machine(f, 1030, 1070);
-    sample_after(f, 1);
-    assert_near(f->sample.memory, 0.25);
+    assert_memory_after(f, 1, 0.25);
     assert_near(f->sample.cpu, 0.3);
     assert_true(f->sample.throttled < 0 && f->sample.cpu_pressure < 0);
     sample_after(f, 0.001); /* too soon: the same again */
@@ -164,14 +187,12 @@ static void test_v2_page_cache_does_not_count(void **state)
         100ull * MIB, 380ull * MIB, 20ull * MIB, 4ull * MIB, 8ull * MIB, 4ull * MIB);
     init(f);
     assert_text_has(f, "memory: cgroup v2, limit 512 MiB");
-    sample_after(f, 0.1);
-    assert_near(f->sample.memory, (100 + 16 + 4 + 8) / 512.0);
+    assert_memory_after(f, 0.1, (100 + 16 + 4 + 8) / 512.0);
     /* Before Linux 5.18 there is no sum of the kernel's part. */
     put(f, "cg/pod/box/memory.stat",
         "anon %llu\nfile %llu\nkernel_stack %llu\nslab_reclaimable %llu\nslab_unreclaimable %llu\n",
         100ull * MIB, 380ull * MIB, 20ull * MIB, 99ull * MIB, 8ull * MIB);
-    sample_after(f, 0.1);
-    assert_near(f->sample.memory, 128 / 512.0);
+    assert_memory_after(f, 0.1, 128 / 512.0);
 }
 
 /* Activities that read large files: the page cache grows until it fills the limit, memory.current
@@ -179,14 +200,7 @@ static void test_v2_page_cache_does_not_count(void **state)
 static void test_v2_page_cache_does_not_freeze_admission(void **state)
 {
     struct fixture *f = *state;
-    const struct flo_tuner_options options = {
-        .target_cpu = 0.9,
-        .target_memory = 0.8,
-        .cpu = flo_tuner_cpu_gains,
-        .memory = flo_tuner_memory_gains,
-        .max_cpu_pressure = 0.8,
-        .max_memory_pressure = 0.1,
-        .slots = {[FLO_TUNER_ACTIVITY] = {.min = 2, .max = 100, .ramp_ms = 50}}};
+    const struct flo_tuner_options options = plant_options(2, 100, 50);
     struct flo_tuner_verdict verdicts[FLO_TUNER_KINDS] = {[FLO_TUNER_ACTIVITY] = {.slots = 2}};
     struct flo_tuner_load load[FLO_TUNER_KINDS] = {{0}};
     struct flo_tuner tuner;
@@ -221,8 +235,7 @@ static void test_v2_memory_high_is_a_limit(void **state)
     put(f, "cg/box/memory.high", "%llu\n", 256ull * MIB);
     put(f, "cg/box/memory.stat", "anon %llu\n", 64ull * MIB);
     init(f);
-    sample_after(f, 0.1);
-    assert_near(f->sample.memory, 0.25);
+    assert_memory_after(f, 0.1, 0.25);
 }
 
 /* The fullest of the limits on the way up counts, be it the pod's or the container's. */
@@ -231,19 +244,15 @@ static void test_v2_nested_limits_fullest_counts(void **state)
     struct fixture *f = *state;
 
     put_v2(f, "/", "/pod/box/leaf");
-    put(f, "cg/pod/memory.max", "%llu\n", 1024ull * MIB);
-    put(f, "cg/pod/memory.stat", "anon %llu\n", 900ull * MIB);
-    put(f, "cg/pod/box/memory.max", "%llu\n", 512ull * MIB);
-    put(f, "cg/pod/box/memory.stat", "anon %llu\n", 128ull * MIB);
+    put_memory(f, "cg/pod", 1024, 900);
+    put_memory(f, "cg/pod/box", 512, 128);
     put(f, "cg/pod/box/leaf/memory.max", "max\n");
     init(f);
     assert_int_equal(f->reader.memory_count, 2);
     assert_text_has(f, "limit 512 MiB");
-    sample_after(f, 0.1);
-    assert_near(f->sample.memory, 900 / 1024.0);
+    assert_memory_after(f, 0.1, 900 / 1024.0);
     put(f, "cg/pod/memory.stat", "anon %llu\n", 200ull * MIB);
-    sample_after(f, 0.1);
-    assert_near(f->sample.memory, 0.25);
+    assert_memory_after(f, 0.1, 0.25);
 }
 
 /* A limit above the machine's memory is none. */
@@ -256,8 +265,7 @@ static void test_v2_limit_above_the_machine_is_none(void **state)
     put(f, "cg/box/memory.stat", "anon 1\n");
     init(f);
     assert_text_has(f, "memory: machine;");
-    sample_after(f, 0.1);
-    assert_near(f->sample.memory, 0.25);
+    assert_memory_after(f, 0.1, 0.25);
 }
 
 /* Usage against the quota, how often it was throttled, and a quota above the cores. */
@@ -303,19 +311,15 @@ static void test_container_mount_root(void **state)
     struct fixture *f = *state;
 
     put_v2(f, "/docker/abc", "/docker/abc");
-    put(f, "cg/memory.max", "%llu\n", 128ull * MIB);
-    put(f, "cg/memory.stat", "anon %llu\n", 32ull * MIB);
+    put_memory(f, "cg", 128, 32);
     init(f);
-    sample_after(f, 0.1);
-    assert_near(f->sample.memory, 0.25);
+    assert_memory_after(f, 0.1, 0.25);
     put_v2(f, "/docker/abc", "/docker/abcdef"); /* not below the root */
     init(f);
-    sample_after(f, 0.1);
-    assert_near(f->sample.memory, 0.25);
+    assert_memory_after(f, 0.1, 0.25);
     put_v2(f, "/", "/../outside"); /* above what the namespace shows */
     init(f);
-    sample_after(f, 0.1);
-    assert_near(f->sample.memory, 0.25);
+    assert_memory_after(f, 0.1, 0.25);
 }
 
 static void put_v1(struct fixture *f)
@@ -338,8 +342,8 @@ static void put_v1(struct fixture *f)
     put(f, "cg/cpu/box/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n");
     put(f, "cg/cpuacct/box/cpuacct.usage", "1000000000\n");
     put(f, "cg/unified/box/cgroup.type", "domain\n");
-    put(f, "cg/unified/box/cpu.pressure", "some avg10=12.50 avg60=0 avg300=0 total=1\n");
-    put(f, "cg/unified/box/memory.pressure", "some avg10=0.00 avg60=0 avg300=0 total=1\n");
+    put_pressure(f, "cg/unified/box/cpu.pressure", 12.50);
+    put_pressure(f, "cg/unified/box/memory.pressure", 0.00);
 }
 
 /* v1, with pressure from v2's hierarchy beside it. */
@@ -354,8 +358,7 @@ static void test_v1_and_unified_pressure(void **state)
     assert_text_has(f, "pressure: cgroup v2");
     put(f, "cg/cpuacct/box/cpuacct.usage", "1600000000\n");
     put(f, "cg/cpu/box/cpu.stat", "nr_periods 10\nnr_throttled 2\n");
-    sample_after(f, 0.5);
-    assert_near(f->sample.memory, 0.25);
+    assert_memory_after(f, 0.5, 0.25);
     assert_near(f->sample.cpu, 0.8);
     assert_near(f->sample.throttled, 0.2);
     assert_near(f->sample.cpu_pressure, 0.125);
@@ -369,9 +372,9 @@ static void test_pressure_of_others_does_not_count(void **state)
 
     put_v1(f);
     put(f, "proc/self/cgroup", "4:memory:/box\n2:cpuacct:/box\n1:cpu:/box\n0::/\n");
-    put(f, "cg/unified/cpu.pressure", "some avg10=99.00 avg60=0 avg300=0 total=1\n");
-    put(f, "proc/pressure/cpu", "some avg10=99.00 avg60=0 avg300=0 total=1\n");
-    put(f, "proc/pressure/memory", "some avg10=99.00 avg60=0 avg300=0 total=1\n");
+    put_pressure(f, "cg/unified/cpu.pressure", 99.00);
+    put_pressure(f, "proc/pressure/cpu", 99.00);
+    put_pressure(f, "proc/pressure/memory", 99.00);
     init(f);
     assert_text_has(f, "pressure: machine");
     sample_after(f, 0.1);
@@ -388,7 +391,7 @@ static void test_pressure_of_the_machine(void **state)
 {
     struct fixture *f = *state;
 
-    put(f, "proc/pressure/cpu", "some avg10=50.00 avg60=0 avg300=0 total=1\n");
+    put_pressure(f, "proc/pressure/cpu", 50.00);
     init(f);
     assert_text_has(f, "pressure: machine");
     sample_after(f, 0.1);
@@ -410,10 +413,8 @@ static void test_limits_are_looked_up_again(void **state)
     assert_text_has(f, "memory: machine");
     put(f, "cg/box/memory.max", "%llu\n", 128ull * MIB);
     put(f, "cg/box/cpu.max", "100000 100000\n");
-    sample_after(f, 5);
-    assert_near(f->sample.memory, 0.25);
-    sample_after(f, 6);
-    assert_near(f->sample.memory, 0.5);
+    assert_memory_after(f, 5, 0.25);
+    assert_memory_after(f, 6, 0.5);
     flo_reader_describe(&f->reader, f->text, sizeof f->text);
     assert_text_has(f, "limit 128 MiB");
     put(f, "cg/box/cpu.stat", "usage_usec 1000000\n");
