@@ -14,26 +14,8 @@
 #include "executor/child_io.h"
 #include "executor/frame.h"
 #include "grpc/status.h"
-#include "spine_fixture.h"
+#include "spine_activities.h"
 #include "wire/payload.h"
-
-#define POLL_ACTIVITY "PollActivityTaskQueue"
-
-static int echo(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
-{
-    (void)ctx;
-    *out_result = json_incref(input);
-    return 0;
-}
-
-static int hold(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
-{
-    (void)out_result;
-    flo_activity_heartbeat(ctx, input);
-    while (!flo_activity_wait_cancelled(ctx, 10000))
-        ;
-    return FLO_ECANCELLED;
-}
 
 static int crash(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
 {
@@ -99,29 +81,11 @@ static int beaten_for(struct flo_activity_context *ctx, json_t *input, json_t **
 static const struct flo_module MODULE = {
     .abi = FLO_MODULE_ABI,
     .name = "test",
-    .activities = FLO_ACTIVITIES({"echo", echo}, {"hold", hold}, {"crash", crash},
+    .activities = FLO_ACTIVITIES({"echo", spine_echo}, {"hold", spine_hold}, {"crash", crash},
                                  {"beat_and_fail", beat_and_fail}, {"leave_open", leave_open},
                                  {"beaten_for", beaten_for}, {"damage", damage},
                                  {"fail_in_latin_1", fail_in_latin_1}),
 };
-
-static const ProtobufCMessage *activity_task(struct spine *s, const char *type, int64_t timeout_ms)
-{
-    FloApi__PollActivityTaskQueueResponse *task = SPINE_NEW(
-        s, FloApi__PollActivityTaskQueueResponse, FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT);
-    json_t *input = json_string("hello");
-
-    task->task_token = spine_token(s, "the-token");
-    task->activity_type = SPINE_NEW(s, FloApi__ActivityType, FLO_API__ACTIVITY_TYPE__INIT);
-    task->activity_type->name = spine_copy(s, type);
-    task->activity_id = spine_copy(s, "1");
-    task->workflow_execution = spine_execution(s);
-    task->attempt = 1;
-    task->input = flo_payloads_from_json(&s->arena, input);
-    task->start_to_close_timeout = flo_duration_new(&s->arena, timeout_ms * FLO_NS_PER_MS);
-    json_decref(input);
-    return &task->base;
-}
 
 static void activity_completes(const struct flo_role_spec *role)
 {
@@ -129,11 +93,9 @@ static void activity_completes(const struct flo_role_spec *role)
     struct spine s;
 
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "echo", 5000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 5000)->base);
     spine_start(&s, role, &MODULE, NULL);
-    answer = (const FloApi__RespondActivityTaskCompletedRequest *)spine_await(
-        &s, "RespondActivityTaskCompleted", 1,
-        &flo_api__respond_activity_task_completed_request__descriptor);
+    answer = spine_await_completed(&s, 1);
     assert_memory_equal(answer->task_token.data, "the-token", 9);
     assert_string_equal(answer->namespace_, "default");
     assert_int_equal(answer->result->n_payloads, 1);
@@ -166,11 +128,10 @@ static void test_answer_unavailable_is_retried(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "echo", 5000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 5000)->base);
     spine_refuse(&s, "RespondActivityTaskCompleted", FLO_GRPC_UNAVAILABLE);
     spine_start(&s, &flo_role_io_activity, &MODULE, NULL);
-    spine_await(&s, "RespondActivityTaskCompleted", 2,
-                &flo_api__respond_activity_task_completed_request__descriptor);
+    spine_await_completed(&s, 2);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
 }
@@ -183,18 +144,15 @@ static void test_cpu_activity_crash_fails_the_attempt(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "crash", 5000));
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "echo", 5000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "crash", 5000)->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 5000)->base);
     spine_start(&s, &flo_role_cpu_activity, &MODULE, "executor.workers=1",
                 "max_concurrent_activities=1", NULL);
-    answer = (const FloApi__RespondActivityTaskFailedRequest *)spine_await(
-        &s, "RespondActivityTaskFailed", 1,
-        &flo_api__respond_activity_task_failed_request__descriptor);
+    answer = spine_await_failed(&s, 1);
     assert_string_equal(answer->failure->application_failure_info->type, "ApplicationCrash");
     assert_false(answer->failure->application_failure_info->non_retryable);
     assert_non_null(strstr(answer->failure->message, "SIGSEGV"));
-    spine_await(&s, "RespondActivityTaskCompleted", 1,
-                &flo_api__respond_activity_task_completed_request__descriptor);
+    spine_await_completed(&s, 1);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
 }
@@ -206,11 +164,9 @@ static void activity_fails(const struct flo_role_spec *role, const char *type,
     struct spine s;
 
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, type, 60000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, type, 60000)->base);
     spine_start(&s, role, &MODULE, NULL);
-    answer = (const FloApi__RespondActivityTaskFailedRequest *)spine_await(
-        &s, "RespondActivityTaskFailed", 1,
-        &flo_api__respond_activity_task_failed_request__descriptor);
+    answer = spine_await_failed(&s, 1);
     assert_string_equal(answer->failure->application_failure_info->type, failure_type);
     assert_string_equal(answer->failure->message, message);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
@@ -244,7 +200,7 @@ static void test_heartbeat_cancel_requested_cancels(void **state)
     spine_init(&s);
     wish.cancel_requested = true;
     spine_answer(&s, "RecordActivityTaskHeartbeat", &wish.base);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 10000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 10000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, NULL);
     spine_await(&s, "RespondActivityTaskCanceled", 1,
                 &flo_api__respond_activity_task_canceled_request__descriptor);
@@ -267,11 +223,9 @@ static void test_heartbeat_paused_or_reset_fails_the_attempt(void **state)
         wish.activity_paused = i == 0;
         wish.activity_reset = i == 1;
         spine_answer(&s, "RecordActivityTaskHeartbeat", &wish.base);
-        spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 10000));
+        spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 10000)->base);
         spine_start(&s, &flo_role_io_activity, &MODULE, NULL);
-        answer = (const FloApi__RespondActivityTaskFailedRequest *)spine_await(
-            &s, "RespondActivityTaskFailed", 1,
-            &flo_api__respond_activity_task_failed_request__descriptor);
+        answer = spine_await_failed(&s, 1);
         assert_string_equal(answer->failure->application_failure_info->type, TYPES[i]);
         assert_false(answer->failure->application_failure_info->non_retryable);
         assert_int_equal(spine_stop(&s, SIGTERM), 0);
@@ -286,11 +240,10 @@ static void test_pending_reports_nothing(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "leave_open", 10000));
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "echo", 10000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "leave_open", 10000)->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 10000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activities=1", NULL);
-    spine_await(&s, "RespondActivityTaskCompleted", 1,
-                &flo_api__respond_activity_task_completed_request__descriptor);
+    spine_await_completed(&s, 1);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     assert_int_equal(spine_count(&s, "RespondActivityTaskCompleted"), 1);
     assert_int_equal(spine_count(&s, "RespondActivityTaskFailed"), 0);
@@ -305,11 +258,10 @@ static void test_timed_out_reports_nothing(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 100));
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "echo", 10000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 100)->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 10000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activities=1", NULL);
-    spine_await(&s, "RespondActivityTaskCompleted", 1,
-                &flo_api__respond_activity_task_completed_request__descriptor);
+    spine_await_completed(&s, 1);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     assert_int_equal(spine_count(&s, "RespondActivityTaskFailed"), 0);
     assert_int_equal(spine_count(&s, "RespondActivityTaskCanceled"), 0);
@@ -323,13 +275,11 @@ static void worker_heartbeats(const struct flo_role_spec *role)
     struct spine s;
 
     spine_init(&s);
-    task = (FloApi__PollActivityTaskQueueResponse *)(uintptr_t)activity_task(&s, "beaten_for", 0);
+    task = spine_activity_task(&s, "beaten_for", 0);
     task->heartbeat_timeout = flo_duration_new(&s.arena, 500 * FLO_NS_PER_MS);
     spine_answer(&s, POLL_ACTIVITY, &task->base);
     spine_start(&s, role, &MODULE, "shutdown_timeout=4s", NULL);
-    beat = (const FloApi__RecordActivityTaskHeartbeatRequest *)spine_await(
-        &s, "RecordActivityTaskHeartbeat", 3,
-        &flo_api__record_activity_task_heartbeat_request__descriptor);
+    beat = spine_await_heartbeat(&s, 3);
     assert_memory_equal(beat->details->payloads[0]->data.data, "\"hello\"", 7);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
@@ -351,11 +301,10 @@ static void test_heartbeat_not_found_reports_nothing(void **state)
     (void)state;
     spine_init(&s);
     spine_refuse(&s, "RecordActivityTaskHeartbeat", FLO_GRPC_NOT_FOUND);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 10000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 10000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activities=1",
                 "max_concurrent_activity_task_polls=1", NULL);
-    spine_await(&s, "RecordActivityTaskHeartbeat", 1,
-                &flo_api__record_activity_task_heartbeat_request__descriptor);
+    spine_await_heartbeat(&s, 1);
     spine_await_parked(&s, POLL_ACTIVITY, 1); /* the slot is free again */
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     assert_int_equal(spine_count(&s, "RespondActivityTaskFailed"), 0);
@@ -371,13 +320,10 @@ static void test_failure_flushes_the_last_heartbeat(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "beat_and_fail", 10000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "beat_and_fail", 10000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, NULL);
-    spine_await(&s, "RespondActivityTaskFailed", 1,
-                &flo_api__respond_activity_task_failed_request__descriptor);
-    last = (const FloApi__RecordActivityTaskHeartbeatRequest *)spine_await(
-        &s, "RecordActivityTaskHeartbeat", spine_count(&s, "RecordActivityTaskHeartbeat"),
-        &flo_api__record_activity_task_heartbeat_request__descriptor);
+    spine_await_failed(&s, 1);
+    last = spine_await_heartbeat(&s, spine_count(&s, "RecordActivityTaskHeartbeat"));
     assert_memory_equal(last->details->payloads[0]->data.data, "3", 1);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
@@ -392,17 +338,14 @@ static void test_drain_running_activity_is_reported(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 60000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "shutdown_timeout=3s", "executor.grace=500ms",
                 NULL);
-    spine_await(&s, "RecordActivityTaskHeartbeat", 1,
-                &flo_api__record_activity_task_heartbeat_request__descriptor);
+    spine_await_heartbeat(&s, 1);
     began = flo_clock_mono_ns();
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     assert_true(flo_clock_mono_ns() - began < 4 * FLO_NS_PER_S);
-    answer = (const FloApi__RespondActivityTaskFailedRequest *)spine_await(
-        &s, "RespondActivityTaskFailed", 1,
-        &flo_api__respond_activity_task_failed_request__descriptor);
+    answer = spine_await_failed(&s, 1);
     assert_string_equal(answer->failure->application_failure_info->type, "WorkerShutdown");
     assert_false(answer->failure->application_failure_info->non_retryable);
     spine_fini(&s);
@@ -418,7 +361,7 @@ static void test_drain_waits_for_the_answers_on_their_way(void **state)
     (void)state;
     spine_init(&s);
     snprintf(s.unanswered, sizeof s.unanswered, "RespondActivityTaskCompleted");
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "echo", 60000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "shutdown_timeout=3s", NULL);
     spine_await_parked(&s, "RespondActivityTaskCompleted", 1);
     began = flo_clock_mono_ns();
@@ -435,12 +378,11 @@ static void test_slots_are_no_more_than_executors(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 60000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "executor.workers=1",
                 "max_concurrent_activities=2", "max_concurrent_activity_task_polls=2",
                 "shutdown_timeout=2s", "executor.grace=200ms", NULL);
-    spine_await(&s, "RecordActivityTaskHeartbeat", 1,
-                &flo_api__record_activity_task_heartbeat_request__descriptor);
+    spine_await_heartbeat(&s, 1);
     assert_int_equal(spine_count(&s, POLL_ACTIVITY), 1);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
@@ -453,12 +395,11 @@ static void test_poll_needs_a_free_slot(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 60000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activities=2",
                 "max_concurrent_activity_task_polls=2", "shutdown_timeout=2s",
                 "executor.grace=200ms", NULL);
-    spine_await(&s, "RecordActivityTaskHeartbeat", 1,
-                &flo_api__record_activity_task_heartbeat_request__descriptor);
+    spine_await_heartbeat(&s, 1);
     spine_await_parked(&s, POLL_ACTIVITY, 1);
     assert_int_equal(spine_count(&s, POLL_ACTIVITY), 2); /* the held one and the open one */
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
@@ -512,10 +453,9 @@ static void test_second_signal_ends_at_once(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, activity_task(&s, "hold", 60000));
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "shutdown_timeout=60s", NULL);
-    spine_await(&s, "RecordActivityTaskHeartbeat", 1,
-                &flo_api__record_activity_task_heartbeat_request__descriptor);
+    spine_await_heartbeat(&s, 1);
     kill(s.worker, SIGTERM);
     spine_await(&s, "ShutdownWorker", 1, &flo_api__shutdown_worker_request__descriptor);
     began = flo_clock_mono_ns();

@@ -11,19 +11,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "spine_fixture.h"
+#include "spine_activities.h"
 #include "wire/decode.h"
-#include "wire/payload.h"
-
-#define POLL_ACTIVITY "PollActivityTaskQueue"
-#define COMPLETED "RespondActivityTaskCompleted"
-
-static int echo(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
-{
-    (void)ctx;
-    *out_result = json_incref(input);
-    return 0;
-}
 
 static int where(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
 {
@@ -35,53 +24,15 @@ static int where(struct flo_activity_context *ctx, json_t *input, json_t **out_r
 static int nap(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
 {
     usleep(2000);
-    return echo(ctx, input, out_result);
-}
-
-static int hold(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
-{
-    (void)out_result;
-    flo_activity_heartbeat(ctx, input);
-    while (!flo_activity_wait_cancelled(ctx, 10000))
-        ;
-    return FLO_ECANCELLED;
+    return spine_echo(ctx, input, out_result);
 }
 
 static const struct flo_module MODULE = {
     .abi = FLO_MODULE_ABI,
     .name = "test",
-    .activities = FLO_ACTIVITIES({"echo", echo}, {"where", where}, {"hold", hold}, {"nap", nap}),
+    .activities =
+        FLO_ACTIVITIES({"echo", spine_echo}, {"where", where}, {"hold", spine_hold}, {"nap", nap}),
 };
-
-static FloApi__PollActivityTaskQueueResponse *task_new(struct spine *s, const char *type)
-{
-    FloApi__PollActivityTaskQueueResponse *task = SPINE_NEW(
-        s, FloApi__PollActivityTaskQueueResponse, FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT);
-    json_t *input = json_string("hello");
-
-    task->task_token = spine_token(s, "the-token");
-    task->activity_type = SPINE_NEW(s, FloApi__ActivityType, FLO_API__ACTIVITY_TYPE__INIT);
-    task->activity_type->name = spine_copy(s, type);
-    task->activity_id = spine_copy(s, "1");
-    task->workflow_execution = spine_execution(s);
-    task->attempt = 1;
-    task->input = flo_payloads_from_json(&s->arena, input);
-    task->start_to_close_timeout = flo_duration_new(&s->arena, 60 * FLO_NS_PER_S);
-    json_decref(input);
-    return task;
-}
-
-static void await_hold(struct spine *s, size_t count)
-{
-    (void)spine_await(s, "RecordActivityTaskHeartbeat", count,
-                      &flo_api__record_activity_task_heartbeat_request__descriptor);
-}
-
-static void await_completed(struct spine *s, size_t count)
-{
-    (void)spine_await(s, COMPLETED, count,
-                      &flo_api__respond_activity_task_completed_request__descriptor);
-}
 
 static const FloApi__PollActivityTaskQueueRequest *poll_at(struct spine *s, size_t number)
 {
@@ -144,8 +95,8 @@ static void test_queues_share_what_the_executor_runs(void **state)
                 "shutdown_timeout=2s", "executor.grace=200ms", NULL);
     spine_await_parked(&s, POLL_ACTIVITY, 2);
     assert_int_equal(polls_of(&s, 2, "a"), 1);
-    spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
-    await_hold(&s, 1);
+    spine_give(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 60000)->base);
+    spine_await_heartbeat(&s, 1);
     /* One runs, the other queue's poll stays out: two places are left. */
     spine_await_parked(&s, POLL_ACTIVITY, 3);
     assert_int_equal(spine_count(&s, POLL_ACTIVITY), 4);
@@ -166,8 +117,8 @@ static void test_queues_share_by_weight(void **state)
                 "shutdown_timeout=2s", "executor.grace=200ms", NULL);
     spine_await_parked(&s, POLL_ACTIVITY, 2);
     for (size_t i = 1; i <= 4; i++) { /* the oldest poll first: a, b, a, a */
-        spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
-        await_hold(&s, i);
+        spine_give(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 60000)->base);
+        spine_await_heartbeat(&s, i);
     }
     assert_int_equal(spine_count(&s, POLL_ACTIVITY), 4);
     assert_int_equal(polls_of(&s, 4, "a"), 3);
@@ -184,13 +135,12 @@ static void activities_know_their_queue(const struct flo_role_spec *role)
 
     spine_init(&s);
     s.yaml = "queues: [first, second]\n";
-    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "where")->base);
-    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "where")->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "where", 60000)->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "where", 60000)->base);
     spine_start(&s, role, &MODULE, "executor.workers=2", "max_concurrent_activity_task_polls=1",
                 NULL);
     for (size_t i = 1; i <= 2; i++) {
-        answer = (const FloApi__RespondActivityTaskCompletedRequest *)spine_await(
-            &s, COMPLETED, i, &flo_api__respond_activity_task_completed_request__descriptor);
+        answer = spine_await_completed(&s, i);
         ProtobufCBinaryData data = answer->result->payloads[0]->data;
         named[0] |= data.len == 7 && memcmp(data.data, "\"first\"", 7) == 0;
         named[1] |= data.len == 8 && memcmp(data.data, "\"second\"", 8) == 0;
@@ -221,14 +171,12 @@ static void test_queue_refuses_a_type_that_it_does_not_serve(void **state)
     (void)state;
     spine_init(&s);
     s.yaml = "queues: [{name: q, activities: [echo]}]\n";
-    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "nap")->base);
-    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "echo")->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "nap", 60000)->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, NULL);
-    answer = (const FloApi__RespondActivityTaskFailedRequest *)spine_await(
-        &s, "RespondActivityTaskFailed", 1,
-        &flo_api__respond_activity_task_failed_request__descriptor);
+    answer = spine_await_failed(&s, 1);
     assert_string_equal(answer->failure->application_failure_info->type, "NotFoundError");
-    await_completed(&s, 1);
+    spine_await_completed(&s, 1);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
 }
@@ -257,18 +205,18 @@ static void test_tokens_hold_polls_back(void **state)
     (void)state;
     spine_init(&s);
     s.yaml = "task_queue: q\ntokens: {db: 2}\nactivities: {hold: {tokens: {db: 1}}}\n";
-    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "echo")->base);
-    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 60000)->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "max_concurrent_activities=5",
                 "max_concurrent_activity_task_polls=5", "shutdown_timeout=2s",
                 "executor.grace=200ms", NULL);
-    await_completed(&s, 1);
-    await_hold(&s, 1);
+    spine_await_completed(&s, 1);
+    spine_await_heartbeat(&s, 1);
     /* One token is with the held activity, so one poll is out: the third of all. */
     spine_await_parked(&s, POLL_ACTIVITY, 1);
     assert_int_equal(spine_count(&s, POLL_ACTIVITY), 3);
-    spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
-    await_hold(&s, 2);
+    spine_give(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 60000)->base);
+    spine_await_heartbeat(&s, 2);
     assert_int_equal(spine_count(&s, POLL_ACTIVITY), 3);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     spine_fini(&s);
@@ -286,7 +234,7 @@ static void count_naps(struct spine *s, const char *rpc)
     (void)rpc;
     for (size_t i = 0; i < s->answer_count; i++)
         given += s->answers[i].used;
-    out = given - spine_count(s, COMPLETED) + spine_parked(s, POLL_ACTIVITY);
+    out = given - spine_count(s, "RespondActivityTaskCompleted") + spine_parked(s, POLL_ACTIVITY);
     most_naps = out > most_naps ? out : most_naps;
 }
 
@@ -301,10 +249,10 @@ static void test_tokens_bound_what_runs(void **state)
     s.on_request = count_naps;
     s.yaml = "task_queue: q\ntokens: {db: 5}\nactivities: {nap: {tokens: {db: 1}}}\n";
     for (int i = 0; i < NAPS; i++)
-        spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "nap")->base);
+        spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "nap", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "executor.workers=50",
                 "max_concurrent_activities=50", "max_concurrent_activity_task_polls=50", NULL);
-    await_completed(&s, NAPS);
+    spine_await_completed(&s, NAPS);
     assert_in_range(most_naps, 2, 5);
     spine_await_parked(&s, POLL_ACTIVITY, 5);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
@@ -323,8 +271,9 @@ static void test_tokens_are_left_for_a_queue_without_a_poll(void **state)
     spine_start(&s, &flo_role_io_activity, &MODULE, "executor.workers=8",
                 "max_concurrent_activities=4", "shutdown_timeout=2s", "executor.grace=200ms", NULL);
     spine_await_parked(&s, POLL_ACTIVITY, 2);
-    spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base); /* to busy: the oldest poll */
-    await_hold(&s, 1);
+    spine_give(&s, POLL_ACTIVITY,
+               &spine_activity_task(&s, "hold", 60000)->base); /* to busy: the oldest poll */
+    spine_await_heartbeat(&s, 1);
     spine_await_parked(&s, POLL_ACTIVITY, 2);
     assert_int_equal(polls_of(&s, 3, "busy"), 2);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
@@ -340,9 +289,9 @@ static void test_rate_holds_polls_back(void **state)
 
     (void)state;
     spine_init(&s);
-    spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "echo")->base);
+    spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "max_activities_per_second=0.001", NULL);
-    await_completed(&s, 1);
+    spine_await_completed(&s, 1);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
     assert_int_equal(spine_count(&s, POLL_ACTIVITY), 1);
     spine_fini(&s);
@@ -357,9 +306,9 @@ static void test_rate_lets_polls_through_in_time(void **state)
     (void)state;
     spine_init(&s);
     for (int i = 0; i < 6; i++)
-        spine_answer(&s, POLL_ACTIVITY, &task_new(&s, "echo")->base);
+        spine_answer(&s, POLL_ACTIVITY, &spine_activity_task(&s, "echo", 60000)->base);
     spine_start(&s, &flo_role_io_activity, &MODULE, "max_activities_per_second=10", NULL);
-    await_completed(&s, 6);
+    spine_await_completed(&s, 6);
     assert_true(flo_clock_mono_ns() - began >=
                 500 * FLO_NS_PER_MS); /* five permits after the first */
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
@@ -378,8 +327,8 @@ static void test_rate_leaves_a_permit_for_a_queue_without_a_poll(void **state)
                 "executor.workers=8", "max_concurrent_activities=4", "shutdown_timeout=2s",
                 "executor.grace=200ms", NULL);
     spine_await_parked(&s, POLL_ACTIVITY, 2);
-    spine_give(&s, POLL_ACTIVITY, &task_new(&s, "hold")->base);
-    await_hold(&s, 1);
+    spine_give(&s, POLL_ACTIVITY, &spine_activity_task(&s, "hold", 60000)->base);
+    spine_await_heartbeat(&s, 1);
     spine_await_parked(&s, POLL_ACTIVITY, 2);
     assert_int_equal(polls_of(&s, 3, "busy"), 2);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
@@ -398,7 +347,7 @@ static void test_pollers_follow_the_servers_advice(void **state)
 
     (void)state;
     spine_init(&s);
-    task = task_new(&s, "echo");
+    task = spine_activity_task(&s, "echo", 60000);
     task->poller_scaling_decision =
         SPINE_NEW(&s, FloApi__PollerScalingDecision, FLO_API__POLLER_SCALING_DECISION__INIT);
     task->poller_scaling_decision->poll_request_delta_suggestion = 3;
@@ -412,7 +361,7 @@ static void test_pollers_follow_the_servers_advice(void **state)
         spine_give(&s, POLL_ACTIVITY, &empty.base);
     task->poller_scaling_decision = NULL;
     spine_give(&s, POLL_ACTIVITY, &task->base); /* so that the worker has seen the others */
-    await_completed(&s, 2);
+    spine_await_completed(&s, 2);
     spine_await_parked(&s, POLL_ACTIVITY, 1);
     assert_int_equal(spine_count(&s, POLL_ACTIVITY), 7);
     assert_int_equal(spine_stop(&s, SIGTERM), 0);
