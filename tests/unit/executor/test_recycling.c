@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_recycling.c - executor/wear.c and processes.c: processes that jobs have worn out. */
+/* test_recycling.c - executor/wear.c and process.c: processes that jobs have worn out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
