@@ -46,8 +46,8 @@ struct flo_executor_processes {
 /* A place without a process. FLO_ENOMEM: half-built, for flo_executor_process_fini. */
 FLO_MUST_CHECK int flo_executor_process_init(struct flo_executor_process *process,
                                              struct flo_executor_processes *pool, unsigned index);
-/* One that is all zero is fine. Drop its job and let go of what the worker holds of it; the process must be
- * dead, or its template ended. */
+/* Drop its job and let go of what the worker holds of it; the process must be dead, or its template
+ * ended. One that is all zero is fine. */
 void flo_executor_process_fini(struct flo_executor_process *process);
 
 /* Open the descriptors of a new process and ask the template for it; the worker's socket to it is
