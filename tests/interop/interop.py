@@ -36,6 +36,22 @@ def check(f):
     return f
 
 
+def check_on_both(scenario, on_engine, on_real_server):
+    """Two checks, of these names: scenario(fleet, args) on our engine, and on a real server."""
+    async def engine(args):
+        with Fleet(args.bin) as fleet:
+            fleet.engine()
+            await scenario(fleet, args)
+
+    async def real_server(args):
+        with Fleet(args.bin, args.temporal) as fleet:
+            fleet.real_server()
+            await scenario(fleet, args)
+
+    CHECKS[on_engine] = engine
+    CHECKS[on_real_server] = real_server
+
+
 def new_id(prefix):
     return f"{prefix}-{uuid.uuid4().hex[:10]}"
 
@@ -159,24 +175,12 @@ async def python_worker_on_engine(args):
 
 
 async def activity_outcomes(fleet, args):
+    """Every way in which an attempt can end, in C workers of both kinds."""
     failed = await outcomes.run(fleet, args)
     assert not failed, "\n".join(failed)
 
 
-@check
-async def activity_outcomes_engine(args):
-    """Every way in which an attempt can end, in C workers of both kinds, on our engine."""
-    with Fleet(args.bin) as fleet:
-        fleet.engine()
-        await activity_outcomes(fleet, args)
-
-
-@check
-async def activity_outcomes_real_server(args):
-    """The same on a real server."""
-    with Fleet(args.bin, args.temporal) as fleet:
-        fleet.real_server()
-        await activity_outcomes(fleet, args)
+check_on_both(activity_outcomes, "activity_outcomes_engine", "activity_outcomes_real_server")
 
 
 def workers_life(args, file, *names):
@@ -217,7 +221,7 @@ class Poisoned:
         return {}
 
 
-async def poison(fleet):
+async def poison(fleet, _args):
     """The third crash is a PoisonTask, caused by the crash; the same input in another workflow is one at once."""
     client = await fleet.client()
     fleet.worker("cpu-activity-worker", "loadtest", "poison-cpu", executor__workers=1, max_concurrent_activities=1)
@@ -231,50 +235,10 @@ async def poison(fleet):
             assert seen["state"] == "NON_RETRYABLE_FAILURE", seen
 
 
-@check
-async def poison_on_engine(args):
-    with Fleet(args.bin) as fleet:
-        fleet.engine()
-        await poison(fleet)
-
-
-@check
-async def poison_on_real_server(args):
-    with Fleet(args.bin, args.temporal) as fleet:
-        fleet.real_server()
-        await poison(fleet)
-
-
-@check
-async def local_activities_engine(args):
-    """Local activities of C workflows, on our engine."""
-    with Fleet(args.bin) as fleet:
-        fleet.engine()
-        await local.run(fleet, args)
-
-
-@check
-async def local_activities_real_server(args):
-    """The same on a real server."""
-    with Fleet(args.bin, args.temporal) as fleet:
-        fleet.real_server()
-        await local.run(fleet, args)
-
-
-@check
-async def local_activities_handed_over_engine(args):
-    """A Python worker begins runs with local activities, a C worker ends them."""
-    with Fleet(args.bin) as fleet:
-        fleet.engine()
-        await local.handed_over(fleet, args)
-
-
-@check
-async def local_activities_handed_over_real_server(args):
-    """The same on a real server."""
-    with Fleet(args.bin, args.temporal) as fleet:
-        fleet.real_server()
-        await local.handed_over(fleet, args)
+check_on_both(poison, "poison_on_engine", "poison_on_real_server")
+# Local activities of C workflows; runs with them that a Python worker begins and a C worker ends.
+check_on_both(local.run, "local_activities_engine", "local_activities_real_server")
+check_on_both(local.handed_over, "local_activities_handed_over_engine", "local_activities_handed_over_real_server")
 
 
 @check
