@@ -5,52 +5,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/cgroup.h"
-#include "base/file.h"
+#include "support/tree.h"
 
-static char root[64], proc[80];
+static char root[TREE_ROOT_SIZE], proc[80];
 
 static void put(const char *name, const char *text)
 {
-    char path[256], folder[256];
-    struct flo_err err = {0};
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s%s", root, name);
-    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
-    assert_int_equal(flo_file_make_folders(folder, &err), 0);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    tree_put(root, name, "%s", text);
 }
 
 static int make_root(void **state)
 {
+    int rc = tree_make(root);
+
     (void)state;
-    snprintf(root, sizeof root, "/tmp/flotilla-cgroup-XXXXXX");
-    if (!mkdtemp(root))
-        return -1;
     snprintf(proc, sizeof proc, "%s/proc", root);
-    return 0;
+    return rc;
 }
 
 static int remove_root(void **state)
 {
-    int status = 1;
-    pid_t pid = fork();
-
     (void)state;
-    if (pid == 0) {
-        execlp("rm", "rm", "-rf", root, (char *)NULL);
-        _exit(1);
-    }
-    return waitpid(pid, &status, 0) == pid ? status : -1;
+    return tree_remove(root);
 }
 
 /* What a path is called below the root. */

@@ -5,14 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "executor/cores.h"
 #include "flotilla/error.h"
+#include "support/tree.h"
 
 /* The order for a list of usable CPUs, where core_of names the core of each, as text. */
 static const char *order(const char *usable, const uint16_t *core_of, struct flo_cores *cores)
@@ -108,43 +106,23 @@ static void test_fit_obeys_the_quota(void **state)
 
 /* ---- reading: a tree of files in place of /sys and /proc ---- */
 
-static char root[64];
+static char root[TREE_ROOT_SIZE];
 
-static void put(const char *path, const char *text)
+static void put(const char *name, const char *text)
 {
-    char at[256];
-    FILE *file;
-
-    snprintf(at, sizeof at, "%s%s", root, path);
-    for (char *slash = strchr(at + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(at, 0700);
-        *slash = '/';
-    }
-    file = fopen(at, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
+    tree_put(root, name, "%s", text);
 }
 
 static int make_root(void **state)
 {
     (void)state;
-    snprintf(root, sizeof root, "/tmp/flotilla-cores-XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
+    return tree_make(root);
 }
 
 static int remove_root(void **state)
 {
-    int status = 1;
-    pid_t pid = fork();
-
     (void)state;
-    if (pid == 0) {
-        execlp("rm", "rm", "-rf", root, (char *)NULL);
-        _exit(1);
-    }
-    return waitpid(pid, &status, 0) == pid ? status : -1;
+    return tree_remove(root);
 }
 
 /* The least quota of the group and its ancestors counts. */

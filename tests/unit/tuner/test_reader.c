@@ -16,14 +16,14 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "plant.h"
+#include "support/tree.h"
 #include "tuner/reader.h"
 
 #define MIB (1ull << 20)
 
 struct fixture {
-    char root[64], proc[80], text[1024];
+    char root[TREE_ROOT_SIZE], proc[80], text[1024];
     struct flo_reader_paths paths;
     struct flo_reader reader;
     struct flo_tuner_sample sample;
@@ -31,25 +31,7 @@ struct fixture {
 };
 
 /* A file below the root, with the folders above it. */
-__attribute__((format(printf, 3, 4))) static void put(struct fixture *f, const char *name,
-                                                      const char *format, ...)
-{
-    char path[512], folder[512];
-    struct flo_err err = {0};
-    va_list args;
-    FILE *file;
-
-    snprintf(path, sizeof path, "%s/%s", f->root, name);
-    snprintf(folder, sizeof folder, "%s", path);
-    *strrchr(folder, '/') = '\0';
-    assert_int_equal(flo_file_make_folders(folder, &err), 0);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    va_start(args, format);
-    vfprintf(file, format, args);
-    va_end(args);
-    fclose(file);
-}
+#define put(f, name, ...) tree_put((f)->root, name, __VA_ARGS__)
 
 static void put_machine(struct fixture *f, unsigned busy, unsigned idle)
 {
@@ -62,8 +44,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
-    snprintf(f->root, sizeof f->root, "/tmp/flo-reader-XXXXXX");
-    assert_non_null(mkdtemp(f->root));
+    assert_int_equal(tree_make(f->root), 0);
     snprintf(f->proc, sizeof f->proc, "%s/proc", f->root);
     f->paths = (struct flo_reader_paths){.proc = f->proc, .root = f->root};
     f->now_ns = 1000 * FLO_NS_PER_S;
@@ -77,16 +58,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    char command[128];
-    pid_t child = fork();
+    int rc = tree_remove(f->root);
 
-    snprintf(command, sizeof command, "%s", f->root);
-    if (child == 0) {
-        execlp("rm", "rm", "-rf", command, (char *)NULL);
-        _exit(127);
-    }
     free(f);
-    return 0;
+    return rc;
 }
 
 static void init(struct fixture *f)
