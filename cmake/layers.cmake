@@ -61,3 +61,15 @@ function(flo_role_program name)
     -Wl,--whole-archive flo_base flo_wire flo_workflow flo_activity flo_client -Wl,--no-whole-archive)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
+
+# flo_test_modules(NAME ...): NAME.c of this folder as a module, tests/modules/NAME.so of the build
+# tree, for tests with real processes; not installed.
+function(flo_test_modules)
+  foreach(module ${ARGN})
+    add_library(test_module_${module} MODULE ${module}.c)
+    target_include_directories(test_module_${module} PRIVATE ${CMAKE_SOURCE_DIR}/common/include)
+    target_link_libraries(test_module_${module} PRIVATE flo_options PkgConfig::JANSSON)
+    set_target_properties(test_module_${module} PROPERTIES
+      PREFIX "" OUTPUT_NAME ${module} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/modules)
+  endforeach()
+endfunction()

@@ -6,24 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "support/cmocka_env.h"
-#include "telemetry/metrics.h"
-
-static int setup(void **state)
-{
-    struct flo_metrics *metrics = NULL;
-    assert_int_equal(flo_metrics_new(&metrics, NULL), 0);
-    *state = metrics;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct flo_metrics *metrics = *state;
-    flo_metrics_destroy(&metrics);
-    assert_null(metrics);
-    return 0;
-}
+#include "metrics_fixture.h"
 
 static void assert_renders(struct flo_metrics *metrics, const char *text)
 {
