@@ -541,16 +541,23 @@ static int foresee(struct flo_run *run, const struct flo_marker *marker, struct 
     return rc ? rc : move(local, REPLAYED);
 }
 
+/* Decode the event's marker and find its local activity. Whatever is returned, the caller calls
+ * flo_marker_fini; *out_marker is all zero before. */
+static int read_marker(struct flo_run *run, const FloApi__HistoryEvent *event,
+                       struct flo_marker *out_marker, struct flo_local **out_local,
+                       struct flo_err *err)
+{
+    int rc = flo_marker_decode(event, out_marker, err);
+    return rc ? rc : find(run, event, out_marker, out_local, err);
+}
+
 int flo_local_foresee(struct flo_run *run, const FloApi__HistoryEvent *event, bool *out_wakes,
                       struct flo_err *err)
 {
     struct flo_local *local = NULL;
-    struct flo_marker marker;
+    struct flo_marker marker = {0};
     *out_wakes = false;
-    int rc = flo_marker_decode(event, &marker, err);
-    if (rc)
-        return rc;
-    rc = find(run, event, &marker, &local, err);
+    int rc = read_marker(run, event, &marker, &local, err);
     if (rc == 0 && local->machine.state == SCHEDULED) {
         *out_wakes = true;
         rc = foresee(run, &marker, local, err);
@@ -562,11 +569,8 @@ int flo_local_foresee(struct flo_run *run, const FloApi__HistoryEvent *event, bo
 int flo_local_recorded(struct flo_run *run, const FloApi__HistoryEvent *event, struct flo_err *err)
 {
     struct flo_local *local = NULL;
-    struct flo_marker marker;
-    int rc = flo_marker_decode(event, &marker, err);
-    if (rc)
-        return rc;
-    rc = find(run, event, &marker, &local, err);
+    struct flo_marker marker = {0};
+    int rc = read_marker(run, event, &marker, &local, err);
     flo_marker_fini(&marker);
     if (rc)
         return rc;
