@@ -228,9 +228,7 @@ static int run(struct documents *d, const struct cli_options *options)
         .on_outcome = on_outcome,
         .ctx = d,
     };
-    int rc = cli_session_probe(options);
-    if (rc == 0)
-        rc = cli_session_open(&session, options, true);
+    int rc = cli_session_open_probed(&session, options);
     if (rc)
         return rc;
     cli_usage_read(options->fleet, &before);

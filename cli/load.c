@@ -103,9 +103,7 @@ static int load_each(const struct cli_options *options, const struct cli_batch_o
         return load_usage("--each goes without --rate, --expect and --signals");
     int rc = given_input(options, &input);
     if (rc == 0)
-        rc = cli_session_probe(options);
-    if (rc == 0)
-        rc = cli_session_open(&session, options, true);
+        rc = cli_session_open_probed(&session, options);
     if (rc == 0) {
         const struct cli_each_options each = {
             .what = options->each,
@@ -212,9 +210,7 @@ static int run(struct load *load, const struct cli_options *options,
     struct cli_session session;
     struct cli_batch_report report;
     struct cli_usage before, after;
-    int rc = cli_session_probe(options);
-    if (rc == 0)
-        rc = cli_session_open(&session, options, true);
+    int rc = cli_session_open_probed(&session, options);
     if (rc)
         return rc;
     cli_usage_read(options->fleet, &before);

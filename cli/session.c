@@ -98,6 +98,12 @@ int cli_session_probe(const struct cli_options *options)
     return rc;
 }
 
+int cli_session_open_probed(struct cli_session *session, const struct cli_options *options)
+{
+    int rc = cli_session_probe(options);
+    return rc ? rc : cli_session_open(session, options, true);
+}
+
 void cli_waiter_init(struct cli_waiter *waiter, struct cli_session *session)
 {
     *waiter = (struct cli_waiter){.session = session};

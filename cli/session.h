@@ -30,6 +30,8 @@ void cli_session_close(struct cli_session *session);
 /* Is there a server that answers? 0, or an exit code after a message. For commands with a patient
  * session: they wait for a server that goes away, not for one that was never there. */
 int cli_session_probe(const struct cli_options *options);
+/* A patient session with a server that answered: cli_session_probe, then cli_session_open. */
+int cli_session_open_probed(struct cli_session *session, const struct cli_options *options);
 
 /* One call that is waited for. Pass cli_waiter_done and the waiter to flo_client_*. */
 struct cli_waiter {
