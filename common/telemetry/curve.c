@@ -56,7 +56,7 @@ int flo_curve_read_public(const char *path, char out_text[FLO_CURVE_TEXT], struc
 {
     const struct flo_zeromq *zmq = flo_zeromq(err);
     struct stat st;
-    int fd, rc = zmq ? open_key(path, &fd, &st, err) : FLO_ESYS;
+    int fd = -1, rc = zmq ? open_key(path, &fd, &st, err) : FLO_ESYS;
     if (rc)
         return rc;
     rc = read_text(zmq, fd, out_text);
@@ -70,7 +70,7 @@ int flo_curve_read_secret(const char *path, char out_secret[FLO_CURVE_TEXT],
     struct stat st;
     char public[FLO_CURVE_TEXT];
     const struct flo_zeromq *zmq = flo_zeromq(err);
-    int fd, rc = zmq ? open_key(path, &fd, &st, err) : FLO_ESYS;
+    int fd = -1, rc = zmq ? open_key(path, &fd, &st, err) : FLO_ESYS;
     if (rc)
         return rc;
     const mode_t refused = st.st_uid == 0 ? S_IWGRP | S_IRWXO : S_IRWXG | S_IRWXO;
