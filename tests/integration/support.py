@@ -13,7 +13,7 @@ import urllib.request
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 from fleet import Fleet, Process, free_port  # noqa: E402,F401
 
-BIN = pathlib.Path(os.environ.get("FLOTILLA_BIN", pathlib.Path(__file__).parents[2] / "build/release/bin"))
+BIN = pathlib.Path(os.environ.get("FLOTILLA_BIN", pathlib.Path(__file__).parents[2] / "build/release/bin")).absolute()
 LICENCES = "/usr/share/common-licenses"
 SANITIZED = bool(os.environ.get("FLOTILLA_SANITIZE"))
 
