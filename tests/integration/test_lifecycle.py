@@ -128,7 +128,6 @@ class Lifecycle(FleetTest):
 
     def test_quiet_before_the_server_is_there(self):
         """A signal that comes first counts."""
-        flotilla(self.fleet.target, "list")  # answered: its loop waits, where a thread sanitizer delivers signals
         self.engine.stop()
         self.fleet.processes.remove(self.engine)
         work = self.fleet.worker("io-activity-worker", str(MODULE), WORK)
