@@ -14,9 +14,9 @@
 
 struct cli_command {
     const char *name;
-    const char *operands; /* for --help: "WORKFLOW_ID"; "" = none */
-    const char *summary;  /* one line */
-    uint64_t accepts;     /* CLI_OPT bits beside the common ones, and the two below them */
+    const char *operands;   /* for --help: "WORKFLOW_ID"; "" = none */
+    const char *summary;    /* one line */
+    cli_option_set accepts; /* CLI_OPT bits beside the common ones, and the two below them */
     int (*run)(const struct cli_options *options);
 };
 

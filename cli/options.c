@@ -69,7 +69,7 @@ const char *cli_nearest(const char *word, const char *const *names, size_t count
     return nearest < count ? names[nearest] : NULL;
 }
 
-static uint64_t accepted(const struct cli_command *command)
+static cli_option_set accepted(const struct cli_command *command)
 {
     return command->accepts |
            (command->accepts & CLI_ASKS_NO_SERVER ? CLI_OPT(OUTPUT) : CLI_OPT_COMMON);

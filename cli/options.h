@@ -87,7 +87,9 @@ enum cli_option_id {
 #undef CLI_OPTION_ID
 };
 
-#define CLI_OPT(id) (UINT64_C(1) << CLI_ID_##id)
+/* A set of options, one bit each. */
+__extension__ typedef unsigned __int128 cli_option_set;
+#define CLI_OPT(id) ((cli_option_set)1 << CLI_ID_##id)
 /* Accepted by every command that talks to a server. */
 #define CLI_OPT_COMMON                                                                             \
     (CLI_OPT(ADDRESS) | CLI_OPT(NAMESPACE) | CLI_OPT(TLS) | CLI_OPT(TLS_CA) | CLI_OPT(TLS_CERT) |  \
@@ -102,8 +104,8 @@ struct cli_words {
 
 /* Beside them, of a command: it takes --output yaml, too; it asks no server, so that of the common
  * ones there is only --output. */
-#define CLI_TAKES_YAML (UINT64_C(1) << 63)
-#define CLI_ASKS_NO_SERVER (UINT64_C(1) << 62)
+#define CLI_TAKES_YAML ((cli_option_set)1 << 127)
+#define CLI_ASKS_NO_SERVER ((cli_option_set)1 << 126)
 
 typedef const char *cli_text;
 typedef bool cli_flag;
