@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http.h - the small HTTP server of every process: health, metrics and whatever pages a program
- * adds. evhttp on the program's own event loop: no thread.
+ * http.h - the small HTTP/1.1 server of every process: health, metrics and whatever pages a program
+ * adds, on the program's own event loop: no thread.
  *
  * Served from the start: /health and /livez (the loop runs, no live check failed), /ready and
  * /readyz (also every ready check holds), both JSON with the reasons, or lines of text with
- * ?verbose; /metrics. Only GET and HEAD
- * (else 405 with Allow); unknown paths 404; headers at most 8 KiB, no bodies; idle connections are
- * closed. No answer carries CORS headers; all carry nosniff, no-store and a strict
- * Content-Security-Policy. Nothing is read from the file system.
+ * ?verbose; /metrics (one rendering serves all that ask within a second). Unknown paths are 404,
+ * methods that a page does not take 405 with Allow. No answer carries CORS headers; all carry
+ * nosniff, no-store and a strict Content-Security-Policy. Nothing is read from the file system.
+ *
+ * Limits, each with its answer: request line 8 KiB (414), headers 8 KiB and 64 of them (431), a
+ * body as large as its page takes, at most 64 KiB (413), only with Content-Length (411 without, 400
+ * when it is not certain where a request ends). A request must be whole 5 s after its first byte
+ * (closed), an answer taken within 60 s and never stand still for 15 s (closed); idle connections
+ * are closed after 15 s. 256 connections: at the bound the one idle for longest makes room, and
+ * when none is idle, the newcomer is closed.
+ *
+ * What changes state (every method but GET and HEAD) must be addressed to a name that nobody else
+ * can give to our address: a numeric host, localhost, this machine's name or one that
+ * flo_http_trust_host was told; and an Origin, when there is one, must be that same host. Else 403:
+ * so a web page elsewhere cannot make a browser do it, not by rebinding its own name either.
  *
  * Loop thread only, except where said.
  */
@@ -47,20 +58,56 @@ bool flo_health_is_live(struct flo_health *health);
 
 struct flo_http; /* opaque */
 
+enum flo_http_method {
+    FLO_HTTP_GET = 1, /* HEAD is answered like it, without the body */
+    FLO_HTTP_POST = 2,
+    FLO_HTTP_PUT = 4,
+    FLO_HTTP_DELETE = 8
+};
+
+/* One request; gone when the handler returns, also when the answer comes later. */
 struct flo_http_request {
     const char *path;  /* decoded, without query */
     const char *query; /* as sent, NULL when absent */
+    enum flo_http_method method;
+    const char *body; /* not terminated; NULL when empty */
+    size_t body_len;
+    struct flo_http_conn *conn; /* for the functions below */
 };
+
+/* The value of a header (name in any case), or NULL. Of several the first. Gone with the request.
+ */
+const char *flo_http_header(const struct flo_http_request *request, const char *name);
+/*
+ * The value of a parameter of the query ("seconds" of "a=1&seconds=5"), percent-decoded into out.
+ * False when it is absent, malformed or longer than size - 1; then out is "".
+ */
+bool flo_http_parameter(const struct flo_http_request *request, const char *name, char *out,
+                        size_t size);
+
+/* Text that many replies share without copying it. Counted; loop thread only. */
+struct flo_http_text;
+/* Takes text's content and leaves it empty. NULL without memory (text keeps it). */
+struct flo_http_text *flo_http_text_new(struct flo_buf *text);
+struct flo_http_text *flo_http_text_ref(struct flo_http_text *text);
+void flo_http_text_unref(struct flo_http_text **text); /* clears it; NULL inside is fine */
+size_t flo_http_text_len(const struct flo_http_text *text);
 
 /* What a handler fills; starts as 200, "application/json", empty body. */
 struct flo_http_reply {
     int status;
-    const char *content_type; /* static or outliving the call */
-    const char *csp;          /* static; NULL: the strict default, for pages that need more */
-    struct flo_buf body;
+    const char *content_type;   /* static or outliving the call */
+    const char *csp;            /* static; NULL: the strict default, for pages that need more */
+    struct flo_buf body;        /* at most 64 MiB */
+    struct flo_http_text *text; /* instead of body when not NULL: a reference of the reply's own */
+    const char *challenge;      /* static; WWW-Authenticate of a 401 */
 };
 
-/* Answer one GET. Runs on the loop: must not block. */
+/* {"error": "..."} as the reply, with that status: what every page answers that cannot do it. */
+void flo_http_error(struct flo_http_reply *reply, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Answer one request. Runs on the loop: must not block. */
 typedef void (*flo_http_handler_fn)(void *ctx, const struct flo_http_request *request,
                                     struct flo_http_reply *reply);
 
@@ -94,9 +141,83 @@ FLO_MUST_CHECK int flo_http_listen_both(struct flo_http *http, const char *healt
 #define FLO_HTTP_LISTENERS_MAX 4
 size_t flo_http_listeners(const struct flo_http *http, int out_fds[FLO_HTTP_LISTENERS_MAX]);
 
-/* Serve path (exact match; replaces what was there) with fn. path is borrowed for ever. At most
- * 32 handlers. FLO_EFULL. */
+/* What is served where. */
+struct flo_http_route {
+    const char *path; /* borrowed for ever */
+    bool prefix;      /* also all paths that begin with it; it should end in "/" */
+    unsigned methods; /* enum flo_http_method, or-ed; 0: GET */
+    size_t body_max;  /* bytes, at most FLO_HTTP_BODY_MAX; 0: no bodies */
+    flo_http_handler_fn fn;
+    void *ctx;
+};
+#define FLO_HTTP_BODY_MAX ((size_t)64 * 1024)
+
+/*
+ * Serve a route (copied). The same path again replaces it; an exact path goes before a prefix, a
+ * longer prefix before a shorter one. At most 48. FLO_EFULL, FLO_EINVAL.
+ */
+FLO_MUST_CHECK int flo_http_route(struct flo_http *http, const struct flo_http_route *route);
+/* The same for a page that is only read: GET, exact. */
 FLO_MUST_CHECK int flo_http_handle(struct flo_http *http, const char *path, flo_http_handler_fn fn,
                                    void *ctx);
+
+/* One more name, without port, under which this server may be told to change something; "*": any.
+ * Copied; at most 16. FLO_EFULL, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_http_trust_host(struct flo_http *http, const char *name);
+
+/* ---- answers that come later ---- */
+
+/*
+ * The request of a handler that answers later. The client may go away first (or the server end):
+ * then gone(ctx) is called, once, the handle is dead, and nobody answers any more. There is no time
+ * limit of the server's: whoever defers sees to one.
+ */
+struct flo_http_later;
+typedef void (*flo_http_gone_fn)(void *ctx);
+/* From inside a handler, at most once; what the handler wrote into its reply is dropped. NULL
+ * without memory (then the handler answers now). gone may be NULL. */
+struct flo_http_later *flo_http_later(const struct flo_http_request *request, flo_http_gone_fn gone,
+                                      void *ctx);
+/* A reply as handlers get it. */
+void flo_http_reply_init(struct flo_http_reply *reply);
+/* Answer; takes the reply's content, and the handle, which is cleared. gone is not called. Not from
+ * inside the handler that deferred. */
+void flo_http_answer(struct flo_http_later **later, struct flo_http_reply *reply);
+
+/* ---- server-sent events ---- */
+
+/*
+ * A channel of events (text/event-stream) with any number of listeners up to its bound. An event is
+ * written once and handed to all. A listener that does not read is dropped when more than
+ * backlog_bytes wait for it: it comes back by itself, after retry_ms.
+ */
+struct flo_http_channel;
+struct flo_http_channel_options {
+    size_t listeners_max; /* more are answered 503 with Retry-After */
+    size_t backlog_bytes;
+    int retry_ms;
+};
+FLO_MUST_CHECK int flo_http_channel_new(struct flo_http *http,
+                                        const struct flo_http_channel_options *options,
+                                        struct flo_http_channel **out);
+/* Ends all streams. Before the server's end. NULL inside is fine. */
+void flo_http_channel_destroy(struct flo_http_channel **channel);
+/*
+ * From inside a handler: make its request a listener, which first gets the events in `first` (made
+ * by flo_http_event; may be NULL). At the bound, or without memory, reply says 503 instead. False
+ * then.
+ */
+bool flo_http_channel_join(struct flo_http_channel *channel, const struct flo_http_request *request,
+                           struct flo_http_reply *reply, const struct flo_buf *first);
+size_t flo_http_channel_listeners(const struct flo_http_channel *channel);
+/*
+ * Append one event to out: its name (no line breaks), its id (NULL: none), its data of any number
+ * of lines. The buffer's `failed` says whether it fitted.
+ */
+void flo_http_event(struct flo_buf *out, const char *name, const char *id, const char *data,
+                    size_t len);
+/* Send what flo_http_event wrote to all listeners. An empty text sends a comment, which keeps
+ * streams alive that have nothing to say. */
+void flo_http_channel_send(struct flo_http_channel *channel, const struct flo_buf *events);
 
 #endif
