@@ -26,6 +26,7 @@ struct process {
     struct flo_manager *manager;
     char name[NAME_MAX_BYTES];
     const struct flo_fleet_worker *worker; /* NULL for the engine */
+    unsigned replica;                      /* of worker, from 1; 0 for the engine */
     enum flo_process_state state;
     struct flo_child *child; /* while it runs */
     struct flo_backoff backoff;
@@ -444,6 +445,7 @@ static int init_process(struct flo_manager *manager, const struct flo_fleet_work
     struct process *process = &manager->processes[manager->count++];
     *process = (struct process){.manager = manager,
                                 .worker = worker,
+                                .replica = (unsigned)number,
                                 .backoff = {.min_ms = config->restart.min_backoff_ms,
                                             .max_ms = config->restart.max_backoff_ms,
                                             .stable_after_ms = config->restart.stable_after_ms,
@@ -548,6 +550,10 @@ void flo_manager_view(const struct flo_manager *manager, size_t i, struct flo_pr
     const struct process *process = &manager->processes[i];
     int64_t up_ms = process->child ? now_ms() - process->started_ms : 0;
     *out = (struct flo_process_view){.name = process->name,
+                                     .worker = process->worker ? process->worker->name : "",
+                                     .replica = process->replica,
+                                     .wanted = !manager->stopping,
+                                     .ready = process->state == FLO_PROCESS_UP,
                                      .program = process->worker
                                                     ? process->worker->program
                                                     : manager->options.config->engine.program,
