@@ -90,7 +90,7 @@ static void serve_metrics(void *ctx, const struct flo_http_request *request,
     struct flo_http *http = ctx;
     (void)request;
     reply->content_type = FLO_METRICS_CONTENT_TYPE;
-    if (flo_metrics_render(http->metrics, &reply->body))
+    if (flo_metrics_render(http->metrics, false, &reply->body))
         reply->status = 500;
 }
 

@@ -125,6 +125,7 @@ static size_t make_key(char *key, unsigned count, const char *const *values)
             value_len = flo_utf8_cut(value, value_len, FLO_METRIC_LABEL_VALUE_MAX);
         memcpy(key + len, value, value_len);
         key[len + value_len] = '\0';
+        flo_utf8_mend(key + len); /* one bad byte, and a scraper refuses the whole page */
         len += value_len + 1;
     }
     return len;
@@ -223,6 +224,16 @@ double flo_series_value(const struct flo_series *series)
     for (size_t i = 0; i <= series->bound_count; i++)
         count += atomic_load_explicit(&series->counts[i], memory_order_relaxed);
     return (double)count;
+}
+
+void flo_metrics_set_naming(struct flo_metrics *metrics, enum flo_naming naming)
+{
+    metrics->naming = naming;
+}
+
+enum flo_naming flo_metrics_naming(const struct flo_metrics *metrics)
+{
+    return metrics->naming;
 }
 
 int flo_metrics_on_collect(struct flo_metrics *metrics, flo_metrics_collect_fn fn, void *ctx)

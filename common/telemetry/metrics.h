@@ -23,7 +23,7 @@
 #include "telemetry/metric_names.h"
 
 #define FLO_METRIC_LABELS_MAX 7        /* labels of one family */
-#define FLO_METRIC_BUCKETS_MAX 20      /* bounds of one histogram, +Inf not counted */
+#define FLO_METRIC_BUCKETS_MAX 22      /* bounds of one histogram, +Inf not counted */
 #define FLO_METRIC_SERIES_MAX 512      /* series of one family */
 #define FLO_METRIC_LABEL_VALUE_MAX 128 /* bytes; longer values are cut */
 
@@ -84,7 +84,7 @@ double flo_series_value(const struct flo_series *series);
  * gauge's newest value, a histogram's sum and how many values each bucket got.
  */
 #define FLO_USER_METRICS_MAX 64
-#define FLO_USER_BUCKETS 22 /* bounds of every histogram, +Inf not counted */
+#define FLO_USER_BUCKETS FLO_METRIC_BUCKETS_MAX /* bounds of every histogram, +Inf not counted */
 /* Its bounds, rising, ended by 0. Static. */
 const double *flo_user_metric_bounds(void);
 struct flo_user_sample {
@@ -116,18 +116,30 @@ FLO_MUST_CHECK int flo_metrics_on_collect(struct flo_metrics *metrics, flo_metri
 FLO_MUST_CHECK int flo_metrics_add_process(struct flo_metrics *metrics, const char *version,
                                            const char *role);
 
-/* Append all families that have series as Prometheus text, version 0.0.4. 0, FLO_ENOMEM, or
- * FLO_ELIMIT when out is full. */
-FLO_MUST_CHECK int flo_metrics_render(struct flo_metrics *metrics, struct flo_buf *out);
+/* How a page names what the Temporal SDKs export too: telemetry/metrics_page.h. The choices of the
+ * setting metrics.naming, in this order. */
+enum flo_naming { FLO_NAMING_TALLY, FLO_NAMING_CORE, FLO_NAMING_OTEL_GO };
+/* The naming of this program's pages: tally until it is set, which is done once, before the first
+ * page is served. */
+void flo_metrics_set_naming(struct flo_metrics *metrics, enum flo_naming naming);
+enum flo_naming flo_metrics_naming(const struct flo_metrics *metrics);
+
+/* Append all families that have series as Prometheus text, version 0.0.4, or as OpenMetrics 1.0.
+ * 0, FLO_ENOMEM, or FLO_ELIMIT when out is full. */
+FLO_MUST_CHECK int flo_metrics_render(struct flo_metrics *metrics, bool openmetrics,
+                                      struct flo_buf *out);
 
 /* Append all series as the "metrics" array of the report (docs/supervisor-protocol.md), stopping
  * at whole families before max_bytes; *out_left counts the families left out. */
 FLO_MUST_CHECK int flo_metrics_render_json(struct flo_metrics *metrics, size_t max_bytes,
                                            struct flo_buf *out, size_t *out_left);
 
-/* Building blocks, also the supervisor's: a label value or number as the text format wants it. */
-int flo_metrics_append_label_value(struct flo_buf *out, const char *value);
+/* A number as text that reads back as the same double. */
+#define FLO_METRIC_NUMBER_MAX 32
+void flo_metrics_write_number(double value, char out[FLO_METRIC_NUMBER_MAX]);
 int flo_metrics_append_number(struct flo_buf *out, double value);
+/* A label value as the text format wants it. */
+int flo_metrics_append_label_value(struct flo_buf *out, const char *value);
 
 /* Content-Type of the text format. */
 #define FLO_METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"

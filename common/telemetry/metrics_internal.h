@@ -33,6 +33,7 @@ struct flo_metrics {
     struct flo_family families[FLO_METRIC_COUNT];        /* guarded by mu */
     struct flo_collector collectors[FLO_COLLECTORS_MAX]; /* guarded by mu */
     size_t collector_count;
+    enum flo_naming naming;         /* of pages; set before the first */
     struct flo_user_families *user; /* guarded by mu; NULL until the first sample */
 };
 

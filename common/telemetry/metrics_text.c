@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * metrics_text.c - the registry as Prometheus text (exposition format 0.0.4) and as the JSON of a
- * report. Numbers are written so that they read back as the same double.
+ * metrics_text.c - the registry as a page for Prometheus and as the JSON of a report.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,75 +9,33 @@
 
 #include "telemetry/json_text.h"
 #include "telemetry/metrics_internal.h"
+#include "telemetry/metrics_page.h"
+
+void flo_metrics_write_number(double value, char out[FLO_METRIC_NUMBER_MAX])
+{
+    if (isnan(value) || isinf(value)) {
+        snprintf(out, FLO_METRIC_NUMBER_MAX, "%s",
+                 isnan(value) ? "NaN"
+                 : value > 0  ? "+Inf"
+                              : "-Inf");
+        return;
+    }
+    if (value == floor(value) && fabs(value) < 1e15) {
+        snprintf(out, FLO_METRIC_NUMBER_MAX, "%.0f", value);
+        return;
+    }
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, FLO_METRIC_NUMBER_MAX, "%.*g", digits, value);
+        if (strtod(out, NULL) == value)
+            break;
+    }
+}
 
 int flo_metrics_append_number(struct flo_buf *out, double value)
 {
-    if (isnan(value))
-        return flo_buf_append_str(out, "NaN");
-    if (isinf(value))
-        return flo_buf_append_str(out, value > 0 ? "+Inf" : "-Inf");
-    if (value == floor(value) && fabs(value) < 1e15)
-        return flo_buf_printf(out, "%.0f", value);
-    char text[32];
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
+    char text[FLO_METRIC_NUMBER_MAX];
+    flo_metrics_write_number(value, text);
     return flo_buf_append_str(out, text);
-}
-
-int flo_metrics_append_label_value(struct flo_buf *out, const char *value)
-{
-    int rc = 0;
-    for (const char *p = value; *p && !rc;) {
-        size_t plain = strcspn(p, "\\\"\n");
-        if (plain)
-            rc = flo_buf_append(out, p, plain);
-        p += plain;
-        if (!*p || rc)
-            break;
-        rc = flo_buf_append_str(out, *p == '\n' ? "\\n" : *p == '"' ? "\\\"" : "\\\\");
-        p++;
-    }
-    return rc;
-}
-
-/* name{a="x",b="y"} with an optional le label; labels are names joined by commas, values NUL-ended
- * one after the other. */
-static void put_series(struct flo_buf *out, const char *name, const char *suffix,
-                       const char *labels, const char *values, const double *le)
-{
-    flo_buf_append_str(out, name);
-    flo_buf_append_str(out, suffix);
-    if (!*labels && !le)
-        return;
-    const char *separator = "{";
-    while (*labels) {
-        size_t len = strcspn(labels, ",");
-        flo_buf_append_str(out, separator);
-        flo_buf_append(out, labels, len);
-        flo_buf_append_str(out, "=\"");
-        flo_metrics_append_label_value(out, values);
-        flo_buf_append_str(out, "\"");
-        separator = ",";
-        values += strlen(values) + 1;
-        labels += len + (labels[len] == ',');
-    }
-    if (le) {
-        flo_buf_append_str(out, separator);
-        flo_buf_append_str(out, "le=\"");
-        flo_metrics_append_number(out, *le);
-        flo_buf_append_str(out, "\"");
-    }
-    flo_buf_append_str(out, "}");
-}
-
-static void put_sample(struct flo_buf *out, double value)
-{
-    flo_buf_append_str(out, " ");
-    flo_metrics_append_number(out, value);
-    flo_buf_append_str(out, "\n");
 }
 
 static uint64_t bucket_count(const struct flo_series *series, size_t i)
@@ -91,44 +48,42 @@ static double series_number(const struct flo_series *series)
     return atomic_load_explicit(&series->value, memory_order_relaxed);
 }
 
-static void render_histogram(struct flo_buf *out, const struct flo_metric_desc *desc,
-                             const char *values, const struct flo_series *series)
+static void page_labels(struct flo_page *page, const char *labels, const char *values)
 {
-    uint64_t cumulative = 0;
-    for (size_t i = 0; i <= series->bound_count; i++) {
-        cumulative += bucket_count(series, i);
-        double le = i < series->bound_count ? desc->buckets[i] : INFINITY;
-        put_series(out, desc->name, "_bucket", desc->labels, values, &le);
-        put_sample(out, (double)cumulative);
+    while (*labels) {
+        size_t len = strcspn(labels, ",");
+        flo_page_label(page, labels, len, values);
+        values += strlen(values) + 1;
+        labels += len + (labels[len] == ',');
     }
-    put_series(out, desc->name, "_sum", desc->labels, values, NULL);
-    put_sample(out, series_number(series));
-    put_series(out, desc->name, "_count", desc->labels, values, NULL);
-    put_sample(out, (double)cumulative);
 }
 
-static int render_family(void *ctx, const struct flo_metric_desc *desc, const struct flo_map *map)
+static int page_family(void *ctx, const struct flo_metric_desc *desc, const struct flo_map *map)
 {
-    static const char *const kinds[] = {"counter", "gauge", "histogram"};
-    struct flo_buf *out = ctx;
-    flo_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", desc->name, desc->help, desc->name,
-                   kinds[desc->kind]);
+    struct flo_page *page = ctx;
+    flo_page_family(page, desc->name, desc->kind, desc->help);
     for (struct flo_map_entry *it = flo_map_first(map); it; it = flo_map_next(it)) {
-        const char *values = flo_map_key(it, NULL);
         const struct flo_series *series = flo_map_value(it);
-        if (desc->kind == FLO_HISTOGRAM) {
-            render_histogram(out, desc, values, series);
-        } else {
-            put_series(out, desc->name, "", desc->labels, values, NULL);
-            put_sample(out, series_number(series));
+        page_labels(page, desc->labels, flo_map_key(it, NULL));
+        if (desc->kind != FLO_HISTOGRAM) {
+            flo_page_value(page, series_number(series));
+            continue;
         }
+        uint64_t counts[FLO_METRIC_BUCKETS_MAX + 1];
+        for (size_t i = 0; i <= series->bound_count; i++)
+            counts[i] = bucket_count(series, i);
+        flo_page_histogram(page, desc->buckets, series->bound_count, counts, series_number(series));
     }
-    return out->failed ? FLO_ELIMIT : 0;
+    return 0;
 }
 
-int flo_metrics_render(struct flo_metrics *metrics, struct flo_buf *out)
+int flo_metrics_render(struct flo_metrics *metrics, bool openmetrics, struct flo_buf *out)
 {
-    return flo_metrics_walk(metrics, render_family, out);
+    struct flo_page page;
+    flo_page_begin(&page, out, flo_metrics_naming(metrics), openmetrics);
+    int rc = flo_metrics_walk(metrics, page_family, &page);
+    int failed = flo_page_end(&page);
+    return rc ? rc : failed;
 }
 
 /* ---- the report's form ---- */

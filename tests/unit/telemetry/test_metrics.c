@@ -12,7 +12,7 @@ static void assert_renders(struct flo_metrics *metrics, const char *text)
 {
     struct flo_buf out;
     flo_buf_init(&out, 0);
-    assert_int_equal(flo_metrics_render(metrics, &out), 0);
+    assert_int_equal(flo_metrics_render(metrics, false, &out), 0);
     assert_string_equal(flo_buf_cstr(&out), text);
     flo_buf_fini(&out);
 }
@@ -150,7 +150,7 @@ static void test_process_metrics(void **state)
     assert_int_equal(flo_metrics_add_process(m, "0.1.0", "test"), 0);
     struct flo_buf out;
     flo_buf_init(&out, 0);
-    assert_int_equal(flo_metrics_render(m, &out), 0);
+    assert_int_equal(flo_metrics_render(m, false, &out), 0);
     assert_non_null(
         strstr(flo_buf_cstr(&out), "flotilla_build_info{version=\"0.1.0\",role=\"test\"} 1\n"));
     assert_true(flo_series_value(flo_metrics_get(m, FLO_METRIC_PROCESS_RSS, NULL)) > 100000);

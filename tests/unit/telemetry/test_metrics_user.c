@@ -26,7 +26,7 @@ static void assert_page_has(struct flo_metrics *metrics, const char *line)
     struct flo_buf out;
 
     flo_buf_init(&out, 0);
-    assert_int_equal(flo_metrics_render(metrics, &out), 0);
+    assert_int_equal(flo_metrics_render(metrics, false, &out), 0);
     if (!strstr(flo_buf_cstr(&out), line))
         fail_msg("no %s in:\n%s", line, flo_buf_cstr(&out));
     flo_buf_fini(&out);
