@@ -44,7 +44,9 @@ struct flo_fleet_config {
         struct {
             const char *secret_key_file, *allowed_keys_dir; /* both or "" */
         } curve;
-        bool insecure; /* an open tcp:// endpoint without keys is meant */
+        bool insecure;          /* an open tcp:// endpoint without keys is meant */
+        const char *token_file; /* of the control API; "" = STATE_DIR/control.token, or none */
+        struct flo_strings allowed_hosts; /* names that its requests may be sent to */
     } supervisor;
     struct {
         const char *host;
