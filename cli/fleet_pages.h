@@ -11,17 +11,12 @@ struct cli_fleet_pages {
     char fleet[300], metrics[300]; /* host:port of the page, of the metrics */
 };
 
-/*
- * Where the supervisor is: --url, else the fleet.json of --fleet, else that of FLOTILLA_STATE_DIR
- * or .flotilla. 0, else it has said what is wrong; the exit code.
- */
+/* Where the supervisor is, as cli_supervisor_find says. 0, else it has said what is wrong; the exit
+ * code. */
 int cli_fleet_pages_find(const char *command, const struct cli_options *options,
                          struct cli_fleet_pages *out);
 /* Read the fleet now. FLO_ECONN, FLO_EPROTO, FLO_ENOMEM with a sentence. */
 FLO_MUST_CHECK int cli_fleet_pages_read(const struct cli_fleet_pages *pages, struct cli_costs *out,
                                         struct flo_err *err);
-/* GET http://address/path: the body of a 200. FLO_ECONN, FLO_EPROTO, FLO_ELIMIT. */
-FLO_MUST_CHECK int cli_http_get(const char *address, const char *path, struct flo_buf *out,
-                                struct flo_err *err);
 
 #endif

@@ -78,6 +78,10 @@
     X(URL, url, "url", 0, TEXT, "URL",                                                             \
       "the supervisor's page, http://HOST:PORT (that of --fleet)")                                 \
     X(ONCE, once, "once", 0, FLAG, "", "one table instead of a live one")                          \
+    X(SUPERVISOR, supervisor, "supervisor", 0, TEXT, "HOST:PORT",                                  \
+      "the supervisor's page (FLOTILLA_SUPERVISOR_URL; that of --fleet)")                          \
+    X(TOKEN_FILE, token_file, "token-file", 0, TEXT, "FILE",                                       \
+      "the supervisor's token (FLOTILLA_TOKEN_FILE; control.token beside fleet.json)")             \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
       "fleet.json of a running fleet: address and processes")
 
