@@ -155,6 +155,20 @@ static const struct flo_setting settings[] = {
     CHOICE("log.level", log.level, "info", "trace|debug|info|warn|error", "FLOTILLA_LOG_LEVEL", 0, "Least level that is logged"),
     CHOICE("log.format", log.format, "auto", "auto|json|text", "FLOTILLA_LOG_FORMAT", 0, "`auto`: text on a terminal, else JSON lines"),
     NUMBER("log.summary_interval", DURATION, log.summary_interval_ms, "1m", 0, MINUTES(1440), "FLOTILLA_LOG_SUMMARY_INTERVAL", 0, 0, "Time between two summary lines (`j_complete=` ...); 0s: none"),
+    STRING("otlp.endpoint", otlp.endpoint, NULL, 0, 1024, "OTEL_EXPORTER_OTLP_ENDPOINT", 0, 0, "OpenTelemetry collector, `http://host:4318` or `https://...`: metrics go to `/v1/metrics` there, spans to `/v1/traces`; empty: nothing is exported"),
+    STRING("otlp.metrics_endpoint", otlp.metrics_endpoint, NULL, 0, 1024, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", 0, 0, "Whole address for metrics, instead"),
+    STRING("otlp.traces_endpoint", otlp.traces_endpoint, NULL, 0, 1024, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", 0, 0, "Whole address for spans, instead"),
+    STRING("otlp.headers", otlp.headers, NULL, 0, 16384, "OTEL_EXPORTER_OTLP_HEADERS", FLO_SETTING_SECRET, 0, "Headers of each export, `key=value,...`, percent-encoded"),
+    STRING("otlp.ca_file", otlp.ca_file, NULL, 0, 4096, "OTEL_EXPORTER_OTLP_CERTIFICATE", FLO_SETTING_PATH, 0, "Certificate authorities that may sign the collector's certificate (PEM); empty: the system's"),
+    BOOLEAN("otlp.metrics", otlp.metrics, "true", NULL, 0, "Export metrics, when there is an endpoint"),
+    BOOLEAN("otlp.traces", otlp.traces, "true", NULL, 0, "Export spans and pass trace contexts on, when there is an endpoint"),
+    NUMBER("otlp.interval", DURATION, otlp.interval_ms, "60s", 100, MINUTES(60), NULL, 0, 0, "Time between two exports of metrics; `OTEL_METRIC_EXPORT_INTERVAL` says it in milliseconds"),
+    NUMBER("otlp.span_delay", DURATION, otlp.span_delay_ms, "5s", 10, MINUTES(5), NULL, 0, 0, "A span waits at most so long for others before it is exported; `OTEL_BSP_SCHEDULE_DELAY` says it in milliseconds"),
+    NUMBER("otlp.timeout", DURATION, otlp.timeout_ms, "10s", 10, MINUTES(5), NULL, 0, 0, "Time limit of one export; `OTEL_EXPORTER_OTLP_TIMEOUT` says it in milliseconds"),
+    CHOICE("otlp.sampler", otlp.sampler, "parentbased_always_on", "always_on|always_off|traceidratio|parentbased_always_on|parentbased_always_off|parentbased_traceidratio", "OTEL_TRACES_SAMPLER", 0, "Which traces are recorded; `parentbased_...`: what began elsewhere is recorded when it is there"),
+    NUMBER("otlp.sampler_arg", FLOAT, otlp.sampler_arg, "1", 0, 1, "OTEL_TRACES_SAMPLER_ARG", 0, 0, "The share of traces that `traceidratio` records"),
+    STRING("otlp.service_name", otlp.service_name, NULL, 0, 255, "OTEL_SERVICE_NAME", 0, 0, "`service.name`; empty: that of `otlp.resource_attributes`, else the program's name"),
+    STRING("otlp.resource_attributes", otlp.resource_attributes, NULL, 0, 16384, "OTEL_RESOURCE_ATTRIBUTES", 0, 0, "More attributes of all that is exported, `key=value,...`, percent-encoded"),
     STRING("supervisor.endpoint", supervisor.endpoint, NULL, 0, 255, "FLOTILLA_SUPERVISOR", 0, 0, "ZeroMQ endpoint of the supervisor, `ipc:///path` or `tcp://host:port`; empty: report to nobody"),
     STRING("supervisor.curve.secret_key_file", supervisor.curve.secret_key_file, NULL, 0, 4096, "FLOTILLA_SUPERVISOR_SECRET_KEY_FILE", FLO_SETTING_PATH, 0, "The worker's secret key: reports are encrypted; `flotilla-supervisor --gen-keys DIR` makes keys"),
     STRING("supervisor.curve.server_key_file", supervisor.curve.server_key_file, NULL, 0, 4096, "FLOTILLA_SUPERVISOR_SERVER_KEY_FILE", FLO_SETTING_PATH, 0, "The supervisor's public key"),
@@ -344,6 +358,8 @@ static int finish(struct flo_role_config *config, struct flo_err *err)
         check_limits(config);
     if (!rc)
         rc = check_supervisor(config, err);
+    if (!rc)
+        rc = flo_role_finish_otlp(config, err);
     if (!rc)
         rc = set_identity(config, err);
     if (!rc)

@@ -61,6 +61,16 @@ struct flo_activity_config {
     uint32_t tokens[FLO_TOKENS_MAX]; /* of each of the worker's tokens, in their order */
 };
 
+/* In the order of the setting's choices. */
+enum flo_otlp_sampler {
+    FLO_SAMPLER_ALWAYS_ON,
+    FLO_SAMPLER_ALWAYS_OFF,
+    FLO_SAMPLER_RATIO,
+    FLO_SAMPLER_PARENT_ALWAYS_ON,
+    FLO_SAMPLER_PARENT_ALWAYS_OFF,
+    FLO_SAMPLER_PARENT_RATIO,
+};
+
 enum flo_pollers_kind { FLO_POLLERS_FIXED, FLO_POLLERS_AUTOSCALE };
 
 struct flo_slots_range {
@@ -154,6 +164,17 @@ struct flo_role_config {
         int format;                  /* enum flo_log_format */
         int64_t summary_interval_ms; /* between two summary lines; 0: none */
     } log;
+    struct {
+        const char *endpoint, *metrics_endpoint, *traces_endpoint; /* as the file says */
+        const char *metrics_url, *traces_url; /* whole, after load; "" = nothing is exported */
+        const char *headers;                  /* secret */
+        const char *ca_file;
+        bool metrics, traces;
+        int64_t interval_ms, span_delay_ms, timeout_ms;
+        int sampler; /* enum flo_otlp_sampler */
+        double sampler_arg;
+        const char *service_name, *resource_attributes;
+    } otlp;
     struct {
         const char *endpoint; /* "" = report to nobody */
         struct {

@@ -103,6 +103,8 @@
     X(REJECTS, COUNTER, "flotilla_rejects_total", "reason", NONE, "Refused inputs.") \
     X(REPORTS_SENT, COUNTER, "flotilla_reports_sent_total", "", NONE, "Snapshots handed to the supervisor socket.") \
     X(REPORTS_DROPPED, COUNTER, "flotilla_reports_dropped_total", "", NONE, "Snapshots dropped because the supervisor was away.") \
+    X(OTLP_REQUESTS, COUNTER, "flotilla_otlp_requests_total", "signal,outcome", NONE, "Exports to the OpenTelemetry collector: ok, partial, refused or unavailable.") \
+    X(OTLP_SPANS, COUNTER, "flotilla_otlp_spans_total", "outcome", NONE, "Spans sent, refused by the collector, undelivered because it was away, or dropped since the queue was full.") \
     X(SERIES_DROPPED, COUNTER, "flotilla_metrics_series_dropped_total", "", NONE, "Label sets folded into \"other\" at the bound.") \
     X(HTTP_REQUESTS, COUNTER, "flotilla_http_requests_total", "path,code", NONE, "Requests to the health and metrics pages.") \
     X(PROCESS_CPU, COUNTER, "process_cpu_seconds_total", "", NONE, "User and system CPU time.") \
