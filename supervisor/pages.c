@@ -18,7 +18,6 @@
 #include "config/process.h"
 #include "telemetry/procstat.h"
 
-#define METRICS_MAX_AGE_MS 1000
 #define DASHBOARD_CSP                                                                              \
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "                  \
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -247,24 +246,19 @@ static void serve_fleet(void *ctx, const struct flo_http_request *request,
     json_decref(json);
 }
 
+static int render_metrics(void *ctx, bool openmetrics, struct flo_buf *out)
+{
+    struct flo_pages *pages = ctx;
+    (void)openmetrics;
+    return flo_fleet_render_metrics(pages->fleet, pages->metrics, pages->identity, now_ms(), out);
+}
+
 static void serve_metrics(void *ctx, const struct flo_http_request *request,
                           struct flo_http_reply *reply)
 {
     struct flo_pages *pages = ctx;
-    (void)request;
-    int64_t now = now_ms();
+    flo_http_metrics_serve(&pages->metrics_page, render_metrics, pages, request, reply);
     reply->content_type = FLO_METRICS_CONTENT_TYPE;
-    if (!pages->cached_metrics.len || now - pages->cached_at_ms >= METRICS_MAX_AGE_MS) {
-        flo_buf_clear(&pages->cached_metrics);
-        if (flo_fleet_render_metrics(pages->fleet, pages->metrics, pages->identity, now,
-                                     &pages->cached_metrics)) {
-            flo_buf_fini(&pages->cached_metrics);
-            reply->status = 503;
-            return;
-        }
-        pages->cached_at_ms = now;
-    }
-    flo_buf_append(&reply->body, pages->cached_metrics.data, pages->cached_metrics.len);
 }
 
 static void serve_dashboard(void *ctx, const struct flo_http_request *request,
@@ -279,7 +273,6 @@ static void serve_dashboard(void *ctx, const struct flo_http_request *request,
 
 int flo_pages_install(struct flo_pages *pages, struct flo_http *http)
 {
-    flo_buf_init(&pages->cached_metrics, 0);
     int rc = flo_http_handle(http, "/metrics", serve_metrics, pages);
     if (!rc)
         rc = flo_http_handle(http, "/v1/fleet", serve_fleet, pages);
@@ -290,5 +283,5 @@ int flo_pages_install(struct flo_pages *pages, struct flo_http *http)
 
 void flo_pages_fini(struct flo_pages *pages)
 {
-    flo_buf_fini(&pages->cached_metrics);
+    flo_http_metrics_fini(&pages->metrics_page);
 }

@@ -24,8 +24,7 @@ struct flo_pages {
     char health_address[FLO_HTTP_ADDRESS_MAX];
     char metrics_address[FLO_HTTP_ADDRESS_MAX];
     int64_t started_ms; /* wall clock */
-    struct flo_buf cached_metrics;
-    int64_t cached_at_ms; /* monotonic */
+    struct flo_http_metrics metrics_page;
 };
 
 /* Put the pages on http. FLO_EFULL. pages must outlive http. */

@@ -1,49 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http.c - routes on evhttp.
+ * http.c - the server: routes, the pages that every process has, who may ask for what, listeners.
  *
- * evhttp is told that all methods are allowed, so that a refused one is answered by us with 405 and
- * Allow (evhttp's own answer is 501). Limits: headers and request line 8 KiB, bodies 1 KiB (none is
- * read), connections idle for 15 s are closed.
+ * Our own HTTP/1.1 on libevent's bufferevents, not evhttp: that one takes a request for as long as
+ * bytes trickle in, has no bound on connections, resolves doubtful framing silently and cannot
+ * drop a reader of a stream that falls behind.
  */
 #include "telemetry/http.h"
 
-#include <event2/buffer.h>
-#include <event2/event.h>
-#include <event2/http.h>
-#include <event2/keyvalq_struct.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/net.h"
 #include "telemetry/health_internal.h"
+#include "telemetry/http_internal.h"
+#include "telemetry/json_text.h"
+#include "telemetry/metrics_page.h"
 
-#define ROUTES_MAX 32
-#define HEADERS_MAX_BYTES 8192
-#define BODY_MAX_BYTES 1024
-#define REPLY_MAX_BYTES ((size_t)64 * 1024 * 1024)
-#define IDLE_SECONDS 15
 #define BACKLOG 128
-#define STRICT_CSP "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-
-struct route {
-    const char *path;
-    flo_http_handler_fn fn;
-    void *ctx;
-};
-
-struct flo_http {
-    struct evhttp *evhttp;
-    struct flo_metrics *metrics; /* borrowed, may be NULL */
-    struct flo_health *health;   /* borrowed, may be NULL */
-    struct route routes[ROUTES_MAX];
-    size_t route_count;
-    int listeners[FLO_HTTP_LISTENERS_MAX]; /* owned by evhttp */
-    size_t listener_count;
-};
+#define METRICS_SHARE 20
+#define METRICS_MAX_AGE_NS FLO_NS_PER_S
+#define READ_METHODS "GET, HEAD"
 
 /* ---- the built-in pages ---- */
 
@@ -84,19 +69,100 @@ static void serve_ready(void *ctx, const struct flo_http_request *request,
     serve_checks(ctx, false, request->query, reply);
 }
 
+static int render_registry(void *ctx, bool openmetrics, struct flo_buf *out)
+{
+    struct flo_http *http = ctx;
+    return flo_metrics_render(http->metrics, openmetrics, out);
+}
+
 static void serve_metrics(void *ctx, const struct flo_http_request *request,
                           struct flo_http_reply *reply)
 {
     struct flo_http *http = ctx;
-    (void)request;
-    reply->content_type = FLO_METRICS_CONTENT_TYPE;
-    if (flo_metrics_render(http->metrics, false, &reply->body))
-        reply->status = 500;
+    flo_http_metrics_serve(&http->metrics_page, render_registry, http, request, reply);
 }
 
-/* ---- dispatch ---- */
+/* At most a twentieth of the time goes into rendering: a page of a few series is always new, one of
+ * a hundred thousand is up to a second old. */
+void flo_http_metrics_serve(struct flo_http_metrics *page, flo_http_render_fn render, void *ctx,
+                            const struct flo_http_request *request, struct flo_http_reply *reply)
+{
+    bool openmetrics = flo_page_wants_openmetrics(flo_http_header(request, "Accept"));
+    struct flo_http_text **text = &page->text[openmetrics];
+    int64_t now = flo_clock_mono_ns();
+    reply->content_type = flo_page_content_type(openmetrics);
+    if (!*text || now >= page->until_ns[openmetrics]) {
+        flo_http_text_unref(text);
+        if (render(ctx, openmetrics, &reply->body) == 0)
+            *text = flo_http_text_new(&reply->body);
+        int64_t done = flo_clock_mono_ns(), keep = (done - now) * METRICS_SHARE;
+        page->until_ns[openmetrics] =
+            done + (keep < METRICS_MAX_AGE_NS ? keep : METRICS_MAX_AGE_NS);
+    }
+    if (*text)
+        reply->text = flo_http_text_ref(*text);
+    else
+        flo_http_error(reply, 503, "no memory for the page");
+}
 
-static struct route *find_route(struct flo_http *http, const char *path)
+void flo_http_metrics_fini(struct flo_http_metrics *page)
+{
+    flo_http_text_unref(&page->text[0]);
+    flo_http_text_unref(&page->text[1]);
+}
+
+/* ---- replies ---- */
+
+void flo_http_error(struct flo_http_reply *reply, int status, const char *fmt, ...)
+{
+    char text[600];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    reply->status = status;
+    reply->content_type = "application/json";
+    flo_http_text_unref(&reply->text);
+    flo_buf_fini(&reply->body); /* it may have failed */
+    flo_buf_init(&reply->body, 0);
+    flo_buf_append_str(&reply->body, "{\"error\":");
+    flo_json_append_string(&reply->body, text);
+    flo_buf_append_str(&reply->body, "}\n");
+}
+
+void flo_http_count(struct flo_http *http, const char *label, int status)
+{
+    char code[8];
+    snprintf(code, sizeof code, "%d", status);
+    flo_series_inc(flo_metrics_get(http->metrics, FLO_METRIC_HTTP_REQUESTS, label, code, NULL));
+}
+
+bool flo_http_parameter(const struct flo_http_request *request, const char *name, char *out,
+                        size_t size)
+{
+    size_t name_len = strlen(name);
+    const char *at = request->query;
+    *out = '\0';
+    for (; at && *at; at += strcspn(at, "&"), at += *at == '&') {
+        if (strncmp(at, name, name_len) != 0 || at[name_len] != '=')
+            continue;
+        at += name_len + 1;
+        size_t len = strcspn(at, "&");
+        if (len >= size)
+            return false;
+        memcpy(out, at, len);
+        out[len] = '\0';
+        if (flo_http_decode(out) >= 0)
+            return true;
+        *out = '\0';
+        return false;
+    }
+    return false;
+}
+
+/* ---- routes ---- */
+
+static struct flo_http_route *route_at(struct flo_http *http, const char *path)
 {
     for (size_t i = 0; i < http->route_count; i++)
         if (strcmp(http->routes[i].path, path) == 0)
@@ -104,122 +170,156 @@ static struct route *find_route(struct flo_http *http, const char *path)
     return NULL;
 }
 
-static const char *reason_phrase(int status)
+/* The route that serves path: the exact one, else the longest that it begins with. */
+static const struct flo_http_route *find_route(const struct flo_http *http, const char *path)
 {
-    switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 503:
-        return "Service Unavailable";
-    default:
-        return status < 400 ? "OK" : "Error";
+    const struct flo_http_route *best = NULL;
+    for (size_t i = 0; i < http->route_count; i++) {
+        const struct flo_http_route *route = &http->routes[i];
+        size_t len = strlen(route->path);
+        if (strcmp(route->path, path) == 0)
+            return route;
+        if (route->prefix && strncmp(route->path, path, len) == 0 &&
+            (!best || len > strlen(best->path)))
+            best = route;
     }
+    return best;
 }
 
-/* Send reply; takes no ownership. */
-static void send_reply(struct flo_http *http, struct evhttp_request *req, const char *label,
-                       const struct flo_http_reply *reply)
+/* All methods that any page takes. */
+static unsigned known_methods(const struct flo_http *http)
 {
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
-    char length[24], code[8];
-    snprintf(length, sizeof length, "%zu", reply->body.len);
-    snprintf(code, sizeof code, "%d", reply->status);
-    flo_series_inc(flo_metrics_get(http->metrics, FLO_METRIC_HTTP_REQUESTS, label, code, NULL));
-    evhttp_add_header(headers, "Content-Type", reply->content_type);
-    evhttp_add_header(headers, "Content-Length", length);
-    evhttp_add_header(headers, "Cache-Control", "no-store");
-    evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    evhttp_add_header(headers, "X-Frame-Options", "DENY");
-    evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
-    evhttp_add_header(headers, "Content-Security-Policy", reply->csp ? reply->csp : STRICT_CSP);
-    if (reply->status == 405)
-        evhttp_add_header(headers, "Allow", "GET, HEAD");
-    struct evbuffer *body = NULL;
-    if (evhttp_request_get_command(req) != EVHTTP_REQ_HEAD && reply->body.len) {
-        body = evbuffer_new();
-        if (!body || evbuffer_add(body, reply->body.data, reply->body.len)) {
-            if (body)
-                evbuffer_free(body);
-            evhttp_send_error(req, 503, NULL);
-            return;
-        }
-    }
-    evhttp_send_reply(req, reply->status, reason_phrase(reply->status), body);
-    if (body)
-        evbuffer_free(body);
+    unsigned methods = FLO_HTTP_GET;
+    for (size_t i = 0; i < http->route_count; i++)
+        methods |= http->routes[i].methods;
+    return methods;
 }
 
-static void refuse(struct flo_http *http, struct evhttp_request *req, int status)
+int flo_http_route(struct flo_http *http, const struct flo_http_route *route)
 {
-    struct flo_http_reply reply = {.status = status, .content_type = "application/json"};
-    flo_buf_init(&reply.body, 256);
-    flo_buf_printf(&reply.body, "{\"status\":\"%s\"}\n", reason_phrase(status));
-    send_reply(http, req, "other", &reply);
-    flo_buf_fini(&reply.body);
-}
-
-/* The decoded path, flo_free it with free(); NULL when it has none or holds a NUL. */
-static char *request_path(struct evhttp_request *req)
-{
-    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
-    const char *raw = uri ? evhttp_uri_get_path(uri) : NULL;
-    if (!raw || !*raw)
-        return NULL;
-    size_t len = 0;
-    char *path = evhttp_uridecode(raw, 0, &len);
-    if (path && strlen(path) != len) {
-        free(path);
-        path = NULL;
+    struct flo_http_route *place = route_at(http, route->path);
+    if (route->path[0] != '/' || route->body_max > FLO_HTTP_BODY_MAX)
+        return FLO_EINVAL;
+    if (!place) {
+        if (http->route_count == FLO_HTTP_ROUTES_MAX)
+            return FLO_EFULL;
+        place = &http->routes[http->route_count++];
     }
-    return path;
-}
-
-static void on_request(struct evhttp_request *req, void *ctx)
-{
-    struct flo_http *http = ctx;
-    enum evhttp_cmd_type method = evhttp_request_get_command(req);
-    if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
-        refuse(http, req, 405);
-        return;
-    }
-    char *path = request_path(req); /* libevent's malloc */
-    const struct route *route = path ? find_route(http, path) : NULL;
-    if (!route) {
-        free(path);
-        refuse(http, req, 404);
-        return;
-    }
-    struct flo_http_request request = {
-        .path = path, .query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(req))};
-    struct flo_http_reply reply = {.status = 200, .content_type = "application/json"};
-    flo_buf_init(&reply.body, REPLY_MAX_BYTES);
-    route->fn(route->ctx, &request, &reply);
-    if (reply.body.failed) {
-        flo_buf_clear(&reply.body);
-        reply.status = 503;
-    }
-    send_reply(http, req, route->path, &reply);
-    flo_buf_fini(&reply.body);
-    free(path);
+    *place = *route;
+    if (!place->methods)
+        place->methods = FLO_HTTP_GET;
+    return 0;
 }
 
 int flo_http_handle(struct flo_http *http, const char *path, flo_http_handler_fn fn, void *ctx)
 {
-    struct route *route = find_route(http, path);
-    if (!route) {
-        if (http->route_count == ROUTES_MAX)
-            return FLO_EFULL;
-        route = &http->routes[http->route_count++];
+    return flo_http_route(http, &(struct flo_http_route){.path = path, .fn = fn, .ctx = ctx});
+}
+
+static const struct {
+    const char *name;
+    enum flo_http_method method;
+} method_names[] = {{"GET", FLO_HTTP_GET},
+                    {"HEAD", FLO_HTTP_GET},
+                    {"POST", FLO_HTTP_POST},
+                    {"PUT", FLO_HTTP_PUT},
+                    {"DELETE", FLO_HTTP_DELETE}};
+
+void flo_http_allowed(const struct flo_http *http, const char *path, char *out, size_t size)
+{
+    const struct flo_http_route *route = find_route(http, path);
+    unsigned methods = route ? route->methods : known_methods(http);
+    size_t len = 0;
+    *out = '\0';
+    for (size_t i = 0; i < sizeof method_names / sizeof *method_names; i++) {
+        if (!(methods & method_names[i].method) || len >= size)
+            continue;
+        len +=
+            (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "", method_names[i].name);
     }
-    *route = (struct route){.path = path, .fn = fn, .ctx = ctx};
+}
+
+/* ---- who may ask ---- */
+
+/* The host of "host", "host:port", "[v6]:port", or false. */
+static bool host_name(const char *text, char *out, size_t size)
+{
+    const char *start = text + (*text == '[');
+    size_t len = *text == '[' ? strcspn(start, "]") : strcspn(start, ":");
+    if (!len || len >= size || (*text == '[' && start[len] != ']'))
+        return false;
+    memcpy(out, start, len);
+    out[len] = '\0';
+    return true;
+}
+
+/* Nobody else can make a browser send this name to us: it has no name servers, or we trust it. */
+static bool host_is_ours(const struct flo_http *http, const char *host)
+{
+    char name[256], own[256];
+    uint8_t number[16];
+    if (!host || !host_name(host, name, sizeof name))
+        return false;
+    if (inet_pton(AF_INET, name, number) == 1 || inet_pton(AF_INET6, name, number) == 1 ||
+        strcasecmp(name, "localhost") == 0)
+        return true;
+    own[sizeof own - 1] = '\0';
+    if (gethostname(own, sizeof own - 1) == 0 && strcasecmp(name, own) == 0)
+        return true;
+    for (size_t i = 0; i < http->name_count; i++)
+        if (strcmp(http->names[i], "*") == 0 || strcasecmp(http->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool may_change(const struct flo_http *http, const struct flo_http_head *head)
+{
+    if (!host_is_ours(http, head->host))
+        return false;
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (strcasecmp(head->fields[i].name, "Origin") != 0)
+            continue;
+        const char *origin = strstr(head->fields[i].value, "://");
+        if (!origin || strcasecmp(origin + 3, head->host) != 0)
+            return false;
+    }
+    return true;
+}
+
+int flo_http_admit(struct flo_http *http, const struct flo_http_head *head,
+                   const struct flo_http_route **out_route, enum flo_http_method *out_method)
+{
+    const struct flo_http_route *route = find_route(http, head->path);
+    unsigned allowed = route ? route->methods : known_methods(http);
+    unsigned method = 0;
+    *out_route = route;
+    for (size_t i = 0; i < sizeof method_names / sizeof *method_names; i++)
+        if (strcmp(method_names[i].name, head->method) == 0)
+            method = method_names[i].method;
+    if (!(method & allowed))
+        return 405;
+    if (!route)
+        return 404;
+    if (method != FLO_HTTP_GET && !may_change(http, head))
+        return 403;
+    if (head->body_len > (method == FLO_HTTP_GET ? 0 : route->body_max))
+        return 413;
+    *out_method = (enum flo_http_method)method;
     return 0;
 }
+
+int flo_http_trust_host(struct flo_http *http, const char *name)
+{
+    if (http->name_count == FLO_HTTP_NAMES_MAX)
+        return FLO_EFULL;
+    char *copy = flo_strdup(name);
+    if (!copy)
+        return FLO_ENOMEM;
+    http->names[http->name_count++] = copy;
+    return 0;
+}
+
+/* ---- the server ---- */
 
 static int add_builtin_routes(struct flo_http *http)
 {
@@ -235,30 +335,85 @@ static int add_builtin_routes(struct flo_http *http)
     return rc;
 }
 
+static void pause_accepting(struct flo_http *http)
+{
+    const struct timeval again = {.tv_sec = 1};
+    http->paused = true;
+    for (size_t i = 0; i < http->listener_count; i++)
+        evconnlistener_disable(http->listeners[i]);
+    event_add(http->resume, &again);
+}
+
+void flo_http_resume(struct flo_http *http)
+{
+    if (!http->paused)
+        return;
+    http->paused = false;
+    event_del(http->resume);
+    for (size_t i = 0; i < http->listener_count; i++)
+        evconnlistener_enable(http->listeners[i]);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    flo_http_resume(ctx);
+}
+
+/* The connection that can best be done without, or NULL: one that waits for a next request, else
+ * the one that has been sending its request for longest. */
+static struct flo_http_conn *least_needed(struct flo_http *http)
+{
+    struct flo_node *node = flo_list_first(&http->conns[FLO_HTTP_CLOSING]);
+    if (!node)
+        node = flo_list_first(&http->conns[FLO_HTTP_IDLE]);
+    if (!node)
+        node = flo_list_first(&http->conns[FLO_HTTP_READING]);
+    return node ? flo_container(node, struct flo_http_conn, node) : NULL;
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int address_len, void *ctx)
+{
+    struct flo_http *http = ctx;
+    (void)listener;
+    (void)address;
+    (void)address_len;
+    if (http->conn_count >= FLO_HTTP_CONNS_MAX) {
+        struct flo_http_conn *victim = least_needed(http);
+        if (!victim) {
+            evutil_closesocket(fd);
+            return;
+        }
+        flo_http_conn_free(victim);
+    }
+    flo_http_conn_accept(http, fd);
+}
+
+/* Out of descriptors: the listener would fire for ever. */
+static void on_accept_error(struct evconnlistener *listener, void *ctx)
+{
+    (void)listener;
+    pause_accepting(ctx);
+}
+
 int flo_http_new(struct event_base *base, struct flo_metrics *metrics, struct flo_health *health,
                  struct flo_http **out, struct flo_err *err)
 {
     struct flo_http *http = flo_calloc(1, sizeof *http);
-    if (http)
-        http->evhttp = evhttp_new(base);
-    if (!http || !http->evhttp) {
-        flo_free(http);
+    if (!http)
         return flo_fail(err, FLO_ENOMEM, "no memory for the HTTP server");
-    }
+    http->base = base;
     http->metrics = metrics;
     http->health = health;
-    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
-                                                 EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-                                                 EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
-                                                 EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
-    evhttp_set_max_headers_size(http->evhttp, HEADERS_MAX_BYTES);
-    evhttp_set_max_body_size(http->evhttp, BODY_MAX_BYTES);
-    evhttp_set_timeout(http->evhttp, IDLE_SECONDS);
-    evhttp_set_gencb(http->evhttp, on_request, http);
-    int rc = add_builtin_routes(http);
+    for (int i = 0; i < FLO_HTTP_STATES; i++)
+        flo_list_init(&http->conns[i]);
+    http->resume = evtimer_new(base, on_resume, http);
+    int rc = http->resume ? add_builtin_routes(http) : FLO_ENOMEM;
     if (rc) {
         flo_http_destroy(&http);
-        return flo_fail(err, rc, "too many pages");
+        return flo_fail(err, rc, "no memory for the HTTP server");
     }
     *out = http;
     return 0;
@@ -266,10 +421,21 @@ int flo_http_new(struct event_base *base, struct flo_metrics *metrics, struct fl
 
 void flo_http_destroy(struct flo_http **http)
 {
-    if (!*http)
+    struct flo_http *self = *http;
+    if (!self)
         return;
-    evhttp_free((*http)->evhttp);
-    flo_free(*http);
+    for (size_t i = 0; i < self->listener_count; i++)
+        evconnlistener_free(self->listeners[i]);
+    self->listener_count = 0;
+    for (int i = 0; i < FLO_HTTP_STATES; i++)
+        FLO_LIST_FOREACH_SAFE(node, &self->conns[i])
+    flo_http_conn_free(flo_container(node, struct flo_http_conn, node));
+    if (self->resume)
+        event_free(self->resume);
+    for (size_t i = 0; i < self->name_count; i++)
+        flo_free(self->names[i]);
+    flo_http_metrics_fini(&self->metrics_page);
+    flo_free(self);
     *http = NULL;
 }
 
@@ -286,17 +452,21 @@ int flo_http_listen(struct flo_http *http, const char *host, int port,
         return rc;
     if (out_address)
         flo_net_local_address(fd, out_address);
-    if (!evhttp_accept_socket_with_handle(http->evhttp, fd)) {
+    struct evconnlistener *listener = evconnlistener_new(
+        http->base, on_accept, http, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    if (!listener) {
         close(fd);
         return flo_fail(err, FLO_ENOMEM, "no memory to listen on %s port %d", host, port);
     }
-    http->listeners[http->listener_count++] = fd;
+    evconnlistener_set_error_cb(listener, on_accept_error);
+    http->listeners[http->listener_count++] = listener;
     return 0;
 }
 
 size_t flo_http_listeners(const struct flo_http *http, int out_fds[FLO_HTTP_LISTENERS_MAX])
 {
-    memcpy(out_fds, http->listeners, http->listener_count * sizeof *out_fds);
+    for (size_t i = 0; i < http->listener_count; i++)
+        out_fds[i] = evconnlistener_get_fd(http->listeners[i]);
     return http->listener_count;
 }
 

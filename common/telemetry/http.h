@@ -111,6 +111,20 @@ void flo_http_error(struct flo_http_reply *reply, int status, const char *fmt, .
 typedef void (*flo_http_handler_fn)(void *ctx, const struct flo_http_request *request,
                                     struct flo_http_reply *reply);
 
+/*
+ * A /metrics page, as text or OpenMetrics by the Accept header, whose rendering is shared by all
+ * that ask while it is new: up to a second, the longer the more it took to make. Starts zeroed.
+ */
+struct flo_http_metrics {
+    struct flo_http_text *text[2]; /* [openmetrics] */
+    int64_t until_ns[2];
+};
+/* Appends the page to out; 0 or an error. */
+typedef int (*flo_http_render_fn)(void *ctx, bool openmetrics, struct flo_buf *out);
+void flo_http_metrics_serve(struct flo_http_metrics *page, flo_http_render_fn render, void *ctx,
+                            const struct flo_http_request *request, struct flo_http_reply *reply);
+void flo_http_metrics_fini(struct flo_http_metrics *page);
+
 /* A server without listeners. metrics and health may be NULL (then /metrics, or the checks, are
  * absent); both are borrowed and must outlive the server. */
 FLO_MUST_CHECK int flo_http_new(struct event_base *base, struct flo_metrics *metrics,
