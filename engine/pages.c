@@ -19,7 +19,7 @@ static void set_queue(void *ctx, const char *namespace_, const char *queue, bool
     flo_series_set(flo_metrics_get(metrics,
                                    activity ? FLO_METRIC_ACTIVITY_QUEUE_DEPTH
                                             : FLO_METRIC_WORKFLOW_QUEUE_DEPTH,
-                                   namespace_, queue, NULL),
+                                   namespace_, queue, queue, NULL),
                    (double)backlog);
 }
 

@@ -5,14 +5,17 @@
 #include "base/net.h"
 #include "config/internal.h"
 
-/* Other machines may be at the other end. */
-static bool is_open(const char *endpoint)
+bool flo_config_is_loopback(const char *address)
 {
     char host[FLO_NET_HOST_MAX];
     uint16_t port;
-    if (strncmp(endpoint, "tcp://", 6) != 0)
-        return false;
-    return flo_net_split(endpoint + 6, 0, host, &port, NULL) || !flo_net_is_loopback(host);
+    return flo_net_split(address, 0, host, &port, NULL) == 0 && flo_net_is_loopback(host);
+}
+
+/* Other machines may be at the other end. */
+static bool is_open(const char *endpoint)
+{
+    return strncmp(endpoint, "tcp://", 6) == 0 && !flo_config_is_loopback(endpoint + 6);
 }
 
 int flo_config_check_supervisor(struct flo_config *config, const char *endpoint,

@@ -16,8 +16,19 @@ static const struct flo_setting worker_settings[] = {
     {.key = "program", .type = FLO_SETTING_STRING, .offset = WORKER_AT(program), .min = 1, .max = 1024, .flags = FLO_SETTING_REQUIRED, .help = "Executable, beside the supervisor unless it holds a slash"},
     {.key = "config", .type = FLO_SETTING_STRING, .offset = WORKER_AT(config), .max = 1024, .flags = FLO_SETTING_PATH, .help = "Its YAML file, relative to fleet.yaml"},
     {.key = "count", .type = FLO_SETTING_INT, .offset = WORKER_AT(count), .initial = "1", .min = 0, .max = 64, .help = "Processes to run"},
+    {.key = "autoscale.enabled", .type = FLO_SETTING_ENUM, .offset = WORKER_AT(autoscale.enabled), .initial = "auto", .choices = "auto|true|false", .help = "How many processes run follows the load (docs/autoscaling.md); `auto`: when another `autoscale` setting is given. `count` run at the start"},
+    {.key = "autoscale.min", .type = FLO_SETTING_INT, .offset = WORKER_AT(autoscale.min), .initial = "-1", .min = -1, .max = 64, .help = "Fewest processes; -1: `scaling.min`"},
+    {.key = "autoscale.max", .type = FLO_SETTING_INT, .offset = WORKER_AT(autoscale.max), .initial = "-1", .min = -1, .max = 64, .help = "Most processes; -1: `scaling.max`"},
+    {.key = "autoscale.up_backlog", .type = FLO_SETTING_INT, .offset = WORKER_AT(autoscale.up_backlog), .initial = "-1", .min = -1, .max = 1000000, .help = "More processes when more tasks wait for each; -1: `scaling.up_workflow_backlog` or `scaling.up_activity_backlog`"},
+    {.key = "autoscale.down_backlog", .type = FLO_SETTING_INT, .offset = WORKER_AT(autoscale.down_backlog), .initial = "-1", .min = -1, .max = 1000000, .help = "Fewer only while fewer tasks wait for each; -1: `scaling.down_workflow_backlog` or `scaling.down_activity_backlog`"},
+    {.key = "autoscale.cooldown", .type = FLO_SETTING_DURATION, .offset = WORKER_AT(autoscale.cooldown_ms), .initial = "0s", .max = 86400000, .help = "A lower count must have been enough for so long; 0s: `scaling.cooldown`"},
     {.key = "set", .type = FLO_SETTING_JSON, .offset = WORKER_AT(set), .help = "Settings that differ from its YAML: passed as --set"},
     {.key = "env", .type = FLO_SETTING_JSON, .offset = WORKER_AT(env), .help = "Environment variables to add"},
+};
+
+static const struct flo_setting queue_settings[] = {
+    {.key = "name", .type = FLO_SETTING_STRING, .offset = offsetof(struct flo_fleet_queue, name), .min = 1, .max = 1000, .flags = FLO_SETTING_REQUIRED, .help = "The task queue"},
+    {.key = "role", .type = FLO_SETTING_ENUM, .offset = offsetof(struct flo_fleet_queue, role), .initial = "workflow", .choices = "workflow|io-activity|cpu-activity", .help = "Whose workers poll it"},
 };
 
 static const struct flo_setting settings[] = {
@@ -30,6 +41,13 @@ static const struct flo_setting settings[] = {
     {.key = "engine.args", .type = FLO_SETTING_STRINGS, .offset = AT(engine.args), .help = "More arguments for the engine"},
     {.key = "server.address", .type = FLO_SETTING_STRING, .offset = AT(server.address), .max = 255, .env = "TEMPORAL_ADDRESS TEMPORAL_HOST DEFAULT_TEMPORAL_URL", .help = "Where workers connect when no engine is started"},
     {.key = "server.namespace", .type = FLO_SETTING_STRING, .offset = AT(server.name_space), .initial = "default", .min = 1, .max = 255, .env = "TEMPORAL_NAMESPACE TEMPORAL_WORKER_NAMESPACE DEFAULT_TEMPORAL_NAMESPACE", .help = "Namespace for all workers"},
+    {.key = "server.api_key", .type = FLO_SETTING_STRING, .offset = AT(server.api_key), .max = 16384, .env = "TEMPORAL_API_KEY", .flags = FLO_SETTING_SECRET, .help = "Bearer token with which the supervisor asks for backlogs, as the rest of `server`; workers have their own settings. Turns TLS on unless `server.tls.enabled` says otherwise"},
+    {.key = "server.api_key_file", .type = FLO_SETTING_STRING, .offset = AT(server.api_key_file), .max = 4096, .flags = FLO_SETTING_PATH, .env = "TEMPORAL_API_KEY_FILE", .help = "File that holds the API key"},
+    {.key = "server.tls.enabled", .type = FLO_SETTING_BOOL, .offset = AT(server.tls.enabled), .initial = "false", .env = "TEMPORAL_TLS", .help = "Speak TLS to the server"},
+    {.key = "server.tls.ca_file", .type = FLO_SETTING_STRING, .offset = AT(server.tls.ca_file), .max = 4096, .flags = FLO_SETTING_PATH, .env = "TEMPORAL_TLS_SERVER_CA_CERT_PATH TEMPORAL_TLS_CA", .help = "Certificate authorities that may sign the server's certificate (PEM); empty: the system's"},
+    {.key = "server.tls.cert_file", .type = FLO_SETTING_STRING, .offset = AT(server.tls.cert_file), .max = 4096, .flags = FLO_SETTING_PATH, .env = "TEMPORAL_TLS_CLIENT_CERT_PATH TEMPORAL_TLS_CERT", .help = "Client certificate (PEM), for mutual TLS"},
+    {.key = "server.tls.key_file", .type = FLO_SETTING_STRING, .offset = AT(server.tls.key_file), .max = 4096, .flags = FLO_SETTING_PATH, .env = "TEMPORAL_TLS_CLIENT_KEY_PATH TEMPORAL_TLS_KEY", .help = "Key of the client certificate (PEM)"},
+    {.key = "server.tls.server_name", .type = FLO_SETTING_STRING, .offset = AT(server.tls.server_name), .max = 255, .env = "TEMPORAL_TLS_SERVER_NAME", .help = "Name that the server's certificate must carry; empty: the host of `server.address`"},
     {.key = "workers", .type = FLO_SETTING_LIST, .offset = AT(workers), .items = worker_settings, .item_count = sizeof worker_settings / sizeof worker_settings[0], .item_size = sizeof(struct flo_fleet_worker), .help = "The workers to start"},
     {.key = "restart.min_backoff", .type = FLO_SETTING_DURATION, .offset = AT(restart.min_backoff_ms), .initial = "1s", .min = 10, .max = 600000, .help = "Wait before the first restart; doubles with each"},
     {.key = "restart.max_backoff", .type = FLO_SETTING_DURATION, .offset = AT(restart.max_backoff_ms), .initial = "30s", .min = 10, .max = 3600000, .help = "Longest wait"},
@@ -47,6 +65,24 @@ static const struct flo_setting settings[] = {
     {.key = "metrics.port", .type = FLO_SETTING_INT, .offset = AT(metrics.port), .initial = "9464", .max = 65535, .env = "FLOTILLA_METRICS_PORT", .help = "Its port; one listener serves all when host and port equal those of `health`"},
     {.key = "log.level", .type = FLO_SETTING_ENUM, .offset = AT(log.level), .initial = "info", .choices = "trace|debug|info|warn|error", .env = "FLOTILLA_LOG_LEVEL", .help = "Least level that is logged"},
     {.key = "log.format", .type = FLO_SETTING_ENUM, .offset = AT(log.format), .initial = "auto", .choices = "auto|json|text", .env = "FLOTILLA_LOG_FORMAT", .help = "`auto`: text on a terminal, else JSON lines"},
+    {.key = "scaling.backlog_interval", .type = FLO_SETTING_DURATION, .offset = AT(scaling.interval_ms), .initial = "1s", .max = 600000, .help = "Time between two questions to the server how much waits in a queue; 0s: it is not asked, and nothing is scaled"},
+    {.key = "scaling.min", .type = FLO_SETTING_INT, .offset = AT(scaling.min), .initial = "3", .max = 1000, .help = "Fewest replicas; 0: none when nothing was to be done for `scaling.zero_cooldown`"},
+    {.key = "scaling.max", .type = FLO_SETTING_INT, .offset = AT(scaling.max), .initial = "20", .min = 1, .max = 1000, .help = "Most replicas"},
+    {.key = "scaling.up_workflow_backlog", .type = FLO_SETTING_INT, .offset = AT(scaling.up_backlog[0]), .initial = "10", .min = 1, .max = 1000000, .help = "More workflow workers when more workflow tasks wait for each of them"},
+    {.key = "scaling.down_workflow_backlog", .type = FLO_SETTING_INT, .offset = AT(scaling.down_backlog[0]), .initial = "3", .max = 1000000, .help = "Fewer only while fewer than so many wait for each"},
+    {.key = "scaling.up_activity_backlog", .type = FLO_SETTING_INT, .offset = AT(scaling.up_backlog[1]), .initial = "15", .min = 1, .max = 1000000, .help = "The same for activity tasks and activity workers"},
+    {.key = "scaling.down_activity_backlog", .type = FLO_SETTING_INT, .offset = AT(scaling.down_backlog[1]), .initial = "5", .max = 1000000, .help = "The same for activity tasks and activity workers"},
+    {.key = "scaling.drain_target", .type = FLO_SETTING_DURATION, .offset = AT(scaling.drain_target_ms), .initial = "10s", .min = 100, .max = 3600000, .help = "A backlog is to be gone after so long: with the mean time of a task it says how many replicas that takes"},
+    {.key = "scaling.target_utilization", .type = FLO_SETTING_FLOAT, .offset = AT(scaling.target_utilization), .initial = "0.8", .min = 0.1, .max = 1, .help = "Share of the slots that may be in use after replicas are taken away"},
+    {.key = "scaling.cooldown", .type = FLO_SETTING_DURATION, .offset = AT(scaling.cooldown_ms), .initial = "60s", .max = 86400000, .help = "Replicas are taken away when fewer were enough for so long"},
+    {.key = "scaling.zero_cooldown", .type = FLO_SETTING_DURATION, .offset = AT(scaling.zero_cooldown_ms), .initial = "300s", .max = 86400000, .help = "The last one goes when nothing waited or ran for so long, with `scaling.min` 0"},
+    {.key = "scaling.settle", .type = FLO_SETTING_DURATION, .offset = AT(scaling.settle_ms), .initial = "15s", .min = 100, .max = 600000, .help = "New replicas get so long to report before the next decision"},
+    {.key = "scaling.grpc", .type = FLO_SETTING_STRING, .offset = AT(scaling.grpc), .max = 255, .env = "FLOTILLA_SCALING_GRPC", .help = "host:port of the external scaler for KEDA (gRPC); empty: none"},
+    {.key = "scaling.tls.cert_file", .type = FLO_SETTING_STRING, .offset = AT(scaling.tls.cert_file), .max = 4096, .flags = FLO_SETTING_PATH, .help = "Its certificate chain (PEM); empty: plain text"},
+    {.key = "scaling.tls.key_file", .type = FLO_SETTING_STRING, .offset = AT(scaling.tls.key_file), .max = 4096, .flags = FLO_SETTING_PATH, .help = "Key of the certificate (PEM)"},
+    {.key = "scaling.tls.client_ca_file", .type = FLO_SETTING_STRING, .offset = AT(scaling.tls.client_ca_file), .max = 4096, .flags = FLO_SETTING_PATH, .help = "Clients must have a certificate that these authorities signed; empty: any client"},
+    {.key = "scaling.insecure", .type = FLO_SETTING_BOOL, .offset = AT(scaling.insecure), .initial = "false", .help = "Allow a `scaling.grpc` that other machines reach without TLS"},
+    {.key = "scaling.queues", .type = FLO_SETTING_LIST, .offset = AT(scaling.queues), .items = queue_settings, .item_count = sizeof queue_settings / sizeof queue_settings[0], .item_size = sizeof(struct flo_fleet_queue), .help = "Queues to ask about although no worker may be there to tell of them: those of deployments that scale to zero"},
     {.key = "start_timeout", .type = FLO_SETTING_DURATION, .offset = AT(start_timeout_ms), .initial = "30s", .min = 100, .max = 3600000, .help = "Time the engine gets to say where it listens, before it is started again"},
     {.key = "shutdown_timeout", .type = FLO_SETTING_DURATION, .offset = AT(shutdown_timeout_ms), .initial = "35s", .min = 0, .max = 86400000, .env = "FLOTILLA_SHUTDOWN_TIMEOUT", .help = "Time for all processes to end after SIGTERM, then they are killed; longer than the workers' own"},
 };
@@ -56,6 +92,20 @@ const struct flo_setting *flo_fleet_settings(size_t *out_count)
 {
     *out_count = sizeof settings / sizeof settings[0];
     return settings;
+}
+
+bool flo_fleet_worker_role(const struct flo_fleet_worker *worker, enum flo_role *out_role)
+{
+    static const char *const programs[] = {"workflow-worker", "io-activity-worker",
+                                           "cpu-activity-worker"};
+    const char *slash = strrchr(worker->program, '/');
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+        if (strcmp(slash ? slash + 1 : worker->program, programs[i]) == 0) {
+            *out_role = (enum flo_role)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool good_name(const char *name)
@@ -77,6 +127,44 @@ static bool only_scalars(json_t *object)
     return true;
 }
 
+/* Put in place of what the worker leaves open what scaling says. */
+static int finish_autoscale(struct flo_fleet_config *config, struct flo_fleet_worker *worker,
+                            struct flo_err *err)
+{
+    enum flo_role role = FLO_ROLE_WORKFLOW;
+    bool known = flo_fleet_worker_role(worker, &role);
+    size_t kind = role != FLO_ROLE_WORKFLOW;
+    bool given = worker->autoscale.min >= 0 || worker->autoscale.max >= 0 ||
+                 worker->autoscale.up_backlog >= 0 || worker->autoscale.down_backlog >= 0 ||
+                 worker->autoscale.cooldown_ms > 0;
+    if (worker->autoscale.enabled == FLO_AUTOSCALE_AUTO)
+        worker->autoscale.enabled = given ? FLO_AUTOSCALE_ON : FLO_AUTOSCALE_OFF;
+    if (worker->autoscale.min < 0)
+        worker->autoscale.min = config->scaling.min;
+    if (worker->autoscale.max < 0)
+        worker->autoscale.max = config->scaling.max;
+    if (worker->autoscale.up_backlog < 0)
+        worker->autoscale.up_backlog = config->scaling.up_backlog[kind];
+    if (worker->autoscale.down_backlog < 0)
+        worker->autoscale.down_backlog = config->scaling.down_backlog[kind];
+    if (!worker->autoscale.cooldown_ms)
+        worker->autoscale.cooldown_ms = config->scaling.cooldown_ms;
+    if (worker->autoscale.enabled != FLO_AUTOSCALE_ON)
+        return 0;
+    const char *what = NULL;
+    if (!known)
+        what = "its program is none of ours, so its queues and slots are not known";
+    else if (worker->autoscale.max < 1 || worker->autoscale.min > worker->autoscale.max)
+        what = "autoscale.min is more than autoscale.max, or both are 0";
+    else if (worker->autoscale.up_backlog < 1 ||
+             worker->autoscale.down_backlog >= worker->autoscale.up_backlog)
+        what = "autoscale.down_backlog must be below autoscale.up_backlog";
+    else if (!config->scaling.interval_ms)
+        what = "scaling.backlog_interval is 0s, so there is nothing to scale by";
+    return what ? flo_config_refuse(&config->config, "workers", err, "%s: %s", worker->name, what)
+                : 0;
+}
+
 static int check_worker(struct flo_fleet_config *config, size_t i, struct flo_err *err)
 {
     const struct flo_fleet_worker *worker = flo_fleet_config_worker(config, i);
@@ -94,6 +182,35 @@ static int check_worker(struct flo_fleet_config *config, size_t i, struct flo_er
                                  "%s: set and env hold single values; put maps and lists into the "
                                  "worker's own file",
                                  worker->name);
+    return finish_autoscale(config, (struct flo_fleet_worker *)config->workers.items + i, err);
+}
+
+static int check_scaling(struct flo_fleet_config *config, struct flo_err *err)
+{
+    static const char *const downs[] = {"scaling.down_workflow_backlog",
+                                        "scaling.down_activity_backlog"};
+    if (config->scaling.min > config->scaling.max)
+        return flo_config_refuse(&config->config, "scaling.min", err,
+                                 "it is more than scaling.max");
+    for (size_t i = 0; i < 2; i++)
+        if (config->scaling.down_backlog[i] >= config->scaling.up_backlog[i])
+            return flo_config_refuse(&config->config, downs[i], err,
+                                     "it must be below the backlog that brings more replicas, %lld",
+                                     (long long)config->scaling.up_backlog[i]);
+    bool cert = *config->scaling.tls.cert_file, key = *config->scaling.tls.key_file;
+    if (cert != key)
+        return flo_config_refuse(&config->config,
+                                 cert ? "scaling.tls.cert_file" : "scaling.tls.key_file", err,
+                                 "a certificate and its key are given together");
+    if (*config->scaling.tls.client_ca_file && !cert)
+        return flo_config_refuse(&config->config, "scaling.tls.client_ca_file", err,
+                                 "it needs scaling.tls.cert_file and its key");
+    if (*config->scaling.grpc && !cert && !config->scaling.insecure &&
+        !flo_config_is_loopback(config->scaling.grpc))
+        return flo_config_refuse(&config->config, "scaling.grpc", err,
+                                 "%s is open to other machines: give scaling.tls.cert_file and its "
+                                 "key, or scaling.insecure: true to serve plain text",
+                                 config->scaling.grpc);
     return 0;
 }
 
@@ -102,6 +219,10 @@ static int finish(struct flo_fleet_config *config, struct flo_err *err)
     if (config->restart.min_backoff_ms > config->restart.max_backoff_ms)
         return flo_config_refuse(&config->config, "restart.min_backoff", err,
                                  "it is more than restart.max_backoff");
+    int rc = flo_config_finish_server(&config->config, &config->server.api_key,
+                                      config->server.api_key_file, &config->server.tls, err);
+    if (rc)
+        return rc;
     if (!config->engine.enabled && !*config->server.address && config->workers.count)
         return flo_config_refuse(&config->config, "server.address", err,
                                  "it must be given when engine.enabled is false");
@@ -109,8 +230,10 @@ static int finish(struct flo_fleet_config *config, struct flo_err *err)
         .keys = {"supervisor.curve.secret_key_file", "supervisor.curve.allowed_keys_dir"},
         .files = {config->supervisor.curve.secret_key_file,
                   config->supervisor.curve.allowed_keys_dir}};
-    int rc = flo_config_check_supervisor(&config->config, config->supervisor.endpoint, &curve,
-                                         config->supervisor.insecure, err);
+    rc = flo_config_check_supervisor(&config->config, config->supervisor.endpoint, &curve,
+                                     config->supervisor.insecure, err);
+    if (!rc)
+        rc = check_scaling(config, err);
     if (rc)
         return rc;
     for (size_t i = 0; i < config->workers.count; i++) {

@@ -53,6 +53,8 @@ FLO_MUST_CHECK int flo_config_own_json(struct flo_config *config, json_t *json,
 /* "where: key: sentence" for a check made after loading: where is the value's source. */
 int flo_config_refuse(const struct flo_config *config, const char *key, struct flo_err *err,
                       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Is HOST:PORT an address of this machine alone? */
+bool flo_config_is_loopback(const char *address);
 /* Two settings that are given together or not at all. */
 struct flo_file_pair {
     const char *keys[2];

@@ -183,7 +183,7 @@ static int store_item(struct flo_config *config, const struct flo_setting *row,
     for (size_t i = 0; i < row->item_count && !rc; i++) {
         const struct flo_setting *member = &row->items[i];
         const struct flo_yaml_node *child =
-            plain ? (member == shorthand ? node : NULL) : flo_yaml_get(node, member->key);
+            plain ? (member == shorthand ? node : NULL) : flo_yaml_find(node, member->key);
         char path[KEY_PATH_MAX * 2];
         snprintf(path, sizeof path, "%s%s", prefix, member->key);
         if (child)

@@ -152,6 +152,7 @@ static const struct flo_setting settings[] = {
     NUMBER("health.stall_timeout", DURATION, health.stall_timeout_ms, "10s", 1000, MINUTES(10), NULL, 0, 0, "/health fails when the event loop has not turned for so long"),
     STRING("metrics.host", metrics.host, "127.0.0.1", 1, 255, "FLOTILLA_METRICS_HOST", 0, 0, "Address for /metrics"),
     NUMBER("metrics.port", INT, metrics.port, "9464", 0, 65535, "FLOTILLA_METRICS_PORT", 0, 0, "Port for /metrics; one listener serves all when host and port equal those of `health`"),
+    CHOICE("metrics.queue_depth", metrics.queue_depth, "auto", "auto|true|false", "FLOTILLA_METRICS_QUEUE_DEPTH", 0, "Ask the server how much waits in the worker's queues, for `temporal_workflow_task_queue_depth` and `temporal_activity_task_queue_depth`; `auto`: when there is no supervisor, which does it for the fleet"),
     CHOICE("log.level", log.level, "info", "trace|debug|info|warn|error", "FLOTILLA_LOG_LEVEL", 0, "Least level that is logged"),
     CHOICE("log.format", log.format, "auto", "auto|json|text", "FLOTILLA_LOG_FORMAT", 0, "`auto`: text on a terminal, else JSON lines"),
     NUMBER("log.summary_interval", DURATION, log.summary_interval_ms, "1m", 0, MINUTES(1440), "FLOTILLA_LOG_SUMMARY_INTERVAL", 0, 0, "Time between two summary lines (`j_complete=` ...); 0s: none"),
@@ -220,36 +221,6 @@ static int check_address(struct flo_role_config *config, struct flo_err *err)
                                  "\"%s\" is no address; host:port with a port from 1 to 65535 is "
                                  "allowed",
                                  address);
-    return 0;
-}
-
-static int check_tls(struct flo_role_config *config, struct flo_err *err)
-{
-    static const char *const unread[] = {"TEMPORAL_TLS_CLIENT_CERT_DATA",
-                                         "TEMPORAL_TLS_CLIENT_KEY_DATA",
-                                         "TEMPORAL_TLS_SERVER_CA_CERT_DATA",
-                                         "TEMPORAL_TLS_CERT_DATA",
-                                         "TEMPORAL_TLS_KEY_DATA",
-                                         "TEMPORAL_TLS_CA_DATA"};
-    for (size_t i = 0; i < sizeof unread / sizeof unread[0]; i++) {
-        const char *text = getenv(unread[i]);
-        if (text && *text)
-            return flo_fail(err, FLO_ECONFIG,
-                            "environment variable %s: certificates and keys are read from files; "
-                            "set the variable that ends in _PATH",
-                            unread[i]);
-    }
-    bool cert = *config->server.tls.cert_file, key = *config->server.tls.key_file;
-    if (cert != key)
-        return flo_config_refuse(&config->config,
-                                 cert ? "server.tls.cert_file" : "server.tls.key_file", err,
-                                 "a client certificate and its key are given together");
-    if (*config->server.api_key &&
-        flo_config_source(&config->config, "server.tls.enabled")->kind == FLO_FROM_DEFAULT)
-        config->server.tls.enabled = true;
-    if (!config->server.tls.enabled && (cert || *config->server.tls.ca_file))
-        flo_config_warn(&config->config,
-                        "server.tls: files are given but server.tls.enabled is false");
     return 0;
 }
 
@@ -341,11 +312,10 @@ static int set_identity(struct flo_role_config *config, struct flo_err *err)
 
 static int finish(struct flo_role_config *config, struct flo_err *err)
 {
-    int rc = flo_role_read_api_key(config, err);
+    int rc = flo_config_finish_server(&config->config, &config->server.api_key,
+                                      config->server.api_key_file, &config->server.tls, err);
     if (!rc)
         rc = check_address(config, err);
-    if (!rc)
-        rc = check_tls(config, err);
     if (!rc)
         rc = flo_role_finish_tuner(config, err);
     if (!rc)

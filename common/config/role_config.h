@@ -9,6 +9,7 @@
 #define FLO_CONFIG_ROLE_CONFIG_H
 
 #include "config/schema.h"
+#include "config/server_config.h"
 #include "flotilla/worker.h"
 
 enum flo_isolation { FLO_ISOLATION_PROCESS, FLO_ISOLATION_THREAD };
@@ -28,13 +29,7 @@ struct flo_server_config {
     const char *api_key; /* secret; "" = none. api_key_file has been read into it */
     const char *api_key_file;
     int64_t long_poll_timeout_ms; /* of a poll; one and a half of it silent: stuck */
-    struct {
-        bool enabled;          /* true too when api_key is set and nothing says otherwise */
-        const char *ca_file;   /* "" = the system's */
-        const char *cert_file; /* "" = no client certificate */
-        const char *key_file;
-        const char *server_name; /* "" = the host of address */
-    } tls;
+    struct flo_server_tls tls;
 };
 
 /* One task queue of an activity worker. 0 or empty in the file means: as the worker says. */
@@ -70,6 +65,10 @@ enum flo_otlp_sampler {
     FLO_SAMPLER_PARENT_ALWAYS_OFF,
     FLO_SAMPLER_PARENT_RATIO,
 };
+
+/* Does the worker itself ask how much waits in its queues, for its metrics? AUTO: without a
+ * supervisor. */
+enum flo_queue_depth { FLO_QUEUE_DEPTH_AUTO, FLO_QUEUE_DEPTH_ON, FLO_QUEUE_DEPTH_OFF };
 
 enum flo_pollers_kind { FLO_POLLERS_FIXED, FLO_POLLERS_AUTOSCALE };
 
@@ -158,6 +157,7 @@ struct flo_role_config {
     struct {
         const char *host;
         int64_t port;
+        int queue_depth; /* enum flo_queue_depth */
     } metrics;
     struct {
         int level;                   /* enum flo_log_level of telemetry/log.h */

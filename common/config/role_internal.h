@@ -5,9 +5,6 @@
 
 #include "config/role_config.h"
 
-/* Read server.api_key_file, when there is one, into server.api_key. */
-FLO_MUST_CHECK int flo_role_read_api_key(struct flo_role_config *config, struct flo_err *err);
-
 /* Choose fixed or resource-based slots, and check and complete what belongs to the choice. */
 FLO_MUST_CHECK int flo_role_finish_tuner(struct flo_role_config *config, struct flo_err *err);
 

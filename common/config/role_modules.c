@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * role_modules.c - file names in a worker's configuration: certificates, the API key, modules.
+ * role_modules.c - file names in a worker's configuration: its modules.
  *
  * A relative name means: relative to the YAML file's folder when the file said it, else relative
  * to the current folder, as with any command line.
@@ -15,41 +15,6 @@
 #include "config/internal.h"
 #include "config/process.h"
 #include "config/role_internal.h"
-
-#define API_KEY_MAX_BYTES 16384
-
-int flo_role_read_api_key(struct flo_role_config *config, struct flo_err *err)
-{
-    const char *path = config->server.api_key_file;
-    if (!*path)
-        return 0;
-    if (*config->server.api_key)
-        return flo_config_refuse(&config->config, "server.api_key_file", err,
-                                 "server.api_key is given too; one of them is allowed");
-    char text[API_KEY_MAX_BYTES + 1];
-    ssize_t n = -1;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        n = read(fd, text, sizeof text - 1);
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    if (fd < 0)
-        return flo_config_refuse(&config->config, "server.api_key_file", err,
-                                 "%s cannot be read: %s", path, strerror(error));
-    if (n <= 0)
-        return flo_config_refuse(&config->config, "server.api_key_file", err,
-                                 "%s holds no key; a regular file with the key is allowed", path);
-    text[n] = '\0';
-    text[strcspn(text, "\r\n")] = '\0';
-    if (st.st_mode & (S_IRGRP | S_IROTH))
-        flo_config_warn(&config->config,
-                        "server.api_key_file: %s can be read by others; chmod 600 it", path);
-    config->server.api_key = flo_arena_strdup(&config->config.arena, text);
-    explicit_bzero(text, sizeof text);
-    return config->server.api_key ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for the API key");
-}
 
 /* The file of a module given by name: in module_path, or beside the executable. */
 static const char *find_by_name(struct flo_role_config *config, const char *name)

@@ -113,24 +113,10 @@ static int store_env(struct flo_config *config, const struct flo_setting *row,
 
 /* ---- file ---- */
 
-static const struct flo_yaml_node *find_node(const struct flo_yaml_node *map, const char *key)
-{
-    char part[64];
-    while (map) {
-        size_t len = strcspn(key, ".");
-        snprintf(part, sizeof part, "%.*s", (int)len, key);
-        map = flo_yaml_get(map, part);
-        if (!key[len])
-            return map;
-        key += len + 1;
-    }
-    return NULL;
-}
-
 static int store_file(struct flo_config *config, const struct flo_setting *row,
                       const struct flo_yaml *yaml, struct flo_source *source, struct flo_err *err)
 {
-    const struct flo_yaml_node *node = yaml->root ? find_node(yaml->root, row->key) : NULL;
+    const struct flo_yaml_node *node = flo_yaml_find(yaml->root, row->key);
     if (!node)
         return FLO_ENOENT;
     int rc = flo_node_store(config, row, yaml, node, row->key, field_of(config, row), err);

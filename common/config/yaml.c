@@ -410,3 +410,17 @@ const struct flo_yaml_node *flo_yaml_get(const struct flo_yaml_node *map, const 
             return node;
     return NULL;
 }
+
+const struct flo_yaml_node *flo_yaml_find(const struct flo_yaml_node *map, const char *path)
+{
+    char part[64];
+    while (map) {
+        size_t len = strcspn(path, ".");
+        snprintf(part, sizeof part, "%.*s", (int)len, path);
+        map = flo_yaml_get(map, part);
+        if (!path[len])
+            return map;
+        path += len + 1;
+    }
+    return NULL;
+}

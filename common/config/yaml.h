@@ -55,5 +55,7 @@ void flo_yaml_free(struct flo_yaml *yaml);
 
 /* The member of a map, or NULL. */
 const struct flo_yaml_node *flo_yaml_get(const struct flo_yaml_node *map, const char *key);
+/* The same by a path through maps, "tls.cert_file"; NULL when map is NULL, too. */
+const struct flo_yaml_node *flo_yaml_find(const struct flo_yaml_node *map, const char *path);
 
 #endif

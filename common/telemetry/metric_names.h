@@ -97,8 +97,17 @@
     X(ENGINE_CONNECTIONS, GAUGE, "flotilla_engine_connections", "", NONE, "Client connections.") \
     X(ENGINE_POLLERS, GAUGE, "flotilla_engine_pollers", "namespace,task_queue,task_type", NONE, "Polls waiting for a task.") \
     X(ENGINE_BACKLOG, GAUGE, "approximate_backlog_count", "namespace,task_queue,task_type", NONE, "Tasks waiting for a poller.") \
-    X(WORKFLOW_QUEUE_DEPTH, GAUGE, "temporal_workflow_task_queue_depth", "namespace,queue", NONE, "Workflow tasks waiting for a poller.") \
-    X(ACTIVITY_QUEUE_DEPTH, GAUGE, "temporal_activity_task_queue_depth", "namespace,queue", NONE, "Activity tasks waiting for a poller.") \
+    X(WORKFLOW_QUEUE_DEPTH, GAUGE, "temporal_workflow_task_queue_depth", "namespace,queue,task_queue", NONE, "Workflow tasks waiting for a poller.") \
+    X(ACTIVITY_QUEUE_DEPTH, GAUGE, "temporal_activity_task_queue_depth", "namespace,queue,task_queue", NONE, "Activity tasks waiting for a poller.") \
+    /* queues and scaling */ \
+    X(QUEUE_BACKLOG, GAUGE, "flotilla_queue_backlog", "namespace,task_queue,task_type", NONE, "Tasks waiting for a worker, as the server estimates them.") \
+    X(QUEUE_BACKLOG_AGE, GAUGE, "flotilla_queue_backlog_age_seconds", "namespace,task_queue,task_type", NONE, "How long the oldest of them has waited.") \
+    X(QUEUE_POLLERS, GAUGE, "flotilla_queue_pollers", "namespace,task_queue,task_type", NONE, "Workers that polled the queue in the last minutes, as the server says.") \
+    X(QUEUE_ADD_RATE, GAUGE, "flotilla_queue_added_per_second", "namespace,task_queue,task_type", NONE, "Tasks that came into the queue, as the server estimates.") \
+    X(QUEUE_DISPATCH_RATE, GAUGE, "flotilla_queue_dispatched_per_second", "namespace,task_queue,task_type", NONE, "Tasks that workers got from it.") \
+    X(SCALE_DESIRED, GAUGE, "flotilla_scale_desired_replicas", "worker", NONE, "Replicas that the policy wants of a worker that is scaled.") \
+    X(SCALE_REPLICAS, GAUGE, "flotilla_scale_replicas", "worker", NONE, "Replicas that there are.") \
+    X(SCALE_CHANGES, COUNTER, "flotilla_scale_changes_total", "worker,direction", NONE, "Times that the count was changed: up or down.") \
     /* every program */ \
     X(REJECTS, COUNTER, "flotilla_rejects_total", "reason", NONE, "Refused inputs.") \
     X(REPORTS_SENT, COUNTER, "flotilla_reports_sent_total", "", NONE, "Snapshots handed to the supervisor socket.") \

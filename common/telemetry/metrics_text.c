@@ -48,6 +48,12 @@ static double series_number(const struct flo_series *series)
     return atomic_load_explicit(&series->value, memory_order_relaxed);
 }
 
+/* A gauge whose value is not known. */
+static bool is_absent(const struct flo_metric_desc *desc, const struct flo_series *series)
+{
+    return desc->kind == FLO_GAUGE && isnan(series_number(series));
+}
+
 static void page_labels(struct flo_page *page, const char *labels, const char *values)
 {
     while (*labels) {
@@ -64,6 +70,8 @@ static int page_family(void *ctx, const struct flo_metric_desc *desc, const stru
     flo_page_family(page, desc->name, desc->kind, desc->help);
     for (struct flo_map_entry *it = flo_map_first(map); it; it = flo_map_next(it)) {
         const struct flo_series *series = flo_map_value(it);
+        if (is_absent(desc, series))
+            continue;
         page_labels(page, desc->labels, flo_map_key(it, NULL));
         if (desc->kind != FLO_HISTOGRAM) {
             flo_page_value(page, series_number(series));
@@ -151,6 +159,8 @@ static int json_family(void *ctx, const struct flo_metric_desc *desc, const stru
     flo_buf_append_str(out, ",\"s\":[");
     const char *separator = "";
     for (struct flo_map_entry *it = flo_map_first(map); it; it = flo_map_next(it)) {
+        if (is_absent(desc, flo_map_value(it)))
+            continue;
         flo_buf_append_str(out, separator);
         json_series(out, desc, flo_map_key(it, NULL), flo_map_value(it));
         separator = ",";

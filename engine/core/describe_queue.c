@@ -53,7 +53,9 @@ static bool fill_stats(struct flo_core *core, const struct flo_queue *queue,
         const struct flo_node *oldest = flo_list_first(&queue->tasks);
         if (oldest)
             age_ns = core->now_ns - flo_container(oldest, const struct flo_task, node)->added_ns;
-        stats->approximate_backlog_count = (int64_t)queue->tasks.count;
+        /* What waits for one worker waits, too: nothing else tells that workers are too few. */
+        stats->approximate_backlog_count =
+            (int64_t)(queue->tasks.count + flo_matching_sticky_waiting(core, queue));
         stats->tasks_add_rate = flo_rate_per_second(&queue->added, core->now_ns);
         stats->tasks_dispatch_rate = flo_rate_per_second(&queue->dispatched, core->now_ns);
     }

@@ -483,6 +483,35 @@ void flo_matching_shutdown(struct flo_core *core, const struct flo_namespace *ns
 
 /* ---- figures ---- */
 
+/* Of whose workflows are the tasks of a sticky queue? A worker has one such queue, for the workflows
+ * of one normal queue, so that the first task tells; NULL: only queries wait. */
+static const char *normal_name(const struct flo_queue *sticky)
+{
+    FLO_LIST_FOREACH(node, &sticky->tasks)
+    {
+        const struct flo_task *task = flo_container(node, const struct flo_task, node);
+        if (task->kind == FLO_TASK_WORKFLOW)
+            return task->execution->task_queue;
+    }
+    return NULL;
+}
+
+size_t flo_matching_sticky_waiting(const struct flo_core *core, const struct flo_queue *queue)
+{
+    size_t waiting = 0;
+    if (queue->sticky || queue->type != FLO_QUEUE_WORKFLOW)
+        return 0;
+    for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it)) {
+        const struct flo_queue *other = flo_map_value(it);
+        if (!other->sticky || other->ns != queue->ns || flo_list_empty(&other->tasks))
+            continue;
+        const char *name = normal_name(other);
+        if (name && strcmp(name, queue->name) == 0)
+            waiting += other->tasks.count;
+    }
+    return waiting;
+}
+
 void flo_core_each_queue(const struct flo_core *core,
                          void (*fn)(void *ctx, const char *namespace_, const char *queue,
                                     bool activity, size_t backlog, size_t pollers),
@@ -492,6 +521,6 @@ void flo_core_each_queue(const struct flo_core *core,
         const struct flo_queue *queue = flo_map_value(it);
         if (!queue->sticky)
             fn(ctx, queue->ns->name, queue->name, queue->type == FLO_QUEUE_ACTIVITY,
-               queue->tasks.count, queue->pollers.count);
+               queue->tasks.count + flo_matching_sticky_waiting(core, queue), queue->pollers.count);
     }
 }

@@ -78,6 +78,9 @@ struct flo_poll {
     int64_t until_ns; /* answer empty then */
 };
 
+/* Workflow tasks of the queue's workflows that wait on sticky queues, for one worker each. */
+size_t flo_matching_sticky_waiting(const struct flo_core *core, const struct flo_queue *queue);
+
 /* Let a poll wait; it meets a task at the end of the step. 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll);
 /*

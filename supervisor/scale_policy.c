@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scale_policy.c - see scale_policy.h.
+ *
+ * The highest wish of the cool-down is kept in buckets of a part of it, one number each, so that
+ * its memory does not grow with how often samples come; a wish is remembered for up to one bucket
+ * longer than the cool-down.
+ */
+#include "supervisor/scale_policy.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int64_t clamp(int64_t value, int64_t min, int64_t max)
+{
+    return value < min ? min : value > max ? max : value;
+}
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return a <= 0 ? 0 : 1 + (a - 1) / b;
+}
+
+/* ceil() to a count; whatever is too large for one is the largest that matters. */
+static int64_t ceil_count(double value)
+{
+    double up = ceil(value - 1e-9);
+    return up >= 1e9 ? 1000000000 : up < 0 ? 0 : (int64_t)up;
+}
+
+/* Replicas that what waits and runs takes; slots count for that share of what they are. */
+static int64_t needed(const struct flo_scale_limits *limits, const struct flo_scale_sample *sample,
+                      int64_t slots_each, double share)
+{
+    double waiting =
+        (double)sample->backlog * sample->task_s * 1e3 / (double)limits->drain_target_ms;
+    int64_t count =
+        ceil_count((waiting + (double)sample->in_flight) / ((double)slots_each * share));
+    bool any = sample->backlog > 0 || sample->in_flight > 0;
+    return any && count < 1 ? 1 : count;
+}
+
+/* ---- one sample's wish ---- */
+
+static int64_t wish_up(const struct flo_scale_limits *limits, const struct flo_scale_sample *sample,
+                       const struct flo_scale_state *state, char *reason)
+{
+    int64_t most = ceil_div(sample->backlog, limits->up_backlog);
+    int64_t least = sample->replicas + 1;
+    bool timed = sample->task_s > 0 && state->slots_each > 0;
+    int64_t wish = timed ? clamp(needed(limits, sample, state->slots_each, 1), least, most) : most;
+    snprintf(
+        reason, FLO_SCALE_REASON_MAX, "%lld tasks wait, more than %lld for each of %lld replicas",
+        (long long)sample->backlog, (long long)limits->up_backlog, (long long)sample->replicas);
+    return wish;
+}
+
+static int64_t wish_down(const struct flo_scale_limits *limits,
+                         const struct flo_scale_sample *sample, const struct flo_scale_state *state,
+                         char *reason)
+{
+    int64_t wish = sample->replicas;
+    if (state->slots_each > 0)
+        wish = needed(limits, sample, state->slots_each, limits->target_utilization);
+    else if (sample->in_flight == 0 && sample->backlog == 0)
+        wish = 0;
+    if (wish > sample->replicas)
+        wish = sample->replicas;
+    snprintf(reason, FLO_SCALE_REASON_MAX,
+             "%lld tasks wait and %lld run: enough work for %lld of %lld replicas",
+             (long long)sample->backlog, (long long)sample->in_flight, (long long)wish,
+             (long long)sample->replicas);
+    return wish;
+}
+
+static int64_t wish_of(const struct flo_scale_limits *limits, const struct flo_scale_sample *sample,
+                       const struct flo_scale_state *state, char *reason)
+{
+    if (sample->replicas == 0 && sample->backlog == 0)
+        return 0;
+    if (sample->backlog > limits->up_backlog * sample->replicas)
+        return wish_up(limits, sample, state, reason);
+    if (sample->backlog < limits->down_backlog * sample->replicas)
+        return wish_down(limits, sample, state, reason);
+    snprintf(reason, FLO_SCALE_REASON_MAX, "%lld tasks wait, from %lld to %lld for each replica",
+             (long long)sample->backlog, (long long)limits->down_backlog,
+             (long long)limits->up_backlog);
+    return sample->replicas;
+}
+
+/* ---- the wishes of the cool-down ---- */
+
+static int64_t bucket_ms(const struct flo_scale_limits *limits)
+{
+    return limits->cooldown_ms / (FLO_SCALE_BUCKETS - 2) + 1;
+}
+
+static void remember(struct flo_scale_state *state, const struct flo_scale_limits *limits,
+                     int64_t wish, int64_t now_ms)
+{
+    int64_t number = now_ms / bucket_ms(limits) + 1;
+    size_t i = (size_t)(number % FLO_SCALE_BUCKETS);
+    if (state->buckets[i].number != number || state->buckets[i].highest < wish) {
+        state->buckets[i].number = number;
+        state->buckets[i].highest = wish;
+    }
+}
+
+static int64_t highest(const struct flo_scale_state *state, const struct flo_scale_limits *limits,
+                       int64_t now_ms)
+{
+    int64_t most = 0, oldest = (now_ms - limits->cooldown_ms) / bucket_ms(limits) + 1;
+    for (size_t i = 0; i < FLO_SCALE_BUCKETS; i++)
+        if (state->buckets[i].number >= oldest && state->buckets[i].highest > most)
+            most = state->buckets[i].highest;
+    return most;
+}
+
+/* ---- the decision ---- */
+
+/* Learn from the sample; true: it is worth a wish. */
+static bool take(const struct flo_scale_limits *limits, const struct flo_scale_sample *sample,
+                 struct flo_scale_state *state, int64_t now_ms)
+{
+    if (!state->started) {
+        state->started = true;
+        state->since_ms = state->busy_ms = now_ms;
+        state->changed_ms = now_ms - limits->settle_ms;
+        state->last_replicas = sample->replicas;
+    }
+    if (sample->replicas != state->last_replicas)
+        state->changed_ms = now_ms;
+    state->last_replicas = sample->replicas;
+    if (sample->ready > 0 && sample->slots > 0)
+        state->slots_each = ceil_div(sample->slots, sample->ready);
+    if (!sample->known || sample->in_flight > 0 || sample->backlog > 0)
+        state->busy_ms = now_ms;
+    if (sample->known)
+        return true;
+    state->since_ms = now_ms;
+    return false;
+}
+
+static bool settled(const struct flo_scale_limits *limits, const struct flo_scale_sample *sample,
+                    const struct flo_scale_state *state, int64_t now_ms)
+{
+    return sample->ready >= sample->replicas || now_ms - state->changed_ms >= limits->settle_ms;
+}
+
+/* To how many it may go down now. */
+static int64_t floor_of(const struct flo_scale_limits *limits,
+                        const struct flo_scale_sample *sample, const struct flo_scale_state *state,
+                        int64_t now_ms)
+{
+    if (now_ms - state->since_ms < limits->cooldown_ms ||
+        now_ms - state->changed_ms < limits->settle_ms)
+        return sample->replicas;
+    int64_t floor = highest(state, limits, now_ms);
+    int64_t half = (sample->replicas + 1) / 2;
+    if (sample->replicas > 1 && floor < half)
+        floor = half;
+    if (floor < 1 && now_ms - state->busy_ms < limits->zero_cooldown_ms)
+        floor = 1;
+    return floor;
+}
+
+void flo_scale_decide(const struct flo_scale_limits *limits, const struct flo_scale_sample *sample,
+                      struct flo_scale_state *state, int64_t now_ms, struct flo_scale_decision *out)
+{
+    char why[FLO_SCALE_REASON_MAX] = "nothing waits and nothing runs";
+    bool known = take(limits, sample, state, now_ms);
+    int64_t replicas = sample->replicas;
+    *out = (struct flo_scale_decision){.desired = replicas, .wish = replicas};
+    int64_t bounded = clamp(replicas, limits->min, limits->max);
+    if (known) {
+        out->wish = clamp(wish_of(limits, sample, state, why), limits->min, limits->max);
+        remember(state, limits, out->wish, now_ms);
+    }
+    if (bounded != replicas) {
+        out->desired = bounded;
+        snprintf(out->reason, sizeof out->reason, "%lld replicas are %s than the %s, %lld",
+                 (long long)replicas, bounded > replicas ? "fewer" : "more",
+                 bounded > replicas ? "fewest" : "most", (long long)bounded);
+    } else if (!known) {
+        snprintf(out->reason, sizeof out->reason,
+                 "how many tasks wait is not known: the count stays");
+    } else if (now_ms < state->held_until_ms) {
+        snprintf(out->reason, sizeof out->reason, "set by hand: it stays for %lld s more",
+                 (long long)((state->held_until_ms - now_ms + 999) / 1000));
+    } else if (out->wish > replicas && !settled(limits, sample, state, now_ms)) {
+        snprintf(out->reason, sizeof out->reason,
+                 "%.120s; %lld of %lld replicas report, the rest "
+                 "is awaited",
+                 why, (long long)sample->ready, (long long)replicas);
+    } else if (out->wish > replicas) {
+        out->desired = out->wish;
+        snprintf(out->reason, sizeof out->reason, "%s", why);
+    } else if (out->wish < replicas) {
+        int64_t floor = floor_of(limits, sample, state, now_ms);
+        out->desired = clamp(floor < out->wish ? out->wish : floor, limits->min, replicas);
+        snprintf(out->reason, sizeof out->reason,
+                 out->desired < replicas ? "%.150s" : "%.150s; the cool-down is not over", why);
+    } else {
+        bool most = replicas == limits->max && sample->backlog > limits->up_backlog * replicas;
+        snprintf(out->reason, sizeof out->reason, most ? "%.150s; there may be no more" : "%.150s",
+                 why);
+    }
+}
+
+void flo_scale_hold(struct flo_scale_state *state, const struct flo_scale_limits *limits,
+                    int64_t now_ms)
+{
+    state->held_until_ms = now_ms + limits->cooldown_ms;
+}
