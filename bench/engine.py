@@ -123,7 +123,7 @@ def open_workflows(args):
         wait_until_served(args, fleet.target)
         row = {"name": "open", "count": OPEN, "idle": memory(process)}
         row["start"] = each(args, fleet, "start", OPEN, "open", "--type", "SignalWorkflow", "--input", '{"n": 1}')
-        wait_until("the first task of each", lambda: figure(fleet, "approximate_backlog_count") == 0, 120, 0.1)
+        wait_until("the first task of each", lambda: figure(fleet, "flotilla_engine_backlog_tasks") == 0, 120, 0.1)
         time.sleep(2)  # the last commit
         row["waiting"] = memory(process)
         row["bytes_each"] = (row["waiting"]["rss_mb"] - row["idle"]["rss_mb"]) * 1e6 / OPEN

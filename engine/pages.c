@@ -56,6 +56,8 @@ int flo_shell_pages_open(struct flo_shell *shell, const char *listen, struct flo
     int rc = flo_metrics_add_process(shell->metrics, flo_version(), "engine");
     if (!rc)
         rc = flo_metrics_on_collect(shell->metrics, collect, shell);
+    if (!rc)
+        rc = flo_health_export(shell->health, shell->metrics);
     if (rc)
         return flo_fail(err, rc, "cannot set up the metrics: %s", flo_error_text(rc));
     if (!listen)

@@ -266,9 +266,13 @@ static int open_all(struct supervisor *self, struct flo_err *err)
     if (!rc)
         rc = flo_metrics_add_process(self->metrics, flo_version(), "supervisor");
     if (!rc)
+        flo_metrics_set_naming(self->metrics, (enum flo_naming)self->config->metrics.naming);
+    if (!rc)
         rc = flo_metrics_on_collect(self->metrics, collect, self);
     if (!rc)
         rc = flo_health_new(&self->health, err);
+    if (!rc)
+        rc = flo_health_export(self->health, self->metrics);
     flo_fleet_init(&self->fleet, self->metrics);
     if (!rc)
         rc = add_events(self, err); /* signals first: one may come while we start */

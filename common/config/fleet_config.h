@@ -73,6 +73,7 @@ struct flo_fleet_config {
     struct {
         const char *host;
         int64_t port;
+        int naming; /* of metrics: enum flo_naming of telemetry/metrics.h */
     } health, metrics;
     struct {
         int level, format;

@@ -153,6 +153,8 @@ static const struct flo_setting settings[] = {
     STRING("metrics.host", metrics.host, "127.0.0.1", 1, 255, "FLOTILLA_METRICS_HOST", 0, 0, "Address for /metrics"),
     NUMBER("metrics.port", INT, metrics.port, "9464", 0, 65535, "FLOTILLA_METRICS_PORT", 0, 0, "Port for /metrics; one listener serves all when host and port equal those of `health`"),
     CHOICE("metrics.queue_depth", metrics.queue_depth, "auto", "auto|true|false", "FLOTILLA_METRICS_QUEUE_DEPTH", 0, "Ask the server how much waits in the worker's queues, for `temporal_workflow_task_queue_depth` and `temporal_activity_task_queue_depth`; `auto`: when there is no supervisor, which does it for the fleet"),
+    CHOICE("metrics.naming", metrics.naming, "tally", "tally|core|otel-go", "FLOTILLA_METRICS_NAMING", 0, "How /metrics names what the Temporal SDKs export too (docs/metrics.md): as Go with tally and Java; as Python, TypeScript and .NET; as Go with OpenTelemetry"),
+    NUMBER("metrics.max_series", INT, metrics.max_series, "512", 16, 65536, NULL, 0, 0, "Most label sets of one metric; further ones count as \"other\""),
     CHOICE("log.level", log.level, "info", "trace|debug|info|warn|error", "FLOTILLA_LOG_LEVEL", 0, "Least level that is logged"),
     CHOICE("log.format", log.format, "auto", "auto|json|text", "FLOTILLA_LOG_FORMAT", 0, "`auto`: text on a terminal, else JSON lines"),
     NUMBER("log.summary_interval", DURATION, log.summary_interval_ms, "1m", 0, MINUTES(1440), "FLOTILLA_LOG_SUMMARY_INTERVAL", 0, 0, "Time between two summary lines (`j_complete=` ...); 0s: none"),

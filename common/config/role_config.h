@@ -158,6 +158,8 @@ struct flo_role_config {
         const char *host;
         int64_t port;
         int queue_depth; /* enum flo_queue_depth */
+        int naming; /* enum flo_naming of telemetry/metrics.h */
+        int64_t max_series;
     } metrics;
     struct {
         int level;                   /* enum flo_log_level of telemetry/log.h */

@@ -71,6 +71,22 @@ void flo_health_set_live(struct flo_health *health, const char *check, bool ok, 
     set_check(health, check, true, ok, reason);
 }
 
+static void collect(void *ctx, struct flo_metrics *metrics)
+{
+    struct flo_health *health = ctx;
+    pthread_mutex_lock(&health->mu);
+    for (size_t i = 0; i < health->count; i++)
+        flo_series_set(
+            flo_metrics_get(metrics, FLO_METRIC_HEALTH_CHECK, health->checks[i].name, NULL),
+            health->checks[i].ok);
+    pthread_mutex_unlock(&health->mu);
+}
+
+int flo_health_export(struct flo_health *health, struct flo_metrics *metrics)
+{
+    return flo_metrics_on_collect(metrics, collect, health);
+}
+
 static bool holds(struct flo_health *health, bool live_only)
 {
     bool ok = true;

@@ -54,6 +54,10 @@ void flo_health_set_live(struct flo_health *health, const char *check, bool ok, 
 bool flo_health_is_ready(struct flo_health *health);
 bool flo_health_is_live(struct flo_health *health);
 
+/* Show each check as flotilla_health_check{check} of metrics, which must not be rendered after
+ * health is gone. FLO_EFULL: too many collectors. */
+FLO_MUST_CHECK int flo_health_export(struct flo_health *health, struct flo_metrics *metrics);
+
 /* ---- server ---- */
 
 struct flo_http; /* opaque */

@@ -21,6 +21,7 @@
     X(LONG_REQUEST_FAILURE, COUNTER, "temporal_long_request_failure_total", "namespace,operation,status_code", NONE, "Long polls that failed.") \
     X(LONG_REQUEST_LATENCY, HISTOGRAM, "temporal_long_request_latency_seconds", "namespace,operation", LONG_REQUEST, "Duration of long polls.") \
     X(REQUEST_RESOURCE_EXHAUSTED, COUNTER, "temporal_request_resource_exhausted_total", "namespace,operation", NONE, "Calls answered RESOURCE_EXHAUSTED.") \
+    X(LONG_REQUEST_RESOURCE_EXHAUSTED, COUNTER, "temporal_long_request_resource_exhausted_total", "namespace,operation", NONE, "Long polls answered RESOURCE_EXHAUSTED.") \
     /* workflow */ \
     X(WORKFLOW_COMPLETED, COUNTER, "temporal_workflow_completed_total", "namespace,task_queue,workflow_type", NONE, "Workflows completed.") \
     X(WORKFLOW_CANCELED, COUNTER, "temporal_workflow_canceled_total", "namespace,task_queue,workflow_type", NONE, "Workflows cancelled.") \
@@ -41,7 +42,7 @@
     X(STICKY_CACHE_EVICTION, COUNTER, "temporal_sticky_cache_total_forced_eviction_total", "namespace,task_queue", NONE, "Runs pushed out of the cache.") \
     /* activity */ \
     X(ACTIVITY_POLL_NO_TASK, COUNTER, "temporal_activity_poll_no_task_total", "namespace,task_queue", NONE, "Activity polls that returned nothing.") \
-    X(ACTIVITY_TASK_RECEIVED, COUNTER, "temporal_activity_task_received_total", "namespace,task_queue,activity_type", NONE, "Activity tasks received.") \
+    X(ACTIVITY_TASK_RECEIVED, COUNTER, "temporal_activity_task_received_total", "namespace,task_queue,activity_type,eager", NONE, "Activity tasks received.") \
     X(ACTIVITY_SCHEDULE_TO_START, HISTOGRAM, "temporal_activity_schedule_to_start_latency_seconds", "namespace,task_queue", SCHEDULE_TO_START, "From scheduling an activity to its start.") \
     X(ACTIVITY_EXECUTION_LATENCY, HISTOGRAM, "temporal_activity_execution_latency_seconds", "namespace,task_queue,activity_type", ACTIVITY, "Duration of activity attempts.") \
     X(ACTIVITY_SUCCEED_ENDTOEND, HISTOGRAM, "temporal_activity_succeed_endtoend_latency_seconds", "namespace,task_queue,activity_type", ACTIVITY, "From first scheduling to success.") \
@@ -96,7 +97,7 @@
     X(ENGINE_OPEN, GAUGE, "flotilla_engine_open_workflows", "", NONE, "Open workflow runs.") \
     X(ENGINE_CONNECTIONS, GAUGE, "flotilla_engine_connections", "", NONE, "Client connections.") \
     X(ENGINE_POLLERS, GAUGE, "flotilla_engine_pollers", "namespace,task_queue,task_type", NONE, "Polls waiting for a task.") \
-    X(ENGINE_BACKLOG, GAUGE, "approximate_backlog_count", "namespace,task_queue,task_type", NONE, "Tasks waiting for a poller.") \
+    X(ENGINE_BACKLOG, GAUGE, "flotilla_engine_backlog_tasks", "namespace,task_queue,task_type", NONE, "Tasks waiting for a poller.") \
     X(WORKFLOW_QUEUE_DEPTH, GAUGE, "temporal_workflow_task_queue_depth", "namespace,queue,task_queue", NONE, "Workflow tasks waiting for a poller.") \
     X(ACTIVITY_QUEUE_DEPTH, GAUGE, "temporal_activity_task_queue_depth", "namespace,queue,task_queue", NONE, "Activity tasks waiting for a poller.") \
     /* queues and scaling */ \
@@ -114,7 +115,8 @@
     X(REPORTS_DROPPED, COUNTER, "flotilla_reports_dropped_total", "", NONE, "Snapshots dropped because the supervisor was away.") \
     X(OTLP_REQUESTS, COUNTER, "flotilla_otlp_requests_total", "signal,outcome", NONE, "Exports to the OpenTelemetry collector: ok, partial, refused or unavailable.") \
     X(OTLP_SPANS, COUNTER, "flotilla_otlp_spans_total", "outcome", NONE, "Spans sent, refused by the collector, undelivered because it was away, or dropped since the queue was full.") \
-    X(SERIES_DROPPED, COUNTER, "flotilla_metrics_series_dropped_total", "", NONE, "Label sets folded into \"other\" at the bound.") \
+    X(SERIES_DROPPED, COUNTER, "flotilla_metrics_series_dropped_total", "metric", NONE, "Label sets folded into \"other\" at the bound.") \
+    X(HEALTH_CHECK, GAUGE, "flotilla_health_check", "check", NONE, "1 while the check of /health or /ready holds, 0 while it fails.") \
     X(HTTP_REQUESTS, COUNTER, "flotilla_http_requests_total", "path,code", NONE, "Requests to the health and metrics pages.") \
     X(PROCESS_CPU, COUNTER, "process_cpu_seconds_total", "", NONE, "User and system CPU time.") \
     X(PROCESS_RSS, GAUGE, "process_resident_memory_bytes", "", NONE, "Resident memory.") \
@@ -134,6 +136,8 @@
     X(FLEET_EVICTED, COUNTER, "flotilla_fleet_evicted_total", "role", NONE, "Processes forgotten at the bound.") \
     X(FLEET_RESETS, COUNTER, "flotilla_fleet_counter_resets_total", "role", NONE, "Snapshots whose counters went back.") \
     X(CHILD_RESTARTS, COUNTER, "flotilla_child_restarts_total", "process", NONE, "Times a process was started again.") \
+    X(CHILD_EXITS, COUNTER, "flotilla_child_exits_total", "process,reason", NONE, "Ends of a process that were not asked for; the reason is its exit status or signal, as exit-74 or signal-9.") \
+    X(CHILD_CRASH_LOOP, GAUGE, "flotilla_child_crash_loop", "process", NONE, "1 while the process ends again and again.") \
     X(CHILD_UP, GAUGE, "flotilla_child_up", "process", NONE, "1 while the process runs.")
 /* clang-format on */
 

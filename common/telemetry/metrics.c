@@ -14,21 +14,23 @@
 
 #include "base/alloc.h"
 #include "base/utf8.h"
+#include "telemetry/log.h"
 #include "telemetry/metrics_internal.h"
 
 /* Bucket bounds, in seconds. The SDKs' core buckets, finer at the low end: our calls take
  * microseconds. */
 static const double buckets_REQUEST[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                          0.1,    0.25,  0.5,    1,     2.5,  10,    0};
-static const double buckets_LONG_REQUEST[] = {0.01, 0.1, 1, 5, 10, 20, 30, 60, 70, 90, 0};
+static const double buckets_LONG_REQUEST[] = {0.01, 0.05, 0.1, 0.5, 1,  2.5, 5,
+                                              10,   20,   30,  60,  70, 90,  0};
 static const double buckets_WORKFLOW_TASK[] = {0.0001, 0.0005, 0.001, 0.005, 0.01, 0.02,
                                                0.05,   0.1,    0.2,   0.5,   1,    0};
 static const double buckets_ACTIVITY[] = {0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1,
                                           5,     10,    60,   300,  600, 0};
 static const double buckets_SCHEDULE_TO_START[] = {0.001, 0.005, 0.01, 0.05, 0.1,  0.5,
                                                    1,     5,     10,   100,  1000, 0};
-static const double buckets_ENDTOEND[] = {0.005, 0.01, 0.05, 0.1,  0.5,  1,     1.5,   2, 5,
-                                          10,    60,   600,  1800, 3600, 21600, 86400, 0};
+static const double buckets_ENDTOEND[] = {0.005, 0.01, 0.05, 0.1, 0.5, 1,    1.5,  2,     5,     10,
+                                          30,    60,   120,  300, 600, 1800, 3600, 30600, 86400, 0};
 static const double buckets_COMMIT[] = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005,
                                         0.01,   0.02,   0.05,   0.1,   1,     0};
 #define buckets_NONE NULL
@@ -73,6 +75,7 @@ int flo_metrics_new(struct flo_metrics **out, struct flo_err *err)
     if (!metrics)
         return flo_fail(err, FLO_ENOMEM, "no memory for the metrics");
     pthread_mutex_init(&metrics->mu, NULL);
+    metrics->max_series = FLO_METRIC_SERIES_MAX;
     for (size_t i = 0; i < FLO_METRIC_COUNT; i++) {
         flo_map_init(&metrics->families[i].by_labels);
         metrics->families[i].label_count = flo_metric_count_labels(descs[i].labels);
@@ -131,22 +134,47 @@ static size_t make_key(char *key, unsigned count, const char *const *values)
     return len;
 }
 
+/* One more label set for a family that has as many as it may: count it. */
+static void count_dropped_locked(struct flo_metrics *metrics, struct flo_family *family,
+                                 const struct flo_metric_desc *desc)
+{
+    struct flo_family *dropped = &metrics->families[FLO_METRIC_SERIES_DROPPED];
+    const char *name = desc->name;
+
+    family->full = true;
+    if (family != dropped)
+        flo_series_inc(
+            flo_family_get_locked(metrics, dropped, &descs[FLO_METRIC_SERIES_DROPPED], &name));
+}
+
+void flo_metrics_tell_full(struct flo_metrics *metrics, struct flo_family *family,
+                           const struct flo_metric_desc *desc)
+{
+    bool tell;
+
+    pthread_mutex_lock(&metrics->mu);
+    tell = family->full && !family->told;
+    family->told = family->told || tell;
+    pthread_mutex_unlock(&metrics->mu);
+    if (tell)
+        flo_log(FLO_LOG_WARN, "metrics.full",
+                "A metric has as many label sets as it may: further ones count as \"other\"",
+                "metric", desc->name, "#max", FLO_NUM(metrics->max_series), NULL);
+}
+
 struct flo_series *flo_family_get_locked(struct flo_metrics *metrics, struct flo_family *family,
                                          const struct flo_metric_desc *desc,
                                          const char *const *values)
 {
-    struct flo_family *dropped = &metrics->families[FLO_METRIC_SERIES_DROPPED];
     char key[FLO_METRIC_LABELS_MAX * (FLO_METRIC_LABEL_VALUE_MAX + 1)];
     size_t key_len = make_key(key, family->label_count, values);
     struct flo_series *series = flo_map_get(&family->by_labels, key, key_len);
     if (series)
         return series;
-    if (family->by_labels.count >= FLO_METRIC_SERIES_MAX) {
+    if (family->by_labels.count >= metrics->max_series) {
         static const char *const other[FLO_METRIC_LABELS_MAX] = {"other", "other", "other", "other",
                                                                  "other", "other", "other"};
-        if (family != dropped)
-            flo_series_inc(
-                flo_family_get_locked(metrics, dropped, &descs[FLO_METRIC_SERIES_DROPPED], other));
+        count_dropped_locked(metrics, family, desc);
         key_len = make_key(key, family->label_count, other);
         series = flo_map_get(&family->by_labels, key, key_len);
         if (series)
@@ -174,9 +202,12 @@ struct flo_series *flo_metrics_get(struct flo_metrics *metrics, enum flo_metric 
     }
     va_end(ap);
     pthread_mutex_lock(&metrics->mu);
-    struct flo_series *series =
-        flo_family_get_locked(metrics, &metrics->families[metric], &descs[metric], values);
+    struct flo_family *family = &metrics->families[metric];
+    struct flo_series *series = flo_family_get_locked(metrics, family, &descs[metric], values);
+    bool tell = family->full && !family->told;
     pthread_mutex_unlock(&metrics->mu);
+    if (tell)
+        flo_metrics_tell_full(metrics, family, &descs[metric]);
     return series;
 }
 
@@ -224,6 +255,11 @@ double flo_series_value(const struct flo_series *series)
     for (size_t i = 0; i <= series->bound_count; i++)
         count += atomic_load_explicit(&series->counts[i], memory_order_relaxed);
     return (double)count;
+}
+
+void flo_metrics_set_max_series(struct flo_metrics *metrics, size_t max_series)
+{
+    metrics->max_series = max_series;
 }
 
 void flo_metrics_set_naming(struct flo_metrics *metrics, enum flo_naming naming)

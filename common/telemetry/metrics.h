@@ -6,9 +6,9 @@
  * metric_names.h, the table that docs are checked against. A series is a family with label values.
  * Looking a series up takes a mutex; adding to one is a relaxed atomic, so hot paths may keep the
  * pointer: series live as long as the registry. Series per family are bounded: past the bound new
- * label values fall together into one series whose labels are all "other", and
- * flotilla_metrics_series_dropped_total counts. All functions take NULL series and do nothing, so
- * callers never check for memory.
+ * label values fall together into one series whose labels are all "other", which
+ * flotilla_metrics_series_dropped_total counts and one log line a family says. All functions take
+ * NULL series and do nothing, so callers never check for memory.
  *
  * Any thread.
  */
@@ -24,7 +24,7 @@
 
 #define FLO_METRIC_LABELS_MAX 7        /* labels of one family */
 #define FLO_METRIC_BUCKETS_MAX 22      /* bounds of one histogram, +Inf not counted */
-#define FLO_METRIC_SERIES_MAX 512      /* series of one family */
+#define FLO_METRIC_SERIES_MAX 512      /* series of one family, unless set otherwise */
 #define FLO_METRIC_LABEL_VALUE_MAX 128 /* bytes; longer values are cut */
 
 enum flo_metric_kind { FLO_COUNTER, FLO_GAUGE, FLO_HISTOGRAM };
@@ -116,6 +116,9 @@ FLO_MUST_CHECK int flo_metrics_on_collect(struct flo_metrics *metrics, flo_metri
  * are copied. */
 FLO_MUST_CHECK int flo_metrics_add_process(struct flo_metrics *metrics, const char *version,
                                            const char *role);
+
+/* Another bound than FLO_METRIC_SERIES_MAX; at most once, before the first series. */
+void flo_metrics_set_max_series(struct flo_metrics *metrics, size_t max_series);
 
 /* How a page names what the Temporal SDKs export too: telemetry/metrics_page.h. The choices of the
  * setting metrics.naming, in this order. */

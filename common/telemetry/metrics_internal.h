@@ -21,6 +21,8 @@ struct flo_series {
 struct flo_family {
     struct flo_map by_labels; /* label values, each with its NUL, to struct flo_series */
     unsigned label_count;
+    bool full; /* a label set was folded into "other" */
+    bool told; /* and the log says so */
 };
 
 struct flo_collector {
@@ -33,6 +35,7 @@ struct flo_metrics {
     struct flo_family families[FLO_METRIC_COUNT];        /* guarded by mu */
     struct flo_collector collectors[FLO_COLLECTORS_MAX]; /* guarded by mu */
     size_t collector_count;
+    size_t max_series;              /* of one family; set before the first */
     enum flo_naming naming;         /* of pages; set before the first */
     struct flo_user_families *user; /* guarded by mu; NULL until the first sample */
 };
@@ -43,6 +46,9 @@ unsigned flo_metric_count_labels(const char *labels);
 struct flo_series *flo_family_get_locked(struct flo_metrics *metrics, struct flo_family *family,
                                          const struct flo_metric_desc *desc,
                                          const char *const *values);
+/* Log that the family is full, once. The registry is not locked. */
+void flo_metrics_tell_full(struct flo_metrics *metrics, struct flo_family *family,
+                           const struct flo_metric_desc *desc);
 void flo_family_fini(struct flo_family *family);
 
 /* Called once a family that has series, in the table's order; series maps the NUL-ended label

@@ -121,11 +121,16 @@ static void cut_end(char *text, const char *suffix)
         text[strlen(text) - strlen(suffix)] = '\0';
 }
 
+static bool is_sdk_metric(const char *name)
+{
+    return strncmp(name, SDK_PREFIX, strlen(SDK_PREFIX)) == 0;
+}
+
 double flo_page_name(enum flo_naming naming, enum flo_metric_kind kind, const char *name,
                      char out[FLO_METRIC_NAME_MAX])
 {
     snprintf(out, FLO_METRIC_NAME_MAX, "%s", name);
-    if (naming == FLO_NAMING_TALLY || strncmp(name, SDK_PREFIX, strlen(SDK_PREFIX)) != 0)
+    if (naming == FLO_NAMING_TALLY || !is_sdk_metric(name))
         return 1;
     /* The one counter whose name has the word in all SDKs. */
     if (kind == FLO_COUNTER && strcmp(name, "temporal_local_activity_total") != 0)
@@ -236,6 +241,13 @@ static void put_sample(struct flo_page *page, const char *suffix, const char *le
     put(page, "\n");
 }
 
+/* What a naming adds to the labels. */
+static void labels_complete(struct flo_page *page)
+{
+    if (page->naming == FLO_NAMING_CORE && is_sdk_metric(page->name))
+        flo_page_label(page, "service_name", strlen("service_name"), "flotilla");
+}
+
 static void labels_done(struct flo_page *page)
 {
     if (page->labels.failed)
@@ -245,6 +257,7 @@ static void labels_done(struct flo_page *page)
 
 void flo_page_value(struct flo_page *page, double value)
 {
+    labels_complete(page);
     put_sample(page, "", NULL, value);
     labels_done(page);
 }
@@ -264,6 +277,7 @@ void flo_page_histogram(struct flo_page *page, const double *bounds, size_t boun
 {
     uint64_t cumulative = 0;
     char le[LE_MAX];
+    labels_complete(page);
     for (size_t i = 0; i <= bound_count; i++) {
         cumulative += counts[i];
         write_bound(page, i < bound_count ? bounds[i] : INFINITY, le);

@@ -13,6 +13,8 @@
  * TypeScript, .NET, Ruby as they are configured by default) otel-go   temporal_request
  * temporal_request_latency_seconds   (Go with OpenTelemetry)
  *
+ * With core they have the label service_name="flotilla" as well, as there.
+ *
  * A sample has the same name in both formats, so that which of them a scraper negotiates changes
  * nothing in its queries. OpenMetrics wants counters to end in _total; those that a naming shows
  * without it have the type unknown there. _created samples are not written: Prometheus stores them

@@ -183,16 +183,21 @@ int flo_metrics_user_add(struct flo_metrics *metrics, const struct flo_user_samp
 {
     struct user_family *family = NULL;
     struct flo_series *series = NULL;
+    bool tell = false;
     int rc = check(sample, err);
 
     if (rc || !metrics)
         return rc;
     pthread_mutex_lock(&metrics->mu);
     rc = find_locked(metrics, sample, &family, err);
-    if (!rc)
+    if (!rc) {
         series =
             flo_family_get_locked(metrics, &family->family, &family->desc, sample->label_values);
+        tell = family->family.full && !family->family.told;
+    }
     pthread_mutex_unlock(&metrics->mu);
+    if (tell)
+        flo_metrics_tell_full(metrics, &family->family, &family->desc);
     add(series, sample);
     return rc;
 }

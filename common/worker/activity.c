@@ -313,7 +313,7 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
         return;
     }
     at->need = flo_queue_narrow(queue, at->type);
-    at->series = flo_series_for_type(queue, at->type);
+    at->series = flo_series_for_type(queue, FLO_TYPE_ACTIVITY, at->type);
     observe_received(at, task);
     if (!flo_queue_serves(queue, at->type)) {
         refuse_type(at);

@@ -149,7 +149,7 @@ void flo_execute_workflow_task(struct flo_task_queue *queue,
         flo_workflow_task_end(&wt);
         return;
     }
-    wt->series = flo_series_for_type(queue, wt->type);
+    wt->series = flo_series_for_type(queue, FLO_TYPE_WORKFLOW, wt->type);
     if (waited_ns > 0)
         flo_series_observe(FLO_OWN_METRIC(queue, WORKFLOW_SCHEDULE_TO_START),
                            (double)waited_ns / FLO_NS_PER_S);

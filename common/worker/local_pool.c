@@ -468,7 +468,8 @@ int flo_local_begin(struct flo_local_run *lr, const struct flo_local_start *star
         flo_local_drop(&local, false);
         return FLO_ENOMEM;
     }
-    local->series = flo_series_for_type(queue, local->task->activity_type->name);
+    local->series =
+        flo_series_for_type(queue, FLO_TYPE_LOCAL_ACTIVITY, local->task->activity_type->name);
     flo_series_inc(flo_series_of(queue, local->series, FLO_METRIC_LOCAL_ACTIVITY,
                                  local->task->activity_type->name));
     if (start->cancelled) {

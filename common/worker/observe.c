@@ -56,8 +56,10 @@ void flo_observe_try(void *ctx, const char *operation, int code, int64_t duratio
         worker->metrics, long_poll ? FLO_METRIC_LONG_REQUEST_FAILURE : FLO_METRIC_REQUEST_FAILURE,
         ns, operation, flo_grpc_code_name(code), NULL));
     if (code == FLO_GRPC_RESOURCE_EXHAUSTED)
-        flo_series_inc(flo_metrics_get(worker->metrics, FLO_METRIC_REQUEST_RESOURCE_EXHAUSTED, ns,
-                                       operation, NULL));
+        flo_series_inc(flo_metrics_get(worker->metrics,
+                                       long_poll ? FLO_METRIC_LONG_REQUEST_RESOURCE_EXHAUSTED
+                                                 : FLO_METRIC_REQUEST_RESOURCE_EXHAUSTED,
+                                       ns, operation, NULL));
 }
 
 /* A slot that the queue has and the capacity has not is not available. */
@@ -195,13 +197,18 @@ static int start_reporter(struct flo_worker *worker, struct flo_err *err)
 
 int flo_observe_start(struct flo_worker *worker, struct flo_err *err)
 {
-    int rc = start_pages(worker, err);
+    const struct flo_role_config *config = worker->config;
+    int rc;
 
+    flo_metrics_set_naming(worker->metrics, (enum flo_naming)config->metrics.naming);
+    flo_metrics_set_max_series(worker->metrics, (size_t)config->metrics.max_series);
+    rc = start_pages(worker, err);
     if (!rc)
-        rc = flo_metrics_add_process(worker->metrics, flo_version(),
-                                     flo_role_name(worker->config->role));
+        rc = flo_metrics_add_process(worker->metrics, flo_version(), flo_role_name(config->role));
     if (!rc)
         rc = flo_metrics_on_collect(worker->metrics, collect, worker);
+    if (!rc)
+        rc = flo_health_export(worker->health, worker->metrics);
     if (rc)
         return err->code ? rc : flo_fail(err, rc, "cannot set up the metrics");
     rc = flo_liveness_start(worker, err);

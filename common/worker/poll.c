@@ -419,6 +419,12 @@ static int group_init(struct flo_task_queue *queue, enum flo_poller_kind kind, s
         flo_pollers_fixed(&group->pollers, polls);
     group->retry = evtimer_new(queue->worker->base, on_pause_over, group);
     group->open = FLO_METRIC(queue, NUM_POLLERS, KIND_NAMES[kind]);
+    if (kind == FLO_POLLER_ACTIVITY) {
+        (void)FLO_OWN_METRIC(queue, ACTIVITY_POLL_NO_TASK); /* from 0 on */
+    } else {
+        (void)FLO_OWN_METRIC(queue, WORKFLOW_POLL_EMPTY);
+        (void)FLO_OWN_METRIC(queue, WORKFLOW_POLL_SUCCEED);
+    }
     flo_series_add(FLO_METRIC(queue, POLLER_START, KIND_NAMES[kind]),
                    (double)group->pollers.target);
     return group->retry ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for pollers");

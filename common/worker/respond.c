@@ -69,10 +69,11 @@ static void on_plain_answer(void *ctx, const struct flo_grpc_status *status,
  * next one out at once, while without a report it waits for the timeout, which grows.
  */
 static void respond_failed(struct flo_workflow_task *wt, FloApi__WorkflowTaskFailedCause cause,
-                           FloApi__Failure *failure, const char *reason)
+                           FloApi__Failure *failure, enum flo_task_failure kind)
 {
     FloApi__RespondWorkflowTaskFailedRequest request =
         FLO_API__RESPOND_WORKFLOW_TASK_FAILED_REQUEST__INIT;
+    const char *reason = flo_task_failure_names[kind];
     struct flo_worker *worker = wt->worker;
 
     wt->end = FLO_END_FAILED;
@@ -100,7 +101,7 @@ static void fail_too_large(struct flo_workflow_task *wt)
         flo_failure_application(&wt->arena,
                                 "The answer of the workflow task is larger than a message may be",
                                 "GrpcMessageTooLarge", false, NULL, 0),
-        "GrpcMessageTooLarge");
+        FLO_TASK_TOO_LARGE);
 }
 
 /* The server refused the completion. The run is dropped: a new task brings what is true. */
@@ -273,7 +274,7 @@ void flo_respond_workflow(struct flo_workflow_task *wt, const struct flo_activat
         break;
     case FLO_ACTIVATION_FAIL:
         respond_failed(wt, a->cause, a->failure,
-                       nondeterministic ? "NonDeterminismError" : "WorkflowError");
+                       nondeterministic ? FLO_TASK_NONDETERMINISM : FLO_TASK_WORKFLOW_ERROR);
         break;
     case FLO_ACTIVATION_QUERY:
         respond_query(wt, a);
@@ -285,6 +286,12 @@ void flo_respond_workflow(struct flo_workflow_task *wt, const struct flo_activat
 
 /* ---- activities ---- */
 
+/* Values of the label status of activity_duration_seconds. */
+static const char *const STATUS_NAMES[] = {
+    [FLO_OUTCOME_COMPLETED] = "success",    [FLO_OUTCOME_FAILED] = "failure",
+    [FLO_OUTCOME_UNREGISTERED] = "failure", [FLO_OUTCOME_CANCELLED] = "cancelled",
+    [FLO_OUTCOME_PENDING] = "pending",
+};
 static const char *const OUTCOME_NAMES[] = {
     [FLO_OUTCOME_COMPLETED] = "completed", [FLO_OUTCOME_FAILED] = "failed",
     [FLO_OUTCOME_UNREGISTERED] = "failed", [FLO_OUTCOME_CANCELLED] = "cancelled",
@@ -464,7 +471,7 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
         kind == FLO_OUTCOME_COMPLETED
             ? FLO_TASK_METRIC(at, ACTIVITY_DURATION)
             : flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_DURATION, at->type,
-                              OUTCOME_NAMES[kind], failure ? flo_failure_type(failure) : "", NULL);
+                              STATUS_NAMES[kind], failure ? flo_failure_type(failure) : "", NULL);
     flo_series_observe(duration, seconds);
     if (flo_log_enabled(FLO_LOG_DEBUG))
         flo_log(FLO_LOG_DEBUG, "activity.task", "Task processed", FLO_LOG_WHO(at->worker),

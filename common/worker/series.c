@@ -6,10 +6,42 @@
 #include "base/alloc.h"
 #include "worker/worker.h"
 
+const char *const flo_task_failure_names[FLO_TASK_FAILURES] = {
+    [FLO_TASK_NONDETERMINISM] = "NonDeterminismError",
+    [FLO_TASK_WORKFLOW_ERROR] = "WorkflowError",
+    [FLO_TASK_TOO_LARGE] = "GrpcMessageTooLarge",
+};
+
 /* Kept types; more (a server may name any) are looked up each time. */
 #define TYPES_MAX 256
 
-struct flo_task_series *flo_series_for_type(struct flo_task_queue *queue, const char *type)
+/* Counters of a type that begin at 0 with its first task: a rate over the page sees the first
+ * failure only when there was a sample before it. Ended by FLO_METRIC_COUNT. */
+static const enum flo_metric FROM_ZERO[][8] = {
+    [FLO_TYPE_WORKFLOW] = {FLO_METRIC_WORKFLOW_COMPLETED, FLO_METRIC_WORKFLOW_FAILED,
+                           FLO_METRIC_WORKFLOW_CANCELED, FLO_METRIC_WORKFLOW_CONTINUE_AS_NEW,
+                           FLO_METRIC_WORKFLOW_NO_COMPLETION, FLO_METRIC_COUNT},
+    [FLO_TYPE_ACTIVITY] = {FLO_METRIC_ACTIVITY_EXECUTION_FAILED,
+                           FLO_METRIC_ACTIVITY_EXECUTION_CANCELLED, FLO_METRIC_ACTIVITY_TASK_ERROR,
+                           FLO_METRIC_COUNT},
+    [FLO_TYPE_LOCAL_ACTIVITY] = {FLO_METRIC_LOCAL_ACTIVITY_EXECUTION_FAILED,
+                                 FLO_METRIC_LOCAL_ACTIVITY_EXECUTION_CANCELLED, FLO_METRIC_COUNT},
+};
+
+static void begin_at_zero(struct flo_task_queue *queue, struct flo_task_series *series,
+                          enum flo_type_kind kind, const char *type)
+{
+    for (size_t i = 0; FROM_ZERO[kind][i] != FLO_METRIC_COUNT; i++)
+        (void)flo_series_of(queue, series, FROM_ZERO[kind][i], type);
+    for (int reason = 0; kind == FLO_TYPE_WORKFLOW && reason < FLO_TASK_FAILURES; reason++)
+        (void)FLO_METRIC(queue, WORKFLOW_EXECUTION_FAILED, type, flo_task_failure_names[reason]);
+    if (kind == FLO_TYPE_ACTIVITY)
+        (void)flo_metrics_get(queue->worker->metrics, FLO_METRIC_ACTIVITY_CRASHED, queue->name,
+                              type, NULL);
+}
+
+struct flo_task_series *flo_series_for_type(struct flo_task_queue *queue, enum flo_type_kind kind,
+                                            const char *type)
 {
     struct flo_task_series *series = flo_map_get_str(&queue->type_series, type);
 
@@ -20,6 +52,8 @@ struct flo_task_series *flo_series_for_type(struct flo_task_queue *queue, const 
         flo_free(series);
         series = NULL;
     }
+    if (series)
+        begin_at_zero(queue, series, kind, type);
     return series;
 }
 
@@ -38,7 +72,10 @@ static struct flo_series *look_up(struct flo_task_queue *queue, enum flo_metric 
     case FLO_METRIC_ACTIVITY_INVOLUNTARY:
         return flo_metrics_get(worker->metrics, metric, queue->name, type, NULL);
     case FLO_METRIC_ACTIVITY_DURATION:
-        return flo_metrics_get(worker->metrics, metric, type, "completed", "", NULL);
+        return flo_metrics_get(worker->metrics, metric, type, "success", "", NULL);
+    case FLO_METRIC_ACTIVITY_TASK_RECEIVED: /* this worker asks for no eager ones */
+        return flo_metrics_get(worker->metrics, metric, worker->config->server.name_space,
+                               queue->name, type, "false", NULL);
     default:
         return flo_metrics_get(worker->metrics, metric, worker->config->server.name_space,
                                queue->name, type, NULL);

@@ -349,11 +349,22 @@ void flo_observe_try(void *ctx, const char *operation, int code, int64_t duratio
 /* Metrics label of this worker's kind: "WorkflowWorker" or "ActivityWorker". */
 const char *flo_observe_worker_type(const struct flo_worker *worker);
 /* ---- series.c ---- */
+/* What the name of a type is one of. */
+enum flo_type_kind { FLO_TYPE_WORKFLOW, FLO_TYPE_ACTIVITY, FLO_TYPE_LOCAL_ACTIVITY };
 /* What is kept for a type, made at the first call; NULL past a bound or without memory. */
-struct flo_task_series *flo_series_for_type(struct flo_task_queue *queue, const char *type);
+struct flo_task_series *flo_series_for_type(struct flo_task_queue *queue, enum flo_type_kind kind,
+                                            const char *type);
+/* Values of the label failure_reason of a workflow task. */
+enum flo_task_failure {
+    FLO_TASK_NONDETERMINISM,
+    FLO_TASK_WORKFLOW_ERROR,
+    FLO_TASK_TOO_LARGE,
+    FLO_TASK_FAILURES
+};
+extern const char *const flo_task_failure_names[FLO_TASK_FAILURES];
 /* metric{namespace, task_queue, type}, kept in known (may be NULL); type NULL: without that label.
- * Two kinds have labels of their own: what account.c counts, and ACTIVITY_DURATION, here of those
- * that completed.
+ * Three kinds have labels of their own: what account.c counts, ACTIVITY_DURATION, here of those
+ * that completed, and ACTIVITY_TASK_RECEIVED.
  */
 struct flo_series *flo_series_of(struct flo_task_queue *queue, struct flo_task_series *known,
                                  enum flo_metric metric, const char *type);

@@ -74,7 +74,7 @@ class Queues(FleetTest):
         page = get(worker.address("metrics"), "/metrics")[1]
         for queue in ["left", "right"]:
             self.assertIn(f'temporal_activity_task_received_total{{namespace="default",task_queue="{queue}",'
-                          'activity_type="echo"} 600', page)
+                          'activity_type="echo",eager="false"} 600', page)
             self.assertIn(f'temporal_worker_task_slots_used{{namespace="default",task_queue="{queue}"', page)
         self.assertEqual(worker.stop(), 0)
 

@@ -32,16 +32,16 @@ static int teardown(void **state)
 /* Per type and without one; the second use is the first one's. */
 static void test_kept_series_are_the_registrys(void **state)
 {
-    struct flo_task_series *echo = flo_series_for_type(&queue, "echo");
+    struct flo_task_series *echo = flo_series_for_type(&queue, FLO_TYPE_ACTIVITY, "echo");
     struct flo_series *of_echo =
         flo_series_of(&queue, echo, FLO_METRIC_ACTIVITY_TASK_RECEIVED, "echo");
 
     (void)state;
     assert_non_null(echo);
-    assert_ptr_equal(of_echo, FLO_METRIC(&queue, ACTIVITY_TASK_RECEIVED, "echo"));
+    assert_ptr_equal(of_echo, FLO_METRIC(&queue, ACTIVITY_TASK_RECEIVED, "echo", "false"));
     assert_ptr_equal(echo->of[FLO_METRIC_ACTIVITY_TASK_RECEIVED], of_echo);
-    assert_ptr_equal(flo_series_for_type(&queue, "echo"), echo);
-    assert_ptr_not_equal(flo_series_for_type(&queue, "other"), echo);
+    assert_ptr_equal(flo_series_for_type(&queue, FLO_TYPE_ACTIVITY, "echo"), echo);
+    assert_ptr_not_equal(flo_series_for_type(&queue, FLO_TYPE_ACTIVITY, "other"), echo);
     assert_ptr_equal(FLO_OWN_METRIC(&queue, WORKFLOW_POLL_SUCCEED),
                      FLO_METRIC(&queue, WORKFLOW_POLL_SUCCEED));
 }
@@ -54,11 +54,11 @@ static void test_types_past_the_bound_are_looked_up(void **state)
     (void)state;
     for (int i = 0; i < 300; i++) {
         snprintf(type, sizeof type, "type-%d", i);
-        (void)flo_series_for_type(&queue, type);
+        (void)flo_series_for_type(&queue, FLO_TYPE_ACTIVITY, type);
     }
-    assert_null(flo_series_for_type(&queue, type));
+    assert_null(flo_series_for_type(&queue, FLO_TYPE_ACTIVITY, type));
     assert_ptr_equal(flo_series_of(&queue, NULL, FLO_METRIC_ACTIVITY_TASK_RECEIVED, type),
-                     FLO_METRIC(&queue, ACTIVITY_TASK_RECEIVED, type));
+                     FLO_METRIC(&queue, ACTIVITY_TASK_RECEIVED, type, "false"));
 }
 
 /* Each RPC has its own, also when there are more than fit. */
