@@ -88,7 +88,7 @@ bool flo_http_list_has(const char *list, const char *word)
         size_t trimmed = len;
         while (trimmed && (list[trimmed - 1] == ' ' || list[trimmed - 1] == '\t'))
             trimmed--;
-        if (trimmed == word_len && strncasecmp(list, word, len) == 0)
+        if (trimmed == word_len && strncasecmp(list, word, word_len) == 0)
             return true;
         list += len;
     }

@@ -235,9 +235,220 @@ static void test_listen_errors(void **state)
     assert_string_equal(health, metrics);
 }
 
+static void echo(void *ctx, const struct flo_http_request *request, struct flo_http_reply *reply)
+{
+    const char *word = flo_http_header(request, "x-word");
+    char value[8];
+    (void)ctx;
+    flo_buf_append_str(&reply->body, request->method == FLO_HTTP_POST ? "POST " : "GET ");
+    flo_buf_append(&reply->body, request->body, request->body_len);
+    flo_buf_append_str(&reply->body, word ? word : " -");
+    if (flo_http_parameter(request, "n", value, sizeof value))
+        flo_buf_append_str(&reply->body, value);
+}
+
+/* Bodies up to the page's bound, under all paths of a prefix, from a host that is ours. */
+static void test_post(void **state)
+{
+    struct fixture *f = *state;
+    const struct flo_http_route route = {.path = "/v1/echo/",
+                                         .prefix = true,
+                                         .methods = FLO_HTTP_GET | FLO_HTTP_POST,
+                                         .body_max = 8,
+                                         .fn = echo};
+    assert_int_equal(flo_http_route(f->http, &route), 0);
+    const char *answer =
+        exchange(f, "POST /v1/echo/a%2fb?m=1&n=%32 HTTP/1.1\r\nHost: localhost:1\r\n"
+                    "X-Word: hi\r\nContent-Length: 4\r\nConnection: close\r\n"
+                    "\r\nbody");
+    assert_status(answer, 200);
+    assert_non_null(strstr(answer, "\r\n\r\nPOST bodyhi2"));
+    assert_status(get(f, "/v1/echo/"), 200);
+    assert_status(get(f, "/v1/echo"), 404);
+    static const struct {
+        const char *head;
+        int status;
+    } refused[] = {
+        {"POST /v1/echo/ HTTP/1.1\r\nHost: 1.2.3.4\r\nContent-Length: 9\r\n", 413},
+        {"POST /v1/echo/ HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 1\r\n", 403},
+        {"POST /v1/echo/ HTTP/1.1\r\nHost: [::1]:7\r\nOrigin: http://x\r\n", 403},
+        {"POST /v1/echo/ HTTP/1.1\r\nHost: [::1]:7\r\nOrigin: null\r\n", 403},
+        {"POST /v1/echo/ HTTP/1.0\r\n", 403},
+        {"POST /health HTTP/1.1\r\nHost: [::1]\r\n", 405},
+        {"POST /nothing HTTP/1.1\r\nHost: [::1]\r\n", 404},
+        {"PUT /v1/echo/ HTTP/1.1\r\nHost: [::1]\r\n", 405},
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        char request[256];
+        /* The bodies never come: the head is enough to refuse. */
+        snprintf(request, sizeof request, "%sX: y\r\nConnection: close\r\n\r\n", refused[i].head);
+        assert_status(exchange(f, request), refused[i].status);
+    }
+    assert_int_equal(flo_http_trust_host(f->http, "evil.example"), 0);
+    assert_status(exchange(f, "POST /v1/echo/ HTTP/1.1\r\nHost: EVIL.example:80\r\nOrigin: "
+                              "https://evil.example:80\r\nConnection: close\r\n\r\n"),
+                  200);
+}
+
+/* Requests that are sent ahead are answered in order, one after the other. */
+static void test_pipelined(void **state)
+{
+    struct fixture *f = *state;
+    const char *answer = exchange(f, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+                                     "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+                                     "GET /ready HTTP/1.0\r\n\r\n");
+    assert_status(answer, 200);
+    answer = strstr(answer + 1, "HTTP/1.1 ");
+    assert_status(answer, 404);
+    assert_status(strstr(answer + 1, "HTTP/1.1 "), 200);
+}
+
+struct deferred {
+    struct fixture *f;
+    struct flo_http_later *later;
+    struct event *timer;
+    int gone;
+};
+
+static void on_gone(void *ctx)
+{
+    struct deferred *d = ctx;
+    d->later = NULL;
+    d->gone++;
+    event_base_loopbreak(d->f->base);
+}
+
+static void answer_now(evutil_socket_t fd, short what, void *ctx)
+{
+    struct deferred *d = ctx;
+    struct flo_http_reply reply;
+    (void)fd;
+    (void)what;
+    flo_http_reply_init(&reply);
+    flo_buf_append_str(&reply.body, "late");
+    flo_http_answer(&d->later, &reply);
+    assert_null(d->later);
+}
+
+static void defer(void *ctx, const struct flo_http_request *request, struct flo_http_reply *reply)
+{
+    struct deferred *d = ctx;
+    (void)reply;
+    d->later = flo_http_later(request, on_gone, d);
+    if (d->timer)
+        event_active(d->timer, EV_TIMEOUT, 1);
+}
+
+/* An answer that comes later; a client that does not wait for it. */
+static void test_answer_later(void **state)
+{
+    struct fixture *f = *state;
+    struct deferred d = {.f = f};
+    assert_int_equal(flo_http_handle(f->http, "/later", defer, &d), 0);
+    d.timer = evtimer_new(f->base, answer_now, &d);
+    const char *answer = get(f, "/later");
+    assert_status(answer, 200);
+    assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\nlate");
+    assert_int_equal(d.gone, 0);
+    event_free(d.timer);
+    d.timer = NULL;
+
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)f->port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    static const char request[] = "GET /later HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(send(fd, request, sizeof request - 1, 0), sizeof request - 1);
+    while (!d.later)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    close(fd);
+    event_base_dispatch(f->base);
+    assert_int_equal(d.gone, 1);
+}
+
+struct streaming {
+    struct flo_http_channel *channel;
+    struct flo_buf first;
+    bool joined;
+};
+
+static void join(void *ctx, const struct flo_http_request *request, struct flo_http_reply *reply)
+{
+    struct streaming *s = ctx;
+    s->joined = flo_http_channel_join(s->channel, request, reply, &s->first);
+}
+
+static int open_stream(struct fixture *f, struct streaming *s)
+{
+    static const char request[] = "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n";
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)f->port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 4096;
+    size_t before = flo_http_channel_listeners(s->channel);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    assert_int_equal(send(fd, request, sizeof request - 1, 0), sizeof request - 1);
+    while (flo_http_channel_listeners(s->channel) == before)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    return fd;
+}
+
+/* A stream begins with what it was told to, gets what is sent, and ends when nobody reads. */
+static void test_stream(void **state)
+{
+    struct fixture *f = *state;
+    const struct flo_http_channel_options options = {
+        .listeners_max = 1, .backlog_bytes = (size_t)64 << 10, .retry_ms = 2000};
+    struct streaming s = {.channel = NULL};
+    struct flo_buf event;
+    char got[8192] = "";
+    size_t len = 0;
+    assert_int_equal(flo_http_channel_new(f->http, &options, &s.channel), 0);
+    assert_int_equal(flo_http_handle(f->http, "/stream", join, &s), 0);
+    flo_buf_init(&s.first, 0);
+    flo_http_event(&s.first, "hello", "7", "a\nb", 3);
+    int fd = open_stream(f, &s);
+    flo_buf_init(&event, 0);
+    flo_http_event(&event, "fleet", NULL, "{}", 2);
+    flo_http_channel_send(s.channel, &event);
+    while (!strstr(got, "data: {}\n\n")) {
+        event_base_loop(f->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        ssize_t n = recv(fd, got + len, sizeof got - 1 - len, MSG_DONTWAIT);
+        len += n > 0 ? (size_t)n : 0;
+        got[len] = '\0';
+    }
+    assert_status(got, 200);
+    assert_non_null(strstr(got, "Content-Type: text/event-stream\r\n"));
+    assert_non_null(strstr(got, "\r\n\r\nd\r\nretry: 2000\n\n\r\n"));
+    assert_non_null(strstr(got, "event: hello\nid: 7\ndata: a\ndata: b\n\n\r\n"));
+    assert_non_null(strstr(got, "event: fleet\ndata: {}\n\n\r\n"));
+    assert_status(get(f, "/stream"), 503); /* one is the bound */
+
+    char *much = calloc(1, 8000);
+    memset(much, 'x', 7999);
+    flo_http_event(&event, "much", NULL, much, 7999);
+    while (flo_http_channel_listeners(s.channel)) { /* it does not read any more */
+        flo_http_channel_send(s.channel, &event);
+        event_base_loop(f->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    }
+    free(much);
+    close(fd);
+    fd = open_stream(f, &s);
+    flo_http_channel_destroy(&s.channel);
+    close(fd);
+    flo_buf_fini(&event);
+    flo_buf_fini(&s.first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_post, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pipelined, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_answer_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_follows_checks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics_and_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_methods, setup, teardown),
