@@ -34,14 +34,25 @@ struct flo_gatekeeper {
     int64_t logged_ms; /* 0: nothing yet */
 };
 
-static bool is_allowed(const struct flo_gatekeeper *keeper, zframe_t *mechanism, zframe_t *key)
+static bool has_key(const struct flo_gatekeeper *keeper, const uint8_t *key)
 {
-    if (!zframe_streq(mechanism, "CURVE") || zframe_size(key) != FLO_CURVE_BYTES)
-        return false;
     for (size_t i = 0; i < keeper->key_count; i++)
-        if (memcmp(keeper->keys[i], zframe_data(key), FLO_CURVE_BYTES) == 0)
+        if (memcmp(keeper->keys[i], key, FLO_CURVE_BYTES) == 0)
             return true;
     return false;
+}
+
+static bool is_allowed(const struct flo_gatekeeper *keeper, zframe_t *mechanism, zframe_t *key)
+{
+    return zframe_streq(mechanism, "CURVE") && zframe_size(key) == FLO_CURVE_BYTES &&
+           has_key(keeper, zframe_data(key));
+}
+
+bool flo_gatekeeper_allows(const struct flo_gatekeeper *keeper, const char *user_id)
+{
+    uint8_t key[FLO_CURVE_BYTES];
+    return user_id && strlen(user_id) == FLO_CURVE_TEXT - 1 && zmq_z85_decode(key, user_id) &&
+           has_key(keeper, key);
 }
 
 static void note_refusal(struct flo_gatekeeper *keeper, zframe_t *address, zframe_t *key)
@@ -72,6 +83,9 @@ static bool answer(struct flo_gatekeeper *keeper)
         frames[count++] = f;
     bool whole = count == FRAMES;
     bool allowed = whole && is_allowed(keeper, frames[MECHANISM], frames[CREDENTIALS]);
+    char user_id[FLO_CURVE_TEXT] = "";
+    if (allowed)
+        zmq_z85_encode(user_id, zframe_data(frames[CREDENTIALS]), FLO_CURVE_BYTES);
     if (whole && !allowed)
         note_refusal(keeper, frames[ADDRESS], frames[CREDENTIALS]);
     zmsg_t *reply = zmsg_new();
@@ -81,7 +95,7 @@ static bool answer(struct flo_gatekeeper *keeper)
                     count > REQUEST_ID ? zframe_size(frames[REQUEST_ID]) : 0);
         zmsg_addstr(reply, allowed ? "200" : "400");
         zmsg_addstr(reply, allowed ? "OK" : "unknown key");
-        zmsg_addstr(reply, ""); /* user id */
+        zmsg_addstr(reply, user_id);
         zmsg_addstr(reply, ""); /* metadata */
         zmsg_send(&reply, keeper->rep);
     }

@@ -9,6 +9,7 @@
 #ifndef FLO_SUPERVISOR_GATEKEEPER_H
 #define FLO_SUPERVISOR_GATEKEEPER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "flotilla/error.h"
@@ -24,9 +25,12 @@ struct flo_gatekeeper; /* opaque */
 FLO_MUST_CHECK int flo_gatekeeper_new(struct event_base *base, const char *allowed_dir,
                                       struct flo_metrics *metrics, struct flo_gatekeeper **out,
                                       struct flo_err *err);
-/* Read the folder again; on failure the old keys stay. Peers that are in are not put out: they are
- * asked again when they connect again. */
+/* Read the folder again; on failure the old keys stay. Peers that are in stay connected, so the hub
+ * asks flo_gatekeeper_allows for each. */
 FLO_MUST_CHECK int flo_gatekeeper_reload(struct flo_gatekeeper *keeper, struct flo_err *err);
+/* Is the peer with this user id (the Z85 text of its key, which libzmq adds to each of its
+ * messages) still allowed? NULL: no. */
+bool flo_gatekeeper_allows(const struct flo_gatekeeper *keeper, const char *user_id);
 /* NULL is fine. */
 void flo_gatekeeper_destroy(struct flo_gatekeeper **keeper);
 

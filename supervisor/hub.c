@@ -8,48 +8,139 @@
  */
 #include "supervisor/hub.h"
 
-#include <czmq.h>
-#include <event2/event.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
-#include "supervisor/gatekeeper.h"
+#include "supervisor/hub_internal.h"
 #include "telemetry/curve.h"
 #include "telemetry/log.h"
-#include "telemetry/report.h"
 
-#define QUEUE 1000
+/* A peer sends one frame a second. What a supervisor that does not get to run piles up is bounded
+ * by this for each peer; then libzmq stops reading from it, and the peer drops its own. */
+#define RECEIVE_QUEUE 16
+#define SEND_QUEUE 64
 #define HANDSHAKE_MS 3000
 #define BATCH 256
+#define TICK_MS 250 /* how late the loss of a process may be seen */
 
-struct flo_hub {
-    struct flo_gatekeeper *keeper; /* NULL without CURVE */
-    zsock_t *router;
-    struct event *edge;  /* of the socket's descriptor */
-    struct event *again; /* continues a batch; expires old entries */
-    struct flo_fleet *fleet;
-    char *endpoint;
-};
+/* ---- frames ---- */
 
-static void report_bad(enum flo_frame_verdict verdict)
+static void add_event(struct flo_hub *hub, enum flo_log_level level, const char *kind,
+                      const struct flo_fleet_entry *entry, const char *message)
 {
-    flo_log(FLO_LOG_WARN, "metrics.bad_frame", "A frame was dropped", "reason",
-            flo_frame_verdict_name(verdict), NULL);
+    const struct flo_event event = {.ts_ms = flo_clock_wall_ns() / FLO_NS_PER_MS,
+                                    .level = level,
+                                    .kind = kind,
+                                    .message = message,
+                                    .identity = entry->identity,
+                                    .role = flo_fleet_role_name(entry->role),
+                                    .name = entry->name,
+                                    .boot = entry->boot};
+    flo_events_add(hub->events, &event);
 }
 
-static void take_frame(struct flo_hub *hub, const void *data, size_t size)
+static enum flo_frame_verdict take_snapshot(struct flo_hub *hub, uint64_t connection,
+                                            const struct flo_frame *frame)
 {
     struct flo_fleet_entry *entry = NULL;
     bool new_duplicate = false;
-    enum flo_frame_verdict verdict = flo_fleet_take(
-        hub->fleet, data, size, flo_clock_mono_ns() / FLO_NS_PER_MS, &entry, &new_duplicate);
+    enum flo_frame_verdict verdict = flo_fleet_take_snapshot(
+        hub->fleet, frame, connection, flo_hub_now_ms(), &entry, &new_duplicate);
     if (verdict != FLO_FRAME_TAKEN)
-        report_bad(verdict);
-    if (new_duplicate)
+        return verdict;
+    if (new_duplicate) {
         flo_log(FLO_LOG_WARN, "fleet.duplicate_identity", "Two live processes have one identity",
-                "identity", json_string_value(json_object_get(entry->snapshot, "identity")), NULL);
+                "identity", entry->identity, NULL);
+        add_event(hub, FLO_LOG_WARN, "fleet.duplicate_identity", entry,
+                  "Two live processes have one identity");
+    }
+    if (entry->said == FLO_SAID_STOPPED)
+        add_event(hub, FLO_LOG_INFO, "process.stopped", entry, "The process stopped as told");
+    return verdict;
+}
+
+static enum flo_frame_verdict take_event(struct flo_hub *hub, uint64_t connection,
+                                         const struct flo_frame *frame)
+{
+    enum flo_fleet_role role;
+    struct flo_event event;
+    uint64_t seq;
+    struct flo_fleet_entry *entry = flo_fleet_by_boot(hub->fleet, frame->boot);
+    if (entry && entry->connection && entry->connection != connection)
+        return FLO_FRAME_PEER;
+    enum flo_frame_verdict verdict = flo_frame_role(frame, &role, &seq);
+    if (verdict == FLO_FRAME_TAKEN)
+        verdict = flo_frame_event(frame, &event);
+    if (verdict == FLO_FRAME_TAKEN)
+        verdict = flo_fleet_take_event(hub->fleet, entry, role, seq);
+    if (verdict == FLO_FRAME_TAKEN)
+        flo_events_add(hub->events, &event);
+    return verdict;
+}
+
+static enum flo_frame_verdict take_ack(struct flo_hub *hub, uint64_t connection,
+                                       const struct flo_frame *frame)
+{
+    struct flo_frame_ack ack;
+    enum flo_frame_verdict verdict = flo_frame_ack(frame, &ack);
+    if (verdict == FLO_FRAME_TAKEN)
+        flo_hub_take_ack(hub, connection, &ack);
+    return verdict;
+}
+
+static enum flo_frame_verdict take_frame(struct flo_hub *hub, struct flo_hub_peer *peer,
+                                         const void *data, size_t size)
+{
+    struct flo_frame frame;
+    const uint64_t connection = peer->connection;
+    char boot[sizeof peer->boot] = "";
+    enum flo_frame_verdict verdict = flo_frame_read(data, size, &frame);
+    if (verdict == FLO_FRAME_TAKEN && *peer->boot && strcmp(peer->boot, frame.boot) != 0)
+        verdict = FLO_FRAME_PEER;
+    if (verdict == FLO_FRAME_TAKEN) {
+        snprintf(boot, sizeof boot, "%s", frame.boot);
+        verdict = frame.type == FLO_FRAME_SNAPSHOT ? take_snapshot(hub, connection, &frame)
+                  : frame.type == FLO_FRAME_EVENT  ? take_event(hub, connection, &frame)
+                                                   : take_ack(hub, connection, &frame);
+    }
+    if (verdict == FLO_FRAME_TAKEN)
+        memcpy(peer->boot, boot, sizeof boot);
+    flo_frame_fini(&frame);
+    return verdict;
+}
+
+/* ---- messages ---- */
+
+static void refuse(struct flo_hub *hub, enum flo_frame_verdict verdict)
+{
+    flo_fleet_count_bad(hub->fleet, verdict);
+    if (verdict == FLO_FRAME_CONTROL)
+        flo_log(FLO_LOG_WARN, "control.denied", "A peer would command the supervisor", NULL);
+    else
+        flo_log(FLO_LOG_WARN, "metrics.bad_frame", "A frame was dropped", "reason",
+                flo_frame_verdict_name(verdict), NULL);
+}
+
+/* Who sent it: the connection, when libzmq knows its descriptor (of peers that speak ZMTP 3) and
+ * its key is still allowed. */
+static enum flo_frame_verdict find_peer(struct flo_hub *hub, zmq_msg_t *id, zmq_msg_t *frame,
+                                        struct flo_hub_peer **out)
+{
+    int fd = zmq_msg_get(frame, ZMQ_SRCFD);
+    if (fd < 0)
+        return FLO_FRAME_PEER;
+    *out = flo_hub_peer_get(hub, fd, zmq_msg_data(id), zmq_msg_size(id),
+                            zmq_msg_gets(frame, "User-Id"));
+    if (!*out)
+        return FLO_FRAME_MEMORY;
+    if ((*out)->shut_out)
+        return FLO_FRAME_KEY;
+    return flo_hub_peer_may_send(*out, zmq_msg_size(frame), flo_hub_now_ms()) ? FLO_FRAME_TAKEN
+                                                                              : FLO_FRAME_RATE;
 }
 
 /* Read what is left of a message, one frame at a time, and keep none of it. */
@@ -63,34 +154,58 @@ static void skip_rest(void *socket, zmq_msg_t *frame)
 static bool take_message(struct flo_hub *hub)
 {
     void *socket = zsock_resolve(hub->router);
-    zmq_msg_t frame; /* the routing id is of no interest: the identity stands in the snapshot */
+    struct flo_hub_peer *peer = NULL;
+    zmq_msg_t id, frame;
+    zmq_msg_init(&id);
     zmq_msg_init(&frame);
-    bool taken = zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) >= 0;
-    bool two = taken && zmq_msg_more(&frame) && zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) >= 0 &&
-               !zmq_msg_more(&frame);
-    if (two) {
-        take_frame(hub, zmq_msg_data(&frame), zmq_msg_size(&frame));
+    bool taken = zmq_msg_recv(&id, socket, ZMQ_DONTWAIT) >= 0;
+    bool two = taken && zmq_msg_more(&id) && zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) >= 0;
+    enum flo_frame_verdict verdict = FLO_FRAME_PARTS;
+    if (two && !zmq_msg_more(&frame)) {
+        verdict = find_peer(hub, &id, &frame, &peer);
+        if (verdict == FLO_FRAME_TAKEN)
+            verdict = take_frame(hub, peer, zmq_msg_data(&frame), zmq_msg_size(&frame));
     } else if (taken) {
-        skip_rest(socket, &frame);
-        flo_series_inc(flo_metrics_get(hub->fleet->metrics, FLO_METRIC_FLEET_BAD_FRAMES,
-                                       flo_frame_verdict_name(FLO_FRAME_PARTS), NULL));
-        report_bad(FLO_FRAME_PARTS);
+        skip_rest(socket, two ? &frame : &id);
     }
+    if (taken && verdict != FLO_FRAME_TAKEN)
+        refuse(hub, verdict);
+    zmq_msg_close(&id);
     zmq_msg_close(&frame);
     return taken;
+}
+
+/* ---- the loop ---- */
+
+static void on_lost(void *ctx, const struct flo_fleet_entry *entry, const char *reason)
+{
+    char message[256];
+    struct flo_hub *hub = ctx;
+    snprintf(message, sizeof message, "The process is lost: %s", reason);
+    flo_log(FLO_LOG_WARN, "process.lost", message, "identity", entry->identity, "role",
+            flo_fleet_role_name(entry->role), "boot", entry->boot, "#pid", FLO_NUM(entry->pid),
+            NULL);
+    add_event(hub, FLO_LOG_ERROR, "process.lost", entry, message);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_hub *hub = ctx;
+    int64_t now = flo_hub_now_ms();
     (void)fd;
     (void)what;
     int taken = 0;
     while (taken < BATCH && (zsock_events(hub->router) & ZMQ_POLLIN) && take_message(hub))
         taken++;
-    flo_fleet_expire(hub->fleet, flo_clock_mono_ns() / FLO_NS_PER_MS);
-    const struct timeval now = {0}, second = {.tv_sec = 1};
-    event_add(hub->again, taken == BATCH ? &now : &second);
+    if (now - hub->ticked_ms >= TICK_MS) {
+        hub->ticked_ms = now;
+        flo_fleet_expire(hub->fleet, now, on_lost, hub);
+        flo_hub_end_commands(hub, now, 0);
+        flo_series_set(flo_metrics_get(hub->fleet->metrics, FLO_METRIC_FLEET_PEERS, NULL),
+                       (double)hub->peer_count);
+    }
+    const struct timeval at_once = {0}, tick = {.tv_usec = TICK_MS * 1000};
+    event_add(hub->again, taken == BATCH ? &at_once : &tick);
 }
 
 /* CURVE on the socket, and who answers for keys. */
@@ -123,8 +238,9 @@ static int bind_socket(struct flo_hub *hub, struct event_base *base,
     if (!hub->router)
         return flo_fail(err, FLO_ESYS, "cannot make a ZeroMQ socket");
     zsock_set_linger(hub->router, 0);
-    zsock_set_rcvhwm(hub->router, QUEUE);
-    zsock_set_sndhwm(hub->router, QUEUE);
+    zsock_set_rcvhwm(hub->router, RECEIVE_QUEUE);
+    zsock_set_sndhwm(hub->router, SEND_QUEUE);
+    zsock_set_router_mandatory(hub->router, 1); /* a command to nobody fails */
     zsock_set_maxmsgsize(hub->router, (int)FLO_REPORT_MAX_BYTES);
     zsock_set_handshake_ivl(hub->router, HANDSHAKE_MS);
     zsock_set_ipv6(hub->router, strncmp(endpoint, "tcp://", 6) == 0);
@@ -133,9 +249,15 @@ static int bind_socket(struct flo_hub *hub, struct event_base *base,
         if (rc)
             return rc;
     }
+    rc = flo_hub_monitor_open(hub, base, err);
+    if (rc)
+        return rc;
     if (zsock_bind(hub->router, "%s", endpoint) < 0)
         return flo_fail(err, FLO_ECONN, "cannot listen on %s: %s", endpoint,
                         zmq_strerror(zmq_errno()));
+    if (strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '@' && chmod(endpoint + 6, 0600))
+        return flo_fail(err, FLO_EPERM, "cannot close %s to others: %s", endpoint + 6,
+                        strerror(errno));
     char *bound = zsock_last_endpoint(hub->router);
     hub->endpoint = flo_strdup(bound ? bound : endpoint);
     zstr_free(&bound);
@@ -151,6 +273,8 @@ int flo_hub_new(struct event_base *base, const struct flo_hub_options *options,
     if (!hub)
         return flo_fail(err, FLO_ENOMEM, "no memory for the hub");
     hub->fleet = fleet;
+    hub->events = options->events;
+    flo_list_init(&hub->pending);
     rc = bind_socket(hub, base, options, err);
     if (rc)
         goto out;
@@ -170,7 +294,10 @@ out:
 
 int flo_hub_reload_keys(struct flo_hub *hub, struct flo_err *err)
 {
-    return hub->keeper ? flo_gatekeeper_reload(hub->keeper, err) : 0;
+    int rc = hub->keeper ? flo_gatekeeper_reload(hub->keeper, err) : 0;
+    if (!rc)
+        flo_hub_peers_check_keys(hub);
+    return rc;
 }
 
 const char *flo_hub_endpoint(const struct flo_hub *hub)
@@ -187,8 +314,11 @@ void flo_hub_destroy(struct flo_hub **hub)
         event_free(self->edge);
     if (self->again)
         event_free(self->again);
+    flo_hub_commands_fini(self);
+    flo_hub_monitor_close(self);
     zsock_destroy(&self->router);
     flo_gatekeeper_destroy(&self->keeper);
+    flo_hub_peers_fini(self);
     flo_free(self->endpoint);
     flo_free(self);
     *hub = NULL;

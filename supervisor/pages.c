@@ -44,29 +44,51 @@ static void set_bool(json_t *object, const char *key, bool value)
 
 /* ---- one process ---- */
 
+static json_t *slots_json(const struct flo_fleet_entry *entry)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < entry->slot_count; i++)
+        (void)json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "kind", entry->slots[i].kind,
+                                                    "used", (json_int_t)entry->slots[i].used,
+                                                    "total", (json_int_t)entry->slots[i].total));
+    return list;
+}
+
 /* What the process says of itself. */
 static void add_report(json_t *out, const struct flo_fleet_entry *entry, int64_t now)
 {
-    static const char *const copied[] = {
-        "identity", "version", "server", "namespace", "task_queue", "started_ms", "ready",
-        "slots",    "polls",   "done",   "failed",    "threads",    "cpu_ms",     "rss_bytes"};
-    for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++)
-        (void)json_object_set(out, copied[i], json_object_get(entry->snapshot, copied[i]));
+    char reason[160];
+    set_text(out, "identity", entry->identity);
+    set_text(out, "version", entry->version);
+    set_text(out, "server", entry->server);
+    set_text(out, "namespace", entry->name_space);
+    set_text(out, "task_queue", entry->task_queue);
+    set_int(out, "started_ms", entry->started_ms);
+    set_bool(out, "ready", entry->ready);
+    (void)json_object_set_new(out, "slots", slots_json(entry));
+    set_int(out, "polls", (int64_t)entry->polls);
+    set_int(out, "done", (int64_t)entry->done);
+    set_int(out, "failed", (int64_t)entry->failed);
+    set_int(out, "threads", entry->threads);
+    set_int(out, "cpu_ms", entry->cpu_ms);
+    set_int(out, "rss_bytes", entry->rss_bytes);
     set_text(out, "role", flo_fleet_role_name(entry->role));
     set_text(out, "boot", entry->boot);
     set_text(out, "report", flo_fleet_entry_state(entry, now));
+    flo_fleet_entry_reason(entry, now, reason, sizeof reason);
+    set_text(out, "reason", reason);
     set_int(out, "last_seen_ms", now - entry->last_seen_ms);
     set_int(out, "gaps", (int64_t)entry->gaps);
+    set_int(out, "events_lost", (int64_t)entry->events_lost);
     set_bool(out, "duplicate_identity", entry->duplicate);
 }
 
 static json_t *reported_json(const struct flo_fleet_entry *entry, int64_t now)
 {
     json_t *out = json_object();
-    const json_t *snapshot = entry->snapshot;
-    (void)json_object_set(out, "name", json_object_get(snapshot, "name"));
-    (void)json_object_set(out, "http", json_object_get(snapshot, "http"));
-    (void)json_object_set(out, "pid", json_object_get(snapshot, "pid"));
+    set_text(out, "name", entry->name);
+    set_text(out, "http", entry->http);
+    set_int(out, "pid", entry->pid);
     add_report(out, entry, now);
     set_text(out, "state", flo_fleet_entry_state(entry, now));
     return out;
@@ -116,11 +138,10 @@ static json_t *child_json(struct flo_pages *pages, const struct flo_process_view
 
 static bool is_child(const struct flo_pages *pages, const struct flo_fleet_entry *entry)
 {
-    int64_t pid = json_integer_value(json_object_get(entry->snapshot, "pid"));
     struct flo_process_view view;
     for (size_t i = 0; pages->manager && i < flo_manager_count(pages->manager); i++) {
         flo_manager_view(pages->manager, i, &view);
-        if (view.pid == pid)
+        if (view.pid == entry->pid)
             return true;
     }
     return false;
@@ -218,7 +239,7 @@ bool flo_pages_fleet_ready(struct flo_pages *pages, char *out_reason, size_t siz
             snprintf(out_reason, size, "%s has not reported yet", view.name);
             return false;
         }
-        if (!json_is_true(json_object_get(entry->snapshot, "ready"))) {
+        if (!entry->ready) {
             const char *state = flo_fleet_entry_state(entry, now);
             snprintf(out_reason, size, "%s is %s", view.name,
                      state && strcmp(state, "running") != 0 ? state : "not ready");

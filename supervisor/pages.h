@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "supervisor/events.h"
 #include "supervisor/fleet.h"
 #include "supervisor/manager.h"
 #include "telemetry/http.h"
@@ -15,6 +16,7 @@
 /* Everything that pages look at; the supervisor owns it. */
 struct flo_pages {
     struct flo_fleet *fleet;
+    struct flo_events *events;
     struct flo_manager *manager; /* NULL without local mode */
     struct flo_metrics *metrics;
     struct flo_health *health;

@@ -42,6 +42,7 @@ struct supervisor {
     struct flo_health *health;
     struct flo_http *http;
     struct flo_fleet fleet;
+    struct flo_events *events;
     struct flo_hub *hub;
     struct flo_manager *manager; /* local mode */
     struct flo_pages pages;
@@ -188,7 +189,8 @@ static int open_hub(struct supervisor *self, struct flo_err *err)
     const struct flo_hub_options options = {
         .endpoint = endpoint,
         .secret_key_file = self->config->supervisor.curve.secret_key_file,
-        .allowed_keys_dir = self->config->supervisor.curve.allowed_keys_dir};
+        .allowed_keys_dir = self->config->supervisor.curve.allowed_keys_dir,
+        .events = self->events};
     return flo_hub_new(self->base, &options, &self->fleet, &self->hub, err);
 }
 
@@ -196,6 +198,7 @@ static int open_pages(struct supervisor *self, struct flo_err *err)
 {
     struct flo_fleet_config *config = self->config;
     self->pages = (struct flo_pages){.fleet = &self->fleet,
+                                     .events = self->events,
                                      .metrics = self->metrics,
                                      .health = self->health,
                                      .identity = self->identity,
@@ -275,6 +278,8 @@ static int open_all(struct supervisor *self, struct flo_err *err)
         rc = flo_health_export(self->health, self->metrics);
     flo_fleet_init(&self->fleet, self->metrics);
     if (!rc)
+        rc = flo_events_new(0, &self->events, err);
+    if (!rc)
         rc = add_events(self, err); /* signals first: one may come while we start */
     if (!rc)
         rc = flo_state_dir_open(self->config->state_dir, self->local, &self->dir, err);
@@ -295,6 +300,7 @@ static void close_all(struct supervisor *self)
     flo_hub_destroy(&self->hub);
     if (self->fleet.metrics)
         flo_fleet_fini(&self->fleet);
+    flo_events_destroy(&self->events);
     flo_health_destroy(&self->health);
     flo_metrics_destroy(&self->metrics);
     for (int i = 0; i < 2; i++)

@@ -113,6 +113,7 @@
     X(REJECTS, COUNTER, "flotilla_rejects_total", "reason", NONE, "Refused inputs.") \
     X(REPORTS_SENT, COUNTER, "flotilla_reports_sent_total", "", NONE, "Snapshots handed to the supervisor socket.") \
     X(REPORTS_DROPPED, COUNTER, "flotilla_reports_dropped_total", "", NONE, "Snapshots dropped because the supervisor was away.") \
+    X(REPORT_EVENTS_DROPPED, COUNTER, "flotilla_report_events_dropped_total", "", NONE, "Events and answers to commands dropped on their way to the supervisor.") \
     X(OTLP_REQUESTS, COUNTER, "flotilla_otlp_requests_total", "signal,outcome", NONE, "Exports to the OpenTelemetry collector: ok, partial, refused or unavailable.") \
     X(OTLP_SPANS, COUNTER, "flotilla_otlp_spans_total", "outcome", NONE, "Spans sent, refused by the collector, undelivered because it was away, or dropped since the queue was full.") \
     X(SERIES_DROPPED, COUNTER, "flotilla_metrics_series_dropped_total", "metric", NONE, "Label sets folded into \"other\" at the bound.") \
@@ -133,6 +134,12 @@
     X(FLEET_SEQ_GAPS, COUNTER, "flotilla_fleet_snapshot_gaps_total", "role", NONE, "Snapshots that were lost on the way.") \
     X(FLEET_BAD_FRAMES, COUNTER, "flotilla_fleet_bad_frames_total", "reason", NONE, "Frames refused by the hub.") \
     X(FLEET_PEERS_REFUSED, COUNTER, "flotilla_fleet_peers_refused_total", "", NONE, "Peers whose key is not allowed.") \
+    X(FLEET_HANDSHAKES_FAILED, COUNTER, "flotilla_fleet_handshakes_failed_total", "", NONE, "Connections that never became a peer.") \
+    X(FLEET_PEERS, GAUGE, "flotilla_fleet_peers", "", NONE, "Connections that have reported and are open.") \
+    X(FLEET_EVENTS, COUNTER, "flotilla_fleet_events_total", "role", NONE, "Events received.") \
+    X(FLEET_EVENTS_LOST, COUNTER, "flotilla_fleet_events_lost_total", "role", NONE, "Events that a process or the way dropped.") \
+    X(FLEET_COMMANDS, COUNTER, "flotilla_fleet_commands_total", "result", NONE, "Commands sent to processes, by how they ended.") \
+    X(FLEET_SERIES_DROPPED, COUNTER, "flotilla_fleet_series_dropped_total", "role", NONE, "Series of reports that were above a bound.") \
     X(FLEET_EVICTED, COUNTER, "flotilla_fleet_evicted_total", "role", NONE, "Processes forgotten at the bound.") \
     X(FLEET_RESETS, COUNTER, "flotilla_fleet_counter_resets_total", "role", NONE, "Snapshots whose counters went back.") \
     X(CHILD_RESTARTS, COUNTER, "flotilla_child_restarts_total", "process", NONE, "Times a process was started again.") \

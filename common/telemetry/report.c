@@ -2,6 +2,9 @@
 /*
  * report.c - the reporter: a timer, a DEALER socket, one JSON frame a second.
  *
+ * Events and acknowledgements wait in a queue of their own (report_queue.c) and leave as soon as
+ * the socket takes them; what comes down is read in report_command.c.
+ *
  * ZMQ_IMMEDIATE keeps frames from being queued for a supervisor that is not there: a send without a
  * connection fails at once and is counted as dropped, so that a supervisor that comes back gets the
  * newest snapshot and not a backlog. When the socket becomes writable after a drop (the edge of its
@@ -19,33 +22,18 @@
 #include "base/random.h"
 #include "telemetry/curve.h"
 #include "telemetry/json_text.h"
+#include "telemetry/log.h"
 #include "telemetry/procstat.h"
-#include "telemetry/zeromq.h"
+#include "telemetry/report_internal.h"
 
 #define SEND_QUEUE 4
 #define RECEIVE_QUEUE 64
 #define HANDSHAKE_MS 3000
 #define RECONNECT_MIN_MS 100
-#define RECONNECT_MAX_MS 2000
+#define RECONNECT_MAX_MS 500 /* a supervisor that is back knows all within two seconds */
 #define LAST_FRAME_MS 100
 #define METRICS_MAX_BYTES (FLO_REPORT_MAX_BYTES - 64) /* where the frame may stand after them */
 #define BUILD_MAX_BYTES ((size_t)1048576)             /* a family that is cut again included */
-
-struct flo_reporter {
-    const struct flo_zeromq *zmq;
-    void *context;
-    void *sock;
-    struct event *timer;
-    struct event *readable;            /* edge of the socket's descriptor */
-    struct flo_report_options options; /* its strings are ours */
-    char *strings[9];                  /* the copies */
-    size_t string_count;
-    char boot_id[FLO_UUID_LEN + 1];
-    uint64_t seq;
-    int64_t started_ms; /* wall clock */
-    bool dropped;       /* the last snapshot found no connection */
-    bool stopped;       /* the last one: the process ends */
-};
 
 static const char *copy(struct flo_reporter *reporter, const char *text)
 {
@@ -143,14 +131,6 @@ static void set(struct flo_reporter *reporter, int option, int value)
     reporter->zmq->setsockopt(reporter->sock, option, &value, sizeof value);
 }
 
-/* Commands come down this way one day; nothing that arrives now means anything. */
-static void drain_incoming(struct flo_reporter *reporter)
-{
-    char start[64]; /* of a frame; its rest is dropped */
-    while (reporter->zmq->recv(reporter->sock, start, sizeof start, ZMQ_DONTWAIT) >= 0)
-        ;
-}
-
 void flo_reporter_send(struct flo_reporter *reporter)
 {
     struct flo_buf frame;
@@ -161,6 +141,8 @@ void flo_reporter_send(struct flo_reporter *reporter)
         sent = reporter->zmq->send(reporter->sock, frame.data, frame.len, ZMQ_DONTWAIT);
     flo_buf_fini(&frame);
     reporter->dropped = sent < 0;
+    if (sent >= 0)
+        flo_report_queue_flush(reporter);
     flo_series_inc(flo_metrics_get(reporter->options.metrics,
                                    sent < 0 ? FLO_METRIC_REPORTS_DROPPED : FLO_METRIC_REPORTS_SENT,
                                    NULL));
@@ -171,7 +153,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     (void)fd;
     (void)what;
     flo_reporter_send(ctx);
-    drain_incoming(ctx); /* the send may have taken the descriptor's edge */
+    flo_report_receive(ctx); /* the send may have taken the descriptor's edge */
 }
 
 static void on_edge(evutil_socket_t fd, short what, void *ctx)
@@ -179,9 +161,13 @@ static void on_edge(evutil_socket_t fd, short what, void *ctx)
     struct flo_reporter *reporter = ctx;
     (void)fd;
     (void)what;
-    drain_incoming(reporter);
-    if (reporter->dropped && (get(reporter, ZMQ_EVENTS) & ZMQ_POLLOUT))
-        flo_reporter_send(reporter);
+    flo_report_receive(reporter);
+    if ((reporter->dropped || reporter->queue.count) && (get(reporter, ZMQ_EVENTS) & ZMQ_POLLOUT)) {
+        if (reporter->dropped)
+            flo_reporter_send(reporter);
+        flo_report_queue_flush(reporter);
+    }
+    flo_report_receive(reporter); /* as above */
 }
 
 static int set_curve(struct flo_reporter *reporter, const struct flo_report_options *options,
@@ -298,6 +284,7 @@ void flo_reporter_destroy(struct flo_reporter **reporter)
     }
     if (self->context)
         self->zmq->ctx_term(self->context); /* waits for the last frame */
+    flo_report_queue_fini(&self->queue);
     for (size_t i = 0; i < self->string_count; i++)
         flo_free(self->strings[i]);
     flo_free(self);

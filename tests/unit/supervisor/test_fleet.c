@@ -58,7 +58,7 @@ static enum flo_frame_verdict take(struct fixture *f, json_t *json, int64_t now_
 {
     char *text = json_dumps(json, JSON_COMPACT);
     enum flo_frame_verdict verdict =
-        flo_fleet_take(&f->fleet, text, strlen(text), now_ms, NULL, NULL);
+        flo_fleet_take(&f->fleet, text, strlen(text), 0, now_ms, NULL, NULL);
     free(text);
     json_decref(json);
     return verdict;
@@ -79,12 +79,12 @@ static void test_take_follows_a_process(void **state)
     assert_non_null(entry);
     assert_int_equal(entry->gaps, 2);
     assert_true(value(f, FLO_METRIC_FLEET_SEQ_GAPS, "io-activity") == 2);
-    assert_string_equal(flo_fleet_entry_state(entry, 6999), "running");
-    assert_string_equal(flo_fleet_entry_state(entry, 7000), "lost");
-    assert_null(flo_fleet_by_pid(&f->fleet, 10, 7000));
-    flo_fleet_expire(&f->fleet, 61999);
+    assert_string_equal(flo_fleet_entry_state(entry, 4999), "running");
+    assert_string_equal(flo_fleet_entry_state(entry, 5000), "lost");
+    assert_null(flo_fleet_by_pid(&f->fleet, 10, 5000));
+    flo_fleet_expire(&f->fleet, 61999, NULL, NULL);
     assert_int_equal(f->fleet.entries[FLO_FLEET_IO].count, 1);
-    flo_fleet_expire(&f->fleet, 62000);
+    flo_fleet_expire(&f->fleet, 62000, NULL, NULL);
     assert_int_equal(f->fleet.entries[FLO_FLEET_IO].count, 0);
 }
 
@@ -118,7 +118,7 @@ static void test_take_duplicate_identity(void **state)
     assert_int_equal(take(f, snapshot(BOOT_A, 1, "w", 10), 1000), FLO_FRAME_TAKEN);
     json_t *json = snapshot(BOOT_B, 1, "w", 11);
     char *text = json_dumps(json, 0);
-    assert_int_equal(flo_fleet_take(&f->fleet, text, strlen(text), 1500, NULL, &duplicate),
+    assert_int_equal(flo_fleet_take(&f->fleet, text, strlen(text), 0, 1500, NULL, &duplicate),
                      FLO_FRAME_TAKEN);
     assert_true(duplicate);
     assert_true(flo_fleet_by_pid(&f->fleet, 10, 1500)->duplicate);
@@ -161,15 +161,19 @@ static void test_take_bad_frames(void **state)
         {"{}", FLO_FRAME_VERSION},
         {"{\"v\":2,\"type\":\"snapshot\"}", FLO_FRAME_VERSION},
         {"{\"v\":1,\"type\":\"drain\"}", FLO_FRAME_TYPE},
-        {"{\"v\":1,\"type\":\"snapshot\"}", FLO_FRAME_ROLE},
-        {"{\"v\":1,\"type\":\"snapshot\",\"role\":\"king\"}", FLO_FRAME_ROLE},
-        {"{\"v\":1,\"type\":\"snapshot\",\"role\":\"engine\"}", FLO_FRAME_FIELD},
+        {"{\"v\":1,\"type\":\"command\",\"command\":\"drain\"}", FLO_FRAME_CONTROL},
+        {"{\"v\":1,\"type\":\"snapshot\"}", FLO_FRAME_FIELD},
+        {"{\"v\":1,\"type\":\"snapshot\",\"boot\":\"" BOOT_A "\"}", FLO_FRAME_ROLE},
+        {"{\"v\":1,\"type\":\"snapshot\",\"boot\":\"" BOOT_A "\",\"role\":\"king\"}",
+         FLO_FRAME_ROLE},
+        {"{\"v\":1,\"type\":\"snapshot\",\"boot\":\"" BOOT_A "\",\"role\":\"engine\"}",
+         FLO_FRAME_FIELD},
     };
     for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++)
         assert_int_equal(
-            flo_fleet_take(&f->fleet, frames[i].text, strlen(frames[i].text), 1, NULL, NULL),
+            flo_fleet_take(&f->fleet, frames[i].text, strlen(frames[i].text), 0, 1, NULL, NULL),
             frames[i].verdict);
-    assert_int_equal(flo_fleet_take(&f->fleet, big, sizeof big, 1, NULL, NULL), FLO_FRAME_SIZE);
+    assert_int_equal(flo_fleet_take(&f->fleet, big, sizeof big, 0, 1, NULL, NULL), FLO_FRAME_SIZE);
     for (int i = 0; i < FLO_FLEET_ROLES; i++)
         assert_int_equal(f->fleet.entries[i].count, 0);
     assert_true(value(f, FLO_METRIC_FLEET_BAD_FRAMES, "json") == 4);
