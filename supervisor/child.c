@@ -9,33 +9,43 @@
 #include "supervisor/child.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "telemetry/line_log.h"
+#include "telemetry/log.h"
 
-#define LINE_MAX_BYTES 16384
+/* So much in so long, then its pipes are left full for the rest of the time: a process that floods
+ * waits for us, and takes neither our time nor our disk from the others. */
+#define FLOOD_BYTES (1u << 20)
+#define FLOOD_MS 100
+#define READ_BYTES 65536
+#define REST_BYTES (4u << 20) /* of an ended process, at most so much more is read */
 
 /* One of the child's two outputs. */
 struct stream {
     struct flo_child *child;
     struct event *readable;
-    struct evbuffer *pending; /* an unfinished line */
-    int fd;                   /* our end */
-    int to_fd;                /* where lines go: 1 or 2 */
+    struct flo_line_cutter cutter;
+    int fd; /* our end; -1: closed */
+    bool is_stderr;
 };
 
 struct flo_child {
     const char *name;
     pid_t pid;
-    struct stream streams[2]; /* stdout, stderr */
+    struct flo_output_source *output; /* borrowed */
+    struct stream streams[2];         /* stdout, stderr */
+    struct event *resume;             /* ends the pause of a flood */
+    int64_t window_ms;                /* began then ... */
+    size_t window_bytes;              /* ... and has brought so much */
     flo_child_line_fn on_line;
     void *ctx;
 };
@@ -44,50 +54,67 @@ extern char **environ;
 
 /* ---- output ---- */
 
-static void pass_on(struct stream *stream, const char *line)
+static void on_whole_line(void *ctx, const char *text, size_t len)
 {
-    char text[LINE_MAX_BYTES + 128];
-    if (stream->to_fd == STDOUT_FILENO && stream->child->on_line)
-        stream->child->on_line(stream->child->ctx, line);
-    int len =
-        snprintf(text, sizeof text, "%-18s| %.*s\n", stream->child->name, LINE_MAX_BYTES, line);
-    for (int done = 0; done < len;) {
-        ssize_t n = write(stream->to_fd, text + done, (size_t)(len - done));
-        if (n > 0)
-            done += (int)n;
-        else if (n < 0 && errno != EINTR)
-            return; /* nobody reads us any more: not the child's problem */
-    }
+    const struct stream *stream = ctx;
+    if (!stream->is_stderr && stream->child->on_line)
+        stream->child->on_line(stream->child->ctx, text);
+    flo_output_line(stream->child->output, stream->is_stderr, text, len);
 }
 
-static void pass_lines(struct stream *stream, bool all)
+/* Read once: the bytes; 0 at the end, negative when there is nothing now. */
+static ssize_t read_some(struct stream *stream)
 {
-    char line[LINE_MAX_BYTES + 1];
-    for (;;) {
-        size_t total = evbuffer_get_length(stream->pending);
-        struct evbuffer_ptr end = evbuffer_search_eol(stream->pending, NULL, NULL, EVBUFFER_EOL_LF);
-        size_t len = end.pos >= 0 ? (size_t)end.pos : total;
-        if (end.pos < 0 && !(all && total) && total < LINE_MAX_BYTES)
-            return;
-        if (len > LINE_MAX_BYTES)
-            len = LINE_MAX_BYTES;
-        evbuffer_remove(stream->pending, line, len);
-        if (end.pos >= 0 && len == (size_t)end.pos)
-            evbuffer_drain(stream->pending, 1);
-        line[len] = '\0';
-        pass_on(stream, line);
+    char bytes[READ_BYTES];
+    ssize_t n = read(stream->fd, bytes, sizeof bytes);
+    if (n > 0) {
+        if (flo_line_cutter_feed(&stream->cutter, bytes, (size_t)n))
+            flo_log(FLO_LOG_WARN, "logs.lost", "No memory for output of a process", "process",
+                    stream->child->name, NULL);
+        flo_output_flush(stream->child->output);
     }
+    return n;
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_child *child = ctx;
+    (void)fd;
+    (void)what;
+    for (int i = 0; i < 2; i++)
+        if (child->streams[i].fd >= 0)
+            event_add(child->streams[i].readable, NULL);
+}
+
+static void hold_a_flood(struct flo_child *child, size_t bytes)
+{
+    const int64_t now = flo_clock_mono_ns() / FLO_NS_PER_MS;
+    const struct timeval pause = {.tv_usec = (suseconds_t)FLOOD_MS * 1000};
+    if (now - child->window_ms >= FLOOD_MS) {
+        child->window_ms = now;
+        child->window_bytes = 0;
+    }
+    child->window_bytes += bytes;
+    if (child->window_bytes < FLOOD_BYTES)
+        return;
+    for (int i = 0; i < 2; i++)
+        event_del(child->streams[i].readable);
+    event_add(child->resume, &pause);
 }
 
 static void on_output(evutil_socket_t fd, short what, void *ctx)
 {
     struct stream *stream = ctx;
+    (void)fd;
     (void)what;
-    int n = evbuffer_read(stream->pending, fd, 65536);
-    if (n > 0)
-        pass_lines(stream, false);
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+    ssize_t n = read_some(stream);
+    if (n > 0) {
+        hold_a_flood(stream->child, (size_t)n);
+    } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         event_del(stream->readable); /* closed; the process itself is reaped by its signal */
+        close(stream->fd);
+        stream->fd = -1;
+    }
 }
 
 static int open_stream(struct event_base *base, struct flo_child *child, int which, int *out_theirs)
@@ -98,14 +125,29 @@ static int open_stream(struct event_base *base, struct flo_child *child, int whi
         return FLO_ESYS;
     *out_theirs = fds[1];
     fcntl(fds[0], F_SETFL, O_NONBLOCK);
-    stream->child = child;
-    stream->fd = fds[0];
-    stream->to_fd = which ? STDERR_FILENO : STDOUT_FILENO;
-    stream->pending = evbuffer_new();
+    *stream = (struct stream){.child = child,
+                              .cutter = {.line = on_whole_line, .ctx = stream},
+                              .fd = fds[0],
+                              .is_stderr = which == 1};
     stream->readable = event_new(base, stream->fd, EV_READ | EV_PERSIST, on_output, stream);
-    if (!stream->pending || !stream->readable || event_add(stream->readable, NULL))
+    if (!stream->readable || event_add(stream->readable, NULL))
         return FLO_ENOMEM;
     return 0;
+}
+
+static void close_stream(struct stream *stream)
+{
+    size_t rest = 0;
+    if (stream->readable)
+        event_free(stream->readable);
+    if (!stream->child)
+        return; /* never opened */
+    for (ssize_t n; stream->fd >= 0 && rest < REST_BYTES && (n = read_some(stream)) > 0;)
+        rest += (size_t)n;
+    flo_line_cutter_end(&stream->cutter);
+    flo_output_flush(stream->child->output);
+    if (stream->fd >= 0)
+        close(stream->fd);
 }
 
 /* ---- process ---- */
@@ -180,20 +222,27 @@ static pid_t spawn(char *const *argv, char *const *env, const int outputs[2])
     return error ? -error : pid;
 }
 
-int flo_child_start(struct event_base *base, const char *name, char *const *argv, char *const *env,
-                    flo_child_line_fn on_line, void *ctx, struct flo_child **out,
-                    struct flo_err *err)
+int flo_child_start(struct event_base *base, const struct flo_child_options *options,
+                    struct flo_child **out, struct flo_err *err)
 {
+    char *const *argv = options->argv;
+    const char *name = options->name;
     int rc = 0, theirs[2] = {-1, -1};
     pid_t pid;
-    char **all_env = merge_env(env);
+    char **all_env = merge_env(options->env);
     struct flo_child *child = flo_calloc(1, sizeof *child);
     if (!child || !all_env) {
         rc = flo_fail(err, FLO_ENOMEM, "no memory to start %s", name);
         goto out;
     }
-    *child = (struct flo_child){.name = name, .on_line = on_line, .ctx = ctx};
+    *child = (struct flo_child){
+        .name = name, .output = options->output, .on_line = options->on_line, .ctx = options->ctx};
     child->streams[0].fd = child->streams[1].fd = -1;
+    child->resume = event_new(base, -1, 0, on_resume, child);
+    if (!child->resume) {
+        rc = flo_fail(err, FLO_ENOMEM, "no memory to start %s", name);
+        goto out;
+    }
     for (int i = 0; i < 2; i++) {
         rc = open_stream(base, child, i, &theirs[i]);
         if (rc) {
@@ -242,19 +291,10 @@ void flo_child_destroy(struct flo_child **child)
         return;
     if (self->pid > 0)
         kill(-self->pid, SIGKILL); /* executors that outlived their worker */
-    for (int i = 0; i < 2; i++) {
-        struct stream *stream = &self->streams[i];
-        if (stream->readable)
-            event_free(stream->readable);
-        if (stream->pending) {
-            while (stream->fd >= 0 && evbuffer_read(stream->pending, stream->fd, 65536) > 0)
-                pass_lines(stream, false);
-            pass_lines(stream, true);
-            evbuffer_free(stream->pending);
-        }
-        if (stream->fd >= 0)
-            close(stream->fd);
-    }
+    for (int i = 0; i < 2; i++)
+        close_stream(&self->streams[i]);
+    if (self->resume)
+        event_free(self->resume);
     flo_free(self);
     *child = NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * child.h - starts one process and passes its output on, line by line with its name in front.
+ * child.h - starts one process and passes its output on, line by line.
  *
  * The child leads a process group of its own (so that the terminal's Ctrl-C reaches only us, and
  * what it leaves behind can be killed with it), gets SIGTERM when we die, and inherits no
@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "flotilla/error.h"
+#include "supervisor/output.h"
 
 struct event_base;
 struct flo_child; /* opaque: one run of one process */
@@ -19,12 +20,17 @@ struct flo_child; /* opaque: one run of one process */
 /* Called for each whole line of stdout, without the newline, before it is passed on. */
 typedef void (*flo_child_line_fn)(void *ctx, const char *line);
 
-/*
- * Start argv[0] with argv; env adds "NAME=value" strings (NULL-terminated, may be NULL) to our
- * environment. name is borrowed. FLO_ENOENT: no such program; FLO_ESYS.
- */
-FLO_MUST_CHECK int flo_child_start(struct event_base *base, const char *name, char *const *argv,
-                                   char *const *env, flo_child_line_fn on_line, void *ctx,
+struct flo_child_options {
+    const char *name;                 /* borrowed until destroy */
+    char *const *argv;                /* argv[0] is the program's path; borrowed for the call */
+    char *const *env;                 /* "NAME=value" added to our environment, or NULL; the same */
+    struct flo_output_source *output; /* where its lines go; borrowed until destroy */
+    flo_child_line_fn on_line;        /* may be NULL */
+    void *ctx;
+};
+
+/* Start it. FLO_ENOENT: no such program; FLO_ESYS. */
+FLO_MUST_CHECK int flo_child_start(struct event_base *base, const struct flo_child_options *options,
                                    struct flo_child **out, struct flo_err *err);
 pid_t flo_child_pid(const struct flo_child *child);
 /* Send a signal to the process. */

@@ -1,267 +1,154 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* manager.c - see manager.h for the lifecycle. */
+/* manager.c - the life of a process, and of all of them; see manager.h for the states. */
 #include "supervisor/manager.h"
 
 #include <event2/event.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "base/alloc.h"
-#include "base/arena.h"
 #include "base/clock.h"
 #include "config/exit_code.h"
 #include "config/process.h"
-#include "supervisor/backoff.h"
-#include "supervisor/child.h"
-#include "telemetry/log.h"
+#include "supervisor/manager_internal.h"
 
-#define NAME_MAX_BYTES 80
-#define ADDRESS_MAX_BYTES 128
-#define ARGS_MAX 256
+#define TICK_MS 100
 
-struct process {
-    struct flo_manager *manager;
-    char name[NAME_MAX_BYTES];
-    const struct flo_fleet_worker *worker; /* NULL for the engine */
-    unsigned replica;                      /* of worker, from 1; 0 for the engine */
-    enum flo_process_state state;
-    struct flo_child *child; /* while it runs */
-    struct flo_backoff backoff;
-    struct event *timer; /* WAITING: the backoff; STARTING: the engine's start_timeout */
-    int64_t started_ms;
-    uint64_t restarts;
-    bool was_up; /* once at least */
-    char http[ADDRESS_MAX_BYTES];
-};
-
-struct flo_manager {
-    struct flo_manager_options options;
-    struct event_base *base;
-    struct event *sigchld;
-    struct event *deadline; /* shutdown_timeout */
-    char exe_dir[PATH_MAX];
-    char engine_address[ADDRESS_MAX_BYTES];
-    struct process *processes; /* the engine first, when there is one */
-    size_t count;
-    bool stopping;
-    bool ended;
-    int exit_code;
-};
-
-const char *flo_process_state_name(enum flo_process_state state)
-{
-    static const char *const names[] = {
-#define FLO_PROCESS_NAME(id, name) name,
-        FLO_PROCESS_STATES(FLO_PROCESS_NAME)
-#undef FLO_PROCESS_NAME
-    };
-    return names[state];
-}
-
-static int64_t now_ms(void)
+int64_t flo_manager_now_ms(void)
 {
     return flo_clock_mono_ns() / FLO_NS_PER_MS;
 }
 
-static void arm(struct event *timer, int64_t ms)
+void flo_manager_arm(struct event *timer, int64_t ms)
 {
     const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
     event_add(timer, &tv);
 }
 
-static void set_state(struct process *process, enum flo_process_state state)
+void flo_manager_tick_soon(struct flo_manager *manager)
+{
+    if (!event_pending(manager->tick, EV_TIMEOUT, NULL))
+        flo_manager_arm(manager->tick, TICK_MS);
+}
+
+static void set_gauge(const struct flo_process *process, enum flo_metric metric, bool value)
+{
+    flo_series_set(flo_metrics_get(process->manager->options.metrics, metric, process->name, NULL),
+                   value);
+}
+
+/* Two may have one name while the one replaces the other. */
+static bool name_is_up(const struct flo_manager *manager, const char *name)
+{
+    FLO_LIST_FOREACH(node, &manager->processes)
+    {
+        const struct flo_process *process = FLO_PROCESS_AT(node);
+        if (process->state == FLO_PROCESS_UP && strcmp(process->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void flo_process_set_state(struct flo_process *process, enum flo_process_state state)
 {
     struct flo_manager *manager = process->manager;
     process->state = state;
-    flo_series_set(
-        flo_metrics_get(manager->options.metrics, FLO_METRIC_CHILD_UP, process->name, NULL),
-        state == FLO_PROCESS_UP);
+    set_gauge(process, FLO_METRIC_CHILD_UP, name_is_up(manager, process->name));
     manager->options.on_change(manager->options.ctx);
 }
 
-/* ---- what to run ---- */
+/* ---- readiness ---- */
 
-struct command {
-    struct flo_arena arena;
-    char *args[ARGS_MAX + 1];
-    size_t arg_count;
-    char *env[72];
-    size_t env_count;
-    bool failed;
-};
-
-static void add_arg(struct command *command, char *arg)
+bool flo_process_ready(const struct flo_process *process, struct flo_process_report *out)
 {
-    if (!arg || command->arg_count == ARGS_MAX)
-        command->failed = true;
-    else
-        command->args[command->arg_count++] = arg;
+    const struct flo_manager_options *options = &process->manager->options;
+    struct flo_process_report report = {.reason = ""};
+    if (process->state != FLO_PROCESS_UP)
+        snprintf(report.reason, sizeof report.reason, "it is %s",
+                 flo_process_state_name(process->state));
+    else if (!process->worker || !options->report)
+        report.ready = true;
+    else if (!options->report(options->ctx, flo_child_pid(process->child), &report))
+        snprintf(report.reason, sizeof report.reason, "it has not reported yet");
+    if (out)
+        *out = report;
+    return report.ready;
 }
 
-static void add_set(struct command *command, const char *key, const char *value)
+/* Tell of the first time that this run is ready, and of one that does not get so. True: it is to be
+ * looked at again. */
+static bool watch_readiness(struct flo_process *process)
 {
-    add_arg(command, flo_arena_strdup(&command->arena, "--set"));
-    add_arg(command, flo_arena_printf(&command->arena, "%s=%s", key, value));
-}
-
-static void add_env(struct command *command, const char *key, const char *value)
-{
-    char *text = flo_arena_printf(&command->arena, "%s=%s", key, value);
-    if (!text || command->env_count + 1 == sizeof command->env / sizeof command->env[0])
-        command->failed = true;
-    else
-        command->env[command->env_count++] = text;
-}
-
-/* A single value of the YAML as --set or the environment want it. */
-static const char *scalar_text(struct command *command, const json_t *value)
-{
-    if (json_is_string(value))
-        return json_string_value(value);
-    if (json_is_boolean(value))
-        return json_is_true(value) ? "true" : "false";
-    const char *text =
-        json_is_integer(value)
-            ? flo_arena_printf(&command->arena, "%lld", (long long)json_integer_value(value))
-            : flo_arena_printf(&command->arena, "%g", json_number_value(value));
-    command->failed = command->failed || !text;
-    return text ? text : "";
-}
-
-static void add_program(struct command *command, const struct flo_manager *manager,
-                        const char *program)
-{
-    add_arg(command, strchr(program, '/')
-                         ? flo_arena_strdup(&command->arena, program)
-                         : flo_arena_printf(&command->arena, "%s/%s", manager->exe_dir, program));
-}
-
-static void engine_command(const struct flo_manager *manager, struct command *command)
-{
-    const struct flo_fleet_config *config = manager->options.config;
-    /* Started again, it must be where the workers look for it. */
-    const char *listen = *manager->engine_address           ? manager->engine_address
-                         : *manager->options.engine_address ? manager->options.engine_address
-                                                            : config->engine.listen;
-    add_program(command, manager, config->engine.program);
-    add_arg(command, flo_arena_strdup(&command->arena, "--listen"));
-    add_arg(command, flo_arena_strdup(&command->arena, listen));
-    if (*config->engine.db) {
-        add_arg(command, flo_arena_strdup(&command->arena, "--db"));
-        add_arg(command, *config->engine.db == '/'
-                             ? flo_arena_strdup(&command->arena, config->engine.db)
-                             : flo_arena_printf(&command->arena, "%s/%s",
-                                                manager->options.state_dir, config->engine.db));
+    struct flo_manager *manager = process->manager;
+    struct flo_process_report report;
+    const int64_t ms = flo_manager_now_ms() - process->started_ms;
+    if (!process->worker || !process->child || process->state == FLO_PROCESS_STOPPING ||
+        process->was_ready)
+        return false;
+    if (flo_process_ready(process, &report)) {
+        process->was_ready = true;
+        flo_manager_tell(manager, FLO_LOG_INFO, "process.ready", process->name,
+                         "The process is ready", json_pack("{s:I}", "after_ms", (json_int_t)ms));
+        flo_manager_watch_update(manager);
+    } else if (!process->told_unready && ms >= manager->config->start_timeout_ms) {
+        process->told_unready = true;
+        flo_manager_tell(manager, FLO_LOG_WARN, "process.not_ready", process->name,
+                         "The process has not become ready in start_timeout",
+                         json_pack("{s:s}", "reason", report.reason));
     }
-    if (*config->engine.http) {
-        add_arg(command, flo_arena_strdup(&command->arena, "--http"));
-        add_arg(command, flo_arena_strdup(&command->arena, config->engine.http));
-    }
-    if (strcmp(config->server.name_space, "default") != 0) {
-        add_arg(command, flo_arena_strdup(&command->arena, "--namespace"));
-        add_arg(command, flo_arena_strdup(&command->arena, config->server.name_space));
-    }
-    for (size_t i = 0; i < config->engine.args.count; i++)
-        add_arg(command, flo_arena_strdup(&command->arena, config->engine.args.items[i]));
+    return !process->was_ready;
 }
 
-static void worker_command(const struct process *process, struct command *command)
+static void on_tick(evutil_socket_t fd, short what, void *ctx)
 {
-    const struct flo_manager *manager = process->manager;
-    const struct flo_fleet_worker *worker = process->worker;
-    const char *key;
-    json_t *value;
-    add_program(command, manager, worker->program);
-    if (*worker->config) {
-        add_arg(command, flo_arena_strdup(&command->arena, "--config"));
-        add_arg(command, flo_arena_strdup(&command->arena, worker->config));
+    struct flo_manager *manager = ctx;
+    bool again = false;
+    (void)fd;
+    (void)what;
+    FLO_LIST_FOREACH(node, &manager->processes)
+    {
+        again |= watch_readiness(FLO_PROCESS_AT(node));
     }
-    add_set(command, "server.address",
-            *manager->engine_address ? manager->engine_address
-                                     : manager->options.config->server.address);
-    add_set(command, "server.namespace", manager->options.config->server.name_space);
-    add_set(command, "supervisor.endpoint", manager->options.endpoint);
-    if (manager->options.config->supervisor.insecure)
-        add_set(command, "supervisor.insecure", "true");
-    if (worker->count > 1) { /* they cannot share a port */
-        add_set(command, "health.port", "0");
-        add_set(command, "metrics.port", "0");
+    FLO_LIST_FOREACH_SAFE(node, &manager->workers)
+    {
+        struct flo_worker *worker = FLO_WORKER_AT(node);
+        flo_roll_step(worker);
+        again |= worker->roll.active;
     }
-    json_object_foreach(worker->set, key, value) add_set(command, key, scalar_text(command, value));
-    json_object_foreach(worker->env, key, value) add_env(command, key, scalar_text(command, value));
+    if (again)
+        flo_manager_tick_soon(manager);
 }
 
 /* ---- starting ---- */
 
-static void on_line(void *ctx, const char *line);
 static void begin_stop(struct flo_manager *manager, int exit_code);
-static void schedule_restart(struct process *process);
+static void schedule_restart(struct flo_process *process);
 
-static int launch(struct process *process, struct flo_err *err)
+bool flo_manager_engine_known(const struct flo_manager *manager)
 {
-    struct command command = {.failed = false};
-    flo_arena_init(&command.arena, 0);
-    if (process->worker)
-        worker_command(process, &command);
-    else
-        engine_command(process->manager, &command);
-    add_env(&command, "FLOTILLA_PROCESS", process->name);
-    add_env(&command, "FLOTILLA_STATE_DIR", process->manager->options.state_dir);
-    if (flo_log_is_text()) /* its lines go where ours go */
-        add_env(&command, "FLOTILLA_LOG_AUTO", "text");
-    int rc = command.failed ? flo_fail(err, FLO_ENOMEM, "too many arguments for %s", process->name)
-                            : flo_child_start(process->manager->base, process->name, command.args,
-                                              command.env, on_line, process, &process->child, err);
-    flo_arena_fini(&command.arena);
-    return rc;
-}
-
-static void start_process(struct process *process)
-{
-    struct flo_manager *manager = process->manager;
-    struct flo_err err = {0};
-    process->started_ms = now_ms();
-    int rc = launch(process, &err);
-    if (rc) {
-        flo_log(FLO_LOG_ERROR, "process.start_failed", err.message, "process", process->name, NULL);
-        if (process->was_up)
-            schedule_restart(process);
-        else
-            begin_stop(manager, flo_exit_code(rc));
-        return;
-    }
-    flo_log(FLO_LOG_INFO, "process.started", "Process started", "process", process->name, "#pid",
-            FLO_NUM(flo_child_pid(process->child)), NULL);
-    set_state(process, FLO_PROCESS_STARTING);
-    if (!process->worker)
-        arm(process->timer, manager->options.config->start_timeout_ms);
-}
-
-static bool engine_known(const struct flo_manager *manager)
-{
-    return !manager->options.config->engine.enabled || *manager->engine_address;
+    return !manager->config->engine.enabled || *manager->engine_address;
 }
 
 /* Workers that wait for the engine's address, all at once. */
 static void start_workers(struct flo_manager *manager)
 {
-    for (size_t i = 0; i < manager->count && !manager->stopping; i++) {
-        struct process *process = &manager->processes[i];
-        if (process->worker && process->state == FLO_PROCESS_WAITING &&
+    FLO_LIST_FOREACH(node, &manager->processes)
+    {
+        struct flo_process *process = FLO_PROCESS_AT(node);
+        if (!manager->stopping && process->worker && process->state == FLO_PROCESS_WAITING &&
             !event_pending(process->timer, EV_TIMEOUT, NULL))
-            start_process(process);
+            flo_process_start(process);
     }
 }
 
 /* A line of a child's stdout: does it say where it listens? */
 static void on_line(void *ctx, const char *line)
 {
-    struct process *process = ctx;
+    struct flo_process *process = ctx;
     struct flo_manager *manager = process->manager;
-    char what[32], address[ADDRESS_MAX_BYTES];
+    char what[32], address[FLO_PROCESS_ADDRESS_MAX];
     if (!flo_process_parse_announcement(line, what, sizeof what, address, sizeof address))
         return;
     if (strcmp(what, "http") == 0)
@@ -273,41 +160,113 @@ static void on_line(void *ctx, const char *line)
     process->was_up = true;
     if (!process->worker)
         memcpy(manager->engine_address, address, sizeof address);
-    set_state(process, FLO_PROCESS_UP);
+    if (process->told_crash_loop)
+        flo_manager_arm(process->timer, process->backoff.stable_after_ms);
+    flo_process_set_state(process, FLO_PROCESS_UP);
     if (!process->worker)
         start_workers(manager);
 }
 
+void flo_process_start(struct flo_process *process)
+{
+    struct flo_manager *manager = process->manager;
+    struct flo_err err = {0};
+    process->started_ms = flo_manager_now_ms();
+    process->started_wall_ns = flo_clock_wall_ns();
+    process->was_ready = process->told_unready = process->to_roll = false;
+    int rc = flo_process_launch(process, on_line, &err);
+    if (rc) {
+        flo_manager_tell(manager, FLO_LOG_ERROR, "process.start_failed", process->name, err.message,
+                         NULL);
+        if (process->was_up || process->added)
+            schedule_restart(process);
+        else
+            begin_stop(manager, flo_exit_code(rc));
+        return;
+    }
+    flo_manager_tell(manager, FLO_LOG_INFO, "process.started", process->name, "Process started",
+                     json_pack("{s:i}", "pid", (int)flo_child_pid(process->child)));
+    flo_process_set_state(process, FLO_PROCESS_STARTING);
+    if (!process->worker)
+        flo_manager_arm(process->timer, manager->config->start_timeout_ms);
+    else
+        flo_manager_tick_soon(manager);
+}
+
+/* A process that was to end is still there at shutdown_timeout. One that reports is at work, and
+ * ends by its own time-out. */
+static void on_drain_timeout(struct flo_process *process)
+{
+    const struct flo_manager_options *options = &process->manager->options;
+    struct flo_process_report report = {.live = false};
+    if (process->worker && options->report &&
+        options->report(options->ctx, flo_child_pid(process->child), &report) && report.live) {
+        flo_manager_arm(process->timer, 1000);
+        return;
+    }
+    flo_manager_tell(process->manager, FLO_LOG_ERROR, "process.stop_timeout", process->name,
+                     "The process did not end in time and is killed", NULL);
+    flo_child_kill(process->child);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
-    struct process *process = ctx;
+    struct flo_process *process = ctx;
     (void)fd;
     (void)what;
-    if (process->state == FLO_PROCESS_WAITING) {
+    switch (process->state) {
+    case FLO_PROCESS_WAITING:
         process->restarts++;
         flo_series_inc(flo_metrics_get(process->manager->options.metrics, FLO_METRIC_CHILD_RESTARTS,
                                        process->name, NULL));
-        start_process(process);
-    } else if (process->state == FLO_PROCESS_STARTING) {
-        flo_log(FLO_LOG_ERROR, "process.start_timeout", "The process did not say where it listens",
-                "process", process->name, NULL);
+        flo_process_start(process);
+        break;
+    case FLO_PROCESS_STARTING:
+        flo_manager_tell(process->manager, FLO_LOG_ERROR, "process.start_timeout", process->name,
+                         "The process did not say where it listens", NULL);
         flo_child_kill(process->child);
+        break;
+    case FLO_PROCESS_UP:
+        process->told_crash_loop = false;
+        set_gauge(process, FLO_METRIC_CHILD_CRASH_LOOP, false);
+        flo_manager_tell(process->manager, FLO_LOG_INFO, "process.stable", process->name,
+                         "The process runs again as it should", NULL);
+        break;
+    case FLO_PROCESS_STOPPING:
+        on_drain_timeout(process);
+        break;
+    case FLO_PROCESS_STOPPED:
+        break;
     }
 }
 
 /* ---- ending ---- */
 
-static void schedule_restart(struct process *process)
+static void schedule_restart(struct flo_process *process)
 {
-    bool was_looping = flo_backoff_crash_loop(&process->backoff);
-    int64_t wait_ms = flo_backoff_next(&process->backoff, now_ms() - process->started_ms);
-    if (flo_backoff_crash_loop(&process->backoff) && !was_looping)
-        flo_log(FLO_LOG_ERROR, "process.crash_loop", "The process dies again and again", "process",
-                process->name, "#failures", FLO_NUM(process->backoff.failures), NULL);
-    set_state(process, FLO_PROCESS_WAITING);
-    flo_log(FLO_LOG_WARN, "process.restart", "The process will be started again", "process",
-            process->name, "#in_ms", FLO_NUM(wait_ms), NULL);
-    arm(process->timer, wait_ms);
+    int64_t wait_ms =
+        flo_backoff_next(&process->backoff, flo_manager_now_ms() - process->started_ms);
+    if (flo_backoff_crash_loop(&process->backoff) && !process->told_crash_loop) {
+        process->told_crash_loop = true;
+        set_gauge(process, FLO_METRIC_CHILD_CRASH_LOOP, true);
+        flo_manager_tell(process->manager, FLO_LOG_ERROR, "process.crash_loop", process->name,
+                         "The process dies again and again",
+                         json_pack("{s:I}", "failures", (json_int_t)process->backoff.failures));
+    }
+    flo_process_set_state(process, FLO_PROCESS_WAITING);
+    flo_manager_tell(process->manager, FLO_LOG_WARN, "process.restart", process->name,
+                     "The process will be started again",
+                     json_pack("{s:I}", "in_ms", (json_int_t)wait_ms));
+    flo_manager_arm(process->timer, wait_ms);
+}
+
+void flo_process_stop(struct flo_process *process)
+{
+    if (!process->child || process->state == FLO_PROCESS_STOPPING)
+        return;
+    flo_child_signal(process->child, SIGTERM);
+    flo_manager_arm(process->timer, process->manager->config->shutdown_timeout_ms);
+    flo_process_set_state(process, FLO_PROCESS_STOPPING);
 }
 
 /* Exit codes of a process that cannot work the way it is configured. */
@@ -333,9 +292,10 @@ static void finish_stop(struct flo_manager *manager)
 static void advance_stop(struct flo_manager *manager)
 {
     size_t workers = 0;
-    struct process *engine = NULL;
-    for (size_t i = 0; i < manager->count; i++) {
-        struct process *process = &manager->processes[i];
+    struct flo_process *engine = NULL;
+    FLO_LIST_FOREACH(node, &manager->processes)
+    {
+        struct flo_process *process = FLO_PROCESS_AT(node);
         if (process->child && process->worker)
             workers++;
         else if (process->child)
@@ -344,7 +304,7 @@ static void advance_stop(struct flo_manager *manager)
     if (workers)
         return;
     if (engine && engine->state != FLO_PROCESS_STOPPING) {
-        set_state(engine, FLO_PROCESS_STOPPING);
+        flo_process_set_state(engine, FLO_PROCESS_STOPPING);
         flo_child_signal(engine->child, SIGTERM);
     }
     if (!engine)
@@ -357,35 +317,66 @@ static void begin_stop(struct flo_manager *manager, int exit_code)
         return;
     manager->stopping = true;
     manager->exit_code = exit_code;
-    for (size_t i = 0; i < manager->count; i++) {
-        struct process *process = &manager->processes[i];
+    event_del(manager->tick);
+    FLO_LIST_FOREACH(node, &manager->processes)
+    {
+        struct flo_process *process = FLO_PROCESS_AT(node);
         event_del(process->timer);
         if (!process->child) {
-            set_state(process, FLO_PROCESS_STOPPED);
-        } else if (process->worker) {
-            set_state(process, FLO_PROCESS_STOPPING);
+            flo_process_set_state(process, FLO_PROCESS_STOPPED);
+        } else if (process->worker && process->state != FLO_PROCESS_STOPPING) {
+            flo_process_set_state(process, FLO_PROCESS_STOPPING);
             flo_child_signal(process->child, SIGTERM);
         }
     }
-    arm(manager->deadline, manager->options.config->shutdown_timeout_ms);
+    flo_manager_arm(manager->deadline, manager->config->shutdown_timeout_ms);
     advance_stop(manager);
 }
 
-static void on_exit_of(struct process *process, int status)
+static void tell_exit(struct flo_process *process, int status, char *out_how, size_t size)
+{
+    const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0, code = WEXITSTATUS(status);
+    const char *number = signal ? "signal" : "exit_code";
+    char reason[32];
+    snprintf(reason, sizeof reason, signal ? "signal-%d" : "exit-%d", signal ? signal : code);
+    if (process->state != FLO_PROCESS_STOPPING)
+        flo_series_inc(flo_metrics_get(process->manager->options.metrics, FLO_METRIC_CHILD_EXITS,
+                                       process->name, reason, NULL));
+    snprintf(out_how, size, signal ? "it ended by signal %d" : "it ended with exit code %d",
+             signal ? signal : code);
+    flo_manager_tell(process->manager, !signal && code == 0 ? FLO_LOG_INFO : FLO_LOG_WARN,
+                     "process.exited", process->name, "Process ended",
+                     json_pack("{s:i, s:I}", number, signal ? signal : code, "lived_ms",
+                               (json_int_t)(flo_manager_now_ms() - process->started_ms)));
+}
+
+static void on_exit_of(struct flo_process *process, int status)
 {
     struct flo_manager *manager = process->manager;
-    bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    char how[64];
     flo_child_destroy(&process->child); /* its last lines come before ours about it */
     event_del(process->timer);
     process->http[0] = '\0';
-    flo_log(clean ? FLO_LOG_INFO : FLO_LOG_WARN, "process.exited", "Process ended", "process",
-            process->name, WIFSIGNALED(status) ? "#signal" : "#exit_code",
-            FLO_NUM(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), NULL);
+    tell_exit(process, status, how, sizeof how);
     if (manager->stopping) {
-        set_state(process, FLO_PROCESS_STOPPED);
+        flo_process_set_state(process, FLO_PROCESS_STOPPED);
         advance_stop(manager);
-    } else if (!process->was_up && is_hopeless(status)) {
-        set_state(process, FLO_PROCESS_STOPPED);
+        return;
+    }
+    flo_roll_ended(process, how);
+    if (process->leaving) {
+        struct flo_worker *worker = process->worker;
+        flo_process_free(process);
+        flo_roll_step(worker);
+        flo_worker_sweep(worker);
+        manager->options.on_change(manager->options.ctx);
+    } else if (process->held) {
+        flo_process_set_state(process, FLO_PROCESS_STOPPED);
+    } else if (process->relaunch) {
+        process->relaunch = false;
+        flo_process_start(process);
+    } else if (!process->was_up && !process->added && is_hopeless(status)) {
+        flo_process_set_state(process, FLO_PROCESS_STOPPED);
         begin_stop(manager, WEXITSTATUS(status));
     } else {
         schedule_restart(process);
@@ -399,8 +390,9 @@ static void on_sigchld(evutil_socket_t fd, short what, void *ctx)
     (void)what;
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        for (size_t i = 0; i < manager->count; i++) {
-            struct process *process = &manager->processes[i];
+        FLO_LIST_FOREACH(node, &manager->processes)
+        {
+            struct flo_process *process = FLO_PROCESS_AT(node);
             if (process->child && flo_child_pid(process->child) == pid) {
                 on_exit_of(process, status);
                 break;
@@ -411,9 +403,11 @@ static void on_sigchld(evutil_socket_t fd, short what, void *ctx)
 
 void flo_manager_kill(struct flo_manager *manager)
 {
-    for (size_t i = 0; i < manager->count; i++)
-        if (manager->processes[i].child)
-            flo_child_kill(manager->processes[i].child);
+    FLO_LIST_FOREACH(node, &manager->processes)
+    {
+        if (FLO_PROCESS_AT(node)->child)
+            flo_child_kill(FLO_PROCESS_AT(node)->child);
+    }
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *ctx)
@@ -421,8 +415,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
     struct flo_manager *manager = ctx;
     (void)fd;
     (void)what;
-    flo_log(FLO_LOG_ERROR, "fleet.stop_timeout", "Processes that did not end in time are killed",
-            NULL);
+    flo_manager_tell(manager, FLO_LOG_ERROR, "fleet.stop_timeout", "fleet",
+                     "Processes that did not end in time are killed", NULL);
     if (!manager->exit_code)
         manager->exit_code = FLO_EXIT_ABANDONED;
     flo_manager_kill(manager);
@@ -430,87 +424,130 @@ static void on_deadline(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- making ---- */
 
-static size_t count_processes(const struct flo_fleet_config *config)
+/* The engine first, then by worker and replica; a replacement behind what it replaces. */
+static void insert(struct flo_manager *manager, struct flo_process *process)
 {
-    size_t count = config->engine.enabled;
-    for (size_t i = 0; i < config->workers.count; i++)
-        count += (size_t)flo_fleet_config_worker(config, i)->count;
-    return count;
-}
-
-static int init_process(struct flo_manager *manager, const struct flo_fleet_worker *worker,
-                        int64_t number)
-{
-    const struct flo_fleet_config *config = manager->options.config;
-    struct process *process = &manager->processes[manager->count++];
-    *process = (struct process){.manager = manager,
-                                .worker = worker,
-                                .replica = (unsigned)number,
-                                .backoff = {.min_ms = config->restart.min_backoff_ms,
-                                            .max_ms = config->restart.max_backoff_ms,
-                                            .stable_after_ms = config->restart.stable_after_ms,
-                                            .crash_loop_after = config->restart.crash_loop_after}};
-    if (!worker)
-        snprintf(process->name, sizeof process->name, "engine");
-    else if (worker->count > 1)
-        snprintf(process->name, sizeof process->name, "%s-%lld", worker->name, (long long)number);
-    else
-        snprintf(process->name, sizeof process->name, "%s", worker->name);
-    process->timer = event_new(manager->base, -1, 0, on_timer, process);
-    return process->timer ? 0 : FLO_ENOMEM;
-}
-
-static int init_processes(struct flo_manager *manager)
-{
-    const struct flo_fleet_config *config = manager->options.config;
-    manager->processes = flo_calloc(count_processes(config) + 1, sizeof *manager->processes);
-    if (!manager->processes)
-        return FLO_ENOMEM;
-    int rc = config->engine.enabled ? init_process(manager, NULL, 0) : 0;
-    for (size_t i = 0; i < config->workers.count && !rc; i++) {
-        const struct flo_fleet_worker *worker = flo_fleet_config_worker(config, i);
-        for (int64_t n = 1; n <= worker->count && !rc; n++)
-            rc = init_process(manager, worker, n);
+    struct flo_node *before = &manager->processes.head;
+    FLO_LIST_FOREACH(node, &manager->processes)
+    {
+        const struct flo_process *other = FLO_PROCESS_AT(node);
+        if (other->worker && process->worker &&
+            (other->worker->order > process->worker->order ||
+             (other->worker == process->worker && other->replica > process->replica))) {
+            before = node;
+            break;
+        }
     }
-    return rc;
+    flo_list_insert_before(&manager->processes, before, &process->node);
+}
+
+struct flo_process *flo_process_new(struct flo_manager *manager, struct flo_worker *worker,
+                                    unsigned replica, const char *name)
+{
+    const struct flo_fleet_config *config = manager->config;
+    struct flo_process *process = flo_calloc(1, sizeof *process);
+    if (!process)
+        return NULL;
+    *process =
+        (struct flo_process){.manager = manager,
+                             .worker = worker,
+                             .replica = replica,
+                             .backoff = {.min_ms = config->restart.min_backoff_ms,
+                                         .max_ms = config->restart.max_backoff_ms,
+                                         .stable_after_ms = config->restart.stable_after_ms,
+                                         .crash_loop_after = config->restart.crash_loop_after}};
+    snprintf(process->name, sizeof process->name, "%s", name);
+    process->timer = event_new(manager->base, -1, 0, on_timer, process);
+    process->output = flo_output_open(manager->output, process->name);
+    if (!process->timer || !process->output) {
+        flo_output_close(&process->output);
+        if (process->timer)
+            event_free(process->timer);
+        flo_free(process);
+        return NULL;
+    }
+    insert(manager, process);
+    return process;
+}
+
+void flo_process_free(struct flo_process *process)
+{
+    struct flo_manager *manager = process->manager;
+    if (process->child) {
+        (void)waitpid(flo_child_pid(process->child), NULL, 0);
+        flo_child_destroy(&process->child);
+    }
+    FLO_LIST_FOREACH(node, &manager->processes)
+    {
+        if (FLO_PROCESS_AT(node)->replaces == process)
+            FLO_PROCESS_AT(node)->replaces = NULL;
+    }
+    flo_list_remove(&manager->processes, &process->node);
+    set_gauge(process, FLO_METRIC_CHILD_UP, name_is_up(manager, process->name));
+    flo_output_close(&process->output);
+    event_free(process->timer);
+    flo_free(process->program);
+    flo_free(process);
+}
+
+static int init_all(struct flo_manager *manager, struct flo_err *err)
+{
+    char logs[PATH_MAX + 8];
+    int rc = flo_process_exe_dir(manager->exe_dir, sizeof manager->exe_dir, err);
+    if (rc)
+        return rc;
+    snprintf(logs, sizeof logs, "%s/logs", manager->options.state_dir);
+    const struct flo_output_options output = {.dir = logs,
+                                              .max_bytes = manager->config->logs.max_size,
+                                              .keep = manager->config->logs.keep,
+                                              .print = manager->config->logs.print};
+    rc = flo_output_new(manager->base, &output, &manager->output, err);
+    if (rc)
+        return rc;
+    manager->sigchld = evsignal_new(manager->base, SIGCHLD, on_sigchld, manager);
+    manager->deadline = event_new(manager->base, -1, 0, on_deadline, manager);
+    manager->tick = event_new(manager->base, -1, 0, on_tick, manager);
+    bool good = manager->sigchld && manager->deadline && manager->tick &&
+                event_add(manager->sigchld, NULL) == 0;
+    if (good && manager->config->engine.enabled)
+        good = flo_process_new(manager, NULL, 0, "engine") != NULL;
+    if (!good || flo_manager_init_workers(manager))
+        return flo_fail(err, FLO_ENOMEM, "no memory for the process manager");
+    return 0;
 }
 
 int flo_manager_new(struct event_base *base, const struct flo_manager_options *options,
                     struct flo_manager **out, struct flo_err *err)
 {
-    int rc;
     struct flo_manager *manager = flo_calloc(1, sizeof *manager);
     if (!manager)
         return flo_fail(err, FLO_ENOMEM, "no memory for the process manager");
     manager->options = *options;
+    manager->config = options->config;
     manager->base = base;
-    rc = flo_process_exe_dir(manager->exe_dir, sizeof manager->exe_dir, err);
-    if (rc)
-        goto out;
-    manager->sigchld = evsignal_new(base, SIGCHLD, on_sigchld, manager);
-    manager->deadline = event_new(base, -1, 0, on_deadline, manager);
-    rc = init_processes(manager);
-    if (rc || !manager->sigchld || !manager->deadline || event_add(manager->sigchld, NULL)) {
-        rc = flo_fail(err, FLO_ENOMEM, "no memory for the process manager");
-        goto out;
+    flo_list_init(&manager->processes);
+    flo_list_init(&manager->workers);
+    int rc = init_all(manager, err);
+    if (!rc) {
+        *out = manager;
+        manager = NULL;
     }
-    *out = manager;
-    manager = NULL;
-out:
     flo_manager_destroy(&manager);
     return rc;
 }
 
 void flo_manager_start(struct flo_manager *manager)
 {
-    if (manager->options.config->engine.enabled)
-        start_process(&manager->processes[0]);
-    if (engine_known(manager))
+    if (manager->config->engine.enabled)
+        flo_process_start(FLO_PROCESS_AT(flo_list_first(&manager->processes)));
+    if (flo_manager_engine_known(manager))
         start_workers(manager);
+    flo_manager_watch_update(manager);
 }
 
 void flo_manager_stop(struct flo_manager *manager)
 {
+    flo_manager_forget_scale(manager);
     begin_stop(manager, 0);
 }
 
@@ -520,54 +557,19 @@ void flo_manager_destroy(struct flo_manager **manager)
     if (!self)
         return;
     flo_manager_kill(self);
-    for (size_t i = 0; i < self->count; i++) {
-        struct process *process = &self->processes[i];
-        if (process->child) {
-            (void)waitpid(flo_child_pid(process->child), NULL, 0);
-            flo_child_destroy(&process->child);
-        }
-        if (process->timer)
-            event_free(process->timer);
-    }
+    flo_manager_watch_destroy(self);
+    for (struct flo_node *node; (node = flo_list_first(&self->processes));)
+        flo_process_free(FLO_PROCESS_AT(node));
+    for (struct flo_node *node; (node = flo_list_first(&self->workers));)
+        flo_worker_free(FLO_WORKER_AT(node));
+    flo_output_destroy(&self->output);
     if (self->sigchld)
         event_free(self->sigchld);
     if (self->deadline)
         event_free(self->deadline);
-    flo_free(self->processes);
+    if (self->tick)
+        event_free(self->tick);
+    flo_fleet_config_destroy(&self->own);
     flo_free(self);
     *manager = NULL;
-}
-
-/* ---- views ---- */
-
-size_t flo_manager_count(const struct flo_manager *manager)
-{
-    return manager->count;
-}
-
-void flo_manager_view(const struct flo_manager *manager, size_t i, struct flo_process_view *out)
-{
-    const struct process *process = &manager->processes[i];
-    int64_t up_ms = process->child ? now_ms() - process->started_ms : 0;
-    *out = (struct flo_process_view){.name = process->name,
-                                     .worker = process->worker ? process->worker->name : "",
-                                     .replica = process->replica,
-                                     .wanted = !manager->stopping,
-                                     .ready = process->state == FLO_PROCESS_UP,
-                                     .program = process->worker
-                                                    ? process->worker->program
-                                                    : manager->options.config->engine.program,
-                                     .http = process->http,
-                                     .state = process->state,
-                                     .engine = !process->worker,
-                                     .crash_loop = flo_backoff_crash_loop(&process->backoff) &&
-                                                   up_ms < process->backoff.stable_after_ms,
-                                     .pid = process->child ? flo_child_pid(process->child) : 0,
-                                     .restarts = process->restarts,
-                                     .up_ms = up_ms};
-}
-
-const char *flo_manager_engine_address(const struct flo_manager *manager)
-{
-    return manager->engine_address;
 }

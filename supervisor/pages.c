@@ -128,6 +128,9 @@ static json_t *child_json(struct flo_pages *pages, const struct flo_process_view
         add_usage(out, view->pid);
     set_text(out, "state", flo_process_state_name(view->state));
     set_text(out, "program", view->program);
+    set_text(out, "worker", view->worker);
+    set_int(out, "replica", view->replica);
+    set_bool(out, "wanted", view->wanted);
     set_int(out, "restarts", (int64_t)view->restarts);
     set_int(out, "up_ms", view->up_ms);
     set_bool(out, "crash_loop", view->crash_loop);
@@ -168,6 +171,30 @@ static json_t *processes_json(struct flo_pages *pages)
     return list;
 }
 
+/* Entries of fleet.yaml: how many of each there are to be, and are. */
+static json_t *workers_json(const struct flo_pages *pages)
+{
+    json_t *list = json_array();
+    struct flo_worker_view view;
+    for (size_t i = 0; pages->manager && i < flo_manager_worker_count(pages->manager); i++) {
+        flo_manager_worker_view(pages->manager, i, &view);
+        json_t *out = json_object();
+        set_text(out, "name", view.name);
+        set_text(out, "program", view.program);
+        set_int(out, "configured", view.configured);
+        set_int(out, "replicas", view.replicas);
+        set_int(out, "up", view.up);
+        set_int(out, "ready", view.ready);
+        set_int(out, "leaving", view.leaving);
+        set_bool(out, "rolling", view.rolling);
+        set_int(out, "roll_done", (int64_t)view.roll_done);
+        set_int(out, "roll_total", (int64_t)view.roll_total);
+        set_text(out, "roll_error", view.roll_error);
+        (void)json_array_append_new(list, out);
+    }
+    return list;
+}
+
 static const char *server_address(const struct flo_pages *pages)
 {
     const char *engine = pages->manager ? flo_manager_engine_address(pages->manager) : "";
@@ -202,6 +229,8 @@ json_t *flo_pages_fleet_json(struct flo_pages *pages)
     set_text(out, "reason", reason);
     set_text(out, "server", server_address(pages));
     (void)json_object_set_new(out, "supervisor", supervisor_json(pages));
+    if (pages->manager)
+        (void)json_object_set_new(out, "workers", workers_json(pages));
     (void)json_object_set_new(out, "processes", processes_json(pages));
     return out;
 }
@@ -228,6 +257,8 @@ bool flo_pages_fleet_ready(struct flo_pages *pages, char *out_reason, size_t siz
     *out_reason = '\0';
     for (size_t i = 0; pages->manager && i < flo_manager_count(pages->manager); i++) {
         flo_manager_view(pages->manager, i, &view);
+        if (!view.wanted)
+            continue;
         if (view.state != FLO_PROCESS_UP) {
             snprintf(out_reason, size, "%s is %s", view.name, flo_process_state_name(view.state));
             return false;

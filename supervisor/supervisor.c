@@ -47,7 +47,8 @@ struct supervisor {
     struct flo_manager *manager; /* local mode */
     struct flo_pages pages;
     char identity[300];
-    char last_server[96]; /* where a killed supervisor's engine was */
+    char last_server[96];              /* where a killed supervisor's engine was */
+    const struct flo_cmdline *cmdline; /* for reading the configuration again */
     bool local;
     bool stopping;
     int exit_code;
@@ -112,12 +113,38 @@ static void on_signal(evutil_socket_t number, short what, void *ctx)
     flo_manager_stop(self->manager);
 }
 
+/* What a worker reports, for the process manager. */
+static bool report_of(void *ctx, pid_t pid, struct flo_process_report *out)
+{
+    struct supervisor *self = ctx;
+    const int64_t now = flo_clock_mono_ns() / FLO_NS_PER_MS;
+    const struct flo_fleet_entry *entry = flo_fleet_by_pid(&self->fleet, pid, now);
+    if (!entry)
+        return false;
+    const char *state = flo_fleet_entry_state(entry, now);
+    *out = (struct flo_process_report){.live = flo_fleet_entry_live(entry, now),
+                                       .ready =
+                                           json_is_true(json_object_get(entry->snapshot, "ready"))};
+    if (!out->ready)
+        snprintf(out->reason, sizeof out->reason, "it is %s",
+                 strcmp(state, "running") != 0 ? state : "not ready");
+    return true;
+}
+
+static int load_again(void *ctx, struct flo_fleet_config **out, struct flo_err *err)
+{
+    const struct supervisor *self = ctx;
+    return flo_fleet_config_load(self->cmdline, out, err);
+}
+
 static void on_reload(evutil_socket_t number, short what, void *ctx)
 {
     struct supervisor *self = ctx;
     struct flo_err err = {0};
     (void)number;
     (void)what;
+    if (self->manager && flo_manager_reload(self->manager, &err))
+        err = (struct flo_err){0}; /* it has said why */
     if (!self->hub)
         return; /* still starting: the keys are about to be read */
     if (flo_hub_reload_keys(self->hub, &err))
@@ -235,6 +262,8 @@ static int open_manager(struct supervisor *self, struct flo_err *err)
                                                 .endpoint = flo_hub_endpoint(self->hub),
                                                 .engine_address = self->last_server,
                                                 .metrics = self->metrics,
+                                                .report = report_of,
+                                                .load = load_again,
                                                 .on_change = on_change,
                                                 .on_end = on_end,
                                                 .ctx = self};
@@ -387,7 +416,8 @@ int flo_supervisor_main(int argc, char **argv, bool local)
         return exit_code;
     if (keys_dir)
         return make_keys(keys_dir);
-    struct supervisor self = {.dir = {.lock_fd = -1}, .local = local || local_flag};
+    struct supervisor self = {
+        .dir = {.lock_fd = -1}, .cmdline = &cmdline, .local = local || local_flag};
     if (self.local && !cmdline.config && access(DEFAULT_CONFIG, F_OK) == 0)
         cmdline.config = DEFAULT_CONFIG;
     int rc = flo_fleet_config_load(&cmdline, &self.config, &err);

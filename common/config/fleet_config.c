@@ -24,6 +24,7 @@ static const struct flo_setting worker_settings[] = {
     {.key = "autoscale.cooldown", .type = FLO_SETTING_DURATION, .offset = WORKER_AT(autoscale.cooldown_ms), .initial = "0s", .max = 86400000, .help = "A lower count must have been enough for so long; 0s: `scaling.cooldown`"},
     {.key = "set", .type = FLO_SETTING_JSON, .offset = WORKER_AT(set), .help = "Settings that differ from its YAML: passed as --set"},
     {.key = "env", .type = FLO_SETTING_JSON, .offset = WORKER_AT(env), .help = "Environment variables to add"},
+    {.key = "replace", .type = FLO_SETTING_ENUM, .offset = WORKER_AT(replace), .initial = "auto", .choices = "auto|start-first|drain-first", .help = "How a process is replaced: `start-first`: the old one is drained when the new one is ready; `drain-first`: the other way round; `auto`: drain first when its pages have fixed ports"},
 };
 
 static const struct flo_setting queue_settings[] = {
@@ -84,7 +85,11 @@ static const struct flo_setting settings[] = {
     {.key = "scaling.tls.client_ca_file", .type = FLO_SETTING_STRING, .offset = AT(scaling.tls.client_ca_file), .max = 4096, .flags = FLO_SETTING_PATH, .help = "Clients must have a certificate that these authorities signed; empty: any client"},
     {.key = "scaling.insecure", .type = FLO_SETTING_BOOL, .offset = AT(scaling.insecure), .initial = "false", .help = "Allow a `scaling.grpc` that other machines reach without TLS"},
     {.key = "scaling.queues", .type = FLO_SETTING_LIST, .offset = AT(scaling.queues), .items = queue_settings, .item_count = sizeof queue_settings / sizeof queue_settings[0], .item_size = sizeof(struct flo_fleet_queue), .help = "Queues to ask about although no worker may be there to tell of them: those of deployments that scale to zero"},
-    {.key = "start_timeout", .type = FLO_SETTING_DURATION, .offset = AT(start_timeout_ms), .initial = "30s", .min = 100, .max = 3600000, .help = "Time the engine gets to say where it listens, before it is started again"},
+    {.key = "logs.max_size", .type = FLO_SETTING_SIZE, .offset = AT(logs.max_size), .initial = "16MiB", .max = 1099511627776.0, .help = "Size at which the log of a process, STATE_DIR/logs/NAME.log, is put aside as NAME.log.1; 0: no log files"},
+    {.key = "logs.keep", .type = FLO_SETTING_INT, .offset = AT(logs.keep), .initial = "3", .max = 99, .help = "How many older ones of each are kept: NAME.log.1 is the newest of them"},
+    {.key = "logs.print", .type = FLO_SETTING_BOOL, .offset = AT(logs.print), .initial = "true", .help = "Write what the processes say to the supervisor's own output, too, each line behind its process's name"},
+    {.key = "restart_on_change", .type = FLO_SETTING_BOOL, .offset = AT(restart_on_change), .initial = "false", .help = "Watch fleet.yaml, the workers' YAML files, programs and modules, and replace the workers that a change concerns, as `flotilla restart --changed` does"},
+    {.key = "start_timeout", .type = FLO_SETTING_DURATION, .offset = AT(start_timeout_ms), .initial = "30s", .min = 100, .max = 3600000, .help = "Time the engine gets to say where it listens, before it is started again, and workers get to become ready, before that is reported and a replacement is given up"},
     {.key = "shutdown_timeout", .type = FLO_SETTING_DURATION, .offset = AT(shutdown_timeout_ms), .initial = "35s", .min = 0, .max = 86400000, .env = "FLOTILLA_SHUTDOWN_TIMEOUT", .help = "Time for all processes to end after SIGTERM, then they are killed; longer than the workers' own"},
 };
 /* clang-format on */

@@ -17,6 +17,9 @@ struct flo_fleet_queue {
 
 enum flo_autoscale { FLO_AUTOSCALE_AUTO, FLO_AUTOSCALE_ON, FLO_AUTOSCALE_OFF };
 
+/* How a process makes room for its successor; the order of the words of workers[].replace. */
+enum flo_fleet_replace { FLO_REPLACE_AUTO, FLO_REPLACE_START_FIRST, FLO_REPLACE_DRAIN_FIRST };
+
 /* One kind of worker process to start. */
 struct flo_fleet_worker {
     const char *name;    /* unique; processes are called name, or name-1, name-2 ... */
@@ -32,6 +35,7 @@ struct flo_fleet_worker {
     } autoscale;
     json_t *set; /* object of scalars: passed as --set key=value */
     json_t *env; /* object of strings: added to the environment */
+    int replace; /* enum flo_fleet_replace */
 };
 
 struct flo_fleet_config {
@@ -95,7 +99,13 @@ struct flo_fleet_config {
         bool insecure;                /* a scaler in plain text for other machines is meant */
         struct flo_list_value queues; /* of struct flo_fleet_queue */
     } scaling;
-    int64_t start_timeout_ms; /* for the engine to say where it listens */
+    struct {
+        int64_t max_size; /* of a log file, bytes; 0: no files */
+        int64_t keep;     /* older ones beside it */
+        bool print;       /* the processes' lines also on our own output */
+    } logs;
+    bool restart_on_change;   /* of a program, module or YAML file */
+    int64_t start_timeout_ms; /* for the engine to say where it listens, for workers to be ready */
     int64_t shutdown_timeout_ms;
 };
 
