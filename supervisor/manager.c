@@ -333,7 +333,8 @@ static void begin_stop(struct flo_manager *manager, int exit_code)
     advance_stop(manager);
 }
 
-static void tell_exit(struct flo_process *process, int status, char *out_how, size_t size)
+static void tell_exit(struct flo_process *process, pid_t pid, int status, char *out_how,
+                      size_t size)
 {
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0, code = WEXITSTATUS(status);
     const char *number = signal ? "signal" : "exit_code";
@@ -346,18 +347,20 @@ static void tell_exit(struct flo_process *process, int status, char *out_how, si
              signal ? signal : code);
     flo_manager_tell(process->manager, !signal && code == 0 ? FLO_LOG_INFO : FLO_LOG_WARN,
                      "process.exited", process->name, "Process ended",
-                     json_pack("{s:i, s:I}", number, signal ? signal : code, "lived_ms",
+                     json_pack("{s:i, s:i, s:I}", "pid", (int)pid, number, signal ? signal : code,
+                               "lived_ms",
                                (json_int_t)(flo_manager_now_ms() - process->started_ms)));
 }
 
 static void on_exit_of(struct flo_process *process, int status)
 {
     struct flo_manager *manager = process->manager;
+    const pid_t pid = flo_child_pid(process->child);
     char how[64];
     flo_child_destroy(&process->child); /* its last lines come before ours about it */
     event_del(process->timer);
     process->http[0] = '\0';
-    tell_exit(process, status, how, sizeof how);
+    tell_exit(process, pid, status, how, sizeof how);
     if (manager->stopping) {
         flo_process_set_state(process, FLO_PROCESS_STOPPED);
         advance_stop(manager);

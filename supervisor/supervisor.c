@@ -121,14 +121,40 @@ static bool report_of(void *ctx, pid_t pid, struct flo_process_report *out)
     const struct flo_fleet_entry *entry = flo_fleet_by_pid(&self->fleet, pid, now);
     if (!entry)
         return false;
-    const char *state = flo_fleet_entry_state(entry, now);
     *out = (struct flo_process_report){.live = flo_fleet_entry_live(entry, now),
-                                       .ready =
-                                           json_is_true(json_object_get(entry->snapshot, "ready"))};
-    if (!out->ready)
-        snprintf(out->reason, sizeof out->reason, "it is %s",
-                 strcmp(state, "running") != 0 ? state : "not ready");
+                                       .ready = entry->ready};
+    flo_fleet_entry_reason(entry, now, out->reason, sizeof out->reason);
+    if (!out->ready && !*out->reason)
+        snprintf(out->reason, sizeof out->reason, "it says that it is not ready");
     return true;
+}
+
+/* The end of a child: what it reported last is no news any more. */
+static void note_end(struct supervisor *self, const json_t *fields)
+{
+    char how[64];
+    const int64_t pid = json_integer_value(json_object_get(fields, "pid"));
+    const int signal = (int)json_integer_value(json_object_get(fields, "signal"));
+    if (signal)
+        snprintf(how, sizeof how, "signal %d (%s)", signal, strsignal(signal));
+    else
+        snprintf(how, sizeof how, "exit code %d",
+                 (int)json_integer_value(json_object_get(fields, "exit_code")));
+    flo_fleet_process_ended(&self->fleet, pid, how, flo_clock_mono_ns() / FLO_NS_PER_MS);
+}
+
+static void on_manager_event(void *ctx, const struct flo_manager_event *event)
+{
+    struct supervisor *self = ctx;
+    const struct flo_event copy = {.ts_ms = flo_clock_wall_ns() / FLO_NS_PER_MS,
+                                   .level = event->level,
+                                   .kind = event->kind,
+                                   .message = event->message,
+                                   .name = event->name,
+                                   .fields = event->fields};
+    flo_events_add(self->events, &copy);
+    if (strcmp(event->kind, "process.exited") == 0)
+        note_end(self, event->fields);
 }
 
 static int load_again(void *ctx, struct flo_fleet_config **out, struct flo_err *err)
@@ -266,6 +292,7 @@ static int open_manager(struct supervisor *self, struct flo_err *err)
                                                 .load = load_again,
                                                 .on_change = on_change,
                                                 .on_end = on_end,
+                                                .on_event = on_manager_event,
                                                 .ctx = self};
     int rc = flo_manager_new(self->base, &options, &self->manager, err);
     self->pages.manager = self->manager;
