@@ -2,6 +2,7 @@
 /* start.c - `flotilla start`. */
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -10,6 +11,7 @@
 #include "cli/result.h"
 #include "cli/session.h"
 #include "wire/payload.h"
+#include "wire/tracer.h"
 
 /* The number of a policy by its name; 0 for NULL, -1 for an unknown one. */
 static int policy(const char *name, const char *const *names)
@@ -59,6 +61,17 @@ static Google__Protobuf__Duration *duration(struct flo_arena *arena, int64_t ms)
     return ms > 0 ? flo_duration_new(arena, ms * FLO_NS_PER_MS) : NULL;
 }
 
+/* The trace that the caller is part of, as other programs are told it, too: by the environment. */
+static FloApi__Header *trace_header(struct flo_arena *arena)
+{
+    const char *parent = getenv("TRACEPARENT"), *state = getenv("TRACESTATE");
+    struct flo_tracer_data data = {.tracestate = state && *state ? state : NULL};
+
+    if (!parent || !flo_traceparent_parse(parent, &data.context))
+        return NULL;
+    return flo_tracer_header(&data, arena);
+}
+
 static int start(struct cli_session *session, const struct cli_options *options, json_t *input,
                  int reuse, int conflict)
 {
@@ -73,6 +86,7 @@ static int start(struct cli_session *session, const struct cli_options *options,
     cli_start_request_init(&request, workflow_id, request_id, options->type, options->task_queue);
     FloApi__StartWorkflowExecutionRequest *message = &request.message;
     message->input = input ? flo_payloads_from_json(&waiter.arena, input) : NULL;
+    message->header = trace_header(&waiter.arena);
     message->workflow_id_reuse_policy = (FloApi__WorkflowIdReusePolicy)reuse;
     message->workflow_id_conflict_policy = (FloApi__WorkflowIdConflictPolicy)conflict;
     message->workflow_execution_timeout = duration(&waiter.arena, options->execution_timeout_ms);

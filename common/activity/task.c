@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "activity/context.h"
+#include "activity/span.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "wire/decode.h"
@@ -148,6 +149,18 @@ static void fill_retry(struct flo_activity_context *ctx, const FloApi__RetryPoli
     };
 }
 
+static void fill_trace(struct flo_activity_context *ctx, const task_message *task)
+{
+    char *traceparent = flo_arena_alloc(ctx->arena, FLO_TRACEPARENT_LEN + 1);
+    struct flo_activity_span own;
+
+    if (!traceparent)
+        return; /* as if there were none */
+    flo_activity_span(ctx->library->tracing, task, ctx->arena, &own);
+    flo_traceparent_format(&own.context, traceparent);
+    ctx->info.traceparent = traceparent;
+}
+
 static void fill_info(struct flo_activity_context *ctx, const task_message *task,
                       const char *task_queue)
 {
@@ -171,6 +184,7 @@ static void fill_info(struct flo_activity_context *ctx, const task_message *task
         .attempt_scheduled_ms =
             flo_timestamp_ns(task->current_attempt_scheduled_time) / FLO_NS_PER_MS,
         .fairness_key = "",
+        .traceparent = "",
         .is_local = ctx->library->local,
     };
     if (task->priority) {
@@ -180,6 +194,8 @@ static void fill_info(struct flo_activity_context *ctx, const task_message *task
     }
     if (task->retry_policy)
         fill_retry(ctx, task->retry_policy);
+    if (ctx->library->tracing)
+        fill_trace(ctx, task);
 }
 
 static void reply_unregistered(struct flo_activity_context *ctx, struct flo_buf *reply)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "activity/outcome.h"
+#include "base/trace.h"
 #include "executor/executor.h"
 #include "flotilla/activity.h"
 
@@ -52,7 +53,8 @@ struct flo_activity_library {
      * number of its queue, low byte first. NULL: all are of task_queue. */
     const char *const *task_queues;
     size_t task_queue_count;
-    bool local; /* it runs local activities */
+    bool local;                              /* it runs local activities */
+    const struct flo_trace_sampler *tracing; /* attempts have spans; NULL: they have none */
 };
 
 #define FLO_ACTIVITY_QUEUE_BYTES 2 /* of that number */

@@ -146,6 +146,14 @@ FloApi__Failure *flo_failure_timeout(struct flo_arena *arena, const char *messag
     return failure;
 }
 
+bool flo_failure_is_benign(const FloApi__Failure *failure)
+{
+    return failure &&
+           failure->failure_info_case == FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO &&
+           failure->application_failure_info->category ==
+               FLO_API__APPLICATION_ERROR_CATEGORY__APPLICATION_ERROR_CATEGORY_BENIGN;
+}
+
 bool flo_failure_is_cancelled(const FloApi__Failure *failure)
 {
     return failure &&

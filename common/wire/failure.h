@@ -37,6 +37,8 @@ FloApi__Failure *flo_failure_timeout(struct flo_arena *arena, const char *messag
 
 /* Is it (not its cause) a cancelled failure? NULL: false. */
 bool flo_failure_is_cancelled(const FloApi__Failure *failure);
+/* Is it (not its cause) an application failure that nobody need care about? NULL: false. */
+bool flo_failure_is_benign(const FloApi__Failure *failure);
 /* The application failure's type, or the kind's name ("Timeout", "Cancelled", ...). Static or
  * borrowed from failure. */
 const char *flo_failure_type(const FloApi__Failure *failure);

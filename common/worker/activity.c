@@ -17,6 +17,7 @@
 #include "wire/decode.h"
 #include "wire/payload.h"
 #include "worker/quarantine.h"
+#include "worker/trace.h"
 #include "worker/worker.h"
 
 void flo_activity_task_end(struct flo_activity_task **task)
@@ -144,6 +145,8 @@ static void drop(struct flo_activity_task *at, const char *why, const struct flo
             at->workflow_id, "run_id", at->run_id, "reason", why, "stack",
             result->crash ? result->crash->stack_trace : "", NULL);
     flo_count_activity(at, FLO_END_UNWANTED);
+    if (at->worker->library.tracing)
+        flo_tracing_activity(at, NULL, why);
     flo_activity_task_end(&at);
 }
 

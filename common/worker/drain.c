@@ -27,6 +27,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "grpc/status.h"
 #include "worker/local.h"
@@ -205,6 +206,7 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
     flo_log(FLO_LOG_INFO, "worker.draining", "Worker stopping", FLO_LOG_WHO(worker), "reason", why,
             "#running", FLO_NUM(flo_capacity_busy(worker)), "#timeout_ms", FLO_NUM(total_ms), NULL);
     flo_health_set_ready(worker->health, "draining", false, "the worker is stopping");
+    worker->leave_by_ns = flo_clock_mono_ns() + (total_ms - LEAVE_MS) * FLO_NS_PER_MS;
     arm(worker->drain_cancel, cancel_ms > total_ms / 2 ? cancel_ms : total_ms / 2);
     arm(worker->drain_end, total_ms > 2 * LAST_WORD_MS ? total_ms - LAST_WORD_MS : total_ms / 2);
     end_polls(worker);

@@ -26,6 +26,7 @@
 #include "wire/payload.h"
 #include "worker/local.h"
 #include "worker/local_retry.h"
+#include "worker/trace.h"
 
 static struct flo_slots *slots_of(struct flo_locals *locals)
 {
@@ -272,6 +273,8 @@ static void on_done(void *ctx, uint64_t id, const struct flo_job_result *result)
     bool shut = job->shut && (damaged || outcome.kind != FLO_OUTCOME_COMPLETED);
     struct flo_local_run *lr = local ? local->lr : NULL;
 
+    if (locals->library.tracing)
+        flo_tracing_local(job, damaged ? NULL : &outcome);
     if (local) {
         local->job = NULL;
         flo_local_tell_ended(local, job, outcome.kind);

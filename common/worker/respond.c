@@ -13,6 +13,7 @@
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "worker/local.h"
+#include "worker/trace.h"
 #include "worker/worker.h"
 #include "workflow/run.h"
 
@@ -152,6 +153,8 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
     }
     flo_count_workflow(wt, FLO_END_COMPLETED);
     observe_latency(wt);
+    if (wt->spans)
+        flo_tracing_workflow(wt);
     log_processed(wt, "completed");
     if (wt->local)
         flo_local_heartbeat_taken(wt);
@@ -238,6 +241,7 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
         fail_too_large(wt);
         return;
     }
+    wt->spans = a->spans;
     observe_close(wt, a);
     if (flo_client_respond_workflow_task_completed(worker->client, &request, on_completed, wt,
                                                    &wt->call)) {
@@ -437,15 +441,6 @@ static int send_cancelled(struct flo_activity_task *at, FloApi__Payloads *detail
                                                      on_activity_answer, at, &at->answer);
 }
 
-/* Did the activity say that nobody need care? */
-static bool is_benign(const FloApi__Failure *failure)
-{
-    return failure &&
-           failure->failure_info_case == FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO &&
-           failure->application_failure_info->category ==
-               FLO_API__APPLICATION_ERROR_CATEGORY__APPLICATION_ERROR_CATEGORY_BENIGN;
-}
-
 /* failure: of a failed attempt, else NULL. */
 static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind kind,
                              const FloApi__Failure *failure)
@@ -461,7 +456,7 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
                            (double)(flo_clock_wall_ns() - at->scheduled_ns) / FLO_NS_PER_S);
     } else if (kind == FLO_OUTCOME_CANCELLED) {
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_CANCELLED));
-    } else if (kind != FLO_OUTCOME_PENDING && !is_benign(failure)) {
+    } else if (kind != FLO_OUTCOME_PENDING && !flo_failure_is_benign(failure)) {
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_FAILED));
     }
     if (kind == FLO_OUTCOME_UNREGISTERED)
@@ -473,6 +468,8 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
             : flo_metrics_get(worker->metrics, FLO_METRIC_ACTIVITY_DURATION, at->type,
                               STATUS_NAMES[kind], failure ? flo_failure_type(failure) : "", NULL);
     flo_series_observe(duration, seconds);
+    if (worker->library.tracing)
+        flo_tracing_activity(at, flo_failure_is_benign(failure) ? NULL : failure, NULL);
     if (flo_log_enabled(FLO_LOG_DEBUG))
         flo_log(FLO_LOG_DEBUG, "activity.task", "Task processed", FLO_LOG_WHO(at->worker),
                 "task_queue", at->queue->name, "activity_type", at->type, "activity_id",

@@ -8,27 +8,36 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/random.h"
+#include "telemetry/otlp.h"
 #include "worker/quarantine.h"
+#include "worker/trace.h"
 #include "workflow/names.h"
 
+#define EXPORT_LAST_MS 2000  /* to send what is still to be exported */
 #define EXECUTOR_STOP_MS 200 /* idle ones need no more; busy ones had the drain */
 
 static void log_workflow(void *ctx, enum flo_log_level level, const char *workflow_id,
-                         const char *run_id, const char *workflow_type, const char *message)
+                         const char *run_id, const char *workflow_type, const char *traceparent,
+                         const char *message)
 {
+    const struct flo_trace_ids trace = flo_tracing_ids(traceparent);
+
     (void)ctx;
     flo_log(level, "workflow.log", message, "workflow_id", workflow_id, "run_id", run_id,
-            "workflow_type", workflow_type, NULL);
+            "workflow_type", workflow_type, FLO_LOG_TRACE(trace), NULL);
 }
 
 static void log_activity(void *ctx, enum flo_log_level level, const struct flo_activity_info *info,
                          const char *message)
 {
+    const struct flo_trace_ids trace = flo_tracing_ids(info->traceparent);
+
     (void)ctx;
     flo_log(level, "activity.log", message, "activity_type", info->activity_type, "activity_id",
             info->activity_id, "workflow_id", info->workflow_id, "run_id", info->run_id, "#attempt",
-            FLO_NUM(info->attempt), NULL);
+            FLO_NUM(info->attempt), FLO_LOG_TRACE(trace), NULL);
 }
 
 static bool find_activity(void *ctx, const char *type, flo_activity_fn *out_fn, void **out_shared)
@@ -100,6 +109,7 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
                                                     .task_queue = worker->queues[0].name,
                                                     .task_queues = worker->queue_names,
                                                     .task_queue_count = worker->queue_count};
+    flo_tracing_prepare(worker);
     worker->library.wraps = flo_registry_wraps(worker->registry, &worker->library.wrap_count);
     *out = worker;
     return 0;
@@ -263,6 +273,8 @@ int flo_worker_start(struct flo_worker *worker, struct flo_err *err)
     if (!rc)
         rc = flo_observe_start(worker, err);
     if (!rc)
+        rc = flo_tracing_start(worker, err);
+    if (!rc)
         rc = worker->role->start(worker, err);
     if (!rc)
         rc = flo_tuning_start(worker, err);
@@ -286,13 +298,34 @@ const char *flo_worker_state_name(enum flo_worker_state state)
     return NAMES[state];
 }
 
+static void leave(void *ctx)
+{
+    struct flo_worker *worker = ctx;
+
+    event_base_loopbreak(worker->base);
+}
+
+/* Export what is left, in the time that is left; then leave the loop. */
+static void export_last(struct flo_worker *worker)
+{
+    int64_t left_ms = EXPORT_LAST_MS;
+
+    if (worker->leave_by_ns > 0)
+        left_ms = (worker->leave_by_ns - flo_clock_mono_ns()) / FLO_NS_PER_MS;
+    flo_otlp_finish(worker->otlp, left_ms < EXPORT_LAST_MS ? left_ms : EXPORT_LAST_MS, leave,
+                    worker);
+}
+
 void flo_worker_stop(struct flo_worker *worker, int exit_code)
 {
     if (worker->state == FLO_WORKER_STOPPED)
         return;
     worker->state = FLO_WORKER_STOPPED;
     worker->exit_code = exit_code;
-    event_base_loopbreak(worker->base);
+    if (worker->otlp)
+        export_last(worker);
+    else
+        leave(worker);
 }
 
 int flo_worker_loop(struct flo_worker *worker)
@@ -346,6 +379,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
         flo_registry_stop(gone->registry);
     flo_summary_fini(gone);
     flo_burst_fini(gone);
+    flo_otlp_destroy(&gone->otlp);
     flo_observe_fini(gone);
     flo_health_destroy(&gone->health);
     flo_metrics_destroy(&gone->metrics);

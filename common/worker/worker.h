@@ -16,6 +16,7 @@
 
 #include "activity/task.h"
 #include "base/list.h"
+#include "base/trace.h"
 #include "client/client.h"
 #include "executor/executor.h"
 #include "telemetry/http.h"
@@ -119,6 +120,9 @@ struct flo_worker {
     struct flo_health *health;
     struct flo_http *http;
     struct flo_reporter *reporter;
+    struct flo_otlp *otlp; /* trace.c; NULL: nothing is exported */
+    struct flo_trace_sampler
+        sampler; /* what run_env.tracing and library.tracing point to, or not */
     char http_address[FLO_HTTP_ADDRESS_MAX];
     struct flo_worker_counts counts;
     struct event *watch;                       /* looks for silent polls, stuck executors */
@@ -130,6 +134,7 @@ struct flo_worker {
 
     struct event *signals[4];
     struct event *drain_polls, *drain_cancel, *drain_end;
+    int64_t leave_by_ns;   /* monotonic: when the drain must be over; 0: there is none */
     bool last_words;       /* drain: only answers are still waited for */
     size_t shutdown_calls; /* ShutdownWorker, on their way: one a queue */
     bool shutdown_called;  /* each has been answered, or none could be made */
@@ -189,11 +194,12 @@ struct flo_workflow_task {
     /* Borrowed from the poll's callback, or a copy in arena once pages must be fetched. */
     const FloApi__PollWorkflowTaskQueueResponse *task;
     bool copied;
-    bool slot_given;             /* its slot went to the task that came with the answer */
-    struct flo_local_run *local; /* it is open: local activities of its run are at work */
-    enum flo_task_end end;       /* what its answer counts as once the server has it */
-    bool counted;                /* in worker->counts */
-    uint32_t local_retries;      /* attempts of those but their first ones */
+    bool slot_given;                  /* its slot went to the task that came with the answer */
+    struct flo_local_run *local;      /* it is open: local activities of its run are at work */
+    enum flo_task_end end;            /* what its answer counts as once the server has it */
+    bool counted;                     /* in worker->counts */
+    const struct flo_run_span *spans; /* of its answer; in arena */
+    uint32_t local_retries;           /* attempts of those but their first ones */
     const char *workflow_id, *run_id, *type; /* in arena */
     struct flo_task_series *series;          /* of the type; may be NULL */
     int32_t attempt;

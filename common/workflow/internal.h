@@ -118,6 +118,8 @@ struct flo_run {
     struct flo_group no_memory_group;
     bool out_of_memory; /* some allocation for the code failed: it stops at its next wait */
 
+    struct flo_run_trace *trace; /* trace.c; NULL: the run is not traced */
+
     /* during one activation */
     struct flo_arena *answer; /* the caller's arena */
 

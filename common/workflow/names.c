@@ -106,10 +106,10 @@ static const char *const commands[] = {
 /* By the field of the event. What is not named here (0) is not looked into. */
 static const uint64_t read_of[64] = {
     [2] = ALL, /* event_time */
-    /* workflow_type, task_queue, input, workflow_task_timeout, original_execution_run_id, attempt
-     */
+    /* workflow_type, task_queue, input, workflow_task_timeout, original_execution_run_id, attempt,
+     * header */
     IN(WORKFLOW_EXECUTION_STARTED) =
-        FIELD(1) | FIELD(5) | FIELD(6) | FIELD(9) | FIELD(14) | FIELD(18),
+        FIELD(1) | FIELD(5) | FIELD(6) | FIELD(9) | FIELD(14) | FIELD(18) | FIELD(25),
     /* suggest_continue_as_new, history_size_bytes */
     IN(WORKFLOW_TASK_STARTED) = FIELD(4) | FIELD(5),
     /* cause, new_run_id */
@@ -134,8 +134,8 @@ static const uint64_t read_of[64] = {
     IN(TIMER_CANCELED) = FIELD(1),
     /* marker_name, details, failure */
     IN(MARKER_RECORDED) = FIELD(1) | FIELD(2) | FIELD(5),
-    /* signal_name, input */
-    IN(WORKFLOW_EXECUTION_SIGNALED) = FIELD(1) | FIELD(2),
+    /* signal_name, input, header */
+    IN(WORKFLOW_EXECUTION_SIGNALED) = FIELD(1) | FIELD(2) | FIELD(4),
     /* cause */
     IN(WORKFLOW_EXECUTION_CANCEL_REQUESTED) = FIELD(1),
 };

@@ -9,6 +9,7 @@
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "workflow/internal.h"
+#include "workflow/trace.h"
 
 int flo_run_new(const struct flo_run_env *env, flo_workflow_lookup_fn lookup, void *lookup_ctx,
                 const char *workflow_id, const char *run_id, struct flo_run **out_run)
@@ -44,7 +45,7 @@ int flo_run_new(const struct flo_run_env *env, flo_workflow_lookup_fn lookup, vo
         return FLO_ENOMEM;
     }
     run->info.namespace_ = env->namespace_;
-    run->info.type = run->info.task_queue = "";
+    run->info.type = run->info.task_queue = run->info.traceparent = "";
     *out_run = run;
     return 0;
 }
@@ -217,6 +218,7 @@ static int complete(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResp
     out->outcome = FLO_ACTIVATION_COMPLETE;
     out->closes = run->machine.state == FLO_RUN_CLOSED;
     out->started_ns = run->started_ns;
+    out->spans = run->trace ? flo_trace_take(run) : NULL;
     int rc = live ? flo_command_collect(run, out) : 0;
     return rc ? rc : answer_queries(task, arena, out);
 }
@@ -279,6 +281,8 @@ int flo_run_activate(struct flo_run *run, const FloApi__PollWorkflowTaskQueueRes
     bool live = false;
     int rc = 0;
     struct flo_heap *outer = enter(run, arena);
+    if (run->trace)
+        flo_trace_forget(run);
     if (!run->broken)
         rc = conclude(run, flo_replay(run, task, &live, &err), &err);
     if (rc == 0)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/trace.h"
 #include "flotilla/error.h"
 #include "flotilla/worker.h"
 #include "wire/api.h"
@@ -31,8 +32,9 @@ struct flo_run_env {
     const char *const *workflow_types;
     /* Called by flo_workflow_log while not replaying; may be NULL. */
     void (*log)(void *ctx, enum flo_log_level level, const char *workflow_id, const char *run_id,
-                const char *workflow_type, const char *message);
+                const char *workflow_type, const char *traceparent, const char *message);
     void *log_ctx;
+    const struct flo_trace_sampler *tracing; /* which runs record spans; NULL: no tracing at all */
 };
 
 /* Which function to run. Returns NULL for an unknown type. */
@@ -78,6 +80,22 @@ struct flo_local_result {
     FloApi__RetryState retry_state; /* of a failure that is final */
 };
 
+enum flo_run_span_kind { FLO_RUN_SPAN_INTERNAL, FLO_RUN_SPAN_SERVER, FLO_RUN_SPAN_CLIENT };
+
+/* A span of the run, a point in time (workflow/trace.h says which there are). */
+struct flo_run_span {
+    const struct flo_run_span *next;
+    const char *verb, *what; /* "StartActivity", the activity's type */
+    enum flo_run_span_kind kind;
+    struct flo_trace_context context, parent;
+    bool has_parent;
+    const char *tracestate; /* NULL: none */
+    int64_t time_ns;        /* wall clock */
+    bool linked;
+    struct flo_trace_context link;
+    const char *error, *error_type; /* NULL: it went well */
+};
+
 /* The answer to one workflow task. Everything it points to lives in the arena that was given. */
 struct flo_activation {
     enum flo_activation_outcome outcome;
@@ -89,6 +107,7 @@ struct flo_activation {
     int64_t started_ns; /* wall clock, of the run's first event */
     bool closes; /* the commands end the run: it can be evicted once the answer is accepted */
     bool more;   /* local activities are still at work: a new task is wanted at once */
+    const struct flo_run_span *spans; /* to be exported once the server has taken the answer */
     /* COMPLETE and OPEN: */
     struct flo_local_start *local_starts;
     size_t local_start_count;

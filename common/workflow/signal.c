@@ -4,6 +4,7 @@
 
 #include "wire/payload.h"
 #include "workflow/internal.h"
+#include "workflow/trace.h"
 
 static struct flo_list *queue_of(struct flo_run *run, const char *name)
 {
@@ -38,7 +39,7 @@ int flo_signal_event(struct flo_run *run, const FloApi__HistoryEvent *event, str
         return rc;
     }
     flo_list_push_back(queue, &signal->node);
-    return 0;
+    return run->trace ? flo_trace_signal(run, event) : 0;
 }
 
 size_t flo_signal_count(const struct flo_workflow *wf, const char *name)

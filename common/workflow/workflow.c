@@ -211,6 +211,6 @@ void flo_workflow_log(struct flo_workflow *wf, enum flo_log_level level, const c
     va_end(ap);
     struct flo_heap *heap = flo_heap_enter(NULL); /* the logger's json values are not the run's */
     run->env.log(run->env.log_ctx, level, run->info.workflow_id, run->info.run_id, run->info.type,
-                 text);
+                 run->info.traceparent, text);
     flo_heap_enter(heap);
 }

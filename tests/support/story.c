@@ -23,10 +23,11 @@ flo_workflow_fn story_lookup(void *ctx, const char *type)
 }
 
 static void log_line(void *ctx, enum flo_log_level level, const char *workflow_id,
-                     const char *run_id, const char *type, const char *message)
+                     const char *run_id, const char *type, const char *traceparent,
+                     const char *message)
 {
     struct story *s = ctx;
-    (void)level, (void)workflow_id, (void)run_id, (void)type;
+    (void)level, (void)workflow_id, (void)run_id, (void)type, (void)traceparent;
     s->log = flo_arena_printf(&s->arena, "%s%s%s", s->log, *s->log ? "|" : "", message);
 }
 

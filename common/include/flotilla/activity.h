@@ -55,6 +55,9 @@ struct flo_activity_info {
     const char *fairness_key;      /* "" = not said */
     float fairness_weight;         /* 0 = not said */
     bool is_local;                 /* flo_local_activity: in the workflow's own worker */
+    /* Where the attempt stands in a distributed trace (W3C Trace Context: "00-<trace id>-<span
+     * id>-<flags>"), for the header of calls that it makes; "" when the worker does not trace. */
+    const char *traceparent;
 };
 /* Borrowed for the whole attempt. Any thread. (The server does not tell an activity its
  * schedule-to-start timeout: it is over when the activity starts.) */

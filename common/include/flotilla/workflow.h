@@ -195,6 +195,9 @@ struct flo_workflow_info {
     int64_t history_length; /* events up to the current task */
     int64_t history_bytes;
     bool continue_as_new_suggested;
+    /* Where the run stands in a distributed trace (W3C Trace Context), as its activities get it; ""
+     * when the worker does not trace. */
+    const char *traceparent;
 };
 /* Borrowed; refreshed by each workflow task. */
 FLO_API const struct flo_workflow_info *flo_workflow_info(const struct flo_workflow *wf);

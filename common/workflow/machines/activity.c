@@ -27,6 +27,7 @@
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "workflow/internal.h"
+#include "workflow/trace.h"
 
 enum state { ISSUED, SCHEDULED, STARTED, CANCELLING, ABANDONED, CLOSED, DROPPED };
 
@@ -344,6 +345,14 @@ static struct flo_activity *activity_alloc(struct flo_workflow *wf, const char *
     return activity;
 }
 
+static int trace_start(struct flo_run *run, const struct flo_activity *activity,
+                       FloApi__Command *message)
+{
+    return flo_trace_activity(run, activity->type,
+                              message ? &message->schedule_activity_task_command_attributes->header
+                                      : NULL);
+}
+
 struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, json_t *input,
                                     const struct flo_activity_options *options)
 {
@@ -372,6 +381,8 @@ struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, j
         return NULL;
     flo_future_ref(&activity->future); /* the machine's */
     if (command->message && fill_schedule(run, activity, input, o, command->message))
+        return NULL;
+    if (run->trace && trace_start(run, activity, command->message))
         return NULL;
     return &activity->future;
 }

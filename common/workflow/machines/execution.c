@@ -17,6 +17,7 @@
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "workflow/internal.h"
+#include "workflow/trace.h"
 
 const struct flo_machine_state flo_execution_states[] = {
     [FLO_RUN_NEW] = {"new", FLO_STATE_BIT(FLO_RUN_OPEN)},
@@ -107,6 +108,9 @@ int flo_execution_start(struct flo_run *run, const FloApi__HistoryEvent *event, 
     run->info.start_ms = flo_timestamp_ns(event->event_time) / FLO_NS_PER_MS;
     flo_execution_reseed(run, *a->original_execution_run_id ? a->original_execution_run_id
                                                             : run->info.run_id);
+    rc = run->env.tracing ? flo_trace_begin(run, a) : 0;
+    if (rc)
+        return rc;
     rc = flo_coroutine_new(run->env.stack_bytes, entry, run, &run->main.coroutine);
     return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_OPEN);
 }
@@ -190,6 +194,16 @@ static int issue_fail(struct flo_run *run)
     return a->failure ? 0 : FLO_ENOMEM;
 }
 
+/* The command that ends the run has just been issued: the last one. */
+static int trace_end(struct flo_run *run)
+{
+    const struct flo_command *end =
+        flo_container(run->commands.head.prev, struct flo_command, node);
+    bool fails = end->message && end->ops == &fail_ops;
+    return flo_trace_end(
+        run, fails ? end->message->fail_workflow_execution_command_attributes->failure : NULL);
+}
+
 static int finish(struct flo_run *run)
 {
     flo_coroutine_destroy(&run->main.coroutine);
@@ -200,6 +214,8 @@ static int finish(struct flo_run *run)
         rc = issue_cancel(run);
     else
         rc = issue_fail(run);
+    if (rc == 0 && run->trace)
+        rc = trace_end(run);
     json_decref(run->result);
     run->result = NULL;
     return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_CLOSED);

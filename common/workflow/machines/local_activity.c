@@ -42,6 +42,7 @@
 #include "wire/payload.h"
 #include "workflow/internal.h"
 #include "workflow/marker.h"
+#include "workflow/trace.h"
 
 enum state { SCHEDULED, RUNNING, MARKING, REPLAYED, PAUSED, CLOSED, DROPPED };
 
@@ -316,6 +317,8 @@ static int pack_task(struct flo_local *local, json_t *input,
         run, o->start_to_close_ms ? o->start_to_close_ms : o->schedule_to_close_ms, &no_memory);
     task.retry_policy = o->retry ? flo_activity_retry_policy(run, o->retry, &no_memory) : NULL;
     if (no_memory || (input && !task.input))
+        return FLO_ENOMEM;
+    if (run->trace && flo_trace_activity(run, local->type, &task.header))
         return FLO_ENOMEM;
     local->task_len = flo_wire_size(&task.base);
     local->task = flo_heap_alloc(run->heap, local->task_len);
