@@ -21,6 +21,8 @@ FLO_MUST_CHECK int flo_value_parse(const struct flo_setting *row,
                                    const struct flo_value_text *value, struct flo_arena *arena,
                                    void *field, struct flo_err *err);
 
+/* Are two values of a row the same? */
+bool flo_setting_same(const struct flo_setting *row, const void *a, const void *b);
 /* The value in field, in the file's notation; a secret as ***. */
 void flo_value_print(const struct flo_setting *row, const void *field, struct flo_buf *out);
 /* What is allowed, for errors and the reference: "an integer from 1 to 10000". */

@@ -346,6 +346,7 @@ int flo_role_config_load(enum flo_role role, const struct flo_cmdline *cmdline,
     if (!config)
         return flo_fail(err, FLO_ENOMEM, "no memory for the configuration");
     config->role = role;
+    config->cmdline = *cmdline;
     size_t count;
     const struct flo_setting *table = flo_role_settings(&count);
     int rc = flo_config_load(&config->config, table, count, 1u << role, cmdline, err);

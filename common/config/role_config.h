@@ -84,6 +84,7 @@ struct flo_pid_config {
 struct flo_role_config {
     struct flo_config config; /* sources, arena; first member */
     enum flo_role role;
+    struct flo_cmdline cmdline; /* that it was loaded with, to load it again; points into argv */
 
     struct flo_server_config server;
     const char *task_queue;
@@ -158,7 +159,7 @@ struct flo_role_config {
         const char *host;
         int64_t port;
         int queue_depth; /* enum flo_queue_depth */
-        int naming; /* enum flo_naming of telemetry/metrics.h */
+        int naming;      /* enum flo_naming of telemetry/metrics.h */
         int64_t max_series;
     } metrics;
     struct {

@@ -124,6 +124,18 @@ FLO_MUST_CHECK int flo_config_print(const struct flo_config *config, struct flo_
 FLO_MUST_CHECK int flo_config_document(const struct flo_setting *table, size_t count, unsigned role,
                                        struct flo_buf *out);
 
+/* Are the values of row i the same in two loads of one table, for one role? Rows of other roles
+ * are. What a finish step changed counts as it stands. */
+bool flo_config_same(const struct flo_config *a, const struct flo_config *b, size_t i);
+/* Take the value of row i, and where it came from, over from another load of the same table;
+ * strings and lists are copied. FLO_ENOMEM: nothing has changed. */
+FLO_MUST_CHECK int flo_config_adopt(struct flo_config *config, const struct flo_config *from,
+                                    size_t i);
+/* One row: its value as text, in the file's notation with secrets as ***, and "FILE:LINE",
+ * "env NAME", "default", "flag" or "by OTHER". */
+void flo_config_print_row(const struct flo_config *config, size_t i, struct flo_buf *out_value,
+                          struct flo_buf *out_source);
+
 /* The source of a key; NULL when there is no such key. */
 const struct flo_source *flo_config_source(const struct flo_config *config, const char *key);
 /* The value of key has been put there because of another setting, or its variable; other is kept

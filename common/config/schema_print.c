@@ -25,6 +25,15 @@ static void print_source(const struct flo_source *source, struct flo_buf *out)
     }
 }
 
+void flo_config_print_row(const struct flo_config *config, size_t i, struct flo_buf *out_value,
+                          struct flo_buf *out_source)
+{
+    const struct flo_setting *row = &config->table[i];
+
+    flo_value_print(row, (const char *)config + row->offset, out_value);
+    print_source(&config->sources[i], out_source);
+}
+
 int flo_config_print(const struct flo_config *config, struct flo_buf *out)
 {
     for (size_t i = 0; i < config->count; i++) {
