@@ -116,6 +116,13 @@ size_t flo_run_cache_awaiting(const struct flo_run_cache *cache)
     return awaiting;
 }
 
+void flo_run_cache_each(const struct flo_run_cache *cache,
+                        void (*fn)(void *ctx, const struct flo_run *run), void *ctx)
+{
+    FLO_LIST_FOREACH(node, &cache->used)
+    fn(ctx, flo_container(node, struct flo_run, cache_node));
+}
+
 void flo_run_cache_stats(const struct flo_run_cache *cache, struct flo_run_cache_stats *out)
 {
     *out = cache->stats;

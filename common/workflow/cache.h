@@ -29,6 +29,9 @@ FLO_MUST_CHECK int flo_run_cache_put(struct flo_run_cache *cache, struct flo_run
 void flo_run_cache_drop(struct flo_run_cache *cache, const char *run_id);
 /* How many of the runs inside wait for an activity that is scheduled or running. Looks at each. */
 size_t flo_run_cache_awaiting(const struct flo_run_cache *cache);
+/* Call fn with each run inside, least recently used first. */
+void flo_run_cache_each(const struct flo_run_cache *cache,
+                        void (*fn)(void *ctx, const struct flo_run *run), void *ctx);
 void flo_run_cache_stats(const struct flo_run_cache *cache, struct flo_run_cache_stats *out);
 
 #endif

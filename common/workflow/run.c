@@ -71,6 +71,11 @@ const char *flo_run_id(const struct flo_run *run)
     return run->info.run_id;
 }
 
+const char *flo_run_workflow_id(const struct flo_run *run)
+{
+    return run->info.workflow_id;
+}
+
 size_t flo_run_bytes(const struct flo_run *run)
 {
     size_t bytes = sizeof *run + flo_heap_bytes(run->heap) + run->main.failure_mem.held_bytes;

@@ -183,5 +183,6 @@ void flo_run_reset_to(struct flo_run *run, int64_t started_event_id);
 /* Memory that the run holds now: its heap, its tables, the touched pages of its stack. */
 size_t flo_run_bytes(const struct flo_run *run);
 const char *flo_run_id(const struct flo_run *run);
+const char *flo_run_workflow_id(const struct flo_run *run);
 
 #endif

@@ -33,6 +33,12 @@ void flo_context_make(struct flo_context *context, void *stack, size_t bytes,
                 (unsigned)(a >> 32), (unsigned)a);
 }
 
+bool flo_context_switching(uintptr_t pc)
+{
+    (void)pc; /* libc's own, which says how to unwind it */
+    return false;
+}
+
 void flo_context_switch(struct flo_context *from, const struct flo_context *to)
 {
     swapcontext(&from->uc, &to->uc);
@@ -42,6 +48,12 @@ void flo_context_switch(struct flo_context *from, const struct flo_context *to)
 
 void flo_context_swap_(void **save_sp, void *load_sp);
 void flo_context_entry_(void);
+void flo_context_swap_end_(void); /* behind its last instruction */
+
+bool flo_context_switching(uintptr_t pc)
+{
+    return pc >= (uintptr_t)flo_context_swap_ && pc < (uintptr_t)flo_context_swap_end_;
+}
 
 void flo_context_switch(struct flo_context *from, const struct flo_context *to)
 {
@@ -80,6 +92,9 @@ __asm__(".pushsection .text\n"
         "    ret\n"
         "    .cfi_endproc\n"
         ".size flo_context_swap_,.-flo_context_swap_\n"
+        ".hidden flo_context_swap_end_\n"
+        ".globl flo_context_swap_end_\n"
+        "flo_context_swap_end_:\n"
         ".p2align 4\n"
         ".hidden flo_context_entry_\n"
         ".globl flo_context_entry_\n"
@@ -157,6 +172,9 @@ __asm__(".pushsection .text\n"
         "    ret\n"
         "    .cfi_endproc\n"
         ".size flo_context_swap_,.-flo_context_swap_\n"
+        ".hidden flo_context_swap_end_\n"
+        ".globl flo_context_swap_end_\n"
+        "flo_context_swap_end_:\n"
         ".p2align 4\n"
         ".hidden flo_context_entry_\n"
         ".globl flo_context_entry_\n"

@@ -6,7 +6,9 @@
 #ifndef FLO_WORKFLOW_SWITCH_H
 #define FLO_WORKFLOW_SWITCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #if !defined(FLO_UCONTEXT) && !(defined(__x86_64__) && defined(__LP64__)) && !defined(__aarch64__)
 #define FLO_UCONTEXT 1
@@ -31,6 +33,9 @@ struct flo_context {
  * return. */
 void flo_context_make(struct flo_context *context, void *stack, size_t bytes,
                       void (*entry)(void *arg), void *arg);
+/* Is pc an instruction of the switch, between two stacks, where no unwinder can tell the caller?
+ * Async-signal-safe. */
+bool flo_context_switching(uintptr_t pc);
 /* Save the caller in *from and go on at *to. */
 void flo_context_switch(struct flo_context *from, const struct flo_context *to);
 
