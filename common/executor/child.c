@@ -19,6 +19,7 @@
 #include "executor/family.h"
 #include "executor/frame.h"
 #include "executor/limits.h"
+#include "executor/profile.h"
 #include "executor/template.h"
 #include "executor/usage.h"
 #include "executor/wear.h"
@@ -95,6 +96,7 @@ void flo_executor_child_main(const struct flo_executor_template *tmpl, unsigned 
 
     flo_family_begin();
     flo_crash_guard(&tmpl->crashes, index);
+    flo_profile_guard(flo_crash_area_ring(&tmpl->crashes, index));
     if (options.max_reply_bytes == 0)
         options.max_reply_bytes = 8u << 20;
     if (options.worker_start)

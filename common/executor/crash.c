@@ -19,6 +19,7 @@
 
 #include "executor/family.h"
 #include "executor/limits.h"
+#include "executor/profile.h"
 
 #define STACK_BYTES (128u << 10)
 /* What backtrace() may return: the record's frames and the handler's own. */
@@ -28,6 +29,9 @@ static struct {
     struct flo_crash_record *record;
     pid_t parent;
 } guard;
+
+/* In a slice, behind the record. */
+#define RING_AT ((sizeof(struct flo_crash_record) + 63) / 64 * 64)
 
 /* The runtimes of gcc's and clang's sanitizers have it; nothing else does. */
 extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
@@ -39,7 +43,7 @@ int flo_crash_area_init(struct flo_crash_area *area, unsigned count)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *base;
 
-    area->slice = (sizeof(struct flo_crash_record) + page - 1) / page * page;
+    area->slice = (RING_AT + sizeof(struct flo_profile_ring) + page - 1) / page * page;
     area->count = count;
     base =
         mmap(NULL, area->slice * count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -57,6 +61,11 @@ void flo_crash_area_fini(struct flo_crash_area *area)
 struct flo_crash_record *flo_crash_area_at(const struct flo_crash_area *area, unsigned index)
 {
     return (struct flo_crash_record *)(void *)(area->base + area->slice * index);
+}
+
+struct flo_profile_ring *flo_crash_area_ring(const struct flo_crash_area *area, unsigned index)
+{
+    return (struct flo_profile_ring *)(void *)(area->base + area->slice * index + RING_AT);
 }
 
 /* ---- writing a record ---- */

@@ -56,7 +56,7 @@ struct flo_crash_record {
 
 struct flo_crash_area {
     uint8_t *base;
-    size_t slice; /* bytes, whole pages; touched only by a crash */
+    size_t slice; /* bytes, whole pages: record and ring; touched by a crash, or a profile */
     unsigned count;
 };
 
@@ -64,6 +64,8 @@ struct flo_crash_area {
 FLO_MUST_CHECK int flo_crash_area_init(struct flo_crash_area *area, unsigned count);
 void flo_crash_area_fini(struct flo_crash_area *area);
 struct flo_crash_record *flo_crash_area_at(const struct flo_crash_area *area, unsigned index);
+/* Where the executor's profile goes. */
+struct flo_profile_ring *flo_crash_area_ring(const struct flo_crash_area *area, unsigned index);
 
 /* ---- executor side (crash.c) ---- */
 

@@ -249,6 +249,7 @@ static int thread_launch(struct flo_pool_thread *thread)
     int rc;
 
     sigfillset(&all);
+    sigdelset(&all, SIGPROF); /* but for this one: a profile's timer names the thread */
     pthread_attr_init(&attr);
     rc = flo_stack_use(&thread->stack, &attr);
     if (!rc) {

@@ -5,21 +5,16 @@
  * libdw is loaded here and nowhere else; without it the dynamic linker's names have to do, and
  * where it knows none, module and offset.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
-#include <link.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#if FLO_LIBDW
-#include <elfutils/libdwfl.h>
-#endif
 
-#include "executor/crash.h"
+#include "executor/dwarf.h"
 #include "executor/frame.h"
 
 #define TEXT_MAX (32u << 10)
@@ -46,107 +41,19 @@ static uint64_t place_of(const struct flo_crash_frame *frame)
     return frame->exact || frame->pc == 0 ? frame->pc : frame->pc - 1;
 }
 
-/* ---- by libdw ---- */
-
-#if FLO_LIBDW
-struct libdw {
-    Dwfl *session;
-    Dwfl_Callbacks callbacks;
-    char *debuginfo_path;
-    __typeof__(&dwfl_begin) begin;
-    __typeof__(&dwfl_report_elf) report_elf;
-    __typeof__(&dwfl_report_end) report_end;
-    __typeof__(&dwfl_addrmodule) addrmodule;
-    __typeof__(&dwfl_module_addrname) addrname;
-    __typeof__(&dwfl_module_getsrc) getsrc;
-    __typeof__(&dwfl_lineinfo) lineinfo;
-};
-
-static bool libdw_load(struct libdw *dw)
-{
-    void *library = dlopen("libdw.so.1", RTLD_NOW | RTLD_LOCAL);
-
-    if (!library)
-        return false;
-    *(void **)&dw->begin = dlsym(library, "dwfl_begin");
-    *(void **)&dw->report_elf = dlsym(library, "dwfl_report_elf");
-    *(void **)&dw->report_end = dlsym(library, "dwfl_report_end");
-    *(void **)&dw->addrmodule = dlsym(library, "dwfl_addrmodule");
-    *(void **)&dw->addrname = dlsym(library, "dwfl_module_addrname");
-    *(void **)&dw->getsrc = dlsym(library, "dwfl_module_getsrc");
-    *(void **)&dw->lineinfo = dlsym(library, "dwfl_lineinfo");
-    *(void **)&dw->callbacks.find_debuginfo = dlsym(library, "dwfl_standard_find_debuginfo");
-    *(void **)&dw->callbacks.find_elf = dlsym(library, "dwfl_build_id_find_elf");
-    dw->callbacks.debuginfo_path = &dw->debuginfo_path;
-    return dw->begin && dw->report_elf && dw->report_end && dw->addrmodule && dw->addrname &&
-           dw->getsrc && dw->lineinfo && dw->callbacks.find_debuginfo && dw->callbacks.find_elf;
-}
-
 /* Tell the session of the modules that the record has frames in. */
-static void libdw_open(struct libdw *dw, const struct symbols *all)
+static void open_modules(struct flo_dwarf *dw, const struct symbols *all)
 {
-    if (!libdw_load(dw) || !(dw->session = dw->begin(&dw->callbacks)))
-        return;
+    flo_dwarf_open(dw);
     for (uint32_t i = 0; i < all->record.frames; i++) {
         const struct flo_crash_frame *frame = &all->record.frame[i];
         bool new = frame->name != 0;
         for (uint32_t j = 0; j < i && new; j++)
             new = all->record.frame[j].name != frame->name;
         if (new)
-            (void)dw->report_elf(dw->session, module_file(all, frame), module_file(all, frame), -1,
-                                 frame->bias, true);
+            flo_dwarf_module(dw, module_file(all, frame), frame->bias);
     }
-    (void)dw->report_end(dw->session, NULL, NULL);
-}
-
-static void libdw_find(struct libdw *dw, const struct flo_crash_frame *frame,
-                       struct flo_crash_symbol *symbol)
-{
-    Dwfl_Module *module =
-        dw->session && frame->name ? dw->addrmodule(dw->session, place_of(frame)) : NULL;
-    Dwfl_Line *line;
-    Dwarf_Addr address = place_of(frame);
-    int column = 0;
-
-    if (!module)
-        return;
-    symbol->function = dw->addrname(module, address);
-    line = dw->getsrc(module, address);
-    if (line)
-        symbol->file = dw->lineinfo(line, &address, &symbol->line, &column, NULL, NULL);
-}
-#else
-struct libdw {
-    char none;
-};
-
-static void libdw_open(struct libdw *dw, const struct symbols *all)
-{
-    (void)dw;
-    (void)all;
-}
-
-static void libdw_find(struct libdw *dw, const struct flo_crash_frame *frame,
-                       struct flo_crash_symbol *symbol)
-{
-    (void)dw;
-    (void)frame;
-    (void)symbol;
-}
-#endif
-
-/* ---- by the dynamic linker ---- */
-
-/* This process has the mappings of the executors, but for what their activities loaded. */
-static void linker_find(const struct flo_crash_frame *frame, struct flo_crash_symbol *symbol)
-{
-    void *place = (void *)(uintptr_t)place_of(frame);
-    struct dl_find_object found;
-    Dl_info info;
-
-    if (_dl_find_object(place, &found) == 0 && found.dlfo_link_map->l_addr == frame->bias &&
-        dladdr(place, &info) != 0 && info.dli_sname)
-        symbol->function = info.dli_sname;
+    flo_dwarf_ready(dw);
 }
 
 /* ---- the process ---- */
@@ -155,7 +62,8 @@ static void linker_find(const struct flo_crash_frame *frame, struct flo_crash_sy
 static const char OUTERMOST[] = "flo_executor_child_run";
 
 /* False when the frame is the first that is ours and not the activity's. */
-static bool print_frame(struct symbols *all, struct libdw *dw, const struct flo_crash_frame *frame)
+static bool print_frame(struct symbols *all, struct flo_dwarf *dw,
+                        const struct flo_crash_frame *frame)
 {
     char function[FUNCTION_MAX];
     struct flo_crash_symbol symbol = {.offset = frame->pc};
@@ -163,9 +71,10 @@ static bool print_frame(struct symbols *all, struct libdw *dw, const struct flo_
     if (frame->name) {
         symbol.module = flo_crash_base_name(module_file(all, frame));
         symbol.offset = frame->pc - frame->bias;
-        libdw_find(dw, frame, &symbol);
-        if (!symbol.function)
-            linker_find(frame, &symbol);
+        flo_dwarf_find(dw, place_of(frame), &symbol);
+        if (!symbol.function) /* this process has the executors' mappings, but for what their
+                               * activities loaded */
+            flo_linker_find(place_of(frame), frame->bias, &symbol);
     }
     if (symbol.function && strcmp(symbol.function, OUTERMOST) == 0)
         return false;
@@ -211,7 +120,7 @@ static void send_all(int fd, const void *data, size_t len)
 _Noreturn void flo_symbols_main(int fd)
 {
     static struct symbols all;
-    struct libdw dw = {0};
+    struct flo_dwarf dw = {0};
     ssize_t n;
 
     bound_myself();
@@ -223,7 +132,7 @@ _Noreturn void flo_symbols_main(int fd)
     flo_buf_init(&all.json, TEXT_MAX);
     flo_buf_init(&all.text, TEXT_MAX);
     (void)!flo_buf_append_str(&all.json, "[");
-    libdw_open(&dw, &all);
+    open_modules(&dw, &all);
     for (uint32_t i = 0; i < all.record.frames; i++)
         if (!print_frame(&all, &dw, &all.record.frame[i]))
             break;

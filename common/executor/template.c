@@ -55,6 +55,13 @@ int flo_template_kill(int control, unsigned index, bool force)
     return send_request(control, &request, NULL, 0);
 }
 
+int flo_template_profile(int control, unsigned index)
+{
+    const struct flo_template_request request = {.order = FLO_TEMPLATE_PROFILE, .index = index};
+
+    return send_request(control, &request, NULL, 0);
+}
+
 int flo_template_names(int control, int socket_fd)
 {
     const struct flo_template_request request = {.order = FLO_TEMPLATE_NAMES};

@@ -39,6 +39,7 @@ enum flo_template_order {
     FLO_TEMPLATE_TERM, /* SIGTERM to the executor's group */
     FLO_TEMPLATE_KILL, /* SIGKILL */
     FLO_TEMPLATE_NAMES,
+    FLO_TEMPLATE_PROFILE, /* SIGPROF to the executor itself: its ring's hz has changed */
 };
 
 /* Down; SPAWN carries two descriptors: the executor's socket and its standard output. NAMES
@@ -62,6 +63,7 @@ struct flo_template_report {
 FLO_MUST_CHECK int flo_template_spawn(int control, unsigned index, int socket_fd, int output_fd);
 /* End executor index: SIGTERM, or with force SIGKILL. */
 FLO_MUST_CHECK int flo_template_kill(int control, unsigned index, bool force);
+FLO_MUST_CHECK int flo_template_profile(int control, unsigned index);
 /* Have the record that socket_fd's other end sends named; the descriptor stays the caller's. */
 FLO_MUST_CHECK int flo_template_names(int control, int socket_fd);
 

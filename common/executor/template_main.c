@@ -254,6 +254,8 @@ static bool serve(struct template *t)
         kill_executor(t, request.index, SIGKILL);
     else if (request.order == FLO_TEMPLATE_TERM)
         kill_executor(t, request.index, SIGTERM);
+    else if (request.order == FLO_TEMPLATE_PROFILE && t->pids[request.index] > 0)
+        kill(t->pids[request.index], SIGPROF); /* it is ready, and has a handler */
     else if (request.order == FLO_TEMPLATE_NAMES && fds[0] >= 0)
         spawn_namer(t, fds[0]);
     else if (request.order == FLO_TEMPLATE_SPAWN && fds[1] >= 0)

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * profile_names.c - a profile's stacks with names, made by a fork of the worker: what libdw loads
+ * and how long it takes is then no matter of the worker's. glibc lets the child of a process with
+ * threads allocate and load libraries; the child does nothing else.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "executor/dwarf.h"
+#include "executor/profile.h"
+
+#define SECONDS 20
+#define FUNCTION_MAX 120
+
+struct namer {
+    struct flo_dwarf dw;
+    struct flo_map names;   /* address -> its name, kept for ever */
+    struct flo_map modules; /* bias -> itself: those that libdw was told of */
+    char program[PATH_MAX];
+};
+
+static void add_module(struct namer *namer, uint64_t pc)
+{
+    struct dl_find_object found;
+    const char *file;
+
+    if (_dl_find_object((void *)(uintptr_t)pc, &found) < 0)
+        return;
+    if (flo_map_get(&namer->modules, &found.dlfo_link_map->l_addr, sizeof(uintptr_t)))
+        return;
+    file = found.dlfo_link_map->l_name[0] ? found.dlfo_link_map->l_name : namer->program;
+    flo_dwarf_module(&namer->dw, file, found.dlfo_link_map->l_addr);
+    (void)!flo_map_put(&namer->modules, &found.dlfo_link_map->l_addr, sizeof(uintptr_t), namer,
+                       NULL);
+}
+
+/* Semicolons and blanks have a meaning in folded stacks. */
+static char *clean(const char *name)
+{
+    char *copy = flo_strdup(name);
+
+    for (char *c = copy; c && *c; c++)
+        if (*c == ';' || *c == ' ' || (unsigned char)*c < 0x20)
+            *c = '_';
+    if (copy && strlen(copy) > FUNCTION_MAX)
+        copy[FUNCTION_MAX] = '\0';
+    return copy;
+}
+
+static const char *look_up(const struct namer *namer, uint64_t pc)
+{
+    struct flo_crash_symbol symbol = {0};
+    struct dl_find_object found;
+    char text[PATH_MAX + 32];
+
+    if (_dl_find_object((void *)(uintptr_t)pc, &found) < 0)
+        return clean("[unknown]");
+    flo_dwarf_find(&namer->dw, pc, &symbol);
+    if (!symbol.function)
+        flo_linker_find(pc, found.dlfo_link_map->l_addr, &symbol);
+    if (symbol.function)
+        return clean(symbol.function);
+    snprintf(text, sizeof text, "%s+0x%llx",
+             flo_crash_base_name(found.dlfo_link_map->l_name[0] ? found.dlfo_link_map->l_name
+                                                                : namer->program),
+             (unsigned long long)(pc - found.dlfo_link_map->l_addr));
+    return clean(text);
+}
+
+static const char *name_of(struct namer *namer, uint64_t pc)
+{
+    char *name = flo_map_get(&namer->names, &pc, sizeof pc);
+
+    if (name)
+        return name;
+    name = (char *)(uintptr_t)look_up(namer, pc);
+    if (!name || flo_map_put(&namer->names, &pc, sizeof pc, name, NULL))
+        return "[unknown]";
+    return name;
+}
+
+/* Of the frame's instruction: all but the innermost return behind a call. */
+static uint64_t place_of(const struct flo_profile_sample *sample, uint64_t frame)
+{
+    return sample->pc[frame] - (frame > 0 && sample->pc[frame] > 0);
+}
+
+static void print(struct namer *namer, const struct flo_profile_stack *stack, FILE *out)
+{
+    const struct flo_profile_sample *sample = stack->sample;
+    char *thread = clean(sample->thread);
+
+    fprintf(out, "%s", thread && *thread ? thread : "thread");
+    for (uint64_t i = sample->depth; i > 0; i--)
+        fprintf(out, ";%s", name_of(namer, place_of(sample, i - 1)));
+    fprintf(out, " %llu\n", (unsigned long long)stack->count);
+    flo_free(thread);
+}
+
+static void bound_myself(void)
+{
+    const struct rlimit cpu = {SECONDS, SECONDS};
+    sigset_t none;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (int number = 1; number < 32; number++) /* the worker's handlers are not ours */
+        signal(number, SIG_DFL);
+    signal(SIGPROF, SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    alarm(SECONDS);
+    setrlimit(RLIMIT_CPU, &cpu);
+    unsetenv("DEBUGINFOD_URLS"); /* no downloads */
+}
+
+static _Noreturn void names_main(const struct flo_profile_stack *stacks, size_t count, int fd)
+{
+    static struct namer namer;
+    FILE *out = fdopen(fd, "w");
+    ssize_t n;
+
+    bound_myself();
+    n = readlink("/proc/self/exe", namer.program, sizeof namer.program - 1);
+    namer.program[n > 0 ? n : 0] = '\0';
+    flo_map_init(&namer.names);
+    flo_map_init(&namer.modules);
+    flo_dwarf_open(&namer.dw);
+    for (size_t i = 0; i < count; i++)
+        for (uint64_t j = 0; j < stacks[i].sample->depth; j++)
+            add_module(&namer, place_of(stacks[i].sample, j));
+    flo_dwarf_ready(&namer.dw);
+    for (size_t i = 0; out && i < count; i++)
+        print(&namer, &stacks[i], out);
+    _exit(out && fflush(out) == 0 ? 0 : 1);
+}
+
+int flo_profile_names(const struct flo_profile_stack *stacks, size_t count, int *out_fd,
+                      int *out_pid, struct flo_err *err)
+{
+    int ends[2];
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return flo_fail(err, FLO_ESYS, "cannot open a pipe: %s", strerror(errno));
+    pid = fork();
+    if (pid == 0)
+        names_main(stacks, count, ends[1]);
+    close(ends[1]);
+    if (pid < 0) {
+        int code = errno;
+        close(ends[0]);
+        return flo_fail(err, FLO_ESYS, "cannot fork: %s", strerror(code));
+    }
+    (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    *out_fd = ends[0];
+    *out_pid = (int)pid;
+    return 0;
+}
