@@ -49,6 +49,13 @@ static struct {
     struct event_rate rates[EVENTS]; /* guarded by mu */
 } logger = {.level = FLO_LOG_INFO, .fd = STDERR_FILENO, .mu = PTHREAD_MUTEX_INITIALIZER};
 
+/* The last warnings and errors. */
+static struct {
+    pthread_mutex_t mu;
+    struct flo_log_trouble last[FLO_LOG_TROUBLES]; /* guarded by mu, as the rest */
+    size_t count;                                  /* since the start */
+} troubles = {.mu = PTHREAD_MUTEX_INITIALIZER};
+
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error"};
 
 const char *flo_log_level_name(enum flo_log_level level)
@@ -284,12 +291,59 @@ static void log_line(enum flo_log_level level, const char *event, const char *me
     errno = saved_errno;
 }
 
+static void copy_text(char *out, size_t size, const char *text)
+{
+    size_t len = text ? strnlen(text, size + 3) : 0;
+
+    if (len >= size)
+        len = flo_utf8_cut(text, len, size - 1);
+    if (len)
+        memcpy(out, text, len);
+    out[len] = '\0';
+}
+
+static void keep_trouble(enum flo_log_level level, const char *event, const char *message,
+                         va_list pairs)
+{
+    const char *reason = NULL;
+    for (const char *key; (key = va_arg(pairs, const char *));) {
+        const char *value = va_arg(pairs, const char *);
+        if (strcmp(key, "reason") == 0)
+            reason = value;
+    }
+    pthread_mutex_lock(&troubles.mu);
+    struct flo_log_trouble *trouble = &troubles.last[troubles.count++ % FLO_LOG_TROUBLES];
+    trouble->ts_ns = flo_clock_wall_ns();
+    trouble->level = level;
+    copy_text(trouble->event, sizeof trouble->event, event);
+    copy_text(trouble->message, sizeof trouble->message, message);
+    copy_text(trouble->reason, sizeof trouble->reason, reason);
+    pthread_mutex_unlock(&troubles.mu);
+}
+
+size_t flo_log_troubles(struct flo_log_trouble *out, size_t room)
+{
+    pthread_mutex_lock(&troubles.mu);
+    size_t kept = troubles.count < FLO_LOG_TROUBLES ? troubles.count : FLO_LOG_TROUBLES;
+    if (kept > room)
+        kept = room;
+    for (size_t i = 0; i < kept; i++)
+        out[i] = troubles.last[(troubles.count - 1 - i) % FLO_LOG_TROUBLES];
+    pthread_mutex_unlock(&troubles.mu);
+    return kept;
+}
+
 void flo_log(enum flo_log_level level, const char *event, const char *message, ...)
 {
     uint32_t suppressed = 0;
     if (!flo_log_enabled(level) || !rate_allows(event, flo_clock_mono_ns(), &suppressed))
         return;
     va_list ap;
+    if (level >= FLO_LOG_WARN) {
+        va_start(ap, message);
+        keep_trouble(level, event, message, ap);
+        va_end(ap);
+    }
     va_start(ap, message);
     log_line(level, event, message, suppressed, ap);
     va_end(ap);

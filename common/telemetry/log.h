@@ -17,6 +17,7 @@
 #define FLO_TELEMETRY_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "flotilla/log.h"
@@ -58,6 +59,16 @@ struct flo_num_text flo_num_text_i64(int64_t value);
 struct flo_num_text flo_num_text_f64(double value);
 #define FLO_NUM(value) (flo_num_text_i64((int64_t)(value)).text)
 #define FLO_NUM_F(value) (flo_num_text_f64(value).text)
+
+/* The last warnings and errors, newest first: copies into out, at most room; how many. Any thread.
+ */
+struct flo_log_trouble {
+    int64_t ts_ns; /* wall clock */
+    enum flo_log_level level;
+    char event[64], message[160], reason[160]; /* reason: of the line's key "reason", or "" */
+};
+#define FLO_LOG_TROUBLES 16
+size_t flo_log_troubles(struct flo_log_trouble *out, size_t room);
 
 /* Test seam: lines go to fd instead of stderr (-1: back to stderr). */
 void flo_log_set_fd(int fd);

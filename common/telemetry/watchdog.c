@@ -36,7 +36,7 @@
 
 struct flo_watchdog {
     struct flo_watchdog_options options;
-    int64_t tick_ms;
+    atomic_llong tick_ms, limit_ms; /* set by the loop, read by the thread */
     struct event *timer;
     pthread_t loop, thread;
     bool thread_runs;
@@ -110,10 +110,10 @@ static void say_stalled(struct flo_watchdog *self)
     char reason[AT_BYTES + 64];
     const char *at = ask(self);
     snprintf(reason, sizeof reason, "the event loop has not turned for %lld ms%s%s",
-             (long long)self->options.limit_ms, *at ? ": " : "", at);
+             (long long)atomic_load(&self->limit_ms), *at ? ": " : "", at);
     flo_health_set_live(self->options.health, "loop", false, reason);
     flo_log(FLO_LOG_ERROR, "loop.stalled", "The event loop is stuck", "at", at, "#limit_ms",
-            FLO_NUM(self->options.limit_ms), NULL);
+            FLO_NUM(atomic_load(&self->limit_ms)), NULL);
 }
 
 /* What a request asks for. */
@@ -243,6 +243,25 @@ static int start_thread(struct flo_watchdog *self, struct flo_err *err)
     return 0;
 }
 
+static struct timeval tick_of(struct flo_watchdog *self)
+{
+    int64_t tick_ms = atomic_load(&self->tick_ms);
+
+    return (struct timeval){.tv_sec = tick_ms / 1000, .tv_usec = tick_ms % 1000 * 1000};
+}
+
+void flo_watchdog_set_limit(struct flo_watchdog *self, int64_t limit_ms)
+{
+    struct timeval tick;
+
+    atomic_store(&self->limit_ms, limit_ms);
+    atomic_store(&self->tick_ms, limit_ms / TICKS_A_LIMIT);
+    tick = tick_of(self);
+    event_add(self->timer, &tick);
+    self->last_turn_ns = flo_clock_mono_ns();
+    atomic_fetch_add(&self->turns, 1);
+}
+
 int flo_watchdog_new(const struct flo_watchdog_options *options, struct flo_watchdog **out,
                      struct flo_err *err)
 {
@@ -254,11 +273,12 @@ int flo_watchdog_new(const struct flo_watchdog_options *options, struct flo_watc
         return flo_fail(err, FLO_ENOMEM, "no memory for the watchdog");
     sem_init(&self->stop, 0, 0);
     self->options = *options;
-    self->tick_ms = options->limit_ms / TICKS_A_LIMIT;
+    atomic_store(&self->limit_ms, options->limit_ms);
+    atomic_store(&self->tick_ms, options->limit_ms / TICKS_A_LIMIT);
     self->loop = pthread_self();
     self->last_turn_ns = flo_clock_mono_ns();
     self->listener_count = flo_http_listeners(options->http, self->listeners);
-    tick = (struct timeval){.tv_sec = self->tick_ms / 1000, .tv_usec = self->tick_ms % 1000 * 1000};
+    tick = tick_of(self);
     self->timer = event_new(options->base, -1, EV_PERSIST, on_turn, self);
     if (!self->timer || event_add(self->timer, &tick))
         rc = flo_fail(err, FLO_ENOMEM, "no memory for the watchdog's timer");

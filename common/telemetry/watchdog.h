@@ -39,6 +39,8 @@ struct flo_watchdog_options {
  * FLO_ESYS. */
 FLO_MUST_CHECK int flo_watchdog_new(const struct flo_watchdog_options *options,
                                     struct flo_watchdog **out, struct flo_err *err);
+/* Another limit from now on, at least 100 ms. On the loop's thread. */
+void flo_watchdog_set_limit(struct flo_watchdog *watchdog, int64_t limit_ms);
 /* Stop the thread, wait for it, free; clears the pointer. Before the HTTP server goes. NULL is
  * fine. */
 void flo_watchdog_destroy(struct flo_watchdog **watchdog);
