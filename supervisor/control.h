@@ -5,12 +5,9 @@
  *
  * Who may: whoever shows the token ("Authorization: Bearer TOKEN"), under a Host that is ours, with
  * a JSON body. The token is that of supervisor.token_file; in local mode without one it is made
- * once, STATE_DIR/control.token. Without a token nothing is accepted.
- *
- * A Host is ours when it is an IP address (a web page's script cannot make a browser send one for a
- * server that it does not already know), localhost, the name of this machine, the host of the
- * health or metrics address, or one of supervisor.allowed_hosts; the port does not matter. All else
- * is answered 403: it may be a name that a stranger's page has rebound to our address.
+ * once, STATE_DIR/control.token. Without a token nothing is accepted (403, saying which setting is
+ * missing). Which hosts are ours is the HTTP server's matter (http.h): this adds the hosts of the
+ * health and metrics addresses, and supervisor.allowed_hosts.
  *
  * Every accepted command is a line of the log and an event of the fleet, with who sent it; what is
  * refused is counted (flotilla_control_denied_total) and logged as control.denied. The token is
@@ -24,6 +21,7 @@
 
 #include "config/fleet_config.h"
 #include "flotilla/error.h"
+#include "supervisor/events.h"
 #include "supervisor/fleet.h"
 #include "supervisor/hub.h"
 #include "supervisor/manager.h"
@@ -35,7 +33,6 @@ struct flo_control; /* opaque */
 #define FLO_CONTROL_TOKEN_BYTES 32             /* of one that we make; hexadecimal in the file */
 #define FLO_CONTROL_TOKEN_FILE "control.token" /* in the state folder */
 #define FLO_CONTROL_TIMEOUT_MS 5000            /* no answer for so long: ok = false, "no answer" */
-#define FLO_CONTROL_PROFILE_MAX_S 60           /* longest profile; its answer is awaited longer */
 
 struct flo_control_options {
     const struct flo_fleet_config *config; /* borrowed: token_file, allowed_hosts, addresses */
@@ -43,6 +40,7 @@ struct flo_control_options {
     bool local;                            /* make a token when the configuration names none */
     struct flo_fleet *fleet;               /* borrowed, as all below */
     struct flo_hub *hub;
+    struct flo_events *events;          /* may be NULL */
     struct flo_manager *const *manager; /* *manager is NULL without local mode, or not made yet */
     struct flo_metrics *metrics;        /* may be NULL */
 };
@@ -53,7 +51,8 @@ struct flo_control_options {
  */
 FLO_MUST_CHECK int flo_control_new(const struct flo_control_options *options,
                                    struct flo_control **out, struct flo_err *err);
-/* Put the two paths on http, which must be gone before control is. FLO_EFULL. */
+/* Put the two paths on http, and the hosts that are ours. Control outlives http and the hub, whose
+ * last answers it takes. FLO_EFULL, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_control_install(struct flo_control *control, struct flo_http *http);
 /* Is there a token, so that commands can be accepted at all? */
 bool flo_control_enabled(const struct flo_control *control);

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "config/fleet_config.h"
 #include "config/process.h"
+#include "supervisor/control.h"
 #include "supervisor/hub.h"
 #include "supervisor/manager.h"
 #include "supervisor/pages.h"
@@ -45,6 +46,7 @@ struct supervisor {
     struct flo_events *events;
     struct flo_hub *hub;
     struct flo_manager *manager; /* local mode */
+    struct flo_control *control;
     struct flo_pages pages;
     char identity[300];
     char last_server[96];              /* where a killed supervisor's engine was */
@@ -262,6 +264,8 @@ static int open_pages(struct supervisor *self, struct flo_err *err)
     if (rc)
         return rc;
     rc = flo_pages_install(&self->pages, self->http);
+    if (!rc)
+        rc = flo_control_install(self->control, self->http);
     if (rc)
         return flo_fail(err, rc, "too many pages");
     rc = flo_http_listen_both(self->http, config->health.host, (int)config->health.port,
@@ -273,6 +277,20 @@ static int open_pages(struct supervisor *self, struct flo_err *err)
     if (strcmp(self->pages.health_address, self->pages.metrics_address) != 0)
         flo_process_announce(PROGRAM, "metrics", self->pages.metrics_address);
     return 0;
+}
+
+/* Before the pages listen: a token that is not safe is no token. */
+static int open_control(struct supervisor *self, struct flo_err *err)
+{
+    const struct flo_control_options options = {.config = self->config,
+                                                .state_dir = self->dir.path,
+                                                .local = self->local,
+                                                .fleet = &self->fleet,
+                                                .hub = self->hub,
+                                                .events = self->events,
+                                                .manager = &self->manager,
+                                                .metrics = self->metrics};
+    return flo_control_new(&options, &self->control, err);
 }
 
 static int open_manager(struct supervisor *self, struct flo_err *err)
@@ -342,6 +360,8 @@ static int open_all(struct supervisor *self, struct flo_err *err)
     if (!rc)
         rc = open_hub(self, err);
     if (!rc)
+        rc = open_control(self, err);
+    if (!rc)
         rc = open_pages(self, err);
     if (!rc)
         rc = open_manager(self, err);
@@ -354,6 +374,7 @@ static void close_all(struct supervisor *self)
     flo_http_destroy(&self->http);
     flo_pages_fini(&self->pages);
     flo_hub_destroy(&self->hub);
+    flo_control_destroy(&self->control); /* after those who still answer it */
     if (self->fleet.metrics)
         flo_fleet_fini(&self->fleet);
     flo_events_destroy(&self->events);

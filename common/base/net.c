@@ -108,13 +108,27 @@ int flo_net_listen(const char *host, uint16_t port, int backlog, int *out_fd, st
                     host, port, strerror(error));
 }
 
+/* failed is what getsockname or getpeername said. */
+static void put_address(int failed, const struct sockaddr_storage *address, socklen_t len,
+                        char out[FLO_NET_ADDRESS_MAX])
+{
+    char host[64] = "?", service[8] = "0";
+    if (!failed)
+        (void)getnameinfo((const struct sockaddr *)address, len, host, sizeof host, service,
+                          sizeof service, NI_NUMERICHOST | NI_NUMERICSERV);
+    snprintf(out, FLO_NET_ADDRESS_MAX, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, service);
+}
+
 void flo_net_local_address(int fd, char out[FLO_NET_ADDRESS_MAX])
 {
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
-    char host[64] = "?", service[8] = "0";
-    if (getsockname(fd, (struct sockaddr *)&address, &len) == 0)
-        (void)getnameinfo((struct sockaddr *)&address, len, host, sizeof host, service,
-                          sizeof service, NI_NUMERICHOST | NI_NUMERICSERV);
-    snprintf(out, FLO_NET_ADDRESS_MAX, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, service);
+    put_address(getsockname(fd, (struct sockaddr *)&address, &len), &address, len, out);
+}
+
+void flo_net_peer_address(int fd, char out[FLO_NET_ADDRESS_MAX])
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    put_address(getpeername(fd, (struct sockaddr *)&address, &len), &address, len, out);
 }

@@ -34,5 +34,7 @@ FLO_MUST_CHECK int flo_net_listen(const char *host, uint16_t port, int backlog, 
 
 /* Where the socket fd is bound, in numbers: "127.0.0.1:80", "[::1]:80"; "?:0" when unknown. */
 void flo_net_local_address(int fd, char out[FLO_NET_ADDRESS_MAX]);
+/* The other end of a connected socket, in the same form. */
+void flo_net_peer_address(int fd, char out[FLO_NET_ADDRESS_MAX]);
 
 #endif

@@ -62,6 +62,8 @@ FLO_MUST_CHECK int flo_health_export(struct flo_health *health, struct flo_metri
 
 struct flo_http; /* opaque */
 
+#define FLO_HTTP_ADDRESS_MAX FLO_NET_ADDRESS_MAX
+
 enum flo_http_method {
     FLO_HTTP_GET = 1, /* HEAD is answered like it, without the body */
     FLO_HTTP_POST = 2,
@@ -82,6 +84,8 @@ struct flo_http_request {
 /* The value of a header (name in any case), or NULL. Of several the first. Gone with the request.
  */
 const char *flo_http_header(const struct flo_http_request *request, const char *name);
+/* Who sent it, "127.0.0.1:4711"; "?:0" when that is not known any more. */
+void flo_http_remote(const struct flo_http_request *request, char out[FLO_HTTP_ADDRESS_MAX]);
 /*
  * The value of a parameter of the query ("seconds" of "a=1&seconds=5"), percent-decoded into out.
  * False when it is absent, malformed or longer than size - 1; then out is "".
@@ -142,7 +146,6 @@ void flo_http_destroy(struct flo_http **http);
  * paths. When out_address is not NULL it gets the chosen "HOST:PORT" ("[::1]:80" for IPv6).
  * FLO_ECONN: in use or not ours; FLO_EPERM; FLO_EINVAL: bad host. The program exits 73 (77).
  */
-#define FLO_HTTP_ADDRESS_MAX FLO_NET_ADDRESS_MAX
 FLO_MUST_CHECK int flo_http_listen(struct flo_http *http, const char *host, int port,
                                    char out_address[FLO_HTTP_ADDRESS_MAX], struct flo_err *err);
 /*

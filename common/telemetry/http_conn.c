@@ -262,6 +262,11 @@ const char *flo_http_header(const struct flo_http_request *request, const char *
     return NULL;
 }
 
+void flo_http_remote(const struct flo_http_request *request, char out[FLO_HTTP_ADDRESS_MAX])
+{
+    flo_net_peer_address((int)bufferevent_getfd(request->conn->bev), out);
+}
+
 /* ---- reading ---- */
 
 /* Take the head out of the input. 0: conn->head is it; -1: more is needed; else refuse so. */

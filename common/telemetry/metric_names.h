@@ -142,6 +142,8 @@
     X(FLEET_SERIES_DROPPED, COUNTER, "flotilla_fleet_series_dropped_total", "role", NONE, "Series of reports that were above a bound.") \
     X(FLEET_EVICTED, COUNTER, "flotilla_fleet_evicted_total", "role", NONE, "Processes forgotten at the bound.") \
     X(FLEET_RESETS, COUNTER, "flotilla_fleet_counter_resets_total", "role", NONE, "Snapshots whose counters went back.") \
+    X(CONTROL_COMMANDS, COUNTER, "flotilla_control_commands_total", "command,result", NONE, "Commands to processes of the fleet; the result is ok or failed.") \
+    X(CONTROL_DENIED, COUNTER, "flotilla_control_denied_total", "reason", NONE, "Requests to steer the fleet that were refused: no_token_file, no_token or wrong_token.") \
     X(CHILD_RESTARTS, COUNTER, "flotilla_child_restarts_total", "process", NONE, "Times a process was started again.") \
     X(CHILD_EXITS, COUNTER, "flotilla_child_exits_total", "process,reason", NONE, "Ends of a process that were not asked for; the reason is its exit status or signal, as exit-74 or signal-9.") \
     X(CHILD_CRASH_LOOP, GAUGE, "flotilla_child_crash_loop", "process", NONE, "1 while the process ends again and again.") \
