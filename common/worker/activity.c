@@ -16,6 +16,7 @@
 #include "config/exit_code.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
+#include "worker/control.h"
 #include "worker/quarantine.h"
 #include "worker/trace.h"
 #include "worker/worker.h"
@@ -131,6 +132,11 @@ static void fail_crashed(struct flo_activity_task *at, const struct flo_job_resu
     flo_log(FLO_LOG_ERROR, "activity.crashed", crash->message, "activity_type", at->type,
             "activity_id", at->activity_id, "workflow_id", at->workflow_id, "run_id", at->run_id,
             "#attempt", FLO_NUM(at->attempt), "stack", crash->stack_trace, NULL);
+    flo_tell(at->worker, FLO_LOG_ERROR, "executor.died", crash->message, "task_queue",
+             at->queue->name, "activity_type", at->type, "activity_id", at->activity_id,
+             "workflow_id", at->workflow_id, "run_id", at->run_id, "#attempt", FLO_NUM(at->attempt),
+             "signal", result->signal ? sigabbrev_np(result->signal) : NULL, "#exit_status",
+             result->signal ? NULL : FLO_NUM(result->exit_status), NULL);
     flo_series_inc(flo_metrics_get(at->worker->metrics, FLO_METRIC_ACTIVITY_CRASHED,
                                    at->queue->name, at->type, NULL));
     flo_outcome_crash(at, crash);
@@ -154,6 +160,8 @@ void flo_activity_on_broken(void *ctx)
 {
     flo_log(FLO_LOG_ERROR, "executor.broken",
             "The process that makes executors died: the worker must be started again", NULL);
+    flo_tell(ctx, FLO_LOG_ERROR, "executor.broken",
+             "The process that makes executors died: the worker must be started again", NULL);
     flo_worker_stop(ctx, FLO_EXIT_INTERNAL);
 }
 

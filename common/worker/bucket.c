@@ -14,10 +14,16 @@
 /* The longest wait that is said: the time of a very low rate is beyond what a timer takes. */
 #define WAIT_MAX_S 3600
 
-void flo_bucket_init(struct flo_bucket *bucket, double rate, size_t queues, int64_t now_ns)
+static double burst_of(double rate, size_t queues)
 {
     double least = queues > 1 ? (double)queues : 1;
-    double burst = rate * BURST_S > least ? rate * BURST_S : least;
+
+    return rate * BURST_S > least ? rate * BURST_S : least;
+}
+
+void flo_bucket_init(struct flo_bucket *bucket, double rate, size_t queues, int64_t now_ns)
+{
+    double burst = burst_of(rate, queues);
 
     *bucket =
         (struct flo_bucket){.rate = rate, .burst = burst, .level = burst, .filled_ns = now_ns};
@@ -35,6 +41,20 @@ static void fill(struct flo_bucket *bucket, int64_t now_ns)
 {
     bucket->level = level_at(bucket, now_ns);
     bucket->filled_ns = now_ns;
+}
+
+void flo_bucket_set_rate(struct flo_bucket *bucket, double rate, size_t queues, size_t reserved,
+                         int64_t now_ns)
+{
+    if (bucket->rate > 0)
+        fill(bucket, now_ns);
+    else
+        bucket->filled_ns = now_ns; /* it begins empty: permits come in at the new rate */
+    bucket->rate = rate;
+    bucket->burst = burst_of(rate, queues);
+    bucket->reserved = reserved;
+    if (bucket->level > bucket->burst)
+        bucket->level = bucket->burst;
 }
 
 bool flo_bucket_reserve(struct flo_bucket *bucket, int64_t now_ns)

@@ -26,6 +26,9 @@ struct flo_bucket {
 
 /* A full bucket for so many queues. */
 void flo_bucket_init(struct flo_bucket *bucket, double rate, size_t queues, int64_t now_ns);
+/* Another rate above 0; polls keep the permits that they hold, of which there are `reserved`. */
+void flo_bucket_set_rate(struct flo_bucket *bucket, double rate, size_t queues, size_t reserved,
+                         int64_t now_ns);
 /* Reserve a permit for a poll. False: there is none yet; flo_bucket_wait_ns says when. */
 bool flo_bucket_reserve(struct flo_bucket *bucket, int64_t now_ns);
 /* Can it ever hold so many permits more, next to those that polls hold now? */

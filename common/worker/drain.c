@@ -30,8 +30,8 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "grpc/status.h"
+#include "worker/control.h"
 #include "worker/local.h"
-#include "worker/worker.h"
 
 #define LAST_WORD_MS INT64_C(1000) /* for the answers of what was cut */
 #define LEAVE_MS INT64_C(250)      /* of those, to take the process apart */
@@ -159,6 +159,9 @@ static void say_quiet(struct flo_worker *worker, bool quiet, const char *why)
             NULL);
     flo_health_set_ready(worker->health, "quiet", !quiet,
                          "quiet: no polls until SIGCONT or flotilla resume");
+    flo_tell(worker, FLO_LOG_INFO, quiet ? "worker.quiet" : "worker.resumed",
+             quiet ? "Worker quiet: it polls no more until it is told to resume" : "Worker resumed",
+             "reason", why, "#running", FLO_NUM(flo_capacity_busy(worker)), NULL);
     if (worker->reporter)
         flo_reporter_send(worker->reporter);
 }
@@ -213,6 +216,8 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
     if (worker->executor)
         flo_executor_notice_stopping(worker->executor);
     flo_local_notice_stopping(worker);
+    flo_tell(worker, FLO_LOG_INFO, "worker.draining", "Worker stopping", "reason", why, "#running",
+             FLO_NUM(flo_capacity_busy(worker)), "#timeout_ms", FLO_NUM(total_ms), NULL);
     if (worker->reporter)
         flo_reporter_send(worker->reporter);
     flo_drain_check(worker);

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "config/process.h"
 #include "grpc/status.h"
-#include "worker/worker.h"
+#include "worker/control.h"
 
 const char *flo_observe_worker_type(const struct flo_worker *worker)
 {
@@ -30,6 +30,9 @@ void flo_observe_connection(void *ctx, bool connected, const char *reason)
     if (connected) {
         flo_log(FLO_LOG_INFO, "server.connected", "Connected", FLO_LOG_WHO(worker), "server",
                 address, NULL);
+        if (worker->warned)
+            flo_tell(worker, FLO_LOG_INFO, "server.connected", "The server is back", "server",
+                     address, NULL);
         worker->was_connected = true;
         worker->connected_ns = flo_clock_mono_ns();
         worker->warned = false;
@@ -37,6 +40,8 @@ void flo_observe_connection(void *ctx, bool connected, const char *reason)
         worker->warned = true; /* once, not at each attempt */
         flo_log(FLO_LOG_WARN, "server.unreachable", "Connection error", FLO_LOG_WHO(worker),
                 "server", address, "reason", reason, NULL);
+        flo_tell(worker, FLO_LOG_WARN, "server.unreachable", "The server cannot be reached",
+                 "server", address, "reason", reason, NULL);
     }
 }
 
@@ -188,10 +193,15 @@ static int start_reporter(struct flo_worker *worker, struct flo_err *err)
         .metrics = worker->metrics,
         .sample = sample,
         .sample_ctx = worker,
+        .command = flo_command,
+        .command_ctx = worker,
     };
 
     rc = flo_reporter_new(worker->base, &options, &worker->reporter, err);
     flo_buf_fini(&queues);
+    if (!rc)
+        flo_tell(worker, FLO_LOG_INFO, "worker.started", "Worker started", "version", flo_version(),
+                 NULL);
     return rc;
 }
 

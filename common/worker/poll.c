@@ -405,6 +405,64 @@ int64_t flo_poll_silence_ns(const struct flo_worker *worker, const char **out_ki
     return longest;
 }
 
+const char *flo_poll_kind_name(enum flo_poller_kind kind)
+{
+    return KIND_NAMES[kind];
+}
+
+size_t flo_poll_ages_ms(const struct flo_poller_group *group, int64_t *out, size_t room)
+{
+    size_t count = 0;
+
+    FLO_LIST_FOREACH(node, &group->polls)
+    {
+        const struct poll *poll = flo_container(node, struct poll, node);
+        if (count == room)
+            break;
+        out[count++] = flo_client_call_silent_ns(poll->call) / FLO_NS_PER_MS;
+    }
+    return group->polls.count;
+}
+
+/* Of so many polls for workflow tasks, those that ask the normal queue. One of each kind at least,
+ * and a slot for each, else one would starve: the configuration is refused with fewer than two. */
+static size_t normal_polls(const struct flo_role_config *config, size_t polls)
+{
+    size_t normal = (size_t)((double)polls * config->nonsticky_to_sticky_poll_ratio + 0.5);
+
+    return normal < 1 ? 1 : normal >= polls ? polls - 1 : normal;
+}
+
+static void set_group(struct flo_poller_group *group, size_t min, size_t max)
+{
+    size_t target = group->pollers.target;
+
+    target = target < min ? min : target > max ? max : target;
+    if (min == max)
+        flo_pollers_fixed(&group->pollers, min);
+    else
+        flo_pollers_autoscale(&group->pollers, min, max, target, flo_clock_mono_ns());
+}
+
+void flo_poll_set_pollers(struct flo_task_queue *queue, size_t min, size_t max)
+{
+    bool sticky = queue->pollers[FLO_POLLER_STICKY].pollers.target > 0;
+
+    for (int kind = 0; kind < FLO_POLLER_KINDS; kind++) {
+        struct flo_poller_group *group = &queue->pollers[kind];
+        size_t normal = sticky ? normal_polls(queue->worker->config, max) : max;
+        if (group->pollers.target == 0)
+            continue;
+        if (min != max || kind == FLO_POLLER_ACTIVITY)
+            set_group(group, min, max);
+        else if (kind == FLO_POLLER_WORKFLOW)
+            set_group(group, normal, normal);
+        else
+            set_group(group, max - normal, max - normal);
+    }
+    flo_poll_fill(queue->worker);
+}
+
 static int group_init(struct flo_task_queue *queue, enum flo_poller_kind kind, size_t polls,
                       struct flo_err *err)
 {
@@ -445,12 +503,10 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
                                (size_t)config->sticky_cache.max_entries, &worker->cache);
         if (rc)
             return flo_fail(err, rc, "no memory for the sticky cache");
-        /* One poll of each kind at least, and a slot for each, else one would starve: the
-         * configuration is refused with fewer than two. */
-        normal = (size_t)((double)polls * config->nonsticky_to_sticky_poll_ratio + 0.5);
-        normal = normal < 1 ? 1 : normal >= polls ? polls - 1 : normal;
+        normal = normal_polls(config, polls);
         rc = group_init(queue, FLO_POLLER_STICKY, polls - normal, err);
     }
+    queue->slots_asked = slots;
     flo_slots_init(&queue->slots, slots);
     flo_slots_init(&worker->capacity[FLO_SLOT_WORKFLOW], slots);
     flo_slots_init(&worker->capacity[FLO_SLOT_LOCAL_ACTIVITY],
@@ -468,6 +524,7 @@ int flo_worker_poll_activities(struct flo_worker *worker, struct flo_err *err)
     for (size_t i = 0; i < worker->queue_count && !rc; i++) {
         struct flo_task_queue *queue = &worker->queues[i];
         size_t slots = (size_t)queue->config->max_concurrent_activities;
+        queue->slots_asked = slots;
         flo_slots_init(&queue->slots, slots < most ? slots : most);
         rc = group_init(queue, FLO_POLLER_ACTIVITY,
                         (size_t)queue->config->max_concurrent_activity_task_polls, err);

@@ -11,8 +11,8 @@
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
+#include "worker/control.h"
 #include "worker/parked.h"
-#include "worker/worker.h"
 
 static int64_t now_ms(void)
 {
@@ -321,6 +321,11 @@ static void say_parked(struct flo_activity_task *at, const json_t *record, const
             "activity_type", at->type, "activity_id", at->activity_id, "workflow_id",
             at->workflow_id, "run_id", at->run_id, "#crashes", FLO_NUM(crashes), "quarantine_id",
             id, NULL);
+    flo_tell(at->worker, FLO_LOG_ERROR, "activity.parked",
+             "An activity's input is parked: it killed its executor again and again", "task_queue",
+             at->queue->name, "activity_type", at->type, "activity_id", at->activity_id,
+             "workflow_id", at->workflow_id, "run_id", at->run_id, "#crashes", FLO_NUM(crashes),
+             "quarantine_id", id, NULL);
 }
 
 void flo_poison_crashed(struct flo_activity_task *at, const struct flo_job_result *result)

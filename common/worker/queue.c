@@ -294,6 +294,29 @@ int flo_queues_limit(struct flo_worker *worker, struct flo_err *err)
     return rc;
 }
 
+int flo_queues_set_rate(struct flo_worker *worker, double rate)
+{
+    size_t reserved = 0;
+
+    if (!worker->limits && rate > 0) {
+        worker->limits = flo_calloc(1, sizeof *worker->limits);
+        if (!worker->limits)
+            return FLO_ENOMEM;
+        flo_map_init(&worker->limits->needs);
+    }
+    if (!worker->limits)
+        return 0;
+    for (size_t i = 0; i < worker->queue_count; i++)
+        reserved += worker->queues[i].slots.reserved;
+    if (rate > 0)
+        flo_bucket_set_rate(&worker->limits->rate, rate, worker->queue_count, reserved,
+                            flo_clock_mono_ns());
+    else
+        worker->limits->rate.rate = 0;
+    flo_poll_fill(worker);
+    return 0;
+}
+
 static void limits_free(struct flo_worker *worker)
 {
     if (!worker->limits)

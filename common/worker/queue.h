@@ -69,6 +69,7 @@ struct flo_task_queue {
     char *name;
     enum flo_slot_kind kind;
     struct flo_slots slots;
+    size_t slots_asked;         /* by the settings or a command; the executor may have fewer */
     struct flo_share share;     /* its turn among the others */
     bool quiet;                 /* its last poll to end was empty, or none has ended yet */
     struct flo_token_need need; /* what each poll takes: the most that a type of it may need */
@@ -122,6 +123,8 @@ bool flo_queue_serves(const struct flo_task_queue *queue, const char *type);
  * are registered. FLO_ECONFIG when it names a type that no module has; FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_queues_limit(struct flo_worker *worker, struct flo_err *err);
+/* Another rate limit of the worker; 0: none. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_queues_set_rate(struct flo_worker *worker, double rate);
 
 /*
  * How many tasks of a kind the worker may hold from now on, over all its queues; what their own

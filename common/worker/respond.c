@@ -12,6 +12,7 @@
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
+#include "worker/control.h"
 #include "worker/local.h"
 #include "worker/trace.h"
 #include "worker/worker.h"
@@ -85,6 +86,7 @@ static void respond_failed(struct flo_workflow_task *wt, FloApi__WorkflowTaskFai
             wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, "reason",
             failure && failure->message ? failure->message : reason, "#attempt",
             FLO_NUM(wt->task->attempt), NULL);
+    flo_tell_failed_workflow(wt, reason, failure && failure->message ? failure->message : reason);
     evict(wt);
     request.task_token = wt->task->task_token;
     request.identity = worker->identity;
@@ -458,6 +460,7 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_CANCELLED));
     } else if (kind != FLO_OUTCOME_PENDING && !flo_failure_is_benign(failure)) {
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_EXECUTION_FAILED));
+        flo_tell_failed_activity(at, failure);
     }
     if (kind == FLO_OUTCOME_UNREGISTERED)
         flo_series_inc(FLO_TASK_METRIC(at, ACTIVITY_UNREGISTERED));

@@ -10,7 +10,7 @@
 #include "config/exit_code.h"
 #include "config/process.h"
 #include "grpc/status.h"
-#include "worker/worker.h"
+#include "worker/control.h"
 
 #define RETRY_MS 1000
 
@@ -35,6 +35,9 @@ static void say_started(struct flo_worker *worker)
             flo_buf_cstr(&queues), "server", worker->config->server.address, "types",
             flo_buf_cstr(&types), "#slots",
             FLO_NUM(flo_capacity_total(worker, worker->queues[0].kind)), NULL);
+    flo_tell(worker, FLO_LOG_INFO, "worker.ready", "Worker ready: it polls", "#slots",
+             FLO_NUM(flo_capacity_total(worker, worker->queues[0].kind)), "types",
+             flo_buf_cstr(&types), NULL);
     flo_buf_fini(&queues);
     flo_buf_fini(&types);
     flo_process_trim();

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "worker/worker.h"
+#include "worker/control.h"
 
 static const struct flo_activity_task *task_of(uint64_t job)
 {
@@ -75,6 +75,13 @@ void flo_stuck_on(void *ctx, const struct flo_stuck_job *stuck, bool ended)
                 FLO_NUM(at->attempt), "reason", reason_name(stuck->reason), "#ran_ms",
                 FLO_NUM(ran_ms(at)), "#told_ms", FLO_NUM(stuck->told_ms), "doing", stuck->doing,
                 NULL);
+    flo_tell(worker, ended ? FLO_LOG_INFO : FLO_LOG_WARN,
+             ended ? "executor.unstuck" : "executor.stuck",
+             ended ? "A thread that was stuck has come back"
+                   : "A thread does not get out of an activity that was told to stop",
+             "thread", stuck->unit, "activity_type", at->type, "activity_id", at->activity_id,
+             "workflow_id", at->workflow_id, "run_id", at->run_id, "doing",
+             ended ? NULL : stuck->doing, NULL);
     flo_stuck_look(worker);
 }
 

@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "tuner/reader.h"
-#include "worker/worker.h"
+#include "worker/control.h"
 
 #define BUSY_MS 100
 #define SETTLING_MS 1000
@@ -96,6 +96,11 @@ static void tell_slots(struct flo_worker *worker, int kind, int64_t now_ns,
             "#memory", FLO_NUM_F(tuning->tuner.memory), "#target_cpu",
             FLO_NUM_F(worker->config->tuner.target_cpu), "#target_memory",
             FLO_NUM_F(worker->config->tuner.target_memory), NULL);
+    flo_tell(worker, tuned->slots == 0 ? FLO_LOG_WARN : FLO_LOG_INFO, "tuner.moved",
+             "Tuner adjusted slots", "kind", KIND_NAMES[kind], "#from", FLO_NUM(tuned->logged),
+             "#to", FLO_NUM(tuned->slots), "reason", flo_tuner_reason_name(reason), "#running",
+             FLO_NUM(worker->capacity[kind].running), "#cpu", FLO_NUM_F(tuning->tuner.cpu),
+             "#memory", FLO_NUM_F(tuning->tuner.memory), NULL);
     tuned->logged = tuned->slots;
     tuned->logged_ns = now_ns;
 }
@@ -281,6 +286,28 @@ int flo_tuning_start(struct flo_worker *worker, struct flo_err *err)
     for (int kind = 0; kind < FLO_TUNER_KINDS; kind++)
         begin(worker, kind, &options.slots[kind]);
     return 0;
+}
+
+void flo_tuning_range(struct flo_worker *worker, enum flo_slot_kind kind, size_t min, size_t max)
+{
+    struct flo_tuning *tuning = worker->tuning;
+    struct flo_tuner_level *level = &tuning->tuner.levels[kind];
+    struct tuned *tuned = &tuning->tuned[kind];
+
+    if (level->range.max == 0)
+        return;
+    level->range.min = min;
+    level->range.max = max;
+    if (level->level > (double)max)
+        level->level = (double)max;
+    if (level->level < (double)min)
+        level->level = (double)min;
+    if (tuned->slots > max) { /* else the next step gives what there may be */
+        tuned->slots = max;
+        flo_series_set(tuned->series, (double)max);
+        flo_capacity_set(worker, kind, max);
+    }
+    flo_tuning_wake(worker);
 }
 
 void flo_tuning_fini(struct flo_worker *worker)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker.c - building a worker from its configuration, running it, taking it apart. */
 #include "worker/worker.h"
+#include "worker/control.h"
 #include "worker/local.h"
 
 #include <event2/event.h>
@@ -267,6 +268,8 @@ int flo_worker_start(struct flo_worker *worker, struct flo_err *err)
         return flo_fail(err, FLO_ENOMEM, "no memory for a timer");
     rc = flo_drain_init(worker, err);
     if (!rc)
+        rc = flo_commands_start(worker, err);
+    if (!rc)
         rc = flo_metrics_new(&worker->metrics, err);
     if (!rc)
         rc = flo_health_new(&worker->health, err);
@@ -336,6 +339,9 @@ int flo_worker_loop(struct flo_worker *worker)
     flo_startup_begin(worker);
     event_base_dispatch(worker->base);
     flo_summary_last(worker);
+    flo_tell(worker, FLO_LOG_INFO, "worker.stopped", "Worker stopped", "#exit_code",
+             FLO_NUM(worker->exit_code), "#abandoned",
+             FLO_NUM(worker->counts.ended[FLO_END_ABANDONED]), NULL);
     return worker->exit_code;
 }
 
@@ -380,6 +386,8 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     flo_summary_fini(gone);
     flo_burst_fini(gone);
     flo_otlp_destroy(&gone->otlp);
+    flo_commands_fini(gone);
+    flo_tell_fini(gone);
     flo_observe_fini(gone);
     flo_health_destroy(&gone->health);
     flo_metrics_destroy(&gone->metrics);

@@ -113,6 +113,11 @@ struct flo_worker {
 
     struct flo_tuning *tuning; /* tuning.c: slots follow CPU and memory; NULL: they are fixed */
 
+    struct flo_tell *tell;       /* tell.c; NULL until a task fails */
+    struct flo_profile *profile; /* profile.c; NULL: none is made */
+    struct event *hangup;        /* commands.c */
+    size_t places_asked;         /* activities at once over several queues, by a command; 0: any */
+
     struct flo_poison *poison; /* quarantine.c: inputs that kill executors; NULL: off */
 
     struct flo_metrics *metrics;
@@ -171,6 +176,9 @@ FLO_MUST_CHECK int flo_tuning_start(struct flo_worker *worker, struct flo_err *e
 /* A task has come: look at the machine from now on. Only with worker->tuning. Cheap when it is
  * looked at already. */
 void flo_tuning_wake(struct flo_worker *worker);
+/* Other bounds for a kind of slots, from now on; not for a kind without slots. Only with
+ * worker->tuning. */
+void flo_tuning_range(struct flo_worker *worker, enum flo_slot_kind kind, size_t min, size_t max);
 void flo_tuning_fini(struct flo_worker *worker);
 
 /* ---- poll.c ---- */
@@ -183,6 +191,14 @@ void flo_poll_cancel_all(struct flo_worker *worker);
 int64_t flo_poll_silence_ns(const struct flo_worker *worker, const char **out_kind,
                             const char **out_queue);
 void flo_poll_fini(struct flo_worker *worker);
+/* Keep so many polls of each kind of the queue open from now on: of a workflow queue with a sticky
+ * one, fixed polls are shared out between the two. Polls that are out stay out. */
+void flo_poll_set_pollers(struct flo_task_queue *queue, size_t min, size_t max);
+/* "sticky_workflow_task". Static. */
+const char *flo_poll_kind_name(enum flo_poller_kind kind);
+/* How long the server has been silent about each poll of the group, in milliseconds, into out: at
+ * most room; how many there are. */
+size_t flo_poll_ages_ms(const struct flo_poller_group *group, int64_t *out, size_t room);
 
 /* ---- execute.c, history.c, activity.c ---- */
 
