@@ -1,7 +1,7 @@
 # The programs of others that interop and bench run against ours: each is had once, under build/interop.
 # Sourced after lib.sh. A function that returns 1 has said why in $why.
 # shellcheck shell=bash disable=SC2034
-PYTHON_SDK=temporalio==1.35.0
+PYTHON_SDK='temporalio[opentelemetry]==1.35.0'
 TEMPORAL_SERVER=github.com/temporalio/cli/cmd/temporal@v1.5.1 # carries server 1.29.1
 peers=$ROOT/build/interop
 why=

@@ -25,6 +25,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).p
 import histories  # noqa: E402
 import local  # noqa: E402
 import outcomes  # noqa: E402
+import tracing  # noqa: E402
 from fleet import Fleet  # noqa: E402
 
 CHECKS = {}
@@ -238,6 +239,7 @@ async def poison(fleet, _args):
 check_on_both(poison, "poison_on_engine", "poison_on_real_server")
 # Local activities of C workflows; runs with them that a Python worker begins and a C worker ends.
 check_on_both(local.run, "local_activities_engine", "local_activities_real_server")
+check_on_both(tracing.one_trace, "one_trace_engine", "one_trace_real_server")
 check_on_both(local.handed_over, "local_activities_handed_over_engine", "local_activities_handed_over_real_server")
 
 
