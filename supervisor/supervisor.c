@@ -263,11 +263,11 @@ static int open_pages(struct supervisor *self, struct flo_err *err)
     int rc = flo_http_new(self->base, self->metrics, self->health, &self->http, err);
     if (rc)
         return rc;
-    rc = flo_pages_install(&self->pages, self->http);
+    rc = flo_pages_install(&self->pages, self->base, self->http);
     if (!rc)
         rc = flo_control_install(self->control, self->http);
     if (rc)
-        return flo_fail(err, rc, "too many pages");
+        return flo_fail(err, rc, "too many pages, or no memory for them");
     rc = flo_http_listen_both(self->http, config->health.host, (int)config->health.port,
                               config->metrics.host, (int)config->metrics.port,
                               self->pages.health_address, self->pages.metrics_address, err);
@@ -371,8 +371,8 @@ static int open_all(struct supervisor *self, struct flo_err *err)
 static void close_all(struct supervisor *self)
 {
     flo_manager_destroy(&self->manager);
+    flo_pages_fini(&self->pages); /* its streams end before the server does */
     flo_http_destroy(&self->http);
-    flo_pages_fini(&self->pages);
     flo_hub_destroy(&self->hub);
     flo_control_destroy(&self->control); /* after those who still answer it */
     if (self->fleet.metrics)

@@ -99,7 +99,8 @@ struct flo_http_text;
 struct flo_http_text *flo_http_text_new(struct flo_buf *text);
 struct flo_http_text *flo_http_text_ref(struct flo_http_text *text);
 void flo_http_text_unref(struct flo_http_text **text); /* clears it; NULL inside is fine */
-size_t flo_http_text_len(const struct flo_http_text *text);
+/* Its bytes, not terminated. */
+const void *flo_http_text_data(const struct flo_http_text *text, size_t *out_len);
 
 /* What a handler fills; starts as 200, "application/json", empty body. */
 struct flo_http_reply {

@@ -174,7 +174,9 @@ static void send_reply(struct flo_http_conn *conn, struct flo_http_reply *reply)
 {
     if (reply->body.failed) /* no page is better than half of one */
         flo_http_error(reply, 503, "the answer is too large, or memory is short");
-    size_t len = reply->text ? flo_http_text_len(reply->text) : reply->body.len;
+    size_t len = reply->body.len;
+    if (reply->text)
+        (void)flo_http_text_data(reply->text, &len);
     flo_http_count(conn->http, conn->route ? conn->route->path : "other", reply->status);
     flo_http_conn_put_head(conn, reply, (int64_t)len);
     int rc = put_body(conn, reply);

@@ -96,8 +96,6 @@ void flo_http_conn_put_head(struct flo_http_conn *conn, const struct flo_http_re
                             int64_t length);
 /* http_stream.c: a listener's connection ends. */
 void flo_http_channel_leave(struct flo_http_conn *conn);
-/* http_stream.c: the bytes of a text. */
-const void *flo_http_text_data(const struct flo_http_text *text, size_t *out_len);
 /* http.c: a connection ended, so that another may come. */
 void flo_http_resume(struct flo_http *http);
 

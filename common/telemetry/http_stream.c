@@ -40,11 +40,6 @@ void flo_http_text_unref(struct flo_http_text **text)
     *text = NULL;
 }
 
-size_t flo_http_text_len(const struct flo_http_text *text)
-{
-    return text->len;
-}
-
 const void *flo_http_text_data(const struct flo_http_text *text, size_t *out_len)
 {
     *out_len = text->len;
