@@ -257,6 +257,7 @@ static int open_pages(struct supervisor *self, struct flo_err *err)
                                      .metrics = self->metrics,
                                      .health = self->health,
                                      .identity = self->identity,
+                                     .commands = flo_control_enabled(self->control),
                                      .endpoint = flo_hub_endpoint(self->hub),
                                      .server = config->server.address,
                                      .started_ms = flo_clock_wall_ns() / FLO_NS_PER_MS};
