@@ -111,5 +111,5 @@ bool flo_trace_sample(const struct flo_trace_sampler *sampler,
         return true;
     for (size_t i = FLO_TRACE_ID_BYTES / 2; i < FLO_TRACE_ID_BYTES; i++)
         low = low << 8 | trace_id[i];
-    return (double)(low >> 1) < sampler->ratio * 0x1p63; /* as the official SDKs decide */
+    return low >> 1 < (uint64_t)(sampler->ratio * 0x1p63); /* as the official SDKs decide */
 }
