@@ -34,6 +34,13 @@ static const struct cli_command commands[] = {
     {"drain", "[NAME|ROLE ...]", "workers of a local fleet stop polling but stay", CLI_OPT(FLEET),
      cli_drain},
     {"resume", "[NAME|ROLE ...]", "and poll again", CLI_OPT(FLEET), cli_resume},
+    {"fleet", "COMMAND [NAME|IDENTITY|BOOT|ROLE|all ...]",
+     "see and steer the processes of a fleet, through its supervisor",
+     CLI_OPT(SUPERVISOR) | CLI_OPT(FLEET) | CLI_OPT(TOKEN_FILE) | CLI_OPT(SLOTS) | CLI_OPT(KIND) |
+         CLI_OPT(EXECUTORS) | CLI_OPT(POLLS) | CLI_OPT(MIN) | CLI_OPT(MAX) | CLI_OPT(TASK_QUEUE) |
+         CLI_OPT(LEVEL) | CLI_OPT(SECONDS) | CLI_OPT(HZ) | CLI_OPT(OUT) | CLI_OPT(SVG) |
+         CLI_OPT(FOLLOW) | CLI_ASKS_NO_SERVER | CLI_TAKES_JSONL,
+     cli_fleet},
     {"top", "", "show live what a fleet does and what its tasks cost",
      CLI_OPT(URL) | CLI_OPT(SUPERVISOR) | CLI_OPT(FLEET) | CLI_OPT(ONCE) | CLI_ASKS_NO_SERVER,
      cli_top},

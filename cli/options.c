@@ -86,10 +86,17 @@ static void print_help(const struct cli_command *command)
         char short_text[8] = "    ";
         if (table[i].short_name)
             snprintf(short_text, sizeof short_text, "-%c, ", table[i].short_name);
-        snprintf(left, sizeof left, "%s--%s %s", short_text, table[i].name, table[i].value);
+        const char *value = table[i].value;
+        if (i == CLI_ID_OUTPUT && command->accepts & CLI_TAKES_YAML)
+            value = "text|json|yaml";
+        if (i == CLI_ID_OUTPUT && command->accepts & CLI_TAKES_JSONL)
+            value = "text|json|jsonl";
+        snprintf(left, sizeof left, "%s--%s %s", short_text, table[i].name, value);
         printf("  %-34s %s\n", left, table[i].help);
     }
     printf("      --help                         this text\n");
+    if (command->run == cli_fleet)
+        printf("\n%s", cli_fleet_help());
 }
 
 static bool usage(const struct cli_command *command, int *out_exit, const char *what,
@@ -222,11 +229,17 @@ static void fill_defaults(struct cli_options *out)
                getenv("TEMPORAL_API_KEY") || out->tls_ca || out->tls_cert;
 }
 
+static bool good_output(const struct cli_command *command, const char *output)
+{
+    return !output || strcmp(output, "text") == 0 || strcmp(output, "json") == 0 ||
+           (command->accepts & CLI_TAKES_YAML && strcmp(output, "yaml") == 0) ||
+           (command->accepts & CLI_TAKES_JSONL && strcmp(output, "jsonl") == 0);
+}
+
 bool cli_options_parse(const struct cli_command *command, char **argv, struct cli_options *out,
                        int *out_exit)
 {
     struct cli_options parsed = {.rest = argv};
-    const bool yaml = command->accepts & CLI_TAKES_YAML;
     for (size_t i = 0; i < TABLE_COUNT; i++)
         if (table[i].kind == NUMBER || table[i].kind == DURATION)
             *(int64_t *)(void *)((char *)&parsed + table[i].offset) = -1;
@@ -269,12 +282,14 @@ bool cli_options_parse(const struct cli_command *command, char **argv, struct cl
     if (parsed.operand_count && !*command->operands)
         return usage(command, out_exit, "unexpected argument", argv[0]);
     fill_defaults(&parsed);
-    if (parsed.output && strcmp(parsed.output, "json") != 0 && strcmp(parsed.output, "text") != 0 &&
-        !(yaml && strcmp(parsed.output, "yaml") == 0))
+    if (!good_output(command, parsed.output))
         return usage(command, out_exit,
-                     yaml ? "--output is text, json or yaml, not" : "--output is text or json, not",
+                     command->accepts & CLI_TAKES_YAML    ? "--output is text, json or yaml, not"
+                     : command->accepts & CLI_TAKES_JSONL ? "--output is text, json or jsonl, not"
+                                                          : "--output is text or json, not",
                      parsed.output);
-    parsed.json = parsed.output && strcmp(parsed.output, "json") == 0;
+    parsed.jsonl = parsed.output && strcmp(parsed.output, "jsonl") == 0;
+    parsed.json = parsed.jsonl || (parsed.output && strcmp(parsed.output, "json") == 0);
     *out = parsed;
     return true;
 }

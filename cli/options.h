@@ -82,6 +82,19 @@
       "the supervisor's page (FLOTILLA_SUPERVISOR_URL; that of --fleet)")                          \
     X(TOKEN_FILE, token_file, "token-file", 0, TEXT, "FILE",                                       \
       "the supervisor's token (FLOTILLA_TOKEN_FILE; control.token beside fleet.json)")             \
+    X(SLOTS, slots, "slots", 0, NUMBER, "N", "resize: task slots")                                 \
+    X(KIND, kind, "kind", 0, TEXT, "workflow|activity|local-activity",                             \
+      "resize: which slots (those of its role)")                                                   \
+    X(EXECUTORS, executors, "executors", 0, NUMBER, "N", "resize: executors of a CPU worker")      \
+    X(POLLS, polls, "polls", 0, NUMBER, "N", "pollers: so many")                                   \
+    X(MIN, min, "min", 0, NUMBER, "N", "pollers: at least so many")                                \
+    X(MAX, max, "max", 0, NUMBER, "N", "pollers: at most so many")                                 \
+    X(LEVEL, level, "level", 0, TEXT, "LEVEL", "loglevel: trace, debug, info, warn or error")      \
+    X(SECONDS, seconds, "seconds", 0, NUMBER, "N", "profile: so long (10)")                        \
+    X(HZ, hz, "hz", 0, NUMBER, "N", "profile: samples a second (99)")                              \
+    X(OUT, out, "out", 0, TEXT, "FILE", "profile: into a file (stdout)")                           \
+    X(SVG, svg, "svg", 0, FLAG, "", "profile: as a flame graph")                                   \
+    X(FOLLOW, follow, "follow", 'f', FLAG, "", "go on as more comes")                              \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
       "fleet.json of a running fleet: address and processes")
 
@@ -110,6 +123,7 @@ struct cli_words {
  * ones there is only --output. */
 #define CLI_TAKES_YAML ((cli_option_set)1 << 127)
 #define CLI_ASKS_NO_SERVER ((cli_option_set)1 << 126)
+#define CLI_TAKES_JSONL ((cli_option_set)1 << 125) /* and --output jsonl */
 
 typedef const char *cli_text;
 typedef bool cli_flag;
@@ -126,7 +140,8 @@ struct cli_options {
 #define CLI_OPTION_FIELD(id, field, name, short_name, kind, value, help) CLI_KIND_##kind field;
     CLI_OPTIONS(CLI_OPTION_FIELD)
 #undef CLI_OPTION_FIELD
-    bool json;       /* --output json */
+    bool json; /* --output json, or jsonl */
+    bool jsonl;
     char **operands; /* points into argv */
     int operand_count;
     char **rest; /* everything after the command's name, untouched; NULL-terminated */

@@ -46,7 +46,7 @@ bool flo_control_is_json(const char *content_type)
 /* An argument of a command. Texts have choices, numbers bounds. */
 struct argument {
     const char *name;
-    const char *choices; /* "a|b"; NULL: a whole number */
+    const char *choices; /* "a|b"; "": any text; NULL: a whole number */
     int64_t min, max;
 };
 #define ARGUMENTS_MAX 4
@@ -63,10 +63,12 @@ static const struct order {
     {"resize",
      {{"kind", "workflow|activity|local-activity", 0, 0},
       {"slots", NULL, 1, 100000},
+      {"queue", "", 0, 0},
       {"executors", NULL, 1, 1024}}},
-    {"pollers", {{"n", NULL, 1, 1000}, {"min", NULL, 1, 1000}, {"max", NULL, 1, 1000}}},
+    {"pollers",
+     {{"n", NULL, 1, 1000}, {"min", NULL, 1, 1000}, {"max", NULL, 1, 1000}, {"queue", "", 0, 0}}},
     {"loglevel", {{"level", "trace|debug|info|warn|error", 0, 0}}},
-    {"profile", {{"seconds", NULL, 1, FLO_CONTROL_PROFILE_MAX_S}, {"hz", NULL, 1, 1000}}},
+    {"profile", {{"seconds", NULL, 1, FLO_CONTROL_PROFILE_MAX_S}, {"hz", NULL, 1, 99}}},
 };
 
 /* Is text one of "a|b|c"? */
@@ -94,6 +96,8 @@ static int check_argument(const struct order *order, const char *name, const jso
     const char *text = json_string_value(value);
     if (!argument)
         return flo_fail(err, FLO_EINVAL, "%s has no argument \"%.40s\"", order->name, name);
+    if (argument->choices && !*argument->choices)
+        return text ? 0 : flo_fail(err, FLO_EINVAL, "%s of %s is a text", name, order->name);
     if (argument->choices)
         return text && is_choice(text, argument->choices)
                    ? 0
@@ -118,7 +122,7 @@ static int check_together(const struct order *order, const json_t *args, struct 
             : !json_object_get(args, "slots") && strcmp(order->name, "resize") == 0)
         return flo_fail(err, FLO_EINVAL, "resize asks for slots (and perhaps kind), or executors");
     if (strcmp(order->name, "pollers") == 0) {
-        if (n ? count != 1 : !min || !max)
+        if (n ? min || max : !min || !max)
             return flo_fail(err, FLO_EINVAL, "pollers asks for n, or for min and max");
         if (!n && json_integer_value(min) > json_integer_value(max))
             return flo_fail(err, FLO_EINVAL, "min of pollers is more than max");
