@@ -87,8 +87,14 @@ static void show(struct queue *queue, bool known)
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         flo_series_set(queue->series[i], known ? values[i] : NAN);
     queue->shown = known;
-    if (queue->owner->options.on_change)
-        queue->owner->options.on_change(queue->owner->options.ctx, view);
+}
+
+static void show_and_tell(struct queue *queue, bool known)
+{
+    const struct flo_backlog_options *options = &queue->owner->options;
+    show(queue, known);
+    if (options->on_change)
+        options->on_change(options->ctx, &queue->view);
 }
 
 /* ---- asking ---- */
@@ -135,7 +141,7 @@ static void on_answer(void *ctx, const struct flo_grpc_status *status,
     view->answered_ms = now_ms();
     queue->wait_ms = queue->owner->options.interval_ms;
     queue->owner->failing = false;
-    show(queue, true);
+    show_and_tell(queue, true);
 }
 
 static void ask(struct queue *queue, int64_t now)
@@ -182,7 +188,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
             on_failure(queue, "no answer in time");
         }
         if (queue->shown && !flo_backlogs_known(self, &queue->view))
-            show(queue, false);
+            show_and_tell(queue, false);
         if (now - queue->watched_ms >= FLO_BACKLOG_FORGET_MS)
             forget(queue);
         else if (self->connected && !queue->call && now + TICK_MIN_MS >= queue->next_ms)
@@ -337,7 +343,6 @@ void flo_backlogs_destroy(struct flo_backlogs **backlogs)
     if (!self)
         return;
     *backlogs = NULL;
-    self->options.on_change = NULL;
     while (self->queues.count)
         forget(queue_of(flo_list_first(&self->queues)));
     flo_map_fini(&self->by_key);

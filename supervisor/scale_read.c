@@ -45,58 +45,34 @@ void flo_scale_reader_fini(struct flo_scale_reader *reader)
 
 /* ---- one snapshot ---- */
 
-static const char *text_of(const json_t *snapshot, const char *key)
+/* The names between the commas of what it reports. */
+static void read_queues(struct flo_scale_worker *worker, const char *names)
 {
-    const char *text = json_string_value(json_object_get(snapshot, key));
-    return text ? text : "";
-}
-
-/* Where a label stands in the family; SIZE_MAX: it has none of that name. */
-static size_t label_at(const json_t *family, const char *label)
-{
-    const json_t *labels = json_object_get(family, "l");
-    for (size_t i = 0; i < json_array_size(labels); i++)
-        if (strcmp(json_string_value(json_array_get(labels, i)), label) == 0)
-            return i;
-    return SIZE_MAX;
-}
-
-static void add_queue(struct flo_scale_worker *worker, const char *name)
-{
-    if (!*name || flo_scale_worker_polls(worker, name) ||
-        worker->queue_count == FLO_SCALE_QUEUES_MAX)
-        return;
-    worker->queues[worker->queue_count] = flo_strdup(name);
-    worker->queue_count += worker->queues[worker->queue_count] != NULL;
-}
-
-/* A worker's slots are counted for each of its queues. */
-static void read_queues(struct flo_scale_worker *worker, const json_t *family)
-{
-    const json_t *all = json_object_get(family, "s");
-    size_t queue = label_at(family, "task_queue"), type = label_at(family, "worker_type");
-    for (size_t i = 0; i < json_array_size(all) && queue != SIZE_MAX; i++) {
-        const json_t *labels = json_array_get(json_array_get(all, i), 0);
-        const char *kind = json_string_value(json_array_get(labels, type));
-        if (!kind || strncmp(kind, "Local", 5) != 0)
-            add_queue(worker, json_string_value(json_array_get(labels, queue)));
+    clear_queues(worker);
+    while (*names && worker->queue_count < FLO_SCALE_QUEUES_MAX) {
+        size_t len = strcspn(names, ",");
+        char *name = flo_strndup(names, len);
+        if (!name)
+            return;
+        worker->queues[worker->queue_count++] = name;
+        names += len + (names[len] == ',');
     }
 }
 
 /* Smooth what the tasks since the last snapshot took. */
-static void read_times(struct flo_scale_worker *worker, const json_t *family, bool first)
+static void read_times(struct flo_scale_worker *worker, struct flo_fleet *fleet,
+                       const struct flo_fleet_entry *entry, bool first, int64_t now_ms)
 {
-    double sum = 0, count = 0;
-    const json_t *all = json_object_get(family, "s");
-    for (size_t i = 0; i < json_array_size(all); i++) {
-        const json_t *series = json_array_get(all, i), *buckets = json_array_get(series, 2);
-        sum += json_number_value(json_array_get(series, 1));
-        for (size_t j = 0; j < json_array_size(buckets); j++)
-            count += (double)json_integer_value(json_array_get(buckets, j));
-    }
-    double tasks = count - worker->total_tasks, spent = sum - worker->total_s;
-    worker->total_tasks = count;
-    worker->total_s = sum;
+    const enum flo_metric metric = worker->role == FLO_FLEET_WORKFLOW
+                                       ? FLO_METRIC_WORKFLOW_EXECUTION_LATENCY
+                                       : FLO_METRIC_ACTIVITY_EXECUTION_LATENCY;
+    const struct flo_fleet_query query = {.metric = flo_metric_desc(metric)->name, .entry = entry};
+    struct flo_fleet_histogram times;
+    if (!flo_fleet_merge(fleet, &query, now_ms, &times))
+        return;
+    double tasks = times.count - worker->total_tasks, spent = times.sum - worker->total_s;
+    worker->total_tasks = times.count;
+    worker->total_s = times.sum;
     if (tasks <= 0 || spent < 0)
         return;
     double share = first || worker->task_s <= 0 ? 1 : smoothing;
@@ -104,41 +80,21 @@ static void read_times(struct flo_scale_worker *worker, const json_t *family, bo
     worker->weight += share * (tasks - worker->weight);
 }
 
-static void read_metrics(struct flo_scale_worker *worker, const json_t *metrics, bool first)
+static void read_snapshot(struct flo_scale_worker *worker, struct flo_fleet *fleet,
+                          const struct flo_fleet_entry *entry, bool first, int64_t now_ms)
 {
-    const char *slots = flo_metric_desc(FLO_METRIC_SLOTS_AVAILABLE)->name;
-    const char *times =
-        flo_metric_desc(worker->role == FLO_FLEET_WORKFLOW ? FLO_METRIC_WORKFLOW_EXECUTION_LATENCY
-                                                           : FLO_METRIC_ACTIVITY_EXECUTION_LATENCY)
-            ->name;
-    for (size_t i = 0; i < json_array_size(metrics); i++) {
-        const json_t *family = json_array_get(metrics, i);
-        const char *name = json_string_value(json_object_get(family, "n"));
-        const char *kind = json_string_value(json_object_get(family, "k"));
-        if (strcmp(name, slots) == 0)
-            read_queues(worker, family);
-        else if (strcmp(name, times) == 0 && *kind == 'h')
-            read_times(worker, family, first);
-    }
-}
-
-static void read_snapshot(struct flo_scale_worker *worker, const json_t *snapshot, bool first)
-{
-    const json_t *slots = json_object_get(snapshot, "slots");
-    worker->pid = json_integer_value(json_object_get(snapshot, "pid"));
-    snprintf(worker->name, sizeof worker->name, "%s", text_of(snapshot, "name"));
-    snprintf(worker->name_space, sizeof worker->name_space, "%s", text_of(snapshot, "namespace"));
+    worker->pid = entry->pid;
+    snprintf(worker->name, sizeof worker->name, "%s", entry->name);
+    snprintf(worker->name_space, sizeof worker->name_space, "%s", entry->name_space);
     worker->used = worker->slots = 0;
-    for (size_t i = 0; i < json_array_size(slots); i++) {
-        const json_t *slot = json_array_get(slots, i);
-        if (strcmp(text_of(slot, "kind"), "local-activity") == 0)
+    for (unsigned i = 0; i < entry->slot_count; i++) {
+        if (strcmp(entry->slots[i].kind, "local-activity") == 0)
             continue;
-        worker->used += json_integer_value(json_object_get(slot, "used"));
-        worker->slots += json_integer_value(json_object_get(slot, "total"));
+        worker->used += entry->slots[i].used;
+        worker->slots += entry->slots[i].total;
     }
-    clear_queues(worker);
-    read_metrics(worker, json_object_get(snapshot, "metrics"), first);
-    add_queue(worker, worker->queue_count ? "" : text_of(snapshot, "task_queue"));
+    read_queues(worker, entry->task_queue);
+    read_times(worker, fleet, entry, first, now_ms);
 }
 
 /* ---- all ---- */
@@ -159,8 +115,8 @@ static struct flo_scale_worker *add(struct flo_scale_reader *reader,
     return worker;
 }
 
-static void update_entry(struct flo_scale_reader *reader, const struct flo_fleet_entry *entry,
-                         int64_t now_ms)
+static void update_entry(struct flo_scale_reader *reader, struct flo_fleet *fleet,
+                         const struct flo_fleet_entry *entry, int64_t now_ms)
 {
     struct flo_scale_worker *worker = flo_map_get_str(&reader->by_boot, entry->boot);
     bool first = !worker;
@@ -173,7 +129,7 @@ static void update_entry(struct flo_scale_reader *reader, const struct flo_fleet
     if (!first && worker->seq == entry->seq)
         return;
     worker->seq = entry->seq;
-    read_snapshot(worker, entry->snapshot, first);
+    read_snapshot(worker, fleet, entry, first, now_ms);
 }
 
 void flo_scale_reader_update(struct flo_scale_reader *reader, struct flo_fleet *fleet,
@@ -186,7 +142,7 @@ void flo_scale_reader_update(struct flo_scale_reader *reader, struct flo_fleet *
         {
             const struct flo_fleet_entry *entry = flo_container(node, struct flo_fleet_entry, node);
             if (flo_fleet_entry_live(entry, now_ms))
-                update_entry(reader, entry, now_ms);
+                update_entry(reader, fleet, entry, now_ms);
         }
     }
     FLO_LIST_FOREACH_SAFE(node, &reader->workers)

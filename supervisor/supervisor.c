@@ -20,8 +20,10 @@
 #include "config/process.h"
 #include "supervisor/control.h"
 #include "supervisor/hub.h"
+#include "supervisor/keda.h"
 #include "supervisor/manager.h"
 #include "supervisor/pages.h"
+#include "supervisor/scale.h"
 #include "supervisor/state_dir.h"
 #include "telemetry/curve.h"
 #include "telemetry/http.h"
@@ -48,6 +50,8 @@ struct supervisor {
     struct flo_manager *manager; /* local mode */
     struct flo_control *control;
     struct flo_pages pages;
+    struct flo_scale *scale;
+    struct flo_keda *keda; /* NULL: scaling.grpc is not set */
     char identity[300];
     char last_server[96];              /* where a killed supervisor's engine was */
     const struct flo_cmdline *cmdline; /* for reading the configuration again */
@@ -294,6 +298,35 @@ static int open_control(struct supervisor *self, struct flo_err *err)
     return flo_control_new(&options, &self->control, err);
 }
 
+static int open_scale(struct supervisor *self, struct flo_err *err)
+{
+    const struct flo_scale_options options = {.config = self->config,
+                                              .fleet = &self->fleet,
+                                              .manager = self->local ? &self->manager : NULL,
+                                              .metrics = self->metrics,
+                                              .identity = self->identity,
+                                              .events = self->events};
+    int rc = flo_scale_new(self->base, &options, &self->scale, err);
+    if (rc)
+        return rc;
+    rc = flo_scale_install(self->scale, self->http);
+    if (rc)
+        return flo_fail(err, rc, "too many pages");
+    const struct flo_fleet_config *config = self->config;
+    const struct flo_keda_options keda = {.listen = config->scaling.grpc,
+                                          .cert_file = config->scaling.tls.cert_file,
+                                          .key_file = config->scaling.tls.key_file,
+                                          .client_ca_file = config->scaling.tls.client_ca_file,
+                                          .scale = self->scale,
+                                          .metrics = self->metrics};
+    if (!*keda.listen)
+        return 0;
+    rc = flo_keda_new(self->base, &keda, &self->keda, err);
+    if (!rc)
+        flo_process_announce(PROGRAM, "grpc", flo_keda_address(self->keda));
+    return rc;
+}
+
 static int open_manager(struct supervisor *self, struct flo_err *err)
 {
     if (!self->local)
@@ -365,6 +398,8 @@ static int open_all(struct supervisor *self, struct flo_err *err)
     if (!rc)
         rc = open_pages(self, err);
     if (!rc)
+        rc = open_scale(self, err);
+    if (!rc)
         rc = open_manager(self, err);
     return rc;
 }
@@ -374,6 +409,8 @@ static void close_all(struct supervisor *self)
     flo_manager_destroy(&self->manager);
     flo_pages_fini(&self->pages); /* its streams end before the server does */
     flo_http_destroy(&self->http);
+    flo_keda_destroy(&self->keda);
+    flo_scale_destroy(&self->scale);
     flo_hub_destroy(&self->hub);
     flo_control_destroy(&self->control); /* after those who still answer it */
     if (self->fleet.metrics)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server.h - gRPC server half: unary calls on HTTP/2 (h2c or TLS with ALPN h2), on one event loop.
+ * server.h - gRPC server half: unary and server-streaming calls on HTTP/2 (h2c or TLS with ALPN
+ * h2), on one event loop.
  *
  * A handler gets the whole request message, already decompressed (gzip), and answers now or any
  * time later through flo_grpc_respond*; a long poll is a call that is answered late. Answers made
@@ -88,9 +89,20 @@ uint64_t flo_grpc_server_call_user(const struct flo_grpc_server_call *call);
 /* Answer OK with one message (copied). The call is gone afterwards. */
 void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, size_t len);
 /*
- * Answer with an error; details as in struct flo_grpc_status (raw google.rpc.Status bytes, may be
- * NULL); trailers are extra (at most 16). A message is cut at 2 KiB and details of more than 12 KiB
- * are left out: clients bound the size of headers. The call is gone afterwards.
+ * Server streaming: send one message (copied); the call stays open until flo_grpc_stream_end, an
+ * error, or on_cancel (the deadline, too). FLO_EFULL: more than FLO_GRPC_STREAM_MAX bytes wait that
+ * the peer does not take, nothing was sent; FLO_ENOMEM: the call is gone, without on_cancel.
+ */
+#define FLO_GRPC_STREAM_MAX ((size_t)64 * 1024)
+FLO_MUST_CHECK int flo_grpc_stream(struct flo_grpc_server_call *call, const uint8_t *body,
+                                   size_t len);
+/* OK, no more messages. The call is gone afterwards. */
+void flo_grpc_stream_end(struct flo_grpc_server_call *call);
+/*
+ * Answer with an error (after messages of a stream: the stream is reset instead); details as in
+ * struct flo_grpc_status (raw google.rpc.Status bytes, may be NULL); trailers are extra (at most
+ * 16). A message is cut at 2 KiB and details of more than 12 KiB are left out: clients bound the
+ * size of headers. The call is gone afterwards.
  */
 void flo_grpc_respond_error(struct flo_grpc_server_call *call, int code, const char *message,
                             const uint8_t *details, size_t details_len,

@@ -128,7 +128,7 @@ static void call_answered(struct flo_grpc_server_call *call, int rc)
 
 void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, size_t len)
 {
-    if (call->state != FLO_GRPC_CALL_OPEN)
+    if (call->state != FLO_GRPC_CALL_OPEN || call->streaming)
         return;
     int rc = FLO_ENOMEM;
     call->answer = len <= UINT32_MAX ? flo_malloc(FLO_GRPC_PREFIX + len) : NULL;
@@ -143,6 +143,59 @@ void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, si
         rc = flo_h2_respond(&call->stream, ok_headers, 2);
     }
     call_answered(call, rc);
+}
+
+/* What the peer has not taken of a stream, and one more message, in one block. */
+static uint8_t *stream_block(const struct flo_grpc_server_call *call, size_t unsent,
+                             const uint8_t *body, size_t len)
+{
+    uint8_t *block = flo_malloc(unsent + FLO_GRPC_PREFIX + len);
+    if (!block)
+        return NULL;
+    if (unsent > 0)
+        memcpy(block, call->stream.body + call->stream.body_off, unsent);
+    flo_grpc_message_prefix(block + unsent, len);
+    if (len > 0)
+        memcpy(block + unsent + FLO_GRPC_PREFIX, body, len);
+    return block;
+}
+
+int flo_grpc_stream(struct flo_grpc_server_call *call, const uint8_t *body, size_t len)
+{
+    size_t unsent = call->stream.body_len - call->stream.body_off;
+    if (call->state != FLO_GRPC_CALL_OPEN)
+        return FLO_ECLOSED;
+    if (unsent + len > FLO_GRPC_STREAM_MAX)
+        return FLO_EFULL;
+    int rc = FLO_ENOMEM;
+    uint8_t *block = stream_block(call, unsent, body, len), *old = call->answer;
+    if (block && call->streaming) {
+        rc = flo_h2_continue(&call->stream, block, unsent + FLO_GRPC_PREFIX + len, true);
+    } else if (block) {
+        call->stream.body = block;
+        call->stream.body_len = FLO_GRPC_PREFIX + len;
+        call->stream.more = true;
+        call->stream.trailers = ok_trailers;
+        call->stream.trailer_count = 1;
+        rc = flo_h2_respond(&call->stream, ok_headers, 2);
+    }
+    if (block) {
+        call->answer = block;
+        flo_free(old);
+    }
+    call->streaming = true;
+    if (rc)
+        call_answered(call, rc);
+    return rc;
+}
+
+void flo_grpc_stream_end(struct flo_grpc_server_call *call)
+{
+    struct flo_h2_stream *stream = &call->stream;
+    if (call->state != FLO_GRPC_CALL_OPEN || !call->streaming)
+        return;
+    call_answered(call, flo_h2_continue(stream, stream->body + stream->body_off,
+                                        stream->body_len - stream->body_off, false));
 }
 
 /* Append data as base64; the text's offset in buf is *out_off. */
@@ -235,7 +288,9 @@ void flo_grpc_respond_error(struct flo_grpc_server_call *call, int code, const c
                             const uint8_t *details, size_t details_len,
                             const struct flo_grpc_header *trailers, size_t trailer_count)
 {
-    if (call->state == FLO_GRPC_CALL_OPEN)
+    if (call->state == FLO_GRPC_CALL_OPEN && call->streaming)
+        call_answered(call, FLO_ECLOSED);
+    else if (call->state == FLO_GRPC_CALL_OPEN)
         answer_error(call, code, message, details, details_len, trailers, trailer_count);
 }
 
@@ -277,8 +332,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
             break;
         }
         call_cancel(call);
-        answer_error(call, FLO_GRPC_DEADLINE_EXCEEDED, "context deadline exceeded", NULL, 0, NULL,
-                     0);
+        if (call->streaming)
+            call_abort(call, NGHTTP2_CANCEL);
+        else
+            answer_error(call, FLO_GRPC_DEADLINE_EXCEEDED, "context deadline exceeded", NULL, 0,
+                         NULL, 0);
         break;
     case FLO_GRPC_CALL_ANSWERED:
         if (now < call->progress_by_ns) {

@@ -57,6 +57,7 @@ struct flo_grpc_server_call {
     uint64_t user;          /* the handler's word */
     uint8_t *answer;        /* prefix and message, owned */
     bool headers_done;      /* the first header block is complete */
+    bool streaming;         /* messages have been sent, more may follow */
     bool post, grpc_type;   /* what the headers said so far */
     bool has_timeout;
     int refuse_code;           /* the headers' first fault; 0 = none */

@@ -46,6 +46,7 @@ struct flo_h2_stream {
     const uint8_t *body;            /* what is sent after the headers */
     size_t body_len;
     size_t body_off;            /* how much of it is framed */
+    bool more;                  /* more of the body comes later: flo_h2_continue */
     const nghttp2_nv *trailers; /* sent after the body; NULL: the last DATA ends the stream */
     size_t trailer_count;
     bool opened; /* its HEADERS have left (client) or arrived (server) */
@@ -123,6 +124,13 @@ FLO_MUST_CHECK int flo_h2_request(struct flo_h2_conn *conn, struct flo_h2_stream
  * trailers the headers end the stream). FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_h2_respond(struct flo_h2_stream *stream, const nghttp2_nv *headers,
                                   size_t count);
+/*
+ * Server, for a stream with `more` that has been answered: what is to be sent from now on, in place
+ * of what stream->body still had (the caller puts that first). more: and again more after it; else
+ * it and the trailers end the stream. FLO_ENOMEM, FLO_ECLOSED.
+ */
+FLO_MUST_CHECK int flo_h2_continue(struct flo_h2_stream *stream, const uint8_t *body, size_t len,
+                                   bool more);
 /* RST_STREAM and unbind: no callback comes for it any more. Nothing when it is not bound. */
 void flo_h2_reset(struct flo_h2_stream *stream, uint32_t error_code);
 /*

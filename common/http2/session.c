@@ -254,6 +254,8 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, siz
     if (!stream)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     size_t n = stream->body_len - stream->body_off;
+    if (n == 0 && stream->more)
+        return NGHTTP2_ERR_DEFERRED; /* until flo_h2_continue */
     if (n > len)
         n = len;
     if (n > 0)
@@ -261,7 +263,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, siz
     stream->body_off += n;
     conn->queued -= n;
     conn->stalled_since_ns = 0;
-    if (stream->body_off < stream->body_len)
+    if (stream->body_off < stream->body_len || stream->more)
         return (ssize_t)n;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (stream->trailers) {
@@ -393,7 +395,7 @@ int flo_h2_request(struct flo_h2_conn *conn, struct flo_h2_stream *stream)
 int flo_h2_respond(struct flo_h2_stream *stream, const nghttp2_nv *headers, size_t count)
 {
     struct flo_h2_conn *conn = stream->conn;
-    bool has_body = stream->body || stream->trailers;
+    bool has_body = stream->body || stream->trailers || stream->more;
     nghttp2_data_provider provider = {.read_callback = read_body};
     if (nghttp2_submit_response(conn->session, stream->id, headers, count,
                                 has_body ? &provider : NULL)) {
@@ -406,6 +408,24 @@ int flo_h2_respond(struct flo_h2_stream *stream, const nghttp2_nv *headers, size
         conn->fatal = "h2.output_full";
     flo_h2_conn_schedule(conn);
     return 0;
+}
+
+int flo_h2_continue(struct flo_h2_stream *stream, const uint8_t *body, size_t len, bool more)
+{
+    struct flo_h2_conn *conn = stream->conn;
+    if (!conn)
+        return FLO_ECLOSED;
+    conn->queued = conn->queued - (stream->body_len - stream->body_off) + len;
+    stream->body = body;
+    stream->body_len = len;
+    stream->body_off = 0;
+    stream->more = more;
+    if (conn->queued > FLO_H2_QUEUE_HARD)
+        conn->fatal = "h2.output_full";
+    /* Nothing to resume: the stream is not at its end yet, and finds what was put there. */
+    int rc = nghttp2_session_resume_data(conn->session, stream->id);
+    flo_h2_conn_schedule(conn);
+    return rc && rc != NGHTTP2_ERR_INVALID_ARGUMENT ? FLO_ENOMEM : 0;
 }
 
 void flo_h2_reset(struct flo_h2_stream *stream, uint32_t error_code)

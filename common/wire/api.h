@@ -4,7 +4,8 @@
  *
  * Names: temporal.api.<anything>.v1.Foo becomes FloApi__Foo, with flo_api__foo__init,
  * flo_api__foo__descriptor; google.protobuf.Foo is Google__Protobuf__Foo, google.rpc.Status is
- * Google__Rpc__Status, grpc.health.v1.Foo is Grpc__Health__V1__Foo. Enum values carry both names:
+ * Google__Rpc__Status, grpc.health.v1.Foo is Grpc__Health__V1__Foo,
+ * externalscaler.Foo is FloKeda__Foo. Enum values carry both names:
  * FLO_API__EVENT_TYPE__EVENT_TYPE_TIMER_FIRED. proto/README.md has the whole rule.
  */
 #ifndef FLO_WIRE_API_H
@@ -16,6 +17,7 @@
 #include "deployment.pb-c.h"
 #include "enums.pb-c.h"
 #include "errordetails.pb-c.h"
+#include "externalscaler.pb-c.h"
 #include "failure.pb-c.h"
 #include "filter.pb-c.h"
 #include "health.pb-c.h"
