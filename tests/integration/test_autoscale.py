@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet that follows its load: the depth of its queues, replicas up and down again, and who asks for them."""
+import json
+import pathlib
+import re
+import unittest
+
+from support import BIN, FleetTest, Process, finish_batch, get, start_batch, wait_for
+
+FLEET = """
+state_dir: {folder}/state
+engine: {{listen: "127.0.0.1:0", db: ""}}
+workers:
+  - name: workflow
+    program: workflow-worker
+    config: worker.yaml
+  - name: io
+    program: io-activity-worker
+    config: worker.yaml
+    autoscale: {{min: 1, max: 3, up_backlog: 2, down_backlog: 1}}
+    set: {{max_concurrent_activities: 2, executor.workers: 2}}
+scaling: {{backlog_interval: 200ms, cooldown: 1s, settle: 5s}}
+health: {{port: 0}}
+metrics: {{port: 0}}
+"""
+WORKER = """
+task_queue: benchmark
+modules: [{path: loadtest}]
+health: {port: 0}
+metrics: {port: 0}
+"""
+DEPTH = re.compile(r'^temporal_activity_task_queue_depth\{(.*)\} (\S+)$', re.M)
+
+
+class Autoscale(FleetTest):
+    def start(self, fleet=FLEET):
+        folder = pathlib.Path(self.fleet.folder.name)
+        (folder / "fleet.yaml").write_text(fleet.format(folder=folder))
+        (folder / "worker.yaml").write_text(WORKER)
+        self.supervisor = self.fleet.start("supervisor", [BIN / "flotilla-supervisor", "--local", "--config",
+                                                          folder / "fleet.yaml"])
+        self.http = self.supervisor.address("http")
+        wait_for(lambda: get(self.http, "/ready")[0] == 200, "a ready fleet")
+        self.fleet.target = json.loads(get(self.http, "/v1/fleet")[1])["server"]
+
+    def scale(self, path=""):
+        status, text = get(self.http, f"/v1/scale{path}")
+        self.assertEqual(status, 200, text)
+        return json.loads(text)
+
+    def depths(self):
+        return DEPTH.findall(get(self.http, "/metrics")[1])
+
+    def changes(self):
+        """[(from, to)] of the io worker, as the log has them."""
+        lines = [json.loads(line) for line in self.supervisor.output if '"worker.autoscaled"' in line]
+        return [(line["from"], line["to"]) for line in lines]
+
+    def test_follows_the_load(self):
+        self.start()
+        load = start_batch(self.fleet.target, "load", "--type", "io_simulation", "--tasks", 60, "--concurrency", 60,
+                           "--param", "operations=1", "--param", "io=wait", "--param", "delay_ms=300")
+        said = self.supervisor.said('"worker.autoscaled"')
+        self.assertIn("more than 2 for each of 1 replicas", said)
+        # One element, as KEDA wants it, and the same figure wherever it stands.
+        depth = wait_for(self.depths, "a depth")
+        self.assertEqual(len(depth), 1, depth)
+        self.assertIn('queue="benchmark",task_queue="benchmark"', depth[0][0])
+        wait_for(lambda: self.scale("/io")["ready"] == 3, "three replicas")
+        report = finish_batch(self, load)
+        self.assertEqual((report["completed"], report["failed"]), (60, 0), report)
+        wait_for(lambda: self.scale("/io")["replicas"] == 1, "one replica again")
+        io = wait_for(lambda: (found := self.scale("/io"))["known"] and found["backlog"] == 0 and found, "no backlog")
+        self.assertEqual((io["in_flight"], io["active"], io["desired_replicas"]), (0, False, 1), io)
+        self.assertEqual(self.depths()[0][1], "0")
+        # Up in one go or two, then down; never up again.
+        steps = [to > before for before, to in self.changes()]
+        self.assertEqual(sorted(steps, reverse=True), steps, self.changes())
+        events = json.loads(get(self.http, "/v1/events")[1])["events"] if get(self.http, "/v1/events")[0] == 200 else []
+        if events:
+            self.assertIn("worker.autoscaled", {event["kind"] for event in events})
+
+    def test_pages(self):
+        self.start()
+        whole = wait_for(lambda: (found := self.scale())["connected"] and found, "a connection")
+        self.assertEqual(set(whole["roles"]), {"workflow", "io-activity"})
+        self.assertEqual(set(whole["workers"]), {"workflow", "io"})
+        wait_for(lambda: all(queue["known"] for queue in self.scale()["queues"]), "all queues known")
+        self.assertEqual({(queue["queue"], queue["type"]) for queue in self.scale()["queues"]},
+                         {("benchmark", "workflow"), ("benchmark", "activity")})
+        self.assertEqual(self.scale("/workflow")["role"], "workflow")
+        self.assertNotIn("worker", self.scale("/workflow"))
+        self.assertEqual(self.scale("/worker/workflow")["worker"], "workflow")
+        self.assertEqual(self.scale("/io-activity?queue=benchmark")["slots"], 2)
+        self.assertEqual(self.scale("/io-activity?queue=other")["slots"], 0)
+        for path in ["/nothing", "/worker/nothing", "/worker/"]:
+            status, text = get(self.http, f"/v1/scale{path}")
+            self.assertEqual(status, 404, text)
+            self.assertIn("error", json.loads(text))
+
+    def test_unknown_is_absent(self):
+        """While the server is away nobody knows the depth: no series, no 0, and nothing is scaled."""
+        engine = self.fleet.engine()
+        fleet = FLEET.replace('engine: {{listen: "127.0.0.1:0", db: ""}}',
+                              f'engine: {{{{enabled: false}}}}\nserver: {{{{address: "{self.fleet.target}"}}}}')
+        self.start(fleet)
+        wait_for(self.depths, "a depth")
+        engine.stop()
+        self.fleet.processes.remove(engine)
+        wait_for(lambda: not self.depths(), "no depth")
+        io = self.scale("/io")
+        self.assertEqual((io["known"], io["backlog"], io["replicas"], io["desired_replicas"]), (False, None, 1, 1), io)
+        self.assertEqual(io["reason"], "how many tasks wait is not known: the count stays")
+
+
+if __name__ == "__main__":
+    unittest.main()
