@@ -3,7 +3,6 @@
 #include "supervisor/backlog.h"
 
 #include <event2/event.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,7 +75,7 @@ static void find_series(struct queue *queue)
             flo_metrics_get(metrics, ids[i], ns, name, activity ? "Activity" : "Workflow", NULL);
 }
 
-/* A gauge that is NaN is absent from the pages. */
+/* What is not known is absent from the pages. */
 static void show(struct queue *queue, bool known)
 {
     const struct flo_backlog_queue *view = &queue->view;
@@ -85,7 +84,10 @@ static void show(struct queue *queue, bool known)
     const double values[] = {(double)view->count,   (double)view->count, view->age_s,
                              (double)view->pollers, view->added_s,       view->started_s};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        flo_series_set(queue->series[i], known ? values[i] : NAN);
+        if (known)
+            flo_series_set(queue->series[i], values[i]);
+        else
+            flo_series_clear(queue->series[i]);
     queue->shown = known;
 }
 

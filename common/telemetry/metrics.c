@@ -232,6 +232,12 @@ void flo_series_set(struct flo_series *series, double value)
         atomic_store_explicit(&series->value, value, memory_order_relaxed);
 }
 
+void flo_series_clear(struct flo_series *series)
+{
+    if (series)
+        atomic_store_explicit(&series->value, NAN, memory_order_relaxed);
+}
+
 void flo_series_observe(struct flo_series *series, double value)
 {
     if (!series || isnan(value) || !series->desc->buckets)

@@ -68,9 +68,10 @@ struct flo_series *flo_metrics_get(struct flo_metrics *metrics, enum flo_metric 
 /* Counters and gauges. A counter ignores negative amounts and NaN. */
 void flo_series_add(struct flo_series *series, double amount);
 void flo_series_inc(struct flo_series *series);
-/* Gauges; also for counters that are read from elsewhere (process CPU time). A gauge that is NaN is
- * not known: its series is left out of pages and reports until it is a number again. */
+/* Gauges; also for counters that are read from elsewhere (process CPU time). NaN is ignored. */
 void flo_series_set(struct flo_series *series, double value);
+/* A gauge is not known any more: its series is left out of pages and reports until it is set. */
+void flo_series_clear(struct flo_series *series);
 /* Set all series of a gauge family to 0: for one that is then filled anew with what there is now.
  */
 void flo_metrics_zero(struct flo_metrics *metrics, enum flo_metric metric);
