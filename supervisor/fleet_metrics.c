@@ -6,11 +6,11 @@
  * gathered by name over all processes. A process whose family has other labels or buckets than the
  * first one's (another version) is fine; another kind is left out.
  */
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "supervisor/fleet_store.h"
+#include "telemetry/metrics_page.h"
 
 /* One process's share of a family. */
 struct part {
@@ -71,86 +71,55 @@ static bool has_label(const struct flo_fleet_family *family, const char *name)
     return false;
 }
 
-static void put_label(struct flo_buf *out, const char **separator, const char *name,
-                      const char *value)
+static void put_label(struct flo_page *page, const char *name, const char *value)
 {
-    flo_buf_append_str(out, *separator);
-    flo_buf_append_str(out, name);
-    flo_buf_append_str(out, "=\"");
-    flo_metrics_append_label_value(out, value);
-    flo_buf_append_str(out, "\"");
-    *separator = ",";
+    flo_page_label(page, name, strlen(name), value);
 }
 
-/* All labels of one series but le, from '{' on; the same for each line of a histogram. */
-static void put_labels(struct flo_buf *out, const struct part *part, const char *const *values)
+static void put_labels(struct flo_page *page, const struct part *part, const char *const *values)
 {
-    const char *separator = "{";
     for (size_t i = 0; i < part->family->label_count; i++)
-        put_label(out, &separator, part->family->labels[i], values[i]);
+        put_label(page, part->family->labels[i], values[i]);
     if (!has_label(part->family, "role"))
-        put_label(out, &separator, "role", part->role);
+        put_label(page, "role", part->role);
     if (!has_label(part->family, "identity"))
-        put_label(out, &separator, "identity", part->identity);
+        put_label(page, "identity", part->identity);
 }
 
-static void put_sample(struct flo_buf *out, const char *name, const char *suffix,
-                       const struct flo_buf *labels, const double *le, double value)
+static void put_histogram(struct flo_page *page, const struct flo_fleet_family *family,
+                          const double *values)
 {
-    flo_buf_append_str(out, name);
-    flo_buf_append_str(out, suffix);
-    flo_buf_append(out, labels->data, labels->len);
-    if (le) {
-        flo_buf_append_str(out, ",le=\"");
-        flo_metrics_append_number(out, *le);
-        flo_buf_append_str(out, "\"");
-    }
-    flo_buf_append_str(out, "} ");
-    flo_metrics_append_number(out, value);
-    flo_buf_append_str(out, "\n");
+    uint64_t counts[FLO_METRIC_BUCKETS_MAX + 1];
+    for (size_t i = 0; i <= family->bound_count; i++)
+        counts[i] = (uint64_t)values[1 + i]; /* whole and not above 2^63, checked */
+    flo_page_histogram(page, family->bounds, family->bound_count, counts, values[0]);
 }
 
-static void put_histogram(struct flo_buf *out, const struct flo_fleet_family *family,
-                          const struct flo_buf *labels, const double *values)
-{
-    double cumulative = 0;
-    for (size_t i = 0; i <= family->bound_count; i++) {
-        double le = i < family->bound_count ? family->bounds[i] : INFINITY;
-        cumulative += values[1 + i];
-        put_sample(out, family->name, "_bucket", labels, &le, cumulative);
-    }
-    put_sample(out, family->name, "_sum", labels, NULL, values[0]);
-    put_sample(out, family->name, "_count", labels, NULL, cumulative);
-}
-
-static void put_part(struct flo_buf *out, const struct part *part, struct flo_buf *labels)
+static void put_part(struct flo_page *page, const struct part *part)
 {
     const struct flo_fleet_family *family = part->family;
     for (uint32_t i = 0; i < family->series_count; i++) {
         const double *values = part->values + (size_t)i * family->stride;
-        flo_buf_clear(labels);
-        put_labels(labels, part, family->label_values + (size_t)i * family->label_count);
+        put_labels(page, part, family->label_values + (size_t)i * family->label_count);
         if (family->kind == 'h')
-            put_histogram(out, family, labels, values);
+            put_histogram(page, family, values);
         else
-            put_sample(out, family->name, "", labels, NULL, values[0]);
+            flo_page_value(page, values[0]);
     }
 }
 
-static void put_family(struct flo_buf *out, const char *name, const struct family *family,
-                       struct flo_buf *labels)
+static void put_family(struct flo_page *page, const char *name, const struct family *family)
 {
     const char kind = family->first->family->kind;
     const struct flo_metric_desc *desc = flo_metric_desc_by_name(name);
-    if (desc)
-        flo_buf_printf(out, "# HELP %s %s\n", name, desc->help);
-    flo_buf_printf(out, "# TYPE %s %s\n", name,
-                   kind == 'c'   ? "counter"
-                   : kind == 'g' ? "gauge"
-                                 : "histogram");
+    flo_page_family(page, name,
+                    kind == 'c'   ? FLO_COUNTER
+                    : kind == 'g' ? FLO_GAUGE
+                                  : FLO_HISTOGRAM,
+                    desc ? desc->help : NULL);
     for (const struct part *part = family->first; part; part = part->next)
         if (part->family->kind == kind)
-            put_part(out, part, labels);
+            put_part(page, part);
 }
 
 /* The supervisor's own registry in the form of a report. */
@@ -167,14 +136,14 @@ static struct flo_fleet_shape *own_shape(struct flo_metrics *own, double **out_v
 }
 
 int flo_fleet_render_metrics(struct flo_fleet *fleet, struct flo_metrics *own,
-                             const char *own_identity, int64_t now_ms, struct flo_buf *out)
+                             const char *own_identity, bool openmetrics, int64_t now_ms,
+                             struct flo_buf *out)
 {
     struct gather gather = {.failed = false};
-    struct flo_buf labels;
+    struct flo_page page;
     double *own_values = NULL;
     flo_map_init(&gather.families);
     flo_arena_init(&gather.arena, 0);
-    flo_buf_init(&labels, 0);
     struct flo_fleet_shape *own_part = own_shape(own, &own_values);
     gather_all(&gather, own_part, own_values, "supervisor", own_identity);
     for (int i = 0; i < FLO_FLEET_ROLES; i++) {
@@ -188,12 +157,14 @@ int flo_fleet_render_metrics(struct flo_fleet *fleet, struct flo_metrics *own,
                            entry->duplicate ? entry->boot : entry->identity);
         }
     }
+    flo_page_begin(&page, out, own ? flo_metrics_naming(own) : FLO_NAMING_TALLY, openmetrics);
     for (struct flo_map_entry *it = flo_map_first(&gather.families); it; it = flo_map_next(it))
-        put_family(out, flo_map_key(it, NULL), flo_map_value(it), &labels);
-    int rc = gather.failed || out->failed || labels.failed ? FLO_ENOMEM : 0;
+        put_family(&page, flo_map_key(it, NULL), flo_map_value(it));
+    int rc = flo_page_end(&page);
+    if (gather.failed)
+        rc = FLO_ENOMEM;
     flo_map_fini(&gather.families);
     flo_arena_fini(&gather.arena);
-    flo_buf_fini(&labels);
     flo_fleet_shape_destroy(&own_part);
     flo_free(own_values);
     return rc;

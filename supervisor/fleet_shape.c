@@ -316,6 +316,36 @@ static bool series_has_form(const struct flo_fleet_family *family, const json_t 
     return json_array_size(counts) == (size_t)family->bound_count + 1;
 }
 
+/* Are no two series of the family, or families of the shape, the same? A page with both would not
+ * be one. */
+static enum flo_frame_verdict check_distinct(const struct flo_fleet_shape *shape,
+                                             const struct flo_fleet_family *family)
+{
+    enum flo_frame_verdict verdict = FLO_FRAME_TAKEN;
+    struct flo_map seen;
+    struct flo_buf key;
+    for (const struct flo_fleet_family *other = shape->families; other < family; other++)
+        if (strcmp(other->name, family->name) == 0)
+            return FLO_FRAME_METRICS;
+    flo_map_init(&seen);
+    flo_buf_init(&key, 0);
+    for (uint32_t i = 0; i < family->series_count && verdict == FLO_FRAME_TAKEN; i++) {
+        void *old = NULL;
+        flo_buf_clear(&key);
+        for (size_t j = 0; j < family->label_count; j++) {
+            const char *value = family->label_values[(size_t)i * family->label_count + j];
+            flo_buf_append(&key, value, strlen(value) + 1);
+        }
+        if (key.failed || flo_map_put(&seen, flo_buf_cstr(&key), key.len, (void *)family, &old))
+            verdict = FLO_FRAME_MEMORY;
+        else if (old)
+            verdict = FLO_FRAME_METRICS;
+    }
+    flo_map_fini(&seen);
+    flo_buf_fini(&key);
+    return verdict;
+}
+
 static enum flo_frame_verdict parse_series(struct flo_fleet_shape *shape,
                                            struct flo_fleet_family *family, const json_t *all)
 {
@@ -360,6 +390,8 @@ static enum flo_frame_verdict parse_family(struct flo_fleet_shape *shape,
         verdict = parse_bounds(shape, family, json_object_get(json, "b"));
     if (verdict == FLO_FRAME_TAKEN)
         verdict = parse_series(shape, family, json_object_get(json, "s"));
+    if (verdict == FLO_FRAME_TAKEN)
+        verdict = check_distinct(shape, family);
     return verdict;
 }
 

@@ -132,8 +132,8 @@ static void serve_activities(void *ctx, const struct flo_http_request *request,
 static int render_metrics(void *ctx, bool openmetrics, struct flo_buf *out)
 {
     struct flo_pages *pages = ctx;
-    (void)openmetrics;
-    return flo_fleet_render_metrics(pages->fleet, pages->metrics, pages->identity, now_ms(), out);
+    return flo_fleet_render_metrics(pages->fleet, pages->metrics, pages->identity, openmetrics,
+                                    now_ms(), out);
 }
 
 static void serve_metrics(void *ctx, const struct flo_http_request *request,
@@ -141,7 +141,6 @@ static void serve_metrics(void *ctx, const struct flo_http_request *request,
 {
     struct flo_pages *pages = ctx;
     flo_http_metrics_serve(&pages->metrics_page, render_metrics, pages, request, reply);
-    reply->content_type = FLO_METRICS_CONTENT_TYPE;
 }
 
 static void serve_file(void *ctx, const struct flo_http_request *request,

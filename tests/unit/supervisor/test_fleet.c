@@ -243,7 +243,7 @@ static void test_render_metrics(void **state)
     assert_int_equal(take(f, snapshot(BOOT_B, 1, "w2", 11), 1000), FLO_FRAME_TAKEN);
     struct flo_buf out;
     flo_buf_init(&out, 0);
-    assert_int_equal(flo_fleet_render_metrics(&f->fleet, NULL, "me", 1000, &out), 0);
+    assert_int_equal(flo_fleet_render_metrics(&f->fleet, NULL, "me", false, 1000, &out), 0);
     assert_string_equal(flo_buf_cstr(&out),
                         "# TYPE c_total counter\n"
                         "c_total{q=\"a\\\"b\",role=\"io-activity\",identity=\"w1\"} 3\n"
@@ -260,7 +260,7 @@ static void test_render_metrics(void **state)
                         "h_seconds_sum{role=\"io-activity\",identity=\"w2\"} 2.5\n"
                         "h_seconds_count{role=\"io-activity\",identity=\"w2\"} 3\n");
     flo_buf_clear(&out);
-    assert_int_equal(flo_fleet_render_metrics(&f->fleet, f->metrics, "me", 9000, &out), 0);
+    assert_int_equal(flo_fleet_render_metrics(&f->fleet, f->metrics, "me", false, 9000, &out), 0);
     assert_null(strstr(flo_buf_cstr(&out), "w1")); /* lost: not shown */
     assert_non_null(strstr(flo_buf_cstr(&out),
                            "flotilla_fleet_snapshots_total{role=\"io-activity\",identity=\"me\"} "
