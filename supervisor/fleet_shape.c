@@ -13,11 +13,12 @@
 #include "base/alloc.h"
 #include "supervisor/fleet_store.h"
 
-#define NUMBER_MAX 40        /* characters */
-#define EXACT_DIGITS 15      /* a double holds them all */
-#define EXACT_POWER 22       /* and 10 to this */
-#define BOUNDS_KEY "\"b\":[" /* in compact JSON nothing else reads so: strings are skipped whole   \
-                              */
+#define NUMBER_MAX 40   /* characters */
+#define EXACT_DIGITS 15 /* a double holds them all */
+#define EXACT_POWER 22  /* and 10 to this */
+#define BOUNDS_KEY                                                                                 \
+    "\"b\":[" /* in compact JSON nothing else reads so: strings are skipped whole                  \
+               */
 
 void flo_fleet_numbers_fini(struct flo_fleet_numbers *numbers)
 {

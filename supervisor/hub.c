@@ -199,6 +199,7 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
         taken++;
     if (now - hub->ticked_ms >= TICK_MS) {
         hub->ticked_ms = now;
+        flo_hub_monitor_read(hub);
         flo_fleet_expire(hub->fleet, now, on_lost, hub);
         flo_hub_end_commands(hub, now, 0);
         flo_series_set(flo_metrics_get(hub->fleet->metrics, FLO_METRIC_FLEET_PEERS, NULL),

@@ -76,6 +76,8 @@ struct flo_hub_peer *flo_hub_peer_of(struct flo_hub *hub, const struct flo_fleet
 bool flo_hub_peer_may_send(struct flo_hub_peer *peer, size_t size, int64_t now_ms);
 /* Begin to watch connections; before the socket is bound. */
 int flo_hub_monitor_open(struct flo_hub *hub, struct event_base *base, struct flo_err *err);
+/* Take what it says; its descriptor has an edge only after all was read once. */
+void flo_hub_monitor_read(struct flo_hub *hub);
 void flo_hub_monitor_close(struct flo_hub *hub);
 void flo_hub_peers_fini(struct flo_hub *hub);
 

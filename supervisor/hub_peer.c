@@ -154,16 +154,20 @@ static bool take_monitor_event(struct flo_hub *hub)
     return true;
 }
 
-static void on_monitor(evutil_socket_t fd, short what, void *ctx)
+void flo_hub_monitor_read(struct flo_hub *hub)
 {
-    struct flo_hub *hub = ctx;
     int taken = 0;
-    (void)fd;
-    (void)what;
     while (taken < MONITOR_BATCH && take_monitor_event(hub))
         taken++;
     if (taken == MONITOR_BATCH)
         event_active(hub->monitor_edge, EV_READ, 0);
+}
+
+static void on_monitor(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    flo_hub_monitor_read(ctx);
 }
 
 int flo_hub_monitor_open(struct flo_hub *hub, struct event_base *base, struct flo_err *err)
