@@ -59,12 +59,22 @@ static const char *end_of_list(const char *p, const char *end)
     return NULL;
 }
 
+/* The same, faster, for what our workers send: only left_out stands behind the list. */
+static const char *end_of_last_list(const char *p, const char *end)
+{
+    static const char behind[] = ",\"left_out\":";
+    const char *last = memrchr(p, ']', (size_t)(end - p));
+    bool ours = last && (size_t)(end - last) > sizeof behind && end - last < 64 &&
+                memcmp(last + 1, behind, sizeof behind - 1) == 0;
+    return ours ? last + 1 : end_of_list(p, end);
+}
+
 /* Parse all but the metrics. False: this frame must be parsed whole. */
 static bool read_split(const char *data, size_t len, struct flo_frame *frame)
 {
     const char *key = memmem(data, len, METRICS_KEY, strlen(METRICS_KEY));
     const char *list = key ? key + strlen(METRICS_KEY) - 1 : NULL, *end = data + len;
-    const char *rest = list ? end_of_list(list, end) : NULL;
+    const char *rest = list ? end_of_last_list(list, end) : NULL;
     char head[HEAD_MAX];
     if (!rest || (size_t)(key - data) + (size_t)(end - rest) > sizeof head)
         return false;

@@ -25,7 +25,8 @@
 #define SEND_QUEUE 64
 #define HANDSHAKE_MS 3000
 #define BATCH 256
-#define TICK_MS 250 /* how late the loss of a process may be seen */
+#define GATHER_MS 20 /* reports are taken together for so long */
+#define TICK_MS 250  /* how late the loss of a process may be seen */
 
 /* ---- frames ---- */
 
@@ -188,25 +189,45 @@ static void on_lost(void *ctx, const struct flo_fleet_entry *entry, const char *
     add_event(hub, FLO_LOG_ERROR, "process.lost", entry, message);
 }
 
+static void tick(struct flo_hub *hub, int64_t now)
+{
+    hub->ticked_ms = now;
+    flo_hub_monitor_read(hub);
+    flo_fleet_expire(hub->fleet, now, on_lost, hub);
+    flo_hub_end_commands(hub, now, 0);
+    flo_series_set(flo_metrics_get(hub->fleet->metrics, FLO_METRIC_FLEET_PEERS, NULL),
+                   (double)hub->peer_count);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_hub *hub = ctx;
+    const struct timeval at_once = {0}, later = {.tv_usec = TICK_MS * 1000};
+    int taken = 0;
+    (void)fd;
+    (void)what;
+    while (taken < BATCH && (zsock_events(hub->router) & ZMQ_POLLIN) && take_message(hub))
+        taken++;
+    hub->turned_ms = flo_hub_now_ms();
+    if (hub->turned_ms - hub->ticked_ms >= TICK_MS)
+        tick(hub, hub->turned_ms);
+    event_add(hub->edge, NULL);
+    event_add(hub->again, taken == BATCH ? &at_once : &later);
+}
+
+/* A fleet of hundreds would wake this thread for each report; what comes within GATHER_MS of the
+ * last turn is taken together. After a quiet time the first is taken at once. */
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_hub *hub = ctx;
-    int64_t now = flo_hub_now_ms();
-    (void)fd;
-    (void)what;
-    int taken = 0;
-    while (taken < BATCH && (zsock_events(hub->router) & ZMQ_POLLIN) && take_message(hub))
-        taken++;
-    if (now - hub->ticked_ms >= TICK_MS) {
-        hub->ticked_ms = now;
-        flo_hub_monitor_read(hub);
-        flo_fleet_expire(hub->fleet, now, on_lost, hub);
-        flo_hub_end_commands(hub, now, 0);
-        flo_series_set(flo_metrics_get(hub->fleet->metrics, FLO_METRIC_FLEET_PEERS, NULL),
-                       (double)hub->peer_count);
+    int64_t since_ms = flo_hub_now_ms() - hub->turned_ms;
+    if (since_ms >= GATHER_MS) {
+        on_turn(fd, what, hub);
+        return;
     }
-    const struct timeval at_once = {0}, tick = {.tv_usec = TICK_MS * 1000};
-    event_add(hub->again, taken == BATCH ? &at_once : &tick);
+    const struct timeval rest = {.tv_usec = (GATHER_MS - since_ms) * 1000};
+    event_del(hub->edge);
+    event_add(hub->again, &rest);
 }
 
 /* CURVE on the socket, and who answers for keys. */
@@ -281,7 +302,7 @@ int flo_hub_new(struct event_base *base, const struct flo_hub_options *options,
         goto out;
     hub->edge = event_new(base, (evutil_socket_t)zsock_fd(hub->router), EV_READ | EV_PERSIST,
                           on_readable, hub);
-    hub->again = event_new(base, -1, 0, on_readable, hub);
+    hub->again = event_new(base, -1, 0, on_turn, hub);
     if (!hub->edge || !hub->again || event_add(hub->edge, NULL) || event_add(hub->again, &now)) {
         rc = flo_fail(err, FLO_ENOMEM, "no memory for the hub's events");
         goto out;

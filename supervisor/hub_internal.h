@@ -54,6 +54,7 @@ struct flo_hub {
     uint64_t connections;    /* the newest number */
     struct flo_list pending; /* commands, in the order of their ids */
     uint64_t command_id;     /* the newest */
+    int64_t turned_ms;       /* when messages were taken */
     int64_t ticked_ms;       /* when entries were looked at */
     char *endpoint;
 };
