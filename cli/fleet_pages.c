@@ -36,7 +36,7 @@ int cli_fleet_pages_read(const struct cli_fleet_pages *pages, struct cli_costs *
     rc = cli_http_get(pages->fleet, "/v1/fleet", &fleet_text, err);
     if (rc)
         goto out;
-    rc = cli_http_get(pages->metrics, "/metrics", &metrics, err);
+    rc = cli_http_get(pages->metrics, "/metrics?naming=tally", &metrics, err);
     if (rc)
         goto out;
     fleet = json_loadb((const char *)fleet_text.data, fleet_text.len, 0, NULL);

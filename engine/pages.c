@@ -16,11 +16,6 @@ static void set_queue(void *ctx, const char *namespace_, const char *queue, bool
     flo_series_set(
         flo_metrics_get(metrics, FLO_METRIC_ENGINE_BACKLOG, namespace_, queue, type, NULL),
         (double)backlog);
-    flo_series_set(flo_metrics_get(metrics,
-                                   activity ? FLO_METRIC_ACTIVITY_QUEUE_DEPTH
-                                            : FLO_METRIC_WORKFLOW_QUEUE_DEPTH,
-                                   namespace_, queue, queue, NULL),
-                   (double)backlog);
 }
 
 static void collect(void *ctx, struct flo_metrics *metrics)
@@ -34,8 +29,6 @@ static void collect(void *ctx, struct flo_metrics *metrics)
     /* Queues that are gone since the last time are at 0, like empty ones. */
     flo_metrics_zero(metrics, FLO_METRIC_ENGINE_POLLERS);
     flo_metrics_zero(metrics, FLO_METRIC_ENGINE_BACKLOG);
-    flo_metrics_zero(metrics, FLO_METRIC_WORKFLOW_QUEUE_DEPTH);
-    flo_metrics_zero(metrics, FLO_METRIC_ACTIVITY_QUEUE_DEPTH);
     flo_core_each_queue(shell->core, set_queue, metrics);
 }
 

@@ -228,12 +228,12 @@ void flo_fleet_slots(struct flo_fleet *fleet, int role, const char *task_queue, 
 bool flo_fleet_polls(const struct flo_fleet_entry *entry, const char *task_queue);
 
 /*
- * All metrics of live entries as a page for Prometheus, each with the labels role and identity,
- * families grouped; own (may be NULL) is the supervisor's own registry, shown as role
- * "supervisor", and decides the naming. FLO_ENOMEM.
+ * All metrics of live entries as a page, each with the labels role and identity, families grouped;
+ * own (may be NULL) is the supervisor's own registry, shown as role "supervisor". FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_fleet_render_metrics(struct flo_fleet *fleet, struct flo_metrics *own,
-                                            const char *own_identity, bool openmetrics,
-                                            int64_t now_ms, struct flo_buf *out);
+                                            const char *own_identity, int64_t now_ms,
+                                            const struct flo_metrics_form *form,
+                                            struct flo_buf *out);
 
 #endif

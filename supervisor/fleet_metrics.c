@@ -86,13 +86,15 @@ static void put_labels(struct flo_page *page, const struct part *part, const cha
         put_label(page, "identity", part->identity);
 }
 
+/* values: the sum, then what is in each bucket. */
 static void put_histogram(struct flo_page *page, const struct flo_fleet_family *family,
                           const double *values)
 {
     uint64_t counts[FLO_METRIC_BUCKETS_MAX + 1];
-    for (size_t i = 0; i <= family->bound_count; i++)
+    size_t bounds = family->bound_count;
+    for (size_t i = 0; i <= bounds; i++)
         counts[i] = (uint64_t)values[1 + i]; /* whole and not above 2^63, checked */
-    flo_page_histogram(page, family->bounds, family->bound_count, counts, values[0]);
+    flo_page_histogram(page, family->bounds, bounds, counts, values[0]);
 }
 
 static void put_part(struct flo_page *page, const struct part *part)
@@ -116,7 +118,7 @@ static void put_family(struct flo_page *page, const char *name, const struct fam
                     kind == 'c'   ? FLO_COUNTER
                     : kind == 'g' ? FLO_GAUGE
                                   : FLO_HISTOGRAM,
-                    desc ? desc->help : NULL);
+                    desc ? desc->help : "Counted by activity code.");
     for (const struct part *part = family->first; part; part = part->next)
         if (part->family->kind == kind)
             put_part(page, part);
@@ -136,14 +138,15 @@ static struct flo_fleet_shape *own_shape(struct flo_metrics *own, double **out_v
 }
 
 int flo_fleet_render_metrics(struct flo_fleet *fleet, struct flo_metrics *own,
-                             const char *own_identity, bool openmetrics, int64_t now_ms,
-                             struct flo_buf *out)
+                             const char *own_identity, int64_t now_ms,
+                             const struct flo_metrics_form *form, struct flo_buf *out)
 {
     struct gather gather = {.failed = false};
     struct flo_page page;
     double *own_values = NULL;
     flo_map_init(&gather.families);
     flo_arena_init(&gather.arena, 0);
+    flo_page_begin(&page, out, form);
     struct flo_fleet_shape *own_part = own_shape(own, &own_values);
     gather_all(&gather, own_part, own_values, "supervisor", own_identity);
     for (int i = 0; i < FLO_FLEET_ROLES; i++) {
@@ -157,7 +160,6 @@ int flo_fleet_render_metrics(struct flo_fleet *fleet, struct flo_metrics *own,
                            entry->duplicate ? entry->boot : entry->identity);
         }
     }
-    flo_page_begin(&page, out, own ? flo_metrics_naming(own) : FLO_NAMING_TALLY, openmetrics);
     for (struct flo_map_entry *it = flo_map_first(&gather.families); it; it = flo_map_next(it))
         put_family(&page, flo_map_key(it, NULL), flo_map_value(it));
     int rc = flo_page_end(&page);

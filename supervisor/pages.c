@@ -129,18 +129,19 @@ static void serve_activities(void *ctx, const struct flo_http_request *request,
 
 /* ---- others ---- */
 
-static int render_metrics(void *ctx, bool openmetrics, struct flo_buf *out)
+static int render_metrics(void *ctx, const struct flo_metrics_form *form, struct flo_buf *out)
 {
     struct flo_pages *pages = ctx;
-    return flo_fleet_render_metrics(pages->fleet, pages->metrics, pages->identity, openmetrics,
-                                    now_ms(), out);
+    return flo_fleet_render_metrics(pages->fleet, pages->metrics, pages->identity, now_ms(), form,
+                                    out);
 }
 
 static void serve_metrics(void *ctx, const struct flo_http_request *request,
                           struct flo_http_reply *reply)
 {
     struct flo_pages *pages = ctx;
-    flo_http_metrics_serve(&pages->metrics_page, render_metrics, pages, request, reply);
+    flo_http_metrics_serve(&pages->metrics_page, flo_metrics_naming(pages->metrics), render_metrics,
+                           pages, request, reply);
 }
 
 static void serve_file(void *ctx, const struct flo_http_request *request,

@@ -69,35 +69,50 @@ static void serve_ready(void *ctx, const struct flo_http_request *request,
     serve_checks(ctx, false, request->query, reply);
 }
 
-static int render_registry(void *ctx, bool openmetrics, struct flo_buf *out)
+static int render_registry(void *ctx, const struct flo_metrics_form *form, struct flo_buf *out)
 {
     struct flo_http *http = ctx;
-    return flo_metrics_render(http->metrics, openmetrics, out);
+    return flo_metrics_render(http->metrics, form, out);
 }
 
 static void serve_metrics(void *ctx, const struct flo_http_request *request,
                           struct flo_http_reply *reply)
 {
     struct flo_http *http = ctx;
-    flo_http_metrics_serve(&http->metrics_page, render_registry, http, request, reply);
+    flo_http_metrics_serve(&http->metrics_page, flo_metrics_naming(http->metrics), render_registry,
+                           http, request, reply);
+}
+
+/* The form that is asked for; false: there is no such one. */
+static bool metrics_form(const struct flo_http_request *request, struct flo_metrics_form *form)
+{
+    char name[16];
+    form->openmetrics = flo_page_wants_openmetrics(flo_http_header(request, "Accept"));
+    return !flo_http_parameter(request, "naming", name, sizeof name) ||
+           flo_naming_by_name(name, &form->naming);
 }
 
 /* At most a twentieth of the time goes into rendering: a page of a few series is always new, one of
  * a hundred thousand is up to a second old. */
-void flo_http_metrics_serve(struct flo_http_metrics *page, flo_http_render_fn render, void *ctx,
+void flo_http_metrics_serve(struct flo_http_metrics *page, enum flo_naming naming,
+                            flo_http_render_fn render, void *ctx,
                             const struct flo_http_request *request, struct flo_http_reply *reply)
 {
-    bool openmetrics = flo_page_wants_openmetrics(flo_http_header(request, "Accept"));
-    struct flo_http_text **text = &page->text[openmetrics];
+    struct flo_metrics_form form = {.naming = naming};
+    if (!metrics_form(request, &form)) {
+        flo_http_error(reply, 400, "the namings are tally, core and otel-go");
+        return;
+    }
+    struct flo_http_text **text = &page->forms[form.naming][form.openmetrics].text;
+    int64_t *until_ns = &page->forms[form.naming][form.openmetrics].until_ns;
     int64_t now = flo_clock_mono_ns();
-    reply->content_type = flo_page_content_type(openmetrics);
-    if (!*text || now >= page->until_ns[openmetrics]) {
+    reply->content_type = flo_page_content_type(form.openmetrics);
+    if (!*text || now >= *until_ns) {
         flo_http_text_unref(text);
-        if (render(ctx, openmetrics, &reply->body) == 0)
+        if (render(ctx, &form, &reply->body) == 0)
             *text = flo_http_text_new(&reply->body);
         int64_t done = flo_clock_mono_ns(), keep = (done - now) * METRICS_SHARE;
-        page->until_ns[openmetrics] =
-            done + (keep < METRICS_MAX_AGE_NS ? keep : METRICS_MAX_AGE_NS);
+        *until_ns = done + (keep < METRICS_MAX_AGE_NS ? keep : METRICS_MAX_AGE_NS);
     }
     if (*text)
         reply->text = flo_http_text_ref(*text);
@@ -107,8 +122,9 @@ void flo_http_metrics_serve(struct flo_http_metrics *page, flo_http_render_fn re
 
 void flo_http_metrics_fini(struct flo_http_metrics *page)
 {
-    flo_http_text_unref(&page->text[0]);
-    flo_http_text_unref(&page->text[1]);
+    for (int naming = 0; naming < FLO_NAMINGS; naming++)
+        for (int openmetrics = 0; openmetrics < 2; openmetrics++)
+            flo_http_text_unref(&page->forms[naming][openmetrics].text);
 }
 
 /* ---- replies ---- */

@@ -121,16 +121,21 @@ typedef void (*flo_http_handler_fn)(void *ctx, const struct flo_http_request *re
                                     struct flo_http_reply *reply);
 
 /*
- * A /metrics page, as text or OpenMetrics by the Accept header, whose rendering is shared by all
- * that ask while it is new: up to a second, the longer the more it took to make. Starts zeroed.
+ * A /metrics page, as text or OpenMetrics by the Accept header, in the naming of ?naming= or the
+ * program's, whose rendering is shared by all that ask while it is new: up to a second, the longer
+ * the more it took to make. Starts zeroed.
  */
 struct flo_http_metrics {
-    struct flo_http_text *text[2]; /* [openmetrics] */
-    int64_t until_ns[2];
+    struct {
+        struct flo_http_text *text;
+        int64_t until_ns;
+    } forms[FLO_NAMINGS][2]; /* [naming][openmetrics] */
 };
 /* Appends the page to out; 0 or an error. */
-typedef int (*flo_http_render_fn)(void *ctx, bool openmetrics, struct flo_buf *out);
-void flo_http_metrics_serve(struct flo_http_metrics *page, flo_http_render_fn render, void *ctx,
+typedef int (*flo_http_render_fn)(void *ctx, const struct flo_metrics_form *form,
+                                  struct flo_buf *out);
+void flo_http_metrics_serve(struct flo_http_metrics *page, enum flo_naming naming,
+                            flo_http_render_fn render, void *ctx,
                             const struct flo_http_request *request, struct flo_http_reply *reply);
 void flo_http_metrics_fini(struct flo_http_metrics *page);
 

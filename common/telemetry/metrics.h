@@ -124,15 +124,20 @@ void flo_metrics_set_max_series(struct flo_metrics *metrics, size_t max_series);
 /* How a page names what the Temporal SDKs export too: telemetry/metrics_page.h. The choices of the
  * setting metrics.naming, in this order. */
 enum flo_naming { FLO_NAMING_TALLY, FLO_NAMING_CORE, FLO_NAMING_OTEL_GO };
+#define FLO_NAMINGS 3
 /* The naming of this program's pages: tally until it is set, which is done once, before the first
  * page is served. */
 void flo_metrics_set_naming(struct flo_metrics *metrics, enum flo_naming naming);
 enum flo_naming flo_metrics_naming(const struct flo_metrics *metrics);
 
-/* Append all families that have series as Prometheus text, version 0.0.4, or as OpenMetrics 1.0.
- * 0, FLO_ENOMEM, or FLO_ELIMIT when out is full. */
-FLO_MUST_CHECK int flo_metrics_render(struct flo_metrics *metrics, bool openmetrics,
-                                      struct flo_buf *out);
+/* What a page looks like. */
+struct flo_metrics_form {
+    enum flo_naming naming;
+    bool openmetrics; /* 1.0; else Prometheus text, version 0.0.4 */
+};
+/* Append all families that have series. 0, FLO_ENOMEM, or FLO_ELIMIT when out is full. */
+FLO_MUST_CHECK int flo_metrics_render(struct flo_metrics *metrics,
+                                      const struct flo_metrics_form *form, struct flo_buf *out);
 
 /* Append all series as the "metrics" array of the report (docs/supervisor-protocol.md), stopping
  * at whole families before max_bytes; *out_left counts the families left out. */
@@ -143,8 +148,6 @@ FLO_MUST_CHECK int flo_metrics_render_json(struct flo_metrics *metrics, size_t m
 #define FLO_METRIC_NUMBER_MAX 32
 void flo_metrics_write_number(double value, char out[FLO_METRIC_NUMBER_MAX]);
 int flo_metrics_append_number(struct flo_buf *out, double value);
-/* A label value as the text format wants it. */
-int flo_metrics_append_label_value(struct flo_buf *out, const char *value);
 
 /* Content-Type of the text format. */
 #define FLO_METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"

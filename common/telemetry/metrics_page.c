@@ -121,6 +121,28 @@ static void cut_end(char *text, const char *suffix)
         text[strlen(text) - strlen(suffix)] = '\0';
 }
 
+static const char *const naming_names[FLO_NAMINGS] = {
+    [FLO_NAMING_TALLY] = "tally",
+    [FLO_NAMING_CORE] = "core",
+    [FLO_NAMING_OTEL_GO] = "otel-go",
+};
+
+const char *flo_naming_name(enum flo_naming naming)
+{
+    return naming_names[naming];
+}
+
+bool flo_naming_by_name(const char *name, enum flo_naming *out)
+{
+    for (int i = 0; i < FLO_NAMINGS; i++) {
+        if (strcmp(name, naming_names[i]) == 0) {
+            *out = (enum flo_naming)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool is_sdk_metric(const char *name)
 {
     return strncmp(name, SDK_PREFIX, strlen(SDK_PREFIX)) == 0;
@@ -143,13 +165,11 @@ double flo_page_name(enum flo_naming naming, enum flo_metric_kind kind, const ch
 
 /* ---- writing ---- */
 
-void flo_page_begin(struct flo_page *page, struct flo_buf *out, enum flo_naming naming,
-                    bool openmetrics)
+void flo_page_begin(struct flo_page *page, struct flo_buf *out, const struct flo_metrics_form *form)
 {
     page->out = out;
     flo_buf_init(&page->labels, 0);
-    page->naming = naming;
-    page->openmetrics = openmetrics;
+    page->form = *form;
     page->kind = FLO_GAUGE;
     page->factor = 1;
     page->name[0] = '\0';
@@ -175,17 +195,12 @@ static void put_escaped(struct flo_buf *out, const char *text, const char *speci
     }
 }
 
-int flo_metrics_append_label_value(struct flo_buf *out, const char *value)
-{
-    put_escaped(out, value, "\\\"\n");
-    return out->failed ? FLO_ENOMEM : 0;
-}
-
 /* What OpenMetrics calls the family. */
 static const char *type_of(const struct flo_page *page)
 {
     static const char *const names[] = {"counter", "gauge", "histogram"};
-    if (page->openmetrics && page->kind == FLO_COUNTER && !ends_with(page->name, COUNTER_SUFFIX))
+    if (page->form.openmetrics && page->kind == FLO_COUNTER &&
+        !ends_with(page->name, COUNTER_SUFFIX))
         return "unknown";
     return names[page->kind];
 }
@@ -195,17 +210,17 @@ void flo_page_family(struct flo_page *page, const char *name, enum flo_metric_ki
 {
     char family[FLO_METRIC_NAME_MAX];
     page->kind = kind;
-    page->factor = flo_page_name(page->naming, kind, name, page->name);
+    page->factor = flo_page_name(page->form.naming, kind, name, page->name);
     memcpy(family, page->name, sizeof family);
-    if (page->openmetrics && kind == FLO_COUNTER)
+    if (page->form.openmetrics && kind == FLO_COUNTER)
         cut_end(family, COUNTER_SUFFIX);
     if (help) {
         flo_buf_printf(page->out, "# HELP %s ", family);
-        put_escaped(page->out, help, page->openmetrics ? "\\\"\n" : "\\\n");
+        put_escaped(page->out, help, page->form.openmetrics ? "\\\"\n" : "\\\n");
         put(page, "\n");
     }
     flo_buf_printf(page->out, "# TYPE %s %s\n", family, type_of(page));
-    if (!page->openmetrics)
+    if (!page->form.openmetrics)
         return;
     static const char *const units[] = {SECONDS_SUFFIX, "_bytes"};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
@@ -244,7 +259,7 @@ static void put_sample(struct flo_page *page, const char *suffix, const char *le
 /* What a naming adds to the labels. */
 static void labels_complete(struct flo_page *page)
 {
-    if (page->naming == FLO_NAMING_CORE && is_sdk_metric(page->name))
+    if (page->form.naming == FLO_NAMING_CORE && is_sdk_metric(page->name))
         flo_page_label(page, "service_name", strlen("service_name"), "flotilla");
 }
 
@@ -269,7 +284,7 @@ static void write_bound(const struct flo_page *page, double bound, char out[LE_M
     double shown = page->factor == 1 ? bound : round(bound * page->factor * 1e6) / 1e6;
     flo_metrics_write_number(shown, number);
     snprintf(out, LE_MAX, "%s%s", number,
-             page->openmetrics && !strpbrk(number, ".eIN") ? ".0" : "");
+             page->form.openmetrics && !strpbrk(number, ".eIN") ? ".0" : "");
 }
 
 void flo_page_histogram(struct flo_page *page, const double *bounds, size_t bound_count,
@@ -290,7 +305,7 @@ void flo_page_histogram(struct flo_page *page, const double *bounds, size_t boun
 
 int flo_page_end(struct flo_page *page)
 {
-    if (page->openmetrics)
+    if (page->form.openmetrics)
         put(page, "# EOF\n");
     flo_buf_fini(&page->labels);
     return !page->out->failed ? 0 : page->out->max ? FLO_ELIMIT : FLO_ENOMEM;

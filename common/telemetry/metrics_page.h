@@ -33,6 +33,10 @@
 const char *flo_page_content_type(bool openmetrics);
 /* Does a reader with this Accept header (NULL: none) want OpenMetrics rather than text? */
 bool flo_page_wants_openmetrics(const char *accept);
+/* "tally", "core" or "otel-go". Static. */
+const char *flo_naming_name(enum flo_naming naming);
+/* The naming of that name; false: there is none. */
+bool flo_naming_by_name(const char *name, enum flo_naming *out);
 /* The name that the family called name in metric_names.h has in a naming. out holds
  * FLO_METRIC_NAME_MAX bytes. Returns the factor of its values: 1, or 1000 where seconds are shown
  * as milliseconds. */
@@ -43,16 +47,15 @@ double flo_page_name(enum flo_naming naming, enum flo_metric_kind kind, const ch
 struct flo_page {
     struct flo_buf *out;   /* borrowed */
     struct flo_buf labels; /* of the next sample: a="x",b="y" */
-    enum flo_naming naming;
-    bool openmetrics;
+    struct flo_metrics_form form;
     enum flo_metric_kind kind;      /* of the family */
     double factor;                  /* of its values */
     char name[FLO_METRIC_NAME_MAX]; /* of its samples */
 };
 
 /* Begin a page that is appended to out. */
-void flo_page_begin(struct flo_page *page, struct flo_buf *out, enum flo_naming naming,
-                    bool openmetrics);
+void flo_page_begin(struct flo_page *page, struct flo_buf *out,
+                    const struct flo_metrics_form *form);
 /* The next family, by its name in metric_names.h (or of user code); help may be NULL. All samples
  * of a family have to follow it, and a family may come once a page. */
 void flo_page_family(struct flo_page *page, const char *name, enum flo_metric_kind kind,

@@ -85,10 +85,11 @@ static int page_family(void *ctx, const struct flo_metric_desc *desc, const stru
     return 0;
 }
 
-int flo_metrics_render(struct flo_metrics *metrics, bool openmetrics, struct flo_buf *out)
+int flo_metrics_render(struct flo_metrics *metrics, const struct flo_metrics_form *form,
+                       struct flo_buf *out)
 {
     struct flo_page page;
-    flo_page_begin(&page, out, flo_metrics_naming(metrics), openmetrics);
+    flo_page_begin(&page, out, form);
     int rc = flo_metrics_walk(metrics, page_family, &page);
     int failed = flo_page_end(&page);
     return rc ? rc : failed;

@@ -162,8 +162,8 @@ def test_pages(folder):
                          r'status_code="OK"\} 20\n', text), text
         drive("start", engine.address, "left", "7", "1", os.path.join(folder, "acks"))
         text = get(engine.http, "/metrics")[1]
-        assert re.search(r'temporal_workflow_task_queue_depth\{namespace="default",'
-                         r'queue="([^"]+)",task_queue="\1"\} 7\n', text), text
+        assert re.search(r'flotilla_engine_backlog_tasks\{namespace="default",'
+                         r'task_queue="[^"]+",task_type="Workflow"\} 7\n', text), text
         # What is counted is what the stored runs say of themselves.
         durable = int(re.search(r"flotilla_engine_commit_transitions_total (\d+)\n", text).group(1))
         engine.stop()

@@ -15,6 +15,8 @@ struct fixture {
     struct flo_fleet fleet;
 };
 
+static const struct flo_metrics_form TEXT = {.naming = FLO_NAMING_TALLY};
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -243,11 +245,13 @@ static void test_render_metrics(void **state)
     assert_int_equal(take(f, snapshot(BOOT_B, 1, "w2", 11), 1000), FLO_FRAME_TAKEN);
     struct flo_buf out;
     flo_buf_init(&out, 0);
-    assert_int_equal(flo_fleet_render_metrics(&f->fleet, NULL, "me", false, 1000, &out), 0);
+    assert_int_equal(flo_fleet_render_metrics(&f->fleet, NULL, "me", 1000, &TEXT, &out), 0);
     assert_string_equal(flo_buf_cstr(&out),
+                        "# HELP c_total Counted by activity code.\n"
                         "# TYPE c_total counter\n"
                         "c_total{q=\"a\\\"b\",role=\"io-activity\",identity=\"w1\"} 3\n"
                         "c_total{q=\"a\\\"b\",role=\"io-activity\",identity=\"w2\"} 3\n"
+                        "# HELP h_seconds Counted by activity code.\n"
                         "# TYPE h_seconds histogram\n"
                         "h_seconds_bucket{role=\"io-activity\",identity=\"w1\",le=\"0.1\"} 1\n"
                         "h_seconds_bucket{role=\"io-activity\",identity=\"w1\",le=\"1\"} 1\n"
@@ -260,7 +264,7 @@ static void test_render_metrics(void **state)
                         "h_seconds_sum{role=\"io-activity\",identity=\"w2\"} 2.5\n"
                         "h_seconds_count{role=\"io-activity\",identity=\"w2\"} 3\n");
     flo_buf_clear(&out);
-    assert_int_equal(flo_fleet_render_metrics(&f->fleet, f->metrics, "me", false, 9000, &out), 0);
+    assert_int_equal(flo_fleet_render_metrics(&f->fleet, f->metrics, "me", 9000, &TEXT, &out), 0);
     assert_null(strstr(flo_buf_cstr(&out), "w1")); /* lost: not shown */
     assert_non_null(strstr(flo_buf_cstr(&out),
                            "flotilla_fleet_snapshots_total{role=\"io-activity\",identity=\"me\"} "

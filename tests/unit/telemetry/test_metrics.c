@@ -8,11 +8,13 @@
 
 #include "metrics_fixture.h"
 
+static const struct flo_metrics_form TEXT = {.naming = FLO_NAMING_TALLY};
+
 static void assert_renders(struct flo_metrics *metrics, const char *text)
 {
     struct flo_buf out;
     flo_buf_init(&out, 0);
-    assert_int_equal(flo_metrics_render(metrics, false, &out), 0);
+    assert_int_equal(flo_metrics_render(metrics, &TEXT, &out), 0);
     assert_string_equal(flo_buf_cstr(&out), text);
     flo_buf_fini(&out);
 }
@@ -151,7 +153,7 @@ static void test_process_metrics(void **state)
     assert_int_equal(flo_metrics_add_process(m, "0.1.0", "test"), 0);
     struct flo_buf out;
     flo_buf_init(&out, 0);
-    assert_int_equal(flo_metrics_render(m, false, &out), 0);
+    assert_int_equal(flo_metrics_render(m, &TEXT, &out), 0);
     assert_non_null(
         strstr(flo_buf_cstr(&out), "flotilla_build_info{version=\"0.1.0\",role=\"test\"} 1\n"));
     assert_true(flo_series_value(flo_metrics_get(m, FLO_METRIC_PROCESS_RSS, NULL)) > 100000);

@@ -12,11 +12,11 @@
 static void assert_page(struct flo_metrics *metrics, enum flo_naming naming, bool openmetrics,
                         const char *text)
 {
+    const struct flo_metrics_form form = {.naming = naming, .openmetrics = openmetrics};
     struct flo_buf out;
 
     flo_buf_init(&out, 0);
-    flo_metrics_set_naming(metrics, naming);
-    assert_int_equal(flo_metrics_render(metrics, openmetrics, &out), 0);
+    assert_int_equal(flo_metrics_render(metrics, &form, &out), 0);
     assert_string_equal(flo_buf_cstr(&out), text);
     flo_buf_fini(&out);
 }
@@ -69,14 +69,14 @@ static void test_core_drops_the_suffix(void **state)
 }
 
 /* The lines of a page that hold word, one after the other. */
-static void lines_with(struct flo_metrics *m, bool openmetrics, const char *word,
+static void lines_with(struct flo_metrics *m, const struct flo_metrics_form *form, const char *word,
                        struct flo_buf *out)
 {
     struct flo_buf page;
     char *save = NULL;
 
     flo_buf_init(&page, 0);
-    assert_int_equal(flo_metrics_render(m, openmetrics, &page), 0);
+    assert_int_equal(flo_metrics_render(m, form, &page), 0);
     (void)flo_buf_cstr(&page);
     for (char *line = strtok_r((char *)page.data, "\n", &save); line;
          line = strtok_r(NULL, "\n", &save))
@@ -88,11 +88,11 @@ static void lines_with(struct flo_metrics *m, bool openmetrics, const char *word
 static void assert_lines(struct flo_metrics *m, enum flo_naming naming, bool openmetrics,
                          const char *word, const char *text)
 {
+    const struct flo_metrics_form form = {.naming = naming, .openmetrics = openmetrics};
     struct flo_buf lines;
 
     flo_buf_init(&lines, 0);
-    flo_metrics_set_naming(m, naming);
-    lines_with(m, openmetrics, word, &lines);
+    lines_with(m, &form, word, &lines);
     assert_string_equal(flo_buf_cstr(&lines), text);
     flo_buf_fini(&lines);
 }
@@ -135,11 +135,12 @@ static void test_hostile_label_values(void **state)
 /* A full buffer is an error, not half a page. */
 static void test_full_buffer(void **state)
 {
+    const struct flo_metrics_form form = {.openmetrics = true};
     struct flo_buf out;
 
     fill(*state);
     flo_buf_init(&out, 64);
-    assert_int_equal(flo_metrics_render(*state, true, &out), FLO_ELIMIT);
+    assert_int_equal(flo_metrics_render(*state, &form, &out), FLO_ELIMIT);
     flo_buf_fini(&out);
 }
 

@@ -5,6 +5,8 @@
 
 #include "metrics_fixture.h"
 
+static const struct flo_metrics_form TEXT = {.naming = FLO_NAMING_TALLY};
+
 static struct flo_user_sample sample(enum flo_metric_kind kind, const char *name, const char *value,
                                      double amount)
 {
@@ -26,7 +28,7 @@ static void assert_page_has(struct flo_metrics *metrics, const char *line)
     struct flo_buf out;
 
     flo_buf_init(&out, 0);
-    assert_int_equal(flo_metrics_render(metrics, false, &out), 0);
+    assert_int_equal(flo_metrics_render(metrics, &TEXT, &out), 0);
     if (!strstr(flo_buf_cstr(&out), line))
         fail_msg("no %s in:\n%s", line, flo_buf_cstr(&out));
     flo_buf_fini(&out);
