@@ -87,69 +87,101 @@ int flo_health_export(struct flo_health *health, struct flo_metrics *metrics)
     return flo_metrics_on_collect(metrics, collect, health);
 }
 
-static bool holds(struct flo_health *health, bool live_only)
+static bool counts(const struct check *check, enum flo_health_scope scope)
 {
-    bool ok = true;
-    pthread_mutex_lock(&health->mu);
+    return check->live || scope == FLO_HEALTH_READY ||
+           (scope == FLO_HEALTH_STARTED && strcmp(check->name, "started") == 0);
+}
+
+static bool holds_locked(const struct flo_health *health, enum flo_health_scope scope)
+{
     for (size_t i = 0; i < health->count; i++)
-        ok = ok && (health->checks[i].ok || (live_only && !health->checks[i].live));
+        if (!health->checks[i].ok && counts(&health->checks[i], scope))
+            return false;
+    return true;
+}
+
+static bool holds(struct flo_health *health, enum flo_health_scope scope)
+{
+    pthread_mutex_lock(&health->mu);
+    bool ok = holds_locked(health, scope);
     pthread_mutex_unlock(&health->mu);
     return ok;
 }
 
 bool flo_health_is_ready(struct flo_health *health)
 {
-    return holds(health, false);
+    return holds(health, FLO_HEALTH_READY);
 }
 
 bool flo_health_is_live(struct flo_health *health)
 {
-    return holds(health, true);
+    return holds(health, FLO_HEALTH_LIVE);
 }
 
-bool flo_health_render(struct flo_health *health, bool live_only, struct flo_buf *out)
+static void put_checks_locked(const struct flo_health *health, enum flo_health_scope scope,
+                              struct flo_buf *out)
 {
-    bool ok = !health || holds(health, live_only);
-    flo_buf_printf(out, "{\"status\":\"%s\",\"checks\":{", ok ? "ok" : "unavailable");
-    if (health) {
-        const char *separator = "";
-        pthread_mutex_lock(&health->mu);
-        for (size_t i = 0; i < health->count; i++) {
-            const struct check *check = &health->checks[i];
-            if (live_only && !check->live)
-                continue;
-            flo_buf_append_str(out, separator);
-            flo_json_append_string(out, check->name);
-            flo_buf_printf(out, ":{\"ok\":%s", check->ok ? "true" : "false");
-            if (!check->ok) {
-                flo_buf_append_str(out, ",\"reason\":");
-                flo_json_append_string(out, check->reason);
-            }
-            flo_buf_append_str(out, "}");
-            separator = ",";
+    const char *separator = "";
+    for (size_t i = 0; i < health->count; i++) {
+        const struct check *check = &health->checks[i];
+        if (!counts(check, scope))
+            continue;
+        flo_buf_append_str(out, separator);
+        flo_json_append_string(out, check->name);
+        flo_buf_printf(out, ":{\"ok\":%s", check->ok ? "true" : "false");
+        if (!check->ok) {
+            flo_buf_append_str(out, ",\"reason\":");
+            flo_json_append_string(out, check->reason);
         }
-        pthread_mutex_unlock(&health->mu);
+        flo_buf_append_str(out, "}");
+        separator = ",";
     }
+}
+
+bool flo_health_render(struct flo_health *health, enum flo_health_scope scope, struct flo_buf *out)
+{
+    if (!health) {
+        flo_buf_append_str(out, "{\"status\":\"ok\",\"checks\":{}}\n");
+        return true;
+    }
+    pthread_mutex_lock(&health->mu);
+    bool ok = holds_locked(health, scope);
+    flo_buf_printf(out, "{\"status\":\"%s\",\"checks\":{", ok ? "ok" : "unavailable");
+    put_checks_locked(health, scope, out);
+    pthread_mutex_unlock(&health->mu);
     flo_buf_append_str(out, "}}\n");
     return ok;
 }
 
-bool flo_health_render_text(struct flo_health *health, bool live_only, struct flo_buf *out)
+static void put_lines_locked(const struct flo_health *health, enum flo_health_scope scope,
+                             struct flo_buf *out)
 {
-    bool ok = !health || holds(health, live_only);
+    for (size_t i = 0; i < health->count; i++) {
+        const struct check *check = &health->checks[i];
+        if (!counts(check, scope))
+            continue;
+        if (check->ok)
+            flo_buf_printf(out, "[+]%s ok\n", check->name);
+        else
+            flo_buf_printf(out, "[-]%s failed: %s\n", check->name,
+                           *check->reason ? check->reason : "no reason is known");
+    }
+}
+
+bool flo_health_render_text(struct flo_health *health, enum flo_health_scope scope,
+                            struct flo_buf *out)
+{
+    static const char *const NAMES[] = {[FLO_HEALTH_LIVE] = "health",
+                                        [FLO_HEALTH_READY] = "ready",
+                                        [FLO_HEALTH_STARTED] = "startup"};
+    bool ok = true;
     if (health) {
         pthread_mutex_lock(&health->mu);
-        for (size_t i = 0; i < health->count; i++) {
-            const struct check *check = &health->checks[i];
-            if (live_only && !check->live)
-                continue;
-            if (check->ok)
-                flo_buf_printf(out, "[+]%s ok\n", check->name);
-            else
-                flo_buf_printf(out, "[-]%s %s\n", check->name, check->reason);
-        }
+        ok = holds_locked(health, scope);
+        put_lines_locked(health, scope, out);
         pthread_mutex_unlock(&health->mu);
     }
-    flo_buf_printf(out, "%s check %s\n", live_only ? "health" : "ready", ok ? "passed" : "failed");
+    flo_buf_printf(out, "%s check %s\n", NAMES[scope], ok ? "passed" : "failed");
     return ok;
 }

@@ -44,15 +44,15 @@ static bool is_verbose(const char *query)
     return false;
 }
 
-static void serve_checks(struct flo_http *http, bool live_only, const char *query,
+static void serve_checks(struct flo_http *http, enum flo_health_scope scope, const char *query,
                          struct flo_http_reply *reply)
 {
     bool ok;
     if (is_verbose(query)) {
         reply->content_type = "text/plain; charset=utf-8";
-        ok = flo_health_render_text(http->health, live_only, &reply->body);
+        ok = flo_health_render_text(http->health, scope, &reply->body);
     } else {
-        ok = flo_health_render(http->health, live_only, &reply->body);
+        ok = flo_health_render(http->health, scope, &reply->body);
     }
     reply->status = ok ? 200 : 503;
 }
@@ -60,13 +60,19 @@ static void serve_checks(struct flo_http *http, bool live_only, const char *quer
 static void serve_live(void *ctx, const struct flo_http_request *request,
                        struct flo_http_reply *reply)
 {
-    serve_checks(ctx, true, request->query, reply);
+    serve_checks(ctx, FLO_HEALTH_LIVE, request->query, reply);
 }
 
 static void serve_ready(void *ctx, const struct flo_http_request *request,
                         struct flo_http_reply *reply)
 {
-    serve_checks(ctx, false, request->query, reply);
+    serve_checks(ctx, FLO_HEALTH_READY, request->query, reply);
+}
+
+static void serve_started(void *ctx, const struct flo_http_request *request,
+                          struct flo_http_reply *reply)
+{
+    serve_checks(ctx, FLO_HEALTH_STARTED, request->query, reply);
 }
 
 static int render_registry(void *ctx, const struct flo_metrics_form *form, struct flo_buf *out)
@@ -346,6 +352,8 @@ static int add_builtin_routes(struct flo_http *http)
         rc = flo_http_handle(http, "/ready", serve_ready, http);
     if (!rc)
         rc = flo_http_handle(http, "/readyz", serve_ready, http);
+    if (!rc)
+        rc = flo_http_handle(http, "/startupz", serve_started, http);
     if (!rc && http->metrics)
         rc = flo_http_handle(http, "/metrics", serve_metrics, http);
     return rc;

@@ -4,8 +4,8 @@
  * adds, on the program's own event loop: no thread.
  *
  * Served from the start: /health and /livez (the loop runs, no live check failed), /ready and
- * /readyz (also every ready check holds), both JSON with the reasons, or lines of text with
- * ?verbose; /metrics (one rendering serves all that ask within a second). Unknown paths are 404,
+ * /readyz (also every ready check holds), /startupz (as /health, and the check "started"): JSON
+ * with the reasons, or lines of text with ?verbose; /metrics (one rendering serves all that ask within a second). Unknown paths are 404,
  * methods that a page does not take 405 with Allow. No answer carries CORS headers; all carry
  * nosniff, no-store and a strict Content-Security-Policy. Nothing is read from the file system.
  *

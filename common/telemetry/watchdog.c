@@ -118,8 +118,8 @@ static void say_stalled(struct flo_watchdog *self)
 
 /* What a request asks for. */
 struct asked_for {
-    bool ready; /* a page about readiness, else about life */
-    bool head;  /* only the head of the answer */
+    enum flo_health_scope scope;
+    bool head; /* only the head of the answer */
 };
 
 /* Read the request until its empty line. */
@@ -142,7 +142,10 @@ static struct asked_for read_request(int fd)
         text[len] = '\0';
     }
     const char *path = strchr(text, ' ');
-    return (struct asked_for){.ready = path && strncmp(path, " /ready", 7) == 0,
+    return (struct asked_for){.scope = !path                                ? FLO_HEALTH_LIVE
+                                       : strncmp(path, " /ready", 7) == 0   ? FLO_HEALTH_READY
+                                       : strncmp(path, " /startup", 9) == 0 ? FLO_HEALTH_STARTED
+                                                                            : FLO_HEALTH_LIVE,
                               .head = strncmp(text, "HEAD ", 5) == 0};
 }
 
@@ -152,7 +155,7 @@ static void answer(struct flo_watchdog *self, int fd)
     struct asked_for want = read_request(fd);
     flo_buf_init(&body, 8192);
     flo_buf_init(&head, 512);
-    (void)!flo_health_render(self->options.health, !want.ready, &body);
+    (void)!flo_health_render(self->options.health, want.scope, &body);
     flo_buf_printf(&head,
                    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
                    "Content-Length: %zu\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",

@@ -38,7 +38,7 @@ class Progress(FleetTest):
         self.engine.child.send_signal(signal.SIGSTOP)
         try:
             wait_for(lambda: get(worker.address("http"), "/health")[0] == 503, "the silence is noticed")
-            self.assertIn("[-]pollers activity_task: a poll of silent has heard nothing",
+            self.assertIn("[-]pollers failed: activity_task: a poll of silent has heard nothing",
                           get(worker.address("http"), "/health?verbose")[1])
         finally:
             self.engine.child.send_signal(signal.SIGCONT)
@@ -53,7 +53,7 @@ class Progress(FleetTest):
         wait_for(lambda: get(worker.address("http"), "/ready")[0] == 503, "not ready")
         self.assertEqual(get(worker.address("http"), "/health")[0], 200)
         worker.said('"msg":"Connection error"')
-        self.assertIn("[-]server ", get(worker.address("http"), "/ready?verbose")[1])
+        self.assertIn("[-]server failed: ", get(worker.address("http"), "/ready?verbose")[1])
 
     def test_endless_workflow_code(self):
         """Code that never comes back stops the loop: the page still answers, and names the workflow."""

@@ -131,6 +131,25 @@ static void test_health_follows_checks(void **state)
     assert_status(get(f, "/readyz"), 200);
 }
 
+/* A probe of the start waits for "started" and for nothing else that makes a process ready; people
+ * see each check in a line of its own. */
+static void test_startup_waits_for_the_start(void **state)
+{
+    struct fixture *f = *state;
+    flo_health_set_live(f->health, "loop", true, NULL);
+    flo_health_set_ready(f->health, "started", false, "no answer yet");
+    flo_health_set_ready(f->health, "server", false, "away");
+    const char *answer = get(f, "/startupz?verbose");
+    assert_status(answer, 503);
+    assert_non_null(strstr(
+        answer, "\r\n\r\n[+]loop ok\n[-]started failed: no answer yet\nstartup check failed\n"));
+    flo_health_set_ready(f->health, "started", true, NULL);
+    assert_status(get(f, "/startupz"), 200);
+    assert_status(get(f, "/ready"), 503);
+    flo_health_set_live(f->health, "loop", false, "stuck");
+    assert_status(get(f, "/startupz"), 503);
+}
+
 /* /metrics has the text format's type; every answer carries the safe headers. */
 static void test_metrics_and_headers(void **state)
 {
@@ -450,6 +469,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answer_later, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_health_follows_checks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_startup_waits_for_the_start, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics_and_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_methods, setup, teardown),
         cmocka_unit_test_setup_teardown(test_odd_paths_are_404, setup, teardown),
