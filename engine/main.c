@@ -42,7 +42,9 @@ static const char epilog[] = "Without --db the state is in memory and gone at th
 int main(int argc, char **argv)
 {
     struct flo_shell_options options = {.listen = "127.0.0.1:7233"};
-    const char *shutdown_timeout = "30s";
+    const char *shutdown_timeout = "30s", *log_level = "info", *log_format = "auto";
+    enum flo_log_format format;
+    enum flo_log_level level;
     const struct flo_cmdline_option table[] = {
         {"--listen", "HOST:PORT", "serve gRPC here (127.0.0.1:7233; port 0: the kernel chooses)",
          &options.listen, NULL},
@@ -58,6 +60,9 @@ int main(int argc, char **argv)
          &options.tls_client_ca_file, NULL},
         {"--insecure", NULL, "allow plain text on addresses that other machines reach", NULL,
          &options.insecure},
+        {"--log-level", "LEVEL", "trace, debug, info (the default), warn or error", &log_level,
+         NULL},
+        {"--log-format", "FORMAT", "auto (the default), json, text or logfmt", &log_format, NULL},
         {"--shutdown-timeout", "TIME", "how long SIGTERM waits for open commits (30s)",
          &shutdown_timeout, NULL},
         {"--accept-data-loss", NULL, "serve a database that lost commits or has damaged runs", NULL,
@@ -83,7 +88,12 @@ int main(int argc, char **argv)
                 shutdown_timeout);
         return FLO_EXIT_USAGE;
     }
-    flo_log_open(FLO_LOG_INFO, FLO_LOG_AUTO, "flotilla-engine");
+    if (!flo_log_level_parse(log_level, &level) || !flo_log_format_parse(log_format, &format)) {
+        fprintf(stderr, "flotilla-engine: --log-level is trace, debug, info, warn or error, "
+                        "--log-format auto, json, text or logfmt\n");
+        return FLO_EXIT_USAGE;
+    }
+    flo_log_open(level, format, "flotilla-engine");
     int rc = flo_shell_new(&options, &shell, &err);
     if (rc) {
         flo_log(FLO_LOG_ERROR, "engine.start_failed", err.message, NULL);

@@ -13,6 +13,8 @@
 static const struct flo_cmdline_option config_options[] = {
     {"--config", "FILE", "the YAML file to read (short: -c)", NULL, NULL},
     {"--set", "KEY=VALUE", "override one setting; may be given again", NULL, NULL},
+    {"--log-level", "LEVEL", "trace, debug, info, warn or error", NULL, NULL},
+    {"--log-format", "FORMAT", "auto, json, text or logfmt", NULL, NULL},
     {"--check-config", NULL, "check the configuration and end", NULL, NULL},
     {"--print-config", NULL, "print every setting and where it came from, and end", NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL}};
@@ -97,15 +99,21 @@ static enum taken take_config_option(const struct flo_cmdline_spec *spec, struct
         out->print_config = true;
         return TAKEN;
     }
-    bool config = names_option(argument, "--config", &value) || strcmp(argument, "-c") == 0;
-    if (!config && !names_option(argument, "--set", &value))
+    const char **log = names_option(argument, "--log-level", &value)    ? &out->log_level
+                       : names_option(argument, "--log-format", &value) ? &out->log_format
+                                                                        : NULL;
+    bool config =
+        !log && (names_option(argument, "--config", &value) || strcmp(argument, "-c") == 0);
+    if (!log && !config && !names_option(argument, "--set", &value))
         return NOT_MINE;
     value = take_value(cursor, value);
     if (!value || !*value) {
         misuse(spec, out_exit, "no value for ", argument);
         return MISUSED;
     }
-    if (config) {
+    if (log) {
+        *log = value;
+    } else if (config) {
         out->config = value;
     } else if (out->set_count < FLO_CMDLINE_SETS_MAX) {
         out->sets[out->set_count++] = value;

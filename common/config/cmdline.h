@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cmdline.h - the command line that all long-running programs share:
- * --config FILE, --set KEY=VALUE (repeatable), --check-config, --print-config, --help, --version,
- * and whatever options a program adds. Both "--config FILE" and "--config=FILE" work, -c is short
- * for --config. Exit codes are those of sysexits.h: 64 usage, 66 no such file, 77 permission,
- * 78 bad configuration.
+ * --config FILE, --set KEY=VALUE (repeatable), --log-level LEVEL, --log-format FORMAT,
+ * --check-config, --print-config, --help, --version, and whatever options a program adds. Both
+ * "--config FILE" and "--config=FILE" work, -c is short for --config. Exit codes are those of
+ * sysexits.h: 64 usage, 66 no such file, 77 permission, 78 bad configuration.
  */
 #ifndef FLO_CONFIG_CMDLINE_H
 #define FLO_CONFIG_CMDLINE_H
@@ -30,7 +30,8 @@ struct flo_cmdline_option {
 struct flo_cmdline_spec {
     const char *program; /* "io-activity-worker" */
     const char *summary; /* one line for --help */
-    bool config_options; /* --config, --set, --check-config, --print-config are understood */
+    bool config_options; /* --config, --set, --log-*, --check-config, --print-config are understood
+                          */
     const struct flo_cmdline_option *options; /* ends with a NULL name; may be NULL */
     const char *positional; /* what operands are called, "FILE ..."; NULL: none allowed */
     const char *epilog;     /* more text for --help, or NULL */
@@ -41,6 +42,7 @@ struct flo_cmdline {
     const char *config;                     /* --config, or NULL */
     const char *sets[FLO_CMDLINE_SETS_MAX]; /* "key=value" */
     size_t set_count;
+    const char *log_level, *log_format; /* --log-level, --log-format: as --set, or NULL */
     bool check_config, print_config;
     char **operands; /* points into argv */
     int operand_count;

@@ -156,7 +156,7 @@ static const struct flo_setting settings[] = {
     CHOICE("metrics.naming", metrics.naming, "tally", "tally|core|otel-go", "FLOTILLA_METRICS_NAMING", 0, "How /metrics names what the Temporal SDKs export too (docs/metrics.md): as Go with tally and Java; as Python, TypeScript and .NET; as Go with OpenTelemetry"),
     NUMBER("metrics.max_series", INT, metrics.max_series, "512", 16, 65536, NULL, 0, 0, "Most label sets of one metric; further ones count as \"other\""),
     CHOICE("log.level", log.level, "info", "trace|debug|info|warn|error", "FLOTILLA_LOG_LEVEL", 0, "Least level that is logged"),
-    CHOICE("log.format", log.format, "auto", "auto|json|text", "FLOTILLA_LOG_FORMAT", 0, "`auto`: text on a terminal, else JSON lines"),
+    CHOICE("log.format", log.format, "auto", "auto|json|text|logfmt", "FLOTILLA_LOG_FORMAT", 0, "`auto`: text on a terminal, else JSON lines; `logfmt`: key=value pairs"),
     NUMBER("log.summary_interval", DURATION, log.summary_interval_ms, "1m", 0, MINUTES(1440), "FLOTILLA_LOG_SUMMARY_INTERVAL", 0, 0, "Time between two summary lines (`j_complete=` ...); 0s: none"),
     STRING("otlp.endpoint", otlp.endpoint, NULL, 0, 1024, "OTEL_EXPORTER_OTLP_ENDPOINT", 0, 0, "OpenTelemetry collector, `http://host:4318` or `https://...`: metrics go to `/v1/metrics` there, spans to `/v1/traces`; empty: nothing is exported"),
     STRING("otlp.metrics_endpoint", otlp.metrics_endpoint, NULL, 0, 1024, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", 0, 0, "Whole address for metrics, instead"),

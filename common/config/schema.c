@@ -55,6 +55,17 @@ static int unknown_set(const struct flo_config *config, const char *key, struct 
     return flo_fail(err, FLO_ECONFIG, "--set: %s: unknown setting; see docs/configuration.md", key);
 }
 
+static int store_flag(struct flo_config *config, int i, const char *option, const char *text,
+                      struct flo_err *err)
+{
+    const struct flo_setting *row = &config->table[i];
+    const struct flo_value_text value = {.text = text, .where = option, .key = row->key};
+    int rc = flo_value_parse(row, &value, &config->arena, field_of(config, row), err);
+    if (!rc)
+        config->sources[i] = (struct flo_source){.kind = FLO_FROM_FLAG};
+    return rc;
+}
+
 static int store_set(struct flo_config *config, const char *set, struct flo_err *err)
 {
     const char *equals = strchr(set, '=');
@@ -73,11 +84,15 @@ static int store_set(struct flo_config *config, const char *set, struct flo_err 
                         key);
     if (row->type == FLO_SETTING_JSON || row->type == FLO_SETTING_LIST)
         return flo_fail(err, FLO_EINVAL, "--set: %s: only the file can hold this setting", key);
-    const struct flo_value_text value = {.text = equals + 1, .where = "--set", .key = key};
-    int rc = flo_value_parse(row, &value, &config->arena, field_of(config, row), err);
-    if (!rc)
-        config->sources[i] = (struct flo_source){.kind = FLO_FROM_FLAG};
-    return rc;
+    return store_flag(config, i, "--set", equals + 1, err);
+}
+
+/* An option of its own: a setting that every program with a configuration has. */
+static int store_option(struct flo_config *config, const char *option, const char *key,
+                        const char *text, struct flo_err *err)
+{
+    int i = text ? find_row(config, key, strlen(key)) : -1;
+    return i < 0 ? 0 : store_flag(config, i, option, text, err);
 }
 
 /* ---- environment ---- */
@@ -225,6 +240,10 @@ int flo_config_load(struct flo_config *config, const struct flo_setting *table, 
     int rc = cmdline->config ? load_file(config, cmdline->config, &yaml, err) : 0;
     for (size_t i = 0; i < cmdline->set_count && !rc; i++)
         rc = store_set(config, cmdline->sets[i], err);
+    if (!rc)
+        rc = store_option(config, "--log-level", "log.level", cmdline->log_level, err);
+    if (!rc)
+        rc = store_option(config, "--log-format", "log.format", cmdline->log_format, err);
     for (size_t i = 0; i < count && !rc; i++)
         rc = store_row(config, i, &yaml, err);
     flo_yaml_free(&yaml);

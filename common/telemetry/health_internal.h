@@ -14,8 +14,7 @@ enum flo_health_scope {
 
 /* Append the JSON of the checks of scope; true when all of them hold. health may be NULL. Any
  * thread. */
-bool flo_health_render(struct flo_health *health, enum flo_health_scope scope,
-                       struct flo_buf *out);
+bool flo_health_render(struct flo_health *health, enum flo_health_scope scope, struct flo_buf *out);
 /* The same for people, as the pages of Kubernetes' own servers show it: a line "[+]name ok" or
  * "[-]name failed: reason" a check, then the verdict. */
 bool flo_health_render_text(struct flo_health *health, enum flo_health_scope scope,

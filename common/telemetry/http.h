@@ -5,9 +5,10 @@
  *
  * Served from the start: /health and /livez (the loop runs, no live check failed), /ready and
  * /readyz (also every ready check holds), /startupz (as /health, and the check "started"): JSON
- * with the reasons, or lines of text with ?verbose; /metrics (one rendering serves all that ask within a second). Unknown paths are 404,
- * methods that a page does not take 405 with Allow. No answer carries CORS headers; all carry
- * nosniff, no-store and a strict Content-Security-Policy. Nothing is read from the file system.
+ * with the reasons, or lines of text with ?verbose; /metrics (one rendering serves all that ask
+ * within a second). Unknown paths are 404, methods that a page does not take 405 with Allow. No
+ * answer carries CORS headers; all carry nosniff, no-store and a strict Content-Security-Policy.
+ * Nothing is read from the file system.
  *
  * Limits, each with its answer: request line 8 KiB (414), headers 8 KiB and 64 of them (431), a
  * body as large as its page takes, at most 64 KiB (413), only with Content-Length (411 without, 400

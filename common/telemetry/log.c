@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,12 +27,14 @@
 
 #define LINE_MAX_BYTES 8192
 #define VALUE_MAX_BYTES 1024
+#define ID_MAX_BYTES 128
 #define LINES_PER_SECOND 10
 #define EVENTS 128 /* power of two */
 
 struct line {
     char text[LINE_MAX_BYTES];
     size_t len;
+    size_t start; /* behind the priority */
 };
 
 struct event_rate {
@@ -41,13 +45,18 @@ struct event_rate {
 };
 
 static struct {
-    atomic_int level;
+    atomic_int own_level;
+    atomic_int *level; /* own_level, or a page that processes share */
     atomic_int fd;
     enum flo_log_format format;
+    bool journal; /* lines begin with a priority */
     const char *program;
     pthread_mutex_t mu;
     struct event_rate rates[EVENTS]; /* guarded by mu */
-} logger = {.level = FLO_LOG_INFO, .fd = STDERR_FILENO, .mu = PTHREAD_MUTEX_INITIALIZER};
+} logger = {.own_level = FLO_LOG_INFO,
+            .level = &logger.own_level,
+            .fd = STDERR_FILENO,
+            .mu = PTHREAD_MUTEX_INITIALIZER};
 
 /* The last warnings and errors. */
 static struct {
@@ -63,6 +72,55 @@ const char *flo_log_level_name(enum flo_log_level level)
     return level_names[level];
 }
 
+static int index_of(const char *text, const char *const *names, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(text, names[i]) == 0)
+            return i;
+    return -1;
+}
+
+bool flo_log_level_parse(const char *text, enum flo_log_level *out)
+{
+    int i = index_of(text, level_names, (int)(sizeof level_names / sizeof level_names[0]));
+    if (i >= 0)
+        *out = (enum flo_log_level)i;
+    return i >= 0;
+}
+
+bool flo_log_format_parse(const char *text, enum flo_log_format *out)
+{
+    static const char *const names[] = {"auto", "json", "text", "logfmt"};
+    int i = index_of(text, names, (int)(sizeof names / sizeof names[0]));
+    if (i >= 0)
+        *out = (enum flo_log_format)i;
+    return i >= 0;
+}
+
+/* Is stderr what JOURNAL_STREAM ("DEVICE:INODE") says is the journal's? A program that was given
+ * the variable with an environment, and a stderr of its own, must not write priorities. */
+static bool is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    struct stat st;
+    char own[64];
+    if (!stream || fstat(STDERR_FILENO, &st))
+        return false;
+    snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    return strcmp(stream, own) == 0;
+}
+
+void flo_log_share_level(void)
+{
+    void *page =
+        mmap(NULL, sizeof *logger.level, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED || logger.level != &logger.own_level)
+        return;
+    logger.level = page;
+    atomic_init(logger.level, atomic_load(&logger.own_level));
+}
+
 void flo_log_open(enum flo_log_level level, enum flo_log_format format, const char *program)
 {
     if (format == FLO_LOG_AUTO) {
@@ -71,6 +129,7 @@ void flo_log_open(enum flo_log_level level, enum flo_log_format format, const ch
         format = text || isatty(STDERR_FILENO) ? FLO_LOG_TEXT : FLO_LOG_JSON;
     }
     logger.format = format;
+    logger.journal = is_journal();
     logger.program = program;
     flo_log_set_level(level);
 }
@@ -82,12 +141,12 @@ bool flo_log_is_text(void)
 
 void flo_log_set_level(enum flo_log_level level)
 {
-    atomic_store_explicit(&logger.level, (int)level, memory_order_relaxed);
+    atomic_store_explicit(logger.level, (int)level, memory_order_relaxed);
 }
 
 bool flo_log_enabled(enum flo_log_level level)
 {
-    return (int)level >= atomic_load_explicit(&logger.level, memory_order_relaxed);
+    return (int)level >= atomic_load_explicit(logger.level, memory_order_relaxed);
 }
 
 void flo_log_set_fd(int fd)
@@ -160,11 +219,11 @@ static void put_str(struct line *line, const char *text)
 }
 
 /* Escape as a JSON string's inside; bytes that are not UTF-8 become U+FFFD. */
-static void put_escaped(struct line *line, const char *text)
+static void put_cut(struct line *line, const char *text, size_t most)
 {
-    size_t len = strnlen(text, VALUE_MAX_BYTES + 4);
-    if (len > VALUE_MAX_BYTES)
-        len = flo_utf8_cut(text, len, VALUE_MAX_BYTES);
+    size_t len = strnlen(text, most + 4);
+    if (len > most)
+        len = flo_utf8_cut(text, len, most);
     bool valid = flo_utf8_valid(text, len);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -184,6 +243,19 @@ static void put_escaped(struct line *line, const char *text)
             put(line, (const char *)&text[i], 1);
         }
     }
+}
+
+static void put_escaped(struct line *line, const char *text)
+{
+    put_cut(line, text, VALUE_MAX_BYTES);
+}
+
+/* How much of the value of key is written. */
+static size_t most_of(const char *key)
+{
+    const char *last = strrchr(key, '_');
+    return last && (strcmp(last, "_id") == 0 || strcmp(last, "_identity") == 0) ? ID_MAX_BYTES
+                                                                                : VALUE_MAX_BYTES;
 }
 
 static bool is_number(const char *text)
@@ -206,7 +278,7 @@ static void put_pair_json(struct line *line, const char *key, const char *value)
         put_str(line, value);
     } else {
         put_str(line, "\"");
-        put_escaped(line, value);
+        put_cut(line, value, most_of(key));
         put_str(line, "\"");
     }
     if (line->len >= sizeof line->text - 2)
@@ -215,21 +287,40 @@ static void put_pair_json(struct line *line, const char *key, const char *value)
 
 static void put_pair_text(struct line *line, const char *key, const char *value)
 {
-    put_str(line, " ");
+    if (line->len > line->start)
+        put_str(line, " ");
     put_escaped(line, key + (key[0] == '#'));
     put_str(line, "=");
     bool plain = value && value[0] && !strpbrk(value, " \"=\\\n\t\r");
     if (!plain)
         put_str(line, "\"");
-    put_escaped(line, value ? value : "");
+    put_cut(line, value ? value : "", most_of(key));
     if (!plain)
         put_str(line, "\"");
+}
+
+/* What systemd takes off the front of a line: syslog's priorities. */
+static void put_priority(struct line *line, enum flo_log_level level)
+{
+    static const char *const priorities[] = {"<7>", "<7>", "<6>", "<4>", "<3>"};
+    if (logger.journal)
+        put_str(line, priorities[level]);
+    line->start = line->len;
+}
+
+static void put_pair(struct line *line, const char *key, const char *value)
+{
+    if (logger.format == FLO_LOG_TEXT || logger.format == FLO_LOG_LOGFMT)
+        put_pair_text(line, key, value);
+    else
+        put_pair_json(line, key, value);
 }
 
 static void put_head(struct line *line, enum flo_log_level level, const char *event,
                      const char *message)
 {
     char ts[32];
+    put_priority(line, level);
     flo_clock_rfc3339(flo_clock_wall_ns(), ts, sizeof ts);
     if (logger.format == FLO_LOG_TEXT) {
         put_str(line, ts);
@@ -240,20 +331,26 @@ static void put_head(struct line *line, enum flo_log_level level, const char *ev
         put_pair_text(line, "event", event);
         return;
     }
-    put_str(line, "{\"ts\":\"");
-    put_str(line, ts);
-    put_str(line, "\",\"level\":\"");
-    put_str(line, level_names[level]);
-    put_str(line, "\"");
-    put_pair_json(line, "event", event);
-    put_pair_json(line, "msg", message);
+    if (logger.format == FLO_LOG_LOGFMT) {
+        put_str(line, "ts=");
+        put_str(line, ts);
+        put_pair_text(line, "level", level_names[level]);
+    } else {
+        put_str(line, "{\"ts\":\"");
+        put_str(line, ts);
+        put_str(line, "\",\"level\":\"");
+        put_str(line, level_names[level]);
+        put_str(line, "\"");
+    }
+    put_pair(line, "event", event);
+    put_pair(line, "msg", message);
     if (logger.program)
-        put_pair_json(line, "logger", logger.program);
+        put_pair(line, "logger", logger.program);
 }
 
 static void write_line(struct line *line)
 {
-    if (logger.format != FLO_LOG_TEXT)
+    if (logger.format != FLO_LOG_TEXT && logger.format != FLO_LOG_LOGFMT)
         line->text[line->len++] = '}';
     line->text[line->len++] = '\n';
     int fd = atomic_load_explicit(&logger.fd, memory_order_relaxed);
@@ -276,17 +373,10 @@ static void log_line(enum flo_log_level level, const char *event, const char *me
     put_head(&line, level, event, message);
     for (const char *key; (key = va_arg(pairs, const char *));) {
         const char *value = va_arg(pairs, const char *);
-        if (logger.format == FLO_LOG_TEXT)
-            put_pair_text(&line, key, value);
-        else
-            put_pair_json(&line, key, value);
+        put_pair(&line, key, value);
     }
-    if (suppressed) {
-        if (logger.format == FLO_LOG_TEXT)
-            put_pair_text(&line, "#suppressed", FLO_NUM(suppressed));
-        else
-            put_pair_json(&line, "#suppressed", FLO_NUM(suppressed));
-    }
+    if (suppressed)
+        put_pair(&line, "#suppressed", FLO_NUM(suppressed));
     write_line(&line);
     errno = saved_errno;
 }

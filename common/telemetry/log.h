@@ -7,9 +7,11 @@
  *
  * Each line has ts (RFC 3339, UTC, microseconds), level, event (a stable dotted name that alerts
  * may match), msg, then the given pairs. A key that begins with '#' carries a number, written
- * without quotes (and without the '#'). Values are escaped and cut at 1 KiB each, the line at
- * 8 KiB. Payloads, keys and tokens are never logged. At most 10 lines a second for each event
- * (errors too); the next line that passes says how many were `suppressed`.
+ * without quotes (and without the '#'). Values are escaped and cut at 1 KiB each, ids (keys that
+ * end in "_id" or "_identity") at 128 bytes, the line at 8 KiB. When stderr is the journal's, as
+ * JOURNAL_STREAM says, each line begins with its priority for systemd, as "<6>". Payloads, keys and
+ * tokens are never logged. At most 10 lines a second for each event (errors too); the next line
+ * that passes says how many were `suppressed`.
  *
  * Programs log; libraries return errors. Any thread may call flo_log.
  */
@@ -27,12 +29,15 @@ enum flo_log_format {
      * FLOTILLA_LOG_AUTO=text; else JSON. */
     FLO_LOG_AUTO,
     FLO_LOG_JSON,
-    FLO_LOG_TEXT,
+    FLO_LOG_TEXT,   /* for people: time, level, message, then key=value pairs */
+    FLO_LOG_LOGFMT, /* key=value pairs only, those of JSON in the same order */
 };
 
 /* Choose level and format; before the first call: INFO, AUTO. program (borrowed for ever, may be
  * NULL) is put into each line as "logger". Call before threads start. */
 void flo_log_open(enum flo_log_level level, enum flo_log_format format, const char *program);
+/* Keep the level where processes that are forked from now on see its changes. Before they are. */
+void flo_log_share_level(void);
 /* Are lines text, since flo_log_open? */
 bool flo_log_is_text(void);
 /* Change the level while running. Any thread. */
@@ -50,6 +55,9 @@ void flo_log_last_words(const char *event, const char *message, ...) __attribute
 
 /* "info"; and back: false when text names no level. */
 const char *flo_log_level_name(enum flo_log_level level);
+bool flo_log_level_parse(const char *text, enum flo_log_level *out);
+/* "auto", "json", "text", "logfmt"; false: another. */
+bool flo_log_format_parse(const char *text, enum flo_log_format *out);
 
 /* A number as text that lives until the end of the full expression: for '#' keys. */
 struct flo_num_text {

@@ -230,9 +230,7 @@ static int do_loglevel(struct order *order, struct flo_err *err)
 
     if (rc)
         return rc;
-    while (level <= FLO_LOG_ERROR && strcmp(name, flo_log_level_name(level)) != 0)
-        level++;
-    if (level > FLO_LOG_ERROR)
+    if (!flo_log_level_parse(name, &level))
         return flo_fail(err, FLO_EINVAL, "\"%.60s\" is no level: trace, debug, info, warn or error",
                         name);
     snprintf(order->done, sizeof order->done, "%s, was %s", name,

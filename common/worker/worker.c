@@ -24,10 +24,11 @@ static void log_workflow(void *ctx, enum flo_log_level level, const char *workfl
                          const char *message)
 {
     const struct flo_trace_ids trace = flo_tracing_ids(traceparent);
+    const struct flo_worker *worker = ctx;
 
-    (void)ctx;
-    flo_log(level, "workflow.log", message, "workflow_id", workflow_id, "run_id", run_id,
-            "workflow_type", workflow_type, FLO_LOG_TRACE(trace), NULL);
+    flo_log(level, "workflow.log", message, FLO_LOG_WHO(worker), "task_queue",
+            worker->queues[0].name, "workflow_id", workflow_id, "run_id", run_id, "workflow_type",
+            workflow_type, FLO_LOG_TRACE(trace), NULL);
 }
 
 static void log_activity(void *ctx, enum flo_log_level level, const struct flo_activity_info *info,
@@ -36,9 +37,11 @@ static void log_activity(void *ctx, enum flo_log_level level, const struct flo_a
     const struct flo_trace_ids trace = flo_tracing_ids(info->traceparent);
 
     (void)ctx;
-    flo_log(level, "activity.log", message, "activity_type", info->activity_type, "activity_id",
-            info->activity_id, "workflow_id", info->workflow_id, "run_id", info->run_id, "#attempt",
-            FLO_NUM(info->attempt), FLO_LOG_TRACE(trace), NULL);
+    flo_log(level, "activity.log", message, "namespace", info->namespace_, "worker_identity",
+            info->worker_identity, "task_queue", info->task_queue, "activity_type",
+            info->activity_type, "activity_id", info->activity_id, "workflow_type",
+            info->workflow_type, "workflow_id", info->workflow_id, "run_id", info->run_id,
+            "#attempt", FLO_NUM(info->attempt), FLO_LOG_TRACE(trace), NULL);
 }
 
 static bool find_activity(void *ctx, const char *type, flo_activity_fn *out_fn, void **out_shared)
@@ -102,6 +105,7 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
     }
     worker->run_env.workflow_types = flo_registry_types(worker->registry);
     worker->run_env.log = log_workflow;
+    worker->run_env.log_ctx = worker;
     worker->library = (struct flo_activity_library){.find = find_activity,
                                                     .names = activity_names,
                                                     .log = log_activity,
@@ -167,6 +171,7 @@ int flo_worker_fork_template(struct flo_worker *worker, const char *name, unsign
     options.worker_start = child_start;
     options.worker_stop = child_stop;
     worker->executor_jobs = processes;
+    flo_log_share_level(); /* a change of the level reaches them too */
     return flo_executor_template_start(&options, pin, &worker->tmpl, err);
 }
 

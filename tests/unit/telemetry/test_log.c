@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/cmocka_env.h"
@@ -119,6 +121,112 @@ static void test_text_line(void **state)
                         " warn  Connection error event=conn.error peer=\"a b\" n=5\n");
 }
 
+/* logfmt has JSON's keys in JSON's order. */
+static void test_logfmt_line(void **state)
+{
+    struct fixture *f = *state;
+    flo_log_open(FLO_LOG_INFO, FLO_LOG_LOGFMT, "prog");
+    flo_log(FLO_LOG_WARN, "conn.error", "Connection error", "peer", "a\nb", "none", "", "#n", "5",
+            NULL);
+    const char *line = written(f);
+    assert_int_equal(strncmp(line, "ts=20", 5), 0);
+    assert_string_equal(line + 30, " level=warn event=conn.error msg=\"Connection error\" "
+                                   "logger=prog peer=\"a\\nb\" none=\"\" n=5\n");
+}
+
+/* Ids and identities are cut short, in whole characters; other values are not. */
+static void test_ids_are_cut(void **state)
+{
+    struct fixture *f = *state;
+    char text[301];
+    memset(text, 'x', 300);
+    memcpy(text + 127, "\xc3\xa4", 2); /* half of it would be the 128th byte */
+    text[300] = '\0';
+    flo_log(FLO_LOG_INFO, "long", "m", "workflow_id", text, "worker_identity", text, "reason", text,
+            NULL);
+    json_t *json = json_loads(written(f), 0, NULL);
+    assert_non_null(json);
+    assert_int_equal(json_string_length(json_object_get(json, "workflow_id")), 127);
+    assert_int_equal(json_string_length(json_object_get(json, "worker_identity")), 127);
+    assert_int_equal(json_string_length(json_object_get(json, "reason")), 300);
+    json_decref(json);
+}
+
+/* Priorities for systemd when stderr is the journal's, as device and inode say; not when somebody
+ * else has our environment's journal. */
+static void test_journal_gets_priorities(void **state)
+{
+    struct fixture *f = *state;
+    char stream[64];
+    struct stat st;
+    int saved = dup(STDERR_FILENO);
+    dup2(f->write_fd, STDERR_FILENO);
+    fstat(STDERR_FILENO, &st);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+             (unsigned long long)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    flo_log_open(FLO_LOG_TRACE, FLO_LOG_JSON, "prog");
+    flo_log(FLO_LOG_ERROR, "e", "m", NULL);
+    flo_log(FLO_LOG_WARN, "w", "m", NULL);
+    flo_log(FLO_LOG_INFO, "i", "m", NULL);
+    flo_log(FLO_LOG_DEBUG, "d", "m", NULL);
+    flo_log(FLO_LOG_TRACE, "t", "m", NULL);
+    setenv("JOURNAL_STREAM", "1:1", 1);
+    flo_log_open(FLO_LOG_INFO, FLO_LOG_JSON, "prog");
+    flo_log(FLO_LOG_INFO, "plain", "m", NULL);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    unsetenv("JOURNAL_STREAM");
+    flo_log_open(FLO_LOG_INFO, FLO_LOG_JSON, "prog");
+    const char *at = written(f);
+    static const char *const starts[] = {"<3>{", "<4>{", "<6>{", "<7>{", "<7>{", "{\"ts\""};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        assert_int_equal(strncmp(at, starts[i], strlen(starts[i])), 0);
+        at = strchr(at, '\n') + 1;
+    }
+}
+
+/* A process that was forked before obeys a change of the level. */
+static void test_shared_level_reaches_forks(void **state)
+{
+    struct fixture *f = *state;
+    int go[2], status;
+    char byte = 0;
+    assert_int_equal(pipe(go), 0);
+    flo_log_share_level();
+    pid_t child = fork();
+    if (child == 0) {
+        (void)!read(go[0], &byte, 1);
+        _exit(flo_log_enabled(FLO_LOG_DEBUG) ? 0 : 1);
+    }
+    (void)f;
+    flo_log_set_level(FLO_LOG_DEBUG);
+    assert_int_equal(write(go[1], "x", 1), 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(go[0]);
+    close(go[1]);
+}
+
+/* The newest warnings and errors are kept, with their reasons; lines below are not. */
+static void test_troubles_are_kept(void **state)
+{
+    struct flo_log_trouble troubles[FLO_LOG_TROUBLES];
+    char event[32];
+    (void)state;
+    for (int i = 0; i < FLO_LOG_TROUBLES + 4; i++) {
+        snprintf(event, sizeof event, "bad.%d", i);
+        flo_log(FLO_LOG_WARN, event, "m", "reason", "because", NULL);
+    }
+    flo_log(FLO_LOG_INFO, "good", "m", NULL);
+    assert_int_equal(flo_log_troubles(troubles, FLO_LOG_TROUBLES), FLO_LOG_TROUBLES);
+    assert_string_equal(troubles[0].event, "bad.19");
+    assert_string_equal(troubles[FLO_LOG_TROUBLES - 1].event, "bad.4");
+    assert_string_equal(troubles[0].reason, "because");
+    assert_int_equal(flo_log_troubles(troubles, 3), 3);
+    assert_string_equal(troubles[2].event, "bad.17");
+}
+
 /* Lines below the level cost nothing and are not written. */
 static void test_level_filters(void **state)
 {
@@ -153,6 +261,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_json_line_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_text_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_auto_follows_the_starter, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_logfmt_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ids_are_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_journal_gets_priorities, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shared_level_reaches_forks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_troubles_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_level_filters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rate_limit_per_event, setup, teardown),
     };
