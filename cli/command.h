@@ -21,6 +21,11 @@ struct cli_command {
 };
 
 int cli_up(const struct cli_options *options);
+int cli_down(const struct cli_options *options);
+int cli_ps(const struct cli_options *options);
+int cli_logs(const struct cli_options *options);
+int cli_restart(const struct cli_options *options);
+int cli_scale(const struct cli_options *options);
 int cli_start(const struct cli_options *options);
 int cli_result(const struct cli_options *options);
 int cli_list(const struct cli_options *options);

@@ -11,6 +11,17 @@
 
 static const struct cli_command commands[] = {
     {"up", "[SUPERVISOR-OPTION ...]", "start a whole fleet on this machine", 0, cli_up},
+    {"down", "", "end it",
+     CLI_OPT(STATE_DIR) | CLI_OPT(NOW) | CLI_OPT(TIMEOUT) | CLI_ASKS_NO_SERVER, cli_down},
+    {"ps", "", "show its processes", CLI_OPT(STATE_DIR) | CLI_ASKS_NO_SERVER, cli_ps},
+    {"logs", "[NAME ...]", "show what its processes say",
+     CLI_OPT(STATE_DIR) | CLI_OPT(FOLLOW) | CLI_OPT(LINES) | CLI_ASKS_NO_SERVER, cli_logs},
+    {"restart", "[NAME ...]", "replace its workers one process after the other",
+     CLI_OPT(STATE_DIR) | CLI_OPT(CHANGED) | CLI_OPT(TIMEOUT) | CLI_OPT(TOKEN_FILE) |
+         CLI_ASKS_NO_SERVER,
+     cli_restart},
+    {"scale", "NAME|ROLE=N ...", "run so many processes of a worker",
+     CLI_OPT(STATE_DIR) | CLI_OPT(TIMEOUT) | CLI_OPT(TOKEN_FILE) | CLI_ASKS_NO_SERVER, cli_scale},
     {"start", "", "start a workflow",
      CLI_OPT(WORKFLOW_ID) | CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(WAIT) |
          CLI_OPT(EXECUTION_TIMEOUT) | CLI_OPT(RUN_TIMEOUT) | CLI_OPT(TASK_TIMEOUT) |

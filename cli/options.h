@@ -95,6 +95,12 @@
     X(OUT, out, "out", 0, TEXT, "FILE", "profile: into a file (stdout)")                           \
     X(SVG, svg, "svg", 0, FLAG, "", "profile: as a flame graph")                                   \
     X(FOLLOW, follow, "follow", 'f', FLAG, "", "go on as more comes")                              \
+    X(STATE_DIR, state_dir, "state-dir", 0, TEXT, "DIR",                                           \
+      "the fleet's folder (FLOTILLA_STATE_DIR; that of config/fleet.yaml; .flotilla)")             \
+    X(NOW, now, "now", 0, FLAG, "", "end all at once, whatever they do")                           \
+    X(CHANGED, changed, "changed", 0, FLAG, "",                                                    \
+      "only those whose configuration, program or modules have changed")                           \
+    X(LINES, lines, "lines", 'n', NUMBER, "N", "the last N lines (100)")                           \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
       "fleet.json of a running fleet: address and processes")
 

@@ -87,6 +87,7 @@ struct flo_worker_view {
     int64_t ready;      /* ... and ready */
     int64_t leaving;    /* told to go, still at work */
     bool rolling;       /* its replicas are being replaced, one after the other */
+    uint64_t rolls;     /* how often that has begun */
     size_t roll_done, roll_total;
     const char *roll_error; /* why the last replacement was given up, "" = it was not */
 };

@@ -48,6 +48,7 @@ struct flo_worker {
     int64_t replicas;
     int64_t configured; /* count of fleet.yaml, when replicas was last taken from it or kept */
     struct flo_roll roll;
+    uint64_t rolls; /* begun */
 };
 
 struct flo_process {

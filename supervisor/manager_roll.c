@@ -212,6 +212,7 @@ void flo_roll_mark(struct flo_process *process)
     process->to_roll = true;
     if (!roll->active) {
         *roll = (struct flo_roll){.active = true};
+        process->worker->rolls++;
         flo_manager_tell(process->manager, FLO_LOG_INFO, "rolling_restart.begun",
                          process->worker->name, "Its processes are replaced one after the other",
                          NULL);

@@ -107,6 +107,7 @@ static void view_worker(const struct flo_worker *worker, struct flo_worker_view 
                                     .configured = worker->config ? worker->config->count : 0,
                                     .replicas = worker->replicas,
                                     .rolling = worker->roll.active,
+                                    .rolls = worker->rolls,
                                     .roll_done = worker->roll.done,
                                     .roll_total = worker->roll.total,
                                     .roll_error = worker->roll.error};

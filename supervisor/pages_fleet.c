@@ -346,6 +346,7 @@ static json_t *workers_json(const struct flo_pages *pages)
         set_bool(out, "rolling", view.rolling);
         set_int(out, "roll_done", (int64_t)view.roll_done);
         set_int(out, "roll_total", (int64_t)view.roll_total);
+        set_int(out, "rolls", (int64_t)view.rolls);
         set_text(out, "roll_error", view.roll_error);
         (void)json_array_append_new(list, out);
     }

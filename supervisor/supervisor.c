@@ -90,6 +90,7 @@ static void on_change(void *ctx)
     struct supervisor *self = ctx;
     if (!self->manager)
         return; /* still being made */
+    flo_http_text_unref(&self->pages.fleet_text); /* who asks after a command sees its effect */
     publish(self);
     check_ready(self);
 }
