@@ -27,6 +27,8 @@ NAMES = {
     "pack": "packing the answer to a workflow task",
     "replay": "replay of 10,000 decoded events",
     "workflow_echo": "a workflow with one activity in the runtime, made and dropped",
+    "workflow_echo_traced": "the same with its spans, in the trace of a client",
+    "otlp_span": "a span of an activity attempt, encoded for a collector",
     "coroutine_switch": "a switch to a coroutine or back",
     "core_echo": "a workflow with one activity through the engine's core",
     "store_commit_50": "a commit of 50 transitions to SQLite on disk, with its share of checkpoints",

@@ -20,9 +20,10 @@
 #include "workflow/heap.h"
 
 static const struct micro_part *const parts[] = {
-    &micro_grpc_call,     &micro_grpc_calls, &micro_decode_task,  &micro_decode_history,
-    &micro_decode_answer, &micro_pack,       &micro_replay,       &micro_workflow_echo,
-    &micro_coroutine,     &micro_core_echo,  &micro_store_commit, &micro_executor_job,
+    &micro_grpc_call,       &micro_grpc_calls,   &micro_decode_task, &micro_decode_history,
+    &micro_decode_answer,   &micro_pack,         &micro_replay,      &micro_workflow_echo,
+    &micro_workflow_traced, &micro_span,         &micro_coroutine,   &micro_core_echo,
+    &micro_store_commit,    &micro_executor_job,
 };
 
 /* The linker puts this in place of getrandom (bench/CMakeLists.txt): the key of hash maps must be

@@ -24,12 +24,14 @@ struct micro_part {
     void (*teardown)(void); /* may be NULL */
 };
 
-extern const struct micro_part micro_grpc_call, micro_grpc_calls;                  /* grpc.c */
-extern const struct micro_part micro_decode_task, micro_decode_history;            /* wire.c */
-extern const struct micro_part micro_decode_answer, micro_pack;                    /* wire.c */
-extern const struct micro_part micro_replay, micro_workflow_echo, micro_coroutine; /* workflow.c */
-extern const struct micro_part micro_core_echo, micro_store_commit;                /* engine.c */
-extern const struct micro_part micro_executor_job;                                 /* executor.c */
+extern const struct micro_part micro_grpc_call, micro_grpc_calls;       /* grpc.c */
+extern const struct micro_part micro_decode_task, micro_decode_history; /* wire.c */
+extern const struct micro_part micro_decode_answer, micro_pack;         /* wire.c */
+extern const struct micro_part micro_replay, micro_workflow_echo, micro_workflow_traced,
+    micro_coroutine;                                                /* workflow.c */
+extern const struct micro_part micro_span;                          /* span.c */
+extern const struct micro_part micro_core_echo, micro_store_commit; /* engine.c */
+extern const struct micro_part micro_executor_job;                  /* executor.c */
 
 /* rc is what a function of the project returned: end the program with a sentence unless it is 0. */
 void micro_check(int rc, const char *what);

@@ -7,6 +7,7 @@
 #include "micro.h"
 #include "wire/api.h"
 #include "wire/decode.h"
+#include "wire/tracer.h"
 #include "workflow/coroutine.h"
 #include "workflow/names.h"
 #include "workflow/run.h"
@@ -17,6 +18,7 @@
 static const struct flo_activity_options options = {.start_to_close_ms = 30000};
 static struct flo_arena arena; /* of history */
 static FloApi__History *history;
+static const struct flo_trace_sampler *tracing; /* of the runs that are made */
 
 static int echo(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
@@ -54,6 +56,21 @@ static void setup(size_t events)
     history = (FloApi__History *)message;
 }
 
+/* As a client's interceptor sends it. */
+static void add_header(void)
+{
+    struct flo_tracer_data data = {.tracestate = NULL};
+    FloApi__Header *header;
+    micro_check(flo_traceparent_parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                                      &data.context)
+                    ? 0
+                    : FLO_EINVAL,
+                "traceparent");
+    header = flo_tracer_header(&data, &arena);
+    micro_check(header ? 0 : FLO_ENOMEM, "header");
+    history->events[0]->workflow_execution_started_event_attributes->header = header;
+}
+
 static void replay_setup(unsigned times)
 {
     (void)times;
@@ -66,15 +83,25 @@ static void echo_setup(unsigned times)
     setup(ECHO_EVENTS);
 }
 
+static void traced_setup(unsigned times)
+{
+    static const struct flo_trace_sampler always = {.root = FLO_TRACE_ALWAYS_ON};
+    echo_setup(times);
+    add_header();
+    tracing = &always;
+}
+
 static void teardown(void)
 {
+    tracing = NULL;
     flo_arena_fini(&arena);
     flo_coroutine_trim();
 }
 
 static struct flo_run *run_new(flo_workflow_fn *fn)
 {
-    const struct flo_run_env env = {.namespace_ = "default", .identity = "bench"};
+    const struct flo_run_env env = {
+        .namespace_ = "default", .identity = "bench", .tracing = tracing};
     struct flo_run *run = NULL;
     micro_check(
         flo_run_new(&env, lookup, fn, "order-12345", "0195f5a0-0000-7000-8000-000000000001", &run),
@@ -152,6 +179,14 @@ const struct micro_part micro_workflow_echo = {.name = "workflow_echo",
                                                .setup = echo_setup,
                                                .run = workflow_echo,
                                                .teardown = teardown};
+const struct micro_part micro_workflow_traced = {.name = "workflow_echo_traced",
+                                                 .unit = "workflow",
+                                                 .units = 1,
+                                                 .warm = 50,
+                                                 .times = 500,
+                                                 .setup = traced_setup,
+                                                 .run = workflow_echo,
+                                                 .teardown = teardown};
 const struct micro_part micro_coroutine = {.name = "coroutine_switch",
                                            .unit = "switch",
                                            .units = 2,

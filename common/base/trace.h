@@ -35,7 +35,7 @@ void flo_traceparent_format(const struct flo_trace_context *context,
 /* Bytes in lower-case hex, NUL-terminated: 2 x len + 1 bytes at out_text. */
 void flo_trace_hex(const uint8_t *bytes, size_t len, char *out_text);
 
-/* An id (of a trace or a span, by len, at most 32) made from texts, ended by NULL: whoever asks
+/* An id (of a trace or a span, by len, at most 16) made from texts, ended by NULL: whoever asks
  * with the same texts gets the same one, on any machine. Never all zeros. */
 void flo_trace_derive(uint8_t *out_id, size_t len, const char *text, ...) __attribute__((sentinel));
 

@@ -13,15 +13,20 @@ void flo_json_append_string(struct flo_buf *out, const char *text)
         return;
     }
     bool valid = flo_utf8_valid(text, strlen(text));
-    flo_buf_append_str(out, "\"");
-    for (; *text; text++) {
+    flo_buf_append(out, "\"", 1);
+    for (const char *plain = text;; text++) {
         unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            flo_buf_printf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            flo_buf_printf(out, "\\u%04x", c);
+        bool mended = c >= 0x80 && !valid;
+        if (c >= 0x20 && c != 0x7f && c != '"' && c != '\\' && !mended)
+            continue;
+        flo_buf_append(out, plain, (size_t)(text - plain));
+        plain = text + 1;
+        if (c == '\0')
+            break;
+        if (mended)
+            flo_buf_append(out, "?", 1);
         else
-            flo_buf_append(out, c >= 0x80 && !valid ? "?" : text, 1);
+            flo_buf_printf(out, c == '"' || c == '\\' ? "\\%c" : "\\u%04x", c);
     }
-    flo_buf_append_str(out, "\"");
+    flo_buf_append(out, "\"", 1);
 }

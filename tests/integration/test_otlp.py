@@ -101,6 +101,19 @@ class Otlp(FleetTest):
         self.assertEqual(self.collector.metrics["temporal_request_latency_seconds"]["unit"], "s")
         self.assertEqual(len(self.collector.spans), len(SPANS))
 
+    def test_activities_in_processes(self):
+        """The process that runs the code, and the one that sends the span, mean the same one."""
+        self.fleet.engine()
+        settings = {"otlp__endpoint": self.collector.url, "otlp__span_delay": "20ms", "log__format": "json"}
+        ready(self.fleet.worker("workflow-worker", str(MODULE), "trace", **settings))
+        io = self.fleet.worker("io-activity-worker", str(MODULE), "trace", executor__isolation="process", **settings)
+        ready(io)
+        places = self.trace("w1", PARENT)
+        self.spans(len(SPANS))
+        self.tree(places, "w1")
+        line = json.loads(io.said("activity speaks"))
+        self.assertEqual([line["trace_id"], line["span_id"]], places[1].split("-")[1:3])
+
     def test_without_a_parent_the_run_is_the_root(self):
         self.workers()
         places = self.trace("w1")
