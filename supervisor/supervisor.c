@@ -310,6 +310,7 @@ static int open_scale(struct supervisor *self, struct flo_err *err)
     int rc = flo_scale_new(self->base, &options, &self->scale, err);
     if (rc)
         return rc;
+    self->pages.backlogs = flo_scale_backlogs(self->scale);
     rc = flo_scale_install(self->scale, self->http);
     if (rc)
         return flo_fail(err, rc, "too many pages");

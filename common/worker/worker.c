@@ -290,6 +290,8 @@ int flo_worker_start(struct flo_worker *worker, struct flo_err *err)
         rc = start_client(worker, err);
     if (!rc)
         rc = flo_summary_start(worker, err);
+    if (!rc)
+        rc = flo_depth_start(worker, err);
     if (!rc && worker->role->role != FLO_ROLE_WORKFLOW)
         flo_poison_start(worker);
     return rc;
@@ -394,6 +396,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     flo_commands_fini(gone);
     flo_tell_fini(gone);
     flo_observe_fini(gone);
+    flo_depth_fini(gone);
     flo_health_destroy(&gone->health);
     flo_metrics_destroy(&gone->metrics);
     flo_drain_fini(gone);

@@ -136,6 +136,7 @@ struct flo_worker {
     int64_t connected_ns;                      /* monotonic: when the connection was made */
     const struct flo_workflow_task *advancing; /* whose code the loop thread runs now, or NULL */
     struct flo_summary *summary;               /* summary.c; NULL: no summary lines */
+    struct flo_depths *depths;                 /* depth.c; NULL: the depth of queues is not asked */
 
     struct event *signals[4];
     struct event *drain_polls, *drain_cancel, *drain_end;
@@ -345,6 +346,11 @@ void flo_count_workflow(struct flo_workflow_task *wt, enum flo_task_end end);
 void flo_summary_last(struct flo_worker *worker);
 FLO_MUST_CHECK int flo_summary_start(struct flo_worker *worker, struct flo_err *err);
 void flo_summary_fini(struct flo_worker *worker);
+
+/* ---- depth.c: how much waits in the worker's queues ---- */
+FLO_MUST_CHECK int flo_depth_start(struct flo_worker *worker, struct flo_err *err);
+/* After the client, whose end ends its questions, and after all who render metrics. */
+void flo_depth_fini(struct flo_worker *worker);
 
 /* ---- burst.c, check.c, watch.c: --burst, --check, --watch ---- */
 /* Begin to look whether the queues are empty. */

@@ -109,9 +109,18 @@ class Autoscale(FleetTest):
         engine.stop()
         self.fleet.processes.remove(engine)
         wait_for(lambda: not self.depths(), "no depth")
-        io = self.scale("/io")
+        io = wait_for(lambda: not (found := self.scale("/io"))["known"] and found, "an unknown backlog")
         self.assertEqual((io["known"], io["backlog"], io["replicas"], io["desired_replicas"]), (False, None, 1, 1), io)
         self.assertEqual(io["reason"], "how many tasks wait is not known: the count stays")
+
+    def test_worker_alone(self):
+        """Without a supervisor a worker asks for its own queues; with one, or when told so, it does not."""
+        self.fleet.engine()
+        alone = self.fleet.worker("workflow-worker", "loadtest", "alone")
+        silent = self.fleet.worker("workflow-worker", "loadtest", "silent", metrics__queue_depth="false")
+        wanted = 'temporal_workflow_task_queue_depth{namespace="default",queue="alone",task_queue="alone"} 0'
+        wait_for(lambda: wanted in get(alone.address("http"), "/metrics")[1], "a depth")
+        self.assertNotIn("task_queue_depth", get(silent.address("http"), "/metrics")[1])
 
 
 if __name__ == "__main__":
