@@ -74,8 +74,7 @@ static void view_process(const struct flo_process *process, struct flo_process_v
                                      .engine = !process->worker,
                                      .crash_loop = flo_backoff_crash_loop(&process->backoff) &&
                                                    up_ms < process->backoff.stable_after_ms,
-                                     .wanted = flo_process_counts(process) && !process->held &&
-                                               !process->manager->stopping,
+                                     .wanted = flo_process_counts(process) && !process->held,
                                      .ready = flo_process_ready(process, NULL),
                                      .pid = process->child ? flo_child_pid(process->child) : 0,
                                      .restarts = process->restarts,
