@@ -2,14 +2,16 @@
 /*
  * fake_child.c - stands in for the engine and the workers in test_manager: announces itself and
  * waits for SIGTERM. FAKE says what it does otherwise: "exit N" at once, "die" by SIGKILL after the
- * announcement, "deaf" to SIGTERM, "mute" without announcement. FAKE_LOG names a file to which it
- * appends "NAME start ARGS" and "NAME stop".
+ * announcement, "deaf" to SIGTERM, "mute" without announcement, "busy": it ends only when there is
+ * a file FAKE_LOG.gate, "flood": it writes 8 MiB before the announcement. FAKE_LOG names a file to
+ * which it appends "NAME start ARGS" and "NAME stop".
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config/process.h"
@@ -26,6 +28,26 @@ static void note(const char *text)
     close(fd);
 }
 
+static void flood(void)
+{
+    char line[4097];
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\0';
+    for (int i = 0; i < 2048; i++)
+        puts(line);
+    fflush(stdout);
+}
+
+/* At work until the test lets it go. */
+static void wait_for_gate(void)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    char path[4096];
+    snprintf(path, sizeof path, "%s.gate", getenv("FAKE_LOG"));
+    while (access(path, F_OK))
+        nanosleep(&pause, NULL);
+}
+
 int main(int argc, char **argv)
 {
     const char *fake = getenv("FAKE") ? getenv("FAKE") : "";
@@ -40,6 +62,8 @@ int main(int argc, char **argv)
     note(text);
     if (strncmp(fake, "exit ", 5) == 0)
         return (int)strtol(fake + 5, NULL, 10);
+    if (strcmp(fake, "flood") == 0)
+        flood();
     if (strcmp(fake, "mute") != 0) {
         bool engine = argc > 1 && strcmp(argv[1], "--listen") == 0;
         flo_process_announce("fake", engine ? "grpc" : "http", engine ? "127.0.0.1:4242" : "h:1");
@@ -49,6 +73,8 @@ int main(int argc, char **argv)
     do
         sigwait(&term, &number);
     while (strcmp(fake, "deaf") == 0);
+    if (strcmp(fake, "busy") == 0)
+        wait_for_gate();
     note("stop");
     return 0;
 }

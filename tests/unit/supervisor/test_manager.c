@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process manager with fake children: order, restarts, stops, hopeless starts. */
-#include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,130 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "config/process.h"
-#include "supervisor/manager.h"
 #include "supervisor/state_dir.h"
-#include "support/cmocka_env.h"
 #include "telemetry/log.h"
-
-struct fixture {
-    struct event_base *base;
-    struct event *tick;
-    struct flo_fleet_config *config;
-    struct flo_manager *manager;
-    char dir[64];
-    char log[96];
-    int exit_code; /* -1 until on_end */
-    char text[16384];
-};
-
-static void on_tick(evutil_socket_t fd, short what, void *ctx)
-{
-    (void)fd;
-    (void)what;
-    (void)ctx;
-}
-
-static void on_change(void *ctx)
-{
-    (void)ctx;
-}
-
-static void on_end(void *ctx, int exit_code)
-{
-    ((struct fixture *)ctx)->exit_code = exit_code;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    const struct timeval often = {.tv_usec = 5000};
-    snprintf(f->dir, sizeof f->dir, "/tmp/flo-test-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    snprintf(f->log, sizeof f->log, "%s/log", f->dir);
-    setenv("FAKE_LOG", f->log, 1);
-    f->exit_code = -1;
-    f->base = event_base_new();
-    f->tick = event_new(f->base, -1, EV_PERSIST, on_tick, NULL);
-    event_add(f->tick, &often);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    char path[128];
-    flo_manager_destroy(&f->manager);
-    flo_fleet_config_destroy(&f->config);
-    event_free(f->tick);
-    event_base_free(f->base);
-    unlink(f->log);
-    snprintf(path, sizeof path, "%s/fleet.yaml", f->dir);
-    unlink(path);
-    rmdir(f->dir);
-    free(f);
-    return 0;
-}
-
-static void start(struct fixture *f, const char *yaml)
-{
-    char path[128];
-    struct flo_err err = {0};
-    snprintf(path, sizeof path, "%s/fleet.yaml", f->dir);
-    FILE *file = fopen(path, "w");
-    fputs("restart: {min_backoff: 20ms, max_backoff: 100ms, stable_after: 10s}\n", file);
-    fputs(yaml, file);
-    fclose(file);
-    struct flo_cmdline cmdline = {.program = "test", .config = path};
-    int rc = flo_fleet_config_load(&cmdline, &f->config, &err);
-    if (rc)
-        fail_msg("%s", err.message);
-    const struct flo_manager_options options = {.config = f->config,
-                                                .engine_address = "",
-                                                .state_dir = f->dir,
-                                                .endpoint = "ipc:///s",
-                                                .on_change = on_change,
-                                                .on_end = on_end,
-                                                .ctx = f};
-    assert_int_equal(flo_manager_new(f->base, &options, &f->manager, &err), 0);
-    flo_manager_start(f->manager);
-}
-
-static enum flo_process_state state_of(struct fixture *f, size_t i)
-{
-    struct flo_process_view view;
-    flo_manager_view(f->manager, i, &view);
-    return view.state;
-}
-
-static bool all_up(struct fixture *f)
-{
-    for (size_t i = 0; i < flo_manager_count(f->manager); i++)
-        if (state_of(f, i) != FLO_PROCESS_UP)
-            return false;
-    return true;
-}
-
-#define TURN_UNTIL(f, condition)                                                                   \
-    do {                                                                                           \
-        int64_t end_ = flo_clock_mono_ns() + 20 * FLO_NS_PER_S;                                    \
-        while (!(condition) && flo_clock_mono_ns() < end_)                                         \
-            event_base_loop((f)->base, EVLOOP_ONCE);                                               \
-        assert_true(condition);                                                                    \
-    } while (0)
-
-/* What the children noted, in order. */
-static const char *notes(struct fixture *f)
-{
-    FILE *file = fopen(f->log, "r");
-    size_t len = file ? fread(f->text, 1, sizeof f->text - 1, file) : 0;
-    f->text[len] = '\0';
-    if (file)
-        fclose(file);
-    return f->text;
-}
+#include "unit/supervisor/manager_fixture.h"
 
 #define FLEET                                                                                      \
     "engine: {program: fake_child, listen: \"127.0.0.1:0\", http: \"\", args: [--extra]}\n"        \
@@ -144,9 +23,9 @@ static const char *notes(struct fixture *f)
 static void test_starts_and_stops_in_order(void **state)
 {
     struct fixture *f = *state;
-    start(f, FLEET);
+    manager_begin(f, FLEET);
     assert_int_equal(flo_manager_count(f->manager), 4);
-    TURN_UNTIL(f, all_up(f));
+    TURN_UNTIL(f, manager_all_up(f));
     assert_string_equal(flo_manager_engine_address(f->manager), "127.0.0.1:4242");
     flo_manager_stop(f->manager);
     TURN_UNTIL(f, f->exit_code >= 0);
@@ -154,7 +33,7 @@ static void test_starts_and_stops_in_order(void **state)
     char first[256];
     snprintf(first, sizeof first, "engine start --listen 127.0.0.1:0 --db %s/engine.db --extra\n",
              f->dir);
-    const char *text = notes(f);
+    const char *text = manager_notes(f);
     assert_memory_equal(text, first, strlen(first));
     assert_non_null(strstr(text, "a start --set server.address=127.0.0.1:4242 --set "
                                  "server.namespace=default --set supervisor.endpoint=ipc:///s "
@@ -171,17 +50,17 @@ static void test_restarts_what_dies(void **state)
 {
     struct fixture *f = *state;
     struct flo_process_view view;
-    start(f, FLEET);
-    TURN_UNTIL(f, all_up(f));
+    manager_begin(f, FLEET);
+    TURN_UNTIL(f, manager_all_up(f));
     for (size_t i = 0; i < 2; i++) {
         flo_manager_view(f->manager, i, &view);
         kill(view.pid, SIGKILL);
-        TURN_UNTIL(f, state_of(f, i) != FLO_PROCESS_UP);
-        TURN_UNTIL(f, all_up(f));
+        TURN_UNTIL(f, manager_state(f, i) != FLO_PROCESS_UP);
+        TURN_UNTIL(f, manager_all_up(f));
         flo_manager_view(f->manager, i, &view);
         assert_int_equal(view.restarts, 1);
     }
-    assert_non_null(strstr(notes(f), "engine start --listen 127.0.0.1:4242 "));
+    assert_non_null(strstr(manager_notes(f), "engine start --listen 127.0.0.1:4242 "));
     flo_manager_stop(f->manager);
     TURN_UNTIL(f, f->exit_code == 0);
 }
@@ -191,8 +70,8 @@ static void test_crash_loop_is_seen(void **state)
 {
     struct fixture *f = *state;
     struct flo_process_view view;
-    start(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\n"
-             "workers:\n  - {name: a, program: fake_child, env: {FAKE: die}}\n");
+    manager_begin(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\n"
+                     "workers:\n  - {name: a, program: fake_child, env: {FAKE: die}}\n");
     do {
         event_base_loop(f->base, EVLOOP_ONCE);
         flo_manager_view(f->manager, 0, &view);
@@ -207,19 +86,19 @@ static void test_crash_loop_is_seen(void **state)
 static void test_hopeless_start_ends_the_fleet(void **state)
 {
     struct fixture *f = *state;
-    start(f, "engine: {program: fake_child, http: \"\"}\n"
-             "workers:\n  - {name: a, program: fake_child, env: {FAKE: exit 78}}\n");
+    manager_begin(f, "engine: {program: fake_child, http: \"\"}\n"
+                     "workers:\n  - {name: a, program: fake_child, env: {FAKE: exit 78}}\n");
     TURN_UNTIL(f, f->exit_code >= 0);
     assert_int_equal(f->exit_code, 78);
-    assert_non_null(strstr(notes(f), "engine stop\n"));
+    assert_non_null(strstr(manager_notes(f), "engine stop\n"));
 }
 
 /* So does a program that is not there. */
 static void test_absent_program_ends_the_fleet(void **state)
 {
     struct fixture *f = *state;
-    start(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\n"
-             "workers:\n  - {name: a, program: no-such-program}\n");
+    manager_begin(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\n"
+                     "workers:\n  - {name: a, program: no-such-program}\n");
     TURN_UNTIL(f, f->exit_code >= 0);
     assert_int_equal(f->exit_code, 66);
 }
@@ -230,13 +109,13 @@ static void test_start_timeout(void **state)
     struct fixture *f = *state;
     struct flo_process_view view;
     setenv("FAKE", "mute", 1);
-    start(f, "start_timeout: 100ms\nengine: {program: fake_child, http: \"\"}\n");
+    manager_begin(f, "start_timeout: 100ms\nengine: {program: fake_child, http: \"\"}\n");
     do {
         event_base_loop(f->base, EVLOOP_ONCE);
         flo_manager_view(f->manager, 0, &view);
     } while (view.restarts < 1);
     unsetenv("FAKE");
-    TURN_UNTIL(f, state_of(f, 0) == FLO_PROCESS_UP || view.restarts > 0);
+    TURN_UNTIL(f, manager_state(f, 0) == FLO_PROCESS_UP || view.restarts > 0);
     flo_manager_kill(f->manager);
 }
 
@@ -244,9 +123,10 @@ static void test_start_timeout(void **state)
 static void test_stop_timeout_kills(void **state)
 {
     struct fixture *f = *state;
-    start(f, "shutdown_timeout: 100ms\nengine: {enabled: false}\nserver: {address: \"x:1\"}\n"
-             "workers:\n  - {name: a, program: fake_child, env: {FAKE: deaf}}\n");
-    TURN_UNTIL(f, all_up(f));
+    manager_begin(f,
+                  "shutdown_timeout: 100ms\nengine: {enabled: false}\nserver: {address: \"x:1\"}\n"
+                  "workers:\n  - {name: a, program: fake_child, env: {FAKE: deaf}}\n");
+    TURN_UNTIL(f, manager_all_up(f));
     flo_manager_stop(f->manager);
     TURN_UNTIL(f, f->exit_code >= 0);
     assert_int_equal(f->exit_code, 75);
@@ -257,8 +137,8 @@ static void test_destroy_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
     struct flo_process_view view;
-    start(f, FLEET);
-    TURN_UNTIL(f, all_up(f));
+    manager_begin(f, FLEET);
+    TURN_UNTIL(f, manager_all_up(f));
     flo_manager_view(f->manager, 1, &view);
     flo_manager_destroy(&f->manager);
     assert_int_equal(kill(view.pid, 0), -1);
@@ -326,16 +206,21 @@ int main(void)
     flo_process_init();
     flo_log_open(FLO_LOG_ERROR, FLO_LOG_JSON, "test");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_starts_and_stops_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_restarts_what_dies, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_crash_loop_is_seen, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hopeless_start_ends_the_fleet, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_absent_program_ends_the_fleet, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_start_timeout, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_stop_timeout_kills, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_destroy_leaves_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_state_dir_is_locked, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_state_dir_awaits_engine, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_starts_and_stops_in_order, manager_setup,
+                                        manager_teardown),
+        cmocka_unit_test_setup_teardown(test_restarts_what_dies, manager_setup, manager_teardown),
+        cmocka_unit_test_setup_teardown(test_crash_loop_is_seen, manager_setup, manager_teardown),
+        cmocka_unit_test_setup_teardown(test_hopeless_start_ends_the_fleet, manager_setup,
+                                        manager_teardown),
+        cmocka_unit_test_setup_teardown(test_absent_program_ends_the_fleet, manager_setup,
+                                        manager_teardown),
+        cmocka_unit_test_setup_teardown(test_start_timeout, manager_setup, manager_teardown),
+        cmocka_unit_test_setup_teardown(test_stop_timeout_kills, manager_setup, manager_teardown),
+        cmocka_unit_test_setup_teardown(test_destroy_leaves_nothing, manager_setup,
+                                        manager_teardown),
+        cmocka_unit_test_setup_teardown(test_state_dir_is_locked, manager_setup, manager_teardown),
+        cmocka_unit_test_setup_teardown(test_state_dir_awaits_engine, manager_setup,
+                                        manager_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
