@@ -194,9 +194,10 @@ static struct flo_scale_view view_of(struct fixture *f)
 
 static bool page_has(struct fixture *f, const char *text)
 {
+    const struct flo_metrics_form form = {.naming = FLO_NAMING_TALLY};
     struct flo_buf out;
     flo_buf_init(&out, 0);
-    assert_int_equal(flo_metrics_render(f->metrics, false, &out), 0);
+    assert_int_equal(flo_metrics_render(f->metrics, &form, &out), 0);
     bool found = strstr(flo_buf_cstr(&out), text) != NULL;
     flo_buf_fini(&out);
     return found;
