@@ -10,7 +10,7 @@ const STALE_MS = 4000, POINTS = 720, EVENTS = 1000, RETRY_MS = 2000, QUIET_MS = 
 
 const state = {
   fleet: null, scale: null, history: null, events: [], lastSeq: 0, boot: 0,
-  heardAt: 0, source: null, range: 3600000, least: 0, find: "", drawn: false,
+  heardAt: 0, source: null, range: 0, least: 0, find: "", drawn: false,
 };
 
 async function get(path) {
@@ -30,6 +30,15 @@ function draw(...parts) {
   }
 }
 
+// The range that was chosen, or the shortest that shows all there is.
+const RANGES = [[300000, "5 min"], [900000, "15 min"], [3600000, "1 h"]];
+function rangeShown(to) {
+  const oldest = state.history.times.length ? to - state.history.times[0] : 0;
+  const range = state.range || (RANGES.find(([ms]) => oldest < ms) || RANGES[RANGES.length - 1])[0];
+  press("range", RANGES.findIndex(([ms]) => ms === range));
+  return range;
+}
+
 function paint() {
   state.drawn = false;
   const todo = new Set(dirty);
@@ -39,7 +48,10 @@ function paint() {
     drawTiles(state.fleet);
     drawFleet(state.fleet, state.scale, state.find, state.history);
   }
-  if (todo.has("charts") && state.history) drawCharts(state.history, state.range, state.fleet ? state.fleet.now_ms : Date.now());
+  if (todo.has("charts") && state.history) {
+    const to = state.fleet ? state.fleet.now_ms : Date.now();
+    drawCharts(state.history, rangeShown(to), to);
+  }
   if (todo.has("events")) drawEvents(state.events, state.least);
   drawLive();
 }
@@ -167,12 +179,12 @@ function connect() {
 
 // ---- controls ----
 
+function press(id, chosen) {
+  [...byId(id).children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === chosen)));
+}
 function segments(id, choices, chosen, fn) {
-  const buttons = choices.map(([value, text]) => h("button", {type: "button", "aria-pressed": String(value === chosen), onclick: e => {
-    for (const b of buttons) b.setAttribute("aria-pressed", String(b === e.currentTarget));
-    fn(value);
-  }}, text));
-  byId(id).append(...buttons);
+  byId(id).append(...choices.map(([value, text], i) => h("button", {type: "button", onclick: () => { press(id, i); fn(value); }}, text)));
+  press(id, choices.findIndex(([value]) => value === chosen));
 }
 
 const THEMES = {"": "Auto", light: "Light", dark: "Dark"};
@@ -193,7 +205,7 @@ byId("theme").addEventListener("click", () => {
 });
 setTheme(THEMES[stored("flotilla.theme")] ? stored("flotilla.theme") : "");
 
-segments("range", [[300000, "5 min"], [900000, "15 min"], [3600000, "1 h"]], state.range, value => { state.range = value; draw("charts"); });
+segments("range", RANGES, state.range, value => { state.range = value; draw("charts"); });
 segments("levels", [[0, "All"], [1, "Warnings"], [2, "Errors"]], state.least, value => { state.least = value; draw("events"); });
 byId("find").addEventListener("input", e => { state.find = e.target.value.trim(); draw("fleet"); });
 byId("unlock").addEventListener("click", () => token() ? forgetToken() : askToken());

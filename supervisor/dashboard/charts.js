@@ -6,8 +6,13 @@ import {h, s, setText, clock} from "/dashboard/dom.js";
 const HEIGHT = 150, LEFT = 44, RIGHT = 6, TOP = 8, BOTTOM = 18;
 
 // A round number at or above the largest value, and how many steps the axis has.
-function scaleTop(value) {
+function scaleTop(value, binary) {
   if (!(value > 0)) return {top: 1, steps: 2};
+  const unit = binary ? 1024 ** Math.floor(Math.log2(value) / 10) : 1;
+  if (unit > 1) {
+    const {top, steps} = scaleTop(value / unit);
+    return {top: top * unit, steps};
+  }
   const power = 10 ** Math.floor(Math.log10(value));
   for (const [factor, steps] of [[1, 2], [2, 2], [3, 3], [4, 4], [5, 5], [6, 3], [8, 4], [10, 2]])
     if (value <= factor * power * 1.0001) return {top: factor * power, steps};
@@ -28,7 +33,7 @@ function linePath(times, values, x, y) {
 }
 
 export class Chart {
-  // options: {title, unit, format(value), key}
+  // options: {title, format(value), key, binary: the unit is bytes}
   constructor(options) {
     this.options = options;
     this.lines = [];
@@ -73,7 +78,7 @@ export class Chart {
     let most = 0;
     for (const line of this.lines)
       for (const value of line.values) if (value > most) most = value;
-    const {top, steps} = scaleTop(most);
+    const {top, steps} = scaleTop(most, this.options.binary);
     this.top = top;
     this.drawFrame(top, steps);
     this.lines.forEach((line, i) =>
@@ -88,7 +93,7 @@ export class Chart {
     for (let i = 0; i <= steps; i++) {
       const value = top * i / steps, y = this.y(value);
       parts.push(s("line", {class: "gridline", x1: LEFT, x2: Math.max(LEFT, this.width - RIGHT), y1: y, y2: y}));
-      if (any) parts.push(s("text", {x: LEFT - 8, y: y + 4, "text-anchor": "end"}, this.options.format(value, true)));
+      if (any) parts.push(s("text", {x: LEFT - 8, y: y + 4, "text-anchor": "end"}, this.options.format(value)));
     }
     if (any) {
       const minutes = (this.to - this.from) / 60000;

@@ -93,7 +93,7 @@ const charts = {
   waiting: new Chart({key: "waiting", title: "Tasks waiting", format: num}),
   slots: new Chart({key: "slots", title: "Slots in use", format: percent}),
   cpu: new Chart({key: "cpu", title: "CPU", format: rate}),
-  memory: new Chart({key: "memory", title: "Memory", format: bytes}),
+  memory: new Chart({key: "memory", title: "Memory", format: bytes, binary: true}),
   processes: new Chart({key: "processes", title: "Processes", format: num}),
 };
 const chartOrder = ["tasks", "failures", "latency", "waiting", "slots", "cpu", "memory", "processes"];
@@ -306,12 +306,12 @@ const levelColumn = {title: "What", make(td) { td.status = status("info", ""); t
   fill(td, e) { setStatus(td.status, levelKind[e.level] || "info", e.kind); }};
 
 function workflowColumn(context) {
-  return {title: "Workflow", cls: "name", make(td) { td.id = h("div", {class: "id"}); td.run = h("div", {class: "sub id"}); td.append(td.id, td.run); },
+  return {title: "Workflow", cls: "name", make(td) { td.flow = h("div", {class: "id"}); td.run = h("div", {class: "sub id"}); td.append(td.flow, td.run); },
     fill(td, e) {
       const fields = e.fields || {}, url = workflowLink(context.url, fields, context.fleet);
       if (td.shown === fields.workflow_id + url) return;
       td.shown = fields.workflow_id + url;
-      td.id.replaceChildren(url ? h("a", {href: url, rel: "noreferrer noopener", target: "_blank"}, fields.workflow_id) : fields.workflow_id || "–");
+      td.flow.replaceChildren(url ? h("a", {href: url, rel: "noreferrer noopener", target: "_blank"}, fields.workflow_id) : fields.workflow_id || "–");
       setText(td.run, fields.run_id || "");
     }};
 }
@@ -334,7 +334,7 @@ const tunerTable = new Table(byId("t-tuner"), [
   timeColumn, sourceColumn,
   textColumn("Move", e => e.message, {cls: "wrap"}),
   textColumn("Because", fieldText, {cls: "wrap"}),
-], {label: "The tuner's moves", empty: "The tuner has moved nothing. It works where slots follow CPU and memory (tuner.mode: resource)."});
+], {label: "The tuner's moves", empty: "The tuner has moved nothing. It works where slots follow CPU and memory (tuner.kind: resource)."});
 
 const eventTable = new Table(byId("t-events"), [
   timeColumn, levelColumn, sourceColumn,
