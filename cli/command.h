@@ -44,6 +44,7 @@ int cli_fleet(const struct cli_options *options);
 /* What its --help says beside the options. Static. */
 const char *cli_fleet_help(void);
 int cli_explain(const struct cli_options *options);
+int cli_keys(const struct cli_options *options);
 int cli_top(const struct cli_options *options);
 int cli_recommend(const struct cli_options *options);
 

@@ -101,6 +101,7 @@
     X(CHANGED, changed, "changed", 0, FLAG, "",                                                    \
       "only those whose configuration, program or modules have changed")                           \
     X(LINES, lines, "lines", 'n', NUMBER, "N", "the last N lines (100)")                           \
+    X(DIR, dir, "dir", 0, TEXT, "DIR", "the folder of the fleet's keys (keys)")                    \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
       "fleet.json of a running fleet: address and processes")
 

@@ -458,21 +458,15 @@ static int run(struct supervisor *self)
     return self->exit_code;
 }
 
-/* Keys for a fleet: the supervisor's, one pair a role, and the folder of those that may report. */
+/* The same as `flotilla keys generate`, for where there is only this program. */
 static int make_keys(const char *dir)
 {
-    static const char *const roles[] = {"workflow", "io-activity", "cpu-activity"};
-    char allowed[4096], public[FLO_CURVE_TEXT];
+    char path[4096], public[FLO_CURVE_TEXT];
     struct flo_err err = {0};
-    snprintf(allowed, sizeof allowed, "%.4000s/allowed", dir);
-    int rc = flo_file_make_folders(allowed, &err);
+    int rc = flo_curve_make_fleet(dir, NULL, 0, &err);
+    snprintf(path, sizeof path, "%.4000s/supervisor.public", dir);
     if (!rc)
-        rc = flo_curve_make_pair(dir, dir, "supervisor", &err);
-    for (size_t i = 0; !rc && i < sizeof roles / sizeof *roles; i++)
-        rc = flo_curve_make_pair(dir, allowed, roles[i], &err);
-    snprintf(allowed, sizeof allowed, "%.4000s/supervisor.public", dir);
-    if (!rc)
-        rc = flo_curve_read_public(allowed, public, &err);
+        rc = flo_curve_read_public(path, public, &err);
     if (rc)
         fprintf(stderr, "%s: %s\n", PROGRAM, err.message);
     else

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "telemetry/zeromq.h"
 
 /* One line of 40 characters of Z85 out of fd, nothing else. */
@@ -48,8 +49,7 @@ static int open_key(const char *path, int *out_fd, struct stat *st, struct flo_e
 
 static int no_key(const char *path, struct flo_err *err)
 {
-    return flo_fail(err, FLO_ECONFIG, "%s holds no key; flotilla-supervisor --gen-keys makes some",
-                    path);
+    return flo_fail(err, FLO_ECONFIG, "%s holds no key; flotilla keys generate makes some", path);
 }
 
 int flo_curve_read_public(const char *path, char out_text[FLO_CURVE_TEXT], struct flo_err *err)
@@ -83,6 +83,19 @@ int flo_curve_read_secret(const char *path, char out_secret[FLO_CURVE_TEXT],
         memcpy(out_public, public, sizeof public);
     close(fd);
     return rc;
+}
+
+int flo_curve_parse(const char *text, char out_text[FLO_CURVE_TEXT], struct flo_err *err)
+{
+    uint8_t bytes[FLO_CURVE_BYTES];
+    const struct flo_zeromq *zmq = flo_zeromq(err);
+    if (!zmq)
+        return FLO_ESYS;
+    if (strlen(text) != FLO_CURVE_TEXT - 1 || !zmq->z85_decode(bytes, text))
+        return flo_fail(err, FLO_EINVAL, "'%.80s' is no key: %d characters of Z85 are one", text,
+                        FLO_CURVE_TEXT - 1);
+    memcpy(out_text, text, FLO_CURVE_TEXT);
+    return 0;
 }
 
 void flo_curve_bytes(const char text[FLO_CURVE_TEXT], uint8_t out[FLO_CURVE_BYTES])
@@ -124,4 +137,51 @@ int flo_curve_make_pair(const char *dir, const char *public_dir, const char *nam
     int rc = write_key(dir, name, "secret", secret, 0400, err);
     explicit_bzero(secret, sizeof secret);
     return rc ? rc : write_key(public_dir, name, "public", public, 0444, err);
+}
+
+int flo_curve_write_public(const char *dir, const char *name, const char *text, struct flo_err *err)
+{
+    return write_key(dir, name, "public", text, 0444, err);
+}
+
+/* FLO_EEXIST when NAME.KIND is there. */
+static int check_absent(const char *dir, const char *name, const char *kind, struct flo_err *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s.%s", dir, name, kind);
+    if (lstat(path, &st) == 0)
+        return flo_fail(err, FLO_EEXIST, "%s is there already, and stays: nothing was made", path);
+    return 0;
+}
+
+static int check_pair_absent(const char *dir, const char *public_dir, const char *name,
+                             struct flo_err *err)
+{
+    int rc = check_absent(dir, name, "secret", err);
+    return rc ? rc : check_absent(public_dir, name, "public", err);
+}
+
+int flo_curve_make_fleet(const char *dir, const char *const *names, size_t count,
+                         struct flo_err *err)
+{
+    static const char *const roles[] = {"workflow", "io-activity", "cpu-activity"};
+    char allowed[PATH_MAX];
+    if (!names) {
+        names = roles;
+        count = sizeof roles / sizeof *roles;
+    }
+    int len = snprintf(allowed, sizeof allowed, "%s/" FLO_CURVE_ALLOWED, dir);
+    if (len < 0 || (size_t)len >= sizeof allowed)
+        return flo_fail(err, FLO_EINVAL, "the folder's path is too long");
+    int rc = flo_file_make_folders(allowed, err);
+    if (!rc)
+        rc = check_pair_absent(dir, dir, "supervisor", err);
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = check_pair_absent(dir, allowed, names[i], err);
+    if (!rc)
+        rc = flo_curve_make_pair(dir, dir, "supervisor", err);
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = flo_curve_make_pair(dir, allowed, names[i], err);
+    return rc;
 }

@@ -7,6 +7,7 @@
 #ifndef FLO_TELEMETRY_CURVE_H
 #define FLO_TELEMETRY_CURVE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "flotilla/error.h"
@@ -29,11 +30,30 @@ FLO_MUST_CHECK int flo_curve_read_secret(const char *path, char out_secret[FLO_C
 /* The 32 bytes of a key that was read. */
 void flo_curve_bytes(const char text[FLO_CURVE_TEXT], uint8_t out[FLO_CURVE_BYTES]);
 
+/* Is text the Z85 of a key? Copies it. FLO_EINVAL, FLO_ESYS. */
+FLO_MUST_CHECK int flo_curve_parse(const char *text, char out_text[FLO_CURVE_TEXT],
+                                   struct flo_err *err);
+
 /*
  * Make a pair: DIR/NAME.secret (0400) and PUBLIC_DIR/NAME.public (0444). FLO_EEXIST: a file is
  * there already, and stays; FLO_EPERM, FLO_ESYS.
  */
 FLO_MUST_CHECK int flo_curve_make_pair(const char *dir, const char *public_dir, const char *name,
                                        struct flo_err *err);
+
+/* Make DIR/NAME.public (0444) of a public key's text. FLO_EEXIST, FLO_EPERM, FLO_ESYS. */
+FLO_MUST_CHECK int flo_curve_write_public(const char *dir, const char *name, const char *text,
+                                          struct flo_err *err);
+
+/*
+ * Make the keys of a fleet in dir, which is made when it is missing: supervisor.secret and
+ * supervisor.public, and for each of names (count of them; NULL: the roles of workers) NAME.secret
+ * and allowed/NAME.public. FLO_EEXIST: one of them is there already, and nothing was made.
+ */
+FLO_MUST_CHECK int flo_curve_make_fleet(const char *dir, const char *const *names, size_t count,
+                                        struct flo_err *err);
+
+/* Where the keys of peers lie in the folder of a fleet's keys. */
+#define FLO_CURVE_ALLOWED "allowed"
 
 #endif
