@@ -144,13 +144,11 @@ static bool take_monitor_event(struct flo_hub *hub)
         return true;
     memcpy(&number, event, sizeof number);
     memcpy(&value, event + sizeof number, sizeof value);
-    if (number == ZMQ_EVENT_DISCONNECTED) {
-        if (value < hub->peer_capacity && hub->peers[value])
-            remove_peer(hub, value);
-    } else {
+    if (number == ZMQ_EVENT_DISCONNECTED && value < hub->peer_capacity && hub->peers[value])
+        remove_peer(hub, value);
+    else if (number == ZMQ_EVENT_DISCONNECTED)
         flo_series_inc(
             flo_metrics_get(hub->fleet->metrics, FLO_METRIC_FLEET_HANDSHAKES_FAILED, NULL));
-    }
     return true;
 }
 
@@ -172,15 +170,13 @@ static void on_monitor(evutil_socket_t fd, short what, void *ctx)
 
 int flo_hub_monitor_open(struct flo_hub *hub, struct event_base *base, struct flo_err *err)
 {
-    const int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
     const int none = 0;   /* no bound: a full queue would make libzmq's own thread wait for us */
     static unsigned hubs; /* an address is not free at once when a hub ends */
     char address[64];
     evutil_socket_t fd = -1;
     size_t size = sizeof fd;
     snprintf(address, sizeof address, "inproc://flotilla.hub.%u", ++hubs);
-    if (zmq_socket_monitor(zsock_resolve(hub->router), address, events) == 0)
+    if (zmq_socket_monitor(zsock_resolve(hub->router), address, ZMQ_EVENT_DISCONNECTED) == 0)
         hub->monitor = zmq_socket(zsys_init(), ZMQ_PAIR);
     if (!hub->monitor || zmq_setsockopt(hub->monitor, ZMQ_RCVHWM, &none, sizeof none) ||
         zmq_setsockopt(hub->monitor, ZMQ_LINGER, &none, sizeof none) ||

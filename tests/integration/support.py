@@ -35,7 +35,7 @@ def wait_for(condition, what, timeout=30):
         if value:
             return value
         time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {timeout} s")
+    raise AssertionError(f"{what() if callable(what) else what} did not happen within {timeout} s")
 
 
 def ready(process):
