@@ -35,6 +35,17 @@ class PythonTrace:
         return await workflow.execute_activity("where", task_queue=QUEUE, start_to_close_timeout=timedelta(seconds=30))
 
 
+@workflow.defn(name="PythonTree")
+class PythonTree:
+    """A child, then itself again: the server passes these headers on."""
+    @workflow.run
+    async def run(self, again: bool) -> str:
+        await workflow.execute_child_workflow("PythonTrace", id=f"{workflow.info().workflow_id}-child-{again}")
+        if again:
+            workflow.continue_as_new(False)
+        return "done"
+
+
 def python_spans(exporter):
     """As the collector has ours: id, parent's id, name, trace's id, links."""
     def hexed(number, digits):
@@ -69,6 +80,14 @@ EXPECTED_PYTHON = sorted([
     "StartWorkflow:PythonTrace > StartActivity:where",
     "StartWorkflow:PythonTrace > StartActivity:where > RunActivity:where",
     "StartWorkflow:PythonTrace > CompleteWorkflow:PythonTrace"])
+
+
+TREE = "StartWorkflow:PythonTree"
+CHILD = f"{TREE} > StartChildWorkflow:PythonTrace"
+EXPECTED_TREE = sorted([TREE, f"{TREE} > CompleteWorkflow:PythonTree",
+                        *2 * [f"{TREE} > RunWorkflow:PythonTree", CHILD, f"{CHILD} > RunWorkflow:PythonTrace",
+                              f"{CHILD} > StartActivity:where", f"{CHILD} > StartActivity:where > RunActivity:where",
+                              f"{CHILD} > CompleteWorkflow:PythonTrace"]])
 
 
 class Tracing:
@@ -123,6 +142,8 @@ class Tracing:
             await asyncio.to_thread(worker.stop)
         await client.execute_workflow("PythonTrace", id=f"py-{uuid.uuid4().hex[:10]}", task_queue=PYTHON)
         await self.expect("StartWorkflow:PythonTrace", EXPECTED_PYTHON)
+        await client.execute_workflow("PythonTree", True, id=f"tree-{uuid.uuid4().hex[:10]}", task_queue=PYTHON)
+        await self.expect("StartWorkflow:PythonTree", EXPECTED_TREE)
 
 
 async def one_trace(fleet, args):
@@ -133,7 +154,7 @@ async def one_trace(fleet, args):
     client = await Client.connect(fleet.target, interceptors=[tracing.interceptor])
     tracing.worker("io-activity-worker")
     try:
-        async with Worker(client, task_queue=PYTHON, activities=[where], workflows=[PythonTrace],
+        async with Worker(client, task_queue=PYTHON, activities=[where], workflows=[PythonTrace, PythonTree],
                           workflow_runner=UnsandboxedWorkflowRunner()):
             await tracing.scenario(client)
     finally:
