@@ -92,7 +92,7 @@ class Link(SupervisorTest):
         wait_for(lambda: 'flotilla_rejects_total{reason="control"} 1' in get(worker.address("metrics"), "/metrics")[1],
                  "they are counted")
         ready(worker)
-        self.assertIn('"state":"running"', wait_for(lambda: (router.receive(), router.receive().decode())[1], "a report"))
+        wait_for(lambda: (router.receive(), json.loads(router.receive()))[1].get("state") == "running", "it works on")
 
 
 if __name__ == "__main__":

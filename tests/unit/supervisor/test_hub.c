@@ -23,6 +23,7 @@ struct fixture {
     struct event *tick;
     struct flo_metrics *metrics;
     struct flo_fleet fleet;
+    struct flo_events *events;
     struct flo_hub *hub;
     char dir[64];
     char endpoint[96];
@@ -38,7 +39,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 static int new_hub(struct fixture *f, const char *endpoint, struct flo_hub **out,
                    struct flo_err *err)
 {
-    const struct flo_hub_options options = {.endpoint = endpoint};
+    const struct flo_hub_options options = {.endpoint = endpoint, .events = f->events};
     return flo_hub_new(f->base, &options, &f->fleet, out, err);
 }
 
@@ -54,6 +55,7 @@ static int setup(void **state)
     event_add(f->tick, &often);
     assert_int_equal(flo_metrics_new(&f->metrics, NULL), 0);
     flo_fleet_init(&f->fleet, f->metrics);
+    assert_int_equal(flo_events_new(0, &f->events, NULL), 0);
     assert_int_equal(new_hub(f, f->endpoint, &f->hub, NULL), 0);
     *state = f;
     return 0;
@@ -64,6 +66,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     flo_hub_destroy(&f->hub);
     flo_fleet_fini(&f->fleet);
+    flo_events_destroy(&f->events);
     flo_metrics_destroy(&f->metrics);
     event_free(f->tick);
     event_base_free(f->base);
@@ -158,6 +161,179 @@ static void test_flood_is_taken_in_batches(void **state)
     assert_true(bad(f, "json") + bad(f, "rate") == 5000);
     assert_true(bad(f, "rate") > 0);
     zsock_destroy(&dealer);
+}
+
+/* ---- commands and events ---- */
+
+/* A process that takes commands: "later" is answered when the test says so. */
+struct commanded {
+    struct flo_reporter *reporter;
+    uint64_t later;
+};
+
+static void obey(void *ctx, uint64_t id, const char *name, json_t *args)
+{
+    struct commanded *process = ctx;
+    if (strcmp(name, "later") == 0)
+        process->later = id;
+    else
+        flo_reporter_ack(process->reporter, id, strcmp(name, "echo") == 0, name, json_incref(args));
+}
+
+/* How a command ended. */
+struct answer {
+    int calls;
+    bool ok;
+    char message[64];
+    json_t *data;
+};
+
+static void keep(void *ctx, bool ok, const char *message, json_t *data)
+{
+    struct answer *answer = ctx;
+    answer->calls++;
+    answer->ok = ok;
+    snprintf(answer->message, sizeof answer->message, "%s", message);
+    json_decref(answer->data);
+    answer->data = json_incref(data);
+}
+
+static void turn_until_answered(struct fixture *f, const struct answer *answer, int calls)
+{
+    for (int i = 0; i < 5000 && answer->calls < calls; i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    assert_int_equal(answer->calls, calls);
+}
+
+static struct flo_fleet_entry *entry_of_us(struct fixture *f)
+{
+    return flo_fleet_by_pid(&f->fleet, getpid(), flo_clock_mono_ns() / FLO_NS_PER_MS);
+}
+
+static void start_commanded(struct fixture *f, struct commanded *process)
+{
+    const struct flo_report_options options = {.endpoint = f->endpoint,
+                                               .identity = "w",
+                                               .role = "workflow",
+                                               .version = "1",
+                                               .interval_ms = 50,
+                                               .metrics = f->metrics,
+                                               .command = obey,
+                                               .command_ctx = process};
+    assert_int_equal(flo_reporter_new(f->base, &options, &process->reporter, NULL), 0);
+    for (int i = 0; i < 5000 && !(reported(f) && entry_of_us(f)->connection); i++)
+        event_base_loop(f->base, EVLOOP_ONCE); /* of a run before it there may still be news */
+    assert_true(reported(f));
+}
+
+/* A command comes back done or refused, with what the process has to say; and later, too. */
+static void test_commands_are_acknowledged(void **state)
+{
+    struct fixture *f = *state;
+    struct commanded process = {.later = 0};
+    struct answer answer = {.calls = 0};
+    json_t *args = json_pack("{s:i}", "n", 7);
+    start_commanded(f, &process);
+    assert_int_equal(
+        flo_hub_command(f->hub, entry_of_us(f), "echo", args, 60000, keep, &answer, NULL), 0);
+    assert_int_equal(answer.calls, 0); /* never from within */
+    turn_until_answered(f, &answer, 1);
+    assert_true(answer.ok);
+    assert_true(json_equal(answer.data, args));
+    assert_int_equal(
+        flo_hub_command(f->hub, entry_of_us(f), "refuse", NULL, 60000, keep, &answer, NULL), 0);
+    turn_until_answered(f, &answer, 2);
+    assert_false(answer.ok);
+    assert_string_equal(answer.message, "refuse");
+    assert_int_equal(
+        flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
+    for (int i = 0; i < 5000 && !process.later; i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    flo_reporter_ack(process.reporter, process.later, true, "done at last", NULL);
+    turn_until_answered(f, &answer, 3);
+    assert_string_equal(answer.message, "done at last");
+    json_decref(args);
+    json_decref(answer.data);
+    flo_reporter_destroy(&process.reporter);
+}
+
+/* A command without an answer ends all the same: by its timeout, with its process, with the hub. */
+static void test_commands_end_without_an_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct commanded process = {.later = 0};
+    struct answer answer = {.calls = 0};
+    start_commanded(f, &process);
+    struct flo_fleet_entry *entry = entry_of_us(f);
+    assert_int_equal(flo_hub_command(f->hub, entry, "later", NULL, 1, keep, &answer, NULL), 0);
+    turn_until_answered(f, &answer, 1);
+    assert_string_equal(answer.message, "no answer in time");
+    assert_int_equal(flo_hub_command(f->hub, entry, "later", NULL, 60000, keep, &answer, NULL), 0);
+    flo_reporter_destroy(&process.reporter);
+    turn_until_answered(f, &answer, 2);
+    assert_string_equal(answer.message, "its connection closed");
+    assert_int_equal(flo_hub_command(f->hub, entry, "later", NULL, 60000, keep, &answer, NULL),
+                     FLO_ECONN);
+    start_commanded(f, &process);
+    assert_int_equal(
+        flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
+    flo_hub_destroy(&f->hub);
+    assert_int_equal(answer.calls, 3);
+    assert_string_equal(answer.message, "the supervisor stops");
+    flo_reporter_destroy(&process.reporter);
+}
+
+/* Arguments that no frame holds, and an answer that none holds. */
+static void test_commands_have_bounds(void **state)
+{
+    struct fixture *f = *state;
+    struct commanded process = {.later = 0};
+    struct answer answer = {.calls = 0};
+    static char much[70000];
+    memset(much, 'x', sizeof much - 1);
+    json_t *args = json_pack("{s:s}", "much", much);
+    start_commanded(f, &process);
+    assert_int_equal(
+        flo_hub_command(f->hub, entry_of_us(f), "echo", args, 60000, keep, &answer, NULL),
+        FLO_ELIMIT);
+    assert_int_equal(
+        flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
+    for (int i = 0; i < 5000 && !process.later; i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    flo_reporter_ack(process.reporter, process.later, true, "here", args);
+    turn_until_answered(f, &answer, 1);
+    assert_false(answer.ok);
+    assert_null(answer.data);
+    flo_reporter_destroy(&process.reporter);
+}
+
+/* Events arrive in order, with who and what; too many are dropped and the gap is counted. */
+static void test_events_arrive(void **state)
+{
+    struct fixture *f = *state;
+    struct commanded process = {.later = 0};
+    start_commanded(f, &process);
+    flo_reporter_event(process.reporter, FLO_LOG_WARN, "executor.died", "It died",
+                       json_pack("{s:i}", "pid", 5));
+    for (int i = 0; i < 5000 && !flo_events_last(f->events); i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    const struct flo_event *event = flo_events_after(f->events, 0);
+    assert_string_equal(event->kind, "executor.died");
+    assert_string_equal(event->identity, "w");
+    assert_int_equal(event->level, FLO_LOG_WARN);
+    assert_int_equal(json_integer_value(json_object_get(event->fields, "pid")), 5);
+    for (int i = 0; i < 200; i++)
+        flo_reporter_event(process.reporter, FLO_LOG_INFO, "flood", "again", NULL);
+    assert_true(flo_series_value(
+                    flo_metrics_get(f->metrics, FLO_METRIC_REPORT_EVENTS_DROPPED, NULL)) > 100);
+    for (int i = 0; i < 5000 && flo_events_last(f->events) < 50; i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    for (int i = 0; i < 5000 && entry_of_us(f)->events_lost == 0; i++) {
+        flo_reporter_event(process.reporter, FLO_LOG_INFO, "after", "the flood", NULL);
+        event_base_loop(f->base, EVLOOP_ONCE);
+    }
+    assert_true(entry_of_us(f)->events_lost > 100);
+    flo_reporter_destroy(&process.reporter);
 }
 
 /* Endpoints that cannot be bound. */
@@ -326,6 +502,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_bad_messages_are_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flood_is_taken_in_batches, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_commands_are_acknowledged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_commands_end_without_an_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_commands_have_bounds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_events_arrive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_endpoints, setup, teardown),
         cmocka_unit_test_setup_teardown(test_curve_lets_in_allowed_keys_only, setup, teardown),
         cmocka_unit_test_setup_teardown(test_curve_hears_no_plain_peer, setup, teardown),
