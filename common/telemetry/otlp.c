@@ -62,7 +62,7 @@ struct flo_otlp {
     size_t head, tail; /* equal: one batch at most has spans */
     char *agent, *resource, *scope;
     struct flo_metrics *metrics;
-    int64_t interval_ms, delay_ms, start_ns;
+    int64_t interval_ms, delay_ms, patience_ms, start_ns;
     struct flo_rng rng;
     /* the end */
     bool finishing;
@@ -268,7 +268,7 @@ static void try_again(struct sender *sender, const struct flo_otlp_reply *reply)
 
     say_away(sender, reply);
     count(sender, "unavailable");
-    if (sender->signal == TRACES && tried_ms >= FLO_OTLP_PATIENCE_MS)
+    if (sender->signal == TRACES && tried_ms >= otlp->patience_ms)
         batch_over(otlp, "undelivered");
     sender->pause_ms = sender->pause_ms ? sender->pause_ms * 2 : PAUSE_FIRST_MS;
     if (sender->pause_ms > PAUSE_MAX_MS)
@@ -350,9 +350,10 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
     (void)fd;
     (void)what;
-    if (sender->post || (sender->signal == TRACES && head_of(sender->otlp)->count == 0))
-        return;
-    send_now(sender);
+    if (sender->signal == TRACES && head_of(sender->otlp)->count == 0)
+        sender->pause_ms = 0; /* the pause after a batch that was given up */
+    else if (!sender->post)
+        send_now(sender);
 }
 
 /* ---- the end ---- */
@@ -459,6 +460,7 @@ int flo_otlp_new(struct event_base *base, const struct flo_otlp_options *options
     otlp->metrics = options->metrics;
     otlp->interval_ms = options->interval_ms;
     otlp->delay_ms = options->delay_ms;
+    otlp->patience_ms = options->patience_ms > 0 ? options->patience_ms : FLO_OTLP_PATIENCE_MS;
     otlp->start_ns = flo_clock_wall_ns();
     flo_rng_seed(&otlp->rng, flo_random_u64());
     for (size_t i = 0; i < FLO_OTLP_BATCHES; i++)

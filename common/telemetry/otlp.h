@@ -8,8 +8,7 @@
  * bytes; past that the newest are dropped and counted. Of metrics nothing is queued: they are
  * totals, read anew for each attempt. A collector that is away (no connection, 429, 502, 503, 504)
  * is tried again with growing pauses, or after what its Retry-After says; a batch that finds no
- * taker in FLO_OTLP_PATIENCE_MS is dropped. Other answers than 200 drop what they are about at
- * once.
+ * taker in a minute is dropped. Other answers than 200 drop what they are about at once.
  *
  * Loop thread only.
  */
@@ -30,7 +29,7 @@ struct flo_otlp; /* opaque */
 #define FLO_OTLP_BATCHES 4
 #define FLO_OTLP_BATCH_SPANS 512
 #define FLO_OTLP_BATCH_BYTES ((size_t)1 << 20)
-#define FLO_OTLP_PATIENCE_MS 60000
+#define FLO_OTLP_PATIENCE_MS INT64_C(60000)
 
 struct flo_otlp_options {
     /* "http[s]://host[:port][/path]", the whole address of each signal; NULL or "": not sent. */
@@ -40,6 +39,7 @@ struct flo_otlp_options {
     int64_t interval_ms;  /* between two exports of metrics */
     int64_t delay_ms;     /* a span waits for others at most so long */
     int64_t timeout_ms;   /* of one request */
+    int64_t patience_ms;  /* 0: FLO_OTLP_PATIENCE_MS; how long a batch is tried */
     const char *service;  /* service.name; NULL or "": resource's, else program */
     const char *program;  /* what service.name is when nobody says it */
     const char *instance; /* service.instance.id */

@@ -449,6 +449,7 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
 {
     struct flo_worker *worker = at->worker;
     double seconds = (double)(flo_clock_mono_ns() - at->began_ns) / FLO_NS_PER_S;
+    bool failed = kind == FLO_OUTCOME_FAILED || kind == FLO_OUTCOME_UNREGISTERED;
     struct flo_series *duration;
 
     if (at->end != FLO_END_CUT)
@@ -472,7 +473,8 @@ static void observe_activity(struct flo_activity_task *at, enum flo_outcome_kind
                               STATUS_NAMES[kind], failure ? flo_failure_type(failure) : "", NULL);
     flo_series_observe(duration, seconds);
     if (worker->library.tracing)
-        flo_tracing_activity(at, flo_failure_is_benign(failure) ? NULL : failure, NULL);
+        flo_tracing_activity(at, flo_failure_is_benign(failure) ? NULL : failure,
+                             failed && !failure ? "" : NULL);
     if (flo_log_enabled(FLO_LOG_DEBUG))
         flo_log(FLO_LOG_DEBUG, "activity.task", "Task processed", FLO_LOG_WHO(at->worker),
                 "task_queue", at->queue->name, "activity_type", at->type, "activity_id",

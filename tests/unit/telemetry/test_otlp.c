@@ -24,7 +24,8 @@ struct fixture {
     struct evhttp_request *held[HELD_MAX];
     size_t held_count;
     json_t *bodies; /* array, of all that came */
-    bool done;      /* flo_otlp_finish has ended */
+    int64_t patience_ms;
+    bool done; /* flo_otlp_finish has ended */
 };
 
 static void answer(struct fixture *f, struct evhttp_request *request)
@@ -88,6 +89,7 @@ static void start(struct fixture *f, const char *metrics_url, const char *traces
                                              .interval_ms = 20,
                                              .delay_ms = 20,
                                              .timeout_ms = 20000,
+                                             .patience_ms = f->patience_ms,
                                              .program = "test",
                                              .instance = "one",
                                              .version = "1",
@@ -251,6 +253,26 @@ static void test_refused(void **state)
     assert_true(counted(f, "refused") == 7);
 }
 
+/* A batch that nobody takes is given up, and what is recorded after that is sent as ever. */
+static void test_given_up(void **state)
+{
+    struct fixture *f = *state;
+    f->patience_ms = 1;
+    start(f, NULL, f->url);
+    f->status = 503;
+    record(f, "a", 7);
+    while (counted(f, "undelivered") == 0)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    assert_true(counted(f, "undelivered") == 7);
+    size_t before = json_array_size(f->bodies);
+    f->status = 200;
+    event_base_loop(f->base, EVLOOP_ONCE); /* the pause, after which there is nothing to send */
+    record(f, "b", 2);
+    await_requests(f, before + 1);
+    finish(f, 10000);
+    assert_true(counted(f, "sent") == 2);
+}
+
 /* The end comes in time with a collector that is silent, and at once with one that is away. */
 static void test_finish_is_bounded(void **state)
 {
@@ -294,10 +316,9 @@ static void test_urls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_batches),           T(test_queue_is_bounded),
-        T(test_bytes_are_bounded), T(test_names_are_escaped),
-        T(test_resource),          T(test_refused),
-        T(test_finish_is_bounded), cmocka_unit_test(test_urls),
+        T(test_batches),           T(test_queue_is_bounded),  T(test_bytes_are_bounded),
+        T(test_names_are_escaped), T(test_resource),          T(test_refused),
+        T(test_given_up),          T(test_finish_is_bounded), cmocka_unit_test(test_urls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
