@@ -56,7 +56,8 @@ static const struct cli_command commands[] = {
      "keys for workers that report to a supervisor over a network",
      CLI_OPT(DIR) | CLI_ASKS_NO_SERVER, cli_keys},
     {"top", "", "show live what a fleet does and what its tasks cost",
-     CLI_OPT(URL) | CLI_OPT(SUPERVISOR) | CLI_OPT(FLEET) | CLI_OPT(ONCE) | CLI_ASKS_NO_SERVER,
+     CLI_OPT(URL) | CLI_OPT(SUPERVISOR) | CLI_OPT(FLEET) | CLI_OPT(TOKEN_FILE) | CLI_OPT(ONCE) |
+         CLI_ASKS_NO_SERVER,
      cli_top},
     {"recommend", "", "say what to ask of Kubernetes, from what a fleet did",
      CLI_OPT(URL) | CLI_OPT(SUPERVISOR) | CLI_OPT(FLEET) | CLI_ASKS_NO_SERVER | CLI_TAKES_YAML,

@@ -110,7 +110,8 @@ static int ask(const struct cli_http_request *request, json_t **out, struct flo_
 int cli_supervisor_get(const struct cli_supervisor *supervisor, const char *path, json_t **out,
                        struct flo_err *err)
 {
-    const struct cli_http_request request = {.address = supervisor->address, .path = path};
+    const struct cli_http_request request = {
+        .address = supervisor->address, .path = path, .timeout_ms = supervisor->timeout_ms};
     return ask(&request, out, err);
 }
 

@@ -13,6 +13,7 @@
 
 struct cli_supervisor {
     const char *command;   /* "fleet drain": for messages */
+    int64_t timeout_ms;    /* of a GET; 0: 10 s */
     char address[300];     /* host:port of its pages; "" = not found */
     char metrics[300];     /* of /metrics; "" = not known: ask address */
     char token_file[4200]; /* "" = none is known */
