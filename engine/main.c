@@ -11,6 +11,7 @@
 #include "config/process.h"
 #include "engine/shell.h"
 #include "telemetry/log.h"
+#include "telemetry/notify.h"
 
 /* "30s", "250ms", "5m", at most a day; not 0, which would be the default. */
 static bool parse_duration(const char *text, int64_t *out_ns)
@@ -81,6 +82,7 @@ int main(int argc, char **argv)
     int exit_code;
 
     flo_process_init();
+    flo_notify_init();
     if (!flo_cmdline_parse(&spec, argc, argv, &cmdline, &exit_code))
         return exit_code;
     if (!parse_duration(shutdown_timeout, &options.shutdown_timeout_ns)) {

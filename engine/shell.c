@@ -26,12 +26,14 @@
 #include "config/process.h"
 #include "engine/shell_internal.h"
 #include "telemetry/log.h"
+#include "telemetry/notify.h"
 
 #define PROGRAM "flotilla-engine"
 /* The timer looks at the clock this often at least: it does not run while the machine sleeps. */
 #define TIMER_MAX_NS (10 * FLO_NS_PER_S)
 /* How long connections get to take their last answers. */
 #define FLUSH_MS 500
+#define NOTIFY_SLACK_MS 5000 /* for what comes behind the drain */
 #define SHUTDOWN_TIMEOUT_NS (30 * FLO_NS_PER_S)
 /* The last checkpoint gets so long at least. */
 #define WATCHDOG_MIN_NS FLO_NS_PER_S
@@ -77,6 +79,9 @@ static void begin_drain(struct flo_shell *shell, const char *signal_name)
     shell->state = FLO_SHELL_DRAINING;
     shell->drain_until_ns = flo_clock_mono_ns() + shell->shutdown_timeout_ns;
     flo_health_set_ready(shell->health, "serving", false, "draining");
+    flo_notify_stopping();
+    flo_notify_extend(shell->shutdown_timeout_ns / FLO_NS_PER_MS + NOTIFY_SLACK_MS);
+    flo_notify_status("Stopping: open calls are answered");
     flo_grpc_server_drain(shell->server);
     flo_core_begin(shell->core, flo_shell_now(shell));
     flo_calls_end(&shell->calls, false, "the engine is shutting down", cancel_in_core, shell);
@@ -263,8 +268,19 @@ static void arm_watchdog(const struct flo_shell *shell)
         setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+/* It serves: those who started it may go on, and feed its watchdog no more than it turns. */
+static void tell_ready(struct flo_shell *shell)
+{
+    struct flo_err err = {0};
+    if (flo_notify_feed(shell->base, shell->health, &shell->watchdog, &err))
+        flo_log(FLO_LOG_WARN, "engine.no_watchdog", err.message, NULL);
+    flo_notify_ready();
+    flo_notify_status("Serves");
+}
+
 int flo_shell_run(struct flo_shell *shell)
 {
+    tell_ready(shell);
     end_turn(shell); /* recovery may have left something to do */
     while (shell->state == FLO_SHELL_SERVING ||
            (shell->state == FLO_SHELL_DRAINING && !drained(shell))) {
@@ -475,6 +491,7 @@ void flo_shell_destroy(struct flo_shell **shell_pointer)
     }
     free_event(shell->commit_event);
     free_event(shell->timer);
+    free_event(shell->watchdog);
     free_event(shell->signals[0]);
     free_event(shell->signals[1]);
     flo_core_destroy(&shell->core);

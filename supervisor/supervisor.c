@@ -28,10 +28,13 @@
 #include "telemetry/curve.h"
 #include "telemetry/http.h"
 #include "telemetry/log.h"
+#include "telemetry/notify.h"
 
 #define PROGRAM "flotilla-supervisor"
 #define DEFAULT_CONFIG "config/fleet.yaml" /* in the current folder, for a local fleet */
 #define READY_CHECK_US 100000
+#define SERVICE_TICK_S 2
+#define SERVICE_EXTEND_MS 10000 /* of which the next tick asks again */
 #define IPC_PATH_MAX 107 /* of sockaddr_un */
 
 struct supervisor {
@@ -57,6 +60,8 @@ struct supervisor {
     const struct flo_cmdline *cmdline; /* for reading the configuration again */
     bool local;
     bool stopping;
+    bool told_ready;                  /* the service manager */
+    struct event *service, *watchdog; /* of the service manager; NULL without one */
     int exit_code;
 };
 
@@ -76,6 +81,35 @@ static void check_ready(struct supervisor *self)
     char reason[160];
     bool ready = !self->stopping && flo_pages_fleet_ready(&self->pages, reason, sizeof reason);
     flo_health_set_ready(self->health, "fleet", ready, self->stopping ? "stopping" : reason);
+    if (ready)
+        flo_notify_status("The fleet is ready");
+    else
+        flo_notify_status("%s", self->stopping ? "Stopping the fleet" : reason);
+    if (ready && !self->told_ready) {
+        self->told_ready = true;
+        flo_notify_ready();
+    }
+}
+
+/* A start or a stop goes on: the service manager is to wait. */
+static void on_service_tick(evutil_socket_t fd, short what, void *ctx)
+{
+    const struct supervisor *self = ctx;
+    (void)fd;
+    (void)what;
+    if (!self->told_ready || self->stopping)
+        flo_notify_extend(SERVICE_EXTEND_MS);
+}
+
+static int add_service_events(struct supervisor *self, struct flo_err *err)
+{
+    const struct timeval tick = {.tv_sec = SERVICE_TICK_S};
+    if (!flo_notify_wanted())
+        return 0;
+    self->service = event_new(self->base, -1, EV_PERSIST, on_service_tick, self);
+    if (!self->service || event_add(self->service, &tick))
+        return flo_fail(err, FLO_ENOMEM, "no memory for the service manager's timer");
+    return flo_notify_feed(self->base, self->health, &self->watchdog, err);
 }
 
 static void on_ready_check(evutil_socket_t fd, short what, void *ctx)
@@ -116,6 +150,8 @@ static void on_signal(evutil_socket_t number, short what, void *ctx)
         return;
     }
     self->stopping = true;
+    flo_notify_stopping();
+    flo_notify_extend(SERVICE_EXTEND_MS);
     check_ready(self);
     flo_manager_stop(self->manager);
 }
@@ -176,6 +212,8 @@ static void on_reload(evutil_socket_t number, short what, void *ctx)
     struct flo_err err = {0};
     (void)number;
     (void)what;
+    if (self->told_ready)
+        flo_notify_reloading();
     if (self->manager && flo_manager_reload(self->manager, &err))
         err = (struct flo_err){0}; /* it has said why */
     if (!self->hub)
@@ -184,6 +222,8 @@ static void on_reload(evutil_socket_t number, short what, void *ctx)
         flo_log(FLO_LOG_ERROR, "keys.reload_failed", err.message, NULL);
     else
         flo_log(FLO_LOG_INFO, "keys.reloaded", "The allowed keys were read again", NULL);
+    if (self->told_ready)
+        flo_notify_ready();
 }
 
 /* How many processes there are of each role, by what they report. */
@@ -403,6 +443,8 @@ static int open_all(struct supervisor *self, struct flo_err *err)
         rc = open_scale(self, err);
     if (!rc)
         rc = open_manager(self, err);
+    if (!rc)
+        rc = add_service_events(self, err);
     return rc;
 }
 
@@ -427,6 +469,10 @@ static void close_all(struct supervisor *self)
         event_free(self->reload);
     if (self->ready_check)
         event_free(self->ready_check);
+    if (self->service)
+        event_free(self->service);
+    if (self->watchdog)
+        event_free(self->watchdog);
     if (self->base)
         event_base_free(self->base);
     flo_state_dir_close(&self->dir);
@@ -494,6 +540,7 @@ int flo_supervisor_main(int argc, char **argv, bool local)
     struct flo_err err = {0};
     int exit_code = 0;
     flo_process_init();
+    flo_notify_init();
     if (!flo_cmdline_parse(&spec, argc, argv, &cmdline, &exit_code))
         return exit_code;
     if (keys_dir)

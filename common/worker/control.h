@@ -67,6 +67,13 @@ FLO_MUST_CHECK int flo_reload(struct flo_worker *worker, const char *why, json_t
 #define FLO_DUMP_MAX_BYTES ((size_t)60 << 10)
 json_t *flo_dump(struct flo_worker *worker);
 
+/* ---- service.c: as a service of systemd ---- */
+
+FLO_MUST_CHECK int flo_service_start(struct flo_worker *worker, struct flo_err *err);
+void flo_service_ready(struct flo_worker *worker);
+void flo_service_stopping(struct flo_worker *worker);
+void flo_service_fini(struct flo_worker *worker);
+
 /* ---- tell.c: events for the supervisor ----
  *
  * They cost nothing when the worker reports to nobody; none is told on the way of a task that goes

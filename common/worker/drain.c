@@ -216,6 +216,7 @@ void flo_drain_begin(struct flo_worker *worker, const char *why)
     if (worker->executor)
         flo_executor_notice_stopping(worker->executor);
     flo_local_notice_stopping(worker);
+    flo_service_stopping(worker);
     flo_tell(worker, FLO_LOG_INFO, "worker.draining", "Worker stopping", "reason", why, "#running",
              FLO_NUM(flo_capacity_busy(worker)), "#timeout_ms", FLO_NUM(total_ms), NULL);
     if (worker->reporter)

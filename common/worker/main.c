@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config/process.h"
+#include "telemetry/notify.h"
 #include "worker/worker.h"
 
 static int fail_start(const struct flo_worker *worker, const struct flo_err *err)
@@ -49,6 +50,7 @@ int flo_worker_run(int argc, char **argv, const struct flo_role_spec *role,
         flo_role_config_destroy(&config);
         return flo_watch_run(role, module, argc, argv, mode.watch_dir);
     }
+    flo_notify_init();
     flo_log_open((enum flo_log_level)config->log.level, (enum flo_log_format)config->log.format,
                  flo_role_program(role->role));
     log_config_warnings(&config->config);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "telemetry/notify.h"
 #include "worker/control.h"
 
 /* What must be done once a setting has been taken over. */
@@ -287,11 +288,14 @@ static void compare(struct reload *reload)
 int flo_reload(struct flo_worker *worker, const char *why, json_t **out, struct flo_err *err)
 {
     struct reload reload = {.worker = worker};
+    bool started = worker->state == FLO_WORKER_RUNNING || worker->state == FLO_WORKER_QUIET;
     struct flo_err own_err = {0};
     json_t *changes = NULL;
     int rc;
 
     err = err ? err : &own_err;
+    if (started)
+        flo_notify_reloading();
     rc = flo_role_config_load(worker->config->role, &worker->config->cmdline, &reload.fresh, err);
     if (!rc) {
         reload.applied = json_array();
@@ -311,5 +315,7 @@ int flo_reload(struct flo_worker *worker, const char *why, json_t **out, struct 
         *out = changes;
     }
     flo_role_config_destroy(&reload.fresh);
+    if (started)
+        flo_notify_ready();
     return rc;
 }

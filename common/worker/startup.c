@@ -38,6 +38,7 @@ static void say_started(struct flo_worker *worker)
     flo_tell(worker, FLO_LOG_INFO, "worker.ready", "Worker ready: it polls", "#slots",
              FLO_NUM(flo_capacity_total(worker, worker->queues[0].kind)), "types",
              flo_buf_cstr(&types), NULL);
+    flo_service_ready(worker);
     flo_buf_fini(&queues);
     flo_buf_fini(&types);
     flo_process_trim();

@@ -281,6 +281,8 @@ int flo_worker_start(struct flo_worker *worker, struct flo_err *err)
     if (!rc)
         rc = flo_observe_start(worker, err);
     if (!rc)
+        rc = flo_service_start(worker, err);
+    if (!rc)
         rc = flo_tracing_start(worker, err);
     if (!rc)
         rc = worker->role->start(worker, err);
@@ -394,6 +396,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     flo_burst_fini(gone);
     flo_otlp_destroy(&gone->otlp);
     flo_commands_fini(gone);
+    flo_service_fini(gone);
     flo_tell_fini(gone);
     flo_observe_fini(gone);
     flo_depth_fini(gone);
