@@ -75,6 +75,14 @@ peer_typescript_worker() { npm_peer typescript; }
 # Restate's server and its TypeScript SDK, with the service and the load of bench/peers/restate.
 peer_restate() { npm_peer restate; }
 
+# Debian's Prometheus, with promtool; its service, if it was started, is none of ours.
+peer_prometheus() {
+  { command -v prometheus && command -v promtool; } >/dev/null 2>&1 || (apt_install prometheus) || {
+    why="Prometheus cannot be installed"
+    return 1
+  }
+}
+
 # What counts instructions (bench/micro.py).
 peer_valgrind() {
   command -v valgrind >/dev/null 2>&1 || (apt_install valgrind) || {

@@ -56,6 +56,9 @@ void flo_process_set_state(struct flo_process *process, enum flo_process_state s
     struct flo_manager *manager = process->manager;
     process->state = state;
     set_gauge(process, FLO_METRIC_CHILD_UP, name_is_up(manager, process->name));
+    set_gauge(process, FLO_METRIC_CHILD_CRASH_LOOP, process->told_crash_loop);
+    /* From 0 on: a rate sees the first one only when there was a sample before it. */
+    (void)flo_metrics_get(manager->options.metrics, FLO_METRIC_CHILD_RESTARTS, process->name, NULL);
     manager->options.on_change(manager->options.ctx);
 }
 
@@ -247,8 +250,7 @@ static void schedule_restart(struct flo_process *process)
     int64_t wait_ms =
         flo_backoff_next(&process->backoff, flo_manager_now_ms() - process->started_ms);
     if (flo_backoff_crash_loop(&process->backoff) && !process->told_crash_loop) {
-        process->told_crash_loop = true;
-        set_gauge(process, FLO_METRIC_CHILD_CRASH_LOOP, true);
+        process->told_crash_loop = true; /* shown with the state below */
         flo_manager_tell(process->manager, FLO_LOG_ERROR, "process.crash_loop", process->name,
                          "The process dies again and again",
                          json_pack("{s:I}", "failures", (json_int_t)process->backoff.failures));

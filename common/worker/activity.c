@@ -139,8 +139,6 @@ static void fail_crashed(struct flo_activity_task *at, const struct flo_job_resu
              result->signal ? NULL : FLO_NUM(result->exit_status), NULL);
     flo_series_inc(flo_metrics_get(at->worker->metrics, FLO_METRIC_ACTIVITY_CRASHED,
                                    at->queue->name, at->type, NULL));
-    /* From 0 on: an alert sees the first one only when there was a sample before it. */
-    (void)flo_metrics_get(at->worker->metrics, FLO_METRIC_QUARANTINE_PARKED, at->type, NULL);
     flo_outcome_crash(at, crash);
 }
 

@@ -35,9 +35,11 @@ static void begin_at_zero(struct flo_task_queue *queue, struct flo_task_series *
         (void)flo_series_of(queue, series, FROM_ZERO[kind][i], type);
     for (int reason = 0; kind == FLO_TYPE_WORKFLOW && reason < FLO_TASK_FAILURES; reason++)
         (void)FLO_METRIC(queue, WORKFLOW_EXECUTION_FAILED, type, flo_task_failure_names[reason]);
-    if (kind == FLO_TYPE_ACTIVITY)
-        (void)flo_metrics_get(queue->worker->metrics, FLO_METRIC_ACTIVITY_CRASHED, queue->name,
-                              type, NULL);
+    if (kind == FLO_TYPE_ACTIVITY) {
+        struct flo_metrics *metrics = queue->worker->metrics;
+        (void)flo_metrics_get(metrics, FLO_METRIC_ACTIVITY_CRASHED, queue->name, type, NULL);
+        (void)flo_metrics_get(metrics, FLO_METRIC_QUARANTINE_PARKED, type, NULL);
+    }
 }
 
 struct flo_task_series *flo_series_for_type(struct flo_task_queue *queue, enum flo_type_kind kind,

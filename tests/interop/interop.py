@@ -24,6 +24,7 @@ from temporalio.worker import Worker
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "support")]
 import histories  # noqa: E402
 import local  # noqa: E402
+import monitoring  # noqa: E402
 import outcomes  # noqa: E402
 import tracing  # noqa: E402
 from fleet import Fleet  # noqa: E402
@@ -241,6 +242,18 @@ check_on_both(poison, "poison_on_engine", "poison_on_real_server")
 check_on_both(local.run, "local_activities_engine", "local_activities_real_server")
 check_on_both(tracing.one_trace, "one_trace_engine", "one_trace_real_server")
 check_on_both(local.handed_over, "local_activities_handed_over_engine", "local_activities_handed_over_real_server")
+
+
+@check
+async def prometheus_dashboards_and_alerts(args):
+    """A real Prometheus scrapes a fleet under load: each query of the dashboards and alerts returns data."""
+    await monitoring.dashboards_and_alerts(args)
+
+
+@check
+async def prometheus_depth_real_server(args):
+    """The depth of a real server's queues, as the supervisor tells Prometheus."""
+    await monitoring.depth_on_real_server(args)
 
 
 @check
