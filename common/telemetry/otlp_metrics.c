@@ -34,13 +34,11 @@ static const char *unit_of(const char *name, size_t len)
     return ends_in(name, len, "_bytes") ? "By" : "1";
 }
 
-/* A double that JSON has; others are the strings that protobuf's JSON form has for them. */
+/* A double that JSON has; infinities are the strings that protobuf's JSON form has for them. */
 static void put_number(struct flo_buf *out, double value)
 {
-    if (isnan(value) || isinf(value))
-        flo_buf_append_str(out, isnan(value) ? "\"NaN\""
-                                : value > 0  ? "\"Infinity\""
-                                             : "\"-Infinity\"");
+    if (isinf(value))
+        flo_buf_append_str(out, value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
     else
         flo_metrics_append_number(out, value);
 }
@@ -93,42 +91,67 @@ static void put_buckets(struct flo_buf *out, const struct flo_metric_desc *desc,
     put_number(out, atomic_load_explicit(&series->value, memory_order_relaxed));
 }
 
-static int put_family(void *ctx, const struct flo_metric_desc *desc, const struct flo_map *map)
+static double value_of(const struct flo_series *series)
+{
+    return atomic_load_explicit(&series->value, memory_order_relaxed);
+}
+
+static void put_point(const struct walk *walk, const struct flo_metric_desc *desc,
+                      const char *labels, const struct flo_series *series)
+{
+    struct flo_buf *out = walk->out;
+
+    flo_buf_append_str(out, "{");
+    put_labels(out, desc->labels, labels);
+    put_times(walk, desc->kind != FLO_GAUGE);
+    if (desc->kind == FLO_HISTOGRAM) {
+        put_buckets(out, desc, series);
+    } else {
+        flo_buf_append_str(out, ",\"asDouble\":");
+        put_number(out, value_of(series));
+    }
+    flo_buf_append_str(out, "}");
+}
+
+static void put_head(struct walk *walk, const struct flo_metric_desc *desc)
 {
     static const char *const heads[] = {
         [FLO_COUNTER] = "\"sum\":{\"aggregationTemporality\":2,\"isMonotonic\":true,",
         [FLO_GAUGE] = "\"gauge\":{",
         [FLO_HISTOGRAM] = "\"histogram\":{\"aggregationTemporality\":2,"};
-    struct walk *walk = ctx;
-    struct flo_buf *out = walk->out;
     size_t len = strlen(desc->name);
-    const char *separator = "";
 
     if (desc->kind == FLO_COUNTER && ends_in(desc->name, len, "_total"))
         len -= strlen("_total");
-    flo_buf_printf(out, "%s{\"name\":\"%.*s\",\"description\":", walk->any ? "," : "", (int)len,
-                   desc->name);
-    flo_json_append_string(out, desc->help);
-    flo_buf_printf(out, ",\"unit\":\"%s\",%s\"dataPoints\":[", unit_of(desc->name, len),
+    flo_buf_printf(walk->out, "%s{\"name\":\"%.*s\",\"description\":", walk->any ? "," : "",
+                   (int)len, desc->name);
+    flo_json_append_string(walk->out, desc->help);
+    flo_buf_printf(walk->out, ",\"unit\":\"%s\",%s\"dataPoints\":[", unit_of(desc->name, len),
                    heads[desc->kind]);
-    walk->any = true;
+}
+
+static int put_family(void *ctx, const struct flo_metric_desc *desc, const struct flo_map *map)
+{
+    struct walk *walk = ctx;
+    struct flo_buf *out = walk->out;
+    size_t start = out->len, points = 0;
+
+    put_head(walk, desc);
     for (struct flo_map_entry *it = flo_map_first(map); it; it = flo_map_next(it)) {
         const struct flo_series *series = flo_map_value(it);
-        flo_buf_append_str(out, separator);
-        separator = ",";
-        flo_buf_append_str(out, "{");
-        put_labels(out, desc->labels, flo_map_key(it, NULL));
-        put_times(walk, desc->kind != FLO_GAUGE);
-        if (desc->kind == FLO_HISTOGRAM) {
-            put_buckets(out, desc, series);
-        } else {
-            flo_buf_append_str(out, ",\"asDouble\":");
-            put_number(out, atomic_load_explicit(&series->value, memory_order_relaxed));
-        }
-        flo_buf_append_str(out, "}");
+        if (isnan(value_of(series))) /* nobody knows it now */
+            continue;
+        flo_buf_append_str(out, points++ ? "," : "");
+        put_point(walk, desc, flo_map_key(it, NULL), series);
     }
     flo_buf_append_str(out, "]}}");
-    return out->failed ? FLO_ENOMEM : 0;
+    if (out->failed)
+        return FLO_ENOMEM;
+    if (points == 0)
+        out->len = start; /* a metric has a point at least */
+    else
+        walk->any = true;
+    return 0;
 }
 
 int flo_otlp_put_metrics(struct flo_buf *out, struct flo_metrics *metrics, int64_t start_ns,
