@@ -1,7 +1,7 @@
 # The programs of others that interop and bench run against ours: each is had once, under build/interop.
 # Sourced after lib.sh. A function that returns 1 has said why in $why.
 # shellcheck shell=bash disable=SC2034
-PYTHON_SDK='temporalio[opentelemetry]==1.35.0'
+PYTHON_SDK=('temporalio[opentelemetry]==1.35.0' opentelemetry-proto==1.45.2)
 TEMPORAL_SERVER=github.com/temporalio/cli/cmd/temporal@v1.5.1 # carries server 1.29.1
 peers=$ROOT/build/interop
 why=
@@ -57,7 +57,7 @@ go_peer() {
 }
 
 # The official Python SDK: $peers/venv/bin/python imports temporalio.
-peer_python_sdk() { python_peer venv "$PYTHON_SDK"; }
+peer_python_sdk() { python_peer venv "${PYTHON_SDK[@]}"; }
 
 # A real Temporal server: $peers/bin/temporal.
 peer_temporal_server() {

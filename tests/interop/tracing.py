@@ -6,8 +6,10 @@ import pathlib
 import uuid
 from datetime import timedelta
 
-import opentelemetry.trace
+from google.protobuf import json_format
 from opentelemetry.propagate import inject
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -100,7 +102,7 @@ class Tracing:
         self.interceptor = TracingInterceptor(provider.get_tracer("interop"))
 
     def worker(self, role, **settings):
-        return self.fleet.worker(role, self.module, QUEUE, otlp__endpoint=self.collector.url, otlp__metrics="false",
+        return self.fleet.worker(role, self.module, QUEUE, otlp__endpoint=self.collector.url, otlp__interval="1s",
                                  otlp__span_delay="50ms", **settings)
 
     def of(self, trace_id):
@@ -146,16 +148,24 @@ class Tracing:
         await self.expect("StartWorkflow:PythonTree", EXPECTED_TREE)
 
 
+def as_specified(collector):
+    """OpenTelemetry's own protobuf definitions take every request, with all of its members."""
+    kinds = {"/v1/traces": ExportTraceServiceRequest, "/v1/metrics": ExportMetricsServiceRequest}
+    for path, _, body in collector.requests:
+        json_format.Parse(body, kinds[path]())
+    assert {path for path, _, _ in collector.requests} == set(kinds)
+
+
 async def one_trace(fleet, args):
     await fleet.client()  # the server is up
     collector = Collector()
     tracing = Tracing(fleet, args, collector)
-    opentelemetry.trace.get_tracer_provider()
     client = await Client.connect(fleet.target, interceptors=[tracing.interceptor])
     tracing.worker("io-activity-worker")
     try:
         async with Worker(client, task_queue=PYTHON, activities=[where], workflows=[PythonTrace, PythonTree],
                           workflow_runner=UnsandboxedWorkflowRunner()):
             await tracing.scenario(client)
+        as_specified(collector)
     finally:
         collector.close()
