@@ -172,6 +172,8 @@ void flo_page_begin(struct flo_page *page, struct flo_buf *out, const struct flo
     page->form = *form;
     page->kind = FLO_GAUGE;
     page->factor = 1;
+    page->help = NULL;
+    page->announced = true;
     page->name[0] = '\0';
 }
 
@@ -208,22 +210,28 @@ static const char *type_of(const struct flo_page *page)
 void flo_page_family(struct flo_page *page, const char *name, enum flo_metric_kind kind,
                      const char *help)
 {
-    char family[FLO_METRIC_NAME_MAX];
     page->kind = kind;
     page->factor = flo_page_name(page->form.naming, kind, name, page->name);
+    page->help = help;
+    page->announced = false;
+}
+
+/* The lines before a family's first sample. */
+static void announce(struct flo_page *page)
+{
+    static const char *const units[] = {SECONDS_SUFFIX, "_bytes"};
+    char family[FLO_METRIC_NAME_MAX];
+    page->announced = true;
     memcpy(family, page->name, sizeof family);
-    if (page->form.openmetrics && kind == FLO_COUNTER)
+    if (page->form.openmetrics && page->kind == FLO_COUNTER)
         cut_end(family, COUNTER_SUFFIX);
-    if (help) {
+    if (page->help) {
         flo_buf_printf(page->out, "# HELP %s ", family);
-        put_escaped(page->out, help, page->form.openmetrics ? "\\\"\n" : "\\\n");
+        put_escaped(page->out, page->help, page->form.openmetrics ? "\\\"\n" : "\\\n");
         put(page, "\n");
     }
     flo_buf_printf(page->out, "# TYPE %s %s\n", family, type_of(page));
-    if (!page->form.openmetrics)
-        return;
-    static const char *const units[] = {SECONDS_SUFFIX, "_bytes"};
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+    for (size_t i = 0; page->form.openmetrics && i < sizeof units / sizeof *units; i++)
         if (ends_with(family, units[i]))
             flo_buf_printf(page->out, "# UNIT %s %s\n", family, units[i] + 1);
 }
@@ -242,6 +250,8 @@ void flo_page_label(struct flo_page *page, const char *name, size_t name_len, co
 /* NAME SUFFIX {LABELS,le="..."} VALUE */
 static void put_sample(struct flo_page *page, const char *suffix, const char *le, double value)
 {
+    if (!page->announced)
+        announce(page);
     put(page, page->name);
     put(page, suffix);
     if (page->labels.len || le) {

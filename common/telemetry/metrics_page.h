@@ -50,14 +50,17 @@ struct flo_page {
     struct flo_metrics_form form;
     enum flo_metric_kind kind;      /* of the family */
     double factor;                  /* of its values */
+    const char *help;               /* borrowed */
+    bool announced;                 /* its first lines are written: it has a sample */
     char name[FLO_METRIC_NAME_MAX]; /* of its samples */
 };
 
 /* Begin a page that is appended to out. */
 void flo_page_begin(struct flo_page *page, struct flo_buf *out,
                     const struct flo_metrics_form *form);
-/* The next family, by its name in metric_names.h (or of user code); help may be NULL. All samples
- * of a family have to follow it, and a family may come once a page. */
+/* The next family, by its name in metric_names.h (or of user code); help may be NULL, and is kept
+ * until the next one. All samples of a family have to follow it, and a family may come once a page;
+ * one without samples is not shown. */
 void flo_page_family(struct flo_page *page, const char *name, enum flo_metric_kind kind,
                      const char *help);
 /* A label of the next sample; name need not end with a NUL. The value is UTF-8,

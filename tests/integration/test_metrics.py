@@ -5,10 +5,11 @@ with failures and hostile names; the bound on label sets; with promtool, its opi
 import json
 import pathlib
 import shutil
+import signal
 import subprocess
 import unittest
 
-from support import BIN, FleetTest, finish_batch, flotilla, get, start_batch, wait_for
+from support import BIN, FleetTest, finish_batch, flotilla, get, ready, start_batch, wait_for
 
 import exposition  # beside what support imports
 
@@ -137,6 +138,25 @@ class Metrics(FleetTest):
                                           metric="temporal_activity_task_received_total"), 14)
         said = [line for line in self.fleet.processes[0].output if "temporal_activity_task_received_total" in line]
         self.assertEqual(len(said), 1, said)
+
+    def test_worker_without_a_supervisor_tells_the_depth(self):
+        """What waits in its own queue, as the server says: 0, then what comes while it is quiet."""
+        self.fleet.engine()
+        worker = self.fleet.worker("workflow-worker", str(MODULE), "flows")
+        ready(worker)
+        page = worker.address("metrics")
+
+        def depth():
+            return exposition.value(exposition.check(*exposition.page(page)), "temporal_workflow_task_queue_depth",
+                                    queue="flows", task_queue="flows")
+        wait_for(lambda: depth() == 0, "no depth")
+        worker.child.send_signal(signal.SIGTSTP)
+        worker.said("worker.quiet")
+        for i in range(3):
+            flotilla(self.fleet.target, "start", "--type", "RunOne", "-t", "flows", "-i", '{"queue": "io", "activity": "x"}')
+        wait_for(lambda: depth() == 3, "the depth")
+        worker.child.send_signal(signal.SIGCONT)
+        wait_for(lambda: depth() == 0, "no depth again")
 
 
 if __name__ == "__main__":

@@ -132,6 +132,21 @@ static void test_hostile_label_values(void **state)
                  "flotilla_rejects_total{reason=\"a\\\"} 1\\nx{y=\\\"\\\\?\xc3\xa4\"} 1\n");
 }
 
+/* A family all of whose gauges are unknown is not announced. */
+static void test_family_without_samples_is_not_there(void **state)
+{
+    struct flo_metrics *m = *state;
+    struct flo_series *depth =
+        flo_metrics_get(m, FLO_METRIC_WORKFLOW_QUEUE_DEPTH, "n", "q", "q", NULL);
+
+    flo_series_clear(depth);
+    assert_page(m, FLO_NAMING_TALLY, true, "# EOF\n");
+    flo_series_set(depth, 0);
+    assert_lines(m, FLO_NAMING_TALLY, false, "_depth{",
+                 "temporal_workflow_task_queue_depth{namespace=\"n\",queue=\"q\",task_queue=\"q\"}"
+                 " 0\n");
+}
+
 /* A full buffer is an error, not half a page. */
 static void test_full_buffer(void **state)
 {
@@ -282,6 +297,7 @@ int main(void)
         T(test_core_drops_the_suffix),
         T(test_histograms_in_each_naming),
         T(test_hostile_label_values),
+        T(test_family_without_samples_is_not_there),
         T(test_full_buffer),
         T(test_accept),
         T(test_document_has_all_metrics),
