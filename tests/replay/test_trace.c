@@ -158,6 +158,24 @@ static void test_spans_of_each_task_come_once(void **state)
     assert_string_equal(spans(s, &again), "CompleteWorkflow:Busy below run Sad: no good");
 }
 
+/* A task that is answered while local activities go on gives what there is; the next one the rest.
+ */
+static void test_spans_of_a_task_held_open(void **state)
+{
+    struct story *s = *state;
+    begin(s, "Busy", CLIENT);
+    story_answer(s);
+    story_yielded(s);
+    assert_true(s->answer.more);
+    assert_string_equal(spans(s, &s->answer),
+                        "RunWorkflow:Busy below client; StartActivity:near below run");
+    story_tell(s, "WFTCompleted; WFTScheduled; WFTStarted");
+    story_answer(s);
+    assert_int_equal(s->answer.outcome, FLO_ACTIVATION_OPEN);
+    story_local(s, "1 result=1 ran=20");
+    assert_string_equal(spans(s, &s->answer), "StartActivity:first below run");
+}
+
 /* Nobody began the trace: the run does, in each replay the same one; its sampler is asked. */
 static void test_without_a_parent(void **state)
 {
@@ -250,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_spans_of_each_task_come_once),
+        T(test_spans_of_a_task_held_open),
         T(test_without_a_parent),
         T(test_not_sampled_is_passed_on),
         T(test_without_tracing),
