@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 struct queue {
     char name[FLO_HISTORY_NAME_MAX]; /* "": unused */
@@ -98,9 +99,11 @@ static struct queue *find_queue(struct flo_history *history, const char *name, b
 void flo_history_queue(struct flo_history *history, const char *name, bool activity, double depth)
 {
     char cut[FLO_HISTORY_NAME_MAX];
-    snprintf(cut, sizeof cut, "%s", name);
-    if (!*cut)
+    size_t len = flo_utf8_cut(name, strlen(name), sizeof cut - 1);
+    if (!len)
         return;
+    memcpy(cut, name, len);
+    cut[len] = '\0';
     struct queue *queue = find_queue(history, cut, activity);
     queue->seen = history->begun;
     queue->depth[newest(history)] = (float)depth;

@@ -302,6 +302,7 @@ static int open_pages(struct supervisor *self, struct flo_err *err)
                                      .metrics = self->metrics,
                                      .health = self->health,
                                      .identity = self->identity,
+                                     .workflow_url = config->dashboard.workflow_url,
                                      .commands = flo_control_enabled(self->control),
                                      .endpoint = flo_hub_endpoint(self->hub),
                                      .server = config->server.address,

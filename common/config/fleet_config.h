@@ -80,6 +80,9 @@ struct flo_fleet_config {
         int naming; /* of metrics: enum flo_naming of telemetry/metrics.h */
     } health, metrics;
     struct {
+        const char *workflow_url; /* template; "" = no links */
+    } dashboard;
+    struct {
         int level, format;
     } log;
     struct {

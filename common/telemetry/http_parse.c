@@ -18,8 +18,10 @@ int flo_http_find_head(const char *text, size_t len, size_t *out_len)
         return 400; /* no method begins so: TLS, for one */
     if (!line_end)
         return -1;
+    if (line_end == text || line_end[-1] != '\r')
+        return 400;
     /* The search begins at the line's own CR LF: a head may have no headers. */
-    const char *from = line_end > text ? line_end - 1 : line_end;
+    const char *from = line_end - 1;
     const char *end = memmem(from, len - (size_t)(from - text), "\r\n\r\n", 4);
     size_t total = end ? (size_t)(end - text) + 4 : len;
     if (total - line > FLO_HTTP_HEADERS_MAX + 2)

@@ -21,7 +21,7 @@ function show(...content) {
   dialog.replaceChildren(...content);
   if (!dialog.open) dialog.showModal();
 }
-dialog.addEventListener("close", () => dialog.replaceChildren());
+dialog.addEventListener("close", () => { if (!dialog.open) dialog.replaceChildren(); }); // it may be open again
 
 const closeButton = text => h("button", {type: "button", onclick: () => dialog.close()}, text || "Cancel");
 
