@@ -110,12 +110,13 @@ function trim(history) {
   history.queues = history.queues.filter(q => q.depth.some(v => v !== null));
 }
 
+// The stream may be ahead of the list that was asked for: they are merged by number.
 function addEvents(list) {
-  for (const event of list) {
-    if (event.seq <= state.lastSeq) continue;
-    state.lastSeq = event.seq;
-    state.events.push(event);
-  }
+  const known = new Set(state.events.map(e => e.seq)), before = state.lastSeq;
+  const fresh = list.filter(e => !known.has(e.seq));
+  state.events.push(...fresh);
+  state.lastSeq = fresh.reduce((last, e) => Math.max(last, e.seq), before);
+  if (fresh.some(e => e.seq < before)) state.events.sort((a, b) => a.seq - b.seq);
   state.events.splice(0, Math.max(0, state.events.length - EVENTS));
 }
 
@@ -162,7 +163,7 @@ function connect() {
     heard();
     fn(JSON.parse(message.data));
   });
-  source.addEventListener("open", () => { heard(); catchUp(); });
+  source.addEventListener("open", () => { heard(); state.scale = null; catchUp(); });
   listen("fleet", takeFleet);
   listen("point", point => {
     if (!state.history) return;
