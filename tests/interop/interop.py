@@ -193,6 +193,12 @@ def workers_life(args, file, *names):
 
 
 @check
+async def explain_real_server(args):
+    """Why workflows of a real server do not move, in sentences."""
+    workers_life(args, "test_explain.py", "Explain")
+
+
+@check
 async def drain_and_quiet_real_server(args):
     """Workers of a real server: stopped with work in their hands, made quiet, resumed."""
     workers_life(args, "test_lifecycle.py", "Lifecycle.test_fifty_running_on_threads",
