@@ -176,6 +176,14 @@ static bool take_message(struct flo_hub *hub)
     return taken;
 }
 
+bool flo_hub_take_messages(struct flo_hub *hub)
+{
+    int taken = 0;
+    while (taken < BATCH && (zsock_events(hub->router) & ZMQ_POLLIN) && take_message(hub))
+        taken++;
+    return taken == BATCH;
+}
+
 /* ---- the loop ---- */
 
 static void on_lost(void *ctx, const struct flo_fleet_entry *entry, const char *reason)
@@ -203,16 +211,14 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_hub *hub = ctx;
     const struct timeval at_once = {0}, later = {.tv_usec = TICK_MS * 1000};
-    int taken = 0;
     (void)fd;
     (void)what;
-    while (taken < BATCH && (zsock_events(hub->router) & ZMQ_POLLIN) && take_message(hub))
-        taken++;
+    bool more = flo_hub_take_messages(hub);
     hub->turned_ms = flo_hub_now_ms();
     if (hub->turned_ms - hub->ticked_ms >= TICK_MS)
         tick(hub, hub->turned_ms);
     event_add(hub->edge, NULL);
-    event_add(hub->again, taken == BATCH ? &at_once : &later);
+    event_add(hub->again, more ? &at_once : &later);
 }
 
 /* A fleet of hundreds would wake this thread for each report; what comes within GATHER_MS of the

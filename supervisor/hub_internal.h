@@ -64,6 +64,10 @@ static inline int64_t flo_hub_now_ms(void)
     return flo_clock_mono_ns() / FLO_NS_PER_MS;
 }
 
+/* ---- hub.c ---- */
+/* Take what has come, at most a batch. True: there may be more. */
+bool flo_hub_take_messages(struct flo_hub *hub);
+
 /* ---- hub_peer.c ---- */
 /* The connection of that descriptor and routing id, made when it is new; user_id may be NULL.
  * NULL: no memory. */

@@ -130,6 +130,20 @@ bool flo_hub_peer_may_send(struct flo_hub_peer *peer, size_t size, int64_t now_m
     return true;
 }
 
+/* The connection with that descriptor closed. What it sent before is taken first: libzmq handed it
+ * over before it told of the end. */
+static void take_end(struct flo_hub *hub, uint32_t fd)
+{
+    bool known = fd < hub->peer_capacity && hub->peers[fd];
+    uint64_t connection = known ? hub->peers[fd]->connection : 0;
+    (void)flo_hub_take_messages(hub);
+    if (fd >= hub->peer_capacity || !hub->peers[fd])
+        flo_series_inc(
+            flo_metrics_get(hub->fleet->metrics, FLO_METRIC_FLEET_HANDSHAKES_FAILED, NULL));
+    else if (!known || hub->peers[fd]->connection == connection)
+        remove_peer(hub, fd);
+}
+
 /* One event of the monitor: a frame with its number and value, and one with the address. */
 static bool take_monitor_event(struct flo_hub *hub)
 {
@@ -144,11 +158,8 @@ static bool take_monitor_event(struct flo_hub *hub)
         return true;
     memcpy(&number, event, sizeof number);
     memcpy(&value, event + sizeof number, sizeof value);
-    if (number == ZMQ_EVENT_DISCONNECTED && value < hub->peer_capacity && hub->peers[value])
-        remove_peer(hub, value);
-    else if (number == ZMQ_EVENT_DISCONNECTED)
-        flo_series_inc(
-            flo_metrics_get(hub->fleet->metrics, FLO_METRIC_FLEET_HANDSHAKES_FAILED, NULL));
+    if (number == ZMQ_EVENT_DISCONNECTED)
+        take_end(hub, value);
     return true;
 }
 

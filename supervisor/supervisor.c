@@ -8,6 +8,7 @@
 #include "supervisor/supervisor.h"
 
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,7 +124,7 @@ static void on_change(void *ctx)
 {
     struct supervisor *self = ctx;
     if (!self->manager)
-        return; /* still being made */
+        return;                                   /* still being made */
     flo_http_text_unref(&self->pages.fleet_text); /* who asks after a command sees its effect */
     publish(self);
     check_ready(self);
@@ -483,6 +484,7 @@ static void close_all(struct supervisor *self)
 static int run(struct supervisor *self)
 {
     struct flo_err err = {0};
+    mallopt(M_ARENA_MAX, 1); /* reports are allocated by libzmq's thread and freed by ours */
     flo_log_open((enum flo_log_level)self->config->log.level,
                  (enum flo_log_format)self->config->log.format, PROGRAM);
     for (size_t i = 0; i < self->config->config.warning_count; i++)

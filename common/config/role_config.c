@@ -173,7 +173,7 @@ static const struct flo_setting settings[] = {
     STRING("otlp.service_name", otlp.service_name, NULL, 0, 255, "OTEL_SERVICE_NAME", 0, 0, "`service.name`; empty: that of `otlp.resource_attributes`, else the program's name"),
     STRING("otlp.resource_attributes", otlp.resource_attributes, NULL, 0, 16384, "OTEL_RESOURCE_ATTRIBUTES", 0, 0, "More attributes of all that is exported, `key=value,...`, percent-encoded"),
     STRING("supervisor.endpoint", supervisor.endpoint, NULL, 0, 255, "FLOTILLA_SUPERVISOR", 0, 0, "ZeroMQ endpoint of the supervisor, `ipc:///path` or `tcp://host:port`; empty: report to nobody"),
-    STRING("supervisor.curve.secret_key_file", supervisor.curve.secret_key_file, NULL, 0, 4096, "FLOTILLA_SUPERVISOR_SECRET_KEY_FILE", FLO_SETTING_PATH, 0, "The worker's secret key: reports are encrypted; `flotilla-supervisor --gen-keys DIR` makes keys"),
+    STRING("supervisor.curve.secret_key_file", supervisor.curve.secret_key_file, NULL, 0, 4096, "FLOTILLA_SUPERVISOR_SECRET_KEY_FILE", FLO_SETTING_PATH, 0, "The worker's secret key: reports are encrypted; `flotilla keys generate` makes keys"),
     STRING("supervisor.curve.server_key_file", supervisor.curve.server_key_file, NULL, 0, 4096, "FLOTILLA_SUPERVISOR_SERVER_KEY_FILE", FLO_SETTING_PATH, 0, "The supervisor's public key"),
     BOOLEAN("supervisor.insecure", supervisor.insecure, "false", "FLOTILLA_SUPERVISOR_INSECURE", 0, "Allow a `tcp://` endpoint on another machine without keys"),
     NUMBER("supervisor.interval", DURATION, supervisor.interval_ms, "1s", 100, MINUTES(1), NULL, 0, 0, "Time between two reports"),

@@ -56,7 +56,7 @@ class SupervisorTest(unittest.TestCase):
             sets["supervisor.endpoint"] = endpoint
         process = Process("supervisor", [BIN / "flotilla-supervisor",
                                          *[x for k, v in sets.items() for x in ("--set", f"{k}={v}")]])
-        self.addCleanup(process.stop)
+        self.addCleanup(lambda: self.assertIn(process.stop(), (0, -9), process.output[-20:]))
         started = process.said("supervisor.started")
         self.supervisor, self.http = process, process.address("http")
         self.endpoint = re.search(r'"endpoint":"([^"]+)"', started)[1]
