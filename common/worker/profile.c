@@ -20,7 +20,7 @@
 #include "worker/control.h"
 #include "workflow/switch.h"
 
-#define TICK_MS 250
+#define TICK_US 250000
 #define STACKS_MAX 4096                     /* different ones; samples of more are lost */
 #define NAMED_MAX 1024                      /* that are named, the most frequent */
 #define FOLDED_MAX_BYTES ((size_t)56 << 10) /* of an answer of at most 64 KiB */
@@ -262,7 +262,7 @@ static struct flo_profile_ring *ring_map(void)
 int flo_profile_start(struct flo_worker *worker, uint64_t id, unsigned seconds, unsigned hz,
                       struct flo_err *err)
 {
-    const struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    const struct timeval tick = {.tv_usec = TICK_US};
     struct flo_profile *profile;
     int rc = 0;
 

@@ -27,8 +27,8 @@ static void say_status(const struct flo_worker *worker)
     else
         flo_notify_status("%s %s%s: %zu tasks run, %llu completed, %llu failed",
                           worker->state == FLO_WORKER_QUIET ? "Quiet, polls no more" : "Polls",
-                          worker->queues[0].name, worker->queue_count > 1 ? " and others" : "", busy,
-                          (unsigned long long)ended[FLO_END_COMPLETED],
+                          worker->queues[0].name, worker->queue_count > 1 ? " and others" : "",
+                          busy, (unsigned long long)ended[FLO_END_COMPLETED],
                           (unsigned long long)ended[FLO_END_FAILED]);
 }
 

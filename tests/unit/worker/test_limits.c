@@ -178,6 +178,33 @@ static void test_bucket_never_more_than_the_rate(void **state)
                         5.001 + 50 * (double)(times[j] - times[i]) / FLO_NS_PER_S);
 }
 
+/* Another rate while polls are out: they keep their permits, what has been saved is cut to the new
+ * burst, and a rate that begins does so with nothing saved. */
+static void test_bucket_gets_another_rate(void **state)
+{
+    struct flo_bucket bucket;
+
+    (void)state;
+    flo_bucket_init(&bucket, 100, 1, 0); /* ten are saved */
+    for (int i = 0; i < 4; i++)
+        assert_true(flo_bucket_reserve(&bucket, 0));
+    flo_bucket_set_rate(&bucket, 20, 1, 4, 0); /* two may be */
+    assert_false(flo_bucket_reserve(&bucket, 0));
+    for (int i = 0; i < 4; i++)
+        flo_bucket_release(&bucket);
+    assert_true(flo_bucket_reserve(&bucket, 0));
+    assert_true(flo_bucket_reserve(&bucket, 0));
+    assert_false(flo_bucket_reserve(&bucket, 0));
+
+    bucket = (struct flo_bucket){0}; /* no rate was set: three polls went out without a permit */
+    flo_bucket_set_rate(&bucket, 10, 1, 3, 0);
+    for (int i = 0; i < 3; i++)
+        flo_bucket_release(&bucket);
+    assert_false(flo_bucket_reserve(&bucket, 0));
+    assert_int_equal(flo_bucket_wait_ns(&bucket, 0), 100 * MS);
+    assert_true(flo_bucket_reserve(&bucket, 100 * MS));
+}
+
 /* Polls that find nothing cost nothing; what is missing is said to the nanosecond. */
 static void test_bucket_wait_says_when(void **state)
 {
@@ -326,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_tokens_take_is_all_or_nothing),
         cmocka_unit_test(test_tokens_narrow_gives_the_difference_back),
         cmocka_unit_test(test_bucket_never_more_than_the_rate),
+        cmocka_unit_test(test_bucket_gets_another_rate),
         cmocka_unit_test(test_bucket_wait_says_when),
         cmocka_unit_test(test_bucket_idle_time_is_not_saved),
         cmocka_unit_test(test_bucket_has_a_permit_for_each_queue),
