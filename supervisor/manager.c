@@ -94,7 +94,7 @@ static bool watch_readiness(struct flo_process *process)
         process->was_ready = true;
         flo_manager_tell(manager, FLO_LOG_INFO, "process.ready", process->name,
                          "The process is ready", json_pack("{s:I}", "after_ms", (json_int_t)ms));
-        flo_manager_watch_update(manager);
+        flo_manager_watch_ready(process);
     } else if (!process->told_unready && ms >= manager->config->start_timeout_ms) {
         process->told_unready = true;
         flo_manager_tell(manager, FLO_LOG_WARN, "process.not_ready", process->name,

@@ -171,8 +171,10 @@ void flo_roll_abort(struct flo_worker *worker, const char *why);
 
 /* ---- manager_watch.c ---- */
 
-/* Watch files or stop to, as the configuration says; again after a process started. */
+/* Watch files or stop to, as the configuration says. */
 void flo_manager_watch_update(struct flo_manager *manager);
+/* process has become ready: its modules are known now. */
+void flo_manager_watch_ready(struct flo_process *process);
 void flo_manager_watch_destroy(struct flo_manager *manager);
 
 /* ---- manager_view.c ---- */

@@ -168,6 +168,13 @@ void flo_manager_watch_update(struct flo_manager *manager)
     find_files(watch);
 }
 
+void flo_manager_watch_ready(struct flo_process *process)
+{
+    flo_manager_watch_update(process->manager);
+    if (process->manager->watch && flo_process_changed(process)) /* before it was watched */
+        flo_manager_arm(process->manager->watch->settled, SETTLE_MS);
+}
+
 void flo_manager_watch_destroy(struct flo_manager *manager)
 {
     struct flo_manager_watch *watch = manager->watch;
