@@ -79,7 +79,6 @@ class ProcessChanges(ProcessesTest):
         self.up()
         self.good("scale", "io=3")
         before = self.pids()
-        batch = self.load("--count", 200, "--concurrency", 10)
         os.kill(self.ps()["supervisor"]["pid"], signal.SIGKILL)
         wait_for(lambda: not any(alive(pid) for pid in before.values()), "the end of the children")
         def back():
@@ -87,7 +86,8 @@ class ProcessChanges(ProcessesTest):
             return code == 0 and json.loads(out)["ready"]
         wait_for(back, "the fleet again")
         self.assertEqual(sorted(self.pids()), sorted(before))
-        self.all_good(batch)
+        self.target = self.ps()["server"]
+        self.all_good(self.load("--count", 20))
         last = list(self.pids().values()) + [self.ps()["supervisor"]["pid"]]
         self.good("down")
         self.assertEqual([pid for pid in last if alive(pid)], [])
