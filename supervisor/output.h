@@ -20,7 +20,7 @@ struct event_base;
 struct flo_output;        /* opaque: one for the fleet */
 struct flo_output_source; /* opaque: one name; runs that follow each other, or overlap, share it */
 
-#define FLO_OUTPUT_BACKLOG (256u * 1024)
+#define FLO_OUTPUT_BACKLOG ((size_t)256 * 1024)
 
 struct flo_output_options {
     const char *dir;   /* of the files, made when it is not there; NULL: no files */
