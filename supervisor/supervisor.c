@@ -36,7 +36,7 @@
 #define READY_CHECK_US 100000
 #define SERVICE_TICK_S 2
 #define SERVICE_EXTEND_MS 10000 /* of which the next tick asks again */
-#define IPC_PATH_MAX 107 /* of sockaddr_un */
+#define IPC_PATH_MAX 107        /* of sockaddr_un */
 
 struct supervisor {
     struct flo_fleet_config *config;
