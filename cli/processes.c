@@ -12,6 +12,7 @@
 
 #define LOOK_MS 200
 #define WORKERS_MAX 256
+#define SCALE_TIMEOUT_MS 60000 /* without --timeout */
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -28,8 +29,8 @@ struct order {
     const char *command;
     const struct cli_options *options;
     struct cli_supervisor supervisor;
-    int64_t began_ms;
-    int64_t told[WORKERS_MAX]; /* what was said last of a worker */
+    int64_t began_ms, timeout_ms; /* -1: a replacement ends by itself */
+    int64_t told[WORKERS_MAX];    /* what was said last of a worker */
     struct {
         const char *name; /* points into the fleet's JSON that resolved it */
         int64_t replicas;
@@ -59,8 +60,7 @@ static json_t *look(struct order *order, int *out_exit)
 
 static bool too_late(const struct order *order)
 {
-    const int64_t timeout_ms = order->options->timeout_ms;
-    return timeout_ms >= 0 && cli_now_ms() - order->began_ms >= timeout_ms;
+    return order->timeout_ms >= 0 && cli_now_ms() - order->began_ms >= order->timeout_ms;
 }
 
 /* ---- restart ---- */
@@ -154,7 +154,10 @@ static int await_restart(struct order *order, const json_t *before)
 
 int cli_restart(const struct cli_options *options)
 {
-    struct order order = {.command = "restart", .options = options, .began_ms = cli_now_ms()};
+    struct order order = {.command = "restart",
+                          .options = options,
+                          .began_ms = cli_now_ms(),
+                          .timeout_ms = options->timeout_ms};
     int exit_code = cli_place_supervisor("restart", options, &order.supervisor);
     json_t *before = exit_code ? NULL : look(&order, &exit_code);
     if (!exit_code) /* what has changed is replaced; a file that does not load changes nothing */
@@ -226,8 +229,9 @@ static bool parse_wish(struct order *order, const json_t *fleet, char *wish)
     return true;
 }
 
-/* How many of the wishes are not fulfilled; told: what was said last of each. */
-static size_t follow_scale(struct order *order, const json_t *fleet)
+/* How many of the wishes are not fulfilled; told: what was said last of each. *overruled: another
+ * number has been set since, by somebody else or the autoscaler. */
+static size_t follow_scale(struct order *order, const json_t *fleet, bool *overruled)
 {
     size_t missing = 0, i;
     json_t *worker;
@@ -239,6 +243,11 @@ static size_t follow_scale(struct order *order, const json_t *fleet)
             if (strcmp(order->wanted[k].name, text_of(worker, "name")) != 0)
                 continue;
             missing += ready != wish;
+            if (int_of(worker, "replicas") != wish) {
+                fprintf(stderr, "flotilla scale: %s: %lld processes have been asked for since\n",
+                        order->wanted[k].name, (long long)int_of(worker, "replicas"));
+                *overruled = true;
+            }
             if (order->told[k] == ready || order->options->json)
                 continue;
             printf("%s: %lld of %lld ready", order->wanted[k].name, (long long)ready,
@@ -260,13 +269,16 @@ static int await_scale(struct order *order)
     for (size_t i = 0; i < WORKERS_MAX; i++)
         order->told[i] = -1;
     for (;;) {
+        bool overruled = false;
         json_t *fleet = look(order, &exit_code);
         if (!fleet)
             return exit_code;
-        const size_t missing = follow_scale(order, fleet);
+        const size_t missing = follow_scale(order, fleet, &overruled);
         if (missing == 0 && order->options->json)
             cli_print_json(json_incref(json_object_get(fleet, "workers")));
         json_decref(fleet);
+        if (overruled)
+            return FLO_EXIT_REFUSED;
         if (missing == 0)
             return 0;
         if (too_late(order)) {
@@ -279,7 +291,11 @@ static int await_scale(struct order *order)
 
 int cli_scale(const struct cli_options *options)
 {
-    struct order order = {.command = "scale", .options = options, .began_ms = cli_now_ms()};
+    struct order order = {.command = "scale",
+                          .options = options,
+                          .began_ms = cli_now_ms(),
+                          .timeout_ms =
+                              options->timeout_ms >= 0 ? options->timeout_ms : SCALE_TIMEOUT_MS};
     int exit_code = 0;
     if (options->operand_count == 0 || options->operand_count > WORKERS_MAX) {
         fprintf(stderr, "flotilla scale: NAME=N is missing, as in io=3\n");
