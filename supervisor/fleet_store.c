@@ -148,7 +148,8 @@ enum flo_frame_verdict flo_fleet_store_take(struct flo_fleet *fleet, struct flo_
         if (shape != entry->shape && !adopt(fleet, entry, shape))
             return FLO_FRAME_TAKEN; /* without metrics */
     }
-    memcpy(entry->values, store->numbers.values, store->numbers.count * sizeof *entry->values);
+    if (store->numbers.count) /* a report without metrics has no array */
+        memcpy(entry->values, store->numbers.values, store->numbers.count * sizeof *entry->values);
     return FLO_FRAME_TAKEN;
 }
 
