@@ -264,6 +264,14 @@ static void test_render_metrics(void **state)
                         "h_seconds_sum{role=\"io-activity\",identity=\"w2\"} 2.5\n"
                         "h_seconds_count{role=\"io-activity\",identity=\"w2\"} 3\n");
     flo_buf_clear(&out);
+    const struct flo_metrics_form core = {.naming = FLO_NAMING_CORE, .openmetrics = true};
+    assert_int_equal(flo_fleet_render_metrics(&f->fleet, NULL, "me", 1000, &core, &out), 0);
+    assert_non_null(strstr(flo_buf_cstr(&out), "# TYPE c counter\n"));
+    assert_non_null(strstr(flo_buf_cstr(&out), "# UNIT h_seconds seconds\n"));
+    assert_non_null(strstr(flo_buf_cstr(&out), "identity=\"w1\",le=\"1.0\"} 1\n"));
+    assert_non_null(
+        strstr(flo_buf_cstr(&out), "_count{role=\"io-activity\",identity=\"w2\"} 3\n# EOF\n"));
+    flo_buf_clear(&out);
     assert_int_equal(flo_fleet_render_metrics(&f->fleet, f->metrics, "me", 9000, &TEXT, &out), 0);
     assert_null(strstr(flo_buf_cstr(&out), "w1")); /* lost: not shown */
     assert_non_null(strstr(flo_buf_cstr(&out),

@@ -46,6 +46,37 @@ static void test_kept_series_are_the_registrys(void **state)
                      FLO_METRIC(&queue, WORKFLOW_POLL_SUCCEED));
 }
 
+/* The page has the counters of a type from its first task on, each of its own kind. */
+static void test_counters_of_a_type_begin_at_zero(void **state)
+{
+    const struct flo_metrics_form form = {.naming = FLO_NAMING_TALLY};
+    static const char *const wanted[] = {
+        "temporal_workflow_failed_total{namespace=\"default\",task_queue=\"queue\","
+        "workflow_type=\"Flow\"} 0\n",
+        "task_execution_failed_total{namespace=\"default\",task_queue=\"queue\","
+        "workflow_type=\"Flow\",failure_reason=\"NonDeterminismError\"} 0\n",
+        "temporal_activity_execution_failed_total{namespace=\"default\",task_queue=\"queue\","
+        "activity_type=\"echo\"} 0\n",
+        "flotilla_activity_crashed_total{task_queue=\"queue\",activity_type=\"echo\"} 0\n",
+        "temporal_local_activity_execution_failed_total{namespace=\"default\",task_queue=\"queue\","
+        "activity_type=\"near\"} 0\n",
+    };
+    struct flo_buf page;
+
+    (void)state;
+    flo_buf_init(&page, 0);
+    (void)flo_series_for_type(&queue, FLO_TYPE_WORKFLOW, "Flow");
+    (void)flo_series_for_type(&queue, FLO_TYPE_ACTIVITY, "echo");
+    (void)flo_series_for_type(&queue, FLO_TYPE_LOCAL_ACTIVITY, "near");
+    assert_int_equal(flo_metrics_render(worker.metrics, &form, &page), 0);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (!strstr(flo_buf_cstr(&page), wanted[i]))
+            fail_msg("the page lacks %s", wanted[i]);
+    assert_null(strstr(flo_buf_cstr(&page), "temporal_workflow_failed_total{namespace=\"default\","
+                                            "task_queue=\"queue\",workflow_type=\"echo\"}"));
+    flo_buf_fini(&page);
+}
+
 /* Types past the bound are not kept, and still counted. */
 static void test_types_past_the_bound_are_looked_up(void **state)
 {
@@ -86,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_kept_series_are_the_registrys),
+        T(test_counters_of_a_type_begin_at_zero),
         T(test_types_past_the_bound_are_looked_up),
         T(test_calls_keep_their_series),
     };
