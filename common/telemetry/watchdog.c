@@ -119,8 +119,23 @@ static void say_stalled(struct flo_watchdog *self)
 /* What a request asks for. */
 struct asked_for {
     enum flo_health_scope scope;
-    bool head; /* only the head of the answer */
+    bool verbose; /* lines for people */
+    bool head;    /* only the head of the answer */
 };
+
+static struct asked_for asked_by(const char *request)
+{
+    struct asked_for want = {.head = strncmp(request, "HEAD ", 5) == 0};
+    const char *path = strchr(request, ' ');
+    size_t len = path ? strcspn(path + 1, " \r\n") : 0;
+    const char *query = len ? memchr(path + 1, '?', len) : NULL;
+    if (len && strncmp(path, " /ready", 7) == 0)
+        want.scope = FLO_HEALTH_READY;
+    else if (len && strncmp(path, " /startup", 9) == 0)
+        want.scope = FLO_HEALTH_STARTED;
+    want.verbose = query && strncmp(query, "?verbose", 8) == 0;
+    return want;
+}
 
 /* Read the request until its empty line. */
 static struct asked_for read_request(int fd)
@@ -141,12 +156,7 @@ static struct asked_for read_request(int fd)
         len += (size_t)n;
         text[len] = '\0';
     }
-    const char *path = strchr(text, ' ');
-    return (struct asked_for){.scope = !path                                ? FLO_HEALTH_LIVE
-                                       : strncmp(path, " /ready", 7) == 0   ? FLO_HEALTH_READY
-                                       : strncmp(path, " /startup", 9) == 0 ? FLO_HEALTH_STARTED
-                                                                            : FLO_HEALTH_LIVE,
-                              .head = strncmp(text, "HEAD ", 5) == 0};
+    return asked_by(text);
 }
 
 static void answer(struct flo_watchdog *self, int fd)
@@ -155,11 +165,14 @@ static void answer(struct flo_watchdog *self, int fd)
     struct asked_for want = read_request(fd);
     flo_buf_init(&body, 8192);
     flo_buf_init(&head, 512);
-    (void)!flo_health_render(self->options.health, want.scope, &body);
+    if (want.verbose)
+        (void)!flo_health_render_text(self->options.health, want.scope, &body);
+    else
+        (void)!flo_health_render(self->options.health, want.scope, &body);
     flo_buf_printf(&head,
-                   "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+                   "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\n"
                    "Content-Length: %zu\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
-                   body.len);
+                   want.verbose ? "text/plain; charset=utf-8" : "application/json", body.len);
     if (!head.failed && !body.failed) {
         (void)!send(fd, head.data, head.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (!want.head)

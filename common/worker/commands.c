@@ -212,6 +212,9 @@ static int do_pollers(struct order *order, struct flo_err *err)
         return rc;
     if (has_min != has_max || has_n == has_min)
         return flo_fail(err, FLO_EINVAL, "pollers wants either \"n\" or \"min\" and \"max\"");
+    if (has_min && queue)
+        return flo_fail(err, FLO_EINVAL,
+                        "\"min\" and \"max\" hold for all queues; with \"queue\" there is \"n\"");
     rc = has_n ? flo_resize_pollers(worker, queue, n, n, err)
                : flo_resize_pollers(worker, queue, min, max, err);
     if (!rc)

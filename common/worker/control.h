@@ -42,7 +42,7 @@ FLO_MUST_CHECK int flo_resize_slots(struct flo_worker *worker, enum flo_slot_kin
 FLO_MUST_CHECK int flo_resize_executors(struct flo_worker *worker, int64_t executors,
                                         struct flo_err *err);
 /* Long polls of each kind, of one queue or (NULL) of all: a fixed number when min == max, else as
- * many as the server advises, within the two. */
+ * many as the server advises, within the two, which is for all queues only. */
 FLO_MUST_CHECK int flo_resize_pollers(struct flo_worker *worker, struct flo_task_queue *queue,
                                       int64_t min, int64_t max, struct flo_err *err);
 /* Have slots, executors and polls as the configuration says now. */

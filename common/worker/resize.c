@@ -263,22 +263,21 @@ int flo_resize_pollers(struct flo_worker *worker, struct flo_task_queue *queue, 
         rc = check_bounds("polls", max, min, POLLERS_MAX, err);
     if (rc)
         return rc;
-    if (fixed || queue) {
-        for (size_t i = 0; i < worker->queue_count; i++)
-            if (fixed && (!queue || queue == &worker->queues[i]))
-                set_fixed(&worker->queues[i], min);
-    } else {
+    for (size_t i = 0; i < worker->queue_count && fixed; i++)
+        if (!queue || queue == &worker->queues[i])
+            set_fixed(&worker->queues[i], min);
+    if (queue) {
+        flo_poll_set_pollers(queue, (size_t)min, (size_t)max);
+        return 0;
+    }
+    if (!fixed) {
         config->pollers.min = min;
         config->pollers.max = max;
         by_command(worker, "pollers.min");
         by_command(worker, "pollers.max");
     }
-    if (!queue) {
-        config->pollers.kind = fixed ? FLO_POLLERS_FIXED : FLO_POLLERS_AUTOSCALE;
-        by_command(worker, "pollers.kind");
-        flo_resize_settle_pollers(worker);
-    } else {
-        flo_poll_set_pollers(queue, (size_t)min, (size_t)max);
-    }
+    config->pollers.kind = fixed ? FLO_POLLERS_FIXED : FLO_POLLERS_AUTOSCALE;
+    by_command(worker, "pollers.kind");
+    flo_resize_settle_pollers(worker);
     return 0;
 }

@@ -63,7 +63,7 @@ class Progress(FleetTest):
                  "--task-queue", "life")
         try:
             line = worker.said("loop.stalled")
-            for path in ("/health", "/livez", "/ready"):
+            for path in ("/health", "/livez", "/ready", "/startupz", "/livez?verbose"):
                 status, body = get(worker.address("http"), path)
                 self.assertEqual(status, 503)
                 self.assertIn("the event loop has not turned", body)

@@ -94,6 +94,7 @@ class Commands(ControlTest):
         self.obeyed(flows, "pollers", min=1, max=20)
         self.assertEqual({(v["min"], v["max"]) for v in self.polls(flows).values()}, {(1, 20)})
         self.denied(flows, "pollers", "polls: from 5 to 1000", min=5, max=4)
+        self.denied(flows, "pollers", "hold for all queues", min=5, max=6, queue="control")
         _, io = self.start_worker("io-activity-worker", max_concurrent_activities=6)
         self.obeyed(io, "pollers", n=4)
         wait_for(lambda: self.dump(io)["polls"] == 4, "four polls")
