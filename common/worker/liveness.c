@@ -18,8 +18,8 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "worker/control.h"
 #include "worker/quarantine.h"
-#include "worker/worker.h"
 
 #define WATCH_MIN_MS INT64_C(250)
 #define WATCH_MAX_MS INT64_C(15000)
@@ -103,6 +103,10 @@ static void on_lag(void *ctx, int64_t lag_ns)
     if (lag_ns > LAG_SAID_NS)
         flo_log(FLO_LOG_WARN, "loop.late", "The event loop was held up", "#late_ms",
                 FLO_NUM(lag_ns / FLO_NS_PER_MS), NULL);
+    if (lag_ns >= worker->config->health.stall_timeout_ms * FLO_NS_PER_MS)
+        flo_tell(worker, FLO_LOG_ERROR, "loop.recovered",
+                 "The event loop stood still, and turns again", "#stood_ms",
+                 FLO_NUM(lag_ns / FLO_NS_PER_MS), NULL);
 }
 
 int flo_liveness_start(struct flo_worker *worker, struct flo_err *err)

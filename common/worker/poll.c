@@ -30,7 +30,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "grpc/status.h"
-#include "worker/worker.h"
+#include "worker/control.h"
 
 /* After a poll that the server refused for good (the client retries the rest on its own). */
 #define PAUSE_MS 10000
@@ -81,6 +81,9 @@ static void poll_refused(struct flo_task_queue *queue, enum flo_poller_kind kind
     flo_log(FLO_LOG_ERROR, "poll.refused", "The server refuses our polls", "poller",
             KIND_NAMES[kind], "task_queue", queue->name, "code", flo_grpc_code_name(status->code),
             "reason", status->message, NULL);
+    flo_tell(worker, FLO_LOG_ERROR, "poll.refused", "The server refuses our polls", "poller",
+             KIND_NAMES[kind], "task_queue", queue->name, "code", flo_grpc_code_name(status->code),
+             "reason", status->message, NULL);
     worker->polls_refused = true;
     flo_health_set_ready(worker->health, "polls", false, flo_grpc_code_name(status->code));
     group->paused = true;

@@ -113,11 +113,11 @@ struct flo_worker {
 
     struct flo_tuning *tuning; /* tuning.c: slots follow CPU and memory; NULL: they are fixed */
 
-    struct flo_tell *tell;       /* tell.c; NULL until a task fails */
-    struct flo_profile *profile; /* profile.c; NULL: none is made */
-    struct event *hangup;        /* commands.c */
+    struct flo_tell *tell;                    /* tell.c; NULL until a task fails */
+    struct flo_profile *profile;              /* profile.c; NULL: none is made */
+    struct event *hangup;                     /* commands.c */
     struct event *service, *service_watchdog; /* service.c; NULL without a service manager */
-    size_t places_asked;         /* activities at once over several queues, by a command; 0: any */
+    size_t places_asked; /* activities at once over several queues, by a command; 0: any */
 
     struct flo_poison *poison; /* quarantine.c: inputs that kill executors; NULL: off */
 
