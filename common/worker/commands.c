@@ -69,7 +69,7 @@ static int check_args(const struct order *order, const char *allowed, struct flo
         while ((found = strstr(found, key)) &&
                ((found != allowed && found[-1] != ' ') || (found[len] && found[len] != ' ')))
             found++;
-        if (!len || !found)
+        if (!len || strchr(key, ' ') || !found)
             return flo_fail(err, FLO_EINVAL, "there is no argument \"%.60s\"; %s%s", key,
                             *allowed ? "possible are: " : "the command has none", allowed);
     }

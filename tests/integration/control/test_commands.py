@@ -58,12 +58,13 @@ class Commands(ControlTest):
         queue, = self.dump(boot)["queues"]["list"]
         self.assertEqual((queue["slots"]["total"], queue["slots"]["running"]), (1, 8))
         self.denied(boot, "resize", "there is no argument \"slot\"; possible are: kind slots", slot=1)
+        self.denied(boot, "resize", "there is no argument \"kind slots\"", **{"kind slots": 1})
         self.denied(boot, "resize", "either", slots=1, executors=1)
         self.denied(boot, "resize", "no integer", slots="many")
         self.denied(boot, "resize", "has no slots for workflow tasks", slots=1, kind="workflow")
         self.denied(boot, "resize", "is no kind of slots", slots=1, kind="nexus")
         self.denied(boot, "resize", "does not poll a queue", slots=1, queue="other")
-        self.assertEqual(self.metric(worker, 'flotilla_rejects_total{reason="control"}'), 8)
+        self.assertEqual(self.metric(worker, 'flotilla_rejects_total{reason="control"}'), 9)
         worker.said('"event":"control.denied"')
         self.assertEqual(worker.stop(signal.SIGTERM), 0)
 
