@@ -99,7 +99,7 @@ uint64_t flo_events_add(struct flo_events *events, const struct flo_event *event
     struct flo_event copy = *event;
     if (!copy_texts(&copy))
         return 0;
-    bool fits = copy.fields && json_is_object(copy.fields) &&
+    bool fits = json_is_object(copy.fields) && /* NULL is none */
                 json_dumpb(copy.fields, NULL, 0, JSON_COMPACT) <= FLO_EVENT_FIELDS_MAX;
     copy.fields = fits ? json_incref(copy.fields) : NULL;
     if (copy.level < FLO_LOG_INFO)

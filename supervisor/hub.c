@@ -210,7 +210,7 @@ static void tick(struct flo_hub *hub, int64_t now)
 static void on_turn(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_hub *hub = ctx;
-    const struct timeval at_once = {0}, later = {.tv_usec = TICK_MS * 1000};
+    const struct timeval at_once = {0}, later = {.tv_usec = TICK_MS * 1000L};
     (void)fd;
     (void)what;
     bool more = flo_hub_take_messages(hub);
