@@ -11,6 +11,21 @@
 #include "telemetry/metrics_internal.h"
 #include "telemetry/metrics_page.h"
 
+/* Most numbers of a page or a report are whole, and there are hundreds. */
+static void write_whole(int64_t value, char out[FLO_METRIC_NUMBER_MAX])
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    uint64_t rest = (uint64_t)(value < 0 ? -value : value); /* below 1e15, so -value is one */
+    digits[--at] = '\0';
+    do
+        digits[--at] = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        digits[--at] = '-';
+    memcpy(out, digits + at, sizeof digits - at);
+}
+
 void flo_metrics_write_number(double value, char out[FLO_METRIC_NUMBER_MAX])
 {
     if (isnan(value) || isinf(value)) {
@@ -21,7 +36,7 @@ void flo_metrics_write_number(double value, char out[FLO_METRIC_NUMBER_MAX])
         return;
     }
     if (value == floor(value) && fabs(value) < 1e15) {
-        snprintf(out, FLO_METRIC_NUMBER_MAX, "%.0f", value);
+        write_whole((int64_t)value, out);
         return;
     }
     for (int digits = 6; digits <= 17; digits++) {
@@ -118,12 +133,15 @@ static void json_series(struct flo_buf *out, const struct flo_metric_desc *desc,
         labels += *labels == ',';
     }
     flo_buf_append_str(out, "],");
-    flo_metrics_append_number(out, series_number(series));
+    double number = series_number(series);
+    flo_metrics_append_number(out, isfinite(number) ? number : 0); /* JSON has no other */
     if (desc->kind == FLO_HISTOGRAM) {
         flo_buf_append_str(out, ",[");
-        for (size_t i = 0; i <= series->bound_count; i++)
-            flo_buf_printf(out, "%s%llu", i ? "," : "",
-                           (unsigned long long)bucket_count(series, i));
+        for (size_t i = 0; i <= series->bound_count; i++) {
+            if (i)
+                flo_buf_append(out, ",", 1);
+            flo_metrics_append_number(out, (double)bucket_count(series, i));
+        }
         flo_buf_append_str(out, "]");
     }
     flo_buf_append_str(out, "]");
