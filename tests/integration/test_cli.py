@@ -3,12 +3,14 @@
 """The person's commands: what they do, what they print, how they end."""
 import json
 import pathlib
+import stat
+import tempfile
 import unittest
 
 from support import FleetTest, flotilla, free_port, ready, run
 
 COMMANDS = ["up", "start", "result", "list", "describe", "history", "signal", "cancel", "terminate", "activity",
-            "documents", "quarantine", "load", "top", "recommend"]
+            "documents", "quarantine", "load", "top", "recommend", "keys"]
 
 
 class Usage(unittest.TestCase):
@@ -64,6 +66,50 @@ class Usage(unittest.TestCase):
             code, out, err = flotilla(address, *args)
             self.assertEqual((code, out), (69, ""), args)
             self.assertIn(address, err)
+
+
+class Keys(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name, "keys")
+
+    def keys(self, *args, code=0):
+        done, out, err = run("flotilla", "keys", *args, "--dir", self.folder)
+        self.assertEqual(done, code, err)
+        return out if done == 0 else err
+
+    def names(self):
+        return [key["name"] for key in json.loads(self.keys("list", "-o", "json"))]
+
+    def test_generate_add_list_remove(self):
+        said = self.keys("generate")
+        self.assertIn((self.folder / "supervisor.public").read_text().strip(), said)
+        self.assertEqual(self.names(), ["cpu-activity", "io-activity", "workflow"])
+        for secret in self.folder.glob("*.secret"):
+            self.assertEqual(stat.S_IMODE(secret.stat().st_mode), 0o400)
+        before = (self.folder / "supervisor.secret").read_text()
+        self.assertIn("there already", self.keys("generate", code=73))
+        self.assertEqual((self.folder / "supervisor.secret").read_text(), before)
+        self.assertIn("HUP", self.keys("add", "io-7", self.folder / "supervisor.public"))
+        self.assertIn("as io-7", self.keys("add", "again", self.folder / "supervisor.public", code=73))
+        self.assertIn("HUP", self.keys("remove", "workflow"))
+        self.assertEqual(self.names(), ["cpu-activity", "io-7", "io-activity"])
+        self.keys("remove", "workflow", code=66)
+        for name in ("cpu-activity", "io-activity"):
+            self.keys("remove", name)
+        self.assertIn("last key", self.keys("remove", "io-7", code=64))
+
+    def test_names_of_ones_own(self):
+        self.keys("generate", "eu-1", "eu-2")
+        self.assertEqual(self.names(), ["eu-1", "eu-2"])
+
+    def test_mistakes(self):
+        for args in [(), ("make",), ("add", "x"), ("remove",), ("list", "x"), ("generate", "../x"),
+                     ("add", "supervisor", "k")]:
+            self.assertEqual(len(self.keys(*args, code=64).splitlines()), 1)
+        self.keys("add", "x", "k" * 40 + "!", code=64)
+        self.assertEqual(self.names(), [])
 
 
 class Commands(FleetTest):
