@@ -142,7 +142,7 @@ static void put_line(int row, int attribute, const char *fmt, ...)
     if (row < 0 || row >= LINES)
         return;
     attrset(attribute);
-    mvaddnstr(row, 0, text, COLS);
+    mvaddnstr(row, 0, text, (int)top_cut(text, (size_t)COLS));
     for (int x = getcurx(stdscr); getcury(stdscr) == row && x < COLS; x++)
         addch(' ');
     attrset(A_NORMAL);
@@ -164,7 +164,7 @@ static void put_cells(int y, int attribute, const struct top_column *columns, si
             const int len = (int)strlen(cells[i]);
             mvaddnstr(y, x + (len < width ? width - len : 0), cells[i], width);
         } else {
-            mvaddnstr(y, x, cells[i], width);
+            mvaddnstr(y, x, cells[i], (int)top_cut(cells[i], (size_t)width));
         }
         x += width + 1;
     }

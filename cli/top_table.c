@@ -61,6 +61,21 @@ static double number_of(const json_t *object, const char *name)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
+/* A byte of UTF-8 that no character begins with. */
+static bool is_middle(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+size_t top_cut(const char *text, size_t characters)
+{
+    size_t len = 0;
+    for (; text[len]; len++)
+        if (!is_middle(text[len]) && characters-- == 0)
+            break;
+    return len;
+}
+
 /* Bytes that would move the cursor, or worse, are no part of a name. */
 static void put_text(struct top_row *row, int column, const char *text)
 {
@@ -68,9 +83,11 @@ static void put_text(struct top_row *row, int column, const char *text)
     size_t len = 0;
     for (; *text && len < TOP_CELL_MAX - 1; text++)
         out[len++] = (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text;
-    while (len > 0 && ((unsigned char)text[0] & 0xc0) == 0x80 &&
-           ((unsigned char)out[len - 1] & 0xc0) == 0x80)
-        len--; /* cut within a character */
+    if (is_middle(*text)) { /* cut within a character: leave it out */
+        while (len > 0 && is_middle(out[len - 1]))
+            len--;
+        len -= len > 0;
+    }
     out[len] = '\0';
     row->numbers[column] = NAN;
 }

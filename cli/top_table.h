@@ -58,6 +58,8 @@ FLO_MUST_CHECK int top_table_make(enum top_view view, const struct top_pages *pa
                                   struct flo_err *err);
 void top_table_fini(struct top_table *table);
 
+/* The bytes of text's first so many characters (UTF-8). */
+size_t top_cut(const char *text, size_t characters);
 /* One line about the whole fleet. */
 void top_summary(const json_t *fleet, char *out, size_t size);
 
