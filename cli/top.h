@@ -11,5 +11,7 @@ int cli_top_plain(const struct cli_fleet_pages *pages, bool json);
 /* top_screen.c: live on the terminal, until q or a signal; the exit code. -1: the terminal cannot
  * do it. */
 int cli_top_screen(const struct cli_options *options);
+/* top_terminal.c: is there a description of the terminal that TERM names? */
+bool cli_top_terminal_known(void);
 
 #endif

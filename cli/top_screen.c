@@ -13,7 +13,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -546,6 +545,8 @@ static void act(struct screen *self, int key)
 static SCREEN *open_terminal(void)
 {
     const struct sigaction action = {.sa_handler = on_signal}; /* not restarted: getch ends */
+    if (!cli_top_terminal_known())
+        return NULL; /* newterm would keep memory when it says so */
     setlocale(LC_CTYPE, "");
     SCREEN *terminal = newterm(NULL, stdout, stdin);
     if (!terminal)
