@@ -8,6 +8,7 @@
 #include "config/internal.h"
 
 #define AT(member) offsetof(struct flo_fleet_config, member)
+#define ALLOWED_HOSTS_MAX 12 /* the HTTP server takes 16, with those of health and metrics */
 #define WORKER_AT(member) offsetof(struct flo_fleet_worker, member)
 
 /* clang-format off */
@@ -233,6 +234,9 @@ static int finish(struct flo_fleet_config *config, struct flo_err *err)
     if (!config->engine.enabled && !*config->server.address && config->workers.count)
         return flo_config_refuse(&config->config, "server.address", err,
                                  "it must be given when engine.enabled is false");
+    if (config->supervisor.allowed_hosts.count > ALLOWED_HOSTS_MAX)
+        return flo_config_refuse(&config->config, "supervisor.allowed_hosts", err,
+                                 "at most %d names are allowed", ALLOWED_HOSTS_MAX);
     const struct flo_file_pair curve = {
         .keys = {"supervisor.curve.secret_key_file", "supervisor.curve.allowed_keys_dir"},
         .files = {config->supervisor.curve.secret_key_file,

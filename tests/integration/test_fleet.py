@@ -32,6 +32,7 @@ class Fleet(unittest.TestCase):
         worker = pathlib.Path(cls.folder.name) / "worker.yaml"
         worker.write_text("task_queue: benchmark\nmodules: [{path: echo}]\nhealth: {port: 0}\nmetrics: {port: 0}\n")
         config.write_text(f"state_dir: {cls.state}\nengine: {{listen: \"127.0.0.1:0\", db: \"\"}}\n"
+                          "supervisor: {allowed_hosts: [fleet.example]}\n"
                           "health: {port: 0}\nmetrics: {port: 0}\nworkers:\n"
                           "  - {name: wf, program: workflow-worker, config: worker.yaml}\n"
                           "  - {name: io, program: io-activity-worker, config: worker.yaml, count: 2}\n")
@@ -84,6 +85,8 @@ class Control(Fleet):
         self.assertEqual(self.post("/v1/commands", COMMAND, Authorization="Bearer " + "0" * 64)[0], 403)
         self.assertEqual(self.post("/v1/commands", COMMAND, Host="evil.example")[0], 403)
         self.assertEqual(self.post("/v1/commands", COMMAND, Origin="http://evil.example")[0], 403)
+        for host in ["fleet.example", "fleet.example:80", "localhost", "[::1]:8080"]:
+            self.assertEqual(self.post("/v1/commands", {**COMMAND, "target": "nix"}, Host=host)[0], 404, host)
         self.assertEqual(self.post("/v1/commands", COMMAND, Content_Type="text/plain")[0], 415)
         self.assertEqual(self.post("/v1/processes", {"action": "stop", "name": "io"}, Authorization=None)[0], 401)
         for name, process in self.processes().items():
@@ -211,6 +214,9 @@ class Commands(Fleet):
         code, out, err = run("flotilla-supervisor", *args, env=env)
         self.assertEqual(code, 77, out + err)
         self.assertIn("chmod 0600", out + err)
+        code, out, err = run("flotilla-supervisor", "--check-config", "--set",
+                             "supervisor.allowed_hosts=[" + ", ".join("abcdefghijklm") + "]", env=env)
+        self.assertEqual((code, "at most 12 names" in err), (78, True), out + err)
         token.write_text("short\n")
         token.chmod(0o600)
         self.assertEqual(run("flotilla-supervisor", *args, env=env)[0], 78)
