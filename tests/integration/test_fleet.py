@@ -170,6 +170,7 @@ class Commands(Fleet):
                                  "benchmark", "-i", '"x"', "--count", "20000", "--concurrency", "20", "--quiet"],
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
+            wait_for(lambda: self.processes()["wf"]["done"] > 100, "load")
             answer = json.loads(self.cli("fleet", "profile", "wf", "--seconds", "1", "-o", "json"))["results"][0]
             self.assertTrue(answer["ok"], answer)
             self.assertGreater(answer["data"]["samples"], 0)
@@ -180,6 +181,7 @@ class Commands(Fleet):
         self.assertIn("</svg>", svg.read_text())
 
     def test_ls_and_inspect(self):
+        wait_for(lambda: get(self.http, "/ready")[0] == 200, "the fleet ready")
         out = self.cli("fleet", "ls").splitlines()
         self.assertEqual(out[0].split()[:3], ["NAME", "ROLE", "STATE"])
         self.assertEqual([line.split()[0] for line in out[1:]], ["engine", "wf", "io-1", "io-2"])
@@ -187,6 +189,17 @@ class Commands(Fleet):
         found = json.loads(self.cli("fleet", "inspect", "io", "-o", "json"))["processes"]
         self.assertEqual([p["name"] for p in found], ["io-1", "io-2"])
         self.cli("fleet", "inspect", "nix", code=1)
+
+    def test_explain_knows_who_is_quiet(self):
+        self.cli("fleet", "quiet", "io")
+        wait_for(lambda: self.state_of("io-1") == self.state_of("io-2") == "quiet", "quiet")
+        target = json.loads((self.state / "fleet.json").read_text())["server"]
+        code, _, err = run("flotilla", "start", "--address", target, "--type", "EchoWorkflow", "-t", "benchmark", "-w",
+                           "waits", "-i", "1")
+        self.assertEqual(code, 0, err)
+        wait_for(lambda: "io-1 is quiet, io-2 is quiet." in self.cli("explain", "waits"), "the reason")
+        self.cli("fleet", "resume", "io")
+        wait_for(lambda: "It completed" in self.cli("explain", "waits"), "the end")
 
     def test_wrong_ways(self):
         code, _, err = run("flotilla", "fleet", "ls", "--fleet", "/nowhere/fleet.json")
@@ -220,6 +233,17 @@ class Commands(Fleet):
         token.write_text("short\n")
         token.chmod(0o600)
         self.assertEqual(run("flotilla-supervisor", *args, env=env)[0], 78)
+
+    def test_token_outlives_the_supervisor(self):
+        tokens = set()
+        for _ in range(2):
+            local = Process("local", [BIN / "flotilla-supervisor", "--local", "--set", "health.port=0", "--set",
+                                      "metrics.port=0", "--set", "engine.enabled=false", "--set",
+                                      f"state_dir={self.folder.name}/kept"])
+            local.address("http")
+            tokens.add(pathlib.Path(self.folder.name, "kept", "control.token").read_text())
+            self.assertEqual(local.stop(), 0)
+        self.assertEqual(len(tokens), 1)
 
     def test_without_a_token_nobody_steers(self):
         watch = Process("watch", [BIN / "flotilla-supervisor", "--set", "health.port=0", "--set", "metrics.port=0",
