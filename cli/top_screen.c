@@ -5,28 +5,21 @@
  * for again, with what was read before still on the screen. Whatever ends it, the terminal is given
  * back as it was: signals only set a flag.
  */
-#include <errno.h>
 #include <locale.h>
 #include <ncurses.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/supervisor.h"
-#include "cli/top.h"
-#include "cli/top_table.h"
+#include "cli/top_screen.h"
 
 #define PERIOD_MS 1000
 #define PAGE_TIMEOUT_MS 2000
 #define COMMAND_TIMEOUT_MS 8000
 #define EVENTS_KEPT 500
-#define HEAD_ROWS 4 /* title, summary, views, columns */
-#define FOOT_ROWS 2 /* detail, keys or messages */
-#define FILTER_MAX 40
 
 static volatile sig_atomic_t ended;
 
@@ -36,22 +29,6 @@ static void on_signal(int number)
     ended = 1;
 }
 
-struct screen {
-    struct cli_supervisor supervisor;
-    json_t *fleet, *activities, *events;
-    int64_t seq;       /* of the newest event */
-    int64_t next_ms;   /* when to read again */
-    char trouble[600]; /* why the pages are old; "" = they are not */
-    char message[900]; /* the last command's outcome */
-    enum top_view view;
-    int sort[TOP_VIEWS];
-    char filter[FILTER_MAX + 1];
-    char selected[300]; /* id of the row */
-    struct top_table table;
-    size_t at, first; /* the selected row; the first one shown */
-    bool help, quit;
-};
-
 static int64_t now_ms(void)
 {
     return flo_clock_mono_ns() / FLO_NS_PER_MS;
@@ -59,7 +36,7 @@ static int64_t now_ms(void)
 
 /* ---- reading ---- */
 
-static void read_events(struct screen *self)
+static void read_events(struct top_screen *self)
 {
     struct flo_err err;
     json_t *page = NULL, *event;
@@ -80,7 +57,7 @@ static void read_events(struct screen *self)
     json_decref(page);
 }
 
-static void read_pages(struct screen *self)
+static void read_pages(struct top_screen *self)
 {
     struct flo_err err;
     json_t *page = NULL;
@@ -100,7 +77,7 @@ static void read_pages(struct screen *self)
 }
 
 /* The rows anew; the selection stays with its row, or near where it was. */
-static void make_table(struct screen *self)
+static void make_table(struct top_screen *self)
 {
     const struct top_pages pages = {
         .fleet = self->fleet, .activities = self->activities, .events = self->events};
@@ -119,164 +96,6 @@ static void make_table(struct screen *self)
         self->at = table.count ? table.count - 1 : 0;
 }
 
-/* ---- painting ---- */
-
-static int attributes(enum top_mood mood)
-{
-    static const attr_t plain[] = {A_NORMAL, A_BOLD, A_BOLD | A_UNDERLINE};
-    return has_colors() ? (int)COLOR_PAIR(mood + 1) : (int)plain[mood];
-}
-
-static void put_line(int row, int attribute, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* A line, cut at the screen's end and blank behind its text. */
-static void put_line(int row, int attribute, const char *fmt, ...)
-{
-    char text[1024];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    if (row < 0 || row >= LINES)
-        return;
-    attrset(attribute);
-    mvaddnstr(row, 0, text, (int)top_cut(text, (size_t)COLS));
-    for (int x = getcurx(stdscr); getcury(stdscr) == row && x < COLS; x++)
-        addch(' ');
-    attrset(A_NORMAL);
-}
-
-/* One row of cells, from column 0; widths are columns of the screen. */
-static void put_cells(int y, int attribute, const struct top_column *columns, size_t count,
-                      const char *const *cells)
-{
-    int x = 0;
-    attrset(attribute);
-    move(y, 0);
-    clrtoeol();
-    for (size_t i = 0; i < count && x < COLS; i++) {
-        int width = i + 1 == count && !columns[i].right ? COLS - x : columns[i].width;
-        if (width > COLS - x)
-            width = COLS - x;
-        if (columns[i].right) {
-            const int len = (int)strlen(cells[i]);
-            mvaddnstr(y, x + (len < width ? width - len : 0), cells[i], width);
-        } else {
-            mvaddnstr(y, x, cells[i], (int)top_cut(cells[i], (size_t)width));
-        }
-        x += width + 1;
-    }
-    if (attribute & A_REVERSE)
-        mvchgat(y, 0, -1, attribute & (int)A_ATTRIBUTES & ~(int)A_COLOR,
-                (short)PAIR_NUMBER(attribute), NULL);
-    attrset(A_NORMAL);
-}
-
-static void paint_head(const struct screen *self)
-{
-    const struct top_column *columns;
-    const size_t count = top_columns(self->view, &columns);
-    const char *titles[TOP_COLUMNS_MAX] = {0};
-    char summary[300], views[200] = "";
-    size_t len = 0;
-    const bool ready = json_is_true(json_object_get(self->fleet, "ready"));
-    const char *reason = json_string_value(json_object_get(self->fleet, "reason"));
-    put_line(0, A_BOLD, "flotilla top  %s  %s%s%s", self->supervisor.address,
-             !self->fleet ? ""
-             : ready      ? "ready"
-                          : "not ready: ",
-             self->fleet && !ready && reason ? reason : "", *self->trouble ? "  (old)" : "");
-    top_summary(self->fleet, summary, sizeof summary);
-    put_line(1, A_NORMAL, "%s", summary);
-    for (int i = 0; i < TOP_VIEWS; i++)
-        len += (size_t)snprintf(views + len, sizeof views - len,
-                                i == (int)self->view ? "[%d %s] " : " %d %s  ", i + 1,
-                                top_view_name((enum top_view)i));
-    put_line(2, A_NORMAL, "%s %s%s", views, *self->filter ? "filter: " : "", self->filter);
-    for (size_t i = 0; i < count; i++)
-        titles[i] = columns[i].title;
-    put_cells(3, A_REVERSE, columns, count, titles);
-    if (self->sort[self->view] >= 0) {
-        int x = 0;
-        for (int i = 0; i < self->sort[self->view]; i++)
-            x += columns[i].width + 1;
-        mvchgat(3, x, columns[self->sort[self->view]].width, A_REVERSE | A_BOLD | A_UNDERLINE, 0,
-                NULL);
-    }
-}
-
-static void paint_rows(struct screen *self)
-{
-    const int shown = LINES - HEAD_ROWS - FOOT_ROWS;
-    const struct top_column *columns;
-    const size_t count = top_columns(self->view, &columns);
-    if (shown <= 0)
-        return;
-    if (self->at < self->first)
-        self->first = self->at;
-    if (self->at >= self->first + (size_t)shown)
-        self->first = self->at - (size_t)shown + 1;
-    for (int y = 0; y < shown; y++) {
-        const size_t i = self->first + (size_t)y;
-        const char *cells[TOP_COLUMNS_MAX];
-        if (i >= self->table.count) {
-            put_line(HEAD_ROWS + y, A_NORMAL, "%s",
-                     i || !self->fleet ? ""
-                     : *self->filter   ? "nothing matches"
-                                       : "nothing yet");
-            continue;
-        }
-        const struct top_row *row = &self->table.rows[i];
-        for (size_t k = 0; k < count; k++)
-            cells[k] = row->cells[k];
-        put_cells(HEAD_ROWS + y, attributes(row->mood) | (i == self->at ? A_REVERSE : 0), columns,
-                  count, cells);
-    }
-}
-
-static void paint_help(void)
-{
-    static const char *const lines[] = {
-        "Tab 1 2 3 4   processes, queues, activities, events",
-        "arrows j k    select; PgUp PgDn g G",
-        "s             sort by the next column; S: as it comes",
-        "/             show only rows with a text; Esc ends that",
-        "d             drain: the process finishes what runs, then ends",
-        "p             quiet: it takes no more tasks, but stays",
-        "r             resume: it takes tasks again",
-        "+ -           one slot more, or less",
-        "l             its log level",
-        "q             quit",
-        "",
-        "The colour, or bold and underlined, says what is not well; the line",
-        "below says why. Commands ask before they are sent, and need the",
-        "supervisor's token (--token-file).",
-    };
-    for (int i = 0; i < LINES - HEAD_ROWS - FOOT_ROWS; i++)
-        put_line(HEAD_ROWS + i, A_NORMAL, "  %s",
-                 (size_t)i < sizeof lines / sizeof *lines ? lines[i] : "");
-}
-
-static void paint(struct screen *self, const char *prompt)
-{
-    erase();
-    paint_head(self);
-    if (self->help)
-        paint_help();
-    else
-        paint_rows(self);
-    put_line(LINES - 2, A_NORMAL, "%s",
-             *self->trouble                 ? self->trouble
-             : *self->message               ? self->message
-             : self->at < self->table.count ? self->table.rows[self->at].detail
-                                            : "");
-    put_line(LINES - 1, prompt ? A_BOLD : A_REVERSE, "%s",
-             prompt ? prompt
-                    : "q quit  Tab view  s sort  / filter  d drain  p quiet  r resume  ? help");
-    refresh();
-}
-
 /* ---- asking ---- */
 
 /* A key, or ERR when the time is over or a signal came. */
@@ -287,25 +106,25 @@ static int read_key(int timeout_ms)
 }
 
 /* Ask at the bottom for one key of keys: it, or 0 for any other. */
-static int ask(struct screen *self, const char *keys, const char *question)
+static int ask(struct top_screen *self, const char *keys, const char *question)
 {
     int key;
     do {
-        paint(self, question);
+        cli_top_paint(self, question);
         key = read_key(PERIOD_MS);
     } while (!ended && (key == ERR || key == KEY_RESIZE));
     return key > 0 && key < 256 && strchr(keys, key) ? key : 0;
 }
 
 /* A line of text at the bottom, shown as it grows; Esc empties it. */
-static void ask_filter(struct screen *self)
+static void ask_filter(struct top_screen *self)
 {
     for (;;) {
-        char prompt[FILTER_MAX + 40];
+        char prompt[TOP_FILTER_MAX + 40];
         size_t len = strlen(self->filter);
         make_table(self);
         snprintf(prompt, sizeof prompt, "filter: %s_", self->filter);
-        paint(self, prompt);
+        cli_top_paint(self, prompt);
         int key = read_key(PERIOD_MS);
         if (ended || key == '\n' || key == '\r' || key == KEY_ENTER)
             return;
@@ -315,14 +134,14 @@ static void ask_filter(struct screen *self)
         }
         if ((key == KEY_BACKSPACE || key == 127 || key == 8) && len)
             self->filter[len - 1] = '\0';
-        else if (key >= ' ' && key < 127 && len < FILTER_MAX)
+        else if (key >= ' ' && key < 127 && len < TOP_FILTER_MAX)
             snprintf(self->filter + len, sizeof self->filter - len, "%c", key);
     }
 }
 
 /* ---- commands ---- */
 
-static const struct top_row *selected_process(struct screen *self)
+static const struct top_row *selected_process(struct top_screen *self)
 {
     if (self->view == TOP_PROCESSES && self->at < self->table.count)
         return &self->table.rows[self->at];
@@ -330,13 +149,14 @@ static const struct top_row *selected_process(struct screen *self)
     return NULL;
 }
 
-static void send_command(struct screen *self, const char *target, const char *command, json_t *args)
+static void send_command(struct top_screen *self, const char *target, const char *command,
+                         json_t *args)
 {
     struct flo_err err;
     json_t *answer = NULL, *body;
     char prompt[400];
     snprintf(prompt, sizeof prompt, "%s: %s ...", target, command);
-    paint(self, prompt);
+    cli_top_paint(self, prompt);
     body = args ? json_pack("{s:s, s:s, s:o}", "target", target, "command", command, "args", args)
                 : json_pack("{s:s, s:s}", "target", target, "command", command);
     if (cli_supervisor_post(&self->supervisor, "/v1/commands", body, COMMAND_TIMEOUT_MS, &answer,
@@ -353,7 +173,7 @@ static void send_command(struct screen *self, const char *target, const char *co
     self->next_ms = 0;
 }
 
-static void command(struct screen *self, const char *name, const char *what)
+static void command(struct top_screen *self, const char *name, const char *what)
 {
     const struct top_row *row = selected_process(self);
     char target[300], question[400];
@@ -366,7 +186,7 @@ static void command(struct screen *self, const char *name, const char *what)
 }
 
 /* The slots that it has now, and the kind they are of: its first one. */
-static void change_slots(struct screen *self, int change)
+static void change_slots(struct top_screen *self, int change)
 {
     const struct top_row *row = selected_process(self);
     char target[300], question[400];
@@ -395,7 +215,7 @@ static void change_slots(struct screen *self, int change)
                                json_string_value(json_object_get(slot, "kind")), "slots", slots));
 }
 
-static void change_level(struct screen *self)
+static void change_level(struct top_screen *self)
 {
     static const char keys[] = "tdiwe";
     static const char *const levels[] = {"trace", "debug", "info", "warn", "error"};
@@ -417,19 +237,19 @@ static void change_level(struct screen *self)
 
 /* ---- keys ---- */
 
-static void go_to(struct screen *self, size_t at)
+static void go_to(struct top_screen *self, size_t at)
 {
     self->at = at < self->table.count ? at : self->table.count ? self->table.count - 1 : 0;
     snprintf(self->selected, sizeof self->selected, "%s",
              self->table.count ? self->table.rows[self->at].id : "");
 }
 
-static void go_by(struct screen *self, int rows)
+static void go_by(struct top_screen *self, int rows)
 {
     go_to(self, rows < 0 && (size_t)-rows > self->at ? 0 : self->at + (size_t)rows);
 }
 
-static void show(struct screen *self, enum top_view view)
+static void show(struct top_screen *self, enum top_view view)
 {
     self->view = view;
     self->help = false;
@@ -437,7 +257,7 @@ static void show(struct screen *self, enum top_view view)
     self->selected[0] = '\0';
 }
 
-static void sort_next(struct screen *self)
+static void sort_next(struct top_screen *self)
 {
     const struct top_column *columns;
     const int count = (int)top_columns(self->view, &columns);
@@ -445,9 +265,10 @@ static void sort_next(struct screen *self)
     *sort = *sort + 1 < count ? *sort + 1 : -1;
 }
 
-static void move_key(struct screen *self, int key)
+static void move_key(struct top_screen *self, int key)
 {
-    const int page = LINES > HEAD_ROWS + FOOT_ROWS + 1 ? LINES - HEAD_ROWS - FOOT_ROWS - 1 : 1;
+    const int page =
+        LINES > TOP_HEAD_ROWS + TOP_FOOT_ROWS + 1 ? LINES - TOP_HEAD_ROWS - TOP_FOOT_ROWS - 1 : 1;
     switch (key) {
     case 'j':
     case KEY_DOWN:
@@ -477,7 +298,7 @@ static void move_key(struct screen *self, int key)
     }
 }
 
-static void act(struct screen *self, int key)
+static void act(struct top_screen *self, int key)
 {
     self->message[0] = '\0';
     switch (key) {
@@ -579,7 +400,7 @@ static bool hung_up(void)
     return poll(&input, 1, 0) > 0 && input.revents & (POLLHUP | POLLERR | POLLNVAL);
 }
 
-static void run(struct screen *self)
+static void run(struct top_screen *self)
 {
     while (!ended && !self->quit) {
         if (now_ms() >= self->next_ms) {
@@ -587,7 +408,7 @@ static void run(struct screen *self)
             self->next_ms = now_ms() + PERIOD_MS;
         }
         make_table(self);
-        paint(self, NULL);
+        cli_top_paint(self, NULL);
         const int64_t left_ms = self->next_ms - now_ms();
         const int key = read_key(left_ms > 0 ? (int)left_ms : 0);
         if (key != ERR && key != KEY_RESIZE)
@@ -599,7 +420,7 @@ static void run(struct screen *self)
 
 int cli_top_screen(const struct cli_options *options)
 {
-    struct screen self = {.view = TOP_PROCESSES};
+    struct top_screen self = {.view = TOP_PROCESSES};
     struct flo_err err;
     if (cli_supervisor_find("top", options, &self.supervisor, &err))
         return cli_supervisor_fail(&self.supervisor, &err);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Steering a fleet: the control API of the supervisor, `flotilla fleet` and `flotilla top`, with a real fleet behind."""
+"""Steering a real fleet: the control API of the supervisor, `flotilla fleet` and `flotilla top`."""
 import http.client
 import json
 import os
