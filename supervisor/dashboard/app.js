@@ -75,6 +75,7 @@ function drawLive() {
   setClass(live, "live " + (stale ? "off" : "on"));
   setText(live, stale ? "no connection" : "live");
   banner.hidden = !stale || !state.fleet;
+  if (stale && state.fleet) setStatus(byId("state"), "wait", "not known");
   if (!banner.hidden) setText(banner, `The supervisor does not answer: what you see is ${age(old)} old. Trying again …`);
 }
 

@@ -14,7 +14,7 @@ function scaleTop(value, binary) {
     return {top: top * unit, steps};
   }
   const power = 10 ** Math.floor(Math.log10(value));
-  for (const [factor, steps] of [[1, 2], [2, 2], [3, 3], [4, 4], [5, 5], [6, 3], [8, 4], [10, 2]])
+  for (const [factor, steps] of [[1, 2], [2, 2], [3, 3], [4, 2], [5, 5], [6, 3], [8, 2], [10, 2]])
     if (value <= factor * power * 1.0001) return {top: factor * power, steps};
   return {top: 10 * power, steps: 2};
 }
@@ -33,7 +33,7 @@ function linePath(times, values, x, y) {
 }
 
 export class Chart {
-  // options: {title, format(value), key, binary: the unit is bytes}
+  // options: {title, format(value), key, binary: the unit is bytes, whole: no fractions}
   constructor(options) {
     this.options = options;
     this.lines = [];
@@ -78,6 +78,7 @@ export class Chart {
     let most = 0;
     for (const line of this.lines)
       for (const value of line.values) if (value > most) most = value;
+    if (this.options.whole) most = Math.max(2, Math.ceil(most));
     const {top, steps} = scaleTop(most, this.options.binary);
     this.top = top;
     this.drawFrame(top, steps);

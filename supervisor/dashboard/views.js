@@ -71,8 +71,8 @@ export function drawTiles(fleet) {
   const all = fleet.processes, good = all.filter(p => p.health === "ok").length, bad = all.filter(p => p.health === "bad").length;
   tiles.processes.set(`${good}`, `of ${all.length}`, bad ? `${bad} in trouble` : all.length === good ? "all well" : `${all.length - good} on the way`, bad > 0);
   const tasks = sum(workers, r => r.tasks_s), failures = sum(workers, r => r.failures_s);
-  tiles.tasks.set(rate(tasks), "", `${num(sum(workers, r => r.done))} done since the start`);
-  tiles.failures.set(rate(failures), "", failures > 0 ? percent(share(failures, tasks)) + " of the tasks" : `${num(sum(workers, r => r.failed))} since the start`, failures > 0);
+  tiles.tasks.set(rate(tasks), "", `${num(sum(workers, r => r.done))} done`);
+  tiles.failures.set(rate(failures), "", failures > 0 ? percent(share(failures, tasks)) + " of the tasks" : `${num(sum(workers, r => r.failed))} in all`, failures > 0);
   const slow = workers.filter(r => r.p99_s !== null && r.p99_s !== undefined).sort((a, b) => b.p99_s - a.p99_s)[0];
   tiles.latency.set(slow ? seconds(slow.p99_s) : "–", "", slow ? `${roleTitle[slow.role]}, p50 ${seconds(slow.p50_s)}` : "no task in the last minute");
   const used = sum(workers, r => r.slots_used), total = sum(workers, r => r.slots_total);
@@ -90,11 +90,11 @@ const charts = {
   tasks: new Chart({key: "tasks", title: "Tasks a second", format: rate}),
   failures: new Chart({key: "failures", title: "Failures a second", format: rate}),
   latency: new Chart({key: "latency", title: "Duration of tasks", format: seconds}),
-  waiting: new Chart({key: "waiting", title: "Tasks waiting", format: num}),
+  waiting: new Chart({key: "waiting", title: "Tasks waiting", format: num, whole: true}),
   slots: new Chart({key: "slots", title: "Slots in use", format: percent}),
   cpu: new Chart({key: "cpu", title: "CPU", format: rate}),
   memory: new Chart({key: "memory", title: "Memory", format: bytes, binary: true}),
-  processes: new Chart({key: "processes", title: "Processes", format: num}),
+  processes: new Chart({key: "processes", title: "Processes", format: num, whole: true}),
 };
 const chartOrder = ["tasks", "failures", "latency", "waiting", "slots", "cpu", "memory", "processes"];
 byId("grid").append(...chartOrder.map(k => charts[k].el));
