@@ -115,3 +115,10 @@ peer_arq() { python_peer arq arq==0.28.0 redis==5.3.1 hiredis==3.5.0 uvloop==0.2
 peer_celery() { python_peer celery 'celery[redis]==5.7.0' redis==8.1.0 hiredis==3.5.0; }
 peer_bullmq() { npm_peer bullmq; }
 peer_asynq() { go_peer asynq-jobs "$ROOT/bench/peers/asynq" build -o "$peers/bin/asynq-jobs" .; }
+
+# Debian's Chromium, in which the dashboard is tested.
+peer_chromium() {
+  why="there is no Chromium: apt-get install chromium"
+  command -v chromium >/dev/null || apt_install chromium || return 1
+  command -v chromium >/dev/null
+}
