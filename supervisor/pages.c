@@ -149,9 +149,14 @@ static void serve_file(void *ctx, const struct flo_http_request *request,
 {
     const struct flo_dashboard_file *file = NULL;
     (void)ctx;
-    for (size_t i = 0; (file = flo_dashboard_file(i)) && strcmp(file->path, request->path) != 0;)
-        i++;
-    reply->content_type = file->content_type; /* the route is the file's */
+    for (size_t i = 0; (file = flo_dashboard_file(i)); i++)
+        if (strcmp(file->path, request->path) == 0)
+            break;
+    if (!file) { /* routes are made of the files, so it is there */
+        flo_http_error(reply, 404, "there is no such file");
+        return;
+    }
+    reply->content_type = file->content_type;
     reply->csp = DASHBOARD_CSP;
     flo_buf_append(&reply->body, file->data, file->len);
 }
