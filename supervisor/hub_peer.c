@@ -158,11 +158,8 @@ static bool take_monitor_event(struct flo_hub *hub)
         return true;
     memcpy(&number, event, sizeof number);
     memcpy(&value, event + sizeof number, sizeof value);
-    if (number == ZMQ_EVENT_DISCONNECTED) {
-        while (flo_hub_take_messages(hub)) /* its last words, say the ack of a drain, come first */
-            ;
+    if (number == ZMQ_EVENT_DISCONNECTED)
         take_end(hub, value);
-    }
     return true;
 }
 
