@@ -63,10 +63,8 @@ FLO_MUST_CHECK int flo_pages_install(struct flo_pages *pages, struct event_base 
                                      struct flo_http *http);
 void flo_pages_fini(struct flo_pages *pages);
 
-/* The fleet as /v1/fleet shows it (docs/dashboard.md); NULL without memory. */
-json_t *flo_pages_fleet_json(struct flo_pages *pages);
-/* The same as text, which all that ask at once share; a reference for the caller. NULL without
- * memory. */
+/* The fleet as /v1/fleet shows it (docs/dashboard.md), shared by all that ask at once: a reference
+ * for the caller. NULL without memory. */
 struct flo_http_text *flo_pages_fleet_text(struct flo_pages *pages);
 /* The short form for fleet.json: addresses and process ids. */
 json_t *flo_pages_addresses_json(struct flo_pages *pages);

@@ -223,25 +223,44 @@ static bool is_child(const struct flo_pages *pages, const struct flo_fleet_entry
     return false;
 }
 
-static json_t *processes_json(struct flo_pages *pages)
+/* A tree (consumed) as text; the buffer's `failed` says whether it fitted. */
+static int put_text(const char *text, size_t len, void *ctx)
 {
-    json_t *list = json_array();
+    return flo_buf_append(ctx, text, len) ? -1 : 0;
+}
+
+static void put_json(struct flo_buf *out, json_t *json)
+{
+    if (!json || json_dump_callback(json, put_text, out, JSON_COMPACT))
+        out->failed = true;
+    json_decref(json);
+}
+
+static void put_process(struct flo_buf *out, json_t *json, size_t *count)
+{
+    flo_buf_append_str(out, (*count)++ ? "," : "");
+    put_json(out, json);
+}
+
+/* One process after the other: a tree of all would be the largest thing in the supervisor. */
+static void put_processes(struct flo_pages *pages, struct flo_buf *out)
+{
     int64_t now = now_ms();
+    size_t count = 0;
     struct flo_process_view view;
     for (size_t i = 0; pages->manager && i < flo_manager_count(pages->manager); i++) {
         flo_manager_view(pages->manager, i, &view);
-        (void)json_array_append_new(list, child_json(pages, &view, now));
+        put_process(out, child_json(pages, &view, now), &count);
     }
     for (int role = 0; role < FLO_FLEET_ROLES; role++) {
         FLO_LIST_FOREACH(node, &pages->fleet->entries[role])
         {
-            const struct flo_fleet_entry *entry = flo_container(node, struct flo_fleet_entry, node);
+            const struct flo_fleet_entry *entry = FLO_FLEET_ENTRY(node);
             bool gone_child = pages->manager && !flo_fleet_entry_live(entry, now);
             if (!is_child(pages, entry) && !gone_child)
-                (void)json_array_append_new(list, reported_json(pages, entry, now));
+                put_process(out, reported_json(pages, entry, now), &count);
         }
     }
-    return list;
 }
 
 static const char *server_address(const struct flo_pages *pages)
@@ -353,7 +372,8 @@ static json_t *workers_json(const struct flo_pages *pages)
     return list;
 }
 
-json_t *flo_pages_fleet_json(struct flo_pages *pages)
+/* All but the processes. */
+static json_t *summary_json(struct flo_pages *pages)
 {
     char reason[160];
     json_t *out = json_object();
@@ -369,26 +389,27 @@ json_t *flo_pages_fleet_json(struct flo_pages *pages)
     (void)json_object_set_new(out, "queues", queues_json(pages));
     if (pages->manager)
         (void)json_object_set_new(out, "workers", workers_json(pages));
-    (void)json_object_set_new(out, "processes", processes_json(pages));
     return out;
 }
 
 struct flo_http_text *flo_pages_fleet_text(struct flo_pages *pages)
 {
     int64_t now = now_ms();
+    struct flo_buf text;
     if (pages->fleet_text && now - pages->fleet_text_ms < TEXT_MAX_AGE_MS)
         return flo_http_text_ref(pages->fleet_text);
-    struct flo_buf text;
-    json_t *json = flo_pages_fleet_json(pages);
-    char *dumped = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    flo_buf_init(&text, 0);
     flo_http_text_unref(&pages->fleet_text);
-    if (dumped && flo_buf_append_str(&text, dumped) == 0 && flo_buf_append_str(&text, "\n") == 0)
+    flo_buf_init(&text, 0);
+    put_json(&text, summary_json(pages));
+    if (!text.failed)
+        text.len--; /* its closing brace: one member more */
+    flo_buf_append_str(&text, ",\"processes\":[");
+    put_processes(pages, &text);
+    flo_buf_append_str(&text, "]}\n");
+    if (!text.failed)
         pages->fleet_text = flo_http_text_new(&text);
     pages->fleet_text_ms = now;
     flo_buf_fini(&text);
-    free(dumped); /* jansson's */
-    json_decref(json);
     return pages->fleet_text ? flo_http_text_ref(pages->fleet_text) : NULL;
 }
 
