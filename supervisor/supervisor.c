@@ -30,13 +30,15 @@
 #include "telemetry/http.h"
 #include "telemetry/log.h"
 #include "telemetry/notify.h"
+#include "telemetry/otlp.h"
 
 #define PROGRAM "flotilla-supervisor"
 #define DEFAULT_CONFIG "config/fleet.yaml" /* in the current folder, for a local fleet */
 #define READY_CHECK_US 100000
 #define SERVICE_TICK_S 2
 #define SERVICE_EXTEND_MS 10000 /* of which the next tick asks again */
-#define IPC_PATH_MAX 107        /* of sockaddr_un */
+#define EXPORT_LAST_MS 2000
+#define IPC_PATH_MAX 107 /* of sockaddr_un */
 
 struct supervisor {
     struct flo_fleet_config *config;
@@ -55,6 +57,7 @@ struct supervisor {
     struct flo_control *control;
     struct flo_pages pages;
     struct flo_scale *scale;
+    struct flo_otlp *otlp; /* NULL: nothing is exported */
     struct flo_keda *keda; /* NULL: scaling.grpc is not set */
     char identity[300];
     char last_server[96];              /* where a killed supervisor's engine was */
@@ -411,6 +414,39 @@ static int add_events(struct supervisor *self, struct flo_err *err)
     return good ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for the supervisor's events");
 }
 
+/* Our own metrics to an OpenTelemetry collector; workers send theirs. */
+static int open_export(struct supervisor *self, struct flo_err *err)
+{
+    const struct flo_otlp_config *config = &self->config->otlp;
+    const struct flo_otlp_options options = {.metrics_url = config->metrics_url,
+                                             .headers = config->headers,
+                                             .ca_file = config->ca_file,
+                                             .interval_ms = config->interval_ms,
+                                             .timeout_ms = config->timeout_ms,
+                                             .service = config->service_name,
+                                             .program = PROGRAM,
+                                             .instance = self->identity,
+                                             .version = flo_version(),
+                                             .resource = config->resource_attributes,
+                                             .metrics = self->metrics};
+    return *options.metrics_url ? flo_otlp_new(self->base, &options, &self->otlp, err) : 0;
+}
+
+static void on_exported(void *ctx)
+{
+    struct supervisor *self = ctx;
+    event_base_loopbreak(self->base);
+}
+
+/* All processes have ended: the last numbers. */
+static void export_last(struct supervisor *self)
+{
+    if (!self->otlp || self->exit_code == FLO_EXIT_SECOND_SIGNAL)
+        return;
+    flo_otlp_finish(self->otlp, EXPORT_LAST_MS, on_exported, self);
+    event_base_dispatch(self->base);
+}
+
 static int open_all(struct supervisor *self, struct flo_err *err)
 {
     flo_process_default_identity("supervisor", self->identity, sizeof self->identity);
@@ -444,6 +480,8 @@ static int open_all(struct supervisor *self, struct flo_err *err)
     if (!rc)
         rc = open_scale(self, err);
     if (!rc)
+        rc = open_export(self, err);
+    if (!rc)
         rc = open_manager(self, err);
     if (!rc)
         rc = add_service_events(self, err);
@@ -462,6 +500,7 @@ static void close_all(struct supervisor *self)
     if (self->fleet.metrics)
         flo_fleet_fini(&self->fleet);
     flo_events_destroy(&self->events);
+    flo_otlp_destroy(&self->otlp);
     flo_health_destroy(&self->health);
     flo_metrics_destroy(&self->metrics);
     for (int i = 0; i < 2; i++)
@@ -504,6 +543,7 @@ static int run(struct supervisor *self)
     }
     check_ready(self);
     event_base_dispatch(self->base);
+    export_last(self);
     return self->exit_code;
 }
 

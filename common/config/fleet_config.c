@@ -67,6 +67,15 @@ static const struct flo_setting settings[] = {
     {.key = "metrics.host", .type = FLO_SETTING_STRING, .offset = AT(metrics.host), .initial = "127.0.0.1", .min = 1, .max = 255, .env = "FLOTILLA_METRICS_HOST", .help = "Address of /metrics"},
     {.key = "metrics.port", .type = FLO_SETTING_INT, .offset = AT(metrics.port), .initial = "9464", .max = 65535, .env = "FLOTILLA_METRICS_PORT", .help = "Its port; one listener serves all when host and port equal those of `health`"},
     {.key = "metrics.naming", .type = FLO_SETTING_ENUM, .offset = AT(metrics.naming), .initial = "tally", .choices = "tally|core|otel-go", .env = "FLOTILLA_METRICS_NAMING", .help = "How the fleet's page names what the Temporal SDKs export too (docs/metrics.md); each worker's own page follows its own setting"},
+    {.key = "otlp.endpoint", .type = FLO_SETTING_STRING, .offset = AT(otlp.endpoint), .max = 1024, .env = "OTEL_EXPORTER_OTLP_ENDPOINT", .help = "OpenTelemetry collector, `http://host:4318` or `https://...`: the supervisor's own metrics go to `/v1/metrics` there (workers export theirs); empty: nothing is exported"},
+    {.key = "otlp.metrics_endpoint", .type = FLO_SETTING_STRING, .offset = AT(otlp.metrics_endpoint), .max = 1024, .env = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", .help = "The whole address, instead"},
+    {.key = "otlp.headers", .type = FLO_SETTING_STRING, .offset = AT(otlp.headers), .max = 16384, .flags = FLO_SETTING_SECRET, .env = "OTEL_EXPORTER_OTLP_HEADERS", .help = "Headers of each export, `key=value,...`, percent-encoded"},
+    {.key = "otlp.ca_file", .type = FLO_SETTING_STRING, .offset = AT(otlp.ca_file), .max = 4096, .flags = FLO_SETTING_PATH, .env = "OTEL_EXPORTER_OTLP_CERTIFICATE", .help = "Certificate authorities that may sign the collector's certificate (PEM); empty: the system's"},
+    {.key = "otlp.metrics", .type = FLO_SETTING_BOOL, .offset = AT(otlp.metrics), .initial = "true", .help = "Export metrics, when there is an endpoint"},
+    {.key = "otlp.interval", .type = FLO_SETTING_DURATION, .offset = AT(otlp.interval_ms), .initial = "60s", .min = 100, .max = 3600000, .help = "Time between two exports; `OTEL_METRIC_EXPORT_INTERVAL` says it in milliseconds"},
+    {.key = "otlp.timeout", .type = FLO_SETTING_DURATION, .offset = AT(otlp.timeout_ms), .initial = "10s", .min = 10, .max = 300000, .help = "Time limit of one export; `OTEL_EXPORTER_OTLP_TIMEOUT` says it in milliseconds"},
+    {.key = "otlp.service_name", .type = FLO_SETTING_STRING, .offset = AT(otlp.service_name), .max = 255, .env = "OTEL_SERVICE_NAME", .help = "`service.name`; empty: that of `otlp.resource_attributes`, else `flotilla-supervisor`. Workers of a local fleet inherit the variable"},
+    {.key = "otlp.resource_attributes", .type = FLO_SETTING_STRING, .offset = AT(otlp.resource_attributes), .max = 16384, .env = "OTEL_RESOURCE_ATTRIBUTES", .help = "More attributes of all that is exported, `key=value,...`, percent-encoded"},
     {.key = "log.level", .type = FLO_SETTING_ENUM, .offset = AT(log.level), .initial = "info", .choices = "trace|debug|info|warn|error", .env = "FLOTILLA_LOG_LEVEL", .help = "Least level that is logged"},
     {.key = "log.format", .type = FLO_SETTING_ENUM, .offset = AT(log.format), .initial = "auto", .choices = "auto|json|text|logfmt", .env = "FLOTILLA_LOG_FORMAT", .help = "`auto`: text on a terminal, else JSON lines; `logfmt`: key=value pairs"},
     {.key = "scaling.backlog_interval", .type = FLO_SETTING_DURATION, .offset = AT(scaling.interval_ms), .initial = "1s", .max = 600000, .help = "Time between two questions to the server how much waits in a queue; 0s: it is not asked, and nothing is scaled"},
@@ -243,6 +252,8 @@ static int finish(struct flo_fleet_config *config, struct flo_err *err)
                   config->supervisor.curve.allowed_keys_dir}};
     rc = flo_config_check_supervisor(&config->config, config->supervisor.endpoint, &curve,
                                      config->supervisor.insecure, err);
+    if (!rc)
+        rc = flo_otlp_config_finish(&config->config, &config->otlp, err);
     if (!rc)
         rc = check_scaling(config, err);
     if (rc)

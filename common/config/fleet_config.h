@@ -5,6 +5,7 @@
 #ifndef FLO_CONFIG_FLEET_CONFIG_H
 #define FLO_CONFIG_FLEET_CONFIG_H
 
+#include "config/otlp.h"
 #include "config/schema.h"
 #include "config/server_config.h"
 #include "flotilla/worker.h"
@@ -79,6 +80,7 @@ struct flo_fleet_config {
         int64_t port;
         int naming; /* of metrics: enum flo_naming of telemetry/metrics.h */
     } health, metrics;
+    struct flo_otlp_config otlp;
     struct {
         const char *workflow_url; /* template; "" = no links */
     } dashboard;

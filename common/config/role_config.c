@@ -331,7 +331,7 @@ static int finish(struct flo_role_config *config, struct flo_err *err)
     if (!rc)
         rc = check_supervisor(config, err);
     if (!rc)
-        rc = flo_role_finish_otlp(config, err);
+        rc = flo_otlp_config_finish(&config->config, &config->otlp, err);
     if (!rc)
         rc = set_identity(config, err);
     if (!rc)

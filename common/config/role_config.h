@@ -8,6 +8,7 @@
 #ifndef FLO_CONFIG_ROLE_CONFIG_H
 #define FLO_CONFIG_ROLE_CONFIG_H
 
+#include "config/otlp.h"
 #include "config/schema.h"
 #include "config/server_config.h"
 #include "flotilla/worker.h"
@@ -54,16 +55,6 @@ struct flo_token_config {
 struct flo_activity_config {
     const char *type;
     uint32_t tokens[FLO_TOKENS_MAX]; /* of each of the worker's tokens, in their order */
-};
-
-/* In the order of the setting's choices. */
-enum flo_otlp_sampler {
-    FLO_SAMPLER_ALWAYS_ON,
-    FLO_SAMPLER_ALWAYS_OFF,
-    FLO_SAMPLER_RATIO,
-    FLO_SAMPLER_PARENT_ALWAYS_ON,
-    FLO_SAMPLER_PARENT_ALWAYS_OFF,
-    FLO_SAMPLER_PARENT_RATIO,
 };
 
 /* Does the worker itself ask how much waits in its queues, for its metrics? AUTO: without a
@@ -167,17 +158,7 @@ struct flo_role_config {
         int format;                  /* enum flo_log_format */
         int64_t summary_interval_ms; /* between two summary lines; 0: none */
     } log;
-    struct {
-        const char *endpoint, *metrics_endpoint, *traces_endpoint; /* as the file says */
-        const char *metrics_url, *traces_url; /* whole, after load; "" = nothing is exported */
-        const char *headers;                  /* secret */
-        const char *ca_file;
-        bool metrics, traces;
-        int64_t interval_ms, span_delay_ms, timeout_ms;
-        int sampler; /* enum flo_otlp_sampler */
-        double sampler_arg;
-        const char *service_name, *resource_attributes;
-    } otlp;
+    struct flo_otlp_config otlp;
     struct {
         const char *endpoint; /* "" = report to nobody */
         struct {

@@ -8,9 +8,6 @@
 /* Choose fixed or resource-based slots, and check and complete what belongs to the choice. */
 FLO_MUST_CHECK int flo_role_finish_tuner(struct flo_role_config *config, struct flo_err *err);
 
-/* Read the variables of OpenTelemetry that are no plain settings, check and complete otlp.*. */
-FLO_MUST_CHECK int flo_role_finish_otlp(struct flo_role_config *config, struct flo_err *err);
-
 /* Look up each module's file and complete its settings with database.*. */
 FLO_MUST_CHECK int flo_role_finish_modules(struct flo_role_config *config, struct flo_err *err);
 

@@ -264,6 +264,19 @@ class Otlp(FleetTest):
             code, out, _ = run("workflow-worker", "--config", "/dev/null", "--set", "task_queue=q", "--print-config")
             self.assertNotIn("s3cret", out)
 
+    def test_the_supervisor(self):
+        """It exports its own metrics, at last when it ends; it stops in time when nobody takes them."""
+        folder = pathlib.Path(self.fleet.folder.name, "state")
+        ends = [self.fleet.start("flotilla-supervisor", [
+            BIN / "flotilla-supervisor", "--set", f"state_dir={folder}{i}", "--set", "health.port=0", "--set",
+            "metrics.port=0", "--set", "engine.enabled=false", "--set", f"otlp.endpoint={url}"])
+            for i, url in enumerate((self.collector.url, f"http://127.0.0.1:{free_port()}"))]
+        for supervisor in ends:
+            supervisor.address("http")
+            self.assertEqual(supervisor.stop(), 0)
+        self.collector.wait(lambda c: "flotilla_build_info" in c.metrics, "metrics of the supervisor")
+        self.assertEqual({r["service.name"] for r in self.collector.resources}, {"flotilla-supervisor"})
+
     def test_bad_settings(self):
         """One line, and exit 78."""
         for name, value, why in [("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "is no endpoint"),

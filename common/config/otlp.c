@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * role_otlp.c - otlp.*: the variables that OpenTelemetry defines and that are no plain settings,
+ * otlp.c - otlp.*: the variables that OpenTelemetry defines and that are no plain settings,
  * checks, and the addresses that come of it.
  *
  * Specification: OpenTelemetry, "Environment Variable Specification" and "Protocol Exporter": an
  * endpoint for all signals gets the signal's path, an endpoint for one signal is taken as it is.
  */
+#include "config/otlp.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/pairs.h"
 #include "config/internal.h"
-#include "config/role_internal.h"
 
 /* Durations that the variables give in milliseconds, without a unit. */
 struct plain_duration {
@@ -20,7 +21,7 @@ struct plain_duration {
     size_t offset;
     int64_t min, max;
 };
-#define AT(member) offsetof(struct flo_role_config, otlp.member)
+#define AT(member) offsetof(struct flo_otlp_config, member)
 static const struct plain_duration DURATIONS[] = {
     {"otlp.interval", "OTEL_METRIC_EXPORT_INTERVAL", AT(interval_ms), 100, 3600000},
     {"otlp.span_delay", "OTEL_BSP_SCHEDULE_DELAY", AT(span_delay_ms), 10, 300000},
@@ -35,14 +36,16 @@ static const char *variable(const char *name)
     return text && *text ? text : NULL;
 }
 
-static int read_duration(struct flo_role_config *config, const struct plain_duration *d,
-                         struct flo_err *err)
+static int read_duration(struct flo_config *config, struct flo_otlp_config *otlp,
+                         const struct plain_duration *d, struct flo_err *err)
 {
     const char *text = variable(d->variable);
-    int64_t *value = (int64_t *)(void *)((char *)config + d->offset);
+    int64_t *value = (int64_t *)(void *)((char *)otlp + d->offset);
     size_t digits = text ? strspn(text, "0123456789") : 0;
 
-    if (!text || flo_config_source(&config->config, d->key)->kind == FLO_FROM_FLAG)
+    const struct flo_source *source = flo_config_source(config, d->key);
+
+    if (!text || !source || source->kind == FLO_FROM_FLAG)
         return 0;
     int64_t ms = digits > 0 && digits < 10 && !text[digits] ? strtoll(text, NULL, 10) : -1;
     if (ms < d->min || ms > d->max)
@@ -51,7 +54,7 @@ static int read_duration(struct flo_role_config *config, const struct plain_dura
                         "%lld to %lld",
                         d->variable, d->key, text, (long long)d->min, (long long)d->max);
     *value = ms;
-    flo_config_follows(&config->config, d->key, d->variable);
+    flo_config_follows(config, d->key, d->variable);
     return 0;
 }
 
@@ -64,21 +67,21 @@ static bool switched_off(const char *exporter)
     return (disabled && strcasecmp(disabled, "true") == 0) || (chosen && !strcmp(chosen, "none"));
 }
 
-static int check_endpoint(struct flo_role_config *config, const char *key, const char *url,
+static int check_endpoint(struct flo_config *config, const char *key, const char *url,
                           struct flo_err *err)
 {
     size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
 
     if (!*url || (scheme && url[scheme] && !strchr("/:?#", url[scheme])))
         return 0;
-    return flo_config_refuse(&config->config, key, err,
+    return flo_config_refuse(config, key, err,
                              "\"%.200s\" is no endpoint; http://host:4318 or https://host is "
                              "allowed",
                              url);
 }
 
-static int check_pairs(struct flo_role_config *config, const char *key, const char *text,
-                       bool headers, struct flo_err *err)
+static int check_pairs(struct flo_config *config, const char *key, const char *text, bool headers,
+                       struct flo_err *err)
 {
     struct flo_pairs pairs;
     struct flo_err why = {0};
@@ -86,63 +89,63 @@ static int check_pairs(struct flo_role_config *config, const char *key, const ch
 
     if (rc)
         return rc == FLO_ENOMEM ? flo_fail(err, rc, "%s", why.message)
-                                : flo_config_refuse(&config->config, key, err, "%s", why.message);
+                                : flo_config_refuse(config, key, err, "%s", why.message);
     flo_pairs_fini(&pairs);
     return 0;
 }
 
 /* The signal's own endpoint, else the common one with the signal's path. NULL: no memory. */
-static const char *url_of(struct flo_role_config *config, bool on, const char *exporter,
-                          const char *own, const char *path)
+static const char *url_of(struct flo_config *config, const char *common, bool on,
+                          const char *exporter, const char *own, const char *path)
 {
-    const char *common = config->otlp.endpoint;
     size_t len = strlen(common);
 
     if (!on || switched_off(exporter) || (!*own && !len))
         return "";
     if (*own)
         return own;
-    return flo_arena_printf(&config->config.arena, "%s%s%s", common,
-                            common[len - 1] == '/' ? "" : "/", path);
+    return flo_arena_printf(&config->arena, "%s%s%s", common, common[len - 1] == '/' ? "" : "/",
+                            path);
 }
 
-static void warn_protocol(struct flo_role_config *config)
+static void warn_protocol(struct flo_config *config, const struct flo_otlp_config *otlp)
 {
     const char *protocol = variable("OTEL_EXPORTER_OTLP_PROTOCOL");
 
-    if (protocol && strcmp(protocol, "http/json") != 0 &&
-        (*config->otlp.metrics_url || *config->otlp.traces_url))
-        flo_config_warn(&config->config,
+    if (protocol && strcmp(protocol, "http/json") != 0 && (*otlp->metrics_url || *otlp->traces_url))
+        flo_config_warn(config,
                         "OTEL_EXPORTER_OTLP_PROTOCOL: %.40s is not spoken here, http/json is; a "
                         "collector takes that on the port of http/protobuf, not on that of grpc",
                         protocol);
 }
 
-int flo_role_finish_otlp(struct flo_role_config *config, struct flo_err *err)
+int flo_otlp_config_finish(struct flo_config *config, struct flo_otlp_config *otlp,
+                           struct flo_err *err)
 {
     int rc = 0;
 
+    if (!otlp->traces_endpoint)
+        otlp->traces_endpoint = "";
     for (size_t i = 0; i < sizeof DURATIONS / sizeof *DURATIONS && !rc; i++)
-        rc = read_duration(config, &DURATIONS[i], err);
+        rc = read_duration(config, otlp, &DURATIONS[i], err);
     if (!rc)
-        rc = check_endpoint(config, "otlp.endpoint", config->otlp.endpoint, err);
+        rc = check_endpoint(config, "otlp.endpoint", otlp->endpoint, err);
     if (!rc)
-        rc = check_endpoint(config, "otlp.metrics_endpoint", config->otlp.metrics_endpoint, err);
+        rc = check_endpoint(config, "otlp.metrics_endpoint", otlp->metrics_endpoint, err);
     if (!rc)
-        rc = check_endpoint(config, "otlp.traces_endpoint", config->otlp.traces_endpoint, err);
+        rc = check_endpoint(config, "otlp.traces_endpoint", otlp->traces_endpoint, err);
     if (!rc)
-        rc = check_pairs(config, "otlp.headers", config->otlp.headers, true, err);
+        rc = check_pairs(config, "otlp.headers", otlp->headers, true, err);
     if (!rc)
-        rc = check_pairs(config, "otlp.resource_attributes", config->otlp.resource_attributes,
-                         false, err);
+        rc = check_pairs(config, "otlp.resource_attributes", otlp->resource_attributes, false, err);
     if (rc)
         return rc;
-    config->otlp.metrics_url = url_of(config, config->otlp.metrics, "OTEL_METRICS_EXPORTER",
-                                      config->otlp.metrics_endpoint, "v1/metrics");
-    config->otlp.traces_url = url_of(config, config->otlp.traces, "OTEL_TRACES_EXPORTER",
-                                     config->otlp.traces_endpoint, "v1/traces");
-    if (!config->otlp.metrics_url || !config->otlp.traces_url)
+    otlp->metrics_url = url_of(config, otlp->endpoint, otlp->metrics, "OTEL_METRICS_EXPORTER",
+                               otlp->metrics_endpoint, "v1/metrics");
+    otlp->traces_url = url_of(config, otlp->endpoint, otlp->traces, "OTEL_TRACES_EXPORTER",
+                              otlp->traces_endpoint, "v1/traces");
+    if (!otlp->metrics_url || !otlp->traces_url)
         return flo_fail(err, FLO_ENOMEM, "no memory for the endpoints of OpenTelemetry");
-    warn_protocol(config);
+    warn_protocol(config, otlp);
     return 0;
 }
