@@ -3,7 +3,7 @@
 """The connection between real workers and their supervisor: it is killed under load and comes back, it commands, and
 somebody else commands in its place."""
 import json
-import subprocess
+import signal
 import time
 import unittest
 import uuid
@@ -62,6 +62,20 @@ class Link(SupervisorTest):
             wait_for(lambda: self.done("workflow") > done, "the workers worked on")
             before = after
         batch.terminate()
+
+    def test_stopped_supervisor_holds_nobody_up(self):
+        self.start()
+        workers = self.workers()
+        wait_for(lambda: self.done("workflow") is not None and self.done("io-activity") is not None, "both report")
+        self.supervisor.child.send_signal(signal.SIGSTOP)
+        try:
+            report = finish_batch(self, start_batch(self.fleet.target, "load", "-t", "benchmark", "--count", 500))
+            self.assertEqual(report["completed"], 500)
+            for worker in workers:
+                self.assertEqual(get(worker.address("http"), "/ready")[0], 200)
+        finally:
+            self.supervisor.child.send_signal(signal.SIGCONT)
+        wait_for(lambda: (self.done("workflow") or 0) >= 500, "it knows everything again")
 
     def test_stranger_commands(self):
         """Who holds the socket's place commands; what it says wrong is refused, counted and answered."""

@@ -145,6 +145,66 @@ static void test_absent_supervisor_then_present(void **state)
     zsock_destroy(&router);
 }
 
+static double events_dropped(struct fixture *f)
+{
+    return flo_series_value(flo_metrics_get(f->metrics, FLO_METRIC_REPORT_EVENTS_DROPPED, NULL));
+}
+
+/* The next frame of a type; others are skipped. */
+static json_t *receive_type(struct fixture *f, zsock_t *router, const char *type)
+{
+    json_t *json;
+    while ((json = receive(f, router)) &&
+           strcmp(json_string_value(json_object_get(json, "type")), type) != 0)
+        json_decref(json);
+    assert_non_null(json);
+    return json;
+}
+
+/* Without a supervisor what is to be told waits, up to a bound; the newest are told then. */
+static void test_what_waits_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_reporter *reporter = NULL;
+    assert_int_equal(flo_reporter_new(f->base, &f->options, &reporter, NULL), 0);
+    for (uint64_t id = 1; id <= 3 * FLO_REPORT_QUEUE; id++)
+        flo_reporter_ack(reporter, id, true, "", json_pack("{s:i}", "n", (int)id));
+    assert_true(events_dropped(f) == 2 * FLO_REPORT_QUEUE);
+    flo_reporter_event(reporter, FLO_LOG_TRACE, "test.it", "one\nline", NULL);
+    assert_true(events_dropped(f) == 2 * FLO_REPORT_QUEUE + 1);
+    zsock_t *router = zsock_new_router(f->endpoint);
+    for (int id = 2 * FLO_REPORT_QUEUE + 2; id <= 3 * FLO_REPORT_QUEUE; id++) {
+        json_t *ack = receive_type(f, router, "ack");
+        assert_int_equal(json_integer_value(json_object_get(ack, "id")), id);
+        assert_int_equal(json_integer_value(json_object_get(json_object_get(ack, "data"), "n")),
+                         id);
+        json_decref(ack);
+    }
+    json_t *event = receive_type(f, router, "event");
+    assert_int_equal(json_integer_value(json_object_get(event, "seq")), 1);
+    assert_string_equal(json_string_value(json_object_get(event, "level")), "info");
+    assert_string_equal(json_string_value(json_object_get(event, "message")), "one\nline");
+    json_decref(event);
+    flo_reporter_destroy(&reporter);
+    zsock_destroy(&router);
+}
+
+/* More bytes than may wait make room like more frames do. */
+static void test_what_waits_is_bounded_in_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_reporter *reporter = NULL;
+    static char text[50001];
+    memset(text, 'x', sizeof text - 1);
+    assert_int_equal(flo_reporter_new(f->base, &f->options, &reporter, NULL), 0);
+    for (uint64_t id = 1; id <= 10; id++)
+        flo_reporter_ack(reporter, id, true, NULL, json_string(text));
+    assert_true(events_dropped(f) == 5); /* five of 50 KB fit into 256 KiB */
+    flo_reporter_event(NULL, FLO_LOG_INFO, "nobody", "", json_object());
+    flo_reporter_ack(NULL, 1, true, "", json_object());
+    flo_reporter_destroy(&reporter);
+}
+
 /* Endpoints that are none. */
 static void test_bad_endpoints(void **state)
 {
@@ -164,6 +224,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_snapshots_arrive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_absent_supervisor_then_present, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_waits_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_waits_is_bounded_in_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_endpoints, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
