@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT / "tests/support"), str(pathlib.Path(__file__).parent)]
 import machine  # noqa: E402
 import table  # noqa: E402
 
-SUITES = [name for name in ["micro", "matrix", "engine", "restate", "queues", "cores", "supervisor"]
+SUITES = [name for name in ["micro", "matrix", "engine", "restate", "queues", "cores", "autoscale", "supervisor"]
           if pathlib.Path(__file__).with_name(f"{name}.py").exists()]
 
 
