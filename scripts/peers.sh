@@ -2,6 +2,7 @@
 # Sourced after lib.sh. A function that returns 1 has said why in $why.
 # shellcheck shell=bash disable=SC2034
 PYTHON_SDK=('temporalio[opentelemetry]==1.35.0' opentelemetry-proto==1.45.2)
+PYTHON_GRPC=(grpcio==1.85.1 grpcio-tools==1.85.1)
 TEMPORAL_SERVER=github.com/temporalio/cli/cmd/temporal@v1.5.1 # carries server 1.29.1
 peers=$ROOT/build/interop
 why=
@@ -56,8 +57,8 @@ go_peer() {
   }
 }
 
-# The official Python SDK: $peers/venv/bin/python imports temporalio.
-peer_python_sdk() { python_peer venv "${PYTHON_SDK[@]}"; }
+# The official Python SDK and gRPC's own client: $peers/venv/bin/python imports temporalio, grpc, grpc_tools.
+peer_python_sdk() { python_peer venv "${PYTHON_SDK[@]}" "${PYTHON_GRPC[@]}"; }
 
 # A real Temporal server: $peers/bin/temporal.
 peer_temporal_server() {
