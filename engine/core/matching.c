@@ -483,8 +483,8 @@ void flo_matching_shutdown(struct flo_core *core, const struct flo_namespace *ns
 
 /* ---- figures ---- */
 
-/* Of whose workflows are the tasks of a sticky queue? A worker has one such queue, for the workflows
- * of one normal queue, so that the first task tells; NULL: only queries wait. */
+/* Of whose workflows are the tasks of a sticky queue? A worker has one such queue, for the
+ * workflows of one normal queue, so that the first task tells; NULL: only queries wait. */
 static const char *normal_name(const struct flo_queue *sticky)
 {
     FLO_LIST_FOREACH(node, &sticky->tasks)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SECOND 1000
+#define SECOND INT64_C(1000)
 #define START 5000000
 
 static const struct flo_scale_limits guide = {.min = 3,
@@ -278,7 +278,7 @@ static void step(struct plant *plant, double arrivals)
     sample->replicas = desired;
     if (desired < sample->ready)
         sample->ready = desired;
-    plant->starting = plant->fleet.now_ms + (int64_t)plant->start_s * SECOND;
+    plant->starting = plant->fleet.now_ms + plant->start_s * SECOND;
 }
 
 static uint64_t seed_of(void)
