@@ -190,9 +190,8 @@ void flo_scale_decide(const struct flo_scale_limits *limits, const struct flo_sc
                  (long long)((state->held_until_ms - now_ms + 999) / 1000));
     } else if (out->wish > replicas && !settled(limits, sample, state, now_ms)) {
         snprintf(out->reason, sizeof out->reason,
-                 "%.120s; %lld of %lld replicas report, the rest "
-                 "is awaited",
-                 why, (long long)sample->ready, (long long)replicas);
+                 "%.100s; %lld of %lld replicas report, the rest is awaited", why,
+                 (long long)sample->ready, (long long)replicas);
     } else if (out->wish > replicas) {
         out->desired = out->wish;
         snprintf(out->reason, sizeof out->reason, "%s", why);
