@@ -416,6 +416,26 @@ static void test_fleet_errors(void **state)
          "configuration: server.address: it must be given when engine.enabled is false"},
         {"restart: {min_backoff: 1m}\n",
          "w.yaml:1:24: restart.min_backoff: it is more than restart.max_backoff"},
+        {"scaling: {min: 5, max: 4}\n", "w.yaml:1:16: scaling.min: it is more than scaling.max"},
+        {"scaling: {down_activity_backlog: 15}\n",
+         "w.yaml:1:34: scaling.down_activity_backlog: it must be below the backlog that brings "
+         "more replicas, 15"},
+        {"scaling: {grpc: \"0.0.0.0:9090\"}\n",
+         "w.yaml:1:17: scaling.grpc: 0.0.0.0:9090 is open to other machines: give "
+         "scaling.tls.cert_file and its key, or scaling.insecure: true to serve plain text"},
+        {"scaling: {tls: {key_file: k}}\n",
+         "w.yaml:1:27: scaling.tls.key_file: a certificate and its key are given together"},
+        {"server: {tls: {cert_file: c}}\n",
+         "w.yaml:1:27: server.tls.cert_file: a client certificate and its key are given together"},
+        {"workers:\n  - {name: a, program: io-activity-worker, autoscale: {mni: 1}}\n",
+         "w.yaml:2:56: workers[0].autoscale.mni: unknown setting; did you mean \"min\"?"},
+        {"workers:\n  - {name: a, program: io-activity-worker, autoscale: {min: 5, max: 4}}\n",
+         "w.yaml:2:3: workers: a: autoscale.min is more than autoscale.max, or both are 0"},
+        {"workers:\n  - {name: a, program: io-activity-worker, autoscale: {down_backlog: 15}}\n",
+         "w.yaml:2:3: workers: a: autoscale.down_backlog must be below autoscale.up_backlog"},
+        {"workers:\n  - {name: a, program: p, autoscale: {enabled: true}}\n",
+         "w.yaml:2:3: workers: a: its program is none of ours, so its queues and slots are not "
+         "known"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct flo_fleet_config *fleet = NULL;
@@ -423,6 +443,36 @@ static void test_fleet_errors(void **state)
         assert_int_equal(flo_fleet_config_load(&f->cmdline, &fleet, &f->err), FLO_ECONFIG);
         assert_string_equal(f->err.message, cases[i].message);
     }
+}
+
+/* What a worker leaves open of its autoscaling is what scaling says, by the kind of its tasks. */
+static void test_fleet_autoscale(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_fleet_config *fleet = NULL;
+    write_file("w.yaml",
+               "workers:\n"
+               "  - {name: a, program: bin/workflow-worker, autoscale: {enabled: true}}\n"
+               "  - {name: b, program: io-activity-worker, autoscale: {max: 4, cooldown: 2s}}\n"
+               "  - {name: c, program: cpu-activity-worker, autoscale: {enabled: false, max: 4}}\n"
+               "  - {name: d, program: p}\n",
+               0600);
+    assert_int_equal(flo_fleet_config_load(&f->cmdline, &fleet, &f->err), 0);
+    const struct flo_fleet_worker *a = flo_fleet_config_worker(fleet, 0), *b = a + 1;
+    assert_int_equal(a->autoscale.enabled, FLO_AUTOSCALE_ON);
+    assert_int_equal(a->autoscale.min, 3);
+    assert_int_equal(a->autoscale.max, 20);
+    assert_int_equal(a->autoscale.up_backlog, 10);
+    assert_int_equal(a->autoscale.down_backlog, 3);
+    assert_int_equal(a->autoscale.cooldown_ms, 60000);
+    assert_int_equal(b->autoscale.enabled, FLO_AUTOSCALE_ON);
+    assert_int_equal(b->autoscale.max, 4);
+    assert_int_equal(b->autoscale.up_backlog, 15);
+    assert_int_equal(b->autoscale.down_backlog, 5);
+    assert_int_equal(b->autoscale.cooldown_ms, 2000);
+    assert_int_equal((a + 2)->autoscale.enabled, FLO_AUTOSCALE_OFF);
+    assert_int_equal((a + 3)->autoscale.enabled, FLO_AUTOSCALE_OFF);
+    flo_fleet_config_destroy(&fleet);
 }
 
 int main(void)
@@ -444,6 +494,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shipped_files, setup, teardown),
         cmocka_unit_test(test_reference_is_current),
         cmocka_unit_test_setup_teardown(test_fleet_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fleet_autoscale, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,27 @@ static void test_zero_gauges_are_zero(void **state)
     flo_metrics_zero(NULL, FLO_METRIC_ENGINE_BACKLOG);
 }
 
+/* A gauge that is not known is absent from pages and reports, and comes back with a value. */
+static void test_cleared_gauge_is_absent(void **state)
+{
+    struct flo_metrics *m = *state;
+    struct flo_series *series = flo_metrics_get(m, FLO_METRIC_ENGINE_OPEN, NULL);
+    flo_series_set(series, 3);
+    flo_series_clear(series);
+    assert_renders(m, "");
+    struct flo_buf out;
+    size_t left = 0;
+    flo_buf_init(&out, 0);
+    assert_int_equal(flo_metrics_render_json(m, SIZE_MAX, &out, &left), 0);
+    assert_null(strstr(flo_buf_cstr(&out), "NaN"));
+    flo_buf_fini(&out);
+    flo_series_set(series, 4);
+    assert_renders(m, "# HELP flotilla_engine_open_workflows Open workflow runs.\n"
+                      "# TYPE flotilla_engine_open_workflows gauge\n"
+                      "flotilla_engine_open_workflows 4\n");
+    flo_series_clear(NULL);
+}
+
 /* Buckets are cumulative; a bound belongs to its bucket. */
 static void test_render_histogram(void **state)
 {
@@ -179,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_render_counters_and_gauges, setup, teardown),
         cmocka_unit_test_setup_teardown(test_zero_gauges_are_zero, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cleared_gauge_is_absent, setup, teardown),
         cmocka_unit_test_setup_teardown(test_render_histogram, setup, teardown),
         cmocka_unit_test_setup_teardown(test_render_json, setup, teardown),
         cmocka_unit_test_setup_teardown(test_series_are_bounded, setup, teardown),
