@@ -50,12 +50,11 @@ static bool fill_stats(struct flo_core *core, const struct flo_queue *queue,
     flo_api__task_queue_stats__init(stats);
     int64_t age_ns = 0;
     if (queue) {
-        const struct flo_node *oldest = flo_list_first(&queue->tasks);
-        if (oldest)
-            age_ns = core->now_ns - flo_container(oldest, const struct flo_task, node)->added_ns;
         /* What waits for one worker waits, too: nothing else tells that workers are too few. */
-        stats->approximate_backlog_count =
-            (int64_t)(queue->tasks.count + flo_matching_sticky_waiting(core, queue));
+        int64_t since_ns;
+        stats->approximate_backlog_count = (int64_t)flo_matching_waiting(core, queue, &since_ns);
+        if (since_ns)
+            age_ns = core->now_ns - since_ns;
         stats->tasks_add_rate = flo_rate_per_second(&queue->added, core->now_ns);
         stats->tasks_dispatch_rate = flo_rate_per_second(&queue->dispatched, core->now_ns);
     }

@@ -496,19 +496,34 @@ static const char *normal_name(const struct flo_queue *sticky)
     return NULL;
 }
 
-size_t flo_matching_sticky_waiting(const struct flo_core *core, const struct flo_queue *queue)
+static size_t add_waiting(const struct flo_queue *queue, int64_t *since_ns)
 {
-    size_t waiting = 0;
-    if (queue->sticky || queue->type != FLO_QUEUE_WORKFLOW)
-        return 0;
-    for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it)) {
+    const struct flo_node *oldest = flo_list_first(&queue->tasks);
+    if (oldest) {
+        int64_t added_ns = flo_container(oldest, const struct flo_task, node)->added_ns;
+        if (!*since_ns || added_ns < *since_ns)
+            *since_ns = added_ns;
+    }
+    return queue->tasks.count;
+}
+
+size_t flo_matching_waiting(const struct flo_core *core, const struct flo_queue *queue,
+                            int64_t *out_since_ns)
+{
+    int64_t since_ns = 0;
+    size_t waiting = add_waiting(queue, &since_ns);
+    bool normal = !queue->sticky && queue->type == FLO_QUEUE_WORKFLOW;
+    for (struct flo_map_entry *it = flo_map_first(&core->queues); it && normal;
+         it = flo_map_next(it)) {
         const struct flo_queue *other = flo_map_value(it);
         if (!other->sticky || other->ns != queue->ns || flo_list_empty(&other->tasks))
             continue;
         const char *name = normal_name(other);
         if (name && strcmp(name, queue->name) == 0)
-            waiting += other->tasks.count;
+            waiting += add_waiting(other, &since_ns);
     }
+    if (out_since_ns)
+        *out_since_ns = since_ns;
     return waiting;
 }
 
@@ -521,6 +536,6 @@ void flo_core_each_queue(const struct flo_core *core,
         const struct flo_queue *queue = flo_map_value(it);
         if (!queue->sticky)
             fn(ctx, queue->ns->name, queue->name, queue->type == FLO_QUEUE_ACTIVITY,
-               queue->tasks.count + flo_matching_sticky_waiting(core, queue), queue->pollers.count);
+               flo_matching_waiting(core, queue, NULL), queue->pollers.count);
     }
 }

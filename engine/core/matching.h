@@ -78,8 +78,10 @@ struct flo_poll {
     int64_t until_ns; /* answer empty then */
 };
 
-/* Workflow tasks of the queue's workflows that wait on sticky queues, for one worker each. */
-size_t flo_matching_sticky_waiting(const struct flo_core *core, const struct flo_queue *queue);
+/* What waits in the queue and, for workflow tasks of its workflows, on sticky queues, for one
+ * worker each. *out_since_ns (may be NULL): since when the oldest does; 0: nothing waits. */
+size_t flo_matching_waiting(const struct flo_core *core, const struct flo_queue *queue,
+                            int64_t *out_since_ns);
 
 /* Let a poll wait; it meets a task at the end of the step. 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll);

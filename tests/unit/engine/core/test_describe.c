@@ -109,6 +109,33 @@ static void test_describe_task_queue(void **state)
     assert_int_equal(d->n_pollers, 0);
 }
 
+/* What waits for one worker, on its sticky queue, waits in the queue: nothing else tells of it. */
+static void test_describe_task_queue_counts_sticky(void **state)
+{
+    struct engine *e = *state;
+    FloApi__DescribeTaskQueueRequest request = FLO_API__DESCRIBE_TASK_QUEUE_REQUEST__INIT;
+    FloApi__TaskQueue queue = FLO_API__TASK_QUEUE__INIT;
+    queue.name = "q";
+    request.namespace_ = "default";
+    request.task_queue = &queue;
+    request.report_stats = true;
+    engine_start(e, "wf", "q");
+    FloApi__RespondWorkflowTaskCompletedRequest *r =
+        engine_completion(e, engine_task(e, engine_poll(e, "q")));
+    flo_core_cancel_call(e->core, engine_poll_sticky(e, "q"));
+    engine_stick(e, r, "q");
+    engine_do(e, "RespondWorkflowTaskCompleted", &r->base);
+    engine_signal(e, "wf", "s"); /* its task waits on the sticky queue */
+    engine_pass(e, 2 * FLO_NS_PER_S);
+    engine_start(e, "other", "q");
+    const FloApi__DescribeTaskQueueResponse *d = engine_do(e, "DescribeTaskQueue", &request.base);
+    assert_int_equal(d->stats->approximate_backlog_count, 2);
+    assert_int_equal(flo_duration_ns(d->stats->approximate_backlog_age) / FLO_NS_PER_MS, 2000);
+    request.task_queue_type = FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_ACTIVITY;
+    d = engine_do(e, "DescribeTaskQueue", &request.base);
+    assert_int_equal(d->stats->approximate_backlog_count, 0);
+}
+
 /* A namespace is registered, found by name and id, changed, listed, and outlives the engine. */
 static void test_namespace_life(void **state)
 {
@@ -178,8 +205,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(test_describe_new_run),    TEST(test_describe_pending_and_closed_run),
-        TEST(test_describe_task_queue), TEST(test_namespace_life),
-        TEST(test_system_info),
+        TEST(test_describe_task_queue), TEST(test_describe_task_queue_counts_sticky),
+        TEST(test_namespace_life),      TEST(test_system_info),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
