@@ -6,7 +6,7 @@ import pathlib
 import re
 import unittest
 
-from support import BIN, FleetTest, Process, finish_batch, get, start_batch, wait_for
+from support import BIN, FleetTest, Process, finish_batch, get, run, start_batch, wait_for
 
 FLEET = """
 state_dir: {folder}/state
@@ -80,6 +80,19 @@ class Autoscale(FleetTest):
         events = json.loads(get(self.http, "/v1/events")[1])["events"] if get(self.http, "/v1/events")[0] == 200 else []
         if events:
             self.assertIn("worker.autoscaled", {event["kind"] for event in events})
+
+    def test_by_hand(self):
+        """A count set by hand is taken over within the bounds, held for the cool-down, then the policy goes on."""
+        self.start(FLEET.replace("cooldown: 1s", "cooldown: 3s"))
+        state = pathlib.Path(self.fleet.folder.name) / "state"
+        code, out, err = run("flotilla", "scale", "--state-dir", state, "io=3")
+        self.assertEqual(code, 0, err + out)
+        wait_for(lambda: "set by hand" in self.scale("/io")["reason"], "a count that is held")
+        self.assertEqual(self.scale("/io")["replicas"], 3)
+        wait_for(lambda: self.scale("/io")["replicas"] == 1, "the policy's count again")
+        self.assertEqual(self.changes()[0][0], 3)
+        run("flotilla", "scale", "--state-dir", state, "--timeout", "1s", "io=5")  # five will not be there to wait for
+        wait_for(lambda: (5, 3) in self.changes(), "the most again")
 
     def test_pages(self):
         self.start()
