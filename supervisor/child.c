@@ -59,7 +59,7 @@ static void on_whole_line(void *ctx, const char *text, size_t len)
     const struct stream *stream = ctx;
     if (!stream->is_stderr && stream->child->on_line)
         stream->child->on_line(stream->child->ctx, text);
-    flo_output_line(stream->child->output, stream->is_stderr, text, len);
+    flo_output_source_line(stream->child->output, stream->is_stderr, text, len);
 }
 
 /* Read once: the bytes; 0 at the end, negative when there is nothing now. */
@@ -71,7 +71,7 @@ static ssize_t read_some(struct stream *stream)
         if (flo_line_cutter_feed(&stream->cutter, bytes, (size_t)n))
             flo_log(FLO_LOG_WARN, "logs.lost", "No memory for output of a process", "process",
                     stream->child->name, NULL);
-        flo_output_flush(stream->child->output);
+        flo_output_source_flush(stream->child->output);
     }
     return n;
 }
@@ -145,7 +145,7 @@ static void close_stream(struct stream *stream)
     for (ssize_t n; stream->fd >= 0 && rest < REST_BYTES && (n = read_some(stream)) > 0;)
         rest += (size_t)n;
     flo_line_cutter_end(&stream->cutter);
-    flo_output_flush(stream->child->output);
+    flo_output_source_flush(stream->child->output);
     if (stream->fd >= 0)
         close(stream->fd);
 }

@@ -116,7 +116,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
     }
     FLO_LIST_FOREACH_SAFE(node, &manager->workers)
     {
-        struct flo_worker *worker = FLO_WORKER_AT(node);
+        struct flo_managed_worker *worker = FLO_WORKER_AT(node);
         flo_roll_step(worker);
         again |= worker->roll.active;
     }
@@ -370,10 +370,10 @@ static void on_exit_of(struct flo_process *process, int status)
     }
     flo_roll_ended(process, how);
     if (process->leaving) {
-        struct flo_worker *worker = process->worker;
+        struct flo_managed_worker *worker = process->worker;
         flo_process_free(process);
         flo_roll_step(worker);
-        flo_worker_sweep(worker);
+        flo_managed_worker_sweep(worker);
         manager->options.on_change(manager->options.ctx);
     } else if (process->held) {
         flo_process_set_state(process, FLO_PROCESS_STOPPED);
@@ -446,7 +446,7 @@ static void insert(struct flo_manager *manager, struct flo_process *process)
     flo_list_insert_before(&manager->processes, before, &process->node);
 }
 
-struct flo_process *flo_process_new(struct flo_manager *manager, struct flo_worker *worker,
+struct flo_process *flo_process_new(struct flo_manager *manager, struct flo_managed_worker *worker,
                                     unsigned replica, const char *name)
 {
     const struct flo_fleet_config *config = manager->config;
@@ -463,9 +463,9 @@ struct flo_process *flo_process_new(struct flo_manager *manager, struct flo_work
                                          .crash_loop_after = config->restart.crash_loop_after}};
     snprintf(process->name, sizeof process->name, "%s", name);
     process->timer = event_new(manager->base, -1, 0, on_timer, process);
-    process->output = flo_output_open(manager->output, process->name);
+    process->output = flo_output_source_open(manager->output, process->name);
     if (!process->timer || !process->output) {
-        flo_output_close(&process->output);
+        flo_output_source_close(&process->output);
         if (process->timer)
             event_free(process->timer);
         flo_free(process);
@@ -489,7 +489,7 @@ void flo_process_free(struct flo_process *process)
     }
     flo_list_remove(&manager->processes, &process->node);
     set_gauge(process, FLO_METRIC_CHILD_UP, name_is_up(manager, process->name));
-    flo_output_close(&process->output);
+    flo_output_source_close(&process->output);
     event_free(process->timer);
     flo_free(process->program);
     flo_free(process);
@@ -566,7 +566,7 @@ void flo_manager_destroy(struct flo_manager **manager)
     for (struct flo_node *node; (node = flo_list_first(&self->processes));)
         flo_process_free(FLO_PROCESS_AT(node));
     for (struct flo_node *node; (node = flo_list_first(&self->workers));)
-        flo_worker_free(FLO_WORKER_AT(node));
+        flo_managed_worker_free(FLO_WORKER_AT(node));
     flo_output_destroy(&self->output);
     if (self->sigchld)
         event_free(self->sigchld);

@@ -39,7 +39,7 @@ struct flo_roll {
 };
 
 /* An entry of fleet.yaml. */
-struct flo_worker {
+struct flo_managed_worker {
     struct flo_node node; /* on manager->workers */
     struct flo_manager *manager;
     const struct flo_fleet_worker *config; /* in the newest configuration; NULL: removed from it */
@@ -54,8 +54,8 @@ struct flo_worker {
 struct flo_process {
     struct flo_node node; /* on manager->processes */
     struct flo_manager *manager;
-    struct flo_worker *worker; /* NULL for the engine */
-    unsigned replica;          /* of it, from 1; 0 for the engine */
+    struct flo_managed_worker *worker; /* NULL for the engine */
+    unsigned replica;                  /* of it, from 1; 0 for the engine */
     char name[FLO_PROCESS_NAME_MAX];
     char *program; /* as configured when it was started last; NULL: never */
     enum flo_process_state state;
@@ -99,7 +99,7 @@ struct flo_manager {
 };
 
 #define FLO_PROCESS_AT(at) flo_container(at, struct flo_process, node)
-#define FLO_WORKER_AT(at) flo_container(at, struct flo_worker, node)
+#define FLO_WORKER_AT(at) flo_container(at, struct flo_managed_worker, node)
 
 int64_t flo_manager_now_ms(void);
 void flo_manager_arm(struct event *timer, int64_t ms);
@@ -110,7 +110,7 @@ void flo_manager_tick_soon(struct flo_manager *manager);
 
 void flo_process_set_state(struct flo_process *process, enum flo_process_state state);
 /* A process of worker (NULL: the engine), WAITING, on the list. NULL without memory. */
-struct flo_process *flo_process_new(struct flo_manager *manager, struct flo_worker *worker,
+struct flo_process *flo_process_new(struct flo_manager *manager, struct flo_managed_worker *worker,
                                     unsigned replica, const char *name);
 void flo_process_free(struct flo_process *process);
 /* Run it; where that fails it is tried again later, or ends the fleet. */
@@ -141,16 +141,19 @@ void flo_process_each_mapped(pid_t pid, void (*fn)(void *ctx, const char *path, 
 
 /* One for each entry of the configuration, with the replicas that scale.json remembers. */
 FLO_MUST_CHECK int flo_manager_init_workers(struct flo_manager *manager);
-struct flo_worker *flo_manager_find_worker(const struct flo_manager *manager, const char *name);
-struct flo_worker *flo_worker_new(struct flo_manager *manager,
-                                  const struct flo_fleet_worker *config, size_t order);
-void flo_worker_free(struct flo_worker *worker);
+struct flo_managed_worker *flo_manager_find_worker(const struct flo_manager *manager,
+                                                   const char *name);
+struct flo_managed_worker *flo_managed_worker_new(struct flo_manager *manager,
+                                                  const struct flo_fleet_worker *config,
+                                                  size_t order);
+void flo_managed_worker_free(struct flo_managed_worker *worker);
 /* Forget it when fleet.yaml has it no more and none of its processes is left. */
-void flo_worker_sweep(struct flo_worker *worker);
+void flo_managed_worker_sweep(struct flo_managed_worker *worker);
 /* Does it count as a replica: not leaving, and no replacement for one that still does? */
 bool flo_process_counts(const struct flo_process *process);
 /* Start or retire until there are worker->replicas. */
-void flo_worker_adjust(struct flo_worker *worker, flo_manager_pick_fn pick, void *pick_ctx);
+void flo_managed_worker_adjust(struct flo_managed_worker *worker, flo_manager_pick_fn pick,
+                               void *pick_ctx);
 /* It is to end and be forgotten, as is its replacement. */
 void flo_process_retire(struct flo_process *process);
 /* Remember the numbers that differ from fleet.yaml; at an orderly end forget them. */
@@ -162,12 +165,12 @@ void flo_manager_forget_scale(const struct flo_manager *manager);
 /* Have process replaced; the caller calls flo_roll_step for its worker when all are marked. */
 void flo_roll_mark(struct flo_process *process);
 /* The next step, when there is one. */
-void flo_roll_step(struct flo_worker *worker);
+void flo_roll_step(struct flo_managed_worker *worker);
 /* process has ended, or is gone: what the replacement that it is part of makes of it. */
 void flo_roll_ended(struct flo_process *process, const char *how);
 /* Stop it and start it where it was; workers wait for it meanwhile. */
 void flo_engine_restart(struct flo_process *engine);
-void flo_roll_abort(struct flo_worker *worker, const char *why);
+void flo_roll_abort(struct flo_managed_worker *worker, const char *why);
 
 /* ---- manager_watch.c ---- */
 

@@ -47,9 +47,9 @@ static int match_workers(struct flo_manager *manager, const struct flo_fleet_con
     }
     for (size_t i = 0; i < fresh->workers.count; i++) {
         const struct flo_fleet_worker *entry = flo_fleet_config_worker(fresh, i);
-        struct flo_worker *worker = flo_manager_find_worker(manager, entry->name);
+        struct flo_managed_worker *worker = flo_manager_find_worker(manager, entry->name);
         if (!worker) {
-            worker = flo_worker_new(manager, entry, i);
+            worker = flo_managed_worker_new(manager, entry, i);
             if (!worker)
                 return FLO_ENOMEM;
             worker->configured = -1;
@@ -64,7 +64,7 @@ static int match_workers(struct flo_manager *manager, const struct flo_fleet_con
     return 0;
 }
 
-static void retire_all(struct flo_worker *worker)
+static void retire_all(struct flo_managed_worker *worker)
 {
     worker->replicas = 0;
     flo_roll_abort(worker, "it was removed from the fleet's file");
@@ -77,7 +77,7 @@ static void retire_all(struct flo_worker *worker)
 }
 
 /* A replacement on its way that is out of date itself: its predecessor is replaced anew. */
-static void drop_stale_replacement(struct flo_worker *worker)
+static void drop_stale_replacement(struct flo_managed_worker *worker)
 {
     struct flo_process *fresh = worker->roll.fresh;
     struct flo_process *old = fresh ? fresh->replaces : NULL;
@@ -116,18 +116,18 @@ static void apply(struct flo_manager *manager, struct summary *summary)
 {
     FLO_LIST_FOREACH_SAFE(node, &manager->workers)
     {
-        struct flo_worker *worker = FLO_WORKER_AT(node);
+        struct flo_managed_worker *worker = FLO_WORKER_AT(node);
         if (worker->config)
             continue;
         summary->removed++;
         retire_all(worker);
-        flo_worker_sweep(worker);
+        flo_managed_worker_sweep(worker);
     }
     mark_changed(manager, summary);
     FLO_LIST_FOREACH(node, &manager->workers)
     {
         if (FLO_WORKER_AT(node)->config)
-            flo_worker_adjust(FLO_WORKER_AT(node), NULL, NULL);
+            flo_managed_worker_adjust(FLO_WORKER_AT(node), NULL, NULL);
     }
     FLO_LIST_FOREACH_SAFE(node, &manager->workers)
     {

@@ -47,7 +47,7 @@ static bool drains_first(const struct flo_process *process)
 
 /* ---- the end of it ---- */
 
-static void unmark_all(struct flo_worker *worker)
+static void unmark_all(struct flo_managed_worker *worker)
 {
     FLO_LIST_FOREACH(node, &worker->manager->processes)
     {
@@ -56,7 +56,7 @@ static void unmark_all(struct flo_worker *worker)
     }
 }
 
-void flo_roll_abort(struct flo_worker *worker, const char *why)
+void flo_roll_abort(struct flo_managed_worker *worker, const char *why)
 {
     struct flo_process *fresh = worker->roll.fresh;
     if (!worker->roll.active)
@@ -77,7 +77,7 @@ void flo_roll_abort(struct flo_worker *worker, const char *why)
     worker->manager->options.on_change(worker->manager->options.ctx);
 }
 
-static void finish(struct flo_worker *worker)
+static void finish(struct flo_managed_worker *worker)
 {
     worker->roll.active = false;
     flo_manager_tell(worker->manager, FLO_LOG_INFO, "rolling_restart.done", worker->name,
@@ -88,7 +88,7 @@ static void finish(struct flo_worker *worker)
 
 /* ---- steps ---- */
 
-static struct flo_process *next_marked(const struct flo_worker *worker)
+static struct flo_process *next_marked(const struct flo_managed_worker *worker)
 {
     FLO_LIST_FOREACH(node, &worker->manager->processes)
     {
@@ -102,7 +102,7 @@ static struct flo_process *next_marked(const struct flo_worker *worker)
 /* Begin with one replica. */
 static void replace(struct flo_process *process)
 {
-    struct flo_worker *worker = process->worker;
+    struct flo_managed_worker *worker = process->worker;
     struct flo_roll *roll = &worker->roll;
     process->to_roll = false;
     process->added = true; /* what it becomes now ends no fleet */
@@ -132,7 +132,7 @@ static void replace(struct flo_process *process)
 }
 
 /* The one that is awaited: is it ready, is it too late? */
-static void await_fresh(struct flo_worker *worker)
+static void await_fresh(struct flo_managed_worker *worker)
 {
     struct flo_roll *roll = &worker->roll;
     struct flo_process *fresh = roll->fresh;
@@ -158,7 +158,7 @@ static void await_fresh(struct flo_worker *worker)
     }
 }
 
-void flo_roll_step(struct flo_worker *worker)
+void flo_roll_step(struct flo_managed_worker *worker)
 {
     struct flo_roll *roll = &worker->roll;
     if (!roll->active || worker->manager->stopping)
@@ -232,7 +232,7 @@ void flo_engine_restart(struct flo_process *engine)
 
 int flo_manager_restart(struct flo_manager *manager, const char *name, struct flo_err *err)
 {
-    const struct flo_worker *worker = name ? flo_manager_find_worker(manager, name) : NULL;
+    const struct flo_managed_worker *worker = name ? flo_manager_find_worker(manager, name) : NULL;
     bool found = !name || worker;
     if (manager->stopping)
         return flo_fail(err, FLO_ECLOSED, "the fleet is stopping");

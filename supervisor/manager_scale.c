@@ -16,7 +16,8 @@
 
 /* ---- workers ---- */
 
-struct flo_worker *flo_manager_find_worker(const struct flo_manager *manager, const char *name)
+struct flo_managed_worker *flo_manager_find_worker(const struct flo_manager *manager,
+                                                   const char *name)
 {
     FLO_LIST_FOREACH(node, &manager->workers)
     {
@@ -26,29 +27,30 @@ struct flo_worker *flo_manager_find_worker(const struct flo_manager *manager, co
     return NULL;
 }
 
-struct flo_worker *flo_worker_new(struct flo_manager *manager,
-                                  const struct flo_fleet_worker *config, size_t order)
+struct flo_managed_worker *flo_managed_worker_new(struct flo_manager *manager,
+                                                  const struct flo_fleet_worker *config,
+                                                  size_t order)
 {
-    struct flo_worker *worker = flo_calloc(1, sizeof *worker);
+    struct flo_managed_worker *worker = flo_calloc(1, sizeof *worker);
     if (!worker)
         return NULL;
-    *worker = (struct flo_worker){.manager = manager,
-                                  .config = config,
-                                  .order = order,
-                                  .replicas = config->count,
-                                  .configured = config->count};
+    *worker = (struct flo_managed_worker){.manager = manager,
+                                          .config = config,
+                                          .order = order,
+                                          .replicas = config->count,
+                                          .configured = config->count};
     snprintf(worker->name, sizeof worker->name, "%s", config->name);
     flo_list_push_back(&manager->workers, &worker->node);
     return worker;
 }
 
-void flo_worker_free(struct flo_worker *worker)
+void flo_managed_worker_free(struct flo_managed_worker *worker)
 {
     flo_list_remove(&worker->manager->workers, &worker->node);
     flo_free(worker);
 }
 
-void flo_worker_sweep(struct flo_worker *worker)
+void flo_managed_worker_sweep(struct flo_managed_worker *worker)
 {
     bool empty = true;
     FLO_LIST_FOREACH(node, &worker->manager->processes)
@@ -56,7 +58,7 @@ void flo_worker_sweep(struct flo_worker *worker)
         empty = empty && FLO_PROCESS_AT(node)->worker != worker;
     }
     if (empty && !worker->config)
-        flo_worker_free(worker);
+        flo_managed_worker_free(worker);
 }
 
 /* ---- replicas ---- */
@@ -66,7 +68,7 @@ bool flo_process_counts(const struct flo_process *process)
     return !process->leaving && !process->replaces;
 }
 
-static int64_t count_replicas(const struct flo_worker *worker)
+static int64_t count_replicas(const struct flo_managed_worker *worker)
 {
     int64_t count = 0;
     FLO_LIST_FOREACH(node, &worker->manager->processes)
@@ -87,7 +89,7 @@ static bool name_is_taken(const struct flo_manager *manager, const char *name)
 }
 
 /* The first number whose name nobody has: not even one that still finishes its tasks. */
-static struct flo_process *add_replica(struct flo_worker *worker)
+static struct flo_process *add_replica(struct flo_managed_worker *worker)
 {
     char name[FLO_PROCESS_NAME_MAX];
     unsigned number = 0;
@@ -103,7 +105,7 @@ static struct flo_process *add_replica(struct flo_worker *worker)
 
 void flo_process_retire(struct flo_process *process)
 {
-    struct flo_worker *worker = process->worker;
+    struct flo_managed_worker *worker = process->worker;
     FLO_LIST_FOREACH_SAFE(node, &worker->manager->processes)
     {
         if (FLO_PROCESS_AT(node)->replaces == process) {
@@ -125,7 +127,7 @@ void flo_process_retire(struct flo_process *process)
 }
 
 /* The newest of those that are to run; one that does not run before all others. */
-static struct flo_process *pick_newest(const struct flo_worker *worker, bool only_idle)
+static struct flo_process *pick_newest(const struct flo_managed_worker *worker, bool only_idle)
 {
     struct flo_process *newest = NULL;
     FLO_LIST_FOREACH(node, &worker->manager->processes)
@@ -151,8 +153,8 @@ static size_t view_index(const struct flo_manager *manager, const struct flo_pro
 }
 
 /* Ask the caller; NULL: none may go now. */
-static struct flo_process *pick_by(const struct flo_worker *worker, flo_manager_pick_fn pick,
-                                   void *ctx)
+static struct flo_process *pick_by(const struct flo_managed_worker *worker,
+                                   flo_manager_pick_fn pick, void *ctx)
 {
     struct flo_process_view views[FLO_MANAGER_REPLICAS_MAX];
     struct flo_process *candidates[FLO_MANAGER_REPLICAS_MAX];
@@ -170,7 +172,8 @@ static struct flo_process *pick_by(const struct flo_worker *worker, flo_manager_
     return chosen < count ? candidates[chosen] : NULL;
 }
 
-void flo_worker_adjust(struct flo_worker *worker, flo_manager_pick_fn pick, void *pick_ctx)
+void flo_managed_worker_adjust(struct flo_managed_worker *worker, flo_manager_pick_fn pick,
+                               void *pick_ctx)
 {
     struct flo_manager *manager = worker->manager;
     int64_t count = count_replicas(worker);
@@ -209,7 +212,7 @@ void flo_manager_save_scale(const struct flo_manager *manager)
     json_t *workers = json_object();
     FLO_LIST_FOREACH(node, &manager->workers)
     {
-        const struct flo_worker *worker = FLO_WORKER_AT(node);
+        const struct flo_managed_worker *worker = FLO_WORKER_AT(node);
         if (worker->config && worker->replicas != worker->config->count)
             (void)json_object_set_new(workers, worker->name,
                                       json_pack("{s:I, s:I}", "replicas",
@@ -232,7 +235,7 @@ void flo_manager_forget_scale(const struct flo_manager *manager)
     (void)unlink(path);
 }
 
-static void remember(struct flo_worker *worker, const json_t *saved)
+static void remember(struct flo_managed_worker *worker, const json_t *saved)
 {
     const json_t *mine = json_object_get(json_object_get(saved, "workers"), worker->name);
     const json_t *replicas = json_object_get(mine, "replicas");
@@ -250,8 +253,8 @@ int flo_manager_init_workers(struct flo_manager *manager)
     scale_path(manager, path, sizeof path);
     json_t *saved = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
     for (size_t i = 0; i < manager->config->workers.count && !rc; i++) {
-        struct flo_worker *worker =
-            flo_worker_new(manager, flo_fleet_config_worker(manager->config, i), i);
+        struct flo_managed_worker *worker =
+            flo_managed_worker_new(manager, flo_fleet_config_worker(manager->config, i), i);
         if (!worker) {
             rc = FLO_ENOMEM;
             break;
@@ -269,7 +272,7 @@ int flo_manager_init_workers(struct flo_manager *manager)
 int flo_manager_scale(struct flo_manager *manager, const char *name, int64_t replicas,
                       flo_manager_pick_fn pick, void *pick_ctx, struct flo_err *err)
 {
-    struct flo_worker *worker = flo_manager_find_worker(manager, name);
+    struct flo_managed_worker *worker = flo_manager_find_worker(manager, name);
     if (manager->stopping)
         return flo_fail(err, FLO_ECLOSED, "the fleet is stopping");
     if (!worker || !worker->config)
@@ -279,7 +282,7 @@ int flo_manager_scale(struct flo_manager *manager, const char *name, int64_t rep
                         (long long)replicas, name, FLO_MANAGER_REPLICAS_MAX);
     const int64_t before = worker->replicas;
     worker->replicas = replicas;
-    flo_worker_adjust(worker, pick, pick_ctx);
+    flo_managed_worker_adjust(worker, pick, pick_ctx);
     if (worker->replicas != before) {
         flo_manager_tell(manager, FLO_LOG_INFO, "worker.scaled", worker->name,
                          "The worker has another number of processes",
@@ -296,7 +299,7 @@ int flo_manager_scale(struct flo_manager *manager, const char *name, int64_t rep
 static int for_named(struct flo_manager *manager, const char *name,
                      void (*fn)(struct flo_process *process), struct flo_err *err)
 {
-    const struct flo_worker *worker = flo_manager_find_worker(manager, name);
+    const struct flo_managed_worker *worker = flo_manager_find_worker(manager, name);
     bool found = worker != NULL;
     if (manager->stopping)
         return flo_fail(err, FLO_ECLOSED, "the fleet is stopping");

@@ -99,7 +99,7 @@ size_t flo_manager_worker_count(const struct flo_manager *manager)
     return manager->workers.count;
 }
 
-static void view_worker(const struct flo_worker *worker, struct flo_worker_view *out)
+static void view_worker(const struct flo_managed_worker *worker, struct flo_worker_view *out)
 {
     *out = (struct flo_worker_view){.name = worker->name,
                                     .program = worker->config ? worker->config->program : "",

@@ -179,7 +179,7 @@ static void open_file(struct flo_output_source *source)
     flo_free(path);
 }
 
-struct flo_output_source *flo_output_open(struct flo_output *output, const char *name)
+struct flo_output_source *flo_output_source_open(struct flo_output *output, const char *name)
 {
     FLO_LIST_FOREACH(node, &output->sources)
     {
@@ -203,7 +203,8 @@ struct flo_output_source *flo_output_open(struct flo_output *output, const char 
     return source;
 }
 
-void flo_output_line(struct flo_output_source *source, bool is_stderr, const char *text, size_t len)
+void flo_output_source_line(struct flo_output_source *source, bool is_stderr, const char *text,
+                            size_t len)
 {
     struct flo_output *output = source->output;
     struct sink *sink = &output->sinks[is_stderr];
@@ -216,7 +217,7 @@ void flo_output_line(struct flo_output_source *source, bool is_stderr, const cha
     }
 }
 
-void flo_output_flush(struct flo_output_source *source)
+void flo_output_source_flush(struct flo_output_source *source)
 {
     struct flo_err err = {0};
     bool failed = source->log && flo_line_log_flush(source->log, &err);
@@ -227,7 +228,7 @@ void flo_output_flush(struct flo_output_source *source)
         flush_sink(&source->output->sinks[i]);
 }
 
-void flo_output_close(struct flo_output_source **source)
+void flo_output_source_close(struct flo_output_source **source)
 {
     struct flo_output_source *self = *source;
     *source = NULL;

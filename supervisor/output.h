@@ -39,13 +39,13 @@ void flo_output_destroy(struct flo_output **output);
 
 /* The source of that name, made when nobody has it open; NULL without memory. A file that cannot be
  * opened is logged, and the source goes without. */
-struct flo_output_source *flo_output_open(struct flo_output *output, const char *name);
+struct flo_output_source *flo_output_source_open(struct flo_output *output, const char *name);
 /* One line of it, without its end. */
-void flo_output_line(struct flo_output_source *source, bool is_stderr, const char *text,
-                     size_t len);
+void flo_output_source_line(struct flo_output_source *source, bool is_stderr, const char *text,
+                            size_t len);
 /* After the lines of one read: they go out. */
-void flo_output_flush(struct flo_output_source *source);
+void flo_output_source_flush(struct flo_output_source *source);
 /* NULL is fine. */
-void flo_output_close(struct flo_output_source **source);
+void flo_output_source_close(struct flo_output_source **source);
 
 #endif

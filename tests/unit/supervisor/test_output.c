@@ -183,10 +183,10 @@ static void test_output_slow_reader(void **state)
     assert_int_equal(pipe(fds), 0);
     dup2(fds[1], STDOUT_FILENO);
     int rc = flo_output_new(base, &options, &output, &err);
-    struct flo_output_source *source = flo_output_open(output, "a");
+    struct flo_output_source *source = flo_output_source_open(output, "a");
     for (int i = 0; i < 1000; i++) { /* 1 MB into a pipe of 64 KiB and a backlog of 256 */
-        flo_output_line(source, false, line, sizeof line);
-        flo_output_flush(source);
+        flo_output_source_line(source, false, line, sizeof line);
+        flo_output_source_flush(source);
     }
     static char got[1 << 20];
     size_t len = 0;
@@ -197,12 +197,12 @@ static void test_output_slow_reader(void **state)
             len += (size_t)n;
         event_base_loop(base, EVLOOP_ONCE | (turns > 20 ? EVLOOP_NONBLOCK : 0));
     }
-    flo_output_line(source, false, "end", 3);
-    flo_output_flush(source);
+    flo_output_source_line(source, false, "end", 3);
+    flo_output_source_flush(source);
     ssize_t n = read(fds[0], got + len, sizeof got - 1 - len);
     len += n > 0 ? (size_t)n : 0;
     dup2(saved, STDOUT_FILENO);
-    flo_output_close(&source);
+    flo_output_source_close(&source);
     flo_output_destroy(&output);
     event_base_free(base);
     for (int i = 0; i < 2; i++)
