@@ -242,9 +242,17 @@ const activityTable = new Table(byId("t-activities"), [
   numberColumn("Written", a => a.local ? null : a.written_bytes, bytes),
 ], {label: "Activities", empty: "No activity has run yet."});
 
+const byName = new Intl.Collator("en", {numeric: true}).compare;
+const ROWS = 100; // of processes: laying out hundreds every second costs a core
+let allProcesses = false;
+byId("more").addEventListener("click", () => { allProcesses = !allProcesses; });
+
 export function drawFleet(fleet, scale, find, history) {
   const processes = fleet.processes;
-  for (const p of processes) p.slots_sum = slotsSum(p.slots);
+  for (const p of processes) {
+    p.slots_sum = slotsSum(p.slots);
+    if (p.up_ms === undefined && p.started_ms && p.health !== "bad") p.up_ms = fleet.now_ms - p.started_ms;
+  }
   const restarts = {}, ill = {};
   for (const p of processes) {
     restarts[p.role] = (restarts[p.role] || 0) + (p.restarts || 0);
@@ -263,8 +271,14 @@ export function drawFleet(fleet, scale, find, history) {
 
   const words = find.toLowerCase();
   const shown = processes.filter(p => !words || [p.name, p.identity, p.role, p.task_queue, p.state, p.why, String(p.pid)].some(t => (t || "").toLowerCase().includes(words)));
-  processTable.update(shown, p => p.boot || p.name + "/" + p.pid);
-  setText(byId("n-processes"), shown.length === processes.length ? String(processes.length) : `${shown.length} of ${processes.length}`);
+  const rank = {bad: 0, wait: 1}, place = p => rank[p.health] ?? 2; // what needs a look comes first
+  shown.sort((a, b) => place(a) - place(b) || colorOf(a.role) - colorOf(b.role) || byName(a.name || "", b.name || "")
+    || byName(a.identity || "", b.identity || "") || (a.boot || "").localeCompare(b.boot || ""));
+  const listed = allProcesses ? shown : shown.slice(0, ROWS);
+  byId("more").hidden = shown.length <= ROWS;
+  setText(byId("more"), allProcesses ? `Show ${ROWS}` : `Show all ${shown.length}`);
+  processTable.update(listed, p => p.boot || p.name + "/" + p.pid);
+  setText(byId("n-processes"), listed.length === processes.length ? String(processes.length) : `${listed.length} of ${processes.length}`);
 
   const groups = scale ? scale.workers || {} : {};
   const local = (fleet.workers || []).map(w => ({...(groups[w.name] || {}), ...w}));
