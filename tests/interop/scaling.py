@@ -8,9 +8,6 @@ import sys
 import urllib.request
 import uuid
 
-import grpc
-from grpc_tools import protoc
-
 WORKFLOWS, QUEUE = 23, "depth"
 SERVICE = """
 service ExternalScaler {
@@ -24,6 +21,7 @@ service ExternalScaler {
 
 def generated(folder):
     """The modules that protoc makes of our file and KEDA's service."""
+    from grpc_tools import protoc
     text = (pathlib.Path(__file__).parents[2] / "proto/externalscaler.proto").read_text()
     lines = [line for line in text.splitlines() if "pb_c_file" not in line and "protobuf-c.proto" not in line]
     (folder / "externalscaler.proto").write_text("\n".join(lines) + SERVICE)
@@ -66,6 +64,7 @@ async def until(process, kind, want, timeout=60):
 async def depth(fleet, args):
     """Made without workers, moved on by the workflow worker alone, drained by the IO worker: the depth is each time what
     waits, and the scaler says the same."""
+    import grpc
     client, process = await fleet.client(), supervisor(fleet)
     messages, services = generated(pathlib.Path(fleet.folder.name))
     async with grpc.aio.insecure_channel(process.address("grpc")) as channel:
