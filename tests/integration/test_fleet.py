@@ -314,7 +314,7 @@ class Top(Fleet):
         screen.shows("quiet io-1 (it takes no more tasks)? y/n")
         screen.keys("n")
         screen.shows("q quit")
-        self.assertEqual(self.state_of("io-1"), "running")
+        wait_for(lambda: self.state_of("io-1") == "running", "io-1 as it was")
         screen.keys("p")
         screen.shows("y/n")
         screen.keys("y")
@@ -362,6 +362,8 @@ class Top(Fleet):
         finally:
             os.kill(pid, signal.SIGCONT)
         screen.until(lambda lines: "(old)" not in lines[0], "the way back")
+        for name in ["wf", "io-1", "io-2"]:  # they may have been taken for lost
+            wait_for(lambda name=name: self.state_of(name) == "running", f"{name} seen again")
         screen.keys("q")
         self.assertEqual(screen.end(), 0)
 
