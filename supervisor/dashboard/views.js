@@ -74,7 +74,7 @@ export function drawTiles(fleet) {
   tiles.tasks.set(rate(tasks), "", `${num(sum(workers, r => r.done))} done`);
   tiles.failures.set(rate(failures), "", failures > 0 ? percent(share(failures, tasks)) + " of the tasks" : `${num(sum(workers, r => r.failed))} in all`, failures > 0);
   const slow = workers.filter(r => r.p99_s !== null && r.p99_s !== undefined).sort((a, b) => b.p99_s - a.p99_s)[0];
-  tiles.latency.set(slow ? seconds(slow.p99_s) : "–", "", slow ? `${roleTitle[slow.role]}, p50 ${seconds(slow.p50_s)}` : "no task in the last minute");
+  tiles.latency.set(slow ? seconds(slow.p99_s) : "–", "", slow ? `p50 ${seconds(slow.p50_s)}, ${roleTitle[slow.role]}` : "no task in the last minute");
   const used = sum(workers, r => r.slots_used), total = sum(workers, r => r.slots_total);
   tiles.slots.set(total ? percent(share(used, total)) : "–", "", `${num(used)} of ${num(total)}`);
   const queues = (fleet.queues || []).filter(q => q.depth !== null);
