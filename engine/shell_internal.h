@@ -48,7 +48,7 @@ struct flo_shell {
     struct event *commit_event, *timer;
     struct event *signals[2];
     struct event *watchdog; /* the service manager's; NULL without one */
-    int64_t timer_at_ns; /* what the timer is set to; INT64_MAX = off */
+    int64_t timer_at_ns;    /* what the timer is set to; INT64_MAX = off */
     struct flo_store *store;
     struct flo_committer *committer;
     struct flo_core *core;

@@ -41,9 +41,10 @@ void flo_notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 void flo_notify_extend(int64_t ms);
 
 /*
- * Feed the watchdog from the loop: WATCHDOG=1 at half of WATCHDOG_USEC, but only while no live check
- * of health (borrowed) has failed; a loop that is stuck feeds it not at all. *out is the timer, for
- * event_free before health goes; NULL when no watchdog is wanted of this process. FLO_ENOMEM.
+ * Feed the watchdog from the loop: WATCHDOG=1 at half of WATCHDOG_USEC, but only while no live
+ * check of health (borrowed) has failed; a loop that is stuck feeds it not at all. *out is the
+ * timer, for event_free before health goes; NULL when no watchdog is wanted of this process.
+ * FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_notify_feed(struct event_base *base, struct flo_health *health,
                                    struct event **out, struct flo_err *err);

@@ -129,7 +129,8 @@ static void test_verbose_lists_the_checks(void **state)
     event_base_dispatch(f->base);
     pthread_join(thread, NULL);
     assert_memory_equal(f->answer, "HTTP/1.1 503", 12);
-    assert_non_null(strstr(f->answer, "[+]loop ok\n[-]pollers failed: silent\nhealth check failed\n"));
+    assert_non_null(
+        strstr(f->answer, "[+]loop ok\n[-]pollers failed: silent\nhealth check failed\n"));
 }
 
 int main(void)
