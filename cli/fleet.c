@@ -13,7 +13,7 @@ const char *cli_fleet_help(void)
            "  ls                 all processes, a line each\n"
            "  inspect WHOM       all that is known of some\n"
            "  events             what happened; -f: and what happens\n"
-           "  drain WHOM         finish what runs, then end\n"
+           "  drain WHOM         finish what runs, then end (as SIGTERM)\n"
            "  quiet WHOM         take no more tasks, but stay\n"
            "  resume WHOM        and take tasks again\n"
            "  resize WHOM        --slots N [--kind KIND] [--task-queue NAME], or --executors N\n"
@@ -22,10 +22,11 @@ const char *cli_fleet_help(void)
            "  reload WHOM        read their configuration again\n"
            "  dump WHOM          their state as JSON\n"
            "  profile WHOM       where their CPU time goes: folded stacks, or --svg\n"
-           "Commands other than the first three need the supervisor's token.\n\n"
+           "Commands other than the first three need the supervisor's token.\n"
+           "WHOM: a process's name, identity or boot id, a worker of fleet.yaml, a role, or all.\n"
+           "A local fleet starts what was drained again: 'flotilla scale' makes fewer.\n\n"
            "exit codes: 0 all did it; 1 some did not; 64 usage; 69 no supervisor; 77 no token, or "
-           "not "
-           "its\n";
+           "the\nwrong one\n";
 }
 
 static int send_plain(struct cli_fleet *fleet)
@@ -91,6 +92,9 @@ static int unknown(const char *word)
     const char *near = word ? cli_nearest(word, names, VERB_COUNT) : NULL;
     if (near)
         fprintf(stderr, "flotilla fleet: unknown command '%s'; did you mean %s?\n", word, near);
+    else if (word)
+        fprintf(stderr,
+                "flotilla fleet: unknown command '%s'; 'flotilla fleet --help' lists them\n", word);
     else
         fprintf(stderr,
                 "flotilla fleet: say what to do: ls, inspect, events, drain, quiet, resume, "

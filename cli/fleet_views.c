@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/event_text.h"
 #include "cli/fleet.h"
 
 #define FOLLOW_MS 500
@@ -162,16 +163,16 @@ int cli_fleet_inspect(struct cli_fleet *fleet)
 static void put_event(const struct cli_fleet *fleet, const json_t *event)
 {
     const char *name = text_of(event, "name");
-    char when[40];
+    char when[40], text[2048];
     if (fleet->options->json) {
         json_dumpf(event, stdout, JSON_COMPACT);
         putchar('\n');
         return;
     }
     flo_clock_rfc3339(number_of(event, "ts_ms") * FLO_NS_PER_MS, when, sizeof when);
-    printf("%.19sZ  %-5s  %-24s  %-16s  %s\n", when, text_of(event, "level"),
-           text_of(event, "kind"), *name ? name : text_of(event, "identity"),
-           text_of(event, "message"));
+    cli_event_text(event, text, sizeof text);
+    printf("%.19sZ  %-5s  %-22s  %-22s  %s\n", when, text_of(event, "level"),
+           text_of(event, "kind"), *name ? name : text_of(event, "identity"), text);
 }
 
 /* The events after *seq; a supervisor that was started again counts anew. */

@@ -85,7 +85,7 @@
     X(SLOTS, slots, "slots", 0, NUMBER, "N", "resize: task slots")                                 \
     X(KIND, kind, "kind", 0, TEXT, "workflow|activity|local-activity",                             \
       "resize: which slots (those of its role)")                                                   \
-    X(EXECUTORS, executors, "executors", 0, NUMBER, "N", "resize: executors of a CPU worker")      \
+    X(EXECUTORS, executors, "executors", 0, NUMBER, "N", "resize: threads of an IO worker")        \
     X(POLLS, polls, "polls", 0, NUMBER, "N", "pollers: so many")                                   \
     X(MIN, min, "min", 0, NUMBER, "N", "pollers: at least so many")                                \
     X(MAX, max, "max", 0, NUMBER, "N", "pollers: at most so many")                                 \

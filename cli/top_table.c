@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "cli/event_text.h"
 
 const char *top_view_name(enum top_view view)
 {
@@ -20,7 +21,7 @@ const char *top_view_name(enum top_view view)
 size_t top_columns(enum top_view view, const struct top_column **out)
 {
     static const struct top_column processes[] = {
-        {"NAME", 17, false}, {"ROLE", 12, false},  {"STATE", 8, false},
+        {"NAME", 18, false}, {"ROLE", 12, false},  {"STATE", 8, false},
         {"SLOTS", 7, true},  {"TASKS/S", 7, true}, {"FAIL/S", 6, true},
         {"CPU %", 6, true},  {"MEM", 6, true},     {"WHY", 20, false}};
     static const struct top_column queues[] = {
@@ -32,7 +33,7 @@ size_t top_columns(enum top_view view, const struct top_column **out)
         {"READ/T", 6, true}, {"WRITE/T", 7, true}};
     static const struct top_column events[] = {{"TIME", 8, false},
                                                {"LEVEL", 5, false},
-                                               {"WHO", 16, false},
+                                               {"WHO", 18, false},
                                                {"KIND", 18, false},
                                                {"WHAT", 40, false}};
     static const struct {
@@ -258,12 +259,12 @@ static void fill_event(const json_t *e, struct top_row *row)
     put_text(row, 1, level);
     put_text(row, 2, *name ? name : text_of(e, "identity"));
     put_text(row, 3, text_of(e, "kind"));
-    put_text(row, 4, text_of(e, "message"));
+    cli_event_text(e, row->detail, sizeof row->detail);
+    put_text(row, 4, row->detail);
     row->mood = strcmp(level, "error") == 0  ? TOP_BAD
                 : strcmp(level, "warn") == 0 ? TOP_WAIT
                                              : TOP_GOOD;
     snprintf(row->id, sizeof row->id, "%.0f", number_of(e, "seq"));
-    snprintf(row->detail, sizeof row->detail, "%s", text_of(e, "message"));
 }
 
 /* ---- the table ---- */

@@ -375,8 +375,8 @@ int flo_scale_get(struct flo_scale *scale, const struct flo_scale_filter *filter
                                     filter->queue ? filter->queue : ""};
     if (*full.role && !is_role(full.role))
         return flo_fail(err, FLO_ENOENT,
-                        "there is no role \"%.60s\"; there are workflow, io-activity and "
-                        "cpu-activity",
+                        "there is no role \"%.60s\", and no worker of fleet.yaml; roles are "
+                        "workflow, io-activity and cpu-activity",
                         full.role);
     if (*full.worker) {
         const struct flo_fleet_worker *worker = find_worker(scale, full.worker);

@@ -50,9 +50,10 @@ static int64_t wish_up(const struct flo_scale_limits *limits, const struct flo_s
     int64_t least = sample->replicas + 1;
     bool timed = sample->task_s > 0 && state->slots_each > 0;
     int64_t wish = timed ? clamp(needed(limits, sample, state->slots_each, 1), least, most) : most;
-    snprintf(
-        reason, FLO_SCALE_REASON_MAX, "%lld tasks wait, more than %lld for each of %lld replicas",
-        (long long)sample->backlog, (long long)limits->up_backlog, (long long)sample->replicas);
+    snprintf(reason, FLO_SCALE_REASON_MAX,
+             "%lld tasks wait, more than %lld for each of %lld replica%s",
+             (long long)sample->backlog, (long long)limits->up_backlog, (long long)sample->replicas,
+             sample->replicas == 1 ? "" : "s");
     return wish;
 }
 
@@ -68,9 +69,9 @@ static int64_t wish_down(const struct flo_scale_limits *limits,
     if (wish > sample->replicas)
         wish = sample->replicas;
     snprintf(reason, FLO_SCALE_REASON_MAX,
-             "%lld tasks wait and %lld run: enough work for %lld of %lld replicas",
+             "%lld tasks wait and %lld run: enough work for %lld of %lld replica%s",
              (long long)sample->backlog, (long long)sample->in_flight, (long long)wish,
-             (long long)sample->replicas);
+             (long long)sample->replicas, sample->replicas == 1 ? "" : "s");
     return wish;
 }
 
@@ -179,9 +180,9 @@ void flo_scale_decide(const struct flo_scale_limits *limits, const struct flo_sc
     }
     if (bounded != replicas) {
         out->desired = bounded;
-        snprintf(out->reason, sizeof out->reason, "%lld replicas are %s than the %s, %lld",
-                 (long long)replicas, bounded > replicas ? "fewer" : "more",
-                 bounded > replicas ? "fewest" : "most", (long long)bounded);
+        snprintf(out->reason, sizeof out->reason, "%lld replica%s, and there shall be at %s %lld",
+                 (long long)replicas, replicas == 1 ? "" : "s",
+                 bounded > replicas ? "least" : "most", (long long)bounded);
     } else if (!known) {
         snprintf(out->reason, sizeof out->reason,
                  "how many tasks wait is not known: the count stays");

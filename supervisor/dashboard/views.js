@@ -205,8 +205,8 @@ const replicaTable = new Table(byId("t-replicas"), [
      setStatus(td.status, w.roll_error ? "bad" : well && !w.rolling ? "ok" : "wait",
                `${num(w.ready)} ready of ${num(w.replicas)}` + (w.leaving ? `, ${w.leaving} leaving` : "") + (w.rolling ? `, replacing ${w.roll_done} of ${w.roll_total}` : ""));
    }},
-  numberColumn("Wanted", w => w.desired_replicas, num, {hint: "by the scaling"}),
-  textColumn("Bounds", w => w.max === undefined ? "–" : `${w.min} to ${w.max}` + (w.autoscaled ? "" : ", by hand")),
+  numberColumn("Wanted", w => w.desired_replicas, num, {hint: "what the scaling policy wants; done by the supervisor only where autoscale is on"}),
+  textColumn("Bounds", w => w.max === undefined ? "–" : `${w.min} to ${w.max}` + (w.autoscaled ? "" : ", not autoscaled")),
   numberColumn("Waiting", w => w.backlog, num),
   numberColumn("In flight", w => w.in_flight, num),
   textColumn("Why", w => w.roll_error || w.reason || "", {cls: "wrap"}),

@@ -62,7 +62,7 @@ class Autoscale(FleetTest):
         load = start_batch(self.fleet.target, "load", "--type", "io_simulation", "--tasks", 60, "--concurrency", 60,
                            "--param", "operations=1", "--param", "io=wait", "--param", "delay_ms=300")
         said = self.supervisor.said('"worker.autoscaled"')
-        self.assertIn("more than 2 for each of 1 replicas", said)
+        self.assertIn("more than 2 for each of 1 replica", said)
         # One element, as KEDA wants it, and the same figure wherever it stands.
         depth = wait_for(self.depths, "a depth")
         self.assertEqual(len(depth), 1, depth)

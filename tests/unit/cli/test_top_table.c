@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "cli/event_text.h"
 #include "cli/top_table.h"
 
 static json_t *parse(const char *text)
@@ -157,6 +158,25 @@ static void test_events(void **state)
     assert_int_equal(f->table.rows[0].mood, TOP_BAD);
 }
 
+/* What happened stands in the fields: which activity, which exit code. */
+static void test_event_fields(void **state)
+{
+    char text[200];
+    json_t *event = parse("{\"message\": \"An activity failed\", \"fields\": {\"activity_type\": "
+                          "\"charge\", \"attempt\": 2, \"failure\": \"no \\u001bmoney\", \"note\": "
+                          "\"a b\", \"list\": [1.5, 2]}}");
+    (void)state;
+    cli_event_text(event, text, sizeof text);
+    assert_string_equal(text, "An activity failed: no ?money  activity_type=charge attempt=2 "
+                              "note=\"a b\" list=[1.5,2]");
+    cli_event_text(event, text, 10);
+    assert_string_equal(text, "An activi");
+    json_object_set_new(event, "message", json_string("\xc3\xa4\xc3\xb6"));
+    cli_event_text(event, text, 4);
+    assert_string_equal(text, "\xc3\xa4");
+    json_decref(event);
+}
+
 static void test_summary_and_nothing_read_yet(void **state)
 {
     struct fixture *f = *state;
@@ -200,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_filtered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_queues_and_activities, setup, teardown),
         cmocka_unit_test_setup_teardown(test_events, setup, teardown),
+        cmocka_unit_test(test_event_fields),
         cmocka_unit_test_setup_teardown(test_text_is_cut_at_characters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_summary_and_nothing_read_yet, setup, teardown),
     };
