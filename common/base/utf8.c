@@ -53,7 +53,7 @@ bool flo_utf8_valid(const void *data, size_t len)
                 continue;
             }
         }
-        size_t step = character_len(p + at, len - at);
+        size_t step = p[at] < 0x80 ? 1 : character_len(p + at, len - at);
         if (step == 0)
             return false;
         at += step;

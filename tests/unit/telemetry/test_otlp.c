@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exporter against a collector on the same loop: what it sends when, and what it keeps. */
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "support/cmocka_env.h"
-#include "telemetry/otlp.h"
+#include "telemetry/otlp_internal.h"
 
 #define HELD_MAX 8
 
@@ -24,7 +27,7 @@ struct fixture {
     struct evhttp_request *held[HELD_MAX];
     size_t held_count;
     json_t *bodies; /* array, of all that came */
-    int64_t patience_ms;
+    int64_t patience_ms, timeout_ms;
     bool done; /* flo_otlp_finish has ended */
 };
 
@@ -57,7 +60,7 @@ static int setup(void **state)
     struct fixture *f = &fixture;
     struct sockaddr_in address;
     socklen_t len = sizeof address;
-    *f = (struct fixture){.status = 200, .bodies = json_array()};
+    *f = (struct fixture){.status = 200, .timeout_ms = 20000, .bodies = json_array()};
     f->base = event_base_new();
     f->server = evhttp_new(f->base);
     struct evhttp_bound_socket *bound = evhttp_bind_socket_with_handle(f->server, "127.0.0.1", 0);
@@ -88,7 +91,7 @@ static void start(struct fixture *f, const char *metrics_url, const char *traces
                                              .traces_url = traces_url,
                                              .interval_ms = 20,
                                              .delay_ms = 20,
-                                             .timeout_ms = 20000,
+                                             .timeout_ms = f->timeout_ms,
                                              .patience_ms = f->patience_ms,
                                              .program = "test",
                                              .instance = "one",
@@ -330,6 +333,80 @@ static void test_finish_is_bounded(void **state)
     finish(f, 60000);
 }
 
+/* A collector that means harm: head, then more for as long as somebody reads. */
+struct hostile {
+    const char *head, *more; /* more NULL: silence */
+};
+
+static void on_drained(struct bufferevent *bev, void *ctx)
+{
+    const struct hostile *hostile = ctx;
+    if (hostile->more)
+        for (int i = 0; i < 256; i++)
+            bufferevent_write(bev, hostile->more, strlen(hostile->more));
+}
+
+static void on_gone(struct bufferevent *bev, short what, void *ctx)
+{
+    (void)what;
+    (void)ctx;
+    bufferevent_free(bev);
+}
+
+static void on_connection(struct evconnlistener *listener, evutil_socket_t fd,
+                          struct sockaddr *address, int len, void *ctx)
+{
+    const struct hostile *hostile = ctx;
+    struct bufferevent *bev =
+        bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
+    (void)address;
+    (void)len;
+    bufferevent_setcb(bev, NULL, on_drained, on_gone, ctx);
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
+    bufferevent_write(bev, hostile->head, strlen(hostile->head));
+}
+
+/* Answers without an end, or that are none, end with the request's time or before, as if nobody
+ * were there: what is exported is kept and tried again. */
+static void test_hostile_collector(void **state)
+{
+    static struct hostile hostiles[] = {
+        {"HTTP/1.1 200 OK\r\n\r\n", "endless"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "4\r\nmore\r\n"},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "long"},
+        {"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "negative"},
+        {"HTTP/1.1 200 OK\r\nX: ", "a header that does not end"},
+        {"HTTP/1.1 200 OK\r\n", "X: one of very many\r\n"},
+        {"HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"},
+        {"SSH-2.0-not-at-all\r\n", NULL},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}", NULL},
+        {"", NULL},
+    };
+    struct fixture *f = *state;
+    f->timeout_ms = 200;
+    for (size_t i = 0; i < sizeof hostiles / sizeof *hostiles; i++) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        socklen_t len = sizeof address;
+        struct evconnlistener *listener =
+            evconnlistener_new_bind(f->base, on_connection, &hostiles[i], LEV_OPT_CLOSE_ON_FREE, -1,
+                                    (struct sockaddr *)&address, sizeof address);
+        assert_non_null(listener);
+        assert_int_equal(getsockname(evconnlistener_get_fd(listener), (void *)&address, &len), 0);
+        snprintf(f->url, sizeof f->url, "http://127.0.0.1:%d/", ntohs(address.sin_port));
+        start(f, NULL, f->url);
+        record(f, "a", 1);
+        struct flo_series *failed =
+            flo_metrics_get(f->metrics, FLO_METRIC_OTLP_REQUESTS, "traces", "unavailable", NULL);
+        while (flo_series_value(failed) < (double)(i + 1))
+            assert_int_equal(event_base_loop(f->base, EVLOOP_ONCE), 0);
+        assert_true(flo_series_value(failed) == (double)(i + 1));
+        assert_true(counted(f, "sent") == 0);
+        evconnlistener_free(listener);
+        flo_otlp_destroy(&f->otlp);
+        event_base_loop(f->base, EVLOOP_NONBLOCK); /* the other end sees it */
+    }
+}
+
 /* Endpoints in words. */
 static void test_urls(void **state)
 {
@@ -350,12 +427,19 @@ static void test_urls(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* as all programs do */
     const struct CMUnitTest tests[] = {
-        T(test_batches),           T(test_queue_is_bounded),
-        T(test_bytes_are_bounded), T(test_names_are_escaped),
-        T(test_resource),          T(test_metrics),
-        T(test_refused),           T(test_given_up),
-        T(test_finish_is_bounded), cmocka_unit_test(test_urls),
+        T(test_batches),
+        T(test_queue_is_bounded),
+        T(test_bytes_are_bounded),
+        T(test_names_are_escaped),
+        T(test_resource),
+        T(test_metrics),
+        T(test_refused),
+        T(test_given_up),
+        T(test_finish_is_bounded),
+        T(test_hostile_collector),
+        cmocka_unit_test(test_urls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
