@@ -99,9 +99,10 @@ struct flo_user_sample {
 };
 /* May a metric or label have this name? */
 bool flo_metric_name_ok(const char *name);
-/* Add a sample. FLO_EINVAL with a sentence: a name that cannot be or that is the program's own,
- * another kind or other labels than before, a label's value that is not UTF-8; FLO_EFULL: too many
- * names; FLO_ENOMEM. */
+/* Add a sample. FLO_EINVAL with a sentence: a name that cannot be, that is the program's own or
+ * that a sample of another metric has (a gauge jobs_count beside a histogram jobs), another kind or
+ * other labels than before, a label's value that is not UTF-8; FLO_EFULL: too many names;
+ * FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_metrics_user_add(struct flo_metrics *metrics,
                                         const struct flo_user_sample *sample, struct flo_err *err);
 

@@ -44,15 +44,45 @@ bool flo_metric_name_ok(const char *name)
     return true;
 }
 
+/* Would the family, or a sample of it, be called other, on one of the two kinds of pages? In
+ * OpenMetrics a counter's family has no _total. */
+static bool claims(const char *name, enum flo_metric_kind kind, const char *other)
+{
+    static const char *const SUFFIXES[][5] = {
+        [FLO_COUNTER] = {"", "_total", "_created", NULL},
+        [FLO_GAUGE] = {"", NULL},
+        [FLO_HISTOGRAM] = {"", "_bucket", "_count", "_sum", "_created"},
+    };
+    size_t len = strlen(name);
+
+    if (kind == FLO_COUNTER && len > 6 && strcmp(name + len - 6, "_total") == 0)
+        len -= 6;
+    if (strncmp(other, name, len) != 0)
+        return false;
+    for (size_t i = 0; i < 5 && SUFFIXES[kind][i]; i++)
+        if (strcmp(other + len, SUFFIXES[kind][i]) == 0)
+            return true;
+    return false;
+}
+
+/* Can they not stand on one page? */
+static bool meet(const struct flo_metric_desc *known, const char *name, enum flo_metric_kind kind)
+{
+    return claims(known->name, known->kind, name) || claims(name, kind, known->name);
+}
+
 /* Is it one of the program's, or looks like one? */
-static bool reserved(const char *name)
+static bool reserved(const char *name, enum flo_metric_kind kind)
 {
     static const char *const PREFIXES[] = {"temporal_", "flotilla_", "process_"};
 
     for (size_t i = 0; i < sizeof PREFIXES / sizeof *PREFIXES; i++)
         if (strncmp(name, PREFIXES[i], strlen(PREFIXES[i])) == 0)
             return true;
-    return flo_metric_desc_by_name(name) != NULL;
+    for (int i = 0; i < FLO_METRIC_COUNT; i++)
+        if (meet(flo_metric_desc((enum flo_metric)i), name, kind))
+            return true;
+    return false;
 }
 
 /* The name as it is shown: what counts ends in _total. */
@@ -105,8 +135,6 @@ static int check(const struct flo_user_sample *sample, struct flo_err *err)
 
     if (!flo_metric_name_ok(sample->name))
         return flo_fail(err, FLO_EINVAL, "'%.128s' is no name for a metric", sample->name);
-    if (reserved(sample->name))
-        return flo_fail(err, FLO_EINVAL, "the metric %s is the worker's own", sample->name);
     for (size_t i = 0; i < sample->label_count && !rc; i++)
         rc = check_label(sample, i, err);
     return rc;
@@ -131,11 +159,28 @@ static struct user_family *family_new(const struct flo_user_sample *sample, cons
     return made;
 }
 
+/* May the page have a new family of that name? */
+static int check_new(const struct flo_user_families *all, const char *name,
+                     enum flo_metric_kind kind, struct flo_err *err)
+{
+    if (reserved(name, kind))
+        return flo_fail(err, FLO_EINVAL, "the metric %s is the worker's own", name);
+    for (size_t i = 0; i < all->count; i++)
+        if (meet(&all->items[i]->desc, name, kind))
+            return flo_fail(err, FLO_EINVAL, "the metrics %s and %s have a name in common", name,
+                            all->items[i]->name);
+    if (all->count == FLO_USER_METRICS_MAX)
+        return flo_fail(err, FLO_EFULL, "metric %s is one more than %d", name,
+                        FLO_USER_METRICS_MAX);
+    return 0;
+}
+
 static int find_locked(struct flo_metrics *metrics, const struct flo_user_sample *sample,
                        struct user_family **out, struct flo_err *err)
 {
     char name[NAME_MAX_BYTES + 8], labels[LABELS_MAX_BYTES];
     struct flo_user_families *all = metrics->user;
+    int rc;
 
     full_name(sample, name);
     join_labels(sample, labels);
@@ -154,9 +199,9 @@ static int find_locked(struct flo_metrics *metrics, const struct flo_user_sample
         *out = known;
         return 0;
     }
-    if (all->count == FLO_USER_METRICS_MAX)
-        return flo_fail(err, FLO_EFULL, "metric %s is one more than %d", name,
-                        FLO_USER_METRICS_MAX);
+    rc = check_new(all, name, sample->kind, err);
+    if (rc)
+        return rc;
     *out = all->items[all->count] = family_new(sample, name, labels);
     if (!*out)
         return flo_fail(err, FLO_ENOMEM, "no memory for a metric");

@@ -105,6 +105,39 @@ static void test_add_labels_that_spoil_the_page_refused(void **state)
     }
 }
 
+/* Two families whose samples or whose names in OpenMetrics are the same would be one page's end:
+ * the second is refused, whichever comes first. */
+static void test_add_names_that_meet_refused(void **state)
+{
+    static const struct {
+        enum flo_metric_kind first, second;
+        const char *name, *meets;
+    } PAIRS[] = {
+        {FLO_COUNTER, FLO_GAUGE, "a", "a"},           {FLO_GAUGE, FLO_COUNTER, "b", "b"},
+        {FLO_GAUGE, FLO_COUNTER, "c_total", "c"},     {FLO_HISTOGRAM, FLO_GAUGE, "d", "d_count"},
+        {FLO_GAUGE, FLO_HISTOGRAM, "e_sum", "e"},     {FLO_HISTOGRAM, FLO_GAUGE, "f", "f_bucket"},
+        {FLO_COUNTER, FLO_HISTOGRAM, "g", "g"},       {FLO_HISTOGRAM, FLO_GAUGE, "h", "h_created"},
+        {FLO_HISTOGRAM, FLO_COUNTER, "i", "i_total"},
+    };
+    struct flo_metrics *m = *state;
+
+    for (size_t i = 0; i < sizeof PAIRS / sizeof *PAIRS; i++) {
+        struct flo_user_sample first = sample(PAIRS[i].first, PAIRS[i].name, "x", 1),
+                               second = sample(PAIRS[i].second, PAIRS[i].meets, "x", 1);
+        struct flo_err err = {0};
+        assert_int_equal(add(m, &first), 0);
+        if (flo_metrics_user_add(m, &second, &err) != FLO_EINVAL)
+            fail_msg("%s beside %s was taken", PAIRS[i].meets, PAIRS[i].name);
+        assert_non_null(strstr(err.message, PAIRS[i].meets));
+    }
+    struct flo_user_sample ours = sample(FLO_GAUGE, "activity_duration_seconds_count", "x", 1),
+                           fine = sample(FLO_GAUGE, "things_count", "x", 1),
+                           fine_too = sample(FLO_COUNTER, "things", "x", 1);
+    assert_int_equal(add(m, &ours), FLO_EINVAL);
+    assert_int_equal(add(m, &fine), 0);
+    assert_int_equal(add(m, &fine_too), 0);
+}
+
 /* Past the bounds names are refused, and label values fall together. */
 static void test_add_bounded(void **state)
 {
@@ -131,6 +164,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_add_bad_names_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_add_labels_that_spoil_the_page_refused, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_add_names_that_meet_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_add_bounded, setup, teardown),
     };
 
