@@ -8,6 +8,7 @@
  */
 #include "config/otlp.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -67,12 +68,40 @@ static bool switched_off(const char *exporter)
     return (disabled && strcasecmp(disabled, "true") == 0) || (chosen && !strcmp(chosen, "none"));
 }
 
+/* host or host:port, the host a name or an address, in brackets when it is one of IPv6. */
+static bool is_authority(const char *text, size_t len)
+{
+    const char *end = text + len, *colon = memchr(text, *text == '[' ? ']' : ':', len);
+    char *digits_end;
+
+    if (*text == '[') {
+        if (!colon)
+            return false;
+        colon++;
+    }
+    if (!colon || colon == end)
+        return len > 0;
+    if (*colon != ':' || colon == text || !isdigit((unsigned char)colon[1]))
+        return false;
+    long port = strtol(colon + 1, &digits_end, 10);
+    return digits_end == end && port > 0 && port <= 65535;
+}
+
+/* What the exporter can be told: an address that it does not take would stop the worker later, and
+ * with no line of the file. */
 static int check_endpoint(struct flo_config *config, const char *key, const char *url,
                           struct flo_err *err)
 {
     size_t scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+    size_t len = strcspn(url + scheme, "/?#");
+    bool printable = true;
 
-    if (!*url || (scheme && url[scheme] && !strchr("/:?#", url[scheme])))
+    for (const char *p = url; *p; p++)
+        printable = printable && *p > ' ' && *p != 0x7f;
+    if (memchr(url + scheme, '@', len))
+        return flo_config_refuse(config, key, err,
+                                 "an endpoint has no name and password; otlp.headers is for them");
+    if (!*url || (scheme && printable && !strchr(url, '#') && is_authority(url + scheme, len)))
         return 0;
     return flo_config_refuse(config, key, err,
                              "\"%.200s\" is no endpoint; http://host:4318 or https://host is "

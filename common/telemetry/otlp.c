@@ -281,12 +281,15 @@ static void try_again(struct sender *sender, const struct flo_otlp_reply *reply)
 
 static void refused(struct sender *sender, const struct flo_otlp_reply *reply)
 {
-    char start[256]; /* of what the collector says */
+    const char *path = sender->peer.url.path;
+    char start[256];      /* of what the collector says */
+    char shown_path[256]; /* without the query, which may have a key in it */
 
+    snprintf(shown_path, sizeof shown_path, "%.*s", (int)strcspn(path, "?"), path);
     snprintf(start, sizeof start, "%s", reply->body);
     flo_log(FLO_LOG_ERROR, "otlp.refused", "The collector refuses what is exported", "signal",
-            NAMES[sender->signal], "collector", sender->peer.url.authority, "path",
-            sender->peer.url.path, "reason", start, "#status", FLO_NUM(reply->status), NULL);
+            NAMES[sender->signal], "collector", sender->peer.url.authority, "path", shown_path,
+            "reason", start, "#status", FLO_NUM(reply->status), NULL);
     count(sender, "refused");
     if (sender->signal == TRACES)
         batch_over(sender->otlp, "refused");

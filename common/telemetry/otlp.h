@@ -48,8 +48,6 @@ struct flo_otlp_options {
     struct flo_metrics *metrics; /* borrowed; exported, and counted in */
 };
 
-/* Does text read as an endpoint? 0; FLO_EINVAL with a sentence. */
-FLO_MUST_CHECK int flo_otlp_check_url(const char *url, struct flo_err *err);
 /* Begin. options is borrowed for the call. FLO_EINVAL, FLO_ESYS (no TLS), FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_otlp_new(struct event_base *base, const struct flo_otlp_options *options,
                                 struct flo_otlp **out, struct flo_err *err);

@@ -70,16 +70,6 @@ void flo_otlp_url_fini(struct flo_otlp_url *url)
     *url = (struct flo_otlp_url){0};
 }
 
-int flo_otlp_check_url(const char *url, struct flo_err *err)
-{
-    struct flo_otlp_url parsed;
-    int rc = flo_otlp_url_parse(url, &parsed, err);
-
-    if (rc == 0)
-        flo_otlp_url_fini(&parsed);
-    return rc;
-}
-
 /* ---- a request ---- */
 
 struct flo_otlp_post {

@@ -12,6 +12,7 @@
 
 #include "telemetry/json_text.h"
 #include "telemetry/metrics_internal.h"
+#include "telemetry/metrics_page.h"
 #include "telemetry/otlp_internal.h"
 
 struct walk {
@@ -45,7 +46,7 @@ static void put_number(struct flo_buf *out, double value)
 
 static void put_labels(struct flo_buf *out, const char *labels, const char *values)
 {
-    char key[FLO_METRIC_LABEL_VALUE_MAX];
+    char key[FLO_METRIC_NAME_MAX];
     bool first = true;
 
     flo_buf_append_str(out, "\"attributes\":[");

@@ -180,12 +180,14 @@ class Otlp(FleetTest):
     def test_a_collector_that_refuses_or_takes_a_part(self):
         partial = {"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too purple"}}
         self.collector.script = [(400, {}, b"no such thing"), (200, {}, json.dumps(partial).encode())]
-        _, io = self.workers(otlp__metrics="false")
+        self.workers(otlp__metrics="false", otlp__traces_endpoint=self.collector.url + "/v1/traces?key=s3cret")
         self.trace("w1", PARENT)
         all_said = lambda: "\n".join(line for w in self.fleet.processes for line in w.output)  # noqa: E731
         wait_for(lambda: "otlp.refused" in all_said() and "no such thing" in all_said(), "the refusal")
         self.trace("w2", PARENT)
         wait_for(lambda: "too purple" in all_said(), "the partial success")
+        self.assertIn("/v1/traces", all_said())
+        self.assertNotIn("s3cret", all_said())
 
     def test_a_collector_that_speaks_nonsense(self):
         """Garbage, a closed connection, a body without end, JSON that is none: workers go on, and end in time."""
@@ -280,6 +282,12 @@ class Otlp(FleetTest):
     def test_bad_settings(self):
         """One line, and exit 78."""
         for name, value, why in [("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317", "is no endpoint"),
+                                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@collector:4318", "otlp.headers"),
+                                 ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:65536", "is no endpoint"),
+                                 ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://:4318", "is no endpoint"),
+                                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1", "is no endpoint"),
+                                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector/a b", "is no endpoint"),
+                                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector/#a", "is no endpoint"),
                                  ("OTEL_EXPORTER_OTLP_HEADERS", "a=s3cret%zz", "pair 1"),
                                  ("OTEL_EXPORTER_OTLP_HEADERS", "a=b,s3 cret=1", "pair 2"),
                                  ("OTEL_RESOURCE_ATTRIBUTES", "a", "pair 1"),

@@ -160,7 +160,7 @@ class Collector:
             try:
                 assert handler.headers["Content-Type"] == "application/json", dict(handler.headers)
                 assert handler.headers["Host"] == self.url.split("/")[2], dict(handler.headers)
-                what = handler.path.rsplit("/", 1)[1]
+                what = handler.path.split("?")[0].rsplit("/", 1)[1]
                 resource, items = sections(json.loads(body), {"traces": "spans", "metrics": "metrics"}[what])
                 self.resources.append(resource)
                 if what == "traces":

@@ -413,13 +413,15 @@ static void test_urls(void **state)
     static const char *const good[] = {"http://a", "https://a:1/x?y=z", "http://[::1]:4318/v1"};
     static const char *const bad[] = {"",         "a:4318",      "ftp://a",    "http://",
                                       "http:///", "http://u@a/", "http://a/#b"};
-    struct flo_err err;
+    struct flo_otlp_url url;
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        if (flo_otlp_check_url(good[i], &err))
+        if (flo_otlp_url_parse(good[i], &url, NULL))
             fail_msg("refused: %s", good[i]);
+        else
+            flo_otlp_url_fini(&url);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (!flo_otlp_check_url(bad[i], &err))
+        if (!flo_otlp_url_parse(bad[i], &url, NULL))
             fail_msg("taken: %s", bad[i]);
 }
 
