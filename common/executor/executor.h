@@ -207,6 +207,9 @@ struct flo_executor_options {
     /* Nothing can be run any more (the template process died); may be NULL. After the on_done of
      * the jobs that it took down. */
     void (*on_broken)(void *ctx);
+    /* A process died that had no job and was not asked to end; its number, and its status as
+     * wait(2) tells it. Another takes its place. May be NULL. */
+    void (*on_idle_death)(void *ctx, unsigned index, int status);
     /* A process is replaced; may be NULL. */
     void (*on_recycled)(void *ctx, const struct flo_recycled *recycled);
     /* Threads, all may be NULL: */

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "executor/frame.h"
+#include "executor/profile.h"
 #include "executor/template.h"
 
 #define START_TIMEOUT_MS 60000
@@ -348,6 +349,17 @@ static void report_death(struct flo_executor_process *process,
     flo_deaths_add(&process->pool->deaths, flo_core_job_detach(&process->unit), &result, &facts);
 }
 
+/* Tell of the death of a process that had no job. */
+static void report_idle_death(struct flo_executor_process *process, int status)
+{
+    const struct flo_executor *executor = &process->pool->executor;
+
+    /* Nobody asks for its record; the next process in its place must not seem to have made it. */
+    flo_crash_area_at(&process->pool->tmpl->crashes, process->unit.index)->kind = FLO_CRASH_NONE;
+    if (!process->killed && !executor->closed && executor->options.on_idle_death)
+        executor->options.on_idle_death(executor->options.ctx, process->unit.index, status);
+}
+
 void flo_executor_process_died(struct flo_executor_process *process,
                                const struct flo_template_report *report)
 {
@@ -361,9 +373,11 @@ void flo_executor_process_died(struct flo_executor_process *process,
     process->unit.ready = false;
     if (process->unit.job)
         report_death(process, report);
-    else if (forked) /* nobody asks for it; the next process in its place must not seem to have */
-        flo_crash_area_at(&process->pool->tmpl->crashes, process->unit.index)->kind =
-            FLO_CRASH_NONE;
+    else if (forked)
+        report_idle_death(process, report->status);
+    if (forked)
+        flo_profile_ring_mend(
+            flo_crash_area_ring(&process->pool->tmpl->crashes, process->unit.index));
     process_close(process);
     if (process->pool->executor.closed)
         return;

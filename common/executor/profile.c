@@ -42,16 +42,6 @@ static struct {
 
 /* ---- the ring ---- */
 
-void flo_profile_ring_open(struct flo_profile_ring *ring, unsigned hz)
-{
-    for (size_t i = 0; i < FLO_PROFILE_SLOTS; i++)
-        atomic_store(&ring->slots[i].ready, false);
-    atomic_store(&ring->head, 0);
-    atomic_store(&ring->tail, 0);
-    atomic_store(&ring->lost, 0);
-    atomic_store(&ring->hz, hz);
-}
-
 /* A slot to write into, or NULL. */
 static struct flo_profile_sample *claim(struct flo_profile_ring *ring, unsigned *out_slot)
 {
@@ -67,7 +57,8 @@ static struct flo_profile_sample *claim(struct flo_profile_ring *ring, unsigned 
     return &ring->slots[*out_slot].sample;
 }
 
-bool flo_profile_ring_take(struct flo_profile_ring *ring, struct flo_profile_sample *out)
+/* The oldest sample, copied and bounded. False: there is none. */
+static bool take_one(struct flo_profile_ring *ring, struct flo_profile_sample *out)
 {
     unsigned tail = atomic_load(&ring->tail), slot = tail % FLO_PROFILE_SLOTS;
 
@@ -80,6 +71,40 @@ bool flo_profile_ring_take(struct flo_profile_ring *ring, struct flo_profile_sam
     atomic_store(&ring->slots[slot].ready, false);
     atomic_store(&ring->tail, tail + 1);
     return true;
+}
+
+void flo_profile_ring_drain(struct flo_profile_ring *ring, flo_profile_fn fn, void *ctx)
+{
+    struct flo_profile_sample sample;
+
+    for (int i = 0; i < FLO_PROFILE_SLOTS && take_one(ring, &sample); i++)
+        fn(ctx, &sample);
+}
+
+static void forget(void *ctx, const struct flo_profile_sample *sample)
+{
+    (void)ctx;
+    (void)sample;
+}
+
+void flo_profile_ring_open(struct flo_profile_ring *ring, unsigned hz)
+{
+    flo_profile_ring_drain(ring, forget, NULL);
+    atomic_store(&ring->lost, 0);
+    atomic_store(&ring->hz, hz);
+}
+
+void flo_profile_ring_mend(struct flo_profile_ring *ring)
+{
+    unsigned tail = atomic_load(&ring->tail), begun = atomic_load(&ring->head) - tail;
+
+    for (unsigned i = 0; i < begun && i < FLO_PROFILE_SLOTS; i++) {
+        unsigned slot = (tail + i) % FLO_PROFILE_SLOTS;
+        if (atomic_load(&ring->slots[slot].ready))
+            continue;
+        memset(&ring->slots[slot].sample, 0, sizeof ring->slots[slot].sample);
+        atomic_store(&ring->slots[slot].ready, true);
+    }
 }
 
 /* ---- the handler ---- */
@@ -152,14 +177,15 @@ static void arm_process(unsigned hz)
     setitimer(ITIMER_PROF, &interval, NULL);
 }
 
-/* In an executor process: the kernel's are the timer's, others say that hz has changed. */
+/* In an executor process: the kernel's are the timer's, others say that hz has changed. A timer
+ * that goes on when nobody wants it ends itself. */
 static void on_signal(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
     unsigned hz = atomic_load(&sampler.ring->hz);
 
     (void)number;
-    if (info->si_code <= 0)
+    if (info->si_code <= 0 || hz == 0)
         arm_process(hz > FLO_PROFILE_HZ_MAX ? FLO_PROFILE_HZ_MAX : hz);
     else
         take_sample(context);
@@ -248,7 +274,8 @@ void flo_profile_end(void)
 void flo_profile_guard(struct flo_profile_ring *ring)
 {
     sampler.ring = ring;
-    handle(on_signal);
+    if (handle(on_signal) == 0 && atomic_load(&ring->hz) > 0)
+        raise(SIGPROF);
 }
 
 static struct flo_profile_ring *ring_of(const struct flo_executor *executor, unsigned i)
@@ -273,17 +300,14 @@ void flo_executor_profile(struct flo_executor *executor, unsigned hz)
             flo_profile_ring_open(ring_of(executor, i), hz);
         else
             atomic_store(&ring_of(executor, i)->hz, 0);
-        if (executor->units[i]->ready)
-            (void)!flo_template_profile(pool->tmpl->control, i);
+        (void)!flo_template_profile(pool->tmpl->control, i);
     }
 }
 
-bool flo_executor_profile_take(struct flo_executor *executor, struct flo_profile_sample *out)
+void flo_executor_profile_drain(struct flo_executor *executor, flo_profile_fn fn, void *ctx)
 {
     for (unsigned i = 0; i < processes_of(executor); i++)
-        if (flo_profile_ring_take(ring_of(executor, i), out))
-            return true;
-    return false;
+        flo_profile_ring_drain(ring_of(executor, i), fn, ctx);
 }
 
 size_t flo_executor_profile_lost(const struct flo_executor *executor)

@@ -51,10 +51,15 @@ struct flo_profile_ring {
 
 /* ---- a ring: the loop's side ---- */
 
-/* Empty it, for samples at hz. Nobody may be writing. */
+/* Drop what is in it, and want samples at hz. Who has begun to write one may go on. */
 void flo_profile_ring_open(struct flo_profile_ring *ring, unsigned hz);
-/* The oldest sample, copied and bounded. False: there is none. */
-bool flo_profile_ring_take(struct flo_profile_ring *ring, struct flo_profile_sample *out);
+/* Take the samples that are there, oldest first; each is fn's for the call. They are at most as many
+ * as there is room for, so that who writes on and on does not hold the loop. */
+typedef void (*flo_profile_fn)(void *ctx, const struct flo_profile_sample *sample);
+void flo_profile_ring_drain(struct flo_profile_ring *ring, flo_profile_fn fn, void *ctx);
+/* All who wrote are dead: what they had only begun is finished as a sample without a stack, so that
+ * it holds up nothing. */
+void flo_profile_ring_mend(struct flo_profile_ring *ring);
 
 /* ---- this process ---- */
 
@@ -71,12 +76,13 @@ void flo_profile_end(void);
 
 /* ---- executor processes ---- */
 
-/* In an executor process, at its start: sample when SIGPROF says so. */
+/* In an executor process, at its start: sample when SIGPROF says so, and at once when a profile is
+ * being made already. */
 void flo_profile_guard(struct flo_profile_ring *ring);
 /* Begin (hz > 0) or stop sampling all executor processes of a worker; nothing for threads. */
 void flo_executor_profile(struct flo_executor *executor, unsigned hz);
-/* Take the oldest sample of one of them. False: there is none. */
-bool flo_executor_profile_take(struct flo_executor *executor, struct flo_profile_sample *out);
+/* The same as flo_profile_ring_drain, of all of them. */
+void flo_executor_profile_drain(struct flo_executor *executor, flo_profile_fn fn, void *ctx);
 /* How many they lost. */
 size_t flo_executor_profile_lost(const struct flo_executor *executor);
 

@@ -46,20 +46,20 @@ static void add_module(struct namer *namer, uint64_t pc)
                        NULL);
 }
 
-/* Semicolons and blanks have a meaning in folded stacks. */
+/* Semicolons and blanks have a meaning in folded stacks; what may be no UTF-8 has none in JSON. */
 static char *clean(const char *name)
 {
     char *copy = flo_strdup(name);
 
     for (char *c = copy; c && *c; c++)
-        if (*c == ';' || *c == ' ' || (unsigned char)*c < 0x20)
+        if (*c == ';' || *c <= ' ' || *c >= 0x7f)
             *c = '_';
     if (copy && strlen(copy) > FUNCTION_MAX)
         copy[FUNCTION_MAX] = '\0';
     return copy;
 }
 
-static const char *look_up(const struct namer *namer, uint64_t pc)
+static char *look_up(const struct namer *namer, uint64_t pc)
 {
     struct flo_crash_symbol symbol = {0};
     struct dl_find_object found;
@@ -85,7 +85,7 @@ static const char *name_of(struct namer *namer, uint64_t pc)
 
     if (name)
         return name;
-    name = (char *)(uintptr_t)look_up(namer, pc);
+    name = look_up(namer, pc);
     if (!name || flo_map_put(&namer->names, &pc, sizeof pc, name, NULL))
         return "[unknown]";
     return name;

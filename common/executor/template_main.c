@@ -60,6 +60,7 @@ static void ignore_stop_signals(void)
     sigaction(SIGHUP, &quiet, NULL);
     sigaction(SIGTSTP, &quiet, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGPROF, SIG_IGN); /* an executor that has no handler for it yet */
 }
 
 /*
@@ -255,7 +256,7 @@ static bool serve(struct template *t)
     else if (request.order == FLO_TEMPLATE_TERM)
         kill_executor(t, request.index, SIGTERM);
     else if (request.order == FLO_TEMPLATE_PROFILE && t->pids[request.index] > 0)
-        kill(t->pids[request.index], SIGPROF); /* it is ready, and has a handler */
+        kill(t->pids[request.index], SIGPROF);
     else if (request.order == FLO_TEMPLATE_NAMES && fds[0] >= 0)
         spawn_namer(t, fds[0]);
     else if (request.order == FLO_TEMPLATE_SPAWN && fds[1] >= 0)

@@ -9,6 +9,7 @@
  */
 #include <event2/event.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "activity/note.h"
 #include "base/alloc.h"
@@ -154,6 +155,19 @@ static void drop(struct flo_activity_task *at, const char *why, const struct flo
     if (at->worker->library.tracing)
         flo_tracing_activity(at, NULL, why);
     flo_activity_task_end(&at);
+}
+
+void flo_activity_on_idle_death(void *ctx, unsigned index, int status)
+{
+    static const char message[] = "An executor process died while it had nothing to do";
+    const char *sign = WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status)) : NULL;
+    struct flo_num_text code = flo_num_text_i64(WEXITSTATUS(status));
+    const char *exit_status = WIFSIGNALED(status) ? NULL : code.text;
+
+    flo_log(FLO_LOG_ERROR, "executor.died", message, "#executor", FLO_NUM(index), "signal", sign,
+            "#exit_status", exit_status, NULL);
+    flo_tell(ctx, FLO_LOG_ERROR, "executor.died", message, "#executor", FLO_NUM(index), "signal",
+             sign, "#exit_status", exit_status, NULL);
 }
 
 void flo_activity_on_broken(void *ctx)

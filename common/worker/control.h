@@ -16,6 +16,8 @@
 
 #include "worker/worker.h"
 
+struct flo_local;
+
 /* ---- commands.c ---- */
 
 /* The reporter's callback; ctx is the worker, args is borrowed and may be NULL. Every command is
@@ -84,6 +86,7 @@ void flo_tell(struct flo_worker *worker, enum flo_log_level level, const char *k
 /* A task has failed: at most FLO_TELL_FAILURES a second, then only their number. */
 #define FLO_TELL_FAILURES 10
 void flo_tell_failed_activity(struct flo_activity_task *at, const FloApi__Failure *failure);
+void flo_tell_failed_local(const struct flo_local *local, const FloApi__Failure *failure);
 void flo_tell_failed_workflow(struct flo_workflow_task *wt, const char *reason,
                               const char *message);
 void flo_tell_fini(struct flo_worker *worker);

@@ -24,6 +24,7 @@
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
+#include "worker/control.h"
 #include "worker/local.h"
 #include "worker/local_retry.h"
 #include "worker/trace.h"
@@ -136,6 +137,8 @@ static void fail(struct flo_local *local, const FloApi__Failure *failure)
         no_memory.message = text;
         failure = &no_memory;
     }
+    if (!flo_failure_is_benign(failure))
+        flo_tell_failed_local(local, failure);
     verdict = flo_local_retry(local->task->retry_policy, failure, local->attempt, left_ns);
     if (local->cancelled) {
         verdict.again = false;

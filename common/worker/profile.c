@@ -48,12 +48,13 @@ struct flo_profile {
 
 /* ---- counting ---- */
 
-static void count(struct flo_profile *profile, const struct flo_profile_sample *sample)
+static void count(void *ctx, const struct flo_profile_sample *sample)
 {
+    struct flo_profile *profile = ctx;
     size_t len = offsetof(struct flo_profile_sample, pc) + sample->depth * sizeof sample->pc[0];
     struct counted *known = flo_map_get(&profile->stacks, sample, len);
 
-    if (!known && profile->stacks.count < STACKS_MAX) {
+    if (!known && sample->depth > 0 && profile->stacks.count < STACKS_MAX) {
         known = flo_calloc(1, sizeof *known);
         if (known) {
             known->sample = *sample;
@@ -73,13 +74,8 @@ static void count(struct flo_profile *profile, const struct flo_profile_sample *
 
 static void take_all(struct flo_profile *profile)
 {
-    struct flo_executor *executor = profile->worker->executor;
-    struct flo_profile_sample sample;
-
-    while (flo_profile_ring_take(profile->ring, &sample))
-        count(profile, &sample);
-    while (executor && flo_executor_profile_take(executor, &sample))
-        count(profile, &sample);
+    flo_profile_ring_drain(profile->ring, count, profile);
+    flo_executor_profile_drain(profile->worker->executor, count, profile);
 }
 
 /* ---- the end ---- */
@@ -188,7 +184,10 @@ static void on_names(evutil_socket_t fd, short what, void *ctx)
         profile->text.len += (size_t)n;
         return;
     }
-    answer(profile);
+    if (profile->text.len == 0 && profile->samples > 0)
+        give_up(profile, "the process that names addresses has died");
+    else
+        answer(profile);
 }
 
 static int by_count(const void *a, const void *b)

@@ -13,6 +13,7 @@
 #include "base/utf8.h"
 #include "wire/failure.h"
 #include "worker/control.h"
+#include "worker/local.h"
 
 #define MESSAGE_MAX_BYTES 200
 #define FIELD_MAX_BYTES 256
@@ -164,6 +165,21 @@ void flo_tell_failed_activity(struct flo_activity_task *at, const FloApi__Failur
              "workflow_id", at->workflow_id, "run_id", at->run_id, "#attempt", FLO_NUM(at->attempt),
              "failure_type", failure ? flo_failure_type(failure) : "", "failure",
              cut_message(failure ? failure->message : NULL, message), NULL);
+}
+
+void flo_tell_failed_local(const struct flo_local *local, const FloApi__Failure *failure)
+{
+    const struct flo_task_queue *queue = local->lr->queue;
+    const FloApi__WorkflowExecution *run = local->task->workflow_execution;
+    char message[MESSAGE_MAX_BYTES + 1];
+
+    if (!may_tell(queue->worker))
+        return;
+    flo_tell(queue->worker, FLO_LOG_WARN, "local_activity.failed", "A local activity failed",
+             "task_queue", queue->name, "activity_type", local->task->activity_type->name,
+             "activity_id", local->task->activity_id, "workflow_id", run ? run->workflow_id : "",
+             "run_id", run ? run->run_id : "", "#attempt", FLO_NUM(local->attempt), "failure_type",
+             flo_failure_type(failure), "failure", cut_message(failure->message, message), NULL);
 }
 
 void flo_tell_failed_workflow(struct flo_workflow_task *wt, const char *reason, const char *message)

@@ -180,6 +180,7 @@ int flo_worker_use_processes(struct flo_worker *worker, struct flo_err *err)
     struct flo_executor_options options = executor_options(worker, "cpu", 0);
 
     options.on_recycled = flo_recycled_on;
+    options.on_idle_death = flo_activity_on_idle_death;
     return flo_executor_processes_new(worker->base, &options, &worker->tmpl, &worker->executor,
                                       err);
 }

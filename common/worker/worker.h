@@ -288,6 +288,7 @@ FLO_MUST_CHECK int flo_activity_count_sample(struct flo_task_queue *queue, const
 void flo_activity_on_note(void *ctx, uint64_t job, const uint8_t *data, size_t len);
 void flo_activity_on_done(void *ctx, uint64_t job, const struct flo_job_result *result);
 void flo_activity_on_broken(void *ctx);
+void flo_activity_on_idle_death(void *ctx, unsigned index, int status);
 /* Tell the activity to stop, unless it knows something graver. */
 void flo_activity_cancel(struct flo_activity_task *at, enum flo_job_cancel reason);
 /* It gave a sign of life: its heartbeat timeout of our own begins again. */

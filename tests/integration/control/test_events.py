@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What workers tell of themselves as it happens."""
 import json
+import os
+import pathlib
 import signal
 import unittest
 
@@ -65,6 +67,30 @@ class Events(ControlTest):
         died = self.router.event("executor.died", workflow_id="w", activity_type="failure_testing")
         self.assertEqual((died["fields"]["signal"], died["level"]), ("SEGV", "error"))
         self.router.event("activity.parked", workflow_id="w", crashes=1)
+
+    def test_executor_died_idle(self):
+        """Without a task, too; one that is told to end, or replaced, is no death."""
+        worker, _ = self.start_worker("cpu-activity-worker", executor__workers=1, max_concurrent_activities=1,
+                                      executor__pin="false")
+
+        def children(pid):
+            return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        template, = children(worker.child.pid)
+        executor, = children(template)
+        os.kill(executor, signal.SIGKILL)
+        died = self.router.event("executor.died", executor=0, signal="KILL")
+        self.assertEqual((died["level"], "exit_status" in died["fields"]), ("error", False))
+        wait_for(lambda: children(template) not in ([], [executor]), "another in its place")
+        self.assertEqual(worker.stop(signal.SIGTERM), 0)
+        self.router.event("worker.stopped", exit_code=0)
+        self.assertEqual([e["kind"] for e in self.router.events].count("executor.died"), 1)
+
+    def test_local_activity_failed(self):
+        self.start_worker("workflow-worker", "local")
+        self.start_workflow("w", "LocalFail", 0)
+        self.result("w")
+        one = self.router.event("local_activity.failed", workflow_id="w", task_queue=QUEUE, failure="no money")
+        self.assertEqual((one["fields"]["failure_type"], one["fields"]["attempt"], one["level"]), ("Broke", 1, "warn"))
 
 
 if __name__ == "__main__":
