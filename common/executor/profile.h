@@ -53,8 +53,8 @@ struct flo_profile_ring {
 
 /* Drop what is in it, and want samples at hz. Who has begun to write one may go on. */
 void flo_profile_ring_open(struct flo_profile_ring *ring, unsigned hz);
-/* Take the samples that are there, oldest first; each is fn's for the call. They are at most as many
- * as there is room for, so that who writes on and on does not hold the loop. */
+/* Take the samples that are there, oldest first; each is fn's for the call. They are at
+ * most as many as there is room for, so that who writes on and on does not hold the loop. */
 typedef void (*flo_profile_fn)(void *ctx, const struct flo_profile_sample *sample);
 void flo_profile_ring_drain(struct flo_profile_ring *ring, flo_profile_fn fn, void *ctx);
 /* All who wrote are dead: what they had only begun is finished as a sample without a stack, so that

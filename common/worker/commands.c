@@ -126,13 +126,11 @@ static int do_resume(struct order *order, struct flo_err *err)
 static int kind_of(const struct flo_worker *worker, const char *name, enum flo_slot_kind *out,
                    struct flo_err *err)
 {
-    static const char *const NAMES[FLO_SLOT_KINDS] = {"workflow", "activity", "local-activity"};
-
     *out = worker->role->role == FLO_ROLE_WORKFLOW ? FLO_SLOT_WORKFLOW : FLO_SLOT_ACTIVITY;
     if (!*name)
         return 0;
     for (int kind = 0; kind < FLO_SLOT_KINDS; kind++) {
-        if (strcmp(name, NAMES[kind]) == 0) {
+        if (strcmp(name, flo_slot_kind_name((enum flo_slot_kind)kind)) == 0) {
             *out = (enum flo_slot_kind)kind;
             return 0;
         }

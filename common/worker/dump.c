@@ -18,7 +18,8 @@
 
 #define LIST_ROOM 256
 #define STUCK_ROOM 16
-#define VALUE_MAX_BYTES 256 /* of a setting */
+#define VALUE_MAX_BYTES 256 /* of a setting, and of where it stands */
+#define VALUE_LEAST_BYTES 48
 
 /* Members of an object: text that is no UTF-8 becomes null. */
 static void put(json_t *object, const char *key, json_t *value)
@@ -64,7 +65,17 @@ static void put_list(json_t *object, const char *key, json_t *list, size_t left_
 
 /* ---- settings ---- */
 
-static json_t *settings(const struct flo_config *config)
+/* At most so many bytes of it. */
+static json_t *cut(struct flo_buf *buf, size_t most)
+{
+    const char *text = flo_buf_cstr(buf);
+    size_t len = strlen(text);
+
+    return json_stringn(text, len > most ? flo_utf8_cut(text, len, most) : len);
+}
+
+/* most: bytes of each. */
+static json_t *settings(const struct flo_config *config, size_t most)
 {
     json_t *all = json_object();
     struct flo_buf value, source;
@@ -78,13 +89,9 @@ static json_t *settings(const struct flo_config *config)
         flo_buf_clear(&value);
         flo_buf_clear(&source);
         flo_config_print_row(config, i, &value, &source);
-        const char *text = flo_buf_cstr(&value);
-        size_t len = strlen(text);
         json_t *both = json_object();
-        if (len > VALUE_MAX_BYTES)
-            len = flo_utf8_cut(text, len, VALUE_MAX_BYTES);
-        put(both, "value", json_stringn(text, len));
-        put_text(both, "from", flo_buf_cstr(&source));
+        put(both, "value", cut(&value, most));
+        put(both, "from", cut(&source, most));
         put(all, row->key, both);
     }
     flo_buf_fini(&value);
@@ -153,12 +160,11 @@ static void put_queues(const struct flo_worker *worker, size_t room, json_t *dum
 
 static void put_capacity(const struct flo_worker *worker, json_t *dump)
 {
-    static const char *const NAMES[FLO_SLOT_KINDS] = {"workflow", "activity", "local-activity"};
     json_t *all = json_object();
 
     for (int kind = 0; kind < FLO_SLOT_KINDS; kind++)
         if (worker->capacity[kind].total > 0)
-            put(all, NAMES[kind], slots(&worker->capacity[kind]));
+            put(all, flo_slot_kind_name((enum flo_slot_kind)kind), slots(&worker->capacity[kind]));
     put(dump, "capacity", all);
     put(dump, "tuned", json_boolean(worker->tuning != NULL));
 }
@@ -351,7 +357,8 @@ static json_t *make(const struct flo_worker *worker, size_t room)
     if (!dump)
         return NULL;
     put_head(worker, dump);
-    put(dump, "settings", settings(&worker->config->config));
+    put(dump, "settings",
+        settings(&worker->config->config, room > 0 ? VALUE_MAX_BYTES : VALUE_LEAST_BYTES));
     put_capacity(worker, dump);
     put_queues(worker, room, dump);
     put_workflows(worker, room, dump);

@@ -140,7 +140,7 @@ static void sample(void *ctx, struct flo_report_sample *out)
     out->draining = worker->state >= FLO_WORKER_DRAINING;
     out->quiet = worker->state == FLO_WORKER_QUIET || worker->quiet_at_start;
     out->ready = flo_health_is_ready(worker->health);
-    out->slots[0].kind = worker->role->role == FLO_ROLE_WORKFLOW ? "workflow" : "activity";
+    out->slots[0].kind = flo_slot_kind_name(kind);
     out->slots[0].used = (uint32_t)worker->capacity[kind].running;
     out->slots[0].total = (uint32_t)flo_capacity_total(worker, kind);
     out->slot_count = 1;

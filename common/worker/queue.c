@@ -12,6 +12,13 @@
 
 static const struct flo_token_need NOTHING;
 
+const char *flo_slot_kind_name(enum flo_slot_kind kind)
+{
+    static const char *const NAMES[FLO_SLOT_KINDS] = {"workflow", "activity", "local-activity"};
+
+    return NAMES[kind];
+}
+
 static struct flo_slots *capacity_of(const struct flo_task_queue *queue)
 {
     return &queue->worker->capacity[queue->kind];

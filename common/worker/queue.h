@@ -40,6 +40,8 @@ enum flo_slot_kind {
     FLO_SLOT_LOCAL_ACTIVITY, /* those have no queue: only a capacity */
     FLO_SLOT_KINDS
 };
+/* "workflow", "activity", "local-activity"; static. */
+const char *flo_slot_kind_name(enum flo_slot_kind kind);
 
 enum flo_poller_kind {
     FLO_POLLER_WORKFLOW, /* the normal workflow queue */

@@ -94,19 +94,30 @@ static bool same_queues(const struct flo_role_config *a, const struct flo_role_c
     return same;
 }
 
+/* Slots and threads are the tuner's matter, or are not: that is decided at the start. */
+static bool same_tuner(const struct reload *reload)
+{
+    return reload->fresh->tuner.kind == reload->worker->config->tuner.kind;
+}
+
 /* Take the numbers of each queue over. True: something differed. */
 static bool adopt_queues(struct reload *reload)
 {
     struct flo_worker *worker = reload->worker;
     struct flo_queue_config *own = worker->config->polled.items;
-    bool news = worker->places_asked > 0;
+    const bool slots = same_tuner(reload);
+    bool news = slots && worker->places_asked > 0;
 
-    worker->places_asked = 0;
+    if (!slots && reload->fresh->queues.count > 0)
+        return false; /* `queues` wants a restart, with all that is in it */
+    if (slots)
+        worker->places_asked = 0;
     for (size_t i = 0; i < worker->queue_count; i++) {
         const struct flo_queue_config *fresh = flo_role_config_queue(reload->fresh, i);
         struct flo_queue_config was = own[i];
         own[i].weight = fresh->weight;
-        own[i].max_concurrent_activities = fresh->max_concurrent_activities;
+        if (slots)
+            own[i].max_concurrent_activities = fresh->max_concurrent_activities;
         own[i].max_concurrent_activity_task_polls = fresh->max_concurrent_activity_task_polls;
         own[i].max_task_queue_activities_per_second = fresh->max_task_queue_activities_per_second;
         worker->queues[i].share.weight = (uint32_t)fresh->weight;
@@ -134,7 +145,6 @@ static bool is_live(const char *key, unsigned *out_needs)
     return false;
 }
 
-/* Slots and threads are the tuner's matter, or are not: that is decided at the start. */
 static bool depends_on_tuner(const char *key, unsigned needs)
 {
     return needs & (SLOTS | EXECUTORS | TUNER) || strncmp(key, "tuner.", 6) == 0;
@@ -146,8 +156,7 @@ static bool can_apply(const struct reload *reload, const char *key, unsigned *ou
 
     if (!is_live(key, out_needs))
         return false;
-    if (depends_on_tuner(key, *out_needs) &&
-        reload->fresh->tuner.kind != worker->config->tuner.kind)
+    if (depends_on_tuner(key, *out_needs) && !same_tuner(reload))
         return false;
     if (*out_needs & TUNER && !worker->tuning)
         *out_needs = USED;      /* a fixed number stands above it */

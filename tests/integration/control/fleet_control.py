@@ -21,10 +21,11 @@ class ControlTest(FleetTest):
         self.router = Router(self.endpoint)
         self.addCleanup(self.router.close)
 
-    def start_worker(self, role, module="lifecycle", text="", **settings):
-        """A ready worker on QUEUE with more YAML in its file; (process, boot id)."""
+    def start_worker(self, role, module="lifecycle", text="", below=".", **settings):
+        """A ready worker on QUEUE with more YAML in its file, in a folder below the fleet's; (process, boot id)."""
         path = module if module in ("echo", "loadtest", "document") else MODULES / f"{module}.so"
-        config = pathlib.Path(self.fleet.folder.name) / f"{role}.yaml"
+        config = pathlib.Path(self.fleet.folder.name) / below / f"{role}.yaml"
+        config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(f"server: {{address: \"{self.fleet.target}\"}}\ntask_queue: {QUEUE}\n"
                           f"modules: [\"{path}\"]\nhealth: {{port: 0}}\nmetrics: {{port: 0}}\n"
                           f"supervisor: {{endpoint: \"{self.endpoint}\", interval: 100ms}}\n"

@@ -144,6 +144,14 @@ class Commands(ControlTest):
             self.assertIn(key, dump)
         self.assertEqual(worker.stop(signal.SIGTERM), 0)
 
+    def test_dump_of_a_file_far_away(self):
+        """Each setting says where it stands: that is cut, too."""
+        text = ("identity: me\nlog: {level: info, summary_interval: 1m}\nmax_activities_per_second: 5\n"
+                "max_concurrent_activities: 3\nmax_concurrent_activity_task_polls: 2\n"
+                "pollers: {min: 1, max: 5, initial: 2}\nquarantine: {crashes: 3, window: 1h, max_inputs: 9}\n")
+        _, boot = self.start_worker("io-activity-worker", text=text, below="/".join(["d" * 200] * 18))
+        self.assertTrue(self.dump(boot)["settings"]["identity"]["from"].startswith(self.fleet.folder.name))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -58,6 +58,16 @@ class Reload(ControlTest):
             self.assertIn("max_activities_per_second", self.obeyed(self.boot, "reload")["data"]["applied"])
             self.assertEqual(self.result(f"w{i}"), 10)
 
+    def test_tuner_wants_a_restart(self):
+        """And so do the slots that came with it: what the worker says it does is what it does."""
+        self.write(self.worker, lines(slots=7, polls=3) + "tuner: {kind: resource}\n")
+        ack = self.obeyed(self.boot, "reload")["data"]
+        self.assertEqual(ack["applied"], ["max_concurrent_activity_task_polls"])
+        self.assertLessEqual({"tuner.kind", "max_concurrent_activities"}, set(ack["needs_restart"]))
+        queue, = self.dump(self.boot)["queues"]["list"]
+        self.assertEqual((queue["slots"]["total"], queue["pollers"][0]["target"]), (2, 3))
+        self.assertEqual(self.setting(self.boot, "max_concurrent_activities")[0], "2")
+
     def test_signal(self):
         self.write(self.worker, lines(slots=3))
         self.worker.child.send_signal(signal.SIGHUP)
