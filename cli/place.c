@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,7 +49,8 @@ static pid_t holder(const char *dir)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return 0;
-    const bool held = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    const bool held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
     const bool named = read(fd, text, sizeof text - 1) > 0;
     close(fd);
     const long pid = held && named ? strtol(text, NULL, 10) : 0;

@@ -289,8 +289,6 @@ void flo_child_destroy(struct flo_child **child)
     struct flo_child *self = *child;
     if (!self)
         return;
-    if (self->pid > 0)
-        kill(-self->pid, SIGKILL); /* executors that outlived their worker */
     for (int i = 0; i < 2; i++)
         close_stream(&self->streams[i]);
     if (self->resume)

@@ -35,9 +35,10 @@ FLO_MUST_CHECK int flo_child_start(struct event_base *base, const struct flo_chi
 pid_t flo_child_pid(const struct flo_child *child);
 /* Send a signal to the process. */
 void flo_child_signal(const struct flo_child *child, int signal);
-/* SIGKILL for its whole group. */
+/* SIGKILL for its whole group, executors that outlived it among them. Before it is reaped: later
+ * the number may mean another group. */
 void flo_child_kill(const struct flo_child *child);
-/* After it was reaped: pass on what is left of its output, kill what is left of its group, free. */
+/* After it was killed and reaped: pass on what is left of its output, free. */
 void flo_child_destroy(struct flo_child **child);
 
 #endif

@@ -64,22 +64,6 @@ void flo_process_set_state(struct flo_process *process, enum flo_process_state s
 
 /* ---- readiness ---- */
 
-bool flo_process_ready(const struct flo_process *process, struct flo_process_report *out)
-{
-    const struct flo_manager_options *options = &process->manager->options;
-    struct flo_process_report report = {.reason = ""};
-    if (process->state != FLO_PROCESS_UP)
-        snprintf(report.reason, sizeof report.reason, "it is %s",
-                 flo_process_state_name(process->state));
-    else if (!process->worker || !options->report)
-        report.ready = true;
-    else if (!options->report(options->ctx, flo_child_pid(process->child), &report))
-        snprintf(report.reason, sizeof report.reason, "it has not reported yet");
-    if (out)
-        *out = report;
-    return report.ready;
-}
-
 /* Tell of the first time that this run is ready, and of one that does not get so. True: it is to be
  * looked at again. */
 static bool watch_readiness(struct flo_process *process)
@@ -174,6 +158,11 @@ void flo_process_start(struct flo_process *process)
 {
     struct flo_manager *manager = process->manager;
     struct flo_err err = {0};
+    event_del(process->timer); /* of a backoff that is cut short */
+    if (process->worker && !flo_manager_engine_known(manager)) {
+        flo_process_set_state(process, FLO_PROCESS_WAITING); /* start_workers finds it */
+        return;
+    }
     process->started_ms = flo_manager_now_ms();
     process->started_wall_ns = flo_clock_wall_ns();
     process->was_ready = process->told_unready = process->to_roll = false;
@@ -287,6 +276,14 @@ static void finish_stop(struct flo_manager *manager)
         return;
     manager->ended = true;
     event_del(manager->deadline);
+    event_active(manager->end, EV_TIMEOUT, 0); /* not now: the loop may not even run yet */
+}
+
+static void on_all_ended(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_manager *manager = ctx;
+    (void)fd;
+    (void)what;
     manager->options.on_end(manager->options.ctx, manager->exit_code);
 }
 
@@ -388,21 +385,36 @@ static void on_exit_of(struct flo_process *process, int status)
     }
 }
 
+/* A child that has ended and is not reaped yet; 0: none. */
+static pid_t next_ended(void)
+{
+    siginfo_t info = {.si_signo = 0};
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) ? 0 : info.si_pid;
+}
+
+static struct flo_process *process_of(const struct flo_manager *manager, pid_t pid)
+{
+    FLO_LIST_FOREACH(node, &manager->processes)
+    {
+        struct flo_process *process = FLO_PROCESS_AT(node);
+        if (process->child && flo_child_pid(process->child) == pid)
+            return process;
+    }
+    return NULL;
+}
+
 static void on_sigchld(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_manager *manager = ctx;
     (void)fd;
     (void)what;
-    int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        FLO_LIST_FOREACH(node, &manager->processes)
-        {
-            struct flo_process *process = FLO_PROCESS_AT(node);
-            if (process->child && flo_child_pid(process->child) == pid) {
-                on_exit_of(process, status);
-                break;
-            }
-        }
+    for (pid_t pid; (pid = next_ended()) > 0;) {
+        struct flo_process *process = process_of(manager, pid);
+        int status = 0;
+        if (process) /* what it left behind, before its number can come to mean another group */
+            flo_child_kill(process->child);
+        if (waitpid(pid, &status, 0) == pid && process)
+            on_exit_of(process, status);
     }
 }
 
@@ -512,7 +524,8 @@ static int init_all(struct flo_manager *manager, struct flo_err *err)
     manager->sigchld = evsignal_new(manager->base, SIGCHLD, on_sigchld, manager);
     manager->deadline = event_new(manager->base, -1, 0, on_deadline, manager);
     manager->tick = event_new(manager->base, -1, 0, on_tick, manager);
-    bool good = manager->sigchld && manager->deadline && manager->tick &&
+    manager->end = event_new(manager->base, -1, 0, on_all_ended, manager);
+    bool good = manager->sigchld && manager->deadline && manager->tick && manager->end &&
                 event_add(manager->sigchld, NULL) == 0;
     if (good && manager->config->engine.enabled)
         good = flo_process_new(manager, NULL, 0, "engine") != NULL;
@@ -574,6 +587,8 @@ void flo_manager_destroy(struct flo_manager **manager)
         event_free(self->deadline);
     if (self->tick)
         event_free(self->tick);
+    if (self->end)
+        event_free(self->end);
     flo_fleet_config_destroy(&self->own);
     flo_free(self);
     *manager = NULL;

@@ -86,6 +86,7 @@ struct flo_manager {
     struct event_base *base;
     struct event *sigchld;
     struct event *deadline; /* of stop: shutdown_timeout */
+    struct event *end;      /* all have ended: calls on_end */
     struct event *tick;     /* while something is awaited that tells us nothing itself */
     struct flo_output *output;
     struct flo_manager_watch *watch; /* NULL: restart_on_change is off */
@@ -113,12 +114,11 @@ void flo_process_set_state(struct flo_process *process, enum flo_process_state s
 struct flo_process *flo_process_new(struct flo_manager *manager, struct flo_managed_worker *worker,
                                     unsigned replica, const char *name);
 void flo_process_free(struct flo_process *process);
-/* Run it; where that fails it is tried again later, or ends the fleet. */
+/* Run it, a worker as soon as the engine is known; where that fails it is tried again later, or
+ * ends the fleet. */
 void flo_process_start(struct flo_process *process);
 /* SIGTERM, and what follows on its end by leaving, held and relaunch. */
 void flo_process_stop(struct flo_process *process);
-/* Is it up, and ready as far as it says? out (may be NULL) says why not. */
-bool flo_process_ready(const struct flo_process *process, struct flo_process_report *out);
 /* Do workers know where the server is? */
 bool flo_manager_engine_known(const struct flo_manager *manager);
 
@@ -182,6 +182,8 @@ void flo_manager_watch_destroy(struct flo_manager *manager);
 
 /* ---- manager_view.c ---- */
 
+/* Is it up, and ready as far as it says? out (may be NULL) says why not. */
+bool flo_process_ready(const struct flo_process *process, struct flo_process_report *out);
 /* Log it, and hand it to on_event. fields (stolen, may be NULL): an object of at most four strings
  * and integers. */
 void flo_manager_tell(struct flo_manager *manager, enum flo_log_level level, const char *kind,

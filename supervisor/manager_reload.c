@@ -45,13 +45,16 @@ static int match_workers(struct flo_manager *manager, const struct flo_fleet_con
     {
         FLO_WORKER_AT(node)->config = NULL;
     }
+    int rc = 0;
     for (size_t i = 0; i < fresh->workers.count; i++) {
         const struct flo_fleet_worker *entry = flo_fleet_config_worker(fresh, i);
         struct flo_managed_worker *worker = flo_manager_find_worker(manager, entry->name);
         if (!worker) {
             worker = flo_managed_worker_new(manager, entry, i);
-            if (!worker)
-                return FLO_ENOMEM;
+            if (!worker) { /* the others go on */
+                rc = FLO_ENOMEM;
+                continue;
+            }
             worker->configured = -1;
             summary->added++;
         }
@@ -61,7 +64,7 @@ static int match_workers(struct flo_manager *manager, const struct flo_fleet_con
             worker->replicas = entry->count;
         worker->configured = entry->count;
     }
-    return 0;
+    return rc;
 }
 
 static void retire_all(struct flo_managed_worker *worker)

@@ -128,6 +128,11 @@ static void replace(struct flo_process *process)
         fresh->restarts = process->restarts;
         roll->fresh = fresh;
         flo_process_start(fresh);
+        if (!fresh->child && flo_manager_engine_known(worker->manager)) {
+            char why[FLO_MANAGER_REASON_MAX];
+            snprintf(why, sizeof why, "%s cannot be started; the log says why", fresh->name);
+            flo_roll_abort(worker, why);
+        }
     }
 }
 

@@ -175,7 +175,6 @@ static struct flo_process *pick_by(const struct flo_managed_worker *worker,
 void flo_managed_worker_adjust(struct flo_managed_worker *worker, flo_manager_pick_fn pick,
                                void *pick_ctx)
 {
-    struct flo_manager *manager = worker->manager;
     int64_t count = count_replicas(worker);
     for (; count > worker->replicas; count--) {
         struct flo_process *process = pick_newest(worker, true);
@@ -194,8 +193,7 @@ void flo_managed_worker_adjust(struct flo_managed_worker *worker, flo_manager_pi
             return;
         }
         process->added = true;
-        if (flo_manager_engine_known(manager) && !manager->stopping)
-            flo_process_start(process);
+        flo_process_start(process);
     }
 }
 
@@ -340,10 +338,8 @@ static void let_go(struct flo_process *process)
     process->held = false;
     if (was_held && process->child)
         process->relaunch = true; /* as soon as it has ended */
-    if (process->child || !flo_manager_engine_known(process->manager))
-        return;
-    event_del(process->timer);
-    flo_process_start(process);
+    if (!process->child)
+        flo_process_start(process);
 }
 
 int flo_manager_stop_one(struct flo_manager *manager, const char *name, struct flo_err *err)

@@ -53,6 +53,22 @@ size_t flo_manager_count(const struct flo_manager *manager)
     return manager->processes.count;
 }
 
+bool flo_process_ready(const struct flo_process *process, struct flo_process_report *out)
+{
+    const struct flo_manager_options *options = &process->manager->options;
+    struct flo_process_report report = {.reason = ""};
+    if (process->state != FLO_PROCESS_UP)
+        snprintf(report.reason, sizeof report.reason, "it is %s",
+                 flo_process_state_name(process->state));
+    else if (!process->worker || !options->report)
+        report.ready = true;
+    else if (!options->report(options->ctx, flo_child_pid(process->child), &report))
+        snprintf(report.reason, sizeof report.reason, "it has not reported yet");
+    if (out)
+        *out = report;
+    return report.ready;
+}
+
 static const char *program_of(const struct flo_process *process)
 {
     if (process->program)

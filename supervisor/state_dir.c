@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -29,7 +28,9 @@ static int take_lock(struct flo_state_dir *dir, struct flo_err *err)
     if (fd < 0)
         return flo_fail(err, errno == EACCES ? FLO_EPERM : FLO_ESYS, "cannot open %s: %s", path,
                         strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB)) {
+    /* Not flock: who asks whether it is held (F_OFD_GETLK) must not hold it for that moment. */
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &lock)) {
         (void)!read(fd, pid, sizeof pid - 1);
         close(fd);
         pid[strcspn(pid, "\n")] = '\0';

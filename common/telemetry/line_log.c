@@ -75,20 +75,21 @@ void flo_line_log_close(struct flo_line_log **log)
 }
 
 /* FILE.n-1 becomes FILE.n, from the oldest on; FILE itself becomes FILE.1, or goes. */
-static void rotate(struct flo_line_log *log)
+static int rotate(struct flo_line_log *log, struct flo_err *err)
 {
+    int rc = 0;
     close(log->fd);
     log->fd = -1;
     for (int64_t n = log->keep; n >= 0; n--) {
         char *from = n ? flo_asprintf("%s.%lld", log->path, (long long)n) : flo_strdup(log->path);
         char *to = flo_asprintf("%s.%lld", log->path, (long long)n + 1);
-        if (from && n == log->keep)
-            (void)unlink(from);
-        else if (from && to)
-            (void)rename(from, to);
+        const bool gone = from && to && (n == log->keep ? unlink(from) : rename(from, to)) == 0;
+        if (n == 0 && !gone) /* an older one that stays, or is not there, is no harm */
+            rc = flo_fail(err, FLO_EIO, "cannot put %s aside: %s", log->path, strerror(errno));
         flo_free(from);
         flo_free(to);
     }
+    return rc;
 }
 
 /* How many of the first bytes fit: whole lines, at least one when the file is empty. */
@@ -136,7 +137,7 @@ int flo_line_log_flush(struct flo_line_log *log, struct flo_err *err)
         if (rc)
             break;
         if (len == 0)
-            rotate(log);
+            rc = rotate(log, err);
         else if (!write_whole(log, len))
             rc = flo_fail(err, FLO_EIO, "cannot write %s: %s", log->path, strerror(errno));
         flo_buf_consume(&log->pending, len);

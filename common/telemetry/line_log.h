@@ -32,7 +32,8 @@ FLO_MUST_CHECK int flo_line_log_open(const char *path, int64_t max_bytes, int64_
  * time keep their order. Out of memory, the line is dropped. */
 void flo_line_log_add(struct flo_line_log *log, int64_t wall_ns, bool is_stderr, const char *text,
                       size_t len);
-/* Write what was added. FLO_EIO: it could not be, and is dropped whole; the next may be written. */
+/* Write what was added. FLO_EIO: it could not be, or the full file could not be put aside; it is
+ * dropped whole, the next may be written. */
 FLO_MUST_CHECK int flo_line_log_flush(struct flo_line_log *log, struct flo_err *err);
 /* Without a flush. NULL is fine. */
 void flo_line_log_close(struct flo_line_log **log);

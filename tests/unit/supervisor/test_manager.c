@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process manager with fake children: order, restarts, stops, hopeless starts. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -99,6 +101,7 @@ static void test_absent_program_ends_the_fleet(void **state)
     struct fixture *f = *state;
     manager_begin(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\n"
                      "workers:\n  - {name: a, program: no-such-program}\n");
+    assert_int_equal(f->exit_code, -1); /* told when the loop runs: it could not be ended yet */
     TURN_UNTIL(f, f->exit_code >= 0);
     assert_int_equal(f->exit_code, 66);
 }
@@ -153,7 +156,13 @@ static void test_state_dir_is_locked(void **state)
     struct flo_err err = {0};
     snprintf(path, sizeof path, "%s/x", f->dir);
     snprintf(deep, sizeof deep, "%s/x/y", f->dir);
+    assert_int_equal(flo_state_dir_open(deep, false, &second, &err), 0);
+    flo_state_dir_close(&second);
+    snprintf(path, sizeof path, "%s/lock", deep);
+    const int looker = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(looker, LOCK_SH), 0); /* is in nobody's way */
     assert_int_equal(flo_state_dir_open(deep, true, &first, &err), 0);
+    close(looker);
     json_t *fleet = json_pack("{s:i}", "v", 1);
     assert_int_equal(flo_state_dir_publish(&first, fleet, &err), 0);
     json_decref(fleet);

@@ -305,6 +305,64 @@ static void test_reload_refuses_a_bad_file(void **state)
     end(f);
 }
 
+/* One that waits for its next try is tried at once, and its backoff is over: it disturbs nobody. */
+static void test_restart_cuts_a_backoff_short(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_process_view view;
+    struct flo_err err = {0};
+    manager_begin(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\nstart_timeout: 400ms\n"
+                     "workers:\n  - {name: a, program: fake_child, env: {FAKE: die}}\n");
+    TURN_UNTIL(f, find(f, "a", true, &view) && view.restarts > 3 && !view.pid);
+    manager_write(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\nstart_timeout: 400ms\n"
+                     "workers:\n  - {name: a, program: fake_child, env: {FAKE: mute}}\n");
+    assert_int_equal(flo_manager_reload(f->manager, &err), 0);
+    TURN_UNTIL(f, !worker(f, 0).rolling);
+    assert_non_null(strstr(worker(f, 0).roll_error, "it is starting"));
+    assert_null(strstr(f->events, "process.start_timeout"));
+    end(f);
+}
+
+/* Started by hand before the engine is known: it waits for it like the others. */
+static void test_start_by_hand_waits_for_the_engine(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_process_view view;
+    struct flo_err err = {0};
+    setenv("FAKE", "mute", 1);
+    manager_begin(f, "start_timeout: 10s\nengine: {program: fake_child, http: \"\"}\n"
+                     "workers:\n  - {name: a, program: fake_child}\n");
+    unsetenv("FAKE");
+    assert_int_equal(flo_manager_stop_one(f->manager, "a", &err), 0);
+    assert_true(find(f, "a", false, &view));
+    assert_int_equal(flo_manager_start_one(f->manager, "a", &err), 0);
+    assert_int_equal(flo_manager_restart(f->manager, "a", &err), 0);
+    assert_true(find(f, "a", true, &view));
+    assert_int_equal(view.state, FLO_PROCESS_WAITING);
+    assert_int_equal(view.pid, 0);
+    kill(pid_of(f, "engine"), SIGKILL); /* the next one speaks */
+    TURN_UNTIL(f, manager_all_up(f));
+    end(f);
+}
+
+/* A replacement that cannot even be started is given up at once. */
+static void test_roll_without_a_program(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_err err = {0};
+    manager_begin(f, TWO);
+    TURN_UNTIL(f, manager_all_up(f));
+    const pid_t first = pid_of(f, "a-1");
+    manager_write(f, "engine: {enabled: false}\nserver: {address: \"x:1\"}\n"
+                     "workers:\n  - {name: a, program: no-such-program, count: 2}\n");
+    assert_int_equal(flo_manager_reload(f->manager, &err), 0);
+    assert_false(worker(f, 0).rolling);
+    assert_non_null(strstr(worker(f, 0).roll_error, "a-1 cannot be started"));
+    assert_int_equal(flo_manager_count(f->manager), 2);
+    assert_int_equal(pid_of(f, "a-1"), first);
+    end(f);
+}
+
 /* With restart_on_change a new file is enough. */
 static void test_watches_files(void **state)
 {
@@ -399,6 +457,9 @@ int main(void)
         TEST(test_roll_is_given_up),
         TEST(test_reload),
         TEST(test_reload_refuses_a_bad_file),
+        TEST(test_restart_cuts_a_backoff_short),
+        TEST(test_start_by_hand_waits_for_the_engine),
+        TEST(test_roll_without_a_program),
         TEST(test_watches_files),
         TEST(test_stop_and_start_by_hand),
         TEST(test_unready_is_told),

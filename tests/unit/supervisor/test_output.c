@@ -217,6 +217,30 @@ static void test_output_slow_reader(void **state)
         assert_true(strncmp(at, "a | ", 4) == 0);
 }
 
+/* A full file that cannot be put aside: its bound holds, lines are lost, and that is said. */
+static void test_line_log_cannot_rotate(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_line_log *log = NULL;
+    struct flo_err err = {0};
+    struct stat st;
+    char aside[sizeof f->path + 8];
+    snprintf(aside, sizeof aside, "%s.1", f->path);
+    assert_int_equal(mkdir(aside, 0700), 0);
+    assert_int_equal(flo_line_log_open(f->path, 100, 1, &log, &err), 0);
+    for (int i = 0; i < 3; i++) {
+        flo_line_log_add(log, 0, false, "a line of some length, more than half", 37);
+        assert_int_equal(flo_line_log_flush(log, &err), i ? FLO_EIO : 0);
+    }
+    assert_non_null(strstr(err.message, "cannot put "));
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_in_range(st.st_size, 1, 100);
+    assert_int_equal(rmdir(aside), 0);
+    flo_line_log_add(log, 0, false, "a line of some length, more than half", 37);
+    assert_int_equal(flo_line_log_flush(log, &err), 0);
+    flo_line_log_close(&log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +249,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_line_log_form, setup, teardown),
         cmocka_unit_test_setup_teardown(test_line_log_rotation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_line_log_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_line_log_cannot_rotate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_output_slow_reader, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
