@@ -93,20 +93,32 @@ static int by_time(const void *a, const void *b)
     return left->order < right->order ? -1 : 1;
 }
 
+/* NULL: it is not UTF-8. */
+static json_t *entry_json(const struct entry *entry)
+{
+    return json_pack("{s:s, s:s%, s:s, s:s%}", "process", entry->source->name, "time",
+                     entry->line.stamp, entry->line.stamp_len, "stream",
+                     entry->line.is_stderr ? "stderr" : "stdout", "text", entry->line.text,
+                     entry->line.len);
+}
+
+static void print_json(const struct entry *entry)
+{
+    json_t *json = entry_json(entry);
+    for (char *at = entry->text; !json && *at; at++)
+        if (*at & 0x80)
+            *at = '?';
+    json = json ? json : entry_json(entry);
+    json_dumpf(json, stdout, JSON_COMPACT);
+    json_decref(json);
+    printf("\n");
+}
+
 static void print_entry(const struct logs *logs, const struct entry *entry)
 {
     char prefix[FLO_LINE_NAME_MAX + 32];
     if (logs->options->json) {
-        json_t *json = json_pack("{s:s, s:s%, s:s, s:s%}", "process", entry->source->name, "time",
-                                 entry->line.stamp, entry->line.stamp_len, "stream",
-                                 entry->line.is_stderr ? "stderr" : "stdout", "text",
-                                 entry->line.text, entry->line.len);
-        if (json)
-            json_dumpf(json, stdout, JSON_COMPACT);
-        else
-            printf("{}"); /* not UTF-8 */
-        json_decref(json);
-        printf("\n");
+        print_json(entry);
         return;
     }
     flo_line_prefix(entry->source->name, logs->width, logs->colour, prefix, sizeof prefix);

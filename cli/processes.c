@@ -121,8 +121,15 @@ static size_t follow_restart(struct order *order, const json_t *before, const js
         tell_restart(order, i, worker);
         *failed |= !at_it && *text_of(worker, "roll_error");
     }
-    rolling += engine_of(fleet) && strcmp(text_of(engine_of(fleet), "state"), "up") != 0;
-    return rolling;
+    const json_t *engine = engine_of(fleet);
+    const bool up = !engine || strcmp(text_of(engine, "state"), "up") == 0;
+    if (!up && json_is_true(json_object_get(engine, "crash_loop"))) {
+        fprintf(stderr, "flotilla restart: the engine dies again and again; 'flotilla logs engine' "
+                        "says why\n");
+        *failed = true;
+        return 0;
+    }
+    return rolling + !up;
 }
 
 static int await_restart(struct order *order, const json_t *before)
@@ -139,7 +146,7 @@ static int await_restart(struct order *order, const json_t *before)
         const bool new_engine = int_of(engine_of(fleet), "pid") != int_of(engine_of(before), "pid");
         if (rolling == 0 && order->options->json)
             cli_print_json(json_incref(json_object_get(fleet, "workers")));
-        else if (rolling == 0 && new_engine)
+        else if (rolling == 0 && new_engine && !failed)
             printf("engine: replaced\n");
         json_decref(fleet);
         if (rolling == 0)
@@ -158,6 +165,10 @@ int cli_restart(const struct cli_options *options)
                           .options = options,
                           .began_ms = cli_now_ms(),
                           .timeout_ms = options->timeout_ms};
+    if (options->changed && options->operand_count) {
+        fprintf(stderr, "flotilla restart: --changed finds the processes itself; name none\n");
+        return FLO_EXIT_USAGE;
+    }
     int exit_code = cli_place_supervisor("restart", options, &order.supervisor);
     json_t *before = exit_code ? NULL : look(&order, &exit_code);
     if (!exit_code) /* what has changed is replaced; a file that does not load changes nothing */
@@ -215,8 +226,9 @@ static const char *resolve(const json_t *fleet, const char *word)
 static bool parse_wish(struct order *order, const json_t *fleet, char *wish)
 {
     char *equals = strchr(wish, '='), *end = NULL;
-    long long n = equals ? strtoll(equals + 1, &end, 10) : -1;
-    if (!equals || equals == wish || end == equals + 1 || *end || n < 0) {
+    const bool digits = equals && equals[1] >= '0' && equals[1] <= '9';
+    long long n = digits ? strtoll(equals + 1, &end, 10) : -1;
+    if (!digits || equals == wish || *end) {
         fprintf(stderr, "flotilla scale: '%s' is not NAME=N, as in io=3\n", wish);
         return false;
     }

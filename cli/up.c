@@ -3,9 +3,12 @@
  * up.c - `flotilla up`: runs the supervisor in local mode, which starts the engine and the workers
  * of config/fleet.yaml and keeps them running, and keeps the supervisor itself running.
  *
- * The supervisor's children end with it, so that nothing is orphaned; when it dies of a signal
- * (kill -9, a crash), all of them start over, and the engine goes on from its file at the address
- * that it had. Everything after "up" on the command line is the supervisor's.
+ * The supervisor's children are told to end when it dies, so that nothing is orphaned; when it dies
+ * of a signal (kill -9, a crash), all of them start over, and the engine goes on from its file at
+ * the address that it had. Children of a killed supervisor that do not end, or not yet, become ours
+ * and are killed when the fleet is over at the latest. (SIGKILL as their parent-death signal would
+ * be surer, but would cost every task at work where SIGTERM lets it finish.) Everything after "up"
+ * on the command line is the supervisor's.
  */
 #include "cli/up.h"
 
@@ -122,11 +125,39 @@ static int watch(struct keeper *keeper, pid_t pid)
         (void)poll(ready, 2, -1);
         pass_signals_on(keeper, pid);
         read_output(keeper);
-        if (waitpid(pid, &status, WNOHANG) == pid) {
+        for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) > 0;) {
+            if (ended != pid)
+                continue;        /* one that a killed supervisor left to us */
             read_output(keeper); /* its last words */
             return status;
         }
     }
+}
+
+/* Send SIGKILL to our children and their groups; how many there are. */
+static size_t kill_children(void)
+{
+    FILE *file = fopen("/proc/thread-self/children", "re");
+    char *line = NULL;
+    size_t size = 0, count = 0;
+    if (file && getline(&line, &size, file) > 0) {
+        char *at = line;
+        for (long pid; (pid = strtol(at, &at, 10)) > 1; count++) {
+            kill((pid_t)-pid, SIGKILL);
+            kill((pid_t)pid, SIGKILL);
+        }
+    }
+    free(line);
+    if (file)
+        fclose(file);
+    return count;
+}
+
+/* The fleet is over: what a killed supervisor left behind, and what SIGTERM did not end, ends. */
+static void end_orphans(void)
+{
+    while (kill_children() > 0 && waitpid(-1, NULL, 0) > 0)
+        ;
 }
 
 static bool open_keeper(struct keeper *keeper)
@@ -140,6 +171,7 @@ static bool open_keeper(struct keeper *keeper)
         sigaddset(&signals, SIGHUP);
     sigprocmask(SIG_BLOCK, &signals, &keeper->before);
     keeper->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* for end_orphans */
     if (keeper->signals < 0 || (keeper->log && pipe2(keeper->output, O_CLOEXEC)))
         return false;
     return !keeper->log || fcntl(keeper->output[0], F_SETFL, O_NONBLOCK) == 0;
@@ -183,6 +215,7 @@ int cli_up_keep(char **argv, struct flo_line_log *log)
         exit_code = run(&keeper);
     else
         say(&keeper, "cannot watch a process: %s", strerror(errno));
+    end_orphans();
     flo_line_cutter_end(&keeper.cutter);
     if (log && flo_line_log_flush(log, NULL))
         exit_code = exit_code ? exit_code : FLO_EXIT_IO;

@@ -469,6 +469,7 @@ struct flo_process *flo_process_new(struct flo_manager *manager, struct flo_mana
         (struct flo_process){.manager = manager,
                              .worker = worker,
                              .replica = replica,
+                             .added = manager->options.again,
                              .backoff = {.min_ms = config->restart.min_backoff_ms,
                                          .max_ms = config->restart.max_backoff_ms,
                                          .stable_after_ms = config->restart.stable_after_ms,

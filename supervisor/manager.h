@@ -121,7 +121,9 @@ struct flo_manager_options {
     const char *state_dir;                 /* absolute */
     const char *endpoint;                  /* the hub's, for workers */
     const char *engine_address;            /* to listen on in place of a port 0, "" = none */
-    struct flo_metrics *metrics;           /* borrowed, may be NULL */
+    bool again; /* after a supervisor that was killed: a hopeless start ends nothing, what that one
+                 * left behind may have the ports still */
+    struct flo_metrics *metrics; /* borrowed, may be NULL */
     /* What pid reports; false: nothing yet. NULL: who is up is ready. */
     bool (*report)(void *ctx, pid_t pid, struct flo_process_report *out);
     /* Read fleet.yaml anew, for flo_manager_reload. NULL: there is none. */

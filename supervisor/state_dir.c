@@ -87,6 +87,13 @@ static json_t *last_fleet(const struct flo_state_dir *dir)
     return json_load_file(path, 0, NULL);
 }
 
+bool flo_state_dir_is_left(const struct flo_state_dir *dir)
+{
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/fleet.json", dir->path);
+    return access(path, F_OK) == 0;
+}
+
 void flo_state_dir_await_engine(const struct flo_state_dir *dir)
 {
     json_t *fleet = last_fleet(dir), *process;

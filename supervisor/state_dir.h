@@ -21,6 +21,8 @@ struct flo_state_dir {
  */
 FLO_MUST_CHECK int flo_state_dir_open(const char *path, bool lock, struct flo_state_dir *out,
                                       struct flo_err *err);
+/* Was the last supervisor here killed: is its fleet.json there still? */
+bool flo_state_dir_is_left(const struct flo_state_dir *dir);
 /*
  * A supervisor that was killed leaves an engine that is still ending, and two cannot have one
  * database: wait until the engine of the fleet.json it left behind is gone. Blocks, 10 s at most.

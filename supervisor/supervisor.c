@@ -379,6 +379,7 @@ static int open_manager(struct supervisor *self, struct flo_err *err)
     if (!self->local)
         return 0;
     const char *listen = self->config->engine.listen;
+    const bool again = flo_state_dir_is_left(&self->dir);
     flo_state_dir_await_engine(&self->dir);
     if (strlen(listen) > 2 && strcmp(listen + strlen(listen) - 2, ":0") == 0)
         flo_state_dir_last_server(&self->dir, self->last_server, sizeof self->last_server);
@@ -386,6 +387,7 @@ static int open_manager(struct supervisor *self, struct flo_err *err)
                                                 .state_dir = self->dir.path,
                                                 .endpoint = flo_hub_endpoint(self->hub),
                                                 .engine_address = self->last_server,
+                                                .again = again,
                                                 .metrics = self->metrics,
                                                 .report = report_of,
                                                 .load = load_again,

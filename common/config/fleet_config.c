@@ -127,6 +127,10 @@ bool flo_fleet_worker_role(const struct flo_fleet_worker *worker, enum flo_role 
 
 static bool good_name(const char *name)
 {
+    static const char *const taken[] = {"engine", "supervisor", "all"}; /* in commands and logs */
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (strcmp(name, taken[i]) == 0)
+            return false;
     return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") ==
            strlen(name);
 }
@@ -185,10 +189,10 @@ static int finish_autoscale(struct flo_fleet_config *config, struct flo_fleet_wo
 static int check_worker(struct flo_fleet_config *config, size_t i, struct flo_err *err)
 {
     const struct flo_fleet_worker *worker = flo_fleet_config_worker(config, i);
-    if (!good_name(worker->name) || strcmp(worker->name, "engine") == 0)
+    if (!good_name(worker->name))
         return flo_config_refuse(&config->config, "workers", err,
                                  "\"%s\" is no name for a worker; letters, digits, - and _ are "
-                                 "allowed, but not \"engine\"",
+                                 "allowed, but not \"engine\", \"supervisor\" and \"all\"",
                                  worker->name);
     for (size_t j = 0; j < i; j++)
         if (strcmp(flo_fleet_config_worker(config, j)->name, worker->name) == 0)

@@ -79,8 +79,10 @@ class ProcessChanges(ProcessesTest):
         self.up()
         self.good("scale", "io=3")
         before = self.pids()
+        deaf = before["io-3"]
+        os.kill(deaf, signal.SIGSTOP)
         os.kill(self.ps()["supervisor"]["pid"], signal.SIGKILL)
-        wait_for(lambda: not any(alive(pid) for pid in before.values()), "the end of the children")
+        wait_for(lambda: [pid for pid in before.values() if alive(pid)] == [deaf], "the end of the children")
         def back():
             code, out, _ = self.cli("ps", "-o", "json")
             return code == 0 and json.loads(out)["ready"]
@@ -91,6 +93,7 @@ class ProcessChanges(ProcessesTest):
         last = list(self.pids().values()) + [self.ps()["supervisor"]["pid"]]
         self.good("down")
         self.assertEqual([pid for pid in last if alive(pid)], [])
+        wait_for(lambda: not alive(deaf), "the end of who does not listen, with the fleet")
         self.up()
         self.assertEqual(sorted(self.pids("io")), ["io"])  # an orderly end forgets the number
 

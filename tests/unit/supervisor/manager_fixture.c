@@ -101,6 +101,7 @@ void manager_begin(struct fixture *f, const char *yaml)
         fail_msg("%s", err.message);
     const struct flo_manager_options options = {.config = f->config,
                                                 .engine_address = "",
+                                                .again = f->again,
                                                 .state_dir = f->dir,
                                                 .endpoint = "ipc:///s",
                                                 .report = report,

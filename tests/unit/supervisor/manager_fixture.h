@@ -18,6 +18,7 @@ struct fixture {
     char yaml[80]; /* the fleet's file */
     char log[96];  /* what the children note */
     int exit_code; /* -1 until on_end */
+    bool again;    /* its supervisor was killed */
     bool unready;  /* what every process reports */
     char text[16384];
     char events[8192]; /* "kind name\n" of each event */

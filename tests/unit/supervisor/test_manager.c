@@ -95,6 +95,19 @@ static void test_hopeless_start_ends_the_fleet(void **state)
     assert_non_null(strstr(manager_notes(f), "engine stop\n"));
 }
 
+/* Not where a killed supervisor's processes may still have what it needs, a port: it tries again.
+ */
+static void test_hopeless_start_over_ends_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_process_view view = {.restarts = 0};
+    f->again = true;
+    manager_begin(f, "engine: {program: fake_child, http: \"\"}\n"
+                     "workers:\n  - {name: a, program: fake_child, env: {FAKE: exit 73}}\n");
+    TURN_UNTIL(f, (flo_manager_view(f->manager, 1, &view), view.restarts > 1));
+    assert_int_equal(f->exit_code, -1);
+}
+
 /* So does a program that is not there. */
 static void test_absent_program_ends_the_fleet(void **state)
 {
@@ -166,6 +179,7 @@ static void test_state_dir_is_locked(void **state)
     json_t *fleet = json_pack("{s:i}", "v", 1);
     assert_int_equal(flo_state_dir_publish(&first, fleet, &err), 0);
     json_decref(fleet);
+    assert_true(flo_state_dir_is_left(&first));
     assert_int_equal(flo_state_dir_open(deep, true, &second, &err), FLO_ECONN);
     snprintf(path, sizeof path, "(process %d)", (int)getpid());
     assert_non_null(strstr(err.message, path));
@@ -220,6 +234,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_restarts_what_dies, manager_setup, manager_teardown),
         cmocka_unit_test_setup_teardown(test_crash_loop_is_seen, manager_setup, manager_teardown),
         cmocka_unit_test_setup_teardown(test_hopeless_start_ends_the_fleet, manager_setup,
+                                        manager_teardown),
+        cmocka_unit_test_setup_teardown(test_hopeless_start_over_ends_nothing, manager_setup,
                                         manager_teardown),
         cmocka_unit_test_setup_teardown(test_absent_program_ends_the_fleet, manager_setup,
                                         manager_teardown),
