@@ -73,6 +73,12 @@ class ProcessChanges(ProcessesTest):
         ends = len(self.said("process.exited", "bad"))
         wait_for(lambda: len(self.said("process.exited", "bad")) > ends, "another try")
         self.assertEqual(len(self.said("process.crash_loop", "bad")), 1)
+        # An engine that does not come back: who waits for it is told so.
+        fleet = self.dir / "config/fleet.yaml"
+        fleet.write_text(fleet.read_text().replace("engine: {", "engine: {program: /bin/false, "))
+        code, _, err = self.cli("restart", "engine")
+        self.assertEqual((code, err), (1, "flotilla restart: the engine dies again and again; 'flotilla logs engine' "
+                                          "says why\n"))
 
     def test_kill_9_of_the_supervisor(self):
         """Replicas that were added end with it, too, and come back: nobody is left over."""
@@ -96,6 +102,16 @@ class ProcessChanges(ProcessesTest):
         wait_for(lambda: not alive(deaf), "the end of who does not listen, with the fleet")
         self.up()
         self.assertEqual(sorted(self.pids("io")), ["io"])  # an orderly end forgets the number
+
+    def test_logs_of_any_bytes(self):
+        """As JSON, too; and names that do not go with --changed."""
+        logs = self.dir / ".flotilla/logs"
+        logs.mkdir(parents=True)
+        (logs / "io.log").write_bytes(b"2026-11-21T18:52:03.123456789Z stdout F caf\xe9\n")
+        line = json.loads(self.good("logs", "-o", "json"))
+        self.assertEqual(line, {"process": "io", "time": "2026-11-21T18:52:03.123456789Z", "stream": "stdout",
+                                "text": "caf?"})
+        self.assertEqual(self.cli("restart", "--changed", "io")[0], 64)
 
     def test_logs_follow_over_rotation(self):
         self.write(WORKERS, "logs: {max_size: 2KiB, keep: 2}\n")

@@ -405,7 +405,10 @@ static void test_fleet_errors(void **state)
          "w.yaml:2:3: workers: the name \"a\" stands twice"},
         {"workers:\n  - {name: \"a b\", program: p}\n",
          "w.yaml:2:3: workers: \"a b\" is no name for a worker; letters, digits, - and _ are "
-         "allowed, but not \"engine\""},
+         "allowed, but not \"engine\", \"supervisor\" and \"all\""},
+        {"workers:\n  - {name: all, program: p}\n",
+         "w.yaml:2:3: workers: \"all\" is no name for a worker; letters, digits, - and _ are "
+         "allowed, but not \"engine\", \"supervisor\" and \"all\""},
         {"workers:\n  - {name: a, program: p, set: {x: [1]}}\n",
          "w.yaml:2:3: workers: a: set and env hold single values; put maps and lists into the "
          "worker's own file"},
