@@ -30,15 +30,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     flo_buf_init(&page, 0);
     enum flo_frame_verdict verdict = flo_fleet_take(&fleet, data, size, 0, 1000, &entry, NULL);
     FUZZ_CHECK((verdict == FLO_FRAME_TAKEN) == (entry != NULL));
-    enum flo_frame_verdict read = flo_frame_read(data, size, &frame);
+    enum flo_frame_verdict read = flo_fleet_frame_read(data, size, &frame);
     FUZZ_CHECK(read == FLO_FRAME_TAKEN || !entry);
     if (entry)
         take_again(&fleet, entry, &frame);
-    if (read == FLO_FRAME_TAKEN && flo_frame_event(&frame, &event) == FLO_FRAME_TAKEN)
+    if (read == FLO_FRAME_TAKEN && flo_fleet_frame_event(&frame, &event) == FLO_FRAME_TAKEN)
         FUZZ_CHECK(event.kind && event.message && event.identity);
     if (read == FLO_FRAME_TAKEN)
-        (void)flo_frame_ack(&frame, &ack);
-    flo_frame_fini(&frame);
+        (void)flo_fleet_frame_ack(&frame, &ack);
+    flo_fleet_frame_fini(&frame);
     FUZZ_CHECK(flo_fleet_render_metrics(&fleet, NULL, "fuzz", 1000, &form, &page) == 0);
     flo_buf_fini(&page);
     flo_fleet_fini(&fleet);

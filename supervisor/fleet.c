@@ -120,6 +120,16 @@ void flo_fleet_entry_reason(const struct flo_fleet_entry *entry, int64_t now_ms,
                  (long long)((now_ms - entry->last_seen_ms) / 1000));
 }
 
+enum flo_frame_verdict flo_fleet_leave(struct flo_fleet *fleet, const char *boot,
+                                       uint64_t connection)
+{
+    struct flo_fleet_entry *entry = flo_fleet_by_boot(fleet, boot);
+    if (!entry || entry->connection != connection)
+        return FLO_FRAME_PEER;
+    entry->leaving = true;
+    return FLO_FRAME_TAKEN;
+}
+
 void flo_fleet_closed(struct flo_fleet *fleet, struct flo_fleet_entry *entry, int64_t now_ms)
 {
     (void)fleet;
@@ -204,10 +214,10 @@ static double increase(uint64_t before, uint64_t now)
 }
 
 /* May this connection speak for the entry? A run has one; a new one may follow when the old one is
- * closed, or has gone silent. */
+ * closed, has said that it leaves, or has gone silent. */
 static bool may_speak(const struct flo_fleet_entry *entry, uint64_t connection, int64_t now_ms)
 {
-    return !connection || !entry->connection || entry->connection == connection ||
+    return !connection || !entry->connection || entry->connection == connection || entry->leaving ||
            now_ms - entry->last_seen_ms >= FLO_FLEET_CLOSED_MS;
 }
 
@@ -218,14 +228,14 @@ static enum flo_frame_verdict update(struct flo_fleet *fleet, struct flo_fleet_e
 {
     const uint64_t done = entry->done, failed = entry->failed;
     struct flo_fleet_entry news = *entry;
-    enum flo_frame_verdict verdict = flo_frame_fill(frame, &news);
+    enum flo_frame_verdict verdict = flo_fleet_frame_fill(frame, &news);
     if (verdict == FLO_FRAME_TAKEN && !frame->metrics)
         verdict = FLO_FRAME_METRICS;
     if (verdict == FLO_FRAME_TAKEN)
         verdict = flo_fleet_store_take(fleet, &news, frame->metrics, frame->metrics_len);
     if (verdict != FLO_FRAME_TAKEN)
         return verdict;
-    verdict = flo_frame_fill_texts(frame, &news);
+    verdict = flo_fleet_frame_fill_texts(frame, &news);
     *entry = news;
     if (verdict != FLO_FRAME_TAKEN)
         return verdict;
@@ -290,7 +300,7 @@ enum flo_frame_verdict flo_fleet_take_snapshot(struct flo_fleet *fleet,
 {
     enum flo_fleet_role role;
     uint64_t seq;
-    enum flo_frame_verdict verdict = flo_frame_role(frame, &role, &seq);
+    enum flo_frame_verdict verdict = flo_fleet_frame_role(frame, &role, &seq);
     if (verdict != FLO_FRAME_TAKEN)
         return verdict;
     struct flo_fleet_entry *entry = flo_fleet_by_boot(fleet, frame->boot);
@@ -304,6 +314,7 @@ enum flo_frame_verdict flo_fleet_take_snapshot(struct flo_fleet *fleet,
     if (verdict != FLO_FRAME_TAKEN)
         return verdict;
     entry->connection = connection;
+    entry->leaving = false;
     count(fleet, FLO_METRIC_FLEET_SNAPSHOTS, role, 1);
     *out_new_duplicate = is_new && find_duplicate(fleet, entry, now_ms);
     *out_entry = entry;
@@ -317,13 +328,13 @@ enum flo_frame_verdict flo_fleet_take(struct flo_fleet *fleet, const void *data,
     struct flo_fleet_entry *entry = NULL;
     bool new_duplicate = false;
     struct flo_frame frame;
-    enum flo_frame_verdict verdict = flo_frame_read(data, len, &frame);
+    enum flo_frame_verdict verdict = flo_fleet_frame_read(data, len, &frame);
     if (verdict == FLO_FRAME_TAKEN && frame.type != FLO_FRAME_SNAPSHOT)
         verdict = FLO_FRAME_TYPE;
     if (verdict == FLO_FRAME_TAKEN)
         verdict =
             flo_fleet_take_snapshot(fleet, &frame, connection, now_ms, &entry, &new_duplicate);
-    flo_frame_fini(&frame);
+    flo_fleet_frame_fini(&frame);
     if (verdict != FLO_FRAME_TAKEN)
         flo_fleet_count_bad(fleet, verdict);
     if (out_entry)

@@ -108,6 +108,7 @@ struct flo_fleet_entry {
     int64_t first_seen_ms, last_seen_ms;
     int64_t closed_ms;   /* when its connection closed; 0: it is open */
     uint64_t connection; /* the hub's number of it; 0: none */
+    bool leaving;        /* that connection said that another one goes on */
 
     /* fleet_store.c */
     struct flo_fleet_shape *shape; /* which series; shared, NULL without metrics */
@@ -142,6 +143,9 @@ enum flo_frame_verdict flo_fleet_take(struct flo_fleet *fleet, const void *frame
                                       struct flo_fleet_entry **out_entry, bool *out_new_duplicate);
 /* Count a dropped frame. */
 void flo_fleet_count_bad(struct flo_fleet *fleet, enum flo_frame_verdict verdict);
+/* A connection says that another one will go on for that run. FLO_FRAME_PEER: it is not its. */
+enum flo_frame_verdict flo_fleet_leave(struct flo_fleet *fleet, const char *boot,
+                                       uint64_t connection);
 /* Its connection closed; a new one, or news, undoes that. */
 void flo_fleet_closed(struct flo_fleet *fleet, struct flo_fleet_entry *entry, int64_t now_ms);
 /* The process of that id has ended, as its parent knows: `how` is "signal 9 (Killed)", "exit code

@@ -93,7 +93,7 @@ static void put_histogram(struct flo_page *page, const struct flo_fleet_family *
     uint64_t counts[FLO_METRIC_BUCKETS_MAX + 1];
     size_t bounds = family->bound_count;
     for (size_t i = 0; i <= bounds; i++)
-        counts[i] = (uint64_t)values[1 + i]; /* whole and not above 2^63, checked */
+        counts[i] = (uint64_t)values[1 + i]; /* whole and below 2^63, checked */
     flo_page_histogram(page, family->bounds, bounds, counts, values[0]);
 }
 

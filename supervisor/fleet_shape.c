@@ -15,10 +15,10 @@
 
 #define NUMBER_MAX 40   /* characters */
 #define EXACT_DIGITS 15 /* a double holds them all */
-#define EXACT_POWER 22  /* and 10 to this */
-#define BOUNDS_KEY                                                                                 \
-    "\"b\":[" /* in compact JSON nothing else reads so: strings are skipped whole                  \
-               */
+/* In compact JSON nothing else reads so: strings are skipped whole. */
+#define BOUNDS_KEY "\"b\":["
+#define COUNT_MAX                                                                                  \
+    9223372036854775808.0 /* 2^63: what a bucket holds is below, and fits a uint64_t */
 
 void flo_fleet_numbers_fini(struct flo_fleet_numbers *numbers)
 {
@@ -218,7 +218,8 @@ bool flo_fleet_shape_accepts(const struct flo_fleet_shape *shape,
         return false;
     for (size_t i = 0; i < numbers->count; i++) {
         char kind = shape->kinds[i], is = numbers->classes[i];
-        if ((kind == 'n' && is != 'n') || (kind == 'c' && is == 'g' && numbers->values[i] < 0))
+        if ((kind == 'n' && (is != 'n' || numbers->values[i] >= COUNT_MAX)) ||
+            (kind == 'c' && is == 'g' && numbers->values[i] < 0))
             return false;
     }
     return true;

@@ -111,7 +111,7 @@ static enum flo_frame_verdict read_whole(const char *data, size_t len, struct fl
 
 static enum flo_frame_verdict read_type(struct flo_frame *frame)
 {
-    static const char *const names[] = {"snapshot", "event", "ack"};
+    static const char *const names[] = {"snapshot", "event", "ack", "leave"};
     const json_t *version = json_object_get(frame->head, "v");
     const json_t *type = json_object_get(frame->head, "type");
     const json_t *boot = json_object_get(frame->head, "boot");
@@ -131,7 +131,7 @@ static enum flo_frame_verdict read_type(struct flo_frame *frame)
     return FLO_FRAME_TYPE;
 }
 
-enum flo_frame_verdict flo_frame_read(const void *data, size_t len, struct flo_frame *out)
+enum flo_frame_verdict flo_fleet_frame_read(const void *data, size_t len, struct flo_frame *out)
 {
     enum flo_frame_verdict verdict = FLO_FRAME_TAKEN;
     *out = (struct flo_frame){.type = FLO_FRAME_SNAPSHOT};
@@ -142,7 +142,7 @@ enum flo_frame_verdict flo_frame_read(const void *data, size_t len, struct flo_f
     return verdict == FLO_FRAME_TAKEN ? read_type(out) : verdict;
 }
 
-void flo_frame_fini(struct flo_frame *frame)
+void flo_fleet_frame_fini(struct flo_frame *frame)
 {
     json_decref(frame->head);
     free(frame->owned); /* jansson's */
@@ -156,8 +156,8 @@ static const json_t *member(const struct flo_frame *frame, const char *name)
     return json_object_get(frame->head, name);
 }
 
-enum flo_frame_verdict flo_frame_role(const struct flo_frame *frame, enum flo_fleet_role *out_role,
-                                      uint64_t *out_seq)
+enum flo_frame_verdict flo_fleet_frame_role(const struct flo_frame *frame,
+                                            enum flo_fleet_role *out_role, uint64_t *out_seq)
 {
     const json_t *role = member(frame, "role"), *seq = member(frame, "seq");
     int found =
@@ -202,8 +202,8 @@ static bool check_texts(const struct flo_frame *frame, struct flo_fleet_entry *e
 }
 
 /* One block, unless the texts are what the entry has. */
-enum flo_frame_verdict flo_frame_fill_texts(const struct flo_frame *frame,
-                                            struct flo_fleet_entry *entry)
+enum flo_frame_verdict flo_fleet_frame_fill_texts(const struct flo_frame *frame,
+                                                  struct flo_fleet_entry *entry)
 {
     struct text_place places[TEXTS];
     size_t total = 0;
@@ -286,7 +286,8 @@ static bool read_counts(const struct flo_frame *frame, struct flo_fleet_entry *e
     return true;
 }
 
-enum flo_frame_verdict flo_frame_fill(const struct flo_frame *frame, struct flo_fleet_entry *entry)
+enum flo_frame_verdict flo_fleet_frame_fill(const struct flo_frame *frame,
+                                            struct flo_fleet_entry *entry)
 {
     const json_t *ready = member(frame, "ready");
     if (!read_said(member(frame, "state"), &entry->said) || !read_counts(frame, entry) ||
@@ -297,7 +298,7 @@ enum flo_frame_verdict flo_frame_fill(const struct flo_frame *frame, struct flo_
     return FLO_FRAME_TAKEN;
 }
 
-enum flo_frame_verdict flo_frame_event(const struct flo_frame *frame, struct flo_event *out)
+enum flo_frame_verdict flo_fleet_frame_event(const struct flo_frame *frame, struct flo_event *out)
 {
     static const char *const levels[] = {"info", "warn", "error"};
     const struct {
@@ -331,7 +332,7 @@ enum flo_frame_verdict flo_frame_event(const struct flo_frame *frame, struct flo
     return FLO_FRAME_TAKEN;
 }
 
-enum flo_frame_verdict flo_frame_ack(const struct flo_frame *frame, struct flo_frame_ack *out)
+enum flo_frame_verdict flo_fleet_frame_ack(const struct flo_frame *frame, struct flo_frame_ack *out)
 {
     const json_t *id = member(frame, "id"), *ok = member(frame, "ok");
     const json_t *message = member(frame, "message");

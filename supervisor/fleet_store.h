@@ -22,13 +22,13 @@
 /* One family of a shape. */
 struct flo_fleet_family {
     const char *name;
-    char kind;             /* 'c' counter, 'g' gauge, 'h' histogram */
-    bool hidden;           /* past FLO_FLEET_SERIES_MAX: not shown */
-    uint8_t label_count;   /* names */
-    uint8_t bound_count;   /* of a histogram */
-    uint32_t series_count; /* */
-    uint32_t stride;       /* numbers of a series: 1, of a histogram 1 + bound_count + 1 */
-    uint32_t first;        /* index of its first number in an entry's values */
+    char kind;           /* 'c' counter, 'g' gauge, 'h' histogram */
+    bool hidden;         /* past FLO_FLEET_SERIES_MAX: not shown */
+    uint8_t label_count; /* names */
+    uint8_t bound_count; /* of a histogram */
+    uint32_t series_count;
+    uint32_t stride; /* numbers of a series: 1, of a histogram 1 + bound_count + 1 */
+    uint32_t first;  /* index of its first number in an entry's values */
     const char **labels;
     const double *bounds;
     const char **label_values; /* label_count of each series, one series after the other */
@@ -53,7 +53,7 @@ void flo_fleet_store_destroy(struct flo_fleet_store **store);
 /*
  * Take the metrics of a report: text is the JSON list of families. FLO_FRAME_TAKEN: the entry has
  * the shape and the numbers (or, past FLO_FLEET_METRICS_BYTES, none, counted); else the entry is
- * as before. *out_changed: the entry's shape is another one now.
+ * as before.
  */
 enum flo_frame_verdict flo_fleet_store_take(struct flo_fleet *fleet, struct flo_fleet_entry *entry,
                                             const char *text, size_t len);

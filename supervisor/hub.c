@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/random.h"
+#include "config/process.h"
 #include "supervisor/hub_internal.h"
 #include "telemetry/curve.h"
 #include "telemetry/log.h"
@@ -25,6 +27,13 @@
 #define SEND_QUEUE 64
 #define HANDSHAKE_MS 3000
 #define BATCH 256
+/* Ids of commands begin somewhere below 2^48, so that no late answer to the supervisor before this
+ * one is taken for one to this one. */
+#define COMMAND_ID_SPARE_BITS 16
+/* libzmq allocates some 60 KB for a connection and touches a third of it. Were the next ones to
+ * come from memory that was touched before, in time all of it would be; so what ended ones leave is
+ * given back, after so many. */
+#define TRIM_AFTER 32
 #define GATHER_MS 20 /* reports are taken together for so long */
 #define TICK_MS 250  /* how late the loss of a process may be seen */
 
@@ -44,15 +53,29 @@ static void add_event(struct flo_hub *hub, enum flo_log_level level, const char 
     flo_events_add(hub->events, &event);
 }
 
-static enum flo_frame_verdict take_snapshot(struct flo_hub *hub, uint64_t connection,
+/* After a goodbye the next connection must have the same key as the one that said it. */
+static bool may_follow(struct flo_hub *hub, const struct flo_fleet_entry *entry,
+                       const struct flo_hub_peer *peer)
+{
+    const struct flo_hub_peer *before = flo_hub_peer_of(hub, entry);
+    return !before || strcmp(before->user_id, peer->user_id) == 0;
+}
+
+static enum flo_frame_verdict take_snapshot(struct flo_hub *hub, const struct flo_hub_peer *peer,
                                             const struct flo_frame *frame)
 {
-    struct flo_fleet_entry *entry = NULL;
+    const uint64_t connection = peer->connection;
+    struct flo_fleet_entry *entry = flo_fleet_by_boot(hub->fleet, frame->boot);
+    const uint64_t left = entry && entry->leaving ? entry->connection : 0;
     bool new_duplicate = false;
+    if (left && left != connection && !may_follow(hub, entry, peer))
+        return FLO_FRAME_PEER;
     enum flo_frame_verdict verdict = flo_fleet_take_snapshot(
         hub->fleet, frame, connection, flo_hub_now_ms(), &entry, &new_duplicate);
     if (verdict != FLO_FRAME_TAKEN)
         return verdict;
+    if (left && left != connection)
+        flo_hub_move_commands(hub, left, connection);
     if (new_duplicate) {
         flo_log(FLO_LOG_WARN, "fleet.duplicate_identity", "Two live processes have one identity",
                 "identity", entry->identity, NULL);
@@ -73,9 +96,9 @@ static enum flo_frame_verdict take_event(struct flo_hub *hub, uint64_t connectio
     struct flo_fleet_entry *entry = flo_fleet_by_boot(hub->fleet, frame->boot);
     if (entry && entry->connection && entry->connection != connection)
         return FLO_FRAME_PEER;
-    enum flo_frame_verdict verdict = flo_frame_role(frame, &role, &seq);
+    enum flo_frame_verdict verdict = flo_fleet_frame_role(frame, &role, &seq);
     if (verdict == FLO_FRAME_TAKEN)
-        verdict = flo_frame_event(frame, &event);
+        verdict = flo_fleet_frame_event(frame, &event);
     if (verdict == FLO_FRAME_TAKEN)
         verdict = flo_fleet_take_event(hub->fleet, entry, role, seq);
     if (verdict == FLO_FRAME_TAKEN)
@@ -87,30 +110,44 @@ static enum flo_frame_verdict take_ack(struct flo_hub *hub, uint64_t connection,
                                        const struct flo_frame *frame)
 {
     struct flo_frame_ack ack;
-    enum flo_frame_verdict verdict = flo_frame_ack(frame, &ack);
+    enum flo_frame_verdict verdict = flo_fleet_frame_ack(frame, &ack);
     if (verdict == FLO_FRAME_TAKEN)
         flo_hub_take_ack(hub, connection, &ack);
     return verdict;
+}
+
+static enum flo_frame_verdict take_by_type(struct flo_hub *hub, const struct flo_hub_peer *peer,
+                                           const struct flo_frame *frame)
+{
+    const uint64_t connection = peer->connection;
+    switch (frame->type) {
+    case FLO_FRAME_SNAPSHOT:
+        return take_snapshot(hub, peer, frame);
+    case FLO_FRAME_EVENT:
+        return take_event(hub, connection, frame);
+    case FLO_FRAME_ACK:
+        return take_ack(hub, connection, frame);
+    case FLO_FRAME_LEAVE:
+        return flo_fleet_leave(hub->fleet, frame->boot, connection);
+    }
+    return FLO_FRAME_TYPE;
 }
 
 static enum flo_frame_verdict take_frame(struct flo_hub *hub, struct flo_hub_peer *peer,
                                          const void *data, size_t size)
 {
     struct flo_frame frame;
-    const uint64_t connection = peer->connection;
     char boot[sizeof peer->boot] = "";
-    enum flo_frame_verdict verdict = flo_frame_read(data, size, &frame);
+    enum flo_frame_verdict verdict = flo_fleet_frame_read(data, size, &frame);
     if (verdict == FLO_FRAME_TAKEN && *peer->boot && strcmp(peer->boot, frame.boot) != 0)
         verdict = FLO_FRAME_PEER;
     if (verdict == FLO_FRAME_TAKEN) {
         snprintf(boot, sizeof boot, "%s", frame.boot);
-        verdict = frame.type == FLO_FRAME_SNAPSHOT ? take_snapshot(hub, connection, &frame)
-                  : frame.type == FLO_FRAME_EVENT  ? take_event(hub, connection, &frame)
-                                                   : take_ack(hub, connection, &frame);
+        verdict = take_by_type(hub, peer, &frame);
     }
     if (verdict == FLO_FRAME_TAKEN)
         memcpy(peer->boot, boot, sizeof boot);
-    flo_frame_fini(&frame);
+    flo_fleet_frame_fini(&frame);
     return verdict;
 }
 
@@ -200,9 +237,12 @@ static void on_lost(void *ctx, const struct flo_fleet_entry *entry, const char *
 static void tick(struct flo_hub *hub, int64_t now)
 {
     hub->ticked_ms = now;
-    flo_hub_monitor_read(hub);
     flo_fleet_expire(hub->fleet, now, on_lost, hub);
     flo_hub_end_commands(hub, now, 0);
+    if (hub->ended >= TRIM_AFTER) {
+        hub->ended = 0;
+        flo_process_trim();
+    }
     flo_series_set(flo_metrics_get(hub->fleet->metrics, FLO_METRIC_FLEET_PEERS, NULL),
                    (double)hub->peer_count);
 }
@@ -213,6 +253,7 @@ static void on_turn(evutil_socket_t fd, short what, void *ctx)
     const struct timeval at_once = {0}, later = {.tv_usec = TICK_MS * 1000L};
     (void)fd;
     (void)what;
+    flo_hub_monitor_read(hub); /* first: a descriptor that is told of may be another's by now */
     bool more = flo_hub_take_messages(hub);
     hub->turned_ms = flo_hub_now_ms();
     if (hub->turned_ms - hub->ticked_ms >= TICK_MS)
@@ -302,6 +343,7 @@ int flo_hub_new(struct event_base *base, const struct flo_hub_options *options,
         return flo_fail(err, FLO_ENOMEM, "no memory for the hub");
     hub->fleet = fleet;
     hub->events = options->events;
+    hub->command_id = flo_random_u64() >> COMMAND_ID_SPARE_BITS;
     flo_list_init(&hub->pending);
     rc = bind_socket(hub, base, options, err);
     if (rc)

@@ -59,6 +59,16 @@ void flo_hub_end_commands(struct flo_hub *hub, int64_t now_ms, uint64_t connecti
     }
 }
 
+void flo_hub_move_commands(struct flo_hub *hub, uint64_t from, uint64_t to)
+{
+    FLO_LIST_FOREACH(node, &hub->pending)
+    {
+        struct flo_hub_pending *pending = pending_of(node);
+        if (pending->connection == from)
+            pending->connection = to;
+    }
+}
+
 void flo_hub_commands_fini(struct flo_hub *hub)
 {
     struct flo_node *first;

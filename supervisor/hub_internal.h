@@ -25,6 +25,8 @@ struct flo_hub_peer {
     char boot[40];                /* the run that it speaks for; "" before its first good frame */
     uint8_t id[FLO_HUB_ID_MAX];
     uint8_t id_len;
+    bool
+        owes_end; /* the monitor is still to tell of the end of the one before, of its descriptor */
     double frames, bytes; /* that may still come in this second */
     int64_t refilled_ms;
 };
@@ -51,6 +53,7 @@ struct flo_hub {
     struct flo_hub_peer **peers; /* by descriptor; NULL where there is none */
     size_t peer_capacity;
     size_t peer_count;
+    size_t ended; /* connections, since their memory was given back */
     uint64_t connections;    /* the newest number */
     struct flo_list pending; /* commands, in the order of their ids */
     uint64_t command_id;     /* the newest */
@@ -90,6 +93,8 @@ void flo_hub_peers_fini(struct flo_hub *hub);
 void flo_hub_take_ack(struct flo_hub *hub, uint64_t connection, const struct flo_frame_ack *ack);
 /* End what waited for too long, and what waits for this connection (0: none). */
 void flo_hub_end_commands(struct flo_hub *hub, int64_t now_ms, uint64_t connection);
+/* The process goes on with another connection: it answers there what it was told here. */
+void flo_hub_move_commands(struct flo_hub *hub, uint64_t from, uint64_t to);
 /* End all. */
 void flo_hub_commands_fini(struct flo_hub *hub);
 

@@ -33,6 +33,7 @@ static void remove_peer(struct flo_hub *hub, size_t fd)
         flo_fleet_closed(hub->fleet, entry, now);
     hub->peers[fd] = NULL;
     hub->peer_count--;
+    hub->ended++;
     flo_free(peer);
     flo_hub_end_commands(hub, now, connection);
 }
@@ -87,12 +88,14 @@ struct flo_hub_peer *flo_hub_peer_get(struct flo_hub *hub, int fd, const void *i
     struct flo_hub_peer *peer = hub->peers[fd];
     if (peer && peer->id_len == id_len && memcmp(peer->id, id, id_len) == 0)
         return peer;
+    const bool owes_end = peer != NULL;
     if (peer)
-        remove_peer(hub, (size_t)fd); /* its end has not been told yet */
+        remove_peer(hub, (size_t)fd);
     peer = flo_calloc(1, sizeof *peer);
     if (!peer)
         return NULL;
     peer->connection = ++hub->connections;
+    peer->owes_end = owes_end;
     peer->id_len = (uint8_t)id_len;
     memcpy(peer->id, id, id_len);
     snprintf(peer->user_id, sizeof peer->user_id, "%s", user_id ? user_id : "");
@@ -135,6 +138,10 @@ bool flo_hub_peer_may_send(struct flo_hub_peer *peer, size_t size, int64_t now_m
 static void take_end(struct flo_hub *hub, uint32_t fd)
 {
     bool known = fd < hub->peer_capacity && hub->peers[fd];
+    if (known && hub->peers[fd]->owes_end) {
+        hub->peers[fd]->owes_end = false;
+        return;
+    }
     uint64_t connection = known ? hub->peers[fd]->connection : 0;
     (void)flo_hub_take_messages(hub);
     if (fd >= hub->peer_capacity || !hub->peers[fd])

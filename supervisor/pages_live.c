@@ -107,6 +107,7 @@ static void on_step(evutil_socket_t fd, short what, void *ctx)
     int64_t now = flo_clock_mono_ns() / FLO_NS_PER_MS;
     (void)fd;
     (void)what;
+    flo_http_metrics_expire(&pages->metrics_page);
     flo_measure_step(pages->measure, now);
     flo_history_begin(pages->history, flo_clock_wall_ns() / FLO_NS_PER_MS);
     for (int role = 0; role < FLO_FLEET_ROLES; role++)

@@ -2,7 +2,8 @@
 /*
  * sim.c - many workers that only report: as many connections as workers, one snapshot each a
  * second, spread over it. A worker's snapshot is a template's (one of a real worker's frames) with
- * its own identity, boot id and process id, whose metrics rise. Commands are acknowledged.
+ * its own identity, boot id and process id, whose metrics rise. Commands are acknowledged. After 30
+ * to 58 snapshots a worker goes over to a new connection, as real ones do (report_link.c).
  *
  * usage: fleet_sim ENDPOINT COUNT TEMPLATE [INTERVAL_MS]
  * stdin: "kill N" closes N connections without a word and says "killed N"; "stop" or its end says
@@ -24,9 +25,15 @@
 
 #define SEQ_MARK 987654321 /* stands for the number of a snapshot in a split template */
 #define FIRST_PID 4000000  /* above those of real processes */
+#define AGE_MIN 30         /* snapshots by one connection */
+#define AGE_SPREAD 29
 
 struct sim_worker {
     void *socket;
+    void *next; /* which will take over; NULL: none yet */
+    void *last; /* which said that it leaves */
+    bool said_leave;
+    unsigned left; /* snapshots until the next is made */
     char boot[FLO_UUID_LEN + 1];
     struct flo_buf text; /* the frame with a place for each number */
     struct flo_fleet_numbers numbers;
@@ -37,6 +44,7 @@ struct sim_worker {
 
 struct sim {
     void *context;
+    const char *endpoint;
     struct sim_worker *workers;
     size_t count, gone; /* the first `gone` were killed */
     int64_t interval_ms;
@@ -87,16 +95,54 @@ static void make_worker(struct sim *sim, size_t i, json_t *template)
     worker->due_ms = now_ms() + (int64_t)i * sim->interval_ms / (int64_t)sim->count;
 }
 
-static void open_worker(struct sim *sim, struct sim_worker *worker, const char *endpoint)
+static void *open_socket(struct sim *sim)
 {
     const int one = 1, none = 0, few = 4, soon = 100;
-    worker->socket = zmq_socket(sim->context, ZMQ_DEALER);
-    if (!worker->socket || zmq_setsockopt(worker->socket, ZMQ_IMMEDIATE, &one, sizeof one) ||
-        zmq_setsockopt(worker->socket, ZMQ_LINGER, &none, sizeof none) ||
-        zmq_setsockopt(worker->socket, ZMQ_SNDHWM, &few, sizeof few) ||
-        zmq_setsockopt(worker->socket, ZMQ_RECONNECT_IVL, &soon, sizeof soon) ||
-        zmq_connect(worker->socket, endpoint))
+    void *socket = zmq_socket(sim->context, ZMQ_DEALER);
+    if (!socket || zmq_setsockopt(socket, ZMQ_IMMEDIATE, &one, sizeof one) ||
+        zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none) ||
+        zmq_setsockopt(socket, ZMQ_SNDHWM, &few, sizeof few) ||
+        zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &soon, sizeof soon) ||
+        zmq_connect(socket, sim->endpoint))
         die("cannot connect");
+    return socket;
+}
+
+static void close_socket(void **socket, int linger_ms)
+{
+    if (!*socket)
+        return;
+    zmq_setsockopt(*socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
+    zmq_close(*socket);
+    *socket = NULL;
+}
+
+/* Before a snapshot: one connection after the other. */
+static void age(struct sim *sim, struct sim_worker *worker)
+{
+    close_socket(&worker->last, 100);
+    if (worker->said_leave) {
+        worker->last = worker->socket;
+        worker->socket = worker->next;
+        worker->next = NULL;
+        worker->said_leave = false;
+        worker->left = AGE_MIN + (unsigned)(flo_rng_next(&sim->rng) % AGE_SPREAD);
+    } else if (!worker->next && --worker->left == 0) {
+        worker->next = open_socket(sim);
+    }
+}
+
+/* After a snapshot: say goodbye when the next connection is there. */
+static void leave(struct sim_worker *worker)
+{
+    char frame[128];
+    int events = 0;
+    size_t size = sizeof events;
+    if (!worker->next || zmq_getsockopt(worker->next, ZMQ_EVENTS, &events, &size) ||
+        !(events & ZMQ_POLLOUT))
+        return;
+    snprintf(frame, sizeof frame, "{\"v\":1,\"type\":\"leave\",\"boot\":\"%s\"}", worker->boot);
+    worker->said_leave = zmq_send(worker->socket, frame, strlen(frame), ZMQ_DONTWAIT) >= 0;
 }
 
 static void put_number(struct flo_buf *out, double value)
@@ -140,11 +186,11 @@ static void report(struct sim *sim, struct sim_worker *worker)
 }
 
 /* Say yes to whatever comes. */
-static void acknowledge(struct sim_worker *worker)
+static void acknowledge(struct sim_worker *worker, void *from)
 {
     char command[4096], ack[256];
-    for (;;) {
-        int size = zmq_recv(worker->socket, command, sizeof command, ZMQ_DONTWAIT);
+    while (from) {
+        int size = zmq_recv(from, command, sizeof command, ZMQ_DONTWAIT);
         if (size < 0 || size > (int)sizeof command)
             return;
         json_t *json = json_loadb(command, (size_t)size, 0, NULL);
@@ -160,15 +206,20 @@ static void acknowledge(struct sim_worker *worker)
 static void say_goodbye(struct sim *sim)
 {
     static const char running[] = "\"state\":\"running\"", stopped[] = "\"state\":\"stopped\"";
-    const int linger_ms = 1000;
     for (size_t i = sim->gone; i < sim->count; i++) {
         struct sim_worker *worker = &sim->workers[i];
         char *state = memmem(worker->text.data, worker->text.len, running, strlen(running));
         if (state)
             memcpy(state, stopped, strlen(stopped));
-        zmq_setsockopt(worker->socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
         report(sim, worker);
     }
+}
+
+static void close_all(struct sim_worker *worker, int linger_ms)
+{
+    close_socket(&worker->last, linger_ms);
+    close_socket(&worker->next, 0);
+    close_socket(&worker->socket, linger_ms);
 }
 
 /* False: it is over. */
@@ -180,8 +231,7 @@ static bool obey(struct sim *sim)
         return false;
     if (sscanf(line, "kill %zu", &wanted) == 1) {
         for (size_t i = 0; i < wanted && sim->gone < sim->count; i++) {
-            zmq_close(sim->workers[sim->gone].socket);
-            sim->workers[sim->gone++].socket = NULL;
+            close_all(&sim->workers[sim->gone++], 0);
         }
         printf("fleet_sim: killed %zu\n", wanted);
     }
@@ -195,8 +245,11 @@ static void run(struct sim *sim)
         for (size_t i = sim->gone; i < sim->count; i++) {
             struct sim_worker *worker = &sim->workers[i];
             if (worker->due_ms <= now) {
-                acknowledge(worker);
+                acknowledge(worker, worker->last);
+                acknowledge(worker, worker->socket);
+                age(sim, worker);
                 report(sim, worker);
+                leave(worker);
                 worker->due_ms += sim->interval_ms;
             }
             if (worker->due_ms < next)
@@ -220,6 +273,7 @@ int main(int argc, char **argv)
     }
     setvbuf(stdin, NULL, _IONBF, 0); /* poll() must see what is left */
     setvbuf(stdout, NULL, _IOLBF, 0);
+    sim.endpoint = argv[1];
     sim.count = strtoul(argv[2], NULL, 10);
     sim.workers = calloc(sim.count + 1, sizeof *sim.workers);
     json_t *template = json_load_file(argv[3], 0, &error);
@@ -233,18 +287,18 @@ int main(int argc, char **argv)
     flo_rng_seed(&sim.rng, flo_random_u64());
     flo_buf_init(&sim.frame, 0);
     sim.context = zmq_ctx_new();
-    zmq_ctx_set(sim.context, ZMQ_MAX_SOCKETS, (int)sim.count + 16);
+    zmq_ctx_set(sim.context, ZMQ_MAX_SOCKETS, 3 * (int)sim.count + 16);
     for (size_t i = 0; i < sim.count; i++) {
         make_worker(&sim, i, template);
-        open_worker(&sim, &sim.workers[i], argv[1]);
+        sim.workers[i].socket = open_socket(&sim);
+        sim.workers[i].left = AGE_MIN + (unsigned)(flo_rng_next(&sim.rng) % AGE_SPREAD);
     }
     printf("fleet_sim: %zu workers, frames of %zu bytes and more\n", sim.count,
            sim.count ? sim.workers[0].text.len : 0);
     run(&sim);
     say_goodbye(&sim);
     for (size_t i = 0; i < sim.count; i++) {
-        if (sim.workers[i].socket)
-            zmq_close(sim.workers[i].socket);
+        close_all(&sim.workers[i], 1000);
         flo_buf_fini(&sim.workers[i].text);
         flo_fleet_numbers_fini(&sim.workers[i].numbers);
     }

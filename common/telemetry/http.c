@@ -126,6 +126,15 @@ void flo_http_metrics_serve(struct flo_http_metrics *page, enum flo_naming namin
         flo_http_error(reply, 503, "no memory for the page");
 }
 
+void flo_http_metrics_expire(struct flo_http_metrics *page)
+{
+    int64_t now = flo_clock_mono_ns();
+    for (int naming = 0; naming < FLO_NAMINGS; naming++)
+        for (int openmetrics = 0; openmetrics < 2; openmetrics++)
+            if (now >= page->forms[naming][openmetrics].until_ns)
+                flo_http_text_unref(&page->forms[naming][openmetrics].text);
+}
+
 void flo_http_metrics_fini(struct flo_http_metrics *page)
 {
     for (int naming = 0; naming < FLO_NAMINGS; naming++)

@@ -138,6 +138,9 @@ typedef int (*flo_http_render_fn)(void *ctx, const struct flo_metrics_form *form
 void flo_http_metrics_serve(struct flo_http_metrics *page, enum flo_naming naming,
                             flo_http_render_fn render, void *ctx,
                             const struct flo_http_request *request, struct flo_http_reply *reply);
+/* Let go of pages that are too old to be served again; where they are large, call it now and then.
+ */
+void flo_http_metrics_expire(struct flo_http_metrics *page);
 void flo_http_metrics_fini(struct flo_http_metrics *page);
 
 /* A server without listeners. metrics and health may be NULL (then /metrics, or the checks, are

@@ -3,7 +3,8 @@
  * report.c - the reporter: a timer, a DEALER socket, one JSON frame a second.
  *
  * Events and acknowledgements wait in a queue of their own (report_queue.c) and leave as soon as
- * the socket takes them; what comes down is read in report_command.c.
+ * the socket takes them; what comes down is read in report_command.c; the socket and its successors
+ * are report_link.c's.
  *
  * ZMQ_IMMEDIATE keeps frames from being queued for a supervisor that is not there: a send without a
  * connection fails at once and is counted as dropped, so that a supervisor that comes back gets the
@@ -12,7 +13,6 @@
  */
 #include "telemetry/report.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,18 +20,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/random.h"
-#include "telemetry/curve.h"
 #include "telemetry/json_text.h"
 #include "telemetry/log.h"
 #include "telemetry/procstat.h"
 #include "telemetry/report_internal.h"
 
-#define SEND_QUEUE 4
-#define RECEIVE_QUEUE 64
-#define HANDSHAKE_MS 3000
-#define RECONNECT_MIN_MS 100
-#define RECONNECT_MAX_MS 500 /* a supervisor that is back knows all within two seconds */
-#define LAST_FRAME_MS 100
 #define METRICS_MAX_BYTES (FLO_REPORT_MAX_BYTES - 64) /* where the frame may stand after them */
 #define BUILD_MAX_BYTES ((size_t)1048576)             /* a family that is cut again included */
 
@@ -118,19 +111,6 @@ static int build(struct flo_reporter *reporter, struct flo_buf *out)
     return out->failed ? FLO_ENOMEM : 0;
 }
 
-static int get(const struct flo_reporter *reporter, int option)
-{
-    int value = 0;
-    size_t size = sizeof value;
-    return reporter->zmq->getsockopt(reporter->sock, option, &value, &size) ? 0 : value;
-}
-
-/* Only of options that every libzmq knows, with values that fit. */
-static void set(struct flo_reporter *reporter, int option, int value)
-{
-    reporter->zmq->setsockopt(reporter->sock, option, &value, sizeof value);
-}
-
 void flo_reporter_send(struct flo_reporter *reporter)
 {
     struct flo_buf frame;
@@ -138,7 +118,7 @@ void flo_reporter_send(struct flo_reporter *reporter)
     reporter->seq++;
     int sent = -1;
     if (build(reporter, &frame) == 0 && frame.len <= FLO_REPORT_MAX_BYTES)
-        sent = reporter->zmq->send(reporter->sock, frame.data, frame.len, ZMQ_DONTWAIT);
+        sent = reporter->zmq->send(reporter->link.sock, frame.data, frame.len, ZMQ_DONTWAIT);
     flo_buf_fini(&frame);
     reporter->dropped = sent < 0;
     if (sent >= 0)
@@ -152,17 +132,19 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd;
     (void)what;
+    flo_report_link_age(ctx);
     flo_reporter_send(ctx);
+    flo_report_link_leave(ctx);
     flo_report_receive(ctx); /* the send may have taken the descriptor's edge */
 }
 
-static void on_edge(evutil_socket_t fd, short what, void *ctx)
+void flo_report_on_edge(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_reporter *reporter = ctx;
     (void)fd;
     (void)what;
     flo_report_receive(reporter);
-    if ((reporter->dropped || reporter->queue.count) && (get(reporter, ZMQ_EVENTS) & ZMQ_POLLOUT)) {
+    if ((reporter->dropped || reporter->queue.count) && flo_report_link_writable(reporter)) {
         if (reporter->dropped)
             flo_reporter_send(reporter);
         flo_report_queue_flush(reporter);
@@ -170,91 +152,27 @@ static void on_edge(evutil_socket_t fd, short what, void *ctx)
     flo_report_receive(reporter); /* as above */
 }
 
-static int set_curve(struct flo_reporter *reporter, const struct flo_report_options *options,
-                     struct flo_err *err)
-{
-    char secret[FLO_CURVE_TEXT], own[FLO_CURVE_TEXT], server[FLO_CURVE_TEXT];
-    int rc = flo_curve_read_public(options->server_key_file, server, err);
-    if (!rc)
-        rc = flo_curve_read_secret(options->secret_key_file, secret, own, err);
-    if (!rc) {
-        const struct flo_zeromq *zmq = reporter->zmq;
-        if (zmq->setsockopt(reporter->sock, ZMQ_CURVE_SERVERKEY, server, sizeof server) ||
-            zmq->setsockopt(reporter->sock, ZMQ_CURVE_PUBLICKEY, own, sizeof own) ||
-            zmq->setsockopt(reporter->sock, ZMQ_CURVE_SECRETKEY, secret, sizeof secret))
-            rc = flo_fail(err, FLO_ESYS, "ZeroMQ takes no keys: %s", zmq->strerror(errno));
-    }
-    explicit_bzero(secret, sizeof secret);
-    return rc;
-}
-
-int flo_report_check_endpoint(const char *endpoint, struct flo_err *err)
-{
-    if (strncmp(endpoint, "ipc://", 6) != 0 && strncmp(endpoint, "tcp://", 6) != 0)
-        return flo_fail(err, FLO_EINVAL, "\"%s\" is no endpoint: ipc:///path or tcp://host:port",
-                        endpoint);
-    return 0;
-}
-
-static int open_socket(struct flo_reporter *reporter, const struct flo_report_options *options,
-                       struct flo_err *err)
-{
-    const char *endpoint = reporter->options.endpoint;
-    const int64_t message_max = (int64_t)FLO_REPORT_MAX_BYTES;
-    int rc = flo_report_check_endpoint(endpoint, err);
-    if (rc)
-        return rc;
-    const struct flo_zeromq *zmq = reporter->zmq = flo_zeromq(err);
-    if (!zmq)
-        return FLO_ESYS;
-    reporter->context = zmq->ctx_new();
-    reporter->sock = reporter->context ? zmq->socket(reporter->context, ZMQ_DEALER) : NULL;
-    if (!reporter->sock)
-        return flo_fail(err, FLO_ESYS, "cannot make a ZeroMQ socket: %s", zmq->strerror(errno));
-    set(reporter, ZMQ_IMMEDIATE, 1);
-    set(reporter, ZMQ_LINGER, 0);
-    set(reporter, ZMQ_SNDHWM, SEND_QUEUE);
-    set(reporter, ZMQ_RCVHWM, RECEIVE_QUEUE);
-    set(reporter, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
-    set(reporter, ZMQ_RECONNECT_IVL, RECONNECT_MIN_MS);
-    set(reporter, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
-    set(reporter, ZMQ_IPV6, strncmp(endpoint, "tcp://", 6) == 0);
-    zmq->setsockopt(reporter->sock, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max);
-    if (options->secret_key_file && *options->secret_key_file) {
-        rc = set_curve(reporter, options, err);
-        if (rc)
-            return rc;
-    }
-    if (zmq->connect(reporter->sock, endpoint))
-        return flo_fail(err, FLO_EINVAL, "cannot connect to \"%s\": %s", endpoint,
-                        zmq->strerror(errno));
-    return 0;
-}
-
 int flo_reporter_new(struct event_base *base, const struct flo_report_options *options,
                      struct flo_reporter **out, struct flo_err *err)
 {
-    struct flo_rng rng;
     int rc = FLO_ENOMEM;
     struct flo_reporter *reporter = flo_calloc(1, sizeof *reporter);
     if (!reporter || !copy_options(reporter, options)) {
         rc = flo_fail(err, FLO_ENOMEM, "no memory for the reporter");
         goto out;
     }
-    flo_rng_seed(&rng, flo_random_u64());
-    flo_rng_uuid4(&rng, reporter->boot_id);
+    flo_rng_seed(&reporter->rng, flo_random_u64());
+    flo_rng_uuid4(&reporter->rng, reporter->boot_id);
     reporter->started_ms = flo_clock_wall_ns() / FLO_NS_PER_MS;
-    rc = open_socket(reporter, options, err);
+    reporter->base = base;
+    rc = flo_report_link_init(reporter, options, err);
     if (rc)
         goto out;
     int64_t interval_ms = options->interval_ms > 0 ? options->interval_ms : 1000;
     const struct timeval interval = {.tv_sec = interval_ms / 1000,
                                      .tv_usec = (interval_ms % 1000) * 1000};
     reporter->timer = event_new(base, -1, EV_PERSIST, on_timer, reporter);
-    reporter->readable = event_new(base, (evutil_socket_t)get(reporter, ZMQ_FD),
-                                   EV_READ | EV_PERSIST, on_edge, reporter);
-    if (!reporter->timer || !reporter->readable || event_add(reporter->timer, &interval) ||
-        event_add(reporter->readable, NULL)) {
+    if (!reporter->timer || event_add(reporter->timer, &interval)) {
         rc = flo_fail(err, FLO_ENOMEM, "no memory for the reporter's events");
         goto out;
     }
@@ -273,17 +191,11 @@ void flo_reporter_destroy(struct flo_reporter **reporter)
         return;
     if (self->timer)
         event_free(self->timer);
-    if (self->readable) {
-        event_free(self->readable);
+    if (self->link.sock) {
         self->stopped = true;
         flo_reporter_send(self);
     }
-    if (self->sock) {
-        set(self, ZMQ_LINGER, LAST_FRAME_MS);
-        self->zmq->close(self->sock);
-    }
-    if (self->context)
-        self->zmq->ctx_term(self->context); /* waits for the last frame */
+    flo_report_link_fini(self);
     flo_report_queue_fini(&self->queue);
     for (size_t i = 0; i < self->string_count; i++)
         flo_free(self->strings[i]);

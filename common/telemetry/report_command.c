@@ -73,13 +73,19 @@ static void take(struct flo_reporter *reporter, const char *data, size_t size)
     json_decref(command);
 }
 
-void flo_report_receive(struct flo_reporter *reporter)
+static void receive_from(struct flo_reporter *reporter, const struct flo_report_link *link)
 {
     char data[COMMAND_MAX_BYTES + 1]; /* longer ones are cut, and so seen */
-    for (int i = 0; i < FRAMES_A_TURN && reporter->sock; i++) {
-        int size = reporter->zmq->recv(reporter->sock, data, sizeof data, ZMQ_DONTWAIT);
+    for (int i = 0; i < FRAMES_A_TURN && link->sock; i++) {
+        int size = reporter->zmq->recv(link->sock, data, sizeof data, ZMQ_DONTWAIT);
         if (size < 0)
             return;
         take(reporter, data, (size_t)size < sizeof data ? (size_t)size : sizeof data);
     }
+}
+
+void flo_report_receive(struct flo_reporter *reporter)
+{
+    receive_from(reporter, &reporter->last);
+    receive_from(reporter, &reporter->link);
 }

@@ -43,8 +43,8 @@ void flo_report_queue_fini(struct flo_report_queue *queue)
 void flo_report_queue_flush(struct flo_reporter *reporter)
 {
     struct flo_report_queue *queue = &reporter->queue;
-    while (queue->count && reporter->sock &&
-           reporter->zmq->send(reporter->sock, queue->frames[queue->first].data,
+    while (queue->count && reporter->link.sock &&
+           reporter->zmq->send(reporter->link.sock, queue->frames[queue->first].data,
                                queue->frames[queue->first].len, ZMQ_DONTWAIT) >= 0)
         drop_oldest(queue);
 }

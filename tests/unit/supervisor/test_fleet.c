@@ -101,6 +101,36 @@ static void test_take_ignores_old_snapshots(void **state)
     assert_true(value(f, FLO_METRIC_FLEET_BAD_FRAMES, "old") == 2);
 }
 
+static enum flo_frame_verdict take_by(struct fixture *f, uint64_t connection, int seq,
+                                      int64_t now_ms)
+{
+    json_t *json = snapshot(BOOT_A, seq, "w", 10);
+    char *text = json_dumps(json, JSON_COMPACT);
+    enum flo_frame_verdict verdict =
+        flo_fleet_take(&f->fleet, text, strlen(text), connection, now_ms, NULL, NULL);
+    free(text);
+    json_decref(json);
+    return verdict;
+}
+
+/* A run has one connection; another one follows when the first says that it leaves, and only the
+ * first can say so. */
+static void test_leave_lets_the_next_connection_in(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(take_by(f, 1, 1, 1000), FLO_FRAME_TAKEN);
+    assert_int_equal(take_by(f, 2, 2, 1100), FLO_FRAME_PEER);
+    assert_int_equal(flo_fleet_leave(&f->fleet, BOOT_A, 2), FLO_FRAME_PEER);
+    assert_int_equal(flo_fleet_leave(&f->fleet, BOOT_B, 1), FLO_FRAME_PEER);
+    assert_int_equal(take_by(f, 2, 2, 1200), FLO_FRAME_PEER);
+    assert_int_equal(flo_fleet_leave(&f->fleet, BOOT_A, 1), FLO_FRAME_TAKEN);
+    assert_int_equal(take_by(f, 2, 2, 1300), FLO_FRAME_TAKEN);
+    assert_int_equal(take_by(f, 1, 3, 1400), FLO_FRAME_PEER);
+    assert_int_equal(flo_fleet_by_boot(&f->fleet, BOOT_A)->connection, 2);
+    assert_string_equal(flo_fleet_entry_state(flo_fleet_by_boot(&f->fleet, BOOT_A), 2400),
+                        "running");
+}
+
 /* A goodbye is believed at once. */
 static void test_take_stopped(void **state)
 {
@@ -285,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_take_follows_a_process, setup, teardown),
         cmocka_unit_test_setup_teardown(test_take_ignores_old_snapshots, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leave_lets_the_next_connection_in, setup, teardown),
         cmocka_unit_test_setup_teardown(test_take_stopped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_take_duplicate_identity, setup, teardown),
         cmocka_unit_test_setup_teardown(test_take_counter_reset, setup, teardown),

@@ -126,6 +126,24 @@ static void test_numbers_are_checked(void **state)
     }
 }
 
+/* What a bucket counts is converted to an integer: a number that fits none is refused, also in a
+ * report whose shape is known. */
+static void test_counts_of_buckets_fit_an_integer(void **state)
+{
+    struct fixture *f = *state;
+    static const char format[] =
+        "[{\"n\":\"h\",\"k\":\"h\",\"l\":[],\"b\":[1],\"s\":[[[],0.5,[%s,0]]]}]";
+    char metrics[256];
+    snprintf(metrics, sizeof metrics, format, "1");
+    assert_int_equal(take(f, 1, 1, "workflow", "q", metrics), FLO_FRAME_TAKEN);
+    snprintf(metrics, sizeof metrics, format, "9223372036854775807");
+    assert_int_equal(take(f, 1, 2, "workflow", "q", metrics), FLO_FRAME_METRICS); /* as a double */
+    snprintf(metrics, sizeof metrics, format, "99999999999999999999999999");
+    assert_int_equal(take(f, 1, 2, "workflow", "q", metrics), FLO_FRAME_METRICS);
+    snprintf(metrics, sizeof metrics, format, "9007199254740992");
+    assert_int_equal(take(f, 1, 2, "workflow", "q", metrics), FLO_FRAME_TAKEN);
+}
+
 /* Sums over roles, queues, labels, one process. */
 static void test_sums(void **state)
 {
@@ -237,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_shapes_are_shared, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers_are_checked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_counts_of_buckets_fit_an_integer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sums, setup, teardown),
         cmocka_unit_test_setup_teardown(test_histograms, setup, teardown),
         cmocka_unit_test_setup_teardown(test_groups, setup, teardown),

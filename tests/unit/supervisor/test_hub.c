@@ -283,6 +283,79 @@ static void test_commands_end_without_an_answer(void **state)
     flo_reporter_destroy(&process.reporter);
 }
 
+/* An answer to the supervisor before this one is no answer to a command of this one. */
+static void test_ids_differ_from_supervisor_to_supervisor(void **state)
+{
+    struct fixture *f = *state;
+    struct commanded process = {.later = 0};
+    struct answer answer = {.calls = 0};
+    start_commanded(f, &process);
+    assert_int_equal(
+        flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
+    for (int i = 0; i < 5000 && !process.later; i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    const uint64_t before = process.later;
+    process.later = 0;
+    flo_hub_destroy(&f->hub);
+    assert_int_equal(answer.calls, 1);
+    assert_int_equal(new_hub(f, f->endpoint, &f->hub, NULL), 0);
+    for (int i = 0;
+         i < 5000 && !(reported(f) && flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000,
+                                                      keep, &answer, NULL) == 0);
+         i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    for (int i = 0; i < 5000 && !process.later; i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    flo_reporter_ack(process.reporter, before, true, "the old one", NULL);
+    flo_reporter_ack(process.reporter, process.later, true, "the new one", NULL);
+    turn_until_answered(f, &answer, 2);
+    assert_string_equal(answer.message, "the new one");
+    flo_reporter_destroy(&process.reporter);
+}
+
+/* A reporter goes over to new connections: nothing is lost, refused or alarming, and a command
+ * that came by the old one is answered by the new one. */
+static void test_connections_are_renewed(void **state)
+{
+    struct fixture *f = *state;
+    struct answer answer = {.calls = 0};
+    struct commanded process = {.later = 0};
+    const struct flo_report_options options = {.endpoint = f->endpoint,
+                                               .identity = "w",
+                                               .role = "workflow",
+                                               .version = "1",
+                                               .interval_ms = 20,
+                                               .metrics = f->metrics,
+                                               .command = obey,
+                                               .command_ctx = &process};
+    assert_int_equal(flo_reporter_new(f->base, &options, &process.reporter, NULL), 0);
+    turn_until_reported(f);
+    for (int renewed = 0; renewed < 2; renewed++) {
+        const uint64_t connection = entry_of_us(f)->connection;
+        process.later = 0;
+        assert_int_equal(
+            flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
+        for (int i = 0; i < 20000 && entry_of_us(f)->connection == connection; i++) {
+            event_base_loop(f->base, EVLOOP_ONCE);
+            assert_non_null(entry_of_us(f));
+        }
+        assert_true(entry_of_us(f)->connection > connection);
+        flo_reporter_event(process.reporter, FLO_LOG_INFO, "still.here", "It goes on", NULL);
+        flo_reporter_ack(process.reporter, process.later, true, "by the new one", NULL);
+        turn_until_answered(f, &answer, renewed + 1);
+        assert_string_equal(answer.message, "by the new one");
+    }
+    const double dropped = /* where the machine stands still; the way lost none */
+        flo_series_value(flo_metrics_get(f->metrics, FLO_METRIC_REPORTS_DROPPED, NULL));
+    assert_true((double)entry_of_us(f)->gaps <= dropped);
+    assert_int_equal(entry_of_us(f)->events_lost, 0);
+    assert_true(bad(f, "peer") == 0 && bad(f, "old") == 0 && bad(f, "type") == 0);
+    for (const struct flo_event *event = flo_events_after(f->events, 0); event;
+         event = flo_events_after(f->events, event->seq))
+        assert_string_equal(event->kind, "still.here");
+    flo_reporter_destroy(&process.reporter);
+}
+
 /* Arguments that no frame holds, and an answer that none holds. */
 static void test_commands_have_bounds(void **state)
 {
@@ -504,6 +577,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_flood_is_taken_in_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(test_commands_are_acknowledged, setup, teardown),
         cmocka_unit_test_setup_teardown(test_commands_end_without_an_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ids_differ_from_supervisor_to_supervisor, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_connections_are_renewed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_commands_have_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_events_arrive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_endpoints, setup, teardown),
