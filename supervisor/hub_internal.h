@@ -53,7 +53,7 @@ struct flo_hub {
     struct flo_hub_peer **peers; /* by descriptor; NULL where there is none */
     size_t peer_capacity;
     size_t peer_count;
-    size_t ended; /* connections, since their memory was given back */
+    size_t ended;            /* connections, since their memory was given back */
     uint64_t connections;    /* the newest number */
     struct flo_list pending; /* commands, in the order of their ids */
     uint64_t command_id;     /* the newest */
