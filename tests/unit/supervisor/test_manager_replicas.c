@@ -135,7 +135,8 @@ static void test_scale_in_spares_who_works(void **state)
     open_gate(f);
     TURN_UNTIL(f, worker(f, 0).leaving == 0);
     assert_null(strstr(f->events, "process.stop_timeout"));
-    end(f);
+    flo_manager_stop(f->manager);
+    TURN_UNTIL(f, f->exit_code >= 0); /* 0 or, on a slow machine, 75 */
 }
 
 /* What scale chose is there again after a supervisor that was killed, not after an orderly end,
@@ -441,6 +442,76 @@ static void test_flood_is_bounded(void **state)
     end(f);
 }
 
+/* One random thing done to a fleet of "a" and, at times, "b". */
+static void disturb(struct fixture *f, unsigned *seed)
+{
+    static const char *const names[] = {"a", "b", "a-1", "a-2", "engine"};
+    static const char *const fakes[] = {"", "", "", "die", "mute", "exit 78"};
+    const char *name = names[(unsigned)rand_r(seed) % 5];
+    struct flo_process_view view;
+    struct flo_err err = {0};
+    char yaml[600];
+    switch (rand_r(seed) % 6) {
+    case 0:
+        (void)scale(f, name, rand_r(seed) % 4);
+        break;
+    case 1:
+        (void)!flo_manager_restart(f->manager, rand_r(seed) % 3 ? name : NULL, &err);
+        break;
+    case 2:
+        (void)!flo_manager_stop_one(f->manager, name, &err);
+        break;
+    case 3:
+        (void)!flo_manager_start_one(f->manager, name, &err);
+        break;
+    case 4:
+        if (!flo_manager_count(f->manager))
+            break;
+        flo_manager_view(f->manager, (size_t)rand_r(seed) % flo_manager_count(f->manager), &view);
+        if (view.pid)
+            kill(view.pid, rand_r(seed) % 2 ? SIGKILL : SIGTERM);
+        break;
+    default:
+        snprintf(yaml, sizeof yaml,
+                 "start_timeout: 100ms\nengine: {program: fake_child, http: \"\"}\nworkers:\n"
+                 "  - {name: a, program: %s, count: %d, env: {FAKE: \"%s\", N: %d}%s}\n%s",
+                 rand_r(seed) % 5 ? "fake_child" : "no-such-program", 1 + rand_r(seed) % 3,
+                 fakes[(unsigned)rand_r(seed) % 6], rand_r(seed) % 2,
+                 rand_r(seed) % 3 ? "" : ", replace: drain-first",
+                 rand_r(seed) % 2 ? "  - {name: b, program: fake_child}\n" : "");
+        manager_write(f, yaml);
+        assert_int_equal(flo_manager_reload(f->manager, &err), 0);
+    }
+}
+
+/* Whatever happens at once: nothing is used after its end, and the fleet ends in order. */
+static void test_everything_at_once(void **state)
+{
+    struct fixture *f = *state;
+    const char *given = getenv("FLO_SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)flo_clock_mono_ns();
+    print_message("FLO_SEED=%u\n", seed);
+    manager_begin(f, "start_timeout: 100ms\nengine: {program: fake_child, http: \"\"}\nworkers:\n"
+                     "  - {name: a, program: fake_child, count: 2}\n");
+    TURN_UNTIL(f, manager_all_up(f));
+    for (int i = 0; i < 80; i++) {
+        disturb(f, &seed);
+        f->events[0] = '\0';
+        for (int turns = rand_r(&seed) % 8; turns > 0; turns--)
+            event_base_loop(f->base, EVLOOP_ONCE);
+    }
+    /* It is as good as new: a sound file, everything by hand undone. */
+    struct flo_err err = {0};
+    manager_write(f, "engine: {program: fake_child, http: \"\"}\nworkers:\n"
+                     "  - {name: a, program: fake_child, count: 2, set: {task_queue: last}}\n");
+    assert_int_equal(flo_manager_reload(f->manager, &err), 0);
+    (void)!scale(f, "a", 2);
+    (void)!flo_manager_start_one(f->manager, "a", &err);
+    TURN_UNTIL(f, manager_all_up(f) && flo_manager_count(f->manager) == 3 && !worker(f, 0).rolling);
+    assert_int_equal(worker(f, 0).ready, 2);
+    end(f);
+}
+
 int main(void)
 {
     flo_process_init();
@@ -464,6 +535,7 @@ int main(void)
         TEST(test_stop_and_start_by_hand),
         TEST(test_unready_is_told),
         TEST(test_flood_is_bounded),
+        TEST(test_everything_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
