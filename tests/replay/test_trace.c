@@ -176,6 +176,36 @@ static void test_spans_of_a_task_held_open(void **state)
     assert_string_equal(spans(s, &s->answer), "StartActivity:first below run");
 }
 
+/* An answer that never came, a task that failed: whoever does it again has the same spans, once. A
+ * query has none, and takes none away from the task that is still to be answered. */
+static void test_spans_of_tasks_that_are_done_again(void **state)
+{
+    struct story *s = *state;
+    struct flo_activation lost = {0}, again = {0};
+    FloApi__WorkflowQuery query;
+    begin(s, "One", CLIENT);
+    replay(s, &lost);
+    story_tell(s, "WFTTimedOut; WFTScheduled; WFTStarted");
+    story_tell(s, "WFTFailed cause=14; WFTScheduled; WFTStarted");
+    replay(s, &again);
+    assert_string_equal(spans(s, &again),
+                        "RunWorkflow:One below client; StartActivity:first below run");
+    assert_memory_equal(lost.spans->next->context.span_id, again.spans->next->context.span_id, 8);
+
+    story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=first");
+    story_tell(s, "ActivityCompleted scheduled=11 result=1; WFTScheduled; WFTStarted");
+    struct flo_run *run = story_run_new(s);
+    FloApi__PollWorkflowTaskQueueResponse *task = story_task(s, 1, s->event_count);
+    flo_api__workflow_query__init(&query);
+    task->query = &query;
+    assert_int_equal(flo_run_activate(run, task, &s->arena, &again), 0);
+    assert_null(again.spans);
+    task = story_task(s, 1, s->event_count);
+    assert_int_equal(flo_run_activate(run, task, &s->arena, &again), 0);
+    flo_run_destroy(&run);
+    assert_string_equal(spans(s, &again), "CompleteWorkflow:One below run");
+}
+
 /* Nobody began the trace: the run does, in each replay the same one; its sampler is asked. */
 static void test_without_a_parent(void **state)
 {
@@ -269,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_spans_of_each_task_come_once),
         T(test_spans_of_a_task_held_open),
+        T(test_spans_of_tasks_that_are_done_again),
         T(test_without_a_parent),
         T(test_not_sampled_is_passed_on),
         T(test_without_tracing),
