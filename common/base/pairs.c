@@ -5,15 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "base/hex.h"
 
 static bool is_space(char c)
 {
@@ -33,7 +25,8 @@ static int decode(const char *text, size_t len, char **out)
     for (size_t i = 0; i < len; i++) {
         int c = (unsigned char)text[i];
         if (c == '%') {
-            int high = i + 2 < len ? hex(text[i + 1]) : -1, low = high < 0 ? -1 : hex(text[i + 2]);
+            int high = i + 2 < len ? flo_hex_digit(text[i + 1]) : -1;
+            int low = high < 0 ? -1 : flo_hex_digit(text[i + 2]);
             c = low < 0 ? 0 : high << 4 | low;
             i += 2;
         }

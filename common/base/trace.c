@@ -5,23 +5,18 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/siphash.h"
 
 /* Offsets of the parts of a traceparent, and their lengths in digits. */
 enum { AT_TRACE = 3, AT_SPAN = 36, AT_FLAGS = 53 };
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; /* upper case is not allowed */
-}
-
-/* len bytes from 2 x len hex digits. */
+/* len bytes from 2 x len hex digits; upper case is not allowed. */
 static bool read_hex(const char *text, uint8_t *out, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        int high = digit(text[2 * i]), low = high < 0 ? -1 : digit(text[2 * i + 1]);
+        int high = flo_hex_lower(text[2 * i]);
+        int low = high < 0 ? -1 : flo_hex_lower(text[2 * i + 1]);
         if (low < 0)
             return false;
         out[i] = (uint8_t)(high << 4 | low);
@@ -60,23 +55,13 @@ bool flo_traceparent_parse(const char *text, struct flo_trace_context *out)
     return true;
 }
 
-void flo_trace_hex(const uint8_t *bytes, size_t len, char *out_text)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < len; i++) {
-        out_text[2 * i] = digits[bytes[i] >> 4];
-        out_text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    out_text[2 * len] = '\0';
-}
-
 void flo_traceparent_format(const struct flo_trace_context *context,
                             char out_text[FLO_TRACEPARENT_LEN + 1])
 {
     out_text[0] = out_text[1] = '0';
-    flo_trace_hex(context->trace_id, sizeof context->trace_id, out_text + AT_TRACE);
-    flo_trace_hex(context->span_id, sizeof context->span_id, out_text + AT_SPAN);
-    flo_trace_hex(&context->flags, 1, out_text + AT_FLAGS);
+    flo_hex_write(context->trace_id, sizeof context->trace_id, out_text + AT_TRACE);
+    flo_hex_write(context->span_id, sizeof context->span_id, out_text + AT_SPAN);
+    flo_hex_write(&context->flags, 1, out_text + AT_FLAGS);
     out_text[AT_TRACE - 1] = out_text[AT_SPAN - 1] = out_text[AT_FLAGS - 1] = '-';
 }
 

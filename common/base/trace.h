@@ -32,8 +32,6 @@ bool flo_traceparent_parse(const char *text, struct flo_trace_context *out);
 /* Write it, version 00, NUL-terminated. */
 void flo_traceparent_format(const struct flo_trace_context *context,
                             char out_text[FLO_TRACEPARENT_LEN + 1]);
-/* Bytes in lower-case hex, NUL-terminated: 2 x len + 1 bytes at out_text. */
-void flo_trace_hex(const uint8_t *bytes, size_t len, char *out_text);
 
 /* An id (of a trace or a span, by len, at most 16) made from texts, ended by NULL: whoever asks
  * with the same texts gets the same one, on any machine. Never all zeros. */

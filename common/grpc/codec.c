@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "grpc/status.h"
 
 const char *flo_grpc_code_name(int code)
@@ -127,30 +128,17 @@ int flo_grpc_percent_encode(struct flo_buf *buf, const char *text)
     return 0;
 }
 
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 int flo_grpc_percent_decode(struct flo_buf *buf, const uint8_t *text, size_t len)
 {
     uint8_t *out = flo_buf_reserve(buf, len);
     if (!out)
         return FLO_ENOMEM;
     for (size_t i = 0; i < len; i++) {
-        if (text[i] == '%' && i + 2 < len && hex_value(text[i + 1]) >= 0 &&
-            hex_value(text[i + 2]) >= 0) {
-            *out++ = (uint8_t)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
-            i += 2;
-        } else {
-            *out++ = text[i];
-        }
+        bool encoded = text[i] == '%' && i + 2 < len;
+        int high = encoded ? flo_hex_digit((char)text[i + 1]) : -1;
+        int low = high < 0 ? -1 : flo_hex_digit((char)text[i + 2]);
+        *out++ = low < 0 ? text[i] : (uint8_t)(high << 4 | low);
+        i += low < 0 ? 0 : 2;
     }
     buf->len = (size_t)(out - buf->data);
     return 0;

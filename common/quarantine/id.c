@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hex.h"
 #include "base/sha256.h"
 
 typedef FloApi__Payload__MetadataEntry metadata_entry;
@@ -57,7 +58,6 @@ static void add_payload(struct flo_sha256 *sha, const FloApi__Payload *payload)
 void flo_quarantine_id(const char *name_space, const char *activity_type,
                        const FloApi__Payloads *input, char out_id[FLO_QUARANTINE_ID_LEN + 1])
 {
-    static const char hex[] = "0123456789abcdef";
     struct flo_sha256 sha;
     uint8_t digest[FLO_SHA256_BYTES];
 
@@ -67,11 +67,7 @@ void flo_quarantine_id(const char *name_space, const char *activity_type,
     for (size_t i = 0; input && i < input->n_payloads; i++)
         add_payload(&sha, input->payloads[i]);
     flo_sha256_final(&sha, digest);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        out_id[2 * i] = hex[digest[i] >> 4];
-        out_id[2 * i + 1] = hex[digest[i] & 15];
-    }
-    out_id[FLO_QUARANTINE_ID_LEN] = '\0';
+    flo_hex_write(digest, sizeof digest, out_id);
 }
 
 bool flo_quarantine_id_digits(const char *text, size_t len)

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/hex.h"
+
 #define LENGTH_DIGITS_MAX 15
 
 int flo_http_find_head(const char *text, size_t len, size_t *out_len)
@@ -52,14 +54,6 @@ static bool is_control(char c)
     return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 long flo_http_decode(char *text)
 {
     char *to = text;
@@ -67,8 +61,8 @@ long flo_http_decode(char *text)
     for (const char *from = text; *from; from++) {
         char c = *from;
         if (c == '%') {
-            int high = hex(from[1]);
-            int low = high < 0 ? -1 : hex(from[2]);
+            int high = flo_hex_digit(from[1]);
+            int low = high < 0 ? -1 : flo_hex_digit(from[2]);
             if (low < 0)
                 return -1;
             c = (char)(high << 4 | low);
@@ -110,7 +104,7 @@ static int parse_target(char *target, struct flo_http_head *out)
         out->query = query + 1;
     }
     for (const char *at = target; *at; at++)
-        if (*at == '%' && (hex(at[1]) < 0 || hex(at[2]) < 0))
+        if (*at == '%' && (flo_hex_digit(at[1]) < 0 || flo_hex_digit(at[2]) < 0))
             return 400;
     if (flo_http_decode(target) >= 0)
         out->path = target;

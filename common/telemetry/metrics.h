@@ -72,8 +72,7 @@ void flo_series_inc(struct flo_series *series);
 void flo_series_set(struct flo_series *series, double value);
 /* A gauge is not known any more: its series is left out of pages and reports until it is set. */
 void flo_series_clear(struct flo_series *series);
-/* Set all series of a gauge family to 0: for one that is then filled anew with what there is now.
- */
+/* Set all series of a gauge family to 0, to fill it anew with what there is now. */
 void flo_metrics_zero(struct flo_metrics *metrics, enum flo_metric metric);
 /* Histograms: one observation, in seconds for the *_seconds families. */
 void flo_series_observe(struct flo_series *series, double value);
@@ -149,8 +148,5 @@ FLO_MUST_CHECK int flo_metrics_render_json(struct flo_metrics *metrics, size_t m
 #define FLO_METRIC_NUMBER_MAX 32
 void flo_metrics_write_number(double value, char out[FLO_METRIC_NUMBER_MAX]);
 int flo_metrics_append_number(struct flo_buf *out, double value);
-
-/* Content-Type of the text format. */
-#define FLO_METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 #endif

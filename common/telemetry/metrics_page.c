@@ -23,7 +23,7 @@
 const char *flo_page_content_type(bool openmetrics)
 {
     return openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-                       : FLO_METRICS_CONTENT_TYPE;
+                       : "text/plain; version=0.0.4; charset=utf-8";
 }
 
 /* ---- the Accept header ---- */

@@ -8,10 +8,9 @@
  * The naming of a page concerns the temporal_ counters and histograms only, which the Temporal SDKs
  * export in three ways; everything else has one name everywhere:
  *
- *   tally     temporal_request_total   temporal_request_latency_seconds   (Go with tally, Java)
- *   core      temporal_request         temporal_request_latency, in milliseconds   (Python,
- * TypeScript, .NET, Ruby as they are configured by default) otel-go   temporal_request
- * temporal_request_latency_seconds   (Go with OpenTelemetry)
+ *   tally    temporal_request_total  temporal_request_latency_seconds  (Go with tally, Java)
+ *   core     temporal_request        temporal_request_latency, in ms   (Python, .NET, Ruby, Node)
+ *   otel-go  temporal_request        temporal_request_latency_seconds  (Go with OpenTelemetry)
  *
  * With core they have the label service_name="flotilla" as well, as there.
  *

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hex.h"
 #include "telemetry/json_text.h"
 #include "telemetry/otlp_internal.h"
 
@@ -77,7 +78,7 @@ static void put_id(struct flo_buf *out, const char *before, const uint8_t *id, s
 {
     char hex[2 * FLO_TRACE_ID_BYTES + 1];
 
-    flo_trace_hex(id, len, hex);
+    flo_hex_write(id, len, hex);
     flo_buf_append_str(out, before);
     flo_buf_append(out, hex, 2 * len);
 }

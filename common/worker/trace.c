@@ -7,6 +7,7 @@
 
 #include "activity/span.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "config/process.h"
 #include "telemetry/otlp.h"
 #include "wire/decode.h"
@@ -166,8 +167,8 @@ struct flo_trace_ids flo_tracing_ids(const char *traceparent)
     struct flo_trace_ids ids = {.trace_id = ""};
 
     if (flo_traceparent_parse(traceparent, &context)) {
-        flo_trace_hex(context.trace_id, sizeof context.trace_id, ids.trace_id);
-        flo_trace_hex(context.span_id, sizeof context.span_id, ids.span_id);
+        flo_hex_write(context.trace_id, sizeof context.trace_id, ids.trace_id);
+        flo_hex_write(context.span_id, sizeof context.span_id, ids.span_id);
     }
     return ids;
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/hex.h"
 #include "base/siphash.h"
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
@@ -27,15 +28,6 @@ enum { TOKEN_VARINTS = 7 };
 
 /* ---- UUIDs as 16 bytes ---- */
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
-}
-
 /* Canonical lower-case text only, so that bytes and text correspond one to one. */
 static bool uuid_pack(const char *text, uint8_t out[UUID_BYTES])
 {
@@ -44,10 +36,10 @@ static bool uuid_pack(const char *text, uint8_t out[UUID_BYTES])
         if (i == 4 || i == 6 || i == 8 || i == 10)
             if (text[at++] != '-')
                 return false;
-        const int high = hex(text[at]);
+        const int high = flo_hex_lower(text[at]);
         if (high < 0)
             return false;
-        const int low = hex(text[at + 1]);
+        const int low = flo_hex_lower(text[at + 1]);
         if (low < 0)
             return false;
         out[i] = (uint8_t)(high << 4 | low);

@@ -50,8 +50,9 @@ WORKERS = [
         stat("Processes", "short", f'count(flotilla_build_info{{{FLEET}}})'),
         stat("Lost", "short", 'sum(flotilla_fleet_processes{job=~"$job",state="lost"}) or vector(0)',
              steps=[("green", None), ("red", 1)], text="Processes that stopped reporting without saying goodbye."),
-        stat("Tasks/s", "ops", f'sum(rate(temporal_activity_task_received_total{{{FLEET}}}{RATE})) + '
-             f'sum(rate(temporal_workflow_task_queue_poll_succeed_total{{{FLEET}}}{RATE}))'),
+        stat("Tasks/s", "ops", f'(sum(rate(temporal_activity_task_received_total{{{FLEET}}}{RATE})) or vector(0)) + '
+             f'(sum(rate(temporal_workflow_task_queue_poll_succeed_total{{{FLEET}}}{RATE})) or vector(0))',
+             text="Of both kinds; a role alone has one of them."),
         stat("Activities failed", "percentunit",
              share(f"sum(rate(temporal_activity_execution_failed_total{{{FLEET}}}{RATE}))",
                    f"sum(rate(temporal_activity_execution_latency_seconds_count{{{FLEET}}}{RATE}))"),

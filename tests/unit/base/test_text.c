@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* error sentences, base64, UTF-8. */
+/* error sentences, base64, hex digits, UTF-8. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/hex.h"
 #include "base/sha256.h"
 #include "base/utf8.h"
 #include "flotilla/error.h"
@@ -234,6 +235,21 @@ static void test_utf8_mend(void **state)
     assert_string_equal(flo_utf8_mend(empty), "");
 }
 
+/* Digits in both cases, and what is none; bytes in lower case. */
+static void test_hex(void **state)
+{
+    static const uint8_t bytes[] = {0x00, 0x9f, 0xa0, 0xff};
+    char text[2 * sizeof bytes + 1];
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        int lower = c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= '0' && c <= '9' ? c - '0' : -1;
+        assert_int_equal(flo_hex_lower((char)c), lower);
+        assert_int_equal(flo_hex_digit((char)c), c >= 'A' && c <= 'F' ? c - 'A' + 10 : lower);
+    }
+    flo_hex_write(bytes, sizeof bytes, text);
+    assert_string_equal(text, "009fa0ff");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_base64_known_texts),
         cmocka_unit_test(test_base64_round_trip),
         cmocka_unit_test(test_base64_malformed_refused),
+        cmocka_unit_test(test_hex),
         cmocka_unit_test(test_utf8_forms),
         cmocka_unit_test(test_utf8_cut),
         cmocka_unit_test(test_utf8_mend),
