@@ -121,12 +121,15 @@ static int resize_tuned(struct flo_worker *worker, enum flo_slot_kind kind, int6
 
     if (kind == FLO_SLOT_WORKFLOW) {
         config->max_concurrent_workflow_tasks = config->tuner.workflow_slots.max = slots;
+        by_command(worker, "max_concurrent_workflow_tasks");
         by_command(worker, "tuner.workflow_slots.max");
     } else if (kind == FLO_SLOT_LOCAL_ACTIVITY) {
         config->max_concurrent_local_activities = config->tuner.local_activity_slots.max = slots;
+        by_command(worker, "max_concurrent_local_activities");
         by_command(worker, "tuner.local_activity_slots.max");
     } else {
         config->max_concurrent_activities = config->tuner.activity_slots.max = slots;
+        by_command(worker, "max_concurrent_activities");
         by_command(worker, "tuner.activity_slots.max");
         if (worker->queue_count == 1)
             settings_of(worker->queues)->max_concurrent_activities = slots;
@@ -136,8 +139,9 @@ static int resize_tuned(struct flo_worker *worker, enum flo_slot_kind kind, int6
     return 0;
 }
 
-static int check_slots(const struct flo_worker *worker, enum flo_slot_kind kind, int64_t slots,
-                       struct flo_err *err)
+/* Of all queues (queue NULL) each wants one, or it might have no poll for long. */
+static int check_slots(const struct flo_worker *worker, enum flo_slot_kind kind,
+                       const struct flo_task_queue *queue, int64_t slots, struct flo_err *err)
 {
     bool workflows = worker->role->role == FLO_ROLE_WORKFLOW;
     int64_t most = SLOTS_MAX;
@@ -155,14 +159,14 @@ static int check_slots(const struct flo_worker *worker, enum flo_slot_kind kind,
     if (most > (int64_t)worker->executor_jobs)
         most = (int64_t)worker->executor_jobs;
     snprintf(what, sizeof what, "slots for activities with %zu executors", worker->executor_jobs);
-    return check_bounds(what, slots, 1, most, err);
+    return check_bounds(what, slots, queue ? 1 : (int64_t)worker->queue_count, most, err);
 }
 
 int flo_resize_slots(struct flo_worker *worker, enum flo_slot_kind kind,
                      struct flo_task_queue *queue, int64_t slots, struct flo_err *err)
 {
     struct flo_role_config *config = worker->config;
-    int rc = check_slots(worker, kind, slots, err);
+    int rc = check_slots(worker, kind, queue, slots, err);
 
     if (rc)
         return rc;
@@ -200,7 +204,8 @@ int flo_resize_executors(struct flo_worker *worker, int64_t executors, struct fl
         return flo_fail(err, FLO_EINVAL,
                         "executor processes are made when the worker starts: change "
                         "executor.workers and restart it");
-    rc = check_bounds("threads", executors, 1, FLO_EXECUTOR_THREADS_MAX, err);
+    rc = check_bounds("threads", executors, (int64_t)worker->queue_count, FLO_EXECUTOR_THREADS_MAX,
+                      err);
     if (!rc && flo_executor_resize(worker->executor, (unsigned)executors))
         rc = flo_fail(err, FLO_EINVAL, "the executor is closed: the worker stops");
     if (rc)

@@ -21,12 +21,13 @@ class ControlTest(FleetTest):
         self.router = Router(self.endpoint)
         self.addCleanup(self.router.close)
 
-    def start_worker(self, role, module="lifecycle", text="", below=".", **settings):
+    def start_worker(self, role, module="lifecycle", text="", below=".", queues=(), **settings):
         """A ready worker on QUEUE with more YAML in its file, in a folder below the fleet's; (process, boot id)."""
         path = module if module in ("echo", "loadtest", "document") else MODULES / f"{module}.so"
         config = pathlib.Path(self.fleet.folder.name) / below / f"{role}.yaml"
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(f"server: {{address: \"{self.fleet.target}\"}}\ntask_queue: {QUEUE}\n"
+        polled = f"task_queue: {QUEUE}" if not queues else f"queues: [{', '.join(f'{{name: {q}}}' for q in queues)}]"
+        config.write_text(f"server: {{address: \"{self.fleet.target}\"}}\n{polled}\n"
                           f"modules: [\"{path}\"]\nhealth: {{port: 0}}\nmetrics: {{port: 0}}\n"
                           f"supervisor: {{endpoint: \"{self.endpoint}\", interval: 100ms}}\n"
                           f"shutdown_timeout: 2s\nexecutor: {{grace: 200ms}}\n{text}")

@@ -85,6 +85,16 @@ class Commands(ControlTest):
         self.assertEqual(self.slots(io)["total"], 1)
         self.assertEqual(self.setting(io, "tuner.activity_slots.max"), ("1", "by command"))
 
+    def test_resize_many_queues(self):
+        """Each wants a place to poll with, as in the file."""
+        _, boot = self.start_worker("io-activity-worker", queues="abc", executor__workers=6)
+        self.denied(boot, "resize", "2 threads: from 3 to", executors=2)
+        self.denied(boot, "resize", "from 3 to 6 are possible", slots=2)
+        self.obeyed(boot, "resize", slots=1, queue="b")
+        self.obeyed(boot, "resize", slots=3)
+        self.obeyed(boot, "resize", executors=3)
+        self.assertEqual(self.slots(boot)["total"], 3)
+
     def test_pollers(self):
         _, flows = self.start_worker("workflow-worker")
         self.obeyed(flows, "pollers", n=10)

@@ -44,6 +44,18 @@ class Profile(ControlTest):
         data = self.obeyed(boot, "profile", seconds=1)["data"]
         self.assertLess(data["samples"], 50)
 
+    def test_one_at_a_time_and_a_drain_ends_it(self):
+        """A worker that ends answers first, long before the profile's time."""
+        worker, boot = self.start_worker("io-activity-worker", "loadtest")
+        long = {"v": 1, "type": "command", "boot": boot, "id": 1000, "command": "profile", "args": {"seconds": 60}}
+        self.router.send(boot, long)
+        worker.said('"result":"begun"')
+        self.denied(boot, "profile", "is being made already", seconds=1)
+        self.obeyed(boot, "drain")
+        ack = self.router.until(lambda: next((a for a in self.router.acks if a["id"] == 1000), None), "its answer")
+        self.assertEqual((ack["ok"], ack["message"]), (False, "the worker has stopped"))
+        self.assertEqual(worker.child.wait(20), 0)
+
 
 if __name__ == "__main__":
     unittest.main()
