@@ -90,6 +90,8 @@ static void on_ready(struct flo_executor_process *process, const struct flo_fram
     process->used = flo_usage_told(&head->usage);
     process->group = group_told(head);
     process->unit.ready = true;
+    if (process->pool->profiled_now) /* it has not heard of it */
+        (void)!flo_template_profile(process->pool->tmpl->control, process->unit.index);
     flo_core_unit_free(&process->unit);
 }
 
@@ -375,7 +377,7 @@ void flo_executor_process_died(struct flo_executor_process *process,
         report_death(process, report);
     else if (forked)
         report_idle_death(process, report->status);
-    if (forked)
+    if (forked && process->pool->profiled_before)
         flo_profile_ring_mend(
             flo_crash_area_ring(&process->pool->tmpl->crashes, process->unit.index));
     process_close(process);

@@ -38,6 +38,7 @@ struct flo_executor_processes {
     struct flo_executor executor; /* first: the executor is the pool */
     struct flo_executor_template *tmpl;
     struct flo_deaths deaths;
+    bool profiled_now, profiled_before; /* before: somebody may have begun to write a sample */
     struct event *control;
     struct flo_executor_process *processes;
     struct flo_core_unit **units;

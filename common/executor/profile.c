@@ -274,8 +274,7 @@ void flo_profile_end(void)
 void flo_profile_guard(struct flo_profile_ring *ring)
 {
     sampler.ring = ring;
-    if (handle(on_signal) == 0 && atomic_load(&ring->hz) > 0)
-        raise(SIGPROF);
+    handle(on_signal);
 }
 
 static struct flo_profile_ring *ring_of(const struct flo_executor *executor, unsigned i)
@@ -293,9 +292,14 @@ static unsigned processes_of(const struct flo_executor *executor)
 
 void flo_executor_profile(struct flo_executor *executor, unsigned hz)
 {
-    const struct flo_executor_processes *pool = (const struct flo_executor_processes *)executor;
+    struct flo_executor_processes *pool = (struct flo_executor_processes *)executor;
+    unsigned count = processes_of(executor);
 
-    for (unsigned i = 0; i < processes_of(executor); i++) {
+    if (count > 0) {
+        pool->profiled_before = true;
+        pool->profiled_now = hz > 0;
+    }
+    for (unsigned i = 0; i < count; i++) {
         if (hz > 0)
             flo_profile_ring_open(ring_of(executor, i), hz);
         else

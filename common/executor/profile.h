@@ -76,8 +76,8 @@ void flo_profile_end(void);
 
 /* ---- executor processes ---- */
 
-/* In an executor process, at its start: sample when SIGPROF says so, and at once when a profile is
- * being made already. */
+/* In an executor process, at its start: sample when SIGPROF says so. Those that start while a
+ * profile is made are told when they are ready. */
 void flo_profile_guard(struct flo_profile_ring *ring);
 /* Begin (hz > 0) or stop sampling all executor processes of a worker; nothing for threads. */
 void flo_executor_profile(struct flo_executor *executor, unsigned hz);
