@@ -95,9 +95,9 @@ def turns(changes):
     return sum(a != b for a, b in zip(ups, ups[1:]))
 
 
-def followed(samples, name, up):
-    """Seconds from the first backlog above the threshold until the count was raised for it; None: there was none."""
-    first = next((s for s in samples if (s[name]["backlog"] or 0) > up * s[name]["ready"]), None)
+def followed(samples, name, little):
+    """Seconds from the first backlog that is more than little, for each worker, until there were more; None: there was none."""
+    first = next((s for s in samples if (s[name]["backlog"] or 0) >= little * s[name]["ready"] > 0), None)
     if first is None:
         return None
     raised = next((s for s in samples if s["t"] >= first["t"] and s[name]["ready"] > first[name]["ready"]), None)
@@ -120,7 +120,7 @@ def measure(args, fleet):
     changes = {name: [(line["from"], line["to"]) for line in logged(supervisor, "worker.autoscaled")
                       if line["worker"] == name] for name in ["workflow", "io"]}
     stopped = logged(supervisor, "worker.stopped")
-    waits = [followed(watch.samples, name, up) for name, up in [("workflow", 10), ("io", 15)]]
+    waits = [followed(watch.samples, name, up) for name, up in [("workflow", 3), ("io", 5)]]
     return {"samples": watch.samples, "phases": begun,
             "completed": sum(r["completed"] for r in reports), "failed": sum(r["failed"] for r in reports),
             "p99_s": [r["p99Ms"] / 1000 for r in reports], "changes": changes, "turns": max(turns(c) for c in changes.values()),

@@ -3,6 +3,7 @@
 #include "supervisor/backlog.h"
 
 #include <event2/event.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #define STALE_EXTRA_MS 2000
 #define TICKS 4 /* the timer fires so often in an interval */
 #define TICK_MIN_MS 50
+#define COUNT_MAX INT64_C(1000000000000) /* more says a broken server; sums do not overflow */
 
 struct queue {
     struct flo_backlog_queue view;
@@ -26,7 +28,8 @@ struct queue {
     int64_t watched_ms;
     struct flo_series *series[6]; /* depth, count, age, pollers, added, started */
     bool shown;
-    char key[]; /* "w|a" namespace NUL name NUL */
+    bool failing; /* the last question came to nothing; said once */
+    char key[];   /* "w|a" namespace NUL name NUL */
 };
 
 struct flo_backlogs {
@@ -38,7 +41,6 @@ struct flo_backlogs {
     struct flo_list queues; /* of struct queue */
     struct flo_map by_key;
     bool connected;
-    bool failing; /* the last answer was an error; said once */
 };
 
 static int64_t now_ms(void)
@@ -106,6 +108,12 @@ static double seconds(const Google__Protobuf__Duration *duration)
     return duration ? (double)duration->seconds + duration->nanos / 1e9 : 0;
 }
 
+/* A server may say anything; no quantity here is negative. */
+static double sane(double value)
+{
+    return isfinite(value) && value > 0 ? value : 0;
+}
+
 static void on_failure(struct queue *queue, const char *what)
 {
     struct flo_backlogs *self = queue->owner;
@@ -115,11 +123,11 @@ static void on_failure(struct queue *queue, const char *what)
     if (queue->wait_ms < self->options.interval_ms)
         queue->wait_ms = self->options.interval_ms;
     queue->next_ms = now_ms() + queue->wait_ms;
-    if (!self->failing)
+    if (!queue->failing)
         flo_log(FLO_LOG_WARN, "backlog.unknown",
                 "The server does not say how much waits in a queue", "task_queue", queue->view.name,
                 "reason", what, NULL);
-    self->failing = true;
+    queue->failing = true;
 }
 
 static void on_answer(void *ctx, const struct flo_grpc_status *status,
@@ -135,14 +143,14 @@ static void on_answer(void *ctx, const struct flo_grpc_status *status,
         return;
     }
     int64_t count = answer->stats->approximate_backlog_count;
-    view->count = count > 0 ? count : 0;
-    view->age_s = view->count ? seconds(answer->stats->approximate_backlog_age) : 0;
-    view->added_s = answer->stats->tasks_add_rate;
-    view->started_s = answer->stats->tasks_dispatch_rate;
+    view->count = count < 0 ? 0 : count > COUNT_MAX ? COUNT_MAX : count;
+    view->age_s = view->count ? sane(seconds(answer->stats->approximate_backlog_age)) : 0;
+    view->added_s = sane(answer->stats->tasks_add_rate);
+    view->started_s = sane(answer->stats->tasks_dispatch_rate);
     view->pollers = (int64_t)answer->n_pollers;
     view->answered_ms = now_ms();
     queue->wait_ms = queue->owner->options.interval_ms;
-    queue->owner->failing = false;
+    queue->failing = false;
     show_and_tell(queue, true);
 }
 

@@ -15,6 +15,7 @@
 #define SERVICE "/externalscaler.ExternalScaler/"
 #define REQUEST_MAX ((size_t)64 * 1024)
 #define CONNECTIONS_MAX 128
+#define WARMING "the supervisor has just started: its workers may not all have reported"
 #define KEY_MAX 1024 /* bytes of one value of the metadata */
 
 /* What a trigger asks for; texts are the request's. */
@@ -115,6 +116,12 @@ static void refuse(struct flo_grpc_server_call *call, int rc, const struct flo_e
     flo_grpc_respond_error(call, code, err->message, NULL, 0, NULL, 0);
 }
 
+/* Not 0: an error makes the autoscaler leave the count as it is. */
+static void not_now(struct flo_grpc_server_call *call, const char *why)
+{
+    flo_grpc_respond_error(call, FLO_GRPC_UNAVAILABLE, why, NULL, 0, NULL, 0);
+}
+
 static void answer(struct flo_grpc_server_call *call, const ProtobufCMessage *message)
 {
     struct flo_buf body;
@@ -136,6 +143,10 @@ static void is_active(struct flo_keda *keda, struct flo_grpc_server_call *call,
     int rc = look(keda, (const FloKeda__ScaledObjectRef *)request, &ask, &view, &err);
     if (rc) {
         refuse(call, rc, &err);
+        return;
+    }
+    if (view.warming) {
+        not_now(call, WARMING);
         return;
     }
     response.result = flo_scale_active(&view);
@@ -191,10 +202,8 @@ static void get_metrics(struct flo_keda *keda, struct flo_grpc_server_call *call
         refuse(call, rc, &err);
         return;
     }
-    if (ask.backlog && !view.sample.known) {
-        /* Not 0: an error makes the autoscaler leave the count as it is. */
-        flo_grpc_respond_error(call, FLO_GRPC_UNAVAILABLE, "how much waits is not known now", NULL,
-                               0, NULL, 0);
+    if (view.warming || (ask.backlog && !view.sample.known)) {
+        not_now(call, view.warming ? WARMING : "how much waits is not known now");
         return;
     }
     metric_name(&ask, &view, name, sizeof name);
@@ -248,6 +257,8 @@ static void tell(struct watcher *watcher)
         return;
     }
     bool active = flo_scale_active(&view);
+    if (view.warming && !active)
+        return; /* nobody knows yet that it is not */
     if (watcher->told && watcher->active == active)
         return;
     response.result = active;

@@ -154,7 +154,8 @@ void flo_manager_destroy(struct flo_manager **manager);
  * Have so many replicas of a worker (its name in fleet.yaml). More are started at once; of those
  * that are too many pick chooses (NULL: the newest). The number outlives a supervisor that is
  * killed (STATE_DIR/scale.json), not an orderly stop, and not another count in fleet.yaml.
- * FLO_ELIMIT: more than FLO_MANAGER_REPLICAS_MAX.
+ * FLO_ELIMIT: more than FLO_MANAGER_REPLICAS_MAX, or outside of what a worker that follows its load
+ * may have.
  */
 FLO_MUST_CHECK int flo_manager_scale(struct flo_manager *manager, const char *worker,
                                      int64_t replicas, flo_manager_pick_fn pick, void *pick_ctx,

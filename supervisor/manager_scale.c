@@ -278,6 +278,14 @@ int flo_manager_scale(struct flo_manager *manager, const char *name, int64_t rep
     if (replicas < 0 || replicas > FLO_MANAGER_REPLICAS_MAX)
         return flo_fail(err, FLO_ELIMIT, "%lld processes of %s are not possible; 0 to %d are",
                         (long long)replicas, name, FLO_MANAGER_REPLICAS_MAX);
+    const struct flo_fleet_worker *config = worker->config;
+    if (config->autoscale.enabled == FLO_AUTOSCALE_ON &&
+        (replicas < config->autoscale.min || replicas > config->autoscale.max))
+        return flo_fail(err, FLO_ELIMIT,
+                        "%lld processes of %s are not possible: it follows its load with %lld to "
+                        "%lld (autoscale.min, autoscale.max)",
+                        (long long)replicas, name, (long long)config->autoscale.min,
+                        (long long)config->autoscale.max);
     const int64_t before = worker->replicas;
     worker->replicas = replicas;
     flo_managed_worker_adjust(worker, pick, pick_ctx);

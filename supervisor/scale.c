@@ -14,20 +14,12 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "config/role_config.h"
+#include "supervisor/scale_known.h"
 #include "supervisor/scale_read.h"
 #include "telemetry/log.h"
 
 #define ROUND_MIN_MS 100
 #define ROUND_MAX_MS 1000
-
-/* A queue that the configuration names. */
-struct known_queue {
-    struct flo_node node;
-    char *name, *name_space;
-    const char *worker; /* of fleet.yaml, or "" */
-    enum flo_fleet_role role;
-};
 
 struct group {
     struct flo_node node;
@@ -36,8 +28,10 @@ struct group {
     int64_t asked_ms;
     int64_t set;  /* the count that we last had the manager have; -1: none */
     bool failing; /* what was decided could not be done; said once */
-    const struct flo_backlog_queue *queues[FLO_SCALE_QUEUES_MAX];
-    char text[]; /* role, worker, queue */
+    bool blind;   /* a queue of it cannot be watched */
+    const struct flo_backlog_queue **queues;
+    size_t capacity; /* of queues */
+    char text[];     /* role, worker, queue */
 };
 
 struct flo_scale {
@@ -46,7 +40,8 @@ struct flo_scale {
     struct flo_backlogs *backlogs; /* NULL: none are asked for */
     struct flo_scale_reader reader;
     struct flo_list groups;
-    struct flo_list known;
+    struct flo_scale_known known;
+    int64_t started_ms;
     void (*listener)(void *ctx);
     void *listener_ctx;
 };
@@ -75,6 +70,11 @@ const struct flo_fleet_config *flo_scale_config(const struct flo_scale *scale)
 struct flo_backlogs *flo_scale_backlogs(struct flo_scale *scale)
 {
     return scale->backlogs;
+}
+
+static int know(struct flo_scale *scale)
+{
+    return flo_scale_known_read(&scale->known, flo_scale_config(scale), scale->options.manager);
 }
 
 /* ---- who belongs to a group ---- */
@@ -113,6 +113,20 @@ static bool belongs(const struct flo_scale *scale, const struct flo_scale_worker
 
 /* ---- queues ---- */
 
+static bool make_room(struct group *group)
+{
+    if (group->view.queue_count < group->capacity)
+        return true;
+    size_t capacity = group->capacity ? 2 * group->capacity : 4;
+    const struct flo_backlog_queue **queues =
+        flo_reallocarray(group->queues, capacity, sizeof group->queues[0]);
+    if (!queues)
+        return false;
+    group->queues = queues;
+    group->capacity = capacity;
+    return true;
+}
+
 static void watch(struct flo_scale *scale, struct group *group, const char *name_space,
                   const char *name, bool activity)
 {
@@ -124,16 +138,19 @@ static void watch(struct flo_scale *scale, struct group *group, const char *name
     for (size_t i = 0; i < view->queue_count; i++)
         if (group->queues[i] == queue)
             return;
-    if (queue && view->queue_count < FLO_SCALE_QUEUES_MAX)
+    if (!queue || !make_room(group))
+        group->blind = true;
+    else
         group->queues[view->queue_count++] = queue;
 }
 
 static void watch_known(struct flo_scale *scale, struct group *group)
 {
     const struct flo_scale_view *view = &group->view;
-    FLO_LIST_FOREACH(node, &scale->known)
+    FLO_LIST_FOREACH(node, &scale->known.queues)
     {
-        const struct known_queue *known = flo_container(node, const struct known_queue, node);
+        const struct flo_scale_known_queue *known =
+            flo_container(node, const struct flo_scale_known_queue, node);
         if (*view->worker ? strcmp(view->worker, known->worker) == 0
                           : strcmp(view->role, flo_fleet_role_name(known->role)) == 0)
             watch(scale, group, known->name_space, known->name, known->role != FLO_FLEET_WORKFLOW);
@@ -169,7 +186,7 @@ static void sum_workers(struct flo_scale *scale, struct group *group)
 static void sum_backlogs(const struct flo_scale *scale, struct group *group)
 {
     struct flo_scale_sample *sample = &group->view.sample;
-    sample->known = group->view.queue_count > 0;
+    sample->known = group->view.queue_count > 0 && !group->blind;
     for (size_t i = 0; i < group->view.queue_count; i++) {
         if (flo_backlogs_known(scale->backlogs, group->queues[i]))
             sample->backlog += group->queues[i]->count;
@@ -222,15 +239,17 @@ static void sample_group(struct flo_scale *scale, struct group *group, int64_t n
     struct flo_worker_view managed;
     view->sample = (struct flo_scale_sample){.known = false};
     view->queue_count = 0;
+    group->blind = false;
     watch_known(scale, group);
     sum_workers(scale, group);
     sum_backlogs(scale, group);
+    view->queues = group->queues;
     view->limits = limits_of(scale, view, &view->autoscaled);
     view->sample.replicas = view->sample.ready;
+    view->sample.reported_only = !view->autoscaled;
     if (view->autoscaled && find_view(scale, view->worker, &managed))
         view->sample.replicas = managed.replicas;
-    if (view->sample.ready > view->sample.replicas) /* some are about to go */
-        view->sample.ready = view->sample.replicas;
+    view->warming = now - scale->started_ms < scale->options.warmup_ms;
     flo_scale_decide(&view->limits, &view->sample, &group->state, now, &view->decision);
 }
 
@@ -337,11 +356,37 @@ static struct group *add_group(struct flo_scale *scale, const struct flo_scale_f
     group->view.role = memcpy(group->text, filter->role, role);
     group->view.worker = memcpy(group->text + role, filter->worker, worker);
     group->view.queue = memcpy(group->text + role + worker, filter->queue, queue);
-    group->view.queues = group->queues;
     group->set = -1;
     flo_list_push_back(&scale->groups, &group->node);
     sample_group(scale, group, now);
     return group;
+}
+
+static void free_group(struct flo_scale *scale, struct group *group)
+{
+    flo_list_remove(&scale->groups, &group->node);
+    flo_free(group->queues);
+    flo_free(group);
+}
+
+/* Groups of one queue are what strangers can ask for: they are bounded, and those of a queue that
+ * nobody polls make room for others. */
+static bool has_room(struct flo_scale *scale)
+{
+    size_t count = 0;
+    FLO_LIST_FOREACH(node, &scale->groups)
+    count += *group_of(node)->view.queue != '\0';
+    if (count < FLO_SCALE_GROUPS_MAX)
+        return true;
+    FLO_LIST_FOREACH_SAFE(node, &scale->groups)
+    {
+        struct group *group = group_of(node);
+        if (!*group->view.queue || group->view.queue_count)
+            continue;
+        free_group(scale, group);
+        count--;
+    }
+    return count < FLO_SCALE_GROUPS_MAX;
 }
 
 static struct group *get_group(struct flo_scale *scale, const struct flo_scale_filter *filter)
@@ -351,7 +396,7 @@ static struct group *get_group(struct flo_scale *scale, const struct flo_scale_f
     FLO_LIST_FOREACH(node, &scale->groups)
     if (same(&group_of(node)->view, filter))
         found = group_of(node);
-    if (!found && scale->groups.count < FLO_SCALE_GROUPS_MAX)
+    if (!found && (!*filter->queue || has_room(scale)))
         found = add_group(scale, filter, now);
     if (found)
         found->asked_ms = now;
@@ -452,14 +497,15 @@ static void round_of(struct flo_scale *scale)
     int64_t now = now_ms();
     if (scale->backlogs)
         flo_backlogs_set_address(scale->backlogs, server_address(scale));
+    if (flo_scale_config(scale) != scale->known.of && know(scale))
+        flo_log(FLO_LOG_ERROR, "scale.no_queues", "No memory for the queues of fleet.yaml", NULL);
     flo_scale_reader_update(&scale->reader, scale->options.fleet, now);
     keep_groups(scale);
     FLO_LIST_FOREACH_SAFE(node, &scale->groups)
     {
         struct group *group = group_of(node);
         if (now - group->asked_ms >= FLO_SCALE_GROUP_FORGET_MS) {
-            flo_list_remove(&scale->groups, &group->node);
-            flo_free(group);
+            free_group(scale, group);
             continue;
         }
         sample_group(scale, group, now);
@@ -481,77 +527,25 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 static void on_backlog(void *ctx, const struct flo_backlog_queue *queue)
 {
     struct flo_scale *scale = ctx;
+    bool news = false;
     if (!scale->listener || !queue->count)
         return;
-    int64_t now = now_ms();
     FLO_LIST_FOREACH(node, &scale->groups)
-    sample_group(scale, group_of(node), now);
-    scale->listener(scale->listener_ctx);
+    {
+        struct group *group = group_of(node);
+        bool mine = false;
+        for (size_t i = 0; i < group->view.queue_count && !mine; i++)
+            mine = group->queues[i] == queue;
+        if (!mine || flo_scale_active(&group->view))
+            continue;
+        sample_group(scale, group, now_ms());
+        news = true;
+    }
+    if (news)
+        scale->listener(scale->listener_ctx);
 }
 
 /* ---- making ---- */
-
-static int know(struct flo_scale *scale, const char *worker, enum flo_fleet_role role,
-                const char *name_space, const char *name)
-{
-    struct known_queue *known = flo_calloc(1, sizeof *known);
-    if (!known)
-        return FLO_ENOMEM;
-    *known = (struct known_queue){.name = flo_strdup(name),
-                                  .name_space = flo_strdup(name_space),
-                                  .worker = worker,
-                                  .role = role};
-    flo_list_push_back(&scale->known, &known->node);
-    return known->name && known->name_space ? 0 : FLO_ENOMEM;
-}
-
-/* What a worker's YAML says that it polls. A file that cannot be read is the worker's to complain
- * about; it tells of its queues itself, once it runs. */
-static int know_worker(struct flo_scale *scale, const struct flo_fleet_worker *worker)
-{
-    struct flo_cmdline cmdline = {.program = worker->program,
-                                  .config = *worker->config ? worker->config : NULL};
-    struct flo_arena arena;
-    struct flo_role_config *config = NULL;
-    enum flo_role role;
-    const char *key;
-    json_t *value;
-    int rc = 0;
-    if (!flo_fleet_worker_role(worker, &role))
-        return 0;
-    flo_arena_init(&arena, 0);
-    json_object_foreach(worker->set, key, value)
-    {
-        char *text = json_dumps(value, JSON_ENCODE_ANY);
-        const char *plain = json_is_string(value) ? json_string_value(value) : text;
-        char *set = plain ? flo_arena_printf(&arena, "%s=%s", key, plain) : NULL;
-        if (set && cmdline.set_count < FLO_CMDLINE_SETS_MAX)
-            cmdline.sets[cmdline.set_count++] = set;
-        free(text); /* jansson's */
-    }
-    if (flo_role_config_load(role, &cmdline, &config, NULL) == 0) {
-        for (size_t i = 0; i < config->polled.count && !rc; i++)
-            rc = know(scale, worker->name, (enum flo_fleet_role)role,
-                      scale->options.config->server.name_space,
-                      flo_role_config_queue(config, i)->name);
-        flo_role_config_destroy(&config);
-    }
-    flo_arena_fini(&arena);
-    return rc;
-}
-
-static int know_all(struct flo_scale *scale)
-{
-    const struct flo_fleet_config *config = scale->options.config;
-    const struct flo_fleet_queue *queues = config->scaling.queues.items;
-    int rc = 0;
-    for (size_t i = 0; i < config->scaling.queues.count && !rc; i++)
-        rc = know(scale, "", (enum flo_fleet_role)queues[i].role, config->server.name_space,
-                  queues[i].name);
-    for (size_t i = 0; scale->options.manager && i < config->workers.count && !rc; i++)
-        rc = know_worker(scale, flo_fleet_config_worker(config, i));
-    return rc;
-}
 
 static int open_backlogs(struct flo_scale *scale, struct event_base *base, struct flo_err *err)
 {
@@ -579,10 +573,11 @@ int flo_scale_new(struct event_base *base, const struct flo_scale_options *optio
     if (!scale)
         return flo_fail(err, FLO_ENOMEM, "no memory for the scaling");
     scale->options = *options;
+    scale->started_ms = now_ms();
     flo_list_init(&scale->groups);
-    flo_list_init(&scale->known);
+    flo_scale_known_init(&scale->known);
     flo_scale_reader_init(&scale->reader);
-    int rc = know_all(scale);
+    int rc = know(scale);
     scale->timer = event_new(base, -1, EV_PERSIST, on_timer, scale);
     if (rc || !scale->timer || event_add(scale->timer, &tv))
         rc = flo_fail(err, FLO_ENOMEM, "no memory for the scaling");
@@ -605,15 +600,9 @@ void flo_scale_destroy(struct flo_scale **scale)
     self->listener = NULL;
     flo_backlogs_destroy(&self->backlogs);
     while (self->groups.count)
-        flo_free(group_of(flo_list_pop_front(&self->groups)));
+        free_group(self, group_of(flo_list_first(&self->groups)));
     flo_scale_reader_fini(&self->reader);
-    while (self->known.count) {
-        struct known_queue *known =
-            flo_container(flo_list_pop_front(&self->known), struct known_queue, node);
-        flo_free(known->name);
-        flo_free(known->name_space);
-        flo_free(known);
-    }
+    flo_scale_known_fini(&self->known);
     if (self->timer)
         event_free(self->timer);
     flo_free(self);

@@ -24,8 +24,9 @@
 
 struct flo_scale; /* opaque: scale.c */
 
-#define FLO_SCALE_GROUPS_MAX 64
+#define FLO_SCALE_GROUPS_MAX 64          /* of one queue; of roles and workers all */
 #define FLO_SCALE_GROUP_FORGET_MS 600000 /* not asked for */
+#define FLO_SCALE_WARMUP_MS 5000         /* until workers report to a supervisor that comes back */
 
 struct flo_scale_options {
     const struct flo_fleet_config *config; /* borrowed, as all below */
@@ -34,6 +35,7 @@ struct flo_scale_options {
     struct flo_metrics *metrics;
     const char *identity;
     struct flo_events *events; /* may be NULL: what was changed, and why */
+    int64_t warmup_ms;         /* after the start: who asks from outside gets no count */
 };
 
 /* Nothing is asked of the server while scaling.backlog_interval is 0. */
@@ -59,6 +61,7 @@ struct flo_scale_view {
     struct flo_scale_sample sample;
     struct flo_scale_decision decision;
     bool autoscaled; /* the manager carries out what is decided */
+    bool warming;    /* the workers that there are may not have reported yet: trust no count */
     const struct flo_backlog_queue *const *queues;
     size_t queue_count;
 };

@@ -147,6 +147,9 @@ static void serve_one(void *ctx, const struct flo_http_request *request,
     }
     if (rc)
         flo_http_error(reply, rc == FLO_ENOENT ? 404 : 503, "%s", err.message);
+    else if (view.warming)
+        flo_http_error(reply, 503,
+                       "the supervisor has just started: its workers may not all have reported");
     else
         answer(reply, flo_scale_group_json(scale, &view));
 }

@@ -5,24 +5,31 @@
  *
  * Each sample is first turned into a wish, without memory:
  *
- *   too much waits  (more than up_backlog a replica)    as many as drain the backlog in
- * drain_target little waits    (less than down_backlog a replica)  as many as the work needs, no
- * more than now in between                                          as many as now
+ *   too much waits  (more than up_backlog a replica): at least one more, and as many as the work
+ *                   needs and the tasks by which the backlog grows;
+ *   little waits    (less than down_backlog a replica): as many as the work needs, no more than
+ * now; in between      as many as the work needs, no fewer than now.
  *
- * "What the work needs" is ceil((backlog * task_s / drain_target_s + in_flight) / slots): a task
- * that takes E seconds and shall be over within T occupies E/T of a slot. Going up the wish is at
- * least one more than now, and at most ceil(backlog / up_backlog), at which nobody has too much any
- * more; while the time of a task is not known it is that. Going down the slots count for
- * target_utilization of what they are, so that what is left is not full at once.
+ * "What the work needs" is ceil((backlog * min(1, task_s / drain_target_s) + in_flight) / slots): a
+ * task that takes E seconds and shall be over within T occupies E/T of a slot, and never more than
+ * one. Where the replicas that there are need longer than drain_target for what waits, it counts as
+ * "in between" at least, however few tasks that are: slow ones. Going up there are at most
+ * backlog / down_backlog replicas (not for slow ones): with more each had so little that it would
+ * go again. While the time of a task is not known it is backlog / up_backlog. Going down the slots
+ * count for target_utilization of what they are, so that what is left is not full at once.
  *
  * Then the wishes become one decision at a time:
- *   - up at once, but only when all replicas of the last decision report, or had settle_ms to;
+ *   - up at once; one more than the work needs only when all replicas of the last decision report,
+ *     or had settle_ms to;
  *   - down to the highest wish of the last cooldown_ms, at most by half, and settle_ms after the
  *     last change;
  *   - to none (min 0) only after zero_cooldown_ms without anything waiting or running; from none to
  *     one with the first task;
  *   - a sample that does not know the backlog changes nothing, and the cool-down starts over.
  * So a count that was needed within the cool-down stays, which is what keeps it from flapping.
+ * Where somebody else carries the decisions out, replicas is only what reports: there the highest
+ * wish of the cool-down is what is desired also while fewer report, and an unknown backlog leaves
+ * desired as it was.
  */
 #ifndef FLO_SUPERVISOR_SCALE_POLICY_H
 #define FLO_SUPERVISOR_SCALE_POLICY_H
@@ -51,9 +58,12 @@ struct flo_scale_sample {
     int64_t replicas;  /* asked for: what runs and is not being stopped */
     int64_t ready;     /* of them, those that report */
     double task_s;     /* mean time of a task in its slot; 0: not known */
+    /* replicas is what reports, not what was asked for: somebody else starts and stops them. */
+    bool reported_only;
 };
 
 #define FLO_SCALE_BUCKETS 32
+#define FLO_SCALE_PAST 4 /* seconds over which growth is seen */
 
 /* Memory between samples; all zero is the start. */
 struct flo_scale_state {
@@ -68,6 +78,12 @@ struct flo_scale_state {
     int64_t slots_each;    /* slots of one replica, as last seen; 0: never seen */
     int64_t last_replicas; /* of the last sample */
     int64_t held_until_ms; /* flo_scale_hold */
+    int64_t wanted;        /* the last decision */
+    struct {
+        int64_t at_ms, backlog;
+    } past[FLO_SCALE_PAST]; /* samples a second apart, oldest first */
+    size_t past_count;
+    int64_t past_ready; /* ready of all of them */
 };
 
 #define FLO_SCALE_REASON_MAX 200

@@ -2,6 +2,7 @@
 /* scale_read.c - see scale_read.h. */
 #include "supervisor/scale_read.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,8 +74,8 @@ static void read_times(struct flo_scale_worker *worker, struct flo_fleet *fleet,
     double tasks = times.count - worker->total_tasks, spent = times.sum - worker->total_s;
     worker->total_tasks = times.count;
     worker->total_s = times.sum;
-    if (tasks <= 0 || spent < 0)
-        return;
+    if (!(tasks > 0) || !(spent >= 0) || !isfinite(spent / tasks) || !isfinite(tasks))
+        return; /* a worker may report anything */
     double share = first || worker->task_s <= 0 ? 1 : smoothing;
     worker->task_s += share * (spent / tasks - worker->task_s);
     worker->weight += share * (tasks - worker->weight);

@@ -351,7 +351,8 @@ static int open_scale(struct supervisor *self, struct flo_err *err)
                                               .manager = self->local ? &self->manager : NULL,
                                               .metrics = self->metrics,
                                               .identity = self->identity,
-                                              .events = self->events};
+                                              .events = self->events,
+                                              .warmup_ms = self->local ? 0 : FLO_SCALE_WARMUP_MS};
     int rc = flo_scale_new(self->base, &options, &self->scale, err);
     if (rc)
         return rc;

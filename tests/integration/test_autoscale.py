@@ -4,6 +4,7 @@
 import json
 import pathlib
 import re
+import signal
 import unittest
 
 from support import BIN, FleetTest, Process, finish_batch, get, run, start_batch, wait_for
@@ -23,6 +24,13 @@ workers:
 scaling: {{backlog_interval: 200ms, cooldown: 1s, settle: 5s}}
 health: {{port: 0}}
 metrics: {{port: 0}}
+"""
+LATE = """  - name: late
+    program: workflow-worker
+    config: worker.yaml
+    count: 0
+    autoscale: {{min: 0, max: 2}}
+    set: {{task_queue: late}}
 """
 WORKER = """
 task_queue: benchmark
@@ -91,8 +99,23 @@ class Autoscale(FleetTest):
         self.assertEqual(self.scale("/io")["replicas"], 3)
         wait_for(lambda: self.scale("/io")["replicas"] == 1, "the policy's count again")
         self.assertEqual(self.changes()[0][0], 3)
-        run("flotilla", "scale", "--state-dir", state, "--timeout", "1s", "io=5")  # five will not be there to wait for
-        wait_for(lambda: (5, 3) in self.changes(), "the most again")
+        for count in ["io=5", "io=0"]:
+            code, out, err = run("flotilla", "scale", "--state-dir", state, count)
+            self.assertNotEqual(code, 0, out)
+            self.assertEqual(err.count("\n"), 1, err)
+            self.assertIn("it follows its load with 1 to 3 (autoscale.min, autoscale.max)", err)
+        self.assertEqual(self.scale("/io")["replicas"], 1)
+
+    def test_reload(self):
+        """The queue of a worker that a reload brings is asked about before a process of it runs: work starts the first."""
+        self.start()
+        folder = pathlib.Path(self.fleet.folder.name)
+        late = LATE + "scaling:"
+        (folder / "fleet.yaml").write_text(FLEET.replace("scaling:", late).format(folder=folder))
+        self.supervisor.child.send_signal(signal.SIGHUP)
+        wait_for(lambda: any(queue["queue"] == "late" and queue["known"] for queue in self.scale()["queues"]), "the queue")
+        found = wait_for(lambda: (found := self.scale("/late"))["known"] and found, "a known backlog")
+        self.assertEqual((found["replicas"], found["desired_replicas"], found["queues"]), (0, 0, ["late"]), found)
 
     def test_pages(self):
         self.start()

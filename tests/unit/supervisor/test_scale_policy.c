@@ -4,6 +4,7 @@
 #include "support/cmocka_env.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,106 @@ static void test_up_by_what_the_backlog_takes(void **state)
     assert_int_equal(decide(&fleet), 10);
 }
 
+/* IO workers of the guide: five slots each. */
+static struct fleet io_fleet(int64_t replicas)
+{
+    struct fleet fleet = fleet_of(replicas);
+    fleet.limits.up_backlog = 15;
+    fleet.limits.down_backlog = 5;
+    fleet.sample.slots = 5 * replicas;
+    fleet.sample.task_s = 1.2;
+    return fleet;
+}
+
+/* Slots are full and the queue stands below the threshold: (100 * 0.12 + 50) / 5. */
+static void test_full_slots_below_threshold_get_more(void **state)
+{
+    (void)state;
+    struct fleet fleet = io_fleet(10);
+    fleet.sample.backlog = 100;
+    fleet.sample.in_flight = 50;
+    assert_int_equal(decide(&fleet), 13);
+    assert_string_equal(fleet.decision.reason,
+                        "100 tasks wait and 50 run: enough work for 13 instead of 10 replicas");
+    fleet = io_fleet(10);
+    fleet.sample.backlog = 49; /* little waits: they manage */
+    fleet.sample.in_flight = 50;
+    assert_int_equal(decide(&fleet), 10);
+}
+
+/* Ten tasks of a minute are few, but they would wait for 40 s: each gets a slot, and none is
+ * without a task. */
+static void test_slow_tasks_get_slots(void **state)
+{
+    (void)state;
+    struct fleet fleet = io_fleet(3);
+    fleet.sample.backlog = 10;
+    fleet.sample.in_flight = 15;
+    fleet.sample.task_s = 60;
+    assert_int_equal(decide(&fleet), 5);
+    fleet.sample.backlog = 0;
+    fleet = io_fleet(3);
+    fleet.sample.in_flight = 15;
+    fleet.sample.task_s = 60;
+    assert_int_equal(pass(&fleet, 1000), 3);
+}
+
+/* A backlog that grows by 20 a second needs slots for those, too: 24, and 15 + 7.8 for the rest. */
+static void test_growth_counts(void **state)
+{
+    (void)state;
+    struct fleet fleet = io_fleet(3);
+    fleet.sample.in_flight = 15;
+    fleet.sample.backlog = 5;
+    assert_int_equal(decide(&fleet), 3);
+    fleet.sample.backlog = 25;
+    fleet.limits.drain_target_ms = 100 * SECOND; /* nothing but growth */
+    assert_int_equal(pass(&fleet, 1), 4);
+    fleet.sample.backlog = 65;
+    fleet.limits.drain_target_ms = 10 * SECOND;
+    fleet.now_ms += SECOND;
+    assert_int_equal(pass(&fleet, 1), 10);
+    fleet.sample.ready = fleet.sample.replicas = 10; /* seen anew: with them it may not grow */
+    fleet.sample.slots = 50;
+    fleet.sample.backlog = 160;
+    assert_int_equal(pass(&fleet, 1), 11);
+}
+
+/* Whoever else starts them: what was wanted stays so while they come, and while nobody knows. */
+static void test_reported_only_keeps_what_was_wanted(void **state)
+{
+    (void)state;
+    struct fleet fleet = io_fleet(3);
+    fleet.sample.reported_only = true;
+    fleet.sample.backlog = 300;
+    fleet.sample.in_flight = 15;
+    assert_int_equal(decide(&fleet), 11);
+    fleet.sample.backlog = 40; /* fewer wait, and the pods are not there yet */
+    fleet.now_ms += SECOND;
+    assert_int_equal(decide(&fleet), 11);
+    fleet.sample.known = false;
+    fleet.sample.replicas = fleet.sample.ready = 1;
+    fleet.now_ms += 500 * SECOND;
+    assert_int_equal(decide(&fleet), 11);
+    fleet.sample.known = true;
+    fleet.sample.backlog = fleet.sample.in_flight = 0;
+    fleet.sample.replicas = fleet.sample.ready = 11;
+    fleet.now_ms += SECOND;
+    assert_int_equal(decide(&fleet), 11);
+    fleet.now_ms += 70 * SECOND;
+    assert_true(decide(&fleet) < 11);
+}
+
+/* Too few by the bounds and much to do: not just the fewest. */
+static void test_below_the_fewest_work_counts(void **state)
+{
+    (void)state;
+    struct fleet fleet = io_fleet(1);
+    fleet.sample.backlog = 300;
+    fleet.sample.in_flight = 5;
+    assert_int_equal(decide(&fleet), 9);
+}
+
 /* New replicas are awaited before more are asked for, but not for ever. */
 static void test_up_awaits_the_last_ones(void **state)
 {
@@ -110,8 +211,9 @@ static void test_up_awaits_the_last_ones(void **state)
     assert_int_equal(decide(&fleet), 4);
     fleet.sample.replicas = 4;
     fleet.sample.backlog = 100;
+    fleet.sample.task_s = 0.001; /* what waits and runs needs but one */
     assert_int_equal(pass(&fleet, 10), 4);
-    assert_non_null(strstr(fleet.decision.reason, "3 of 4 replicas report"));
+    assert_non_null(strstr(fleet.decision.reason, "3 report, the rest is awaited"));
     assert_true(pass(&fleet, 6) > 4);
     fleet.sample.ready = 4;
     assert_true(decide(&fleet) > 4);
@@ -124,6 +226,7 @@ static void test_band_holds(void **state)
     struct fleet fleet = fleet_of(6);
     fleet.sample.backlog = 18;
     assert_int_equal(pass(&fleet, 1000), 6);
+    fleet = fleet_of(6);
     fleet.sample.backlog = 60;
     assert_int_equal(pass(&fleet, 1000), 6);
 }
@@ -224,7 +327,8 @@ struct plant {
     struct fleet fleet;
     double waiting, running; /* tasks */
     double task_s;
-    int64_t starting; /* when new replicas report */
+    int64_t asked[16]; /* replicas, by second: they report start_s later */
+    int second;
     int slots_each, start_s, turns, direction, away_s;
     uint64_t random;
 };
@@ -262,11 +366,16 @@ static void step(struct plant *plant, double arrivals)
 {
     struct flo_scale_sample *sample = &plant->fleet.sample;
     plant->fleet.now_ms += SECOND;
-    if (sample->ready < sample->replicas && plant->fleet.now_ms >= plant->starting)
-        sample->ready = sample->replicas;
+    plant->second++;
+    if (plant->second > plant->start_s) {
+        int64_t asked = plant->asked[(plant->second - plant->start_s) % 16];
+        asked = asked < sample->replicas ? asked : sample->replicas;
+        sample->ready = asked > sample->ready ? asked : sample->ready;
+    }
     work(plant, arrivals);
     int64_t before = sample->replicas, desired = decide(&plant->fleet);
     assert_true(desired >= plant->fleet.limits.min && desired <= plant->fleet.limits.max);
+    plant->asked[plant->second % 16] = desired;
     if (desired == before)
         return;
     assert_true(sample->known);
@@ -278,7 +387,38 @@ static void step(struct plant *plant, double arrivals)
     sample->replicas = desired;
     if (desired < sample->ready)
         sample->ready = desired;
-    plant->starting = plant->fleet.now_ms + plant->start_s * SECOND;
+}
+
+/*
+ * The guide's expectations, with IO tasks of 1.2 s: 5 a second, then so many, for five minutes
+ * each. A task that comes waits at most as long as those before it take.
+ */
+static void test_guides_load(void **state)
+{
+    (void)state;
+    static const struct {
+        int load, fewest, most;
+    } rows[] = {{10, 3, 5}, {25, 5, 10}, {30, 8, 15}, {40, 10, 15}, {60, 15, 20}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct plant plant = {
+            .fleet = io_fleet(3), .task_s = 1.2, .slots_each = 5, .start_s = 2, .random = 1};
+        double longest = 0;
+        for (int t = 0; t < 600; t++) {
+            const struct flo_scale_sample *sample = &plant.fleet.sample;
+            plant.away_s = 0;
+            step(&plant, t < 300 ? 5 : rows[i].load);
+            double wait = plant.waiting * plant.task_s / (double)sample->slots;
+            longest = wait > longest ? wait : longest;
+            if (t > 360)
+                assert_in_range(sample->replicas, rows[i].fewest, rows[i].most);
+        }
+        print_message("%d/s: %d replicas, at most %.1f s of waiting\n", rows[i].load,
+                      (int)plant.fleet.sample.replicas, longest);
+        if (rows[i].load <= 30)
+            assert_true(longest + plant.task_s < 4.5);
+        assert_true(plant.waiting < 5.0 * (double)plant.fleet.sample.replicas);
+        assert_in_range(plant.turns, 0, 1); /* one too many goes again */
+    }
 }
 
 static uint64_t seed_of(void)
@@ -344,7 +484,10 @@ static void test_random_samples(void **state)
         sample->slots = draw(&plant, 200);
         sample->replicas = draw(&plant, 30);
         sample->ready = draw(&plant, 30);
-        sample->task_s = draw(&plant, 2) ? 0 : draw(&plant, 1u << 30);
+        static const double odd[] = {0, 1e-300, 1e300, (double)NAN, (double)INFINITY, -1};
+        uint32_t kind = draw(&plant, 12);
+        sample->task_s = kind < 6 ? odd[kind] : draw(&plant, 1u << 30);
+        sample->reported_only = draw(&plant, 2) > 0;
         plant.fleet.now_ms += draw(&plant, 10000);
         int64_t desired = decide(&plant.fleet);
         assert_true(desired >= plant.fleet.limits.min && desired <= 20);
@@ -358,6 +501,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_up_only_above_threshold),
         cmocka_unit_test(test_up_by_what_the_backlog_takes),
+        cmocka_unit_test(test_full_slots_below_threshold_get_more),
+        cmocka_unit_test(test_slow_tasks_get_slots),
+        cmocka_unit_test(test_growth_counts),
+        cmocka_unit_test(test_reported_only_keeps_what_was_wanted),
+        cmocka_unit_test(test_below_the_fewest_work_counts),
+        cmocka_unit_test(test_guides_load),
         cmocka_unit_test(test_up_awaits_the_last_ones),
         cmocka_unit_test(test_band_holds),
         cmocka_unit_test(test_down_after_cooldown),

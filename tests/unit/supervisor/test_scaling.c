@@ -122,6 +122,20 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
     (void)ctx;
 }
 
+static void open_scale(struct fixture *f, int64_t warmup_ms)
+{
+    const struct flo_scale_options options = {.config = f->config,
+                                              .fleet = &f->fleet,
+                                              .metrics = f->metrics,
+                                              .identity = "test",
+                                              .events = f->events,
+                                              .warmup_ms = warmup_ms};
+    assert_int_equal(flo_scale_new(f->base, &options, &f->scale, NULL), 0);
+    const struct flo_keda_options keda = {
+        .listen = "127.0.0.1:0", .scale = f->scale, .metrics = f->metrics};
+    assert_int_equal(flo_keda_new(f->base, &keda, &f->keda, NULL), 0);
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -142,15 +156,7 @@ static int setup(void **state)
     struct flo_err err = {0};
     if (flo_fleet_config_load(&cmdline, &f->config, &err))
         fail_msg("%s", err.message);
-    const struct flo_scale_options options = {.config = f->config,
-                                              .fleet = &f->fleet,
-                                              .metrics = f->metrics,
-                                              .identity = "test",
-                                              .events = f->events};
-    assert_int_equal(flo_scale_new(f->base, &options, &f->scale, NULL), 0);
-    const struct flo_keda_options keda = {
-        .listen = "127.0.0.1:0", .scale = f->scale, .metrics = f->metrics};
-    assert_int_equal(flo_keda_new(f->base, &keda, &f->keda, NULL), 0);
+    open_scale(f, 0);
     const struct flo_grpc_channel_options channel = {.address = flo_keda_address(f->keda)};
     assert_int_equal(flo_grpc_channel_new(f->base, &channel, &f->channel, NULL), 0);
     *state = f;
@@ -310,7 +316,68 @@ static void test_depth_becomes_unknown(void **state)
     UNTIL(f, !page_has(f, "temporal_workflow_task_queue_depth{"));
 }
 
+/* A server that says nonsense is taken for no more than can be summed up. */
+static void test_depth_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    f->count = INT64_MAX;
+    report(f, "workflow", 1, 0, 3);
+    UNTIL(f, view_of(f).sample.known);
+    assert_int_equal(view_of(f).sample.backlog, INT64_C(1000000000000));
+    assert_int_equal(view_of(f).decision.desired, 20);
+    f->count = INT64_MIN;
+    UNTIL(f, view_of(f).sample.backlog == 0);
+}
+
+/* Strangers may ask for any queue: one that is polled is still found, and roles are. */
+static void test_groups_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_scale_view view;
+    struct flo_scale_filter filter = {.role = "workflow"};
+    report(f, "workflow", 1, 0, 3);
+    UNTIL(f, view_of(f).sample.ready == 1);
+    for (int i = 0; i < 10 * FLO_SCALE_GROUPS_MAX; i++) {
+        char queue[30];
+        snprintf(queue, sizeof queue, "nobodys-%d", i);
+        filter.queue = queue;
+        assert_int_equal(flo_scale_get(f->scale, &filter, &view, NULL), 0);
+        assert_int_equal(view.queue_count, 0);
+    }
+    filter.queue = "q";
+    assert_int_equal(flo_scale_get(f->scale, &filter, &view, NULL), 0);
+    assert_int_equal(view.queue_count, 1);
+    filter = (struct flo_scale_filter){.role = "cpu-activity"};
+    assert_int_equal(flo_scale_get(f->scale, &filter, &view, NULL), 0);
+}
+
 /* ---- KEDA ---- */
+
+/* Just started, when workers may not have reported yet: no count, so that nothing is taken away. */
+static void test_no_count_before_workers_report(void **state)
+{
+    struct fixture *f = *state;
+    struct object object;
+    struct outcome out;
+    FloKeda__GetMetricsRequest request = FLO_KEDA__GET_METRICS_REQUEST__INIT;
+    request.scaledobjectref = object_of(&object, workflow);
+    flo_grpc_channel_destroy(&f->channel);
+    flo_keda_destroy(&f->keda);
+    flo_scale_destroy(&f->scale);
+    open_scale(f, 1500);
+    const struct flo_grpc_channel_options channel = {.address = flo_keda_address(f->keda)};
+    assert_int_equal(flo_grpc_channel_new(f->base, &channel, &f->channel, NULL), 0);
+
+    call(f, KEDA "GetMetrics", &request.base, &flo_keda__get_metrics_response__descriptor, &out);
+    assert_int_equal(out.code, FLO_GRPC_UNAVAILABLE);
+    assert_non_null(strstr(out.message, "just started"));
+    flo_arena_fini(&out.arena);
+    report(f, "workflow", 1, 0, 3);
+    UNTIL(f, !view_of(f).warming);
+    call(f, KEDA "GetMetrics", &request.base, &flo_keda__get_metrics_response__descriptor, &out);
+    assert_int_equal(out.code, FLO_GRPC_OK);
+    flo_arena_fini(&out.arena);
+}
 
 /* Active while something waits or runs; a queue that nobody polls has nothing. */
 static void test_is_active(void **state)
@@ -470,6 +537,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_depth_is_the_servers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_depth_becomes_unknown, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_depth_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_groups_are_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_count_before_workers_report, setup, teardown),
         cmocka_unit_test_setup_teardown(test_is_active, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metrics, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
