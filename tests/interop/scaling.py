@@ -61,6 +61,19 @@ async def until(process, kind, want, timeout=60):
         await asyncio.sleep(0.2)
 
 
+async def warmed_up(call, timeout=30):
+    """The answer, once there is one: a scaler that has just started says nothing yet."""
+    import grpc
+    deadline = asyncio.get_running_loop().time() + timeout
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+            assert asyncio.get_running_loop().time() < deadline, error
+            await asyncio.sleep(0.2)
+
+
 async def depth(fleet, args):
     """Made without workers, moved on by the workflow worker alone, drained by the IO worker: the depth is each time what
     waits, and the scaler says the same."""
@@ -73,7 +86,7 @@ async def depth(fleet, args):
         activities = messages.ScaledObjectRef(name="x", namespace="y", scalerMetadata={
             "role": "io-activity", "queue": QUEUE, "metric": "backlog", "target": "2.5"})
         await until(process, "workflow", 0)
-        assert not (await scaler.IsActive(workflows)).result
+        assert not (await warmed_up(lambda: scaler.IsActive(workflows))).result
         stream = scaler.StreamIsActive(workflows)
         assert not (await stream.read()).result
         started = [await client.start_workflow("EchoWorkflow", i, id=f"depth-{uuid.uuid4()}", task_queue=QUEUE)
