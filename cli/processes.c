@@ -132,6 +132,14 @@ static size_t follow_restart(struct order *order, const json_t *before, const js
     return rolling + !up;
 }
 
+static bool has_told(const struct order *order)
+{
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        if (order->told[i] != -1)
+            return true;
+    return false;
+}
+
 static int await_restart(struct order *order, const json_t *before)
 {
     int exit_code = 0;
@@ -148,6 +156,8 @@ static int await_restart(struct order *order, const json_t *before)
             cli_print_json(json_incref(json_object_get(fleet, "workers")));
         else if (rolling == 0 && new_engine && !failed)
             printf("engine: replaced\n");
+        else if (rolling == 0 && !failed && !has_told(order))
+            printf("no process runs anything older than what lies here: none was replaced\n");
         json_decref(fleet);
         if (rolling == 0)
             return failed ? FLO_EXIT_REFUSED : 0;

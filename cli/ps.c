@@ -50,9 +50,10 @@ static bool readiness(const json_t *process, char *out_reason, size_t size)
     else if (json_is_false(json_object_get(process, "wanted")) && up)
         reason = "it replaces another one";
     else if (!ready && up)
-        reason = *why                            ? why
-                 : *text_of(process, "identity") ? "it says that it is not ready"
-                                                 : "it has not reported yet";
+        reason = *why ? why
+                 : *text_of(process, "identity")
+                     ? "it does not poll: still starting, or the server is away"
+                     : "it has not reported yet";
     snprintf(out_reason, size, "%s", reason);
     return ready;
 }

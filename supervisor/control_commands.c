@@ -191,8 +191,9 @@ static void run_command(struct flo_control *control, const struct flo_http_reque
     size_t count = 0;
     int rc = find_targets(control, command->target, &entries, &count);
     if (!rc && !count) {
-        flo_http_error(reply, 404, "no live worker of the fleet is called \"%.200s\"",
-                       command->target);
+        const bool engine = strcmp(command->target, "engine") == 0;
+        flo_http_error(reply, 404, "no live worker of the fleet is called \"%.200s\"%s",
+                       command->target, engine ? ": the engine takes no commands" : "");
         goto out;
     }
     batch = rc ? NULL : new_batch(control, command->command, count);

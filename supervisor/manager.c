@@ -170,10 +170,13 @@ void flo_process_start(struct flo_process *process)
     if (rc) {
         flo_manager_tell(manager, FLO_LOG_ERROR, "process.start_failed", process->name, err.message,
                          NULL);
-        if (process->was_up || process->added)
+        if (process->was_up || process->added) {
             schedule_restart(process);
-        else
-            begin_stop(manager, flo_exit_code(rc));
+            return;
+        }
+        snprintf(manager->verdict, sizeof manager->verdict,
+                 "The fleet has ended: %s cannot be started: %.280s", process->name, err.message);
+        begin_stop(manager, flo_exit_code(rc));
         return;
     }
     flo_manager_tell(manager, FLO_LOG_INFO, "process.started", process->name, "Process started",
@@ -284,6 +287,8 @@ static void on_all_ended(evutil_socket_t fd, short what, void *ctx)
     struct flo_manager *manager = ctx;
     (void)fd;
     (void)what;
+    if (*manager->verdict) /* as the last line: much has been said since */
+        flo_log(FLO_LOG_ERROR, "fleet.given_up", manager->verdict, NULL);
     manager->options.on_end(manager->options.ctx, manager->exit_code);
 }
 
@@ -379,6 +384,10 @@ static void on_exit_of(struct flo_process *process, int status)
         flo_process_start(process);
     } else if (!process->was_up && !process->added && is_hopeless(status)) {
         flo_process_set_state(process, FLO_PROCESS_STOPPED);
+        snprintf(manager->verdict, sizeof manager->verdict,
+                 "The fleet has ended: %s cannot run as it is configured (exit code %d); 'flotilla "
+                 "logs %s' says why",
+                 process->name, WEXITSTATUS(status), process->name);
         begin_stop(manager, WEXITSTATUS(status));
     } else {
         schedule_restart(process);

@@ -97,6 +97,7 @@ struct flo_manager {
     bool stopping;
     bool ended;
     int exit_code;
+    char verdict[FLO_PROCESS_NAME_MAX * 2 + 300]; /* why the fleet ended by itself; "" */
 };
 
 #define FLO_PROCESS_AT(at) flo_container(at, struct flo_process, node)

@@ -332,8 +332,8 @@ static void carry_out(struct flo_scale *scale, struct group *group, int64_t now)
     flo_series_inc(flo_metrics_get(metrics, FLO_METRIC_SCALE_CHANGES, view->worker,
                                    want > have ? "up" : "down", NULL));
     char message[FLO_SCALE_NAME_MAX + 80];
-    snprintf(message, sizeof message, "%.100s: %lld replicas become %lld", view->worker,
-             (long long)have, (long long)want);
+    snprintf(message, sizeof message, "%.100s: %lld replica%s become%s %lld", view->worker,
+             (long long)have, have == 1 ? "" : "s", have == 1 ? "s" : "", (long long)want);
     tell(scale, group, FLO_LOG_INFO, message, have, want, view->decision.reason);
 }
 

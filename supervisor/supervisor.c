@@ -90,6 +90,9 @@ static void check_ready(struct supervisor *self)
     else
         flo_notify_status("%s", self->stopping ? "Stopping the fleet" : reason);
     if (ready && !self->told_ready) {
+        char dashboard[FLO_HTTP_ADDRESS_MAX + 16];
+        snprintf(dashboard, sizeof dashboard, "http://%s/", self->pages.health_address);
+        flo_log(FLO_LOG_INFO, "fleet.ready", "The fleet is ready", "dashboard", dashboard, NULL);
         self->told_ready = true;
         flo_notify_ready();
     }
@@ -172,7 +175,8 @@ static bool report_of(void *ctx, pid_t pid, struct flo_process_report *out)
                                        .ready = entry->ready};
     flo_fleet_entry_reason(entry, now, out->reason, sizeof out->reason);
     if (!out->ready && !*out->reason)
-        snprintf(out->reason, sizeof out->reason, "it says that it is not ready");
+        snprintf(out->reason, sizeof out->reason,
+                 "it does not poll: still starting, or the server is away");
     return true;
 }
 
@@ -311,6 +315,7 @@ static int open_pages(struct supervisor *self, struct flo_err *err)
                                      .endpoint = flo_hub_endpoint(self->hub),
                                      .server = config->server.address,
                                      .started_ms = flo_clock_wall_ns() / FLO_NS_PER_MS};
+    struct flo_err why = {0};
     int rc = flo_http_new(self->base, self->metrics, self->health, &self->http, err);
     if (rc)
         return rc;
@@ -321,9 +326,10 @@ static int open_pages(struct supervisor *self, struct flo_err *err)
         return flo_fail(err, rc, "too many pages, or no memory for them");
     rc = flo_http_listen_both(self->http, config->health.host, (int)config->health.port,
                               config->metrics.host, (int)config->metrics.port,
-                              self->pages.health_address, self->pages.metrics_address, err);
+                              self->pages.health_address, self->pages.metrics_address, &why);
     if (rc)
-        return rc;
+        return flo_fail(err, rc, "%s (health.port, metrics.port: 0 takes any free one)",
+                        why.message);
     flo_process_announce(PROGRAM, "http", self->pages.health_address);
     if (strcmp(self->pages.health_address, self->pages.metrics_address) != 0)
         flo_process_announce(PROGRAM, "metrics", self->pages.metrics_address);
