@@ -45,6 +45,7 @@ void cli_event_text(const json_t *event, char *out, size_t size)
     const char *message = json_string_value(json_object_get(event, "message"));
     const char *failure = json_string_value(json_object_get(fields, "failure"));
     const char *key;
+    out[0] = '\0';
     put(&line, message ? message : "");
     if (failure) {
         put(&line, ": ");

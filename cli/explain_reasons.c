@@ -233,7 +233,8 @@ static void add_queue(const struct cli_explain_facts *f, const char *name, bool 
         else
             add(s, "; no worker polls it");
     } else if (ago_ms > (waits ? SILENT_WITH_TASKS_MS : SILENT_MS)) {
-        add(s, "; no poller since %s (%s)", CLOCK(q->last_poll_ms), DURATION(ago_ms));
+        add(s, "; no poller, the last poll began at %s (%s ago)", CLOCK(q->last_poll_ms),
+            DURATION(ago_ms));
     } else {
         add(s, "; %zu worker%s it", q->pollers, q->pollers == 1 ? " polls" : "s poll");
     }

@@ -57,6 +57,8 @@ static const struct verb {
 int cli_fleet_fail(const struct cli_fleet *fleet, const struct flo_err *err)
 {
     int exit_code = cli_supervisor_fail(&fleet->supervisor, err);
+    if (err->code == FLO_EINVAL) /* an argument that the supervisor does not take */
+        return FLO_EXIT_USAGE;
     return exit_code == FLO_EXIT_NO_INPUT ? FLO_EXIT_REFUSED : exit_code;
 }
 

@@ -33,9 +33,21 @@ static const char *state_of(const json_t *process)
     return *report && strcmp(state, "stopping") != 0 ? report : state;
 }
 
+/* As it reports; before that by its program: "io-activity-worker" is of the role io-activity. */
+static int role_of(const json_t *process, const char **out)
+{
+    const char *role = text_of(process, "role"), *program = text_of(process, "program");
+    const char *slash = strrchr(program, '/'), *name = slash ? slash + 1 : program;
+    const char *suffix = strstr(name, "-worker");
+    *out = *role ? role : name;
+    return (int)(*role || !suffix ? strlen(*out) : (size_t)(suffix - name));
+}
+
 static void put_process(const json_t *process)
 {
     const char *name = text_of(process, "name");
+    const char *role;
+    const int role_len = role_of(process, &role);
     int64_t used = 0, total = 0;
     char slots[48] = "-";
     size_t i;
@@ -47,8 +59,8 @@ static void put_process(const json_t *process)
     }
     if (total)
         snprintf(slots, sizeof slots, "%" PRId64 "/%" PRId64, used, total);
-    printf("%-22s %-13s %-9s %-5s %9s %6" PRId64 " %9" PRId64 " %8" PRId64 " %7.1f  %s\n",
-           *name ? name : text_of(process, "identity"), text_of(process, "role"), state_of(process),
+    printf("%-22s %-13.*s %-9s %-5s %9s %6" PRId64 " %9" PRId64 " %8" PRId64 " %7.1f  %s\n",
+           *name ? name : text_of(process, "identity"), role_len, role, state_of(process),
            json_is_true(json_object_get(process, "ready")) ||
                    strcmp(text_of(process, "role"), "engine") == 0
                ? "yes"

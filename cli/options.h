@@ -13,7 +13,7 @@
 /* CLI_OPTIONS(X): X(id, field, --name, short or 0, kind, value's name, help). */
 #define CLI_OPTIONS(X)                                                                             \
     X(ADDRESS, address, "address", 0, TEXT, "HOST:PORT",                                           \
-      "server (TEMPORAL_ADDRESS; 127.0.0.1:7233)")                                                 \
+      "server (TEMPORAL_ADDRESS; that of the fleet here; 127.0.0.1:7233)")                         \
     X(NAMESPACE, namespace_, "namespace", 'n', TEXT, "NAME",                                       \
       "namespace (TEMPORAL_NAMESPACE; default)")                                                   \
     X(TLS, tls, "tls", 0, FLAG, "", "use TLS (TEMPORAL_TLS; on when an API key is set)")           \

@@ -9,10 +9,12 @@
 
 #include "base/buf.h"
 #include "base/random.h"
+#include "cli/place.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
 
 #define INPUT_MAX_BYTES (2 << 20)
+#define DEFAULT_ADDRESS "127.0.0.1:7233"
 
 static void on_state(void *ctx, bool connected, const char *reason)
 {
@@ -22,11 +24,28 @@ static void on_state(void *ctx, bool connected, const char *reason)
         session->on_state(session->on_state_ctx, connected);
 }
 
-/* The address of --address, else the server of --fleet, else the default. */
+/* The server of the fleet that runs in the current folder, as `flotilla ps` finds it. */
+static bool local_address(const struct cli_options *options, char *out, size_t size)
+{
+    struct cli_place place;
+    cli_place_find(options, &place);
+    json_t *fleet = place.supervisor ? json_load_file(place.fleet, 0, NULL) : NULL;
+    const char *address = json_string_value(json_object_get(fleet, "server"));
+    if (address && *address)
+        snprintf(out, size, "%s", address);
+    const bool found = address && *address;
+    json_decref(fleet);
+    cli_place_fini(&place);
+    return found;
+}
+
+/* The address of --address, else the server of --fleet, else of the fleet here, else the default.
+ */
 static bool choose_address(const struct cli_options *options, char *out, size_t size)
 {
     if (options->address || !options->fleet) {
-        snprintf(out, size, "%s", options->address ? options->address : "127.0.0.1:7233");
+        if (options->address || !local_address(options, out, size))
+            snprintf(out, size, "%s", options->address ? options->address : DEFAULT_ADDRESS);
         return true;
     }
     *out = '\0';

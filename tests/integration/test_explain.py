@@ -82,7 +82,7 @@ class Explain(FleetTest):
         self.io.said("worker.quiet")
         self.begin("waits", "RunOne", one("io", "count", {}))
         self.says("waits", "activity_queued", "on queue io: attempt 1 waits for a worker")
-        wait_for(lambda: any("no poller since" in text for _, text in self.explain("waits")), "no poller", 30)
+        wait_for(lambda: any("no poller, the last poll began" in text for _, text in self.explain("waits")), "no poller", 30)
         self.io.child.send_signal(signal.SIGCONT)
         self.says("waits", "completed")
 

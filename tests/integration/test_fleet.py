@@ -155,9 +155,9 @@ class Commands(Fleet):
         self.cli("fleet", "resize", "wf", "--executors", "2", code=1)  # it has none
         self.cli("fleet", "resize", "io-1", code=64)
         self.cli("fleet", "pollers", "io-1", "--polls", "3")
-        self.cli("fleet", "pollers", "io-1", "--min", "3", "--max", "1", code=1)
+        self.cli("fleet", "pollers", "io-1", "--min", "3", "--max", "1", code=64)
         self.cli("fleet", "loglevel", "io-1", "--level", "debug")
-        self.cli("fleet", "loglevel", "io-1", "--level", "loud", code=1)
+        self.cli("fleet", "loglevel", "io-1", "--level", "loud", code=64)
         self.cli("fleet", "loglevel", "io-1", "--level", "info")
         dump = json.loads(self.cli("fleet", "dump", "io-1", "-o", "json"))["results"][0]
         self.assertTrue(dump["ok"] and dump["data"], dump)

@@ -187,7 +187,8 @@ static void test_activity_waits_for_a_worker(void **state)
     assert_says(&f, "activity_queued", WAITS "; no poller since 13:50:00 (io-1 ended).", NULL);
     q.pollers = 1;
     q.last_poll_ms = AGO_S(120);
-    assert_says(&f, "activity_queued", WAITS "; no poller since 13:58:00 (2 min).", NULL);
+    assert_says(&f, "activity_queued",
+                WAITS "; no poller, the last poll began at 13:58:00 (2 min ago).", NULL);
     q.last_poll_ms = AGO_S(0);
     q.backlog = 17;
     q.backlog_age_ms = 41000;
