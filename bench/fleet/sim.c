@@ -279,6 +279,7 @@ int main(int argc, char **argv)
     json_t *template = json_load_file(argv[3], 0, &error);
     if (!template || !sim.workers) {
         fprintf(stderr, "fleet_sim: %s: %s\n", argv[3], error.text);
+        free(sim.workers);
         return 1;
     }
     getrlimit(RLIMIT_NOFILE, &files);

@@ -162,11 +162,10 @@ void flo_report_link_age(struct flo_reporter *reporter)
     bool due = --reporter->link_left == 0 || reporter->said_leave;
     if (!due)
         return;
-    if (reporter->next.sock)
-        go_over(reporter);
-    else if (open_link(reporter, &reporter->next, NULL))
+    const bool waited = reporter->next.sock != NULL;
+    if (!waited && open_link(reporter, &reporter->next, NULL))
         reporter->link_left = draw_age(reporter); /* no descriptors, no memory: another time */
-    else if (reporter->dropped)
+    else if (waited || reporter->dropped)
         go_over(reporter);
     else
         reporter->link_left = NEXT_PATIENCE;

@@ -43,6 +43,8 @@ void flo_report_queue_fini(struct flo_report_queue *queue)
 void flo_report_queue_flush(struct flo_reporter *reporter)
 {
     struct flo_report_queue *queue = &reporter->queue;
+    if (reporter->dropped)
+        return; /* a connection begins with a snapshot: before it the supervisor knows us not */
     while (queue->count && reporter->link.sock &&
            reporter->zmq->send(reporter->link.sock, queue->frames[queue->first].data,
                                queue->frames[queue->first].len, ZMQ_DONTWAIT) >= 0)
