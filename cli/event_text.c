@@ -53,7 +53,7 @@ void cli_event_text(const json_t *event, char *out, size_t size)
     }
     json_object_foreach(fields, key, value)
     {
-        if (!failure || strcmp(key, "failure") != 0)
+        if (!json_is_null(value) && (!failure || strcmp(key, "failure") != 0))
             put_field(&line, key, value);
     }
 }

@@ -164,7 +164,7 @@ static void test_event_fields(void **state)
     char text[200];
     json_t *event = parse("{\"message\": \"An activity failed\", \"fields\": {\"activity_type\": "
                           "\"charge\", \"attempt\": 2, \"failure\": \"no \\u001bmoney\", \"note\": "
-                          "\"a b\", \"list\": [1.5, 2]}}");
+                          "\"a b\", \"list\": [1.5, 2], \"who\": null}}");
     (void)state;
     cli_event_text(event, text, sizeof text);
     assert_string_equal(text, "An activity failed: no ?money  activity_type=charge attempt=2 "
