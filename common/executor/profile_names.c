@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/map.h"
 #include "executor/dwarf.h"
 #include "executor/profile.h"
@@ -97,16 +98,56 @@ static uint64_t place_of(const struct flo_profile_sample *sample, uint64_t frame
     return sample->pc[frame] - (frame > 0 && sample->pc[frame] > 0);
 }
 
-static void print(struct namer *namer, const struct flo_profile_stack *stack, FILE *out)
+/* The stack as a line without its count; NULL without memory. */
+static char *line_of(struct namer *namer, const struct flo_profile_sample *sample)
 {
-    const struct flo_profile_sample *sample = stack->sample;
-    char *thread = clean(sample->thread);
+    struct flo_buf line;
+    char *thread = clean(sample->thread), *text;
 
-    fprintf(out, "%s", thread && *thread ? thread : "thread");
+    flo_buf_init(&line, 0);
+    flo_buf_append_str(&line, thread && *thread ? thread : "thread");
     for (uint64_t i = sample->depth; i > 0; i--)
-        fprintf(out, ";%s", name_of(namer, place_of(sample, i - 1)));
-    fprintf(out, " %llu\n", (unsigned long long)stack->count);
+        flo_buf_printf(&line, ";%s", name_of(namer, place_of(sample, i - 1)));
+    text = line.failed ? NULL : flo_strndup((const char *)line.data, line.len);
+    flo_buf_fini(&line);
     flo_free(thread);
+    return text;
+}
+
+struct line {
+    char *text;
+    uint64_t count;
+};
+
+/* Stacks that differ by places within the same functions are one line. */
+static void print_all(struct namer *namer, const struct flo_profile_stack *stacks, size_t count,
+                      FILE *out)
+{
+    struct line *lines = flo_calloc(count ? count : 1, sizeof *lines);
+    struct flo_map by_text;
+    size_t kept = 0;
+
+    flo_map_init(&by_text);
+    for (size_t i = 0; lines && i < count; i++) {
+        char *text = line_of(namer, stacks[i].sample);
+        struct line *line = text ? flo_map_get_str(&by_text, text) : NULL;
+
+        if (!line && text) {
+            line = &lines[kept++];
+            line->text = text;
+            (void)!flo_map_put_str(&by_text, text, line);
+        } else {
+            flo_free(text);
+        }
+        if (line)
+            line->count += stacks[i].count;
+    }
+    for (size_t i = 0; i < kept; i++) {
+        fprintf(out, "%s %llu\n", lines[i].text, (unsigned long long)lines[i].count);
+        flo_free(lines[i].text);
+    }
+    flo_map_fini(&by_text);
+    flo_free(lines);
 }
 
 static void bound_myself(void)
@@ -141,8 +182,8 @@ static _Noreturn void names_main(const struct flo_profile_stack *stacks, size_t 
         for (uint64_t j = 0; j < stacks[i].sample->depth; j++)
             add_module(&namer, place_of(stacks[i].sample, j));
     flo_dwarf_ready(&namer.dw);
-    for (size_t i = 0; out && i < count; i++)
-        print(&namer, &stacks[i], out);
+    if (out)
+        print_all(&namer, stacks, count, out);
     _exit(out && fflush(out) == 0 ? 0 : 1);
 }
 
