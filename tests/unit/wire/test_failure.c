@@ -5,23 +5,9 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "support/cmocka_env.h"
+#include "unit/wire/arena_fixture.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
-
-static int setup(void **state)
-{
-    struct flo_arena *arena = flo_calloc(1, sizeof *arena);
-    flo_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    flo_arena_fini(*state);
-    flo_free(*state);
-    return 0;
-}
 
 /* An application failure carries all that it was given. */
 static void test_application_failure_fields(void **state)
@@ -110,7 +96,7 @@ static void test_failure_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, arena_setup, arena_teardown)
         T(test_application_failure_fields), T(test_failure_kinds),
         T(test_failure_texts_are_mended),   T(test_failure_describe_causes),
         T(test_failure_without_memory),

@@ -9,22 +9,8 @@
 #include "base/clock.h"
 #include "flotilla/payload.h"
 #include "support/cmocka_env.h"
+#include "unit/wire/arena_fixture.h"
 #include "wire/payload.h"
-
-static int setup(void **state)
-{
-    struct flo_arena *arena = flo_calloc(1, sizeof *arena);
-    flo_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    flo_arena_fini(*state);
-    flo_free(*state);
-    return 0;
-}
 
 static const char *encoding_of(const FloApi__Payload *payload)
 {
@@ -370,7 +356,7 @@ int main(void)
 {
     json_object_seed(0);
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, arena_setup, arena_teardown)
         T(test_payload_round_trips_json),
         T(test_payload_long_text_complete),
         T(test_payload_null_is_binary_null),

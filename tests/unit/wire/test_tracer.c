@@ -5,25 +5,11 @@
 
 #include "base/alloc.h"
 #include "support/cmocka_env.h"
+#include "unit/wire/arena_fixture.h"
 #include "wire/payload.h"
 #include "wire/tracer.h"
 
 #define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-static int setup(void **state)
-{
-    struct flo_arena *arena = flo_calloc(1, sizeof *arena);
-    flo_arena_init(arena, 0);
-    *state = arena;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    flo_arena_fini(*state);
-    flo_free(*state);
-    return 0;
-}
 
 /* A header whose one field is a payload of that encoding. */
 static FloApi__Header *header_of(struct flo_arena *arena, const char *key, const char *encoding,
@@ -110,9 +96,10 @@ static void test_tracer_leaves_what_is_too_much(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_tracer_round_trip, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_tracer_nonsense, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_tracer_leaves_what_is_too_much, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tracer_round_trip, arena_setup, arena_teardown),
+        cmocka_unit_test_setup_teardown(test_tracer_nonsense, arena_setup, arena_teardown),
+        cmocka_unit_test_setup_teardown(test_tracer_leaves_what_is_too_much, arena_setup,
+                                        arena_teardown),
     };
     json_object_seed(0);
     return cmocka_run_group_tests(tests, NULL, NULL);
