@@ -6,34 +6,12 @@
 
 #include "supervisor/fleet.h"
 #include "support/cmocka_env.h"
+#include "unit/supervisor/fleet_fixture.h"
 
 #define BOOT_A "aaaaaaaa-0000-4000-8000-000000000001"
 #define BOOT_B "bbbbbbbb-0000-4000-8000-000000000002"
 
-struct fixture {
-    struct flo_metrics *metrics;
-    struct flo_fleet fleet;
-};
-
 static const struct flo_metrics_form TEXT = {.naming = FLO_NAMING_TALLY};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_int_equal(flo_metrics_new(&f->metrics, NULL), 0);
-    flo_fleet_init(&f->fleet, f->metrics);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    flo_fleet_fini(&f->fleet);
-    flo_metrics_destroy(&f->metrics);
-    free(f);
-    return 0;
-}
 
 /* A good snapshot; the caller changes what the test is about. */
 static json_t *snapshot(const char *boot, int seq, const char *identity, int pid)
@@ -56,7 +34,7 @@ static json_t *snapshot(const char *boot, int seq, const char *identity, int pid
     return json;
 }
 
-static enum flo_frame_verdict take(struct fixture *f, json_t *json, int64_t now_ms)
+static enum flo_frame_verdict take(struct fleet_fixture *f, json_t *json, int64_t now_ms)
 {
     char *text = json_dumps(json, JSON_COMPACT);
     enum flo_frame_verdict verdict =
@@ -66,7 +44,7 @@ static enum flo_frame_verdict take(struct fixture *f, json_t *json, int64_t now_
     return verdict;
 }
 
-static double value(struct fixture *f, enum flo_metric metric, const char *label)
+static double value(struct fleet_fixture *f, enum flo_metric metric, const char *label)
 {
     return flo_series_value(flo_metrics_get(f->metrics, metric, label, NULL));
 }
@@ -74,7 +52,7 @@ static double value(struct fixture *f, enum flo_metric metric, const char *label
 /* Snapshots update their entry; lost ones are counted; silence makes it lost, then forgotten. */
 static void test_take_follows_a_process(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     assert_int_equal(take(f, snapshot(BOOT_A, 1, "w", 10), 1000), FLO_FRAME_TAKEN);
     assert_int_equal(take(f, snapshot(BOOT_A, 4, "w", 10), 2000), FLO_FRAME_TAKEN);
     struct flo_fleet_entry *entry = flo_fleet_by_pid(&f->fleet, 10, 2000);
@@ -93,7 +71,7 @@ static void test_take_follows_a_process(void **state)
 /* Replayed and reordered snapshots change nothing. */
 static void test_take_ignores_old_snapshots(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     assert_int_equal(take(f, snapshot(BOOT_A, 5, "w", 10), 1000), FLO_FRAME_TAKEN);
     assert_int_equal(take(f, snapshot(BOOT_A, 5, "w", 99), 1100), FLO_FRAME_OLD);
     assert_int_equal(take(f, snapshot(BOOT_A, 3, "w", 99), 1100), FLO_FRAME_OLD);
@@ -101,7 +79,7 @@ static void test_take_ignores_old_snapshots(void **state)
     assert_true(value(f, FLO_METRIC_FLEET_BAD_FRAMES, "old") == 2);
 }
 
-static enum flo_frame_verdict take_by(struct fixture *f, uint64_t connection, int seq,
+static enum flo_frame_verdict take_by(struct fleet_fixture *f, uint64_t connection, int seq,
                                       int64_t now_ms)
 {
     json_t *json = snapshot(BOOT_A, seq, "w", 10);
@@ -117,7 +95,7 @@ static enum flo_frame_verdict take_by(struct fixture *f, uint64_t connection, in
  * first can say so. */
 static void test_leave_lets_the_next_connection_in(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     assert_int_equal(take_by(f, 1, 1, 1000), FLO_FRAME_TAKEN);
     assert_int_equal(take_by(f, 2, 2, 1100), FLO_FRAME_PEER);
     assert_int_equal(flo_fleet_leave(&f->fleet, BOOT_A, 2), FLO_FRAME_PEER);
@@ -134,7 +112,7 @@ static void test_leave_lets_the_next_connection_in(void **state)
 /* A goodbye is believed at once. */
 static void test_take_stopped(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     json_t *last = snapshot(BOOT_A, 2, "w", 10);
     json_object_set_new(last, "state", json_string("stopped"));
     assert_int_equal(take(f, snapshot(BOOT_A, 1, "w", 10), 1000), FLO_FRAME_TAKEN);
@@ -145,7 +123,7 @@ static void test_take_stopped(void **state)
 /* Two live processes with one identity are both kept and marked; a restarted one is not. */
 static void test_take_duplicate_identity(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     bool duplicate = false;
     assert_int_equal(take(f, snapshot(BOOT_A, 1, "w", 10), 1000), FLO_FRAME_TAKEN);
     json_t *json = snapshot(BOOT_B, 1, "w", 11);
@@ -165,7 +143,7 @@ static void test_take_duplicate_identity(void **state)
 /* Counters that go back within one run are seen. */
 static void test_take_counter_reset(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     json_t *less = snapshot(BOOT_A, 2, "w", 10);
     json_t *series = json_array_get(
         json_object_get(json_array_get(json_object_get(less, "metrics"), 0), "s"), 0);
@@ -178,7 +156,7 @@ static void test_take_counter_reset(void **state)
 /* What is in no way a snapshot makes no entry and is counted under its reason. */
 static void test_take_bad_frames(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     static char big[64 * 1024 + 1];
     memset(big, ' ', sizeof big);
     static const struct {
@@ -214,7 +192,7 @@ static void test_take_bad_frames(void **state)
 /* One member at a time is wrong. */
 static void test_take_bad_members(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     static const struct {
         const char *key, *json;
         enum flo_frame_verdict verdict;
@@ -255,7 +233,7 @@ static void test_take_bad_members(void **state)
 /* However many ids there are, each role keeps 1,024. */
 static void test_entries_are_bounded(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     char boot[64];
     for (int i = 0; i < FLO_FLEET_PER_ROLE + 50; i++) {
         snprintf(boot, sizeof boot, "%08d-0000-4000-8000-000000000000", i);
@@ -270,7 +248,7 @@ static void test_entries_are_bounded(void **state)
 /* The page groups families over processes and adds who said it. */
 static void test_render_metrics(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     assert_int_equal(take(f, snapshot(BOOT_A, 1, "w1", 10), 1000), FLO_FRAME_TAKEN);
     assert_int_equal(take(f, snapshot(BOOT_B, 1, "w2", 11), 1000), FLO_FRAME_TAKEN);
     struct flo_buf out;
@@ -313,16 +291,26 @@ static void test_render_metrics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_take_follows_a_process, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_take_ignores_old_snapshots, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_leave_lets_the_next_connection_in, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_take_stopped, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_take_duplicate_identity, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_take_counter_reset, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_take_bad_frames, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_take_bad_members, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_entries_are_bounded, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_render_metrics, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_take_follows_a_process, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_take_ignores_old_snapshots, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_leave_lets_the_next_connection_in, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_take_stopped, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_take_duplicate_identity, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_take_counter_reset, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_take_bad_frames, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_take_bad_members, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_entries_are_bounded, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_render_metrics, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "supervisor/fleet_store.h"
 #include "support/cmocka_env.h"
+#include "unit/supervisor/fleet_fixture.h"
 
 #define METRICS                                                                                    \
     "[{\"n\":\"runs_total\",\"k\":\"c\",\"l\":[\"type\",\"ok\"],\"s\":[[[\"a\",\"y\"],%d],"        \
@@ -15,31 +16,8 @@
     "{\"n\":\"took_seconds\",\"k\":\"h\",\"l\":[\"type\"],\"b\":[0.1,1],\"s\":"                    \
     "[[[\"a\"],2.5,[1,2,%d]],[[\"b\"],0,[0,0,0]]]}]"
 
-struct fixture {
-    struct flo_fleet fleet;
-    struct flo_metrics *metrics;
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_int_equal(flo_metrics_new(&f->metrics, NULL), 0);
-    flo_fleet_init(&f->fleet, f->metrics);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    flo_fleet_fini(&f->fleet);
-    flo_metrics_destroy(&f->metrics);
-    free(f);
-    return 0;
-}
-
 /* A report of process number `who`. */
-static enum flo_frame_verdict take(struct fixture *f, int who, int seq, const char *role,
+static enum flo_frame_verdict take(struct fleet_fixture *f, int who, int seq, const char *role,
                                    const char *queue, const char *metrics)
 {
     char frame[4096];
@@ -55,14 +33,15 @@ static enum flo_frame_verdict take(struct fixture *f, int who, int seq, const ch
     return flo_fleet_take(&f->fleet, frame, strlen(frame), 0, 1000, NULL, NULL);
 }
 
-static void take_usual(struct fixture *f, int who, int seq, int runs, int slow, const char *queue)
+static void take_usual(struct fleet_fixture *f, int who, int seq, int runs, int slow,
+                       const char *queue)
 {
     char metrics[1024];
     snprintf(metrics, sizeof metrics, METRICS, runs, slow);
     assert_int_equal(take(f, who, seq, "io-activity", queue, metrics), FLO_FRAME_TAKEN);
 }
 
-static double sum(struct fixture *f, struct flo_fleet_query query)
+static double sum(struct fleet_fixture *f, struct flo_fleet_query query)
 {
     return flo_fleet_sum(&f->fleet, &query, 1000);
 }
@@ -70,7 +49,7 @@ static double sum(struct fixture *f, struct flo_fleet_query query)
 /* Processes with the same series share their shape; each has its own numbers. */
 static void test_shapes_are_shared(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     take_usual(f, 1, 1, 10, 0, "q");
     size_t one = flo_fleet_store_bytes(&f->fleet);
     take_usual(f, 2, 1, 123456789, 7, "q");
@@ -90,7 +69,7 @@ static void test_shapes_are_shared(void **state)
 /* A report of a known shape is refused as a whole when a number is none, or does not fit. */
 static void test_numbers_are_checked(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     static const char *const bad[] = {"-1", "01", "1.", ".5", "1e", "NaN", "1e999", "", "+1", "1 "};
     static const struct {
         const char *text;
@@ -130,7 +109,7 @@ static void test_numbers_are_checked(void **state)
  * report whose shape is known. */
 static void test_counts_of_buckets_fit_an_integer(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     static const char format[] =
         "[{\"n\":\"h\",\"k\":\"h\",\"l\":[],\"b\":[1],\"s\":[[[],0.5,[%s,0]]]}]";
     char metrics[256];
@@ -147,7 +126,7 @@ static void test_counts_of_buckets_fit_an_integer(void **state)
 /* Sums over roles, queues, labels, one process. */
 static void test_sums(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     take_usual(f, 1, 1, 10, 0, "q");
     take_usual(f, 2, 1, 20, 5, "p, q2");
     assert_true(sum(f, (struct flo_fleet_query){.metric = "runs_total"}) == 36);
@@ -179,7 +158,7 @@ static void test_sums(void **state)
 /* Histograms are added up; a quantile lies within its bucket; what came since is the difference. */
 static void test_histograms(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     struct flo_fleet_histogram all, before, since;
     const struct flo_fleet_query query = {.metric = "took_seconds"};
     assert_false(flo_fleet_merge(&f->fleet, &query, 1000, &before));
@@ -209,7 +188,7 @@ static void print_group(void *ctx, const struct flo_fleet_group *group)
 /* One row for each value of a label. */
 static void test_groups(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     char rows[512] = "";
     take_usual(f, 1, 1, 10, 0, "q");
     take_usual(f, 2, 1, 20, 0, "q");
@@ -227,7 +206,7 @@ static void test_groups(void **state)
 /* A process's end is known from its connection, from its parent, or from its silence. */
 static void test_ends(void **state)
 {
-    struct fixture *f = *state;
+    struct fleet_fixture *f = *state;
     char reason[160];
     for (int who = 1; who <= 3; who++)
         take_usual(f, who, 1, 1, 1, "q");
@@ -253,13 +232,17 @@ static void test_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_shapes_are_shared, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_numbers_are_checked, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_counts_of_buckets_fit_an_integer, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sums, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_histograms, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shapes_are_shared, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_numbers_are_checked, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_counts_of_buckets_fit_an_integer, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_sums, fleet_fixture_setup, fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_histograms, fleet_fixture_setup,
+                                        fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_groups, fleet_fixture_setup, fleet_fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_ends, fleet_fixture_setup, fleet_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -210,6 +210,20 @@ static struct flo_fleet_entry *entry_of_us(struct fixture *f)
     return flo_fleet_by_pid(&f->fleet, getpid(), flo_clock_mono_ns() / FLO_NS_PER_MS);
 }
 
+static void ask(struct fixture *f, const char *name, json_t *args, int timeout_ms,
+                struct answer *answer)
+{
+    assert_int_equal(
+        flo_hub_command(f->hub, entry_of_us(f), name, args, timeout_ms, keep, answer, NULL), 0);
+}
+
+/* Until the process has its "later". */
+static void turn_until_asked(struct fixture *f, const struct commanded *process)
+{
+    for (int i = 0; i < 5000 && !process->later; i++)
+        event_base_loop(f->base, EVLOOP_ONCE);
+}
+
 static void start_commanded(struct fixture *f, struct commanded *process)
 {
     const struct flo_report_options options = {.endpoint = f->endpoint,
@@ -234,21 +248,17 @@ static void test_commands_are_acknowledged(void **state)
     struct answer answer = {.calls = 0};
     json_t *args = json_pack("{s:i}", "n", 7);
     start_commanded(f, &process);
-    assert_int_equal(
-        flo_hub_command(f->hub, entry_of_us(f), "echo", args, 60000, keep, &answer, NULL), 0);
+    ask(f, "echo", args, 60000, &answer);
     assert_int_equal(answer.calls, 0); /* never from within */
     turn_until_answered(f, &answer, 1);
     assert_true(answer.ok);
     assert_true(json_equal(answer.data, args));
-    assert_int_equal(
-        flo_hub_command(f->hub, entry_of_us(f), "refuse", NULL, 60000, keep, &answer, NULL), 0);
+    ask(f, "refuse", NULL, 60000, &answer);
     turn_until_answered(f, &answer, 2);
     assert_false(answer.ok);
     assert_string_equal(answer.message, "refuse");
-    assert_int_equal(
-        flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
-    for (int i = 0; i < 5000 && !process.later; i++)
-        event_base_loop(f->base, EVLOOP_ONCE);
+    ask(f, "later", NULL, 60000, &answer);
+    turn_until_asked(f, &process);
     flo_reporter_ack(process.reporter, process.later, true, "done at last", NULL);
     turn_until_answered(f, &answer, 3);
     assert_string_equal(answer.message, "done at last");
@@ -265,18 +275,17 @@ static void test_commands_end_without_an_answer(void **state)
     struct answer answer = {.calls = 0};
     start_commanded(f, &process);
     struct flo_fleet_entry *entry = entry_of_us(f);
-    assert_int_equal(flo_hub_command(f->hub, entry, "later", NULL, 1, keep, &answer, NULL), 0);
+    ask(f, "later", NULL, 1, &answer);
     turn_until_answered(f, &answer, 1);
     assert_string_equal(answer.message, "no answer in time");
-    assert_int_equal(flo_hub_command(f->hub, entry, "later", NULL, 60000, keep, &answer, NULL), 0);
+    ask(f, "later", NULL, 60000, &answer);
     flo_reporter_destroy(&process.reporter);
     turn_until_answered(f, &answer, 2);
     assert_string_equal(answer.message, "its connection closed");
     assert_int_equal(flo_hub_command(f->hub, entry, "later", NULL, 60000, keep, &answer, NULL),
                      FLO_ECONN);
     start_commanded(f, &process);
-    assert_int_equal(
-        flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
+    ask(f, "later", NULL, 60000, &answer);
     flo_hub_destroy(&f->hub);
     assert_int_equal(answer.calls, 3);
     assert_string_equal(answer.message, "the supervisor stops");
@@ -290,10 +299,8 @@ static void test_ids_differ_from_supervisor_to_supervisor(void **state)
     struct commanded process = {.later = 0};
     struct answer answer = {.calls = 0};
     start_commanded(f, &process);
-    assert_int_equal(
-        flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
-    for (int i = 0; i < 5000 && !process.later; i++)
-        event_base_loop(f->base, EVLOOP_ONCE);
+    ask(f, "later", NULL, 60000, &answer);
+    turn_until_asked(f, &process);
     const uint64_t before = process.later;
     process.later = 0;
     flo_hub_destroy(&f->hub);
@@ -304,8 +311,7 @@ static void test_ids_differ_from_supervisor_to_supervisor(void **state)
                                                       keep, &answer, NULL) == 0);
          i++)
         event_base_loop(f->base, EVLOOP_ONCE);
-    for (int i = 0; i < 5000 && !process.later; i++)
-        event_base_loop(f->base, EVLOOP_ONCE);
+    turn_until_asked(f, &process);
     flo_reporter_ack(process.reporter, before, true, "the old one", NULL);
     flo_reporter_ack(process.reporter, process.later, true, "the new one", NULL);
     turn_until_answered(f, &answer, 2);
@@ -333,8 +339,7 @@ static void test_connections_are_renewed(void **state)
     for (int renewed = 0; renewed < 2; renewed++) {
         const uint64_t connection = entry_of_us(f)->connection;
         process.later = 0;
-        assert_int_equal(
-            flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
+        ask(f, "later", NULL, 60000, &answer);
         for (int i = 0; i < 20000 && entry_of_us(f)->connection == connection; i++) {
             event_base_loop(f->base, EVLOOP_ONCE);
             assert_non_null(entry_of_us(f));
@@ -372,10 +377,8 @@ static void test_commands_have_bounds(void **state)
     assert_int_equal(
         flo_hub_command(f->hub, entry_of_us(f), "echo", args, 60000, keep, &answer, NULL),
         FLO_ELIMIT);
-    assert_int_equal(
-        flo_hub_command(f->hub, entry_of_us(f), "later", NULL, 60000, keep, &answer, NULL), 0);
-    for (int i = 0; i < 5000 && !process.later; i++)
-        event_base_loop(f->base, EVLOOP_ONCE);
+    ask(f, "later", NULL, 60000, &answer);
+    turn_until_asked(f, &process);
     flo_reporter_ack(process.reporter, process.later, true, "here", args);
     turn_until_answered(f, &answer, 1);
     assert_false(answer.ok);
