@@ -77,9 +77,9 @@ static int send_request(int fd, const struct cli_http_request *request, struct f
     return rc;
 }
 
-/* Read into out until the end, or until the head is whole. */
-static int receive(int fd, const struct cli_http_request *request, bool head_only,
-                   struct flo_buf *out, struct flo_err *err)
+/* Read into out until the end. */
+static int receive(int fd, const struct cli_http_request *request, struct flo_buf *out,
+                   struct flo_err *err)
 {
     char chunk[16384];
     ssize_t n;
@@ -87,8 +87,6 @@ static int receive(int fd, const struct cli_http_request *request, bool head_onl
     while ((n = recv(fd, chunk, sizeof chunk, 0)) > 0 || (n < 0 && errno == EINTR)) {
         if (n > 0 && flo_buf_append(out, chunk, (size_t)n))
             return flo_fail(err, FLO_ELIMIT, "the answer of %s is too large", request->address);
-        if (head_only && strstr(flo_buf_cstr(out), "\r\n\r\n"))
-            return 0;
     }
     if (n < 0)
         return flo_fail(err, FLO_ECONN, "no answer from %s: %s", request->address,
@@ -125,28 +123,9 @@ int cli_http_send(const struct cli_http_request *request, struct flo_buf *out, i
     flo_buf_clear(out);
     rc = send_request(fd, request, err);
     if (!rc)
-        rc = receive(fd, request, false, out, err);
+        rc = receive(fd, request, out, err);
     close(fd);
     return rc ? rc : cut_head(request, out, out_status, err);
-}
-
-int cli_http_open(const struct cli_http_request *request, struct flo_buf *out, struct flo_err *err)
-{
-    int status = 0, fd = connect_to(request, err), rc;
-
-    if (fd < 0)
-        return fd;
-    flo_buf_clear(out);
-    rc = send_request(fd, request, err);
-    if (!rc)
-        rc = receive(fd, request, true, out, err);
-    if (!rc)
-        rc = cut_head(request, out, &status, err);
-    if (!rc && status != 200)
-        rc = not_good(request, status, err);
-    if (rc)
-        close(fd);
-    return rc ? rc : fd;
 }
 
 int cli_http_get(const char *address, const char *path, struct flo_buf *out, struct flo_err *err)

@@ -23,10 +23,6 @@ struct cli_http_request {
  */
 FLO_MUST_CHECK int cli_http_send(const struct cli_http_request *request, struct flo_buf *out,
                                  int *out_status, struct flo_err *err);
-/* The first half of a stream: a connection on which request has been sent and the head of a 200 has
- * been read; out has what came after it already. The descriptor, or FLO_ECONN, FLO_EPROTO. */
-FLO_MUST_CHECK int cli_http_open(const struct cli_http_request *request, struct flo_buf *out,
-                                 struct flo_err *err);
 /* GET http://address/path: the body of a 200. FLO_ECONN, FLO_EPROTO, FLO_ELIMIT. */
 FLO_MUST_CHECK int cli_http_get(const char *address, const char *path, struct flo_buf *out,
                                 struct flo_err *err);

@@ -511,11 +511,6 @@ bool flo_h2_conn_usable(const struct flo_h2_conn *conn)
            nghttp2_session_check_request_allowed(conn->session);
 }
 
-size_t flo_h2_conn_streams(const struct flo_h2_conn *conn)
-{
-    return conn->streams.count;
-}
-
 size_t flo_h2_conn_queued(const struct flo_h2_conn *conn)
 {
     return conn->queued;

@@ -114,8 +114,6 @@ void flo_h2_conn_drain(struct flo_h2_conn *conn);
 
 /* Client: may a new stream be opened? */
 bool flo_h2_conn_usable(const struct flo_h2_conn *conn);
-/* Streams bound now. */
-size_t flo_h2_conn_streams(const struct flo_h2_conn *conn);
 
 /* Client: open a stream with stream->head, then stream->body. FLO_ENOMEM, FLO_ECLOSED (no more
  * streams here). */

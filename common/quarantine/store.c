@@ -92,11 +92,6 @@ void flo_quarantine_store_close(struct flo_quarantine_store **store)
     *store = NULL;
 }
 
-const char *flo_quarantine_store_path(const struct flo_quarantine_store *store)
-{
-    return store->path;
-}
-
 int64_t flo_quarantine_store_changed_ns(const struct flo_quarantine_store *store)
 {
     struct stat st;

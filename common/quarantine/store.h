@@ -66,7 +66,6 @@ FLO_MUST_CHECK int flo_quarantine_store_walk(struct flo_quarantine_store *store,
 bool flo_quarantine_store_file_id(const char *file_name, char out_id[FLO_QUARANTINE_ID_LEN + 1]);
 /* The folder's last change, for noticing what others did where nothing tells; 0 when unknown. */
 int64_t flo_quarantine_store_changed_ns(const struct flo_quarantine_store *store);
-const char *flo_quarantine_store_path(const struct flo_quarantine_store *store);
 
 /*
  * The folder that is used when nobody names one: FLOTILLA_STATE_DIR (set by `flotilla up` for its

@@ -127,11 +127,6 @@ static const char *const naming_names[FLO_NAMINGS] = {
     [FLO_NAMING_OTEL_GO] = "otel-go",
 };
 
-const char *flo_naming_name(enum flo_naming naming)
-{
-    return naming_names[naming];
-}
-
 bool flo_naming_by_name(const char *name, enum flo_naming *out)
 {
     for (int i = 0; i < FLO_NAMINGS; i++) {

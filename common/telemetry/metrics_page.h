@@ -32,9 +32,7 @@
 const char *flo_page_content_type(bool openmetrics);
 /* Does a reader with this Accept header (NULL: none) want OpenMetrics rather than text? */
 bool flo_page_wants_openmetrics(const char *accept);
-/* "tally", "core" or "otel-go". Static. */
-const char *flo_naming_name(enum flo_naming naming);
-/* The naming of that name; false: there is none. */
+/* The naming "tally", "core" or "otel-go"; false: there is none of that name. */
 bool flo_naming_by_name(const char *name, enum flo_naming *out);
 /* The name that the family called name in metric_names.h has in a naming. out holds
  * FLO_METRIC_NAME_MAX bytes. Returns the factor of its values: 1, or 1000 where seconds are shown
