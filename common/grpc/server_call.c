@@ -4,8 +4,6 @@
  *
  * Refusals are trailers-only answers (status in the first HEADERS) wherever the client speaks
  * gRPC, and a bare HTTP status where it does not (415, 405). The connection goes on in each case.
- *
- * Request headers are kept in one buffer of entries [struct entry][name NUL][value NUL].
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -22,7 +20,6 @@ enum {
     PATH_MAX_BYTES = 512,
     HEADER_LIST_MAX = 16 * 1024,   /* over it the request is refused */
     HEADER_LIST_ABORT = 64 * 1024, /* over it the stream is reset (HPACK bomb) */
-    HEADERS_RESERVE = 512,         /* room for the usual request's headers at once */
     MESSAGE_TEXT_MAX = 2048,       /* grpc-message before coding */
     DETAILS_MAX = 12 * 1024,       /* grpc-status-details-bin before coding */
     TRAILERS_MAX = 16,
@@ -42,10 +39,6 @@ enum {
 static const nghttp2_nv ok_headers[] = {NV(":status", "200"),
                                         NV("content-type", "application/grpc")};
 static const nghttp2_nv ok_trailers[] = {NV("grpc-status", "0")};
-
-struct entry {
-    uint32_t name_len, value_len;
-};
 
 static struct flo_grpc_server_call *call_of(struct flo_h2_stream *stream)
 {
@@ -387,31 +380,11 @@ static void fault(struct flo_grpc_server_call *call, int code, const char *text,
 static void keep_header(struct flo_grpc_server_call *call, const uint8_t *name, size_t name_len,
                         const uint8_t *value, size_t value_len)
 {
-    struct flo_buf *buf = &call->headers;
-    struct entry entry = {(uint32_t)name_len, (uint32_t)value_len};
-    size_t need = sizeof entry + name_len + value_len + FLO_BASE64_DATA_MAX(0) + 2;
-    if (!flo_buf_reserve(buf, buf->len == 0 && need < HEADERS_RESERVE ? HEADERS_RESERVE : need)) {
+    int rc = flo_grpc_headers_add(&call->headers, name, name_len, value, value_len);
+    if (rc == FLO_EPROTO)
+        fault(call, FLO_GRPC_INTERNAL, "a -bin header is not base64", "grpc.bin_header");
+    else if (rc)
         fault(call, FLO_GRPC_RESOURCE_EXHAUSTED, "too many headers", "grpc.headers");
-        return;
-    }
-    uint8_t *at = buf->data + buf->len;
-    uint8_t *value_at = at + sizeof entry + name_len + 1;
-    memcpy(at + sizeof entry, name, name_len);
-    value_at[-1] = '\0';
-    memcpy(value_at, value, value_len);
-    if (flo_grpc_is_bin((const char *)name, name_len)) {
-        /* Values of repeated fields may be joined by commas: the first one is kept. */
-        const uint8_t *comma = memchr(value_at, ',', value_len);
-        size_t text_len = comma ? (size_t)(comma - value_at) : value_len, len;
-        if (flo_base64_decode((const char *)value_at, text_len, value_at, &len)) {
-            fault(call, FLO_GRPC_INTERNAL, "a -bin header is not base64", "grpc.bin_header");
-            return;
-        }
-        entry.value_len = (uint32_t)len;
-    }
-    memcpy(at, &entry, sizeof entry);
-    value_at[entry.value_len] = '\0';
-    buf->len += sizeof entry + name_len + 1 + entry.value_len + 1;
 }
 
 static bool is(const uint8_t *text, size_t len, const char *want)
@@ -595,31 +568,6 @@ void flo_grpc_server_on_close(void *ctx, struct flo_h2_stream *stream, uint32_t 
 }
 
 /* ---- what the handler asks ---- */
-
-const char *flo_grpc_server_call_header_len(const struct flo_grpc_server_call *call,
-                                            const char *name, size_t *out_len)
-{
-    size_t want = strlen(name);
-    const uint8_t *at = call->headers.data, *end = at + call->headers.len;
-    while (at < end) {
-        struct entry entry;
-        memcpy(&entry, at, sizeof entry);
-        const uint8_t *entry_name = at + sizeof entry;
-        const uint8_t *value = entry_name + entry.name_len + 1;
-        if (entry.name_len == want && memcmp(entry_name, name, want) == 0) {
-            *out_len = entry.value_len;
-            return (const char *)value;
-        }
-        at = value + entry.value_len + 1;
-    }
-    return NULL;
-}
-
-const char *flo_grpc_server_call_header(const struct flo_grpc_server_call *call, const char *name)
-{
-    size_t len;
-    return flo_grpc_server_call_header_len(call, name, &len);
-}
 
 int64_t flo_grpc_server_call_deadline(const struct flo_grpc_server_call *call)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * server_internal.h - the inside of the server half: server.c (listening, connections),
- * server_call.c (a request and its answer).
+ * server_call.c (a request and its answer), server_headers.c (the headers that it keeps).
  */
 #ifndef FLO_GRPC_SERVER_INTERNAL_H
 #define FLO_GRPC_SERVER_INTERNAL_H
@@ -46,7 +46,7 @@ struct flo_grpc_server_call {
     struct flo_grpc_server_conn *conn;
     enum flo_grpc_call_state state;
     struct flo_grpc_message message;
-    struct flo_buf headers; /* entries as in server_call.c */
+    struct flo_buf headers; /* entries as in server_headers.c */
     size_t header_bytes;    /* as RFC 9113 6.5.2 counts them: name + value + 32 each */
     size_t buffered_bytes;  /* this call's part of server->buffered_bytes */
     struct event timer;     /* request timeout, deadline, then stall of the answer */
@@ -76,6 +76,10 @@ void flo_grpc_server_on_end(void *ctx, struct flo_h2_stream *stream);
 void flo_grpc_server_on_close(void *ctx, struct flo_h2_stream *stream, uint32_t error_code,
                               bool lost);
 void flo_grpc_server_on_room(void *ctx, struct flo_h2_conn *h2);
+/* server_headers.c: keep a request's header, decoded if its name ends in -bin. FLO_EPROTO: that is
+ * not base64; FLO_ENOMEM; then the buffer is as it was. */
+FLO_MUST_CHECK int flo_grpc_headers_add(struct flo_buf *buf, const uint8_t *name, size_t name_len,
+                                        const uint8_t *value, size_t value_len);
 /* Count a refused input. */
 void flo_grpc_server_reject(struct flo_grpc_server *server, const char *reason);
 
