@@ -43,6 +43,8 @@ int cli_documents(const struct cli_options *options);
 int cli_fleet(const struct cli_options *options);
 /* What its --help says beside the options. Static. */
 const char *cli_fleet_help(void);
+/* The actions of `flotilla keys`, for its --help. */
+const char *cli_keys_help(void);
 int cli_explain(const struct cli_options *options);
 int cli_keys(const struct cli_options *options);
 int cli_top(const struct cli_options *options);

@@ -167,7 +167,7 @@ static int run(struct order *order)
             continue;
         fprintf(stderr, "flotilla %s: the fleet has no worker '%s'\n", order->command,
                 order->options->operands[k]);
-        exit_code = FLO_EXIT_USAGE;
+        exit_code = FLO_EXIT_NO_INPUT;
     }
     if (!exit_code && json_array_size(order->answers) == 0) {
         fprintf(stderr, "flotilla %s: the fleet has no workers\n", order->command);

@@ -13,7 +13,8 @@ const char *cli_fleet_help(void)
            "  ls                 all processes, a line each\n"
            "  inspect WHOM       all that is known of some\n"
            "  events             what happened; -f: and what happens\n"
-           "  drain WHOM         finish what runs, then end (as SIGTERM)\n"
+           "  drain WHOM         finish what runs, then end (as SIGTERM); 'flotilla drain' is "
+           "quiet\n"
            "  quiet WHOM         take no more tasks, but stay\n"
            "  resume WHOM        and take tasks again\n"
            "  resize WHOM        --slots N [--kind KIND] [--task-queue NAME], or --executors N\n"
@@ -25,8 +26,9 @@ const char *cli_fleet_help(void)
            "Commands other than the first three need the supervisor's token.\n"
            "WHOM: a process's name, identity or boot id, a worker of fleet.yaml, a role, or all.\n"
            "A local fleet starts what was drained again: 'flotilla scale' makes fewer.\n\n"
-           "exit codes: 0 all did it; 1 some did not; 64 usage; 69 no supervisor; 77 no token, or "
-           "the\nwrong one\n";
+           "exit codes: 0 all did it; 1 some did not (profile: or nothing ran, no file is "
+           "written); 64 "
+           "usage;\n66 nobody has that name; 69 no supervisor; 77 no token, or the wrong one\n";
 }
 
 static int send_plain(struct cli_fleet *fleet)
@@ -57,9 +59,8 @@ static const struct verb {
 int cli_fleet_fail(const struct cli_fleet *fleet, const struct flo_err *err)
 {
     int exit_code = cli_supervisor_fail(&fleet->supervisor, err);
-    if (err->code == FLO_EINVAL) /* an argument that the supervisor does not take */
-        return FLO_EXIT_USAGE;
-    return exit_code == FLO_EXIT_NO_INPUT ? FLO_EXIT_REFUSED : exit_code;
+    /* EINVAL: an argument that the supervisor does not take */
+    return err->code == FLO_EINVAL ? FLO_EXIT_USAGE : exit_code;
 }
 
 void cli_fleet_put_json(const struct cli_fleet *fleet, json_t *value, const char *name)

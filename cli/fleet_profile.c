@@ -81,7 +81,10 @@ static int put(const struct cli_fleet *fleet, const json_t *answer)
     flo_buf_init(&svg, 0);
     collect(answer, &folded);
     if (!folded.len) {
-        fprintf(stderr, "flotilla fleet profile: no samples: nothing ran\n");
+        fprintf(stderr, "flotilla fleet profile: no samples: nothing ran%s%s%s\n",
+                options->out ? ", so " : "", options->out ? options->out : "",
+                options->out ? " is not written" : "");
+        rc = FLO_EXIT_REFUSED;
     } else if (options->svg) {
         if (cli_flame_draw((const char *)folded.data, folded.len, fleet->targets[0], &svg, &err))
             rc = cli_fleet_fail(fleet, &err);
@@ -115,5 +118,5 @@ int cli_fleet_profile(struct cli_fleet *fleet)
     }
     rc = put(fleet, answer);
     json_decref(answer);
-    return rc ? rc : exit_code;
+    return exit_code ? exit_code : rc;
 }

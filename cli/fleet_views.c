@@ -59,7 +59,7 @@ static void put_process(const json_t *process)
     }
     if (total)
         snprintf(slots, sizeof slots, "%" PRId64 "/%" PRId64, used, total);
-    printf("%-22s %-13.*s %-9s %-5s %9s %6" PRId64 " %9" PRId64 " %8" PRId64 " %7.1f  %s\n",
+    printf("%-22s %-13.*s %-9s %-5s %9s %6" PRId64 " %9" PRId64 " %8" PRId64 " %7.1f%s%s\n",
            *name ? name : text_of(process, "identity"), role_len, role, state_of(process),
            json_is_true(json_object_get(process, "ready")) ||
                    strcmp(text_of(process, "role"), "engine") == 0
@@ -67,7 +67,7 @@ static void put_process(const json_t *process)
                : "no",
            slots, number_of(process, "polls"), number_of(process, "done"),
            number_of(process, "failed"), (double)number_of(process, "rss_bytes") / 1e6,
-           text_of(process, "task_queue"));
+           *text_of(process, "task_queue") ? "  " : "", text_of(process, "task_queue"));
 }
 
 int cli_fleet_ls(struct cli_fleet *fleet)
@@ -158,7 +158,7 @@ int cli_fleet_inspect(struct cli_fleet *fleet)
             continue;
         fprintf(stderr, "flotilla fleet inspect: the fleet has no process '%s'\n",
                 fleet->targets[k]);
-        exit_code = FLO_EXIT_REFUSED;
+        exit_code = FLO_EXIT_NO_INPUT;
     }
     if (fleet->options->json) {
         cli_fleet_put_json(fleet, json_pack("{s:O}", "processes", found), "processes");

@@ -40,6 +40,18 @@ static int report(int rc, const struct flo_err *err)
     return flo_exit_code(rc);
 }
 
+const char *cli_keys_help(void)
+{
+    return "actions:\n"
+           "  generate [NAME ...]  make the supervisor's pair, and one for each role or each NAME\n"
+           "  add NAME KEY         let NAME report; KEY is a public key, or the file of one\n"
+           "  remove NAME          let NAME report no more\n"
+           "  list                 those that may report\n"
+           "A running supervisor takes changes up at SIGHUP: kill -HUP PID, with the \"pid\" of "
+           "its\n"
+           "fleet.json.\n";
+}
+
 static int usage(const char *text)
 {
     fprintf(stderr, "flotilla keys: %s\n", text);
@@ -56,8 +68,8 @@ static bool is_name(const char *name)
 static void say_reload(const struct keys *keys)
 {
     if (!keys->options->json)
-        printf("A running supervisor takes this up at SIGHUP: kill -HUP $(pidof "
-               "flotilla-supervisor)\n");
+        printf("The supervisor takes this up at SIGHUP: kill -HUP PID, with the \"pid\" of its "
+               "fleet.json\n");
 }
 
 /* ---- the folder of allowed keys ---- */

@@ -97,6 +97,11 @@ static void print_help(const struct cli_command *command)
     printf("      --help                         this text\n");
     if (command->run == cli_fleet)
         printf("\n%s", cli_fleet_help());
+    if (command->run == cli_keys)
+        printf("\n%s", cli_keys_help());
+    if (command->run == cli_drain)
+        printf("\nThe workers get quiet, by a signal. To end them after what runs: 'flotilla fleet "
+               "drain'.\n");
 }
 
 static bool usage(const struct cli_command *command, int *out_exit, const char *what,

@@ -232,23 +232,23 @@ static const char *resolve(const json_t *fleet, const char *word)
     return NULL;
 }
 
-/* "io=3" */
-static bool parse_wish(struct order *order, const json_t *fleet, char *wish)
+/* "io=3"; 0, or it has said what is wrong: an exit code. */
+static int parse_wish(struct order *order, const json_t *fleet, char *wish)
 {
     char *equals = strchr(wish, '='), *end = NULL;
     const bool digits = equals && equals[1] >= '0' && equals[1] <= '9';
     long long n = digits ? strtoll(equals + 1, &end, 10) : -1;
     if (!digits || equals == wish || *end) {
         fprintf(stderr, "flotilla scale: '%s' is not NAME=N, as in io=3\n", wish);
-        return false;
+        return FLO_EXIT_USAGE;
     }
     *equals = '\0';
     const char *name = resolve(fleet, wish);
     if (!name)
-        return false;
+        return FLO_EXIT_NO_INPUT;
     order->wanted[order->wanted_count].name = name;
     order->wanted[order->wanted_count++].replicas = n;
-    return true;
+    return 0;
 }
 
 /* How many of the wishes are not fulfilled; told: what was said last of each. *overruled: another
@@ -326,8 +326,7 @@ int cli_scale(const struct cli_options *options)
     exit_code = cli_place_supervisor("scale", options, &order.supervisor);
     json_t *fleet = exit_code ? NULL : look(&order, &exit_code);
     for (int i = 0; i < options->operand_count && !exit_code; i++)
-        if (!parse_wish(&order, fleet, options->operands[i]))
-            exit_code = FLO_EXIT_USAGE;
+        exit_code = parse_wish(&order, fleet, options->operands[i]);
     for (size_t i = 0; i < order.wanted_count && !exit_code; i++)
         exit_code = post(&order, json_pack("{s:s, s:s, s:I}", "action", "scale", "name",
                                            order.wanted[i].name, "replicas",

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 
 #define BAR 30
+#define LINES_FROM 100 /* fewer: no line for each tenth */
 #define REDRAW_NS (50 * FLO_NS_PER_MS)
 /* A timer of the loop may be so early: its clock is coarse. */
 #define EARLY_NS (20 * FLO_NS_PER_MS)
@@ -80,7 +81,7 @@ void cli_progress_ended(struct cli_progress *progress)
         return;
     }
     unsigned tenths = (unsigned)(progress->ended * 10 / total);
-    if (tenths == progress->shown_tenths)
+    if (tenths == progress->shown_tenths || (total < LINES_FROM && progress->ended < total))
         return;
     progress->shown_tenths = tenths;
     print_line(progress, now);

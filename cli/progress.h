@@ -14,7 +14,8 @@
 struct cli_progress_options {
     const char *what; /* that is counted: "workflows" */
     size_t total;     /* > 0 */
-    bool show;        /* a bar on a terminal; elsewhere a line each tenth and each every_ms */
+    bool show;        /* a bar on a terminal; elsewhere a line each tenth (of 100 and more), each
+                       * every_ms, and at the end */
     int64_t every_ms; /* <= 0: CLI_PROGRESS_EVERY_MS */
     int64_t away_ms;  /* without a connection for so long: give up; < 0: CLI_PROGRESS_AWAY_MS */
     /* Nothing has ended for half of every_ms; called again after as long. May be NULL. */

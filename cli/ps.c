@@ -41,14 +41,19 @@ static bool readiness(const json_t *process, char *out_reason, size_t size)
     const char *state = text_of(process, "state"), *why = text_of(process, "reason");
     const bool engine = strcmp(text_of(process, "role"), "engine") == 0;
     const bool up = strcmp(state, "up") == 0;
-    const bool ready = up && (engine || json_is_true(json_object_get(process, "ready")));
+    const bool bad = strcmp(text_of(process, "health"), "bad") == 0;
+    const bool ready =
+        up && (engine ? !bad : (bool)json_is_true(json_object_get(process, "ready")));
     const char *reason = "";
     if (json_is_true(json_object_get(process, "crash_loop")))
-        reason = "it dies again and again";
+        reason = *text_of(process, "why") ? text_of(process, "why") : "it dies again and again";
     else if (json_is_false(json_object_get(process, "wanted")) && strcmp(state, "stopping") == 0)
         reason = "it finishes its tasks and ends";
     else if (json_is_false(json_object_get(process, "wanted")) && up)
         reason = "it replaces another one";
+    else if ((engine && up) ||
+             (strcmp(state, "waiting") == 0 && strcmp(text_of(process, "why"), state) != 0))
+        reason = text_of(process, "why");
     else if (!ready && up)
         reason = *why ? why
                  : *text_of(process, "identity")
@@ -117,10 +122,10 @@ static void print_row(const json_t *process, size_t width)
         snprintf(pid, sizeof pid, "%lld", (long long)int_of(process, "pid"));
     format_span(int_of(process, "up_ms"), up, sizeof up);
     role_of(process, role, sizeof role);
-    printf("%-*s  %-12s %8s  %-9s %-5s %8lld %8s %8.1f %8.1f  %s\n", (int)width,
+    printf("%-*s  %-12s %8s  %-9s %-5s %8lld %8s %8.1f %8.1f%s%s\n", (int)width,
            text_of(process, "name"), role, pid, text_of(process, "state"), ready ? "yes" : "no",
            (long long)int_of(process, "restarts"), up, (double)int_of(process, "cpu_ms") / 1e3,
-           (double)memory_of(process) / 1e6, reason);
+           (double)memory_of(process) / 1e6, *reason ? "  " : "", reason);
 }
 
 static void print_table(const json_t *fleet)

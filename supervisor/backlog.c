@@ -41,6 +41,8 @@ struct flo_backlogs {
     struct flo_list queues; /* of struct queue */
     struct flo_map by_key;
     bool connected;
+    bool answered;           /* this server, once */
+    int64_t silent_since_ms; /* monotonic: asked, or disconnected, then, and no answer since; 0 */
 };
 
 static int64_t now_ms(void)
@@ -103,6 +105,33 @@ static void show_and_tell(struct queue *queue, bool known)
 
 /* ---- asking ---- */
 
+static void begin_silence(struct flo_backlogs *self, int64_t now)
+{
+    if (self->answered && !self->silent_since_ms)
+        self->silent_since_ms = now;
+}
+
+/* No wait of the last trouble's. */
+static void ask_all_again(struct flo_backlogs *self)
+{
+    FLO_LIST_FOREACH(node, &self->queues)
+    {
+        struct queue *queue = queue_of(node);
+        queue->wait_ms = self->options.interval_ms;
+        queue->next_ms = 0;
+    }
+}
+
+/* It said something, be it an error. */
+static void end_silence(struct flo_backlogs *self)
+{
+    const bool was_silent = flo_backlogs_silent_ms(self) > 0;
+    self->answered = true;
+    self->silent_since_ms = 0;
+    if (was_silent)
+        ask_all_again(self);
+}
+
 static double seconds(const Google__Protobuf__Duration *duration)
 {
     return duration ? (double)duration->seconds + duration->nanos / 1e9 : 0;
@@ -120,7 +149,9 @@ static void on_failure(struct queue *queue, const char *what)
     queue->wait_ms *= 2;
     if (queue->wait_ms > FLO_BACKLOG_BACKOFF_MS)
         queue->wait_ms = FLO_BACKLOG_BACKOFF_MS;
-    if (queue->wait_ms < self->options.interval_ms)
+    /* One goes on asking, to see when a silent server is back. */
+    if (queue->wait_ms < self->options.interval_ms ||
+        (self->silent_since_ms && flo_list_first(&self->queues) == &queue->view.node))
         queue->wait_ms = self->options.interval_ms;
     queue->next_ms = now_ms() + queue->wait_ms;
     if (!queue->failing)
@@ -138,6 +169,8 @@ static void on_answer(void *ctx, const struct flo_grpc_status *status,
     struct queue *queue = ctx;
     struct flo_backlog_queue *view = &queue->view;
     queue->call = NULL;
+    if (status->code != FLO_GRPC_UNAVAILABLE && status->code != FLO_GRPC_DEADLINE_EXCEEDED)
+        end_silence(queue->owner);
     if (status->code != FLO_GRPC_OK || !answer->stats) {
         on_failure(queue, status->code != FLO_GRPC_OK ? status->message : "it is too old for it");
         return;
@@ -168,6 +201,7 @@ static void ask(struct queue *queue, int64_t now)
     request.report_stats = true;
     queue->asked_ms = now;
     queue->next_ms = now + queue->wait_ms;
+    begin_silence(queue->owner, now);
     if (flo_client_describe_task_queue(queue->owner->client, &request, on_answer, queue,
                                        &queue->call))
         on_failure(queue, "no memory");
@@ -213,14 +247,10 @@ static void on_state(void *ctx, bool connected, const char *reason)
     struct flo_backlogs *self = ctx;
     (void)reason;
     self->connected = connected;
-    if (!connected)
-        return;
-    FLO_LIST_FOREACH(node, &self->queues)
-    {
-        struct queue *queue = queue_of(node); /* no wait of the last trouble's */
-        queue->wait_ms = self->options.interval_ms;
-        queue->next_ms = 0;
-    }
+    if (connected)
+        ask_all_again(self);
+    else
+        begin_silence(self, now_ms());
 }
 
 static const char *or_null(const char *text)
@@ -243,6 +273,8 @@ void flo_backlogs_set_address(struct flo_backlogs *self, const char *address)
     if (strcmp(self->address ? self->address : "", address) == 0)
         return;
     disconnect(self);
+    self->answered = false;
+    self->silent_since_ms = 0;
     flo_free(self->address);
     self->address = flo_strdup(address);
     if (!*address)
@@ -267,6 +299,12 @@ void flo_backlogs_set_address(struct flo_backlogs *self, const char *address)
 bool flo_backlogs_connected(const struct flo_backlogs *self)
 {
     return self->connected;
+}
+
+int64_t flo_backlogs_silent_ms(const struct flo_backlogs *self)
+{
+    const int64_t ms = self->silent_since_ms ? now_ms() - self->silent_since_ms : 0;
+    return self->queues.count && ms >= FLO_BACKLOG_SILENT_MS ? ms : 0;
 }
 
 /* ---- queues ---- */

@@ -31,6 +31,7 @@ struct flo_backlogs; /* opaque: backlog.c */
 #define FLO_BACKLOG_QUEUES_MAX 512
 #define FLO_BACKLOG_DEADLINE_MS 5000
 #define FLO_BACKLOG_BACKOFF_MS 30000
+#define FLO_BACKLOG_SILENT_MS 6000   /* no answer to any question for so long: it hangs */
 #define FLO_BACKLOG_FORGET_MS 120000 /* not watched for so long: forgotten */
 
 /* One queue and kind of task. */
@@ -69,6 +70,9 @@ void flo_backlogs_destroy(struct flo_backlogs **backlogs);
 void flo_backlogs_set_address(struct flo_backlogs *backlogs, const char *address);
 /* Is there a connection? */
 bool flo_backlogs_connected(const struct flo_backlogs *backlogs);
+/* For how long a server that answered once has answered no question at all, an error included: it
+ * hangs or is gone. 0: it answers, or is not silent for FLO_BACKLOG_SILENT_MS. */
+int64_t flo_backlogs_silent_ms(const struct flo_backlogs *backlogs);
 
 /*
  * Watch a queue for FLO_BACKLOG_FORGET_MS: to be called again and again. name_space "" is the

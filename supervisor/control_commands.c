@@ -192,7 +192,7 @@ static void run_command(struct flo_control *control, const struct flo_http_reque
     int rc = find_targets(control, command->target, &entries, &count);
     if (!rc && !count) {
         const bool engine = strcmp(command->target, "engine") == 0;
-        flo_http_error(reply, 404, "no live worker of the fleet is called \"%.200s\"%s",
+        flo_http_error(reply, 404, "no live worker of the fleet is called '%.200s'%s",
                        command->target, engine ? ": the engine takes no commands" : "");
         goto out;
     }

@@ -251,6 +251,7 @@ static void schedule_restart(struct flo_process *process)
     flo_manager_tell(process->manager, FLO_LOG_WARN, "process.restart", process->name,
                      "The process will be started again",
                      json_pack("{s:I}", "in_ms", (json_int_t)wait_ms));
+    process->again_ms = flo_manager_now_ms() + wait_ms;
     flo_manager_arm(process->timer, wait_ms);
 }
 
@@ -365,6 +366,7 @@ static void on_exit_of(struct flo_process *process, int status)
     event_del(process->timer);
     process->http[0] = '\0';
     tell_exit(process, pid, status, how, sizeof how);
+    snprintf(process->ended, sizeof process->ended, "%.47s", how);
     if (manager->stopping) {
         flo_process_set_state(process, FLO_PROCESS_STOPPED);
         advance_stop(manager);

@@ -74,7 +74,9 @@ struct flo_process_view {
     bool ready;  /* up, and ready by its own report */
     pid_t pid;   /* 0: not running */
     uint64_t restarts;
-    int64_t up_ms; /* since it was started */
+    int64_t up_ms;       /* since it was started */
+    const char *ended;   /* how its last run ended, "it ended with exit code 9"; "": none has */
+    int64_t again_in_ms; /* WAITING: until it is started again */
 };
 
 /* What pages show of a worker; pointers are valid until the loop turns. */

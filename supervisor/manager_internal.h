@@ -74,6 +74,8 @@ struct flo_process {
      * shutdown_timeout. */
     struct event *timer;
     int64_t started_ms, started_wall_ns;
+    char ended[48];   /* how its last run ended; "": none has */
+    int64_t again_ms; /* WAITING: when it is started again */
     uint64_t restarts;
     char http[FLO_PROCESS_ADDRESS_MAX];
     uint8_t print[FLO_SHA256_BYTES]; /* what it was started with */

@@ -256,7 +256,7 @@ int flo_manager_restart(struct flo_manager *manager, const char *name, struct fl
             flo_engine_restart(process);
     }
     if (!found)
-        return flo_fail(err, FLO_ENOENT, "the fleet has no process \"%.80s\"", name);
+        return flo_fail(err, FLO_ENOENT, "the fleet has no process '%.80s'", name);
     FLO_LIST_FOREACH_SAFE(node, &manager->workers)
     {
         flo_roll_step(FLO_WORKER_AT(node));

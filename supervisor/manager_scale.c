@@ -274,7 +274,7 @@ int flo_manager_scale(struct flo_manager *manager, const char *name, int64_t rep
     if (manager->stopping)
         return flo_fail(err, FLO_ECLOSED, "the fleet is stopping");
     if (!worker || !worker->config)
-        return flo_fail(err, FLO_ENOENT, "the fleet has no worker \"%.80s\"", name);
+        return flo_fail(err, FLO_ENOENT, "the fleet has no worker '%.80s'", name);
     if (replicas < 0 || replicas > FLO_MANAGER_REPLICAS_MAX)
         return flo_fail(err, FLO_ELIMIT, "%lld processes of %s are not possible; 0 to %d are",
                         (long long)replicas, name, FLO_MANAGER_REPLICAS_MAX);
@@ -320,7 +320,7 @@ static int for_named(struct flo_manager *manager, const char *name,
             fn(process);
         }
     }
-    return found ? 0 : flo_fail(err, FLO_ENOENT, "the fleet has no worker \"%.80s\"", name);
+    return found ? 0 : flo_fail(err, FLO_ENOENT, "the fleet has no worker '%.80s'", name);
 }
 
 static void hold(struct flo_process *process)

@@ -94,7 +94,10 @@ static void view_process(const struct flo_process *process, struct flo_process_v
                                      .ready = flo_process_ready(process, NULL),
                                      .pid = process->child ? flo_child_pid(process->child) : 0,
                                      .restarts = process->restarts,
-                                     .up_ms = up_ms};
+                                     .up_ms = up_ms,
+                                     .ended = process->ended};
+    if (process->state == FLO_PROCESS_WAITING && process->again_ms > flo_manager_now_ms())
+        out->again_in_ms = process->again_ms - flo_manager_now_ms();
 }
 
 void flo_manager_view(const struct flo_manager *manager, size_t i, struct flo_process_view *out)

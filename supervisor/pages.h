@@ -68,7 +68,8 @@ void flo_pages_fini(struct flo_pages *pages);
 struct flo_http_text *flo_pages_fleet_text(struct flo_pages *pages);
 /* The short form for fleet.json: addresses and process ids. */
 json_t *flo_pages_addresses_json(struct flo_pages *pages);
-/* Is every process that should run up, and every worker ready? reason says what is not. */
+/* Is every process that should run up, every worker ready, and does the server answer? reason says
+ * what is not. */
 bool flo_pages_fleet_ready(struct flo_pages *pages, char *out_reason, size_t size);
 
 /* pages_live.c */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -82,24 +83,42 @@ static void judge_report(json_t *out, const struct flo_fleet_entry *entry, int64
         set_health(out, "ok", "");
 }
 
-static void judge_child(json_t *out, const struct flo_process_view *view,
-                        const struct flo_fleet_entry *entry, int64_t now)
+/* "the server does not answer since 14:02:10Z", or "" */
+static bool server_is_silent(const struct flo_pages *pages, char *out, size_t size)
+{
+    const int64_t ms = pages->backlogs ? flo_backlogs_silent_ms(pages->backlogs) : 0;
+    const time_t since = (time_t)((flo_clock_wall_ns() / FLO_NS_PER_MS - ms + 500) / 1000);
+    struct tm tm;
+    *out = '\0';
+    if (!ms || !gmtime_r(&since, &tm))
+        return false;
+    snprintf(out, size, "the server does not answer since %02d:%02d:%02dZ", tm.tm_hour, tm.tm_min,
+             tm.tm_sec);
+    return true;
+}
+
+static void judge_child(const struct flo_pages *pages, json_t *out,
+                        const struct flo_process_view *view, const struct flo_fleet_entry *entry,
+                        int64_t now)
 {
     char why[160];
     if (view->crash_loop) {
-        snprintf(why, sizeof why, "keeps ending, started again %llu times",
-                 (unsigned long long)view->restarts);
+        snprintf(why, sizeof why, "dies again and again, started again %llu times%s%s",
+                 (unsigned long long)view->restarts, *view->ended ? "; the last time " : "",
+                 view->ended);
         set_health(out, "bad", why);
     } else if (view->state != FLO_PROCESS_UP) {
-        snprintf(why, sizeof why, "%s",
-                 view->state == FLO_PROCESS_WAITING && view->restarts
-                     ? "ended; it will be started again"
-                     : flo_process_state_name(view->state));
+        if (view->state == FLO_PROCESS_WAITING && *view->ended)
+            snprintf(why, sizeof why, "%s; again in %.1f s", view->ended,
+                     (double)view->again_in_ms / 1e3);
+        else
+            snprintf(why, sizeof why, "%s", flo_process_state_name(view->state));
         set_health(out, view->wanted && view->state == FLO_PROCESS_STOPPED ? "bad" : "wait", why);
     } else if (entry) {
         judge_report(out, entry, now);
     } else if (view->engine) {
-        set_health(out, "ok", "");
+        const bool silent = server_is_silent(pages, why, sizeof why);
+        set_health(out, silent ? "bad" : "ok", why);
     } else {
         set_health(out, "wait", "has not reported yet");
     }
@@ -198,7 +217,7 @@ static json_t *child_json(struct flo_pages *pages, const struct flo_process_view
         flo_measure_process(pages->measure, entry, view->pid, &rates);
         add_rates(out, &rates, entry != NULL);
     }
-    judge_child(out, view, entry, now);
+    judge_child(pages, out, view, entry, now);
     set_text(out, "state", flo_process_state_name(view->state));
     set_text(out, "program", view->program);
     set_text(out, "worker", view->worker);
@@ -455,5 +474,5 @@ bool flo_pages_fleet_ready(struct flo_pages *pages, char *out_reason, size_t siz
             return false;
         }
     }
-    return true;
+    return !server_is_silent(pages, out_reason, size);
 }

@@ -25,6 +25,7 @@
 #include "telemetry/procstat.h"
 #include "telemetry/report_internal.h"
 
+#define AWAY_SNAPSHOTS 10 /* so many that nobody took are worth a line */
 #define METRICS_MAX_BYTES (FLO_REPORT_MAX_BYTES - 64) /* where the frame may stand after them */
 #define BUILD_MAX_BYTES ((size_t)1048576)             /* a family that is cut again included */
 
@@ -111,6 +112,27 @@ static int build(struct flo_reporter *reporter, struct flo_buf *out)
     return out->failed ? FLO_ENOMEM : 0;
 }
 
+/* Once when nobody has taken reports for a while, and once when somebody does again. */
+static void note(struct flo_reporter *reporter, bool sent)
+{
+    const char *endpoint = reporter->options.endpoint;
+    const int64_t now_ms = flo_clock_mono_ns() / FLO_NS_PER_MS;
+    const bool told = reporter->drops >= AWAY_SNAPSHOTS;
+    if (sent) {
+        reporter->drops = 0;
+        if (told)
+            flo_log(FLO_LOG_INFO, "supervisor.back", "The supervisor takes reports again",
+                    "endpoint", endpoint, "#away_ms", FLO_NUM(now_ms - reporter->away_ms), NULL);
+        return;
+    }
+    if (reporter->drops == 0)
+        reporter->away_ms = now_ms;
+    if (!told && ++reporter->drops == AWAY_SNAPSHOTS)
+        flo_log(FLO_LOG_WARN, "supervisor.away",
+                "The supervisor takes no reports; work goes on without it", "endpoint", endpoint,
+                NULL);
+}
+
 void flo_reporter_send(struct flo_reporter *reporter)
 {
     struct flo_buf frame;
@@ -121,6 +143,8 @@ void flo_reporter_send(struct flo_reporter *reporter)
         sent = reporter->zmq->send(reporter->link.sock, frame.data, frame.len, ZMQ_DONTWAIT);
     flo_buf_fini(&frame);
     reporter->dropped = sent < 0;
+    if (!reporter->stopped)
+        note(reporter, sent >= 0);
     if (sent >= 0)
         flo_report_queue_flush(reporter);
     flo_series_inc(flo_metrics_get(reporter->options.metrics,

@@ -50,6 +50,8 @@ struct flo_reporter {
     int64_t tokens_ms;  /* when that was worked out */
     int64_t started_ms; /* wall clock */
     bool dropped;       /* the last snapshot found no connection */
+    unsigned drops;     /* snapshots in a row that found none */
+    int64_t away_ms;    /* monotonic: when the first of them did */
     bool stopped;       /* the last one: the process ends */
     struct flo_report_queue queue;
 };

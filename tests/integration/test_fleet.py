@@ -60,6 +60,9 @@ class Fleet(unittest.TestCase):
     def processes(self):
         return {p["name"]: p for p in json.loads(self.cli("fleet", "ls", "-o", "json"))["processes"]}
 
+    def fleet(self):
+        return json.loads(get(self.http, "/v1/fleet")[1])
+
     def state_of(self, name):
         return self.processes()[name].get("worker_state")
 
@@ -180,6 +183,33 @@ class Commands(Fleet):
             load.wait()
         self.assertIn("</svg>", svg.read_text())
 
+    def test_a_server_that_hangs_is_seen(self):
+        wait_for(lambda: get(self.http, "/ready")[0] == 200, "the fleet ready")
+        wait_for(lambda: any(q["depth"] is not None for q in self.fleet()["queues"]), "an answer about a queue")
+        engine = self.processes()["engine"]
+        os.kill(engine["pid"], signal.SIGSTOP)
+        try:
+            wait_for(lambda: "the server does not answer since" in self.fleet()["reason"], "silence", 30)
+            self.assertEqual(self.processes()["engine"]["health"], "bad")
+            code, out, err = run("flotilla", "ps", "--state-dir", self.state)
+            self.assertEqual(code, 0, err)
+            row = next(line for line in out.splitlines() if line.startswith("engine"))
+            self.assertRegex(row, r" no .*the server does not answer since \d\d:\d\d:\d\dZ$")
+            self.assertEqual([line for line in out.splitlines() if line != line.rstrip()], [])
+            self.assertEqual(get(self.http, "/health")[0], 200)
+        finally:
+            os.kill(engine["pid"], signal.SIGCONT)
+        wait_for(lambda: get(self.http, "/ready")[0] == 200, "the fleet ready again", 40)
+
+    def test_unknown_names_end_alike(self):
+        here = ["--state-dir", self.state]
+        for args in (["scale", "nix=2", *here], ["restart", "nix", *here],
+                     ["drain", "nix", "--fleet", self.state / "fleet.json"],
+                     ["fleet", "drain", "nix", "--fleet", self.state / "fleet.json"]):
+            code, _, err = run("flotilla", *args)
+            self.assertEqual(code, 66, err)
+            self.assertIn("'nix'", err)
+
     def test_ls_and_inspect(self):
         wait_for(lambda: get(self.http, "/ready")[0] == 200, "the fleet ready")
         out = self.cli("fleet", "ls").splitlines()
@@ -188,7 +218,7 @@ class Commands(Fleet):
         self.assertIn("identity", self.cli("fleet", "inspect", "io-1"))
         found = json.loads(self.cli("fleet", "inspect", "io", "-o", "json"))["processes"]
         self.assertEqual([p["name"] for p in found], ["io-1", "io-2"])
-        self.cli("fleet", "inspect", "nix", code=1)
+        self.cli("fleet", "inspect", "nix", code=66)
 
     def test_explain_knows_who_is_quiet(self):
         self.cli("fleet", "quiet", "io")
@@ -208,7 +238,7 @@ class Commands(Fleet):
         self.assertEqual(run("flotilla", "fleet")[0], 64)
         self.assertEqual(run("flotilla", "fleet", "quite", "io")[0], 64)
         self.assertEqual(run("flotilla", "fleet", "quiet", "--fleet", self.state / "fleet.json")[0], 64)
-        self.cli("fleet", "quiet", "nix", code=1)
+        self.cli("fleet", "quiet", "nix", code=66)
         self.cli("fleet", "quiet", "io", "--token-file", "/nowhere/token", code=77)
         other = pathlib.Path(self.folder.name) / "other.token"
         other.write_text("0" * 32 + "\n")

@@ -83,8 +83,9 @@ class Processes(ProcessesTest):
         self.all_good(batch)
         wait_for(lambda: sorted(self.pids()) == ["engine", "io", "wf"], "the others' end")
         self.assertEqual([e["exit_code"] for e in self.said("process.exited")], [0, 0, 0])
-        for wish in ["io", "io=", "io=-1", "=2", "nobody=2"]:
+        for wish in ["io", "io=", "io=-1", "=2"]:
             self.assertEqual(self.cli("scale", wish)[0], 64, wish)
+        self.assertEqual(self.cli("scale", "nobody=2")[0], 66)
         self.assertEqual(self.cli("scale", "io=1000")[0], 1)
 
     def test_down_now(self):

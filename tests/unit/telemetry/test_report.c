@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "support/cmocka_env.h"
+#include "telemetry/log.h"
 #include "telemetry/report.h"
 
 struct fixture {
@@ -145,6 +146,42 @@ static void test_absent_supervisor_then_present(void **state)
     zsock_destroy(&router);
 }
 
+static size_t count_of(const char *text, const char *word)
+{
+    size_t count = 0;
+    while ((text = strstr(text, word)) && ++count)
+        text++;
+    return count;
+}
+
+/* Its absence is one line, however long; so is its return. */
+static void test_absence_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_reporter *reporter = NULL;
+    char text[8192] = "";
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    flo_log_open(FLO_LOG_INFO, FLO_LOG_JSON, "prog");
+    flo_log_set_fd(fds[1]);
+    assert_int_equal(flo_reporter_new(f->base, &f->options, &reporter, NULL), 0);
+    struct flo_series *dropped = flo_metrics_get(f->metrics, FLO_METRIC_REPORTS_DROPPED, NULL);
+    while (flo_series_value(dropped) < 25)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    zsock_t *router = zsock_new_router(f->endpoint);
+    json_t *json = receive(f, router);
+    assert_non_null(json);
+    json_decref(json);
+    flo_reporter_destroy(&reporter);
+    flo_log_set_fd(-1);
+    close(fds[1]);
+    assert_true(read(fds[0], text, sizeof text - 1) > 0);
+    close(fds[0]);
+    assert_int_equal(count_of(text, "supervisor.away"), 1);
+    assert_int_equal(count_of(text, "supervisor.back"), 1);
+    zsock_destroy(&router);
+}
+
 static double events_dropped(struct fixture *f)
 {
     return flo_series_value(flo_metrics_get(f->metrics, FLO_METRIC_REPORT_EVENTS_DROPPED, NULL));
@@ -224,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_snapshots_arrive, setup, teardown),
         cmocka_unit_test_setup_teardown(test_absent_supervisor_then_present, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_absence_is_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_waits_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_waits_is_bounded_in_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_endpoints, setup, teardown),
