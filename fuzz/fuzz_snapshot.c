@@ -4,8 +4,8 @@
  * and must be of its own shape when it comes again; events and acknowledgements are only read.
  */
 #include "fuzz.h"
-#include "supervisor/fleet_frame.h"
-#include "supervisor/fleet_store.h"
+#include "supervisor/fleet/fleet_frame.h"
+#include "supervisor/fleet/fleet_store.h"
 
 /* The metrics of a snapshot that was taken, once more: now their text is compared, not parsed. */
 static void take_again(struct flo_fleet *fleet, struct flo_fleet_entry *entry,

@@ -21,7 +21,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "supervisor/fleet_store.h"
+#include "supervisor/fleet/fleet_store.h"
 
 #define SEQ_MARK 987654321 /* stands for the number of a snapshot in a split template */
 #define FIRST_PID 4000000  /* above those of real processes */
