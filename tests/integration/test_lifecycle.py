@@ -234,7 +234,7 @@ class Lifecycle(FleetTest):
         self.assertEqual((code, len(json.loads(out))), (0, 3))
         quiet()
         code, out, err = command("drain", "nobody")
-        self.assertEqual((code, out), (64, ""))
+        self.assertEqual((code, out), (66, ""))
         self.assertIn("no worker 'nobody'", err)
         fleet["processes"][0]["pid"] = os.getpid()
         old = path.with_name("old.json")
