@@ -64,7 +64,7 @@ class Commands(ControlTest):
         self.denied(boot, "resize", "has no slots for workflow tasks", slots=1, kind="workflow")
         self.denied(boot, "resize", "is no kind of slots", slots=1, kind="nexus")
         self.denied(boot, "resize", "does not poll a queue", slots=1, queue="other")
-        self.assertEqual(self.metric(worker, 'flotilla_rejects_total{reason="control"}'), 9)
+        wait_for(lambda: self.metric(worker, 'flotilla_rejects_total{reason="control"}') == 9, "all counted")
         worker.said('"event":"control.denied"')
         self.assertEqual(worker.stop(signal.SIGTERM), 0)
 
