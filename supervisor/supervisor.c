@@ -4,6 +4,9 @@
  *
  * Order of the end: manager (workers, then engine) - pages - hub - folder. The lock on the folder
  * is given up last, so that a second fleet cannot start into the first one's leftovers.
+ *
+ * Long, since every part of the supervisor is opened, joined to the others and closed here, and
+ * nowhere else.
  */
 #include "supervisor/supervisor.h"
 

@@ -12,6 +12,13 @@ from peers import SupervisorTest, text, wait_for
 from support import BIN, Fleet, finish_batch, get, ready, start_batch
 
 
+def dropped(page):
+    """Reports that a worker could not send."""
+    code, body = get(page, "/metrics")
+    assert code == 200, (code, body)
+    return sum(float(line.split()[-1]) for line in body.splitlines() if line.startswith("flotilla_reports_dropped_total"))
+
+
 class Link(SupervisorTest):
     def setUp(self):
         super().setUp()
@@ -49,9 +56,9 @@ class Link(SupervisorTest):
             self.supervisor.child.kill()
             self.supervisor.child.wait()
             pages = [w.address("metrics") for w in self.fleet.processes[1:]]
-            time.sleep(1.5)  # it is away for a while; nothing is waited for here
-            for page in pages:
-                self.assertEqual(get(page, "/metrics")[0], 200)
+            for page in pages:  # it is away until each worker has dropped a report, and works on
+                lost = dropped(page)
+                wait_for(lambda: dropped(page) > lost, "a report that nobody took")  # noqa: B023
             self.start()
             back = time.monotonic()
             wait_for(lambda: set(before) <= set(self.counters()), lambda: f"{set(before) - set(self.counters())} back")
