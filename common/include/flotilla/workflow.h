@@ -25,6 +25,7 @@
 #include "flotilla/error.h"
 #include "flotilla/failure.h"
 #include "flotilla/log.h"
+#include "flotilla/workflow/messages.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -144,17 +145,6 @@ FLO_API int flo_sleep(struct flo_workflow *wf, int64_t ms);
 FLO_API struct flo_future *flo_timer_start(struct flo_workflow *wf, int64_t ms);
 /* Time of the current workflow task, milliseconds since 1970; the same in each replay. */
 FLO_API int64_t flo_workflow_now_ms(const struct flo_workflow *wf);
-
-/* ---- signals ---- */
-
-/* Take the next signal of this name, waiting for it; signals are kept until they are taken.
- * timeout_ms < 0 = without end. *out_value is a new reference. 0, FLO_ETIMEDOUT, FLO_ECANCELLED. */
-FLO_API int flo_signal_await(struct flo_workflow *wf, const char *name, int64_t timeout_ms,
-                             json_t **out_value);
-/* Take the next signal of this name if there is one. */
-FLO_API bool flo_signal_take(struct flo_workflow *wf, const char *name, json_t **out_value);
-/* How many wait. */
-FLO_API size_t flo_signal_count(const struct flo_workflow *wf, const char *name);
 
 /* ---- cancellation ---- */
 
