@@ -44,7 +44,9 @@ extern "C" {
     X(FLO_EDATA, -18, "stored data is damaged")                                                    \
     X(FLO_ESYS, -19, "an operating system call failed")                                            \
     X(FLO_EUNIMPL, -20, "not supported")                                                           \
-    X(FLO_EPENDING, -21, "not finished: the result comes later")
+    X(FLO_EPENDING, -21, "not finished: the result comes later")                                   \
+    X(FLO_ECONTINUE, -22, "the workflow continues as a new run")                                   \
+    X(FLO_ETASK, -23, "the workflow task failed and is tried again")
 
 enum flo_error {
 #define FLO_ERROR_ENUM(name, value, text) name = (value),
