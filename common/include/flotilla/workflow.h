@@ -25,6 +25,10 @@
 #include "flotilla/error.h"
 #include "flotilla/failure.h"
 #include "flotilla/log.h"
+#include "flotilla/workflow/attributes.h"
+#include "flotilla/workflow/children.h"
+#include "flotilla/workflow/evolution.h"
+#include "flotilla/workflow/failures.h"
 #include "flotilla/workflow/messages.h"
 
 #ifdef __cplusplus
