@@ -20,21 +20,20 @@
 
 #include "base/clock.h"
 #include "wire/api.h"
+#include "wire/json_read.h"
 #include "wire/raw.h"
 
 /* Deepest nesting that is converted; decoded messages are never deeper (wire/decode.h). */
 #define MOST_DEPTH 200
-/* Longest field name in our schema is far below. */
-#define NAME_SIZE 128
 
 static json_t *message_to_json(const ProtobufCMessage *message, unsigned depth);
 
 /* foo_bar as fooBar, or FooBar when upper_first. */
-static void camel_case(const char *name, bool upper_first, char out[NAME_SIZE])
+static void camel_case(const char *name, bool upper_first, char out[FLO_JSON_NAME_SIZE])
 {
     size_t len = 0;
     bool upper = upper_first;
-    for (; *name && len < NAME_SIZE - 1; name++) {
+    for (; *name && len < FLO_JSON_NAME_SIZE - 1; name++) {
         if (*name == '_') {
             upper = true;
             continue;
@@ -45,8 +44,8 @@ static void camel_case(const char *name, bool upper_first, char out[NAME_SIZE])
     out[len] = '\0';
 }
 
-/* Does a map's entry type stand behind this repeated field of parent? */
-static bool is_map(const ProtobufCMessageDescriptor *parent, const ProtobufCFieldDescriptor *field)
+bool flo_json_is_map(const ProtobufCMessageDescriptor *parent,
+                     const ProtobufCFieldDescriptor *field)
 {
     if (field->type != PROTOBUF_C_TYPE_MESSAGE)
         return false;
@@ -54,7 +53,7 @@ static bool is_map(const ProtobufCMessageDescriptor *parent, const ProtobufCFiel
     if (entry->n_fields != 2 || strcmp(entry->fields[0].name, "key") != 0 ||
         strcmp(entry->fields[1].name, "value") != 0)
         return false;
-    char camel[NAME_SIZE], full[3 * NAME_SIZE];
+    char camel[FLO_JSON_NAME_SIZE], full[3 * FLO_JSON_NAME_SIZE];
     camel_case(field->name, true, camel);
     snprintf(full, sizeof full, "%s.%sEntry", parent->name, camel);
     return strcmp(entry->name, full) == 0;
@@ -277,7 +276,7 @@ static json_t *repeated_to_json(const ProtobufCMessage *message,
 {
     const uint8_t *values;
     memcpy(&values, (const uint8_t *)message + field->offset, sizeof(void *));
-    if (is_map(message->descriptor, field))
+    if (flo_json_is_map(message->descriptor, field))
         return map_to_json((const ProtobufCMessage *const *)(const void *)values, count, depth);
     json_t *array = json_array();
     for (size_t i = 0; array && i < count; i++) {
@@ -321,8 +320,7 @@ static json_t *any_to_json(const Google__Protobuf__Any *any)
                      flo_raw_base64(any->value.data, any->value.len));
 }
 
-/* A wrapper (DoubleValue, ...) is its value. */
-static bool is_wrapper(const ProtobufCMessageDescriptor *descriptor)
+bool flo_json_is_wrapper(const ProtobufCMessageDescriptor *descriptor)
 {
     static const char package[] = "google.protobuf.";
     size_t len = strlen(descriptor->name);
@@ -341,7 +339,7 @@ static json_t *message_to_json(const ProtobufCMessage *message, unsigned depth)
         return duration_to_json((const Google__Protobuf__Duration *)(const void *)message);
     if (descriptor == &google__protobuf__any__descriptor)
         return any_to_json((const Google__Protobuf__Any *)(const void *)message);
-    if (is_wrapper(descriptor)) {
+    if (flo_json_is_wrapper(descriptor)) {
         const ProtobufCFieldDescriptor *value = &descriptor->fields[0];
         return value_to_json(value, (const uint8_t *)message + value->offset, depth);
     }
@@ -351,7 +349,7 @@ static json_t *message_to_json(const ProtobufCMessage *message, unsigned depth)
         json_t *value = field_to_json(message, &descriptor->fields[i], depth, &absent);
         if (absent)
             continue;
-        char name[NAME_SIZE];
+        char name[FLO_JSON_NAME_SIZE];
         camel_case(descriptor->fields[i].name, false, name);
         if (json_object_set_new(object, name, value)) {
             json_decref(object);
