@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aes.c - encryption with AES-256-GCM (NIST SP 800-38D) by libcrypto, which is loaded when a row
+ * first needs it.
+ *
+ * Nonces are random, 96 bits: one key is good for 2^32 payloads (SP 800-38D, 8.3), then it is to be
+ * changed. Each payload tells which key it was encrypted with, so keys can be changed while
+ * histories are kept.
+ */
+#include <dlfcn.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/alloc.h"
+#include "base/base64.h"
+#include "base/file.h"
+#include "base/utf8.h"
+#include "codec/internal.h"
+
+#define LIBRARY "libcrypto.so.3"
+#define ENCODING "binary/encrypted"
+#define KEY_ID "encryption-key-id"
+#define KEY_BYTES 32
+#define NONCE_BYTES 12
+#define TAG_BYTES 16
+#define ID_MAX 200
+#define KEY_LINE_MAX (ID_MAX + 80)
+
+/* X(result, name, (parameters)) */
+#define CRYPTO_FUNCTIONS(X)                                                                        \
+    X(const EVP_CIPHER *, EVP_aes_256_gcm, (void))                                                 \
+    X(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_new, (void))                                                \
+    X(void, EVP_CIPHER_CTX_free, (EVP_CIPHER_CTX *))                                               \
+    X(int, EVP_CIPHER_CTX_ctrl, (EVP_CIPHER_CTX *, int, int, void *))                              \
+    X(int, EVP_CipherInit_ex,                                                                      \
+      (EVP_CIPHER_CTX *, const EVP_CIPHER *, ENGINE *, const unsigned char *,                      \
+       const unsigned char *, int))                                                                \
+    X(int, EVP_CipherUpdate,                                                                       \
+      (EVP_CIPHER_CTX *, unsigned char *, int *, const unsigned char *, int))                      \
+    X(int, EVP_CipherFinal_ex, (EVP_CIPHER_CTX *, unsigned char *, int *))
+
+static struct {
+#define CRYPTO_POINTER(result, name, params) result(*name) params;
+    CRYPTO_FUNCTIONS(CRYPTO_POINTER)
+#undef CRYPTO_POINTER
+} crypto;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static struct flo_err load_err; /* code 0: loaded */
+
+static void load(void)
+{
+    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        flo_fail(&load_err, FLO_ESYS, "codec.key_file is set, but OpenSSL does not load: %s",
+                 dlerror());
+        return;
+    }
+#define CRYPTO_LOOK_UP(result, name, params)                                                       \
+    *(void **)(void *)&crypto.name = dlsym(library, #name);                                        \
+    if (!crypto.name)                                                                              \
+        flo_fail(&load_err, FLO_ESYS, "codec.key_file is set, but %s has no %s", LIBRARY, #name);
+    CRYPTO_FUNCTIONS(CRYPTO_LOOK_UP)
+#undef CRYPTO_LOOK_UP
+}
+
+/* ---- keys ---- */
+
+struct key {
+    char id[ID_MAX + 1];
+    uint8_t bytes[KEY_BYTES];
+};
+
+struct keys {
+    size_t count;
+    struct key key[]; /* the first one encrypts */
+};
+
+/* "ID BASE64": FLO_ECONFIG when it is not. */
+static int parse_key(const char *path, const char *line, struct key *out, struct flo_err *err)
+{
+    uint8_t bytes[FLO_BASE64_DATA_MAX(64)];
+    size_t id_len = strcspn(line, " \t"), len = 0;
+    const char *text = line + id_len + strspn(line + id_len, " \t");
+    int rc = 0;
+    if (id_len == 0 || id_len > ID_MAX || strlen(text) > 64 || !flo_utf8_valid(line, id_len) ||
+        flo_base64_decode(text, strlen(text), bytes, &len) || len != KEY_BYTES) {
+        rc = flo_fail(err, FLO_ECONFIG,
+                      "%s holds no payload key: its first line must be a name, a space and 32 "
+                      "bytes in base64 (`flotilla keys payload FILE` makes one)",
+                      path);
+    } else {
+        memcpy(out->id, line, id_len);
+        out->id[id_len] = '\0';
+        memcpy(out->bytes, bytes, KEY_BYTES);
+    }
+    explicit_bzero(bytes, sizeof bytes);
+    return rc;
+}
+
+static int read_key(const char *path, struct key *out, struct flo_err *err)
+{
+    char line[KEY_LINE_MAX];
+    int rc = flo_file_read_secret(path, "the payload key", line, sizeof line, err);
+    if (rc == 0)
+        rc = parse_key(path, line, out, err);
+    explicit_bzero(line, sizeof line);
+    return rc == FLO_ENOENT || rc == FLO_EPERM ? FLO_ECONFIG : rc;
+}
+
+static const struct key *key_named(const struct keys *keys, const void *id, size_t len)
+{
+    for (size_t i = 0; i < keys->count; i++) {
+        if (strlen(keys->key[i].id) == len && memcmp(keys->key[i].id, id, len) == 0)
+            return &keys->key[i];
+    }
+    return NULL;
+}
+
+static int read_keys(struct keys *keys, const char *key_file, const char *const *old_key_files,
+                     struct flo_err *err)
+{
+    int rc = read_key(key_file, &keys->key[0], err);
+    keys->count = 1;
+    for (size_t i = 0; rc == 0 && old_key_files && old_key_files[i]; i++) {
+        struct key *key = &keys->key[keys->count];
+        rc = read_key(old_key_files[i], key, err);
+        if (rc == 0 && key_named(keys, key->id, strlen(key->id)))
+            rc = flo_fail(err, FLO_ECONFIG, "%s: the payload key %.50s is in another file, too",
+                          old_key_files[i], key->id);
+        keys->count++;
+    }
+    return rc;
+}
+
+/* ---- the cipher ---- */
+
+/* out holds len bytes. tag is written when encrypting and compared when not: false. */
+static bool run_cipher(const struct key *key, bool encrypt, const uint8_t *nonce, const void *in,
+                       size_t len, uint8_t *out, uint8_t *tag)
+{
+    EVP_CIPHER_CTX *cipher = crypto.EVP_CIPHER_CTX_new();
+    int done = 0, rest = 0;
+    bool ok =
+        cipher &&
+        crypto.EVP_CipherInit_ex(cipher, crypto.EVP_aes_256_gcm(), NULL, key->bytes, nonce,
+                                 encrypt) &&
+        (encrypt || crypto.EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, tag)) &&
+        crypto.EVP_CipherUpdate(cipher, out, &done, in, (int)len) &&
+        crypto.EVP_CipherFinal_ex(cipher, out + done, &rest) > 0 &&
+        (!encrypt || crypto.EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, tag));
+    crypto.EVP_CIPHER_CTX_free(cipher);
+    return ok && (size_t)(done + rest) == len;
+}
+
+static int encode(void *ctx, const struct flo_payload *in, struct flo_payload_writer *out,
+                  struct flo_err *err)
+{
+    const struct keys *keys = ctx;
+    const struct key *key = &keys->key[0];
+    const void *plain;
+    size_t len;
+    int rc = flo_payload_pack(in, out, &plain, &len);
+    if (rc)
+        return rc;
+    if (len > FLO_CODEC_PAYLOAD_MAX)
+        return flo_fail(err, FLO_ELIMIT, "a payload of %zu bytes is too large", len);
+    uint8_t *to = flo_payload_write_room(out, NONCE_BYTES + len + TAG_BYTES);
+    if (!to)
+        return FLO_ENOMEM;
+    if (getrandom(to, NONCE_BYTES, 0) != NONCE_BYTES ||
+        !run_cipher(key, true, to, plain, len, to + NONCE_BYTES, to + NONCE_BYTES + len))
+        return flo_fail(err, FLO_ESYS, "OpenSSL does not encrypt");
+    rc = flo_payload_write_metadata(out, "encoding", ENCODING, sizeof ENCODING - 1);
+    return rc ? rc : flo_payload_write_metadata(out, KEY_ID, key->id, strlen(key->id));
+}
+
+static int decode(void *ctx, const struct flo_payload *in, struct flo_payload_writer *out,
+                  struct flo_err *err)
+{
+    size_t id_len = 0, len;
+    const void *id = flo_payload_metadata(in, KEY_ID, &id_len);
+    if (!flo_payload_encoded_as(in, ENCODING))
+        return FLO_CODEC_PASS;
+    const uint8_t *data = flo_payload_data(in, &len);
+    const struct key *key = key_named(ctx, id, id_len);
+    if (!key)
+        return flo_fail(err, FLO_EPERM,
+                        "a payload is encrypted with the key \"%.*s\", which is none of "
+                        "codec.key_file and codec.old_key_files",
+                        id_len > 50 ? 50 : (int)id_len, id ? (const char *)id : "");
+    if (len < NONCE_BYTES + TAG_BYTES || len > FLO_CODEC_PAYLOAD_MAX)
+        return flo_fail(err, FLO_EPROTO, "an encrypted payload cannot have %zu bytes", len);
+    len -= NONCE_BYTES + TAG_BYTES;
+    uint8_t tag[TAG_BYTES];
+    memcpy(tag, data + NONCE_BYTES + len, TAG_BYTES);
+    uint8_t *plain = flo_payload_write_room(out, len);
+    if (!plain)
+        return FLO_ENOMEM;
+    if (!run_cipher(key, false, data, data + NONCE_BYTES, len, plain, tag))
+        return flo_fail(err, FLO_EPROTO,
+                        "a payload encrypted with the key \"%s\" was changed, or that key is "
+                        "another one under the same name",
+                        key->id);
+    return flo_payload_write_packed(out, plain, len, err);
+}
+
+int flo_aes_new(const char *key_file, const char *const *old_key_files, struct flo_codec *out_codec,
+                struct flo_err *err)
+{
+    size_t room = 1;
+    pthread_once(&once, load);
+    if (load_err.code) {
+        if (err)
+            *err = load_err;
+        return load_err.code;
+    }
+    while (old_key_files && old_key_files[room - 1])
+        room++;
+    struct keys *keys = flo_calloc(1, sizeof *keys + room * sizeof keys->key[0]);
+    if (!keys)
+        return FLO_ENOMEM;
+    *out_codec = (struct flo_codec){"aes-256-gcm", encode, decode, keys};
+    int rc = read_keys(keys, key_file, old_key_files, err);
+    if (rc)
+        flo_aes_free(out_codec);
+    return rc;
+}
+
+void flo_aes_free(struct flo_codec *codec)
+{
+    struct keys *keys = codec->ctx;
+    if (!keys)
+        return;
+    explicit_bzero(keys->key, keys->count * sizeof keys->key[0]);
+    flo_free(keys);
+    *codec = (struct flo_codec){0};
+}
