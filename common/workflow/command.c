@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "wire/payload.h"
 #include "workflow/internal.h"
 #include "workflow/marker.h"
 
@@ -42,11 +43,28 @@ struct flo_command *flo_command_issue(struct flo_run *run, const struct flo_comm
         }
     }
     command->ops = ops;
+    if (run->current)
+        command->at = run->current->at;
     command->future = future;
     if (future)
         flo_future_ref(future);
     flo_list_push_back(&run->commands, &command->node);
     return command;
+}
+
+int flo_command_summarise(struct flo_run *run, struct flo_command *command, const char *summary)
+{
+    if (!command->message)
+        return 0;
+    FloApi__UserMetadata *metadata = flo_arena_alloc(run->answer, sizeof *metadata);
+    json_t *text = json_string(summary);
+    if (metadata && text) {
+        flo_api__user_metadata__init(metadata);
+        metadata->summary = flo_payload_from_json(run->answer, text);
+        command->message->user_metadata = metadata;
+    }
+    json_decref(text);
+    return metadata && text && metadata->summary ? 0 : FLO_ENOMEM;
 }
 
 void flo_command_withdraw(struct flo_run *run, const struct flo_command_ops *ops,

@@ -2,10 +2,11 @@
 /*
  * future.c - results to come, and waiting for them.
  *
- * A waiting call is a loop: is it there? else yield; the runtime resumes the coroutine after
- * each activation that brought something, and the call looks again. So the order of the jobs in an
- * activation decides nothing but what is ready when the code goes on.
+ * A waiting call looks whether what it waits for is there; if not, it leaves its question with the
+ * scheduler, which asks it after all jobs of an activation were applied. So the order of those
+ * decides nothing but what is ready when the code goes on.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -14,12 +15,24 @@
 #include "wire/payload.h"
 #include "workflow/internal.h"
 
-void flo_future_init(struct flo_future *future, struct flo_workflow *wf,
-                     void (*cancel)(struct flo_future *future))
+void flo_future_init(struct flo_future *future, struct flo_run *run, struct flo_scope *scope,
+                     const struct flo_future_ops *ops)
 {
-    *future = (struct flo_future){
-        .run = wf->run, .refs = 1, .shielded = wf->shield > 0, .cancel = cancel};
-    flo_list_push_back(&wf->run->pending, &future->node);
+    *future = (struct flo_future){.run = run, .refs = 1, .ops = ops, .scope = scope};
+    if (!scope)
+        return;
+    flo_list_push_back(&scope->pending, &future->node);
+    flo_scope_ref(scope);
+}
+
+static void leave_scope(struct flo_future *future)
+{
+    struct flo_scope *scope = future->scope;
+    if (!scope)
+        return;
+    future->scope = NULL;
+    flo_list_remove(&scope->pending, &future->node);
+    flo_scope_unref(scope);
 }
 
 void flo_future_ref(struct flo_future *future)
@@ -31,8 +44,7 @@ void flo_future_unref(struct flo_future *future)
 {
     if (!future || future == &future->run->no_memory || --future->refs)
         return;
-    if (flo_node_linked(&future->node))
-        flo_list_remove(&future->run->pending, &future->node);
+    leave_scope(future);
     json_decref(future->result);
     flo_heap_free(future->failure);
     flo_heap_free(future);
@@ -42,8 +54,7 @@ static void make_ready(struct flo_future *future, int rc)
 {
     future->ready = true;
     future->rc = rc;
-    if (flo_node_linked(&future->node)) /* the runtime's own timers are not */
-        flo_list_remove(&future->run->pending, &future->node);
+    leave_scope(future);
 }
 
 int flo_future_succeed(struct flo_future *future, const FloApi__Payloads *result,
@@ -96,16 +107,6 @@ void flo_future_refuse(struct flo_future *future, const struct flo_err *err)
     application_failure(&failure, &info, flo_error_name(err->code), message);
     if (flo_future_fail(future, err->code, &failure))
         make_ready(future, flo_run_no_memory(future->run));
-}
-
-void flo_future_cancel_all(struct flo_run *run)
-{
-    FLO_LIST_FOREACH_SAFE(node, &run->pending)
-    {
-        struct flo_future *future = flo_container(node, struct flo_future, node);
-        if (!future->shielded && future->cancel)
-            future->cancel(future);
-    }
 }
 
 int flo_run_no_memory(struct flo_run *run)
@@ -182,26 +183,15 @@ int flo_workflow_set_cancelled(struct flo_workflow *wf)
     return flo_workflow_set_failure(wf, FLO_ECANCELLED, &failure);
 }
 
-/* ---- waiting ---- */
-
-bool flo_workflow_cancelled(const struct flo_workflow *wf)
+int flo_workflow_refuse(struct flo_workflow *wf, int code, const char *sentence)
 {
-    return wf->run->cancel_requested && wf->shield == 0;
+    FloApi__Failure failure;
+    FloApi__ApplicationFailureInfo info;
+    application_failure(&failure, &info, flo_error_name(code), sentence);
+    return flo_workflow_set_failure(wf, code, &failure);
 }
 
-/* Memory was out: what this code does from here on could differ from its history, so it stops
- * until the run is evicted, which the worker does after an activation without memory. */
-static void stop_without_memory(struct flo_workflow *wf)
-{
-    while (wf->run->out_of_memory || flo_heap_failed(wf->run->heap))
-        flo_coroutine_yield(wf->coroutine);
-}
-
-void flo_workflow_yield(struct flo_workflow *wf)
-{
-    stop_without_memory(wf);
-    flo_coroutine_yield(wf->coroutine);
-}
+/* ---- waiting for one ---- */
 
 bool flo_future_ready(const struct flo_future *future)
 {
@@ -211,25 +201,61 @@ bool flo_future_ready(const struct flo_future *future)
 void flo_future_cancel(struct flo_workflow *wf, struct flo_future *future)
 {
     (void)wf;
-    if (!future->ready && future->cancel)
-        future->cancel(future);
+    if (!future->ready && future->ops->cancel)
+        future->ops->cancel(future);
 }
 
-/* A cancelled workflow stops waiting, except for what is being cancelled with it: that is pending
- * only as long as its cancellation type says so. */
-static bool give_up(const struct flo_workflow *wf, const struct flo_future *future)
+void flo_future_release(struct flo_workflow *wf, struct flo_future *future)
 {
-    return flo_workflow_cancelled(wf) && future->shielded;
+    (void)wf;
+    flo_future_unref(future);
+}
+
+void flo_future_describe(const struct flo_future *future, char *out_text, size_t size)
+{
+    if (future->ops && future->ops->describe)
+        future->ops->describe(future, out_text, size);
+    else
+        snprintf(out_text, size, "a result");
+}
+
+/* A cancelled coroutine stops waiting, except for what was cancelled as well: that is pending only
+ * as long as its cancellation type says so. */
+bool flo_future_given_up(const struct flo_workflow *wf, const struct flo_future *future)
+{
+    return flo_workflow_cancelled(wf) &&
+           !(future->scope && future->scope->cancelled && future->ops->cancel);
+}
+
+struct one {
+    const struct flo_workflow *wf;
+    const struct flo_future *future;
+};
+
+static bool one_ready(void *ctx)
+{
+    const struct one *one = ctx;
+    return one->future->ready || flo_future_given_up(one->wf, one->future);
+}
+
+static void one_describe(void *ctx, char *out_text, size_t size)
+{
+    flo_future_describe(((const struct one *)ctx)->future, out_text, size);
 }
 
 int flo_await(struct flo_workflow *wf, struct flo_future *future, json_t **out_result)
 {
-    stop_without_memory(wf);
-    while (!future->ready) {
-        if (give_up(wf, future))
+    static const struct flo_wait wait = {one_ready, one_describe};
+    flo_workflow_stop_without_memory(wf);
+    if (!future->ready) {
+        struct one one = {wf, future};
+        int rc = one_ready(&one) ? 0 : flo_workflow_wait(wf, &wait, &one);
+        if (rc)
+            return rc;
+        if (!future->ready)
             return flo_workflow_set_cancelled(wf);
-        flo_workflow_yield(wf);
     }
+    future->heard = true;
     if (future->rc)
         return set_packed_failure(wf, future->rc, future->failure, future->failure_len);
     if (out_result)
@@ -237,133 +263,124 @@ int flo_await(struct flo_workflow *wf, struct flo_future *future, json_t **out_r
     return 0;
 }
 
-static bool any_ready(struct flo_future *const *futures, size_t count, size_t *out_index)
+/* ---- any ---- */
+
+struct any {
+    const struct flo_workflow *wf;
+    struct flo_future *const *futures;
+    size_t count;
+};
+
+static size_t first_ready(const struct any *any)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (futures[i]->ready) {
-            *out_index = i;
-            return true;
-        }
-    }
-    return false;
+    size_t i = 0;
+    while (i < any->count && !any->futures[i]->ready)
+        i++;
+    return i;
+}
+
+static bool any_ready(void *ctx)
+{
+    const struct any *any = ctx;
+    return flo_workflow_cancelled(any->wf) || first_ready(any) < any->count;
+}
+
+static void any_describe(void *ctx, char *out_text, size_t size)
+{
+    const struct any *any = ctx;
+    char first[120] = "";
+    if (any->count)
+        flo_future_describe(any->futures[0], first, sizeof first);
+    snprintf(out_text, size, "any of %zu: %s%s", any->count, first, any->count > 1 ? ", ..." : "");
 }
 
 int flo_await_any(struct flo_workflow *wf, struct flo_future *const *futures, size_t count,
                   size_t *out_index)
 {
-    if (any_ready(futures, count, out_index))
-        return 0;
-    for (;;) {
-        if (flo_workflow_cancelled(wf))
+    static const struct flo_wait wait = {any_ready, any_describe};
+    struct any any = {wf, futures, count};
+    size_t first = first_ready(&any);
+    if (first == count) {
+        int rc = any_ready(&any) ? 0 : flo_workflow_wait(wf, &wait, &any);
+        if (rc)
+            return rc;
+        if (flo_workflow_cancelled(wf)) /* what is ready now is so because it was cancelled */
             return flo_workflow_set_cancelled(wf);
-        flo_workflow_yield(wf);
-        if (!flo_workflow_cancelled(wf) && any_ready(futures, count, out_index))
-            return 0;
+        first = first_ready(&any);
     }
+    *out_index = first;
+    return 0;
 }
 
-int flo_await_condition(struct flo_workflow *wf, bool (*predicate)(void *ctx), void *ctx,
-                        int64_t timeout_ms)
+/* ---- a condition ---- */
+
+struct condition {
+    struct flo_workflow *wf;
+    bool (*predicate)(void *ctx);
+    void *ctx;
+    const struct flo_future *timer; /* NULL: without end */
+    const char *what;
+};
+
+static bool holds(const struct condition *condition)
 {
-    if (predicate(ctx))
+    struct flo_run *run = condition->wf->run;
+    const char *outer = run->read_only;
+    run->read_only = "a condition";
+    bool result = condition->predicate(condition->ctx);
+    run->read_only = outer;
+    return result;
+}
+
+static bool condition_ready(void *ctx)
+{
+    const struct condition *condition = ctx;
+    return holds(condition) || flo_workflow_cancelled(condition->wf) ||
+           (condition->timer && condition->timer->ready);
+}
+
+static void condition_describe(void *ctx, char *out_text, size_t size)
+{
+    const struct condition *condition = ctx;
+    char timer[64] = "";
+    if (condition->timer)
+        flo_future_describe(condition->timer, timer, sizeof timer);
+    snprintf(out_text, size, "%s%s%s", condition->what, *timer ? " or " : "", timer);
+}
+
+static int await_condition(struct condition *condition)
+{
+    static const struct flo_wait wait = {condition_ready, condition_describe};
+    struct flo_workflow *wf = condition->wf;
+    int rc = flo_workflow_wait(wf, &wait, condition);
+    if (rc || holds(condition))
+        return rc;
+    if (flo_workflow_cancelled(wf))
+        return flo_workflow_set_cancelled(wf);
+    return condition->timer->rc ? condition->timer->rc : FLO_ETIMEDOUT;
+}
+
+int flo_await_condition_for(struct flo_workflow *wf, bool (*predicate)(void *ctx), void *ctx,
+                            int64_t timeout_ms, const char *what)
+{
+    struct condition condition = {wf, predicate, ctx, NULL, what};
+    if (holds(&condition))
         return 0;
     if (flo_workflow_cancelled(wf))
         return flo_workflow_set_cancelled(wf);
     if (timeout_ms == 0)
         return FLO_ETIMEDOUT;
     struct flo_future *timer = timeout_ms > 0 ? flo_timer_start(wf, timeout_ms) : NULL;
-    int rc;
-    for (;;) {
-        flo_workflow_yield(wf);
-        rc = 0;
-        if (predicate(ctx))
-            break;
-        if (flo_workflow_cancelled(wf))
-            rc = flo_workflow_set_cancelled(wf);
-        else if (timer && timer->ready)
-            rc = timer->rc ? timer->rc : FLO_ETIMEDOUT;
-        if (rc)
-            break;
-    }
+    condition.timer = timer;
+    int rc = await_condition(&condition);
     if (timer)
         flo_future_cancel(wf, timer);
     flo_future_unref(timer);
     return rc;
 }
 
-/* ---- groups ---- */
-
-struct flo_group *flo_group_new(struct flo_workflow *wf)
+int flo_await_condition(struct flo_workflow *wf, bool (*predicate)(void *ctx), void *ctx,
+                        int64_t timeout_ms)
 {
-    struct flo_group *group = flo_heap_calloc(wf->run->heap, sizeof *group);
-    if (!group) /* never NULL; the next waiting call stops this code for good */
-        group = &wf->run->no_memory_group;
-    group->wf = wf;
-    return group;
-}
-
-void flo_group_add(struct flo_group *group, struct flo_future *future)
-{
-    if (group->count == group->capacity) {
-        size_t capacity = group->capacity ? group->capacity * 2 : 8;
-        struct flo_future **grown =
-            flo_heap_alloc(group->wf->run->heap, capacity * sizeof(struct flo_future *));
-        if (!grown)
-            return;
-        if (group->count)
-            memcpy(grown, group->futures, group->count * sizeof(struct flo_future *));
-        flo_heap_free(group->futures);
-        group->futures = grown;
-        group->capacity = capacity;
-    }
-    group->futures[group->count++] = future;
-}
-
-/* One that failed, else NULL; *out_all: are all ready? */
-static struct flo_future *first_failed(const struct flo_group *group, bool *out_all)
-{
-    *out_all = true;
-    for (size_t i = 0; i < group->count; i++) {
-        if (!group->futures[i]->ready)
-            *out_all = false;
-        else if (group->futures[i]->rc)
-            return group->futures[i];
-    }
-    return NULL;
-}
-
-/* A cancelled workflow still waits for those that are being cancelled with it. */
-static bool group_gives_up(const struct flo_group *group)
-{
-    for (size_t i = 0; i < group->count; i++) {
-        if (!group->futures[i]->ready && give_up(group->wf, group->futures[i]))
-            return true;
-    }
-    return false;
-}
-
-int flo_group_await_all(struct flo_group *group, json_t **out_results)
-{
-    struct flo_workflow *wf = group->wf;
-    struct flo_future *failed;
-    bool all;
-    stop_without_memory(wf);
-    while (!(failed = first_failed(group, &all)) && !all) {
-        if (group_gives_up(group))
-            return flo_workflow_set_cancelled(wf);
-        flo_workflow_yield(wf);
-    }
-    if (failed)
-        return flo_await(wf, failed, NULL);
-    if (!out_results)
-        return 0;
-    json_t *results = json_array();
-    for (size_t i = 0; i < group->count; i++) {
-        if (json_array_append(results, group->futures[i]->result)) {
-            json_decref(results);
-            return flo_run_no_memory(wf->run);
-        }
-    }
-    *out_results = results;
-    return results ? 0 : flo_run_no_memory(wf->run);
+    return flo_await_condition_for(wf, predicate, ctx, timeout_ms, "a condition");
 }

@@ -13,26 +13,37 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "flotilla/workflow.h"
-#include "workflow/coroutine.h"
 #include "workflow/heap.h"
 #include "workflow/machines/machine.h"
 #include "workflow/names.h"
 #include "workflow/run.h"
+#include "workflow/scheduler.h"
+#include "workflow/scope.h"
 
 struct flo_command;
+struct flo_future;
+
+/* What a future is of. */
+struct flo_future_ops {
+    /* Cancel it; called while it is not ready, perhaps again. NULL: cannot be cancelled. */
+    void (*cancel)(struct flo_future *future);
+    /* "activity id 1, type echo", for a person. */
+    void (*describe)(const struct flo_future *future, char *out_text, size_t size);
+};
 
 /* A result to come. The struct is the head of what it is a future of (activity, timer). */
 struct flo_future {
     struct flo_run *run;
-    struct flo_node node; /* on run->pending until ready */
-    unsigned refs;        /* code, machine, issued commands */
+    const struct flo_future_ops *ops;
+    struct flo_scope *scope; /* referenced; it was started there; NULL: of no scope, or ready */
+    struct flo_node node;    /* on scope->pending */
+    unsigned refs;           /* code, machine, issued commands */
     bool ready;
-    bool shielded;    /* started under a shield: a cancelled workflow leaves it alone */
+    bool heard;       /* some code has awaited it */
     int rc;           /* once ready: 0 or FLO_E... */
     json_t *result;   /* once ready with rc 0; owned by the future */
     uint8_t *failure; /* once ready with rc < 0: packed Failure; may be NULL */
     size_t failure_len;
-    void (*cancel)(struct flo_future *future); /* NULL: cannot be cancelled */
 };
 
 /* One command that code issued, from then until its event is seen. */
@@ -50,6 +61,7 @@ struct flo_command {
     const struct flo_command_ops *ops;
     struct flo_future *future; /* referenced; NULL for commands that end the run */
     FloApi__Command *message;  /* in run->answer; NULL while replaying and once sent */
+    struct flo_place at;       /* the call that issued it; none for what the runtime issued */
 };
 
 struct flo_group {
@@ -63,32 +75,29 @@ struct flo_signal {
     json_t *value;        /* owned */
 };
 
-/* The workflow as one coroutine sees it. */
-struct flo_workflow {
-    struct flo_run *run;
-    struct flo_coroutine *coroutine; /* owned; NULL before the first activation and at the end */
-    unsigned shield;                 /* depth of flo_cancel_shield */
-    struct flo_arena failure_mem;    /* owned */
-    FloApi__Failure *failure;        /* of the last call that failed; in failure_mem */
-    int failure_rc;                  /* what that call returned */
-    char *failure_text;              /* flo_failure_message's answer, made when asked */
-};
-
 struct flo_run {
     struct flo_run_env env;
     flo_workflow_lookup_fn lookup;
     void *lookup_ctx;
     struct flo_heap *heap; /* owned */
-    struct flo_workflow main;
     struct flo_workflow_info info;
+
+    /* coroutines (scheduler.c) and scopes (scope.c) */
+    struct flo_workflow main;     /* the first one; runs the workflow function */
+    struct flo_list fresh;        /* have not begun */
+    struct flo_list coroutines;   /* have begun and not ended, in that order */
+    struct flo_workflow *current; /* the one that runs; NULL: the runtime does */
+    /* What runs that may only look: "a condition", "a query handler". NULL: may do anything. */
+    const char *read_only;
+    struct flo_scope scope;       /* the outermost one */
+    struct flo_list scope_timers; /* open scopes with a timeout */
+    struct flo_list failed;       /* struct flo_task that failed and was not awaited */
 
     /* execution (machines/execution.c) */
     struct flo_machine machine;
     flo_workflow_fn fn;
     json_t *input, *result;
-    int result_rc;
     bool cancel_requested;
-    const char *cancel_reason;
 
     /* where in history */
     int64_t processed_id;    /* last event applied */
@@ -101,7 +110,6 @@ struct flo_run {
 
     /* what code started */
     struct flo_list commands;             /* issued, not yet seen in history */
-    struct flo_list pending;              /* futures that are not ready */
     struct flo_map activities;            /* owned map: scheduled event id -> struct flo_activity */
     struct flo_map timers;                /* owned map: timer id -> struct flo_timer */
     struct flo_map signals;               /* owned map: name -> struct flo_list of flo_signal */
@@ -146,6 +154,9 @@ FLO_MUST_CHECK int flo_command_match(struct flo_run *run, const FloApi__HistoryE
  * the end of history. FLO_ENONDET. */
 FLO_MUST_CHECK int flo_command_none_left(struct flo_run *run, const FloApi__HistoryEvent *before,
                                          struct flo_err *err);
+/* What command->message shows to people; NULL for none. Both UTF-8. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_command_summarise(struct flo_run *run, struct flo_command *command,
+                                         const char *summary);
 /* The messages to send, the one that ends the run last; forgets them. FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_command_collect(struct flo_run *run, struct flo_activation *out);
 /* "event 5 is ActivityTaskScheduled (activity id 1, type echo)" */
@@ -153,8 +164,9 @@ void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_
 
 /* ---- future.c ---- */
 
-void flo_future_init(struct flo_future *future, struct flo_workflow *wf,
-                     void (*cancel)(struct flo_future *future));
+/* scope: where it was started, wf->scope; NULL: the runtime's own, which nothing cancels. */
+void flo_future_init(struct flo_future *future, struct flo_run *run, struct flo_scope *scope,
+                     const struct flo_future_ops *ops);
 void flo_future_ref(struct flo_future *future);
 /* The last reference frees it (it must be ready then). */
 void flo_future_unref(struct flo_future *future);
@@ -167,12 +179,10 @@ FLO_MUST_CHECK int flo_future_fail(struct flo_future *future, int rc,
                                    const FloApi__Failure *failure);
 /* Fail it with an application failure made from err (bad options). */
 void flo_future_refuse(struct flo_future *future, const struct flo_err *err);
-/* The workflow was cancelled: cancel what is pending and not shielded. */
-void flo_future_cancel_all(struct flo_run *run);
-/* Put the coroutine aside until something happened. */
-void flo_workflow_yield(struct flo_workflow *wf);
-/* Is the coroutine to see the workflow's cancel request? */
+/* Is the coroutine's innermost scope cancelled? */
 bool flo_workflow_cancelled(const struct flo_workflow *wf);
+/* Put code and a sentence on wf as its failure; returns code. */
+int flo_workflow_refuse(struct flo_workflow *wf, int code, const char *sentence);
 /* Remember failure (borrowed, may be NULL) as wf's; returns rc. */
 int flo_workflow_set_failure(struct flo_workflow *wf, int rc, const FloApi__Failure *failure);
 /* Remember "workflow cancelled" as wf's failure; returns FLO_ECANCELLED. */
@@ -183,14 +193,22 @@ void flo_failure_cancelled_init(FloApi__Failure *failure, FloApi__CanceledFailur
 /* Make text, which we cut or user code wrote, fit for a protobuf string: when it is no UTF-8, each
  * byte outside ASCII becomes '?'. */
 void flo_text_repair(char *text);
+/* "activity id 1, type echo" */
+void flo_future_describe(const struct flo_future *future, char *out_text, size_t size);
+/* Is wf cancelled, and future nothing that its cancellation ends? Then it is not waited for. */
+bool flo_future_given_up(const struct flo_workflow *wf, const struct flo_future *future);
+/* flo_await_condition; what: for a stack trace. */
+FLO_MUST_CHECK int flo_await_condition_for(struct flo_workflow *wf, bool (*predicate)(void *ctx),
+                                           void *ctx, int64_t timeout_ms, const char *what);
 /* Memory is out: the activation will say so. Returns FLO_ENOMEM. */
 int flo_run_no_memory(struct flo_run *run);
 
 /* ---- machines ---- */
 
 struct flo_timer;
-/* NULL future: no memory. */
-struct flo_future *flo_timer_new(struct flo_workflow *wf, int64_t ms);
+/* In scope; NULL scope: the runtime's own. NULL future: no memory. */
+struct flo_future *flo_timer_new(struct flo_run *run, struct flo_scope *scope, int64_t ms,
+                                 const char *summary);
 FLO_MUST_CHECK int flo_timer_event(struct flo_run *run, const FloApi__HistoryEvent *event,
                                    struct flo_err *err);
 struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, json_t *input,
@@ -238,7 +256,7 @@ FLO_MUST_CHECK int flo_execution_start(struct flo_run *run, const FloApi__Histor
                                        struct flo_err *err);
 FLO_MUST_CHECK int flo_execution_cancel_requested(struct flo_run *run,
                                                   const FloApi__HistoryEvent *event);
-/* Run the code until it waits or ends; its end becomes a command. */
+/* Run the code until all of it waits or the workflow function ends; its end becomes a command. */
 FLO_MUST_CHECK int flo_execution_step(struct flo_run *run);
 /* Start the run's random numbers again from this run id. */
 void flo_execution_reseed(struct flo_run *run, const char *run_id);

@@ -23,10 +23,13 @@ int flo_run_new(const struct flo_run_env *env, flo_workflow_lookup_fn lookup, vo
     run->lookup_ctx = lookup_ctx;
     run->machine = (struct flo_machine){flo_execution_states, FLO_RUN_NEW};
     run->main.run = run;
-    run->cancel_reason = "";
     run->no_memory = (struct flo_future){.run = run, .refs = 1, .ready = true, .rc = FLO_ENOMEM};
     flo_list_init(&run->commands);
-    flo_list_init(&run->pending);
+    flo_list_init(&run->fresh);
+    flo_list_init(&run->coroutines);
+    flo_list_init(&run->scope_timers);
+    flo_list_init(&run->failed);
+    flo_scope_init(&run->scope, run);
     flo_map_init(&run->activities);
     flo_map_init(&run->timers);
     flo_map_init(&run->signals);
@@ -56,8 +59,7 @@ void flo_run_destroy(struct flo_run **run_ptr)
     if (!run)
         return;
     *run_ptr = NULL;
-    flo_coroutine_destroy(&run->main.coroutine);
-    flo_arena_fini(&run->main.failure_mem);
+    flo_scheduler_drop(run);
     flo_map_fini(&run->activities);
     flo_map_fini(&run->timers);
     flo_map_fini(&run->signals);
@@ -78,12 +80,10 @@ const char *flo_run_workflow_id(const struct flo_run *run)
 
 size_t flo_run_bytes(const struct flo_run *run)
 {
-    size_t bytes = sizeof *run + flo_heap_bytes(run->heap) + run->main.failure_mem.held_bytes;
+    size_t bytes = sizeof *run + flo_heap_bytes(run->heap) + flo_scheduler_bytes(run);
     const struct flo_map *maps[] = {&run->activities, &run->timers, &run->signals, &run->locals};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         bytes += flo_index_bytes(&maps[i]->index) + maps[i]->count * 96;
-    if (run->main.coroutine)
-        bytes += flo_coroutine_bytes(run->main.coroutine);
     return bytes;
 }
 
@@ -252,7 +252,7 @@ static int remember_broken(struct flo_run *run, int rc, const struct flo_err *er
     if (run->broken)
         flo_text_repair(run->broken);
     run->broken_rc = rc;
-    flo_coroutine_destroy(&run->main.coroutine);
+    flo_scheduler_drop(run);
     return run->broken ? 0 : FLO_ENOMEM;
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/trace.h"
 #include "flotilla/error.h"
 #include "flotilla/worker.h"
@@ -180,7 +181,18 @@ size_t flo_run_local_count(const struct flo_run *run);
  * events behind, their numbers will come again for others. */
 void flo_run_reset_to(struct flo_run *run, int64_t started_event_id);
 
-/* Memory that the run holds now: its heap, its tables, the touched pages of its stack. */
+/*
+ * A line for each coroutine that has not ended: its name, the place of the call that it made last,
+ * and what it waits for.
+ *
+ *     main at orders.c:42: waits for activity id 5, type charge
+ *     packer at orders.c:80: has not begun
+ *
+ * Anywhere between calls, and from inside one on the same thread. FLO_ENOMEM, FLO_ELIMIT (out's).
+ */
+FLO_MUST_CHECK int flo_run_stack_text(const struct flo_run *run, struct flo_buf *out);
+
+/* Memory that the run holds now: its heap, its tables, the touched pages of its stacks. */
 size_t flo_run_bytes(const struct flo_run *run);
 const char *flo_run_id(const struct flo_run *run);
 const char *flo_run_workflow_id(const struct flo_run *run);

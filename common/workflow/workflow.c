@@ -49,45 +49,37 @@ int flo_local_activity(struct flo_workflow *wf, const char *type, json_t *input,
     return rc;
 }
 
-struct flo_future *flo_timer_start(struct flo_workflow *wf, int64_t ms)
+struct flo_future *flo_timer_start_with(struct flo_workflow *wf, int64_t ms,
+                                        const struct flo_timer_options *options)
 {
-    struct flo_future *future = flo_timer_new(wf, ms);
+    struct flo_future *future =
+        flo_timer_new(wf->run, wf->scope, ms, options ? options->summary : NULL);
     if (!future)
         flo_run_no_memory(wf->run);
     return future ? future : &wf->run->no_memory;
 }
 
-int flo_sleep(struct flo_workflow *wf, int64_t ms)
+struct flo_future *flo_timer_start(struct flo_workflow *wf, int64_t ms)
 {
-    struct flo_future *future = flo_timer_start(wf, ms);
+    return flo_timer_start_with(wf, ms, NULL);
+}
+
+int flo_sleep_with(struct flo_workflow *wf, int64_t ms, const struct flo_timer_options *options)
+{
+    struct flo_future *future = flo_timer_start_with(wf, ms, options);
     int rc = flo_await(wf, future, NULL);
     flo_future_unref(future);
     return rc;
 }
 
+int flo_sleep(struct flo_workflow *wf, int64_t ms)
+{
+    return flo_sleep_with(wf, ms, NULL);
+}
+
 int64_t flo_workflow_now_ms(const struct flo_workflow *wf)
 {
     return wf->run->now_ns / FLO_NS_PER_MS;
-}
-
-/* ---- cancellation ---- */
-
-bool flo_cancel_requested(const struct flo_workflow *wf)
-{
-    return wf->run->cancel_requested;
-}
-
-const char *flo_cancel_reason(const struct flo_workflow *wf)
-{
-    return wf->run->cancel_reason;
-}
-
-void flo_cancel_shield(struct flo_workflow *wf, bool on)
-{
-    if (on)
-        wf->shield++;
-    else if (wf->shield > 0)
-        wf->shield--;
 }
 
 /* ---- failing ---- */

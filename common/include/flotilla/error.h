@@ -46,7 +46,8 @@ extern "C" {
     X(FLO_EUNIMPL, -20, "not supported")                                                           \
     X(FLO_EPENDING, -21, "not finished: the result comes later")                                   \
     X(FLO_ECONTINUE, -22, "the workflow continues as a new run")                                   \
-    X(FLO_ETASK, -23, "the workflow task failed and is tried again")
+    X(FLO_ETASK, -23, "the workflow task failed and is tried again")                               \
+    X(FLO_ESTATE, -24, "not possible here or now")
 
 enum flo_error {
 #define FLO_ERROR_ENUM(name, value, text) name = (value),

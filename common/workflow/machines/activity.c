@@ -207,6 +207,14 @@ static void cancel(struct flo_future *future)
         flo_run_no_memory(future->run);
 }
 
+static void describe_future(const struct flo_future *future, char *out_text, size_t size)
+{
+    const struct flo_activity *activity = flo_container(future, struct flo_activity, future);
+    snprintf(out_text, size, "activity id %.60s, type %.90s", activity->id, activity->type);
+}
+
+static const struct flo_future_ops future_ops = {cancel, describe_future};
+
 /* ---- starting ---- */
 
 Google__Protobuf__Duration *flo_activity_duration(struct flo_run *run, int64_t ms, bool *no_memory)
@@ -252,21 +260,6 @@ FloApi__RetryPolicy *flo_activity_retry_policy(struct flo_run *run,
     return policy;
 }
 
-static FloApi__UserMetadata *user_metadata(struct flo_run *run, const char *summary,
-                                           bool *no_memory)
-{
-    FloApi__UserMetadata *metadata = flo_arena_alloc(run->answer, sizeof *metadata);
-    json_t *text = json_string(summary);
-    if (metadata && text) {
-        flo_api__user_metadata__init(metadata);
-        metadata->summary = flo_payload_from_json(run->answer, text);
-    }
-    if (!metadata || !text || !metadata->summary)
-        *no_memory = true;
-    json_decref(text);
-    return metadata;
-}
-
 static int fill_schedule(struct flo_run *run, const struct flo_activity *activity, json_t *input,
                          const struct flo_activity_options *o, FloApi__Command *message)
 {
@@ -292,7 +285,6 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
     a->start_to_close_timeout = flo_activity_duration(run, o->start_to_close_ms, &no_memory);
     a->heartbeat_timeout = flo_activity_duration(run, o->heartbeat_ms, &no_memory);
     a->retry_policy = o->retry ? flo_activity_retry_policy(run, o->retry, &no_memory) : NULL;
-    message->user_metadata = o->summary ? user_metadata(run, o->summary, &no_memory) : NULL;
     message->attributes_case =
         FLO_API__COMMAND__ATTRIBUTES_SCHEDULE_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
     message->schedule_activity_task_command_attributes = a;
@@ -338,7 +330,7 @@ static struct flo_activity *activity_alloc(struct flo_workflow *wf, const char *
         flo_heap_calloc(wf->run->heap, sizeof *activity + id_len + type_len);
     if (!activity)
         return NULL;
-    flo_future_init(&activity->future, wf, cancel);
+    flo_future_init(&activity->future, wf->run, wf->scope, &future_ops);
     activity->id = memcpy(activity->texts, id, id_len);
     activity->type = memcpy(activity->texts + id_len, type, type_len);
     activity->machine = (struct flo_machine){states, DROPPED};
@@ -381,6 +373,8 @@ struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, j
         return NULL;
     flo_future_ref(&activity->future); /* the machine's */
     if (command->message && fill_schedule(run, activity, input, o, command->message))
+        return NULL;
+    if (o->summary && flo_command_summarise(run, command, o->summary))
         return NULL;
     if (run->trace && trace_start(run, activity, command->message))
         return NULL;

@@ -4,8 +4,8 @@
  *
  *   NEW --(WorkflowExecutionStarted)--> OPEN --(the function returned)--> CLOSED
  *
- * OPEN: the coroutine exists; each step resumes it. CLOSED: the coroutine is gone, one command
- * that ends the run was issued: Complete, Fail, or Cancel when the function returned
+ * OPEN: the coroutines exist; each step runs those that can go on. CLOSED: they are gone, one
+ * command that ends the run was issued: Complete, Fail, or Cancel when the function returned
  * FLO_ECANCELLED after a cancel request.
  */
 #include <inttypes.h>
@@ -62,12 +62,13 @@ void flo_execution_reseed(struct flo_run *run, const char *run_id)
     flo_rng_seed(&run->rng, seed_of(run_id));
 }
 
-static void entry(void *arg)
+static int run_function(struct flo_workflow *wf, void *arg)
 {
     struct flo_run *run = arg;
     json_t *result = NULL;
-    run->result_rc = run->fn(&run->main, run->input, &result);
+    int rc = run->fn(wf, run->input, &result);
     run->result = result;
+    return rc;
 }
 
 static int unknown_type(struct flo_run *run, const char *type, struct flo_err *err)
@@ -111,20 +112,21 @@ int flo_execution_start(struct flo_run *run, const FloApi__HistoryEvent *event, 
     rc = run->env.tracing ? flo_trace_begin(run, a) : 0;
     if (rc)
         return rc;
-    rc = flo_coroutine_new(run->env.stack_bytes, entry, run, &run->main.coroutine);
-    return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_OPEN);
+    const struct flo_start start = {.name = "main", .fn = run_function, .arg = run};
+    flo_scheduler_start_first(run, &run->main, &start);
+    return flo_machine_move(&run->machine, FLO_RUN_OPEN);
 }
 
 int flo_execution_cancel_requested(struct flo_run *run, const FloApi__HistoryEvent *event)
 {
     if (run->cancel_requested)
         return 0;
-    run->cancel_reason = flo_heap_strdup(
+    char *reason = flo_heap_strdup(
         run->heap, event->workflow_execution_cancel_requested_event_attributes->cause);
-    if (!run->cancel_reason)
+    if (!reason)
         return FLO_ENOMEM;
     run->cancel_requested = true;
-    flo_future_cancel_all(run);
+    flo_scope_cancel_all(&run->scope, reason);
     return 0;
 }
 
@@ -165,7 +167,7 @@ static int issue_cancel(struct flo_run *run)
  * else the code itself. */
 static FloApi__Failure *failure_of_result(struct flo_run *run)
 {
-    int rc = run->result_rc;
+    int rc = run->main.rc;
     if (run->main.failure && run->main.failure_rc == rc)
         return (FloApi__Failure *)flo_wire_copy(&run->main.failure->base, run->answer);
     if (rc > 0 || strcmp(flo_error_name(rc), "FLO_E?") == 0) {
@@ -206,11 +208,10 @@ static int trace_end(struct flo_run *run)
 
 static int finish(struct flo_run *run)
 {
-    flo_coroutine_destroy(&run->main.coroutine);
     int rc;
-    if (run->result_rc == 0)
+    if (run->main.rc == 0)
         rc = issue_complete(run);
-    else if (run->result_rc == FLO_ECANCELLED && run->cancel_requested)
+    else if (run->main.rc == FLO_ECANCELLED && run->cancel_requested)
         rc = issue_cancel(run);
     else
         rc = issue_fail(run);
@@ -218,6 +219,7 @@ static int finish(struct flo_run *run)
         rc = trace_end(run);
     json_decref(run->result);
     run->result = NULL;
+    flo_scheduler_drop(run);
     return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_CLOSED);
 }
 
@@ -227,11 +229,11 @@ int flo_execution_step(struct flo_run *run)
         return 0;
     run->steps++;
     run->task_steps++;
-    flo_coroutine_resume(run->main.coroutine);
+    if (!flo_list_empty(&run->scope_timers))
+        flo_scope_expire(run);
+    int rc = flo_scheduler_run(run);
     run->steps++; /* odd while code runs, even between */
-    if (run->out_of_memory || flo_heap_failed(run->heap))
-        return FLO_ENOMEM;
-    if (!flo_coroutine_done(run->main.coroutine))
-        return 0;
-    return run->result_rc == FLO_ENOMEM ? FLO_ENOMEM : finish(run);
+    if (rc || !run->main.ended)
+        return rc;
+    return run->main.rc == FLO_ENOMEM ? FLO_ENOMEM : finish(run);
 }

@@ -182,14 +182,10 @@ static int fail_as(struct flo_local *local, const struct ending *end)
 /* The next attempt is too far away: a timer, which belongs to the future and to nobody else. */
 static int begin_pause(struct flo_local *local, const struct ending *end)
 {
-    struct flo_workflow *wf = &local->future.run->main;
-    unsigned shield = wf->shield;
-    wf->shield = 1;
-    local->timer = flo_timer_new(wf, (end->backoff_ns + FLO_NS_PER_MS - 1) / FLO_NS_PER_MS);
-    wf->shield = shield;
+    local->timer = flo_timer_new(local->future.run, NULL,
+                                 (end->backoff_ns + FLO_NS_PER_MS - 1) / FLO_NS_PER_MS, NULL);
     if (!local->timer)
         return FLO_ENOMEM;
-    flo_list_remove(&wf->run->pending, &local->timer->node);
     local->attempt = end->attempt + 1;
     local->original_schedule_ns = end->original_schedule_ns;
     return 0;
@@ -263,7 +259,7 @@ static int cancel_pause(struct flo_local *local)
     int rc = fail_cancelled(local);
     local->timer = NULL;
     if (rc == 0 && !timer->ready)
-        timer->cancel(timer);
+        timer->ops->cancel(timer);
     flo_future_unref(timer);
     return rc == 0 && local->machine.state == PAUSED ? move(local, CLOSED) : rc;
 }
@@ -289,6 +285,14 @@ static void cancel(struct flo_future *future)
     if (rc)
         flo_run_no_memory(run);
 }
+
+static void describe_future(const struct flo_future *future, char *out_text, size_t size)
+{
+    const struct flo_local *local = flo_container(future, struct flo_local, future);
+    snprintf(out_text, size, "local activity %" PRIu64 ", type %.90s", local->seq, local->type);
+}
+
+static const struct flo_future_ops future_ops = {cancel, describe_future};
 
 /* ---- starting ---- */
 
@@ -345,7 +349,7 @@ static struct flo_local *local_alloc(struct flo_workflow *wf, const char *id, co
     struct flo_local *local = flo_heap_calloc(wf->run->heap, sizeof *local + id_len + type_len);
     if (!local)
         return NULL;
-    flo_future_init(&local->future, wf, cancel);
+    flo_future_init(&local->future, wf->run, wf->scope, &future_ops);
     local->type = memcpy(local->texts, type, type_len);
     local->id = id ? memcpy(local->texts + type_len, id, id_len) : local->chosen_id;
     local->machine = (struct flo_machine){states, DROPPED};

@@ -120,6 +120,13 @@ static void cancel(struct flo_future *future)
         flo_run_no_memory(run);
 }
 
+static void describe_future(const struct flo_future *future, char *out_text, size_t size)
+{
+    snprintf(out_text, size, "timer id %s", flo_container(future, struct flo_timer, future)->id);
+}
+
+static const struct flo_future_ops future_ops = {cancel, describe_future};
+
 static int fill_start(struct flo_run *run, struct flo_timer *timer, int64_t ms,
                       FloApi__Command *message)
 {
@@ -136,15 +143,15 @@ static int fill_start(struct flo_run *run, struct flo_timer *timer, int64_t ms,
     return a->timer_id && a->start_to_fire_timeout ? 0 : FLO_ENOMEM;
 }
 
-struct flo_future *flo_timer_new(struct flo_workflow *wf, int64_t ms)
+struct flo_future *flo_timer_new(struct flo_run *run, struct flo_scope *scope, int64_t ms,
+                                 const char *summary)
 {
-    struct flo_run *run = wf->run;
     struct flo_timer *timer = flo_heap_calloc(run->heap, sizeof *timer);
     if (!timer)
         return NULL;
-    flo_future_init(&timer->future, wf, cancel);
+    flo_future_init(&timer->future, run, scope, &future_ops);
     timer->machine = (struct flo_machine){states, ISSUED};
-    if (flo_workflow_cancelled(wf)) {
+    if (scope && scope->cancelled) {
         timer->machine.state = DROPPED;
         return fail_cancelled(&timer->future) ? NULL : &timer->future;
     }
@@ -154,6 +161,8 @@ struct flo_future *flo_timer_new(struct flo_workflow *wf, int64_t ms)
         return NULL;
     flo_future_ref(&timer->future); /* the machine's */
     if (command->message && fill_start(run, timer, ms < 1 ? 1 : ms, command->message))
+        return NULL;
+    if (summary && flo_command_summarise(run, command, summary))
         return NULL;
     return &timer->future;
 }

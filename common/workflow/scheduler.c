@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scheduler.c - which coroutine of a run goes on, and in which order.
+ *
+ * Between activations every coroutine waits, with a question: can I go on? All that an activation
+ * brings is applied first; then the scheduler asks, in passes. A pass begins the coroutines that
+ * have not run yet, so that the handler of a signal runs before the code that waits for what it
+ * does; then it asks the others in the order in which they began. What one of them does may let
+ * another go on, so passes are made until one has run nothing. All of this depends on history
+ * alone, and so does the order of the commands that come out.
+ *
+ * The questions are asked again in each pass instead of waking coroutines by hand where something
+ * becomes ready: a condition may depend on anything, and a workflow has few coroutines.
+ *
+ * When the first coroutine, which runs the workflow function, has ended, nothing else runs any
+ * more: others may have kept pointers into its stack.
+ */
+#include "workflow/scheduler.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "workflow/internal.h"
+
+/* ---- places ---- */
+
+struct flo_workflow *flo_at(struct flo_workflow *wf, const char *file, int line)
+{
+    wf->at = (struct flo_place){file, line};
+    return wf;
+}
+
+void flo_place_describe(const struct flo_place *place, char *out_text, size_t size)
+{
+    const char *name = place->file ? strrchr(place->file, '/') : NULL;
+    if (place->file)
+        snprintf(out_text, size, "%s:%d", name ? name + 1 : place->file, place->line);
+    else
+        snprintf(out_text, size, "%s", "");
+}
+
+/* ---- making and dropping ---- */
+
+static void entry(void *arg)
+{
+    struct flo_workflow *wf = arg;
+    wf->rc = wf->start.fn(wf, wf->start.arg);
+}
+
+void flo_scheduler_start_first(struct flo_run *run, struct flo_workflow *wf,
+                               const struct flo_start *start)
+{
+    wf->start = *start;
+    wf->name = start->name;
+    wf->run = run;
+    wf->scope = wf->base = &run->scope;
+    flo_list_push_back(&run->fresh, &wf->node);
+}
+
+int flo_scheduler_start(struct flo_run *run, const struct flo_start *start,
+                        struct flo_workflow **out_wf)
+{
+    struct flo_workflow *wf = flo_heap_calloc(run->heap, sizeof *wf);
+    char *name = flo_heap_strdup(run->heap, start->name);
+    struct flo_scope *base = flo_scope_new(start->scope ? start->scope : &run->scope, false);
+    if (!wf || !name || !base)
+        return FLO_ENOMEM; /* the run goes with all that it has */
+    flo_arena_init(&wf->failure_mem, 0);
+    wf->start = *start;
+    wf->name = name;
+    wf->run = run;
+    wf->scope = wf->base = base;
+    if (run->current)
+        wf->at = run->current->at;
+    flo_list_push_back(&run->fresh, &wf->node);
+    if (out_wf)
+        *out_wf = wf;
+    return 0;
+}
+
+static void drop_list(struct flo_list *list)
+{
+    struct flo_node *node;
+    while ((node = flo_list_pop_front(list))) {
+        struct flo_workflow *wf = flo_container(node, struct flo_workflow, node);
+        flo_coroutine_destroy(&wf->coroutine);
+        flo_arena_fini(&wf->failure_mem);
+    }
+}
+
+void flo_scheduler_drop(struct flo_run *run)
+{
+    drop_list(&run->fresh);
+    drop_list(&run->coroutines);
+}
+
+size_t flo_scheduler_bytes(const struct flo_run *run)
+{
+    size_t bytes = 0;
+    FLO_LIST_FOREACH(node, &run->coroutines)
+    {
+        const struct flo_workflow *wf = flo_container(node, struct flo_workflow, node);
+        bytes += wf->failure_mem.held_bytes;
+        if (wf->coroutine)
+            bytes += flo_coroutine_bytes(wf->coroutine);
+    }
+    return bytes;
+}
+
+/* ---- running ---- */
+
+/* It has returned: told, and forgotten. The first one's end is its caller's business. */
+static int end(struct flo_workflow *wf)
+{
+    struct flo_run *run = wf->run;
+    wf->ended = true;
+    flo_coroutine_destroy(&wf->coroutine);
+    if (wf == &run->main)
+        return 0;
+    int rc = wf->start.ended ? wf->start.ended(wf, wf->start.arg, wf->rc) : 0;
+    flo_scope_close(wf, wf->base);
+    flo_list_remove(&run->coroutines, &wf->node);
+    flo_arena_fini(&wf->failure_mem);
+    flo_heap_free((char *)(uintptr_t)wf->name);
+    flo_heap_free(wf);
+    return rc;
+}
+
+static int resume(struct flo_workflow *wf)
+{
+    struct flo_run *run = wf->run;
+    wf->wait = NULL;
+    run->current = wf;
+    flo_coroutine_resume(wf->coroutine);
+    run->current = NULL;
+    if (run->out_of_memory || flo_heap_failed(run->heap))
+        return FLO_ENOMEM;
+    return flo_coroutine_done(wf->coroutine) ? end(wf) : 0;
+}
+
+static int begin(struct flo_workflow *wf)
+{
+    struct flo_run *run = wf->run;
+    int rc = flo_coroutine_new(run->env.stack_bytes, entry, wf, &wf->coroutine);
+    if (rc)
+        return rc;
+    flo_list_remove(&run->fresh, &wf->node);
+    flo_list_push_back(&run->coroutines, &wf->node);
+    return resume(wf);
+}
+
+static int pass(struct flo_run *run, bool *out_ran)
+{
+    struct flo_node *first;
+    while ((first = flo_list_first(&run->fresh)) && !run->main.ended) {
+        int rc = begin(flo_container(first, struct flo_workflow, node));
+        if (rc)
+            return rc;
+        *out_ran = true;
+    }
+    FLO_LIST_FOREACH_SAFE(node, &run->coroutines) /* only the one that runs may leave the list */
+    {
+        struct flo_workflow *wf = flo_container(node, struct flo_workflow, node);
+        if (run->main.ended)
+            return 0;
+        if (!wf->wait || !wf->wait->ready(wf->wait_ctx))
+            continue;
+        int rc = resume(wf);
+        if (rc)
+            return rc;
+        *out_ran = true;
+    }
+    return 0;
+}
+
+int flo_scheduler_run(struct flo_run *run)
+{
+    bool ran;
+    do {
+        ran = false;
+        int rc = pass(run, &ran);
+        if (rc)
+            return rc;
+    } while (ran && !run->main.ended);
+    return 0;
+}
+
+/* ---- waiting ---- */
+
+/* What this code does from here on could differ from its history, so it stops until the run is
+ * evicted, which the worker does after an activation without memory. */
+void flo_workflow_stop_without_memory(struct flo_workflow *wf)
+{
+    const struct flo_run *run = wf->run;
+    while ((run->out_of_memory || flo_heap_failed(run->heap)) && run->current == wf)
+        flo_coroutine_yield(wf->coroutine); /* without a question: it is never resumed */
+}
+
+int flo_workflow_wait(struct flo_workflow *wf, const struct flo_wait *wait, void *ctx)
+{
+    if (wf->run->read_only)
+        return flo_workflow_refuse(wf, FLO_ESTATE, "what only looks may not wait");
+    if (wf->run->current != wf)
+        return flo_workflow_refuse(wf, FLO_ESTATE,
+                                   "a coroutine waits with its own struct flo_workflow, not with "
+                                   "another's");
+    flo_workflow_stop_without_memory(wf);
+    wf->wait = wait;
+    wf->wait_ctx = ctx;
+    flo_coroutine_yield(wf->coroutine);
+    flo_workflow_stop_without_memory(wf);
+    return 0;
+}
+
+/* ---- describing ---- */
+
+static int describe(const struct flo_run *run, struct flo_workflow *wf, struct flo_buf *out)
+{
+    char place[200] = "", what[200] = "";
+    flo_place_describe(&wf->at, place, sizeof place);
+    if (wf->wait && wf->wait->describe)
+        wf->wait->describe(wf->wait_ctx, what, sizeof what);
+    flo_buf_printf(out, "%s", wf->name);
+    if (*place)
+        flo_buf_printf(out, " at %s", place);
+    if (run->current == wf)
+        flo_buf_append_str(out, ": runs");
+    else if (!wf->coroutine)
+        flo_buf_append_str(out, ": has not begun");
+    else if (*what)
+        flo_buf_printf(out, ": waits for %s", what);
+    return flo_buf_append_str(out, "\n");
+}
+
+int flo_run_stack_text(const struct flo_run *run, struct flo_buf *out)
+{
+    const struct flo_list *lists[] = {&run->coroutines, &run->fresh};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists && rc == 0; i++) {
+        FLO_LIST_FOREACH(node, lists[i])
+        {
+            struct flo_workflow *wf = flo_container(node, struct flo_workflow, node);
+            if (!wf->ended)
+                rc = describe(run, wf, out);
+        }
+    }
+    return rc;
+}
