@@ -38,6 +38,13 @@ static const struct flo_setting module_settings[] = {
      .type = FLO_SETTING_STRINGS,
      .offset = MODULE_AT(activities),
      .help = "Activity types to serve; empty: all of the module's"},
+    {.key = "unchecked",
+     .type = FLO_SETTING_BOOL,
+     .offset = MODULE_AT(unchecked),
+     .initial = "false",
+     .help =
+         "Workflow worker: load it although it imports what no workflow may use (its activities "
+         "do); it is logged as a warning. Better: put the workflows into `NAME.workflows.so`"},
     {.key = "settings",
      .type = FLO_SETTING_JSON,
      .offset = MODULE_AT(settings),

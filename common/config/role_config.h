@@ -21,6 +21,7 @@ struct flo_module_config {
     const char *path;              /* file name; already looked up (absolute) after load */
     struct flo_strings workflows;  /* the workflow types to serve; empty: all */
     struct flo_strings activities; /* the activity types to serve; empty: all */
+    bool unchecked;                /* workflow role: whatever it imports */
     json_t *settings;              /* object, handed to the module's start */
 };
 

@@ -16,22 +16,40 @@
 #include "config/process.h"
 #include "config/role_internal.h"
 
-/* The file of a module given by name: in module_path, or beside the executable. */
+/* Where modules named without a slash are looked for: module_path, or beside the executable. */
+static const char *module_folder(struct flo_role_config *config, const char *file)
+{
+    struct flo_arena *arena = &config->config.arena;
+    char dir[PATH_MAX];
+    if (*config->module_path)
+        return config->module_path;
+    if (flo_process_exe_dir(dir, sizeof dir, NULL))
+        return ".";
+    const char *installed = flo_arena_printf(arena, "%s/../lib/flotilla/modules", dir);
+    const char *path = installed ? flo_arena_printf(arena, "%s/%s", installed, file) : NULL;
+    if (path && access(path, F_OK) == 0)
+        return installed;
+    return flo_arena_printf(arena, "%s/../modules", dir);
+}
+
+/*
+ * The file of a module given by name: NAME.so. A module with workflows and activities may come as
+ * two files, so that what the activities use does not keep the workflows from being checked: a
+ * workflow worker takes NAME.workflows.so where there is one.
+ */
 static const char *find_by_name(struct flo_role_config *config, const char *name)
 {
     struct flo_arena *arena = &config->config.arena;
     size_t len = strlen(name);
-    const char *suffix = len > 3 && strcmp(name + len - 3, ".so") == 0 ? "" : ".so";
-    if (*config->module_path)
-        return flo_arena_printf(arena, "%s/%s%s", config->module_path, name, suffix);
-    char dir[PATH_MAX];
-    if (flo_process_exe_dir(dir, sizeof dir, NULL))
-        return flo_arena_printf(arena, "%s%s", name, suffix);
-    const char *installed =
-        flo_arena_printf(arena, "%s/../lib/flotilla/modules/%s%s", dir, name, suffix);
-    if (installed && access(installed, F_OK) == 0)
-        return installed;
-    return flo_arena_printf(arena, "%s/../modules/%s%s", dir, name, suffix);
+    bool whole = len > 3 && strcmp(name + len - 3, ".so") == 0;
+    const char *file = whole ? name : flo_arena_printf(arena, "%s.so", name);
+    const char *folder = file ? module_folder(config, file) : NULL;
+    const char *split = folder && !whole && config->role == FLO_ROLE_WORKFLOW
+                            ? flo_arena_printf(arena, "%s/%s.workflows.so", folder, name)
+                            : NULL;
+    if (split && access(split, F_OK) == 0)
+        return split;
+    return folder ? flo_arena_printf(arena, "%s/%s", folder, file) : NULL;
 }
 
 static int finish_module(struct flo_role_config *config, struct flo_module_config *module,

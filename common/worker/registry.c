@@ -14,6 +14,8 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "telemetry/log.h"
+#include "worker/imports.h"
 
 struct module {
     struct flo_node node; /* registry->modules */
@@ -225,6 +227,25 @@ static int module_open(struct module *module, const struct flo_module_config *co
     return 0;
 }
 
+/* Of a workflow worker's module: does it import what workflows may not use? */
+static int check_imports(const struct module *module, const struct flo_module_config *config,
+                         struct flo_err *err)
+{
+    const struct flo_module *table = module->table;
+    bool mixed = table->activities && table->activities->type;
+    struct flo_err why = {0};
+
+    if (!table->workflows || !table->workflows->type)
+        return 0;
+    if (!flo_imports_check(module->handle, config->path, mixed, &why))
+        return 0;
+    if (!config->unchecked)
+        return flo_fail(err, why.code, "%s", why.message);
+    flo_log(FLO_LOG_WARN, "module.unchecked", "Workflows are loaded unchecked", "module",
+            config->path, "reason", why.message, NULL);
+    return 0;
+}
+
 int flo_registry_load(struct flo_registry *registry, enum flo_role role,
                       const struct flo_module_config *config, struct flo_err *err)
 {
@@ -237,6 +258,8 @@ int flo_registry_load(struct flo_registry *registry, enum flo_role role,
     module->local = &config->activities;
     module->settings = json_incref(config->settings);
     rc = module_open(module, config, err);
+    if (!rc && role == FLO_ROLE_WORKFLOW)
+        rc = check_imports(module, config, err);
     if (rc) {
         module_free(module);
         return rc;

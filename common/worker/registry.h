@@ -26,7 +26,8 @@ void flo_registry_destroy(struct flo_registry **registry);
  * entry's lists when it has any.
  * FLO_ECONFIG, with one sentence that names the path: no such file, writable by everybody, not ELF,
  * does not load (unresolved symbol), no table, other ABI, a listed type that it does not have, a
- * type that another module has already.
+ * type that another module has already; for the workflow role: workflows in a module that imports
+ * what no workflow may use (imports.h), unless the entry says unchecked.
  */
 FLO_MUST_CHECK int flo_registry_load(struct flo_registry *registry, enum flo_role role,
                                      const struct flo_module_config *config, struct flo_err *err);

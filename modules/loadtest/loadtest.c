@@ -4,6 +4,7 @@
  * much: {"n": 10}; the result can be computed from it, so that every run can be checked. Their
  * activity is `echo` of the module echo, which the activity worker of the queue has to serve.
  * And the task types of tasks.h, each a workflow and an activity of one name.
+ * These are the workflows, loadtest.workflows.so; the activities are loadtest.so (activities.c).
  */
 #include "loadtest/tasks.h"
 
@@ -99,14 +100,6 @@ static int timer_workflow(struct flo_workflow *wf, json_t *input, json_t **out_r
     return rc;
 }
 
-/* Activities ask where they are: flo_activity_shared() is the role. */
-static int start(const struct flo_module_env *env, void **out_shared, struct flo_err *err)
-{
-    (void)err;
-    *out_shared = (void *)(uintptr_t)env->role;
-    return 0;
-}
-
 FLO_API extern const struct flo_module flo_module;
 const struct flo_module flo_module = {
     .abi = FLO_MODULE_ABI,
@@ -116,9 +109,4 @@ const struct flo_module flo_module = {
         {"SignalWorkflow", signal_workflow}, {"TimerWorkflow", timer_workflow},
         {"io_simulation", loadtest_task_workflow}, {"cpu_intensive", loadtest_task_workflow},
         {"memory_operations", loadtest_task_workflow}, {"failure_testing", loadtest_task_workflow}),
-    .activities = FLO_ACTIVITIES({"io_simulation", loadtest_io_simulation},
-                                 {"cpu_intensive", loadtest_cpu_intensive},
-                                 {"memory_operations", loadtest_memory_operations},
-                                 {"failure_testing", loadtest_failure_testing}),
-    .start = start,
 };

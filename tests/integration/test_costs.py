@@ -33,7 +33,7 @@ class Costs(FleetTest):
         for name, role, module in [("flows", "workflow-worker", "outcomes"), ("io", "io-activity-worker", "costs"),
                                    ("cpu", "cpu-activity-worker", "costs")]:
             (folder / f"{name}.yaml").write_text(
-                f"task_queue: {name}\nmodules: [{{path: {MODULES}/{module}.so}}]\nhealth: {{port: 0}}\n"
+                f"task_queue: {name}\nmodules: [{{path: {MODULES}/{module}.so, unchecked: true}}]\nhealth: {{port: 0}}\n"
                 "metrics: {port: 0}\nsupervisor: {interval: 200ms}\n" + ("executor: {workers: 2}\n" if name != "flows" else ""))
             workers.append(f"  - {{name: {name}, program: {BIN.absolute()}/{role}, config: {folder}/{name}.yaml}}\n")
         (folder / "fleet.yaml").write_text(

@@ -28,7 +28,7 @@ class Metrics(FleetTest):
         workers = []
         for name, role in [FLOWS, ("io", "io-activity-worker"), ("cpu", "cpu-activity-worker")]:
             (folder / f"{name}.yaml").write_text(
-                f"task_queue: {name}\nmodules: [{{path: {MODULE}}}]\nhealth: {{port: 0}}\nsupervisor: {{interval: 200ms}}\n"
+                f"task_queue: {name}\nmodules: [{{path: {MODULE}, unchecked: true}}]\nhealth: {{port: 0}}\nsupervisor: {{interval: 200ms}}\n"
                 f"metrics: {{port: 0, naming: {naming}{more}}}\n" + ("executor: {workers: 2}\n" if name != "flows" else ""))
             workers.append(f"  - {{name: {name}, program: {BIN.absolute()}/{role}, config: {folder}/{name}.yaml}}\n")
         (folder / "fleet.yaml").write_text(

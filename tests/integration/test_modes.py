@@ -26,7 +26,7 @@ class Modes(FleetTest):
     def config(self, module=ECHO, queue="q", **settings):
         """(file, arguments)"""
         path = self.folder / f"{queue}-{len(list(self.folder.glob('*.yaml')))}.yaml"
-        path.write_text(f"server: {{address: \"{self.fleet.target}\"}}\ntask_queue: {queue}\nmodules: [{{path: {module}}}]\n"
+        path.write_text(f"server: {{address: \"{self.fleet.target}\"}}\ntask_queue: {queue}\nmodules: [{{path: {module}, unchecked: true}}]\n"
                         "health: {port: 0}\nmetrics: {port: 0}\n")
         return ["--config", path, *(x for k, v in settings.items() for x in ("--set", f"{k.replace('__', '.')}={v}"))]
 

@@ -119,7 +119,7 @@ def start_fleet(fleet, args, real_server):
                ("local", "workflow-worker", "local", f"{modules}/local.so", {})]
     env = {"FLOTILLA_BLOB_DIR": f"{folder}/blobs", "DATABASE_URL": f"{folder}/documents.db"}
     for name, _, queue, module, _ in workers:
-        (folder / f"{name}.yaml").write_text(f"task_queue: {queue}\nmodules: [{{path: {module}}}]\nhealth: {{port: 0}}\n"
+        (folder / f"{name}.yaml").write_text(f"task_queue: {queue}\nmodules: [{{path: {module}, unchecked: true}}]\nhealth: {{port: 0}}\n"
                                              "metrics: {port: 0}\nsupervisor: {interval: 500ms}\n")
     listed = [{"name": name, "program": program, "config": f"{name}.yaml", "env": env, "set": more}
               for name, program, _, _, more in workers]

@@ -111,8 +111,9 @@ class Fleet:
         return process
 
     def worker(self, role, modules, queue, **settings):
-        """role: workflow-worker, io-activity-worker or cpu-activity-worker; modules: one name, or several."""
-        listed = ", ".join(f"{{path: {name}}}" for name in modules.split())
+        """role: workflow-worker, io-activity-worker or cpu-activity-worker; modules: one name, or several. A test's
+        module, given by its file, has activities beside its workflows, which import what they like."""
+        listed = ", ".join(f"{{path: {name}{', unchecked: true' if '/' in name else ''}}}" for name in modules.split())
         config = pathlib.Path(self.folder.name) / f"{role}-{queue}-{len(self.processes)}.yaml"  # another may be read now
         config.write_text(f"server: {{address: \"{self.target}\"}}\ntask_queue: {queue}\n"
                           f"modules: [{listed}]\nhealth: {{port: 0}}\nmetrics: {{port: 0}}\n")

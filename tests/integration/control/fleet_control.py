@@ -28,7 +28,7 @@ class ControlTest(FleetTest):
         config.parent.mkdir(parents=True, exist_ok=True)
         polled = f"task_queue: {QUEUE}" if not queues else f"queues: [{', '.join(f'{{name: {q}}}' for q in queues)}]"
         config.write_text(f"server: {{address: \"{self.fleet.target}\"}}\n{polled}\n"
-                          f"modules: [\"{path}\"]\nhealth: {{port: 0}}\nmetrics: {{port: 0}}\n"
+                          f"modules: [{{path: \"{path}\", unchecked: true}}]\nhealth: {{port: 0}}\nmetrics: {{port: 0}}\n"
                           f"supervisor: {{endpoint: \"{self.endpoint}\", interval: 100ms}}\n"
                           f"shutdown_timeout: 2s\nexecutor: {{grace: 200ms}}\n{text}")
         sets = [x for k, v in settings.items() for x in ("--set", f"{k.replace('__', '.')}={v}")]

@@ -65,7 +65,7 @@ class Service(ControlTest):
     def worker(self, manager, role="io-activity-worker", server=None, text="", **env):
         config = pathlib.Path(self.fleet.folder.name) / f"{role}.yaml"
         config.write_text(f"server: {{address: \"{server or self.fleet.target}\"}}\ntask_queue: {QUEUE}\n"
-                          f"modules: [\"{MODULES / 'lifecycle.so'}\"]\nmetrics: {{port: 0}}\n"
+                          f"modules: [{{path: \"{MODULES / 'lifecycle.so'}\", unchecked: true}}]\nmetrics: {{port: 0}}\n"
                           f"health: {{port: 0, stall_timeout: 1s}}\nshutdown_timeout: 5s\n{text}")
         return self.service(role, manager, "--config", config, **env)
 

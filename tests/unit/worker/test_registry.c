@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "worker/imports.h"
 #include "worker/registry.h"
 
 static const char GOOD[] = TEST_MODULES "/good.so";
@@ -94,6 +95,73 @@ static void test_load_bad_file_is_refused_with_its_reason(void **state)
     check_refused(TEST_MODULES "/wrong_abi.so", "ABI");
     check_refused(TEST_MODULES "/no_table.so", "flo_module");
     check_refused(TEST_MODULES "/unresolved.so", "flo_test_function_that_nobody_has");
+}
+
+static int load_workflows(const char *path, bool unchecked, struct flo_err *err)
+{
+    struct flo_registry *registry = registry_new();
+    const struct flo_module_config config = {.path = path, .unchecked = unchecked};
+    int rc = flo_registry_load(registry, FLO_ROLE_WORKFLOW, &config, err);
+    flo_registry_destroy(&registry);
+    return rc;
+}
+
+/* Workflows that take from the C library what replays differently: refused, with the way out. */
+static void test_load_workflows_that_ask_the_machine_is_refused(void **state)
+{
+    static const struct {
+        const char *call, *instead;
+    } kinds[] = {
+        {"time", "flo_workflow_now_ms"}, {"rand", "flo_workflow_random"}, {"getenv", "the input"},
+        {"socket", "an activity"},       {"pthread_create", "flo_spawn"}, {"usleep", "flo_sleep"},
+        {"system", "an activity"},       {"fork", "an activity"},         {"localtime", "gmtime_r"},
+    };
+    char path[300], word[60];
+    struct flo_err err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        snprintf(path, sizeof path, "%s/impure_%s.so", TEST_MODULES, kinds[i].call);
+        snprintf(word, sizeof word, "%s (instead: %s", kinds[i].call, kinds[i].instead);
+        err = (struct flo_err){0};
+        assert_int_equal(load_workflows(path, false, &err), FLO_ECONFIG);
+        assert_non_null(strstr(err.message, path));
+        assert_non_null(strstr(err.message, word));
+        assert_null(strstr(err.message, "unchecked"));
+    }
+}
+
+/* One that has activities, too, may say that only those do; for other roles it does not matter. */
+static void test_load_mixed_module_may_be_unchecked(void **state)
+{
+    static const char mixed[] = TEST_MODULES "/impure_open.so";
+    const struct flo_module_config config = {.path = mixed};
+    struct flo_registry *activities = registry_new();
+    struct flo_err err = {0};
+
+    (void)state;
+    assert_int_equal(load_workflows(mixed, false, &err), FLO_ECONFIG);
+    assert_non_null(strstr(err.message, "open (instead: an activity)"));
+    assert_non_null(strstr(err.message, "or set unchecked: true for it"));
+    assert_int_equal(load_workflows(mixed, true, &err), 0);
+    assert_int_equal(flo_registry_load(activities, FLO_ROLE_IO_ACTIVITY, &config, &err), 0);
+    flo_registry_destroy(&activities);
+}
+
+/* The spellings that headers give calls (large files, fortified ones) are known. */
+static void test_imports_know_other_spellings(void **state)
+{
+    (void)state;
+    assert_string_equal(flo_imports_instead("open64"), "an activity");
+    assert_string_equal(flo_imports_instead("__open_2"), "an activity");
+    assert_string_equal(flo_imports_instead("__read_chk"), "an activity");
+    assert_string_equal(flo_imports_instead("__isoc99_fscanf"), "an activity");
+    assert_string_equal(flo_imports_instead("epoll_wait"), "an activity");
+    assert_null(flo_imports_instead("snprintf"));
+    assert_null(flo_imports_instead("__snprintf_chk"));
+    assert_null(flo_imports_instead("tim"));
+    assert_null(flo_imports_instead("timegm"));
+    assert_null(flo_imports_instead("|"));
 }
 
 /* A workflow worker finds the activities of its modules, those that its list names. */
@@ -226,6 +294,11 @@ int main(void)
         cmocka_unit_test(test_load_registers_the_roles_half),
         cmocka_unit_test(test_load_serves_only_what_is_listed),
         cmocka_unit_test(test_load_bad_file_is_refused_with_its_reason),
+#ifndef FLO_COVERAGE /* whose counters write files from every module */
+        cmocka_unit_test(test_load_workflows_that_ask_the_machine_is_refused),
+        cmocka_unit_test(test_load_mixed_module_may_be_unchecked),
+#endif
+        cmocka_unit_test(test_imports_know_other_spellings),
         cmocka_unit_test(test_local_finds_the_modules_activities),
         cmocka_unit_test(test_load_writable_file_is_refused),
         cmocka_unit_test(test_load_same_type_twice_is_refused),
