@@ -7,7 +7,9 @@
  * changed. Each payload tells which key it was encrypted with, so keys can be changed while
  * histories are kept.
  */
+#include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <string.h>
@@ -74,8 +76,8 @@ struct key {
 };
 
 struct keys {
+    struct key *key; /* owned; the first one encrypts */
     size_t count;
-    struct key key[]; /* the first one encrypts */
 };
 
 /* "ID BASE64": FLO_ECONFIG when it is not. */
@@ -119,19 +121,54 @@ static const struct key *key_named(const struct keys *keys, const void *id, size
     return NULL;
 }
 
-static int read_keys(struct keys *keys, const char *key_file, const char *const *old_key_files,
-                     struct flo_err *err)
+static void free_keys(struct keys *keys)
 {
-    int rc = read_key(key_file, &keys->key[0], err);
-    keys->count = 1;
-    for (size_t i = 0; rc == 0 && old_key_files && old_key_files[i]; i++) {
-        struct key *key = &keys->key[keys->count];
-        rc = read_key(old_key_files[i], key, err);
-        if (rc == 0 && key_named(keys, key->id, strlen(key->id)))
-            rc = flo_fail(err, FLO_ECONFIG, "%s: the payload key %.50s is in another file, too",
-                          old_key_files[i], key->id);
-        keys->count++;
+    if (keys->key)
+        explicit_bzero(keys->key, keys->count * sizeof *keys->key);
+    flo_free(keys->key);
+}
+
+static int add_key(struct keys *keys, const char *path, struct flo_err *err)
+{
+    struct key key;
+    int rc = read_key(path, &key, err);
+    const struct key *known = rc ? NULL : key_named(keys, key.id, strlen(key.id));
+    if (known && memcmp(known->bytes, key.bytes, KEY_BYTES) != 0) {
+        rc = flo_fail(err, FLO_ECONFIG, "%s: there is another payload key with the name %.50s",
+                      path, key.id);
+    } else if (rc == 0 && !known) {
+        struct key *grown = flo_calloc(keys->count + 1, sizeof *grown); /* the old one is wiped */
+        if (grown) {
+            if (keys->count)
+                memcpy(grown, keys->key, keys->count * sizeof *grown);
+            free_keys(keys);
+            keys->key = grown;
+            keys->key[keys->count++] = key;
+        }
+        rc = grown ? 0 : FLO_ENOMEM;
     }
+    explicit_bzero(&key, sizeof key);
+    return rc;
+}
+
+/* Every file in dir that does not begin with a dot. */
+static int add_keys_of(struct keys *keys, const char *dir, struct flo_err *err)
+{
+    DIR *folder = opendir(dir);
+    struct dirent *entry;
+    int rc = 0;
+    if (!folder)
+        return flo_fail(err, FLO_ECONFIG, "cannot read the folder of payload keys %s: %s", dir,
+                        strerror(errno));
+    while (rc == 0 && (entry = readdir(folder))) {
+        char *path = *entry->d_name == '.' ? NULL : flo_asprintf("%s/%s", dir, entry->d_name);
+        if (path)
+            rc = add_key(keys, path, err);
+        else if (*entry->d_name != '.')
+            rc = FLO_ENOMEM;
+        flo_free(path);
+    }
+    closedir(folder);
     return rc;
 }
 
@@ -189,7 +226,7 @@ static int decode(void *ctx, const struct flo_payload *in, struct flo_payload_wr
     if (!key)
         return flo_fail(err, FLO_EPERM,
                         "a payload is encrypted with the key \"%.*s\", which is none of "
-                        "codec.key_file and codec.old_key_files",
+                        "codec.key_file and codec.keys_dir",
                         id_len > 50 ? 50 : (int)id_len, id ? (const char *)id : "");
     if (len < NONCE_BYTES + TAG_BYTES || len > FLO_CODEC_PAYLOAD_MAX)
         return flo_fail(err, FLO_EPROTO, "an encrypted payload cannot have %zu bytes", len);
@@ -207,23 +244,22 @@ static int decode(void *ctx, const struct flo_payload *in, struct flo_payload_wr
     return flo_payload_write_packed(out, plain, len, err);
 }
 
-int flo_aes_new(const char *key_file, const char *const *old_key_files, struct flo_codec *out_codec,
+int flo_aes_new(const char *key_file, const char *keys_dir, struct flo_codec *out_codec,
                 struct flo_err *err)
 {
-    size_t room = 1;
     pthread_once(&once, load);
     if (load_err.code) {
         if (err)
             *err = load_err;
         return load_err.code;
     }
-    while (old_key_files && old_key_files[room - 1])
-        room++;
-    struct keys *keys = flo_calloc(1, sizeof *keys + room * sizeof keys->key[0]);
+    struct keys *keys = flo_calloc(1, sizeof *keys);
     if (!keys)
         return FLO_ENOMEM;
+    int rc = add_key(keys, key_file, err);
+    if (rc == 0 && keys_dir && *keys_dir)
+        rc = add_keys_of(keys, keys_dir, err);
     *out_codec = (struct flo_codec){"aes-256-gcm", encode, decode, keys};
-    int rc = read_keys(keys, key_file, old_key_files, err);
     if (rc)
         flo_aes_free(out_codec);
     return rc;
@@ -231,10 +267,8 @@ int flo_aes_new(const char *key_file, const char *const *old_key_files, struct f
 
 void flo_aes_free(struct flo_codec *codec)
 {
-    struct keys *keys = codec->ctx;
-    if (!keys)
-        return;
-    explicit_bzero(keys->key, keys->count * sizeof keys->key[0]);
-    flo_free(keys);
+    if (codec->ctx)
+        free_keys(codec->ctx);
+    flo_free(codec->ctx);
     *codec = (struct flo_codec){0};
 }

@@ -46,7 +46,7 @@ static int add_built_in(struct flo_codec_row *row, const struct flo_codec_option
         rc = rc ? rc : insert(row, row->count, &row->zstd);
     }
     if (rc == 0 && options->key_file && *options->key_file) {
-        rc = flo_aes_new(options->key_file, options->old_key_files, &row->aes, err);
+        rc = flo_aes_new(options->key_file, options->keys_dir, &row->aes, err);
         rc = rc ? rc : insert(row, row->count, &row->aes);
     }
     return rc;

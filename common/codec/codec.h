@@ -19,11 +19,11 @@
 struct flo_codec_row; /* opaque: codec.c */
 
 struct flo_codec_options {
-    bool zstd;                        /* compress */
-    int zstd_level;                   /* 1 (fast) to 19 */
-    size_t zstd_above;                /* bytes: shorter payloads are not compressed */
-    const char *key_file;             /* "" or NULL: nothing is encrypted */
-    const char *const *old_key_files; /* ends with NULL; may be NULL: keys that only decrypt */
+    bool zstd;            /* compress */
+    int zstd_level;       /* 1 (fast) to 19 */
+    size_t zstd_above;    /* bytes: shorter payloads are not compressed */
+    const char *key_file; /* "" or NULL: nothing is encrypted */
+    const char *keys_dir; /* "" or NULL: none; folder of keys that only decrypt, one a file */
 };
 
 /*

@@ -24,7 +24,7 @@ void flo_zstd_free(struct flo_codec *codec);
 
 /* aes.c: encoding binary/encrypted, as the encryption samples of Temporal's SDKs have it: nonce of
  * 12 bytes, ciphertext, tag of 16 bytes; the key's id under encryption-key-id. */
-FLO_MUST_CHECK int flo_aes_new(const char *key_file, const char *const *old_key_files,
+FLO_MUST_CHECK int flo_aes_new(const char *key_file, const char *keys_dir,
                                struct flo_codec *out_codec, struct flo_err *err);
 void flo_aes_free(struct flo_codec *codec);
 
