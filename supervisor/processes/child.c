@@ -31,14 +31,14 @@
 
 /* One of the child's two outputs. */
 struct stream {
-    struct flo_child *child;
+    struct flo_child_process *child;
     struct event *readable;
     struct flo_line_cutter cutter;
     int fd; /* our end; -1: closed */
     bool is_stderr;
 };
 
-struct flo_child {
+struct flo_child_process {
     const char *name;
     pid_t pid;
     struct flo_output_source *output; /* borrowed */
@@ -46,7 +46,7 @@ struct flo_child {
     struct event *resume;             /* ends the pause of a flood */
     int64_t window_ms;                /* began then ... */
     size_t window_bytes;              /* ... and has brought so much */
-    flo_child_line_fn on_line;
+    flo_child_process_line_fn on_line;
     void *ctx;
 };
 
@@ -78,7 +78,7 @@ static ssize_t read_some(struct stream *stream)
 
 static void on_resume(evutil_socket_t fd, short what, void *ctx)
 {
-    struct flo_child *child = ctx;
+    struct flo_child_process *child = ctx;
     (void)fd;
     (void)what;
     for (int i = 0; i < 2; i++)
@@ -86,7 +86,7 @@ static void on_resume(evutil_socket_t fd, short what, void *ctx)
             event_add(child->streams[i].readable, NULL);
 }
 
-static void hold_a_flood(struct flo_child *child, size_t bytes)
+static void hold_a_flood(struct flo_child_process *child, size_t bytes)
 {
     const int64_t now = flo_clock_mono_ns() / FLO_NS_PER_MS;
     const struct timeval pause = {.tv_usec = (suseconds_t)FLOOD_MS * 1000};
@@ -117,7 +117,8 @@ static void on_output(evutil_socket_t fd, short what, void *ctx)
     }
 }
 
-static int open_stream(struct event_base *base, struct flo_child *child, int which, int *out_theirs)
+static int open_stream(struct event_base *base, struct flo_child_process *child, int which,
+                       int *out_theirs)
 {
     struct stream *stream = &child->streams[which];
     int fds[2];
@@ -222,20 +223,21 @@ static pid_t spawn(char *const *argv, char *const *env, const int outputs[2])
     return error ? -error : pid;
 }
 
-int flo_child_start(struct event_base *base, const struct flo_child_options *options,
-                    struct flo_child **out, struct flo_err *err)
+int flo_child_process_start(struct event_base *base,
+                            const struct flo_child_process_options *options,
+                            struct flo_child_process **out, struct flo_err *err)
 {
     char *const *argv = options->argv;
     const char *name = options->name;
     int rc = 0, theirs[2] = {-1, -1};
     pid_t pid;
     char **all_env = merge_env(options->env);
-    struct flo_child *child = flo_calloc(1, sizeof *child);
+    struct flo_child_process *child = flo_calloc(1, sizeof *child);
     if (!child || !all_env) {
         rc = flo_fail(err, FLO_ENOMEM, "no memory to start %s", name);
         goto out;
     }
-    *child = (struct flo_child){
+    *child = (struct flo_child_process){
         .name = name, .output = options->output, .on_line = options->on_line, .ctx = options->ctx};
     child->streams[0].fd = child->streams[1].fd = -1;
     child->resume = event_new(base, -1, 0, on_resume, child);
@@ -264,29 +266,29 @@ out:
         if (theirs[i] >= 0)
             close(theirs[i]);
     flo_free(all_env);
-    flo_child_destroy(&child);
+    flo_child_process_destroy(&child);
     return rc;
 }
 
-pid_t flo_child_pid(const struct flo_child *child)
+pid_t flo_child_process_pid(const struct flo_child_process *child)
 {
     return child->pid;
 }
 
-void flo_child_signal(const struct flo_child *child, int signal)
+void flo_child_process_signal(const struct flo_child_process *child, int signal)
 {
     kill(child->pid, signal);
 }
 
-void flo_child_kill(const struct flo_child *child)
+void flo_child_process_kill(const struct flo_child_process *child)
 {
     kill(-child->pid, SIGKILL);
     kill(child->pid, SIGKILL); /* in case it had no time to make its group */
 }
 
-void flo_child_destroy(struct flo_child **child)
+void flo_child_process_destroy(struct flo_child_process **child)
 {
-    struct flo_child *self = *child;
+    struct flo_child_process *self = *child;
     if (!self)
         return;
     for (int i = 0; i < 2; i++)

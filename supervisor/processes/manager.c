@@ -180,7 +180,7 @@ void flo_process_start(struct flo_process *process)
         return;
     }
     flo_manager_tell(manager, FLO_LOG_INFO, "process.started", process->name, "Process started",
-                     json_pack("{s:i}", "pid", (int)flo_child_pid(process->child)));
+                     json_pack("{s:i}", "pid", (int)flo_child_process_pid(process->child)));
     flo_process_set_state(process, FLO_PROCESS_STARTING);
     if (!process->worker)
         flo_manager_arm(process->timer, manager->config->start_timeout_ms);
@@ -195,13 +195,14 @@ static void on_drain_timeout(struct flo_process *process)
     const struct flo_manager_options *options = &process->manager->options;
     struct flo_process_report report = {.live = false};
     if (process->worker && options->report &&
-        options->report(options->ctx, flo_child_pid(process->child), &report) && report.live) {
+        options->report(options->ctx, flo_child_process_pid(process->child), &report) &&
+        report.live) {
         flo_manager_arm(process->timer, 1000);
         return;
     }
     flo_manager_tell(process->manager, FLO_LOG_ERROR, "process.stop_timeout", process->name,
                      "The process did not end in time and is killed", NULL);
-    flo_child_kill(process->child);
+    flo_child_process_kill(process->child);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
@@ -219,7 +220,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     case FLO_PROCESS_STARTING:
         flo_manager_tell(process->manager, FLO_LOG_ERROR, "process.start_timeout", process->name,
                          "The process did not say where it listens", NULL);
-        flo_child_kill(process->child);
+        flo_child_process_kill(process->child);
         break;
     case FLO_PROCESS_UP:
         process->told_crash_loop = false;
@@ -259,7 +260,7 @@ void flo_process_stop(struct flo_process *process)
 {
     if (!process->child || process->state == FLO_PROCESS_STOPPING)
         return;
-    flo_child_signal(process->child, SIGTERM);
+    flo_child_process_signal(process->child, SIGTERM);
     flo_manager_arm(process->timer, process->manager->config->shutdown_timeout_ms);
     flo_process_set_state(process, FLO_PROCESS_STOPPING);
 }
@@ -310,7 +311,7 @@ static void advance_stop(struct flo_manager *manager)
         return;
     if (engine && engine->state != FLO_PROCESS_STOPPING) {
         flo_process_set_state(engine, FLO_PROCESS_STOPPING);
-        flo_child_signal(engine->child, SIGTERM);
+        flo_child_process_signal(engine->child, SIGTERM);
     }
     if (!engine)
         finish_stop(manager);
@@ -331,7 +332,7 @@ static void begin_stop(struct flo_manager *manager, int exit_code)
             flo_process_set_state(process, FLO_PROCESS_STOPPED);
         } else if (process->worker && process->state != FLO_PROCESS_STOPPING) {
             flo_process_set_state(process, FLO_PROCESS_STOPPING);
-            flo_child_signal(process->child, SIGTERM);
+            flo_child_process_signal(process->child, SIGTERM);
         }
     }
     flo_manager_arm(manager->deadline, manager->config->shutdown_timeout_ms);
@@ -360,9 +361,9 @@ static void tell_exit(struct flo_process *process, pid_t pid, int status, char *
 static void on_exit_of(struct flo_process *process, int status)
 {
     struct flo_manager *manager = process->manager;
-    const pid_t pid = flo_child_pid(process->child);
+    const pid_t pid = flo_child_process_pid(process->child);
     char how[64];
-    flo_child_destroy(&process->child); /* its last lines come before ours about it */
+    flo_child_process_destroy(&process->child); /* its last lines come before ours about it */
     event_del(process->timer);
     process->http[0] = '\0';
     tell_exit(process, pid, status, how, sizeof how);
@@ -408,7 +409,7 @@ static struct flo_process *process_of(const struct flo_manager *manager, pid_t p
     FLO_LIST_FOREACH(node, &manager->processes)
     {
         struct flo_process *process = FLO_PROCESS_AT(node);
-        if (process->child && flo_child_pid(process->child) == pid)
+        if (process->child && flo_child_process_pid(process->child) == pid)
             return process;
     }
     return NULL;
@@ -423,7 +424,7 @@ static void on_sigchld(evutil_socket_t fd, short what, void *ctx)
         struct flo_process *process = process_of(manager, pid);
         int status = 0;
         if (process) /* what it left behind, before its number can come to mean another group */
-            flo_child_kill(process->child);
+            flo_child_process_kill(process->child);
         if (waitpid(pid, &status, 0) == pid && process)
             on_exit_of(process, status);
     }
@@ -434,7 +435,7 @@ void flo_manager_kill(struct flo_manager *manager)
     FLO_LIST_FOREACH(node, &manager->processes)
     {
         if (FLO_PROCESS_AT(node)->child)
-            flo_child_kill(FLO_PROCESS_AT(node)->child);
+            flo_child_process_kill(FLO_PROCESS_AT(node)->child);
     }
 }
 
@@ -503,8 +504,8 @@ void flo_process_free(struct flo_process *process)
 {
     struct flo_manager *manager = process->manager;
     if (process->child) {
-        (void)waitpid(flo_child_pid(process->child), NULL, 0);
-        flo_child_destroy(&process->child);
+        (void)waitpid(flo_child_process_pid(process->child), NULL, 0);
+        flo_child_process_destroy(&process->child);
     }
     FLO_LIST_FOREACH(node, &manager->processes)
     {

@@ -197,7 +197,8 @@ static void make_print(const struct flo_process *process, const struct command *
     flo_sha256_final(&sha, out);
 }
 
-int flo_process_launch(struct flo_process *process, flo_child_line_fn on_line, struct flo_err *err)
+int flo_process_launch(struct flo_process *process, flo_child_process_line_fn on_line,
+                       struct flo_err *err)
 {
     struct flo_manager *manager = process->manager;
     struct command command = {.failed = false};
@@ -210,19 +211,19 @@ int flo_process_launch(struct flo_process *process, flo_child_line_fn on_line, s
     flo_free(process->program);
     process->program = flo_strdup(process->worker ? process->worker->config->program
                                                   : manager->config->engine.program);
-    const struct flo_child_options options = {.name = process->name,
-                                              .argv = command.args,
-                                              .env = command.env,
-                                              .output = process->output,
-                                              .on_line = on_line,
-                                              .ctx = process};
+    const struct flo_child_process_options options = {.name = process->name,
+                                                      .argv = command.args,
+                                                      .env = command.env,
+                                                      .output = process->output,
+                                                      .on_line = on_line,
+                                                      .ctx = process};
     int rc = 0;
     if (!process->program)
         rc = flo_fail(err, FLO_ENOMEM, "no memory to start %s", process->name);
     else if (command.failed)
         rc = flo_fail(err, FLO_ENOMEM, "too many arguments for %s", process->name);
     else
-        rc = flo_child_start(manager->base, &options, &process->child, err);
+        rc = flo_child_process_start(manager->base, &options, &process->child, err);
     flo_arena_fini(&command.arena);
     return rc;
 }
@@ -313,6 +314,6 @@ bool flo_process_changed(const struct flo_process *process)
     if (memcmp(print, process->print, sizeof print) != 0)
         return true;
     if (process->child)
-        flo_process_each_mapped(flo_child_pid(process->child), compare_mapped, &comparison);
+        flo_process_each_mapped(flo_child_process_pid(process->child), compare_mapped, &comparison);
     return comparison.changed;
 }

@@ -67,7 +67,7 @@ struct flo_process {
     bool was_up;                                   /* once at least */
     bool was_ready, told_unready, told_crash_loop; /* of this run */
     struct flo_process *replaces;                  /* leaves when this one is ready */
-    struct flo_child *child;                       /* while it runs */
+    struct flo_child_process *child;               /* while it runs */
     struct flo_output_source *output;
     struct flo_backoff backoff;
     /* WAITING: the backoff; STARTING, engine: start_timeout; UP: the end of a crash loop; STOPPING:
@@ -128,8 +128,8 @@ bool flo_manager_engine_known(const struct flo_manager *manager);
 /* ---- manager_command.c ---- */
 
 /* Start the program of process; fills in child, program and print. */
-FLO_MUST_CHECK int flo_process_launch(struct flo_process *process, flo_child_line_fn on_line,
-                                      struct flo_err *err);
+FLO_MUST_CHECK int flo_process_launch(struct flo_process *process,
+                                      flo_child_process_line_fn on_line, struct flo_err *err);
 /* Would it be started with something else than what it runs with? */
 bool flo_process_changed(const struct flo_process *process);
 /* The path of a program as it is run. */

@@ -62,7 +62,7 @@ bool flo_process_ready(const struct flo_process *process, struct flo_process_rep
                  flo_process_state_name(process->state));
     else if (!process->worker || !options->report)
         report.ready = true;
-    else if (!options->report(options->ctx, flo_child_pid(process->child), &report))
+    else if (!options->report(options->ctx, flo_child_process_pid(process->child), &report))
         snprintf(report.reason, sizeof report.reason, "it has not reported yet");
     if (out)
         *out = report;
@@ -81,21 +81,22 @@ static const char *program_of(const struct flo_process *process)
 static void view_process(const struct flo_process *process, struct flo_process_view *out)
 {
     int64_t up_ms = process->child ? flo_manager_now_ms() - process->started_ms : 0;
-    *out = (struct flo_process_view){.name = process->name,
-                                     .worker = process->worker ? process->worker->name : "",
-                                     .replica = process->replica,
-                                     .program = program_of(process),
-                                     .http = process->http,
-                                     .state = process->state,
-                                     .engine = !process->worker,
-                                     .crash_loop = flo_backoff_crash_loop(&process->backoff) &&
-                                                   up_ms < process->backoff.stable_after_ms,
-                                     .wanted = flo_process_counts(process) && !process->held,
-                                     .ready = flo_process_ready(process, NULL),
-                                     .pid = process->child ? flo_child_pid(process->child) : 0,
-                                     .restarts = process->restarts,
-                                     .up_ms = up_ms,
-                                     .ended = process->ended};
+    *out =
+        (struct flo_process_view){.name = process->name,
+                                  .worker = process->worker ? process->worker->name : "",
+                                  .replica = process->replica,
+                                  .program = program_of(process),
+                                  .http = process->http,
+                                  .state = process->state,
+                                  .engine = !process->worker,
+                                  .crash_loop = flo_backoff_crash_loop(&process->backoff) &&
+                                                up_ms < process->backoff.stable_after_ms,
+                                  .wanted = flo_process_counts(process) && !process->held,
+                                  .ready = flo_process_ready(process, NULL),
+                                  .pid = process->child ? flo_child_process_pid(process->child) : 0,
+                                  .restarts = process->restarts,
+                                  .up_ms = up_ms,
+                                  .ended = process->ended};
     if (process->state == FLO_PROCESS_WAITING && process->again_ms > flo_manager_now_ms())
         out->again_in_ms = process->again_ms - flo_manager_now_ms();
 }

@@ -98,7 +98,7 @@ static void find_files(struct flo_manager_watch *watch)
     {
         const struct flo_process *process = FLO_PROCESS_AT(node);
         if (process->child && !process->leaving)
-            flo_process_each_mapped(flo_child_pid(process->child), add_mapped, watch);
+            flo_process_each_mapped(flo_child_process_pid(process->child), add_mapped, watch);
     }
 }
 
