@@ -23,9 +23,12 @@
 #include "engine/core/run.h"
 #include "engine/core/runs.h"
 #include "engine/core/task.h"
+#include "engine/core/update.h"
 
 #define HEARTBEAT_MAX_NS (INT64_C(30) * 60 * FLO_NS_PER_S) /* a task may be kept alive so long */
-#define SEQUENCE_SHOWN 50 /* commands in the sentence about a bad sequence */
+#define TASK_EVENTS 3       /* Completed, Scheduled, Started: what a task brings at least */
+#define DISCARDED_EVENTS 10 /* so many more are sent to a worker again rather than written down */
+#define SEQUENCE_SHOWN 50   /* commands in the sentence about a bad sequence */
 #define INLINE_REQUEST_ID "request-from-RespondWorkflowTaskCompleted"
 #define CAUSE(name) FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_##name
 #define COMMAND(name) FLO_API__COMMAND_TYPE__COMMAND_TYPE_##name
@@ -131,6 +134,7 @@ static void refuse(struct flo_core *core, struct flo_execution *execution,
     failed.worker_version = request->worker_version_stamp;
     if (verdict->cause == CAUSE(UNHANDLED_COMMAND))
         execution->workflow_task.close_attempted = true;
+    flo_updates_refused(execution);
     flo_core_workflow_task_fail(core, execution, &failed);
     if (verdict->terminate)
         flo_execution_terminate(core, execution, verdict->message, NULL, FLO_CORE_RUN_IDENTITY);
@@ -139,12 +143,17 @@ static void refuse(struct flo_core *core, struct flo_execution *execution,
     flo_reply_status(core, info->id, flo_core_after(core, execution), &status);
 }
 
-/* A worker that only keeps its task alive has had its time. */
+/* Does the worker only keep its task alive? */
+static bool is_heartbeat(const request_t *request)
+{
+    return request->force_create_new_workflow_task && !request->n_commands && !request->n_messages;
+}
+
+/* ... for too long now? */
 static bool heartbeat_over(struct flo_core *core, const struct flo_execution *execution,
                            const request_t *request)
 {
-    return request->force_create_new_workflow_task && !request->n_commands &&
-           !request->n_messages &&
+    return is_heartbeat(request) &&
            core->now_ns - execution->workflow_task.original_scheduled_ns > HEARTBEAT_MAX_NS;
 }
 
@@ -313,6 +322,50 @@ static void start_inline(struct flo_core *core, struct flo_execution *execution,
         flo_core_set_fatal(core);
 }
 
+/*
+ * Has a speculative task changed nothing, so that it may disappear? Its worker must then go back to
+ * where it was before the task; one that cannot do that when events came with the task says so.
+ */
+static bool disappears(const struct flo_execution *execution, const request_t *request)
+{
+    const struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (!task->speculative || request->n_commands || request->force_create_new_workflow_task ||
+        !flo_update_only_rejections(execution) || flo_updates_wait(execution))
+        return false;
+    const int64_t events = task->started_id - execution->last_completed_started_id;
+    const bool can_go_back = request->capabilities &&
+                             request->capabilities->discard_speculative_workflow_task_with_events;
+    return events <= TASK_EVENTS + (can_go_back ? DISCARDED_EVENTS : 0);
+}
+
+static void discard(struct flo_core *core, struct flo_execution *execution,
+                    const struct flo_core_call_info *info, const request_t *request)
+{
+    FloApi__RespondWorkflowTaskCompletedResponse response =
+        FLO_API__RESPOND_WORKFLOW_TASK_COMPLETED_RESPONSE__INIT;
+    flo_core_workflow_task_discard(core, execution);
+    set_sticky(core, execution, request->sticky_attributes);
+    flo_update_apply_rest(core, execution);
+    flo_updates_reject_unprocessed(core, execution);
+    flo_core_query_answer(core, execution, request->query_results, request->n_query_results);
+    flo_execution_end(core, execution, false);
+    response.reset_history_event_id = execution->last_completed_started_id;
+    flo_reply_ok(core, info->id, 0, &response.base);
+}
+
+/* Schedule the next task, if the run asks for one. For updates alone a speculative one is enough,
+ * but only its own worker would know of it at once. */
+static void schedule_next(struct flo_core *core, struct flo_execution *execution,
+                          const request_t *request)
+{
+    if (request->force_create_new_workflow_task || !flo_list_empty(&execution->buffered))
+        flo_core_workflow_task_schedule(core, execution);
+    else if (flo_updates_wait(execution) && request->return_new_workflow_task)
+        flo_core_workflow_task_speculate(core, execution);
+    else if (flo_updates_wait(execution))
+        flo_core_workflow_task_schedule(core, execution);
+}
+
 static void accept(struct flo_core *core, struct flo_execution *execution,
                    const struct flo_core_call_info *info, const request_t *request)
 {
@@ -325,9 +378,13 @@ static void accept(struct flo_core *core, struct flo_execution *execution,
     set_sticky(core, execution, request->sticky_attributes);
     note_build(core, execution, build_id_of(request), completed_id);
     apply_commands(core, execution, request, completed_id, &response);
-    bool more = request->force_create_new_workflow_task || !flo_list_empty(&execution->buffered);
-    if (flo_execution_is_open(execution) && more) {
-        flo_core_workflow_task_schedule(core, execution);
+    flo_update_apply_rest(core, execution);
+    if (flo_execution_is_open(execution)) {
+        if (!is_heartbeat(request))
+            flo_updates_reject_unprocessed(core, execution);
+        schedule_next(core, execution, request);
+    }
+    if (execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_SCHEDULED) {
         if (request->force_create_new_workflow_task && !request->n_commands)
             execution->workflow_task.original_scheduled_ns = first_scheduled_ns;
         if (request->return_new_workflow_task)
@@ -358,13 +415,17 @@ void flo_rpc_respond_workflow_task_completed(struct flo_core *core,
         flo_reply_status(core, info->id, flo_core_after(core, execution), &status);
         return;
     }
-    if (check_sequence(core, request, &status)) {
+    if (check_sequence(core, request, &status) ||
+        flo_update_read(core, execution, request, &status)) {
         flo_reply_status(core, info->id, 0, &status);
         return;
     }
     struct flo_verdict verdict = flo_commands_check(core, execution, request);
     if (verdict.cause)
         refuse(core, execution, info, request, &verdict);
+    else if (disappears(execution, request))
+        discard(core, execution, info, request);
     else
         accept(core, execution, info, request);
+    flo_update_forget_messages(execution);
 }

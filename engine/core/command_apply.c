@@ -8,6 +8,7 @@
 #include "engine/core/message.h"
 #include "engine/core/namespace.h"
 #include "engine/core/run.h"
+#include "engine/core/update.h"
 #include "engine/core/task.h"
 
 #define EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_##name
@@ -478,6 +479,9 @@ struct flo_core_activity *flo_command_apply(struct flo_core *core, struct flo_ex
         flo_close_continued(core, execution,
                             command->continue_as_new_workflow_execution_command_attributes,
                             command->user_metadata, completed_id);
+        break;
+    case FLO_API__COMMAND_TYPE__COMMAND_TYPE_PROTOCOL_MESSAGE:
+        flo_update_apply_command(core, execution, command);
         break;
     default: /* the check refuses all others */
         break;

@@ -17,6 +17,7 @@
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
 #include "engine/core/run.h"
+#include "engine/core/update.h"
 
 #define CAUSE(name) FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_##name
 
@@ -519,15 +520,18 @@ static bool check_modify(struct check *check, const FloApi__Command *command)
                      command->modify_workflow_properties_command_attributes->upserted_memo);
 }
 
-/* Updates are not served, so no message can be meant. */
+static bool message_fits(struct check *check, struct flo_update_fault fault)
+{
+    if (!fault.message)
+        return true;
+    refuse(check, CAUSE(BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE), fault.message);
+    check->verdict.terminate = fault.terminate;
+    return false;
+}
+
 static bool check_message(struct check *check, const FloApi__Command *command)
 {
-    const char *id =
-        command->attributes_case == FLO_API__COMMAND__ATTRIBUTES_PROTOCOL_MESSAGE_COMMAND_ATTRIBUTES
-            ? command->protocol_message_command_attributes->message_id
-            : "";
-    return refuse_fmt(check, CAUSE(BAD_UPDATE_WORKFLOW_EXECUTION_MESSAGE),
-                      "ProtocolMessageCommand referenced absent message ID \"%s\"", id);
+    return message_fits(check, flo_update_check_command(check->core, check->execution, command));
 }
 
 /* ---- all of them ---- */
@@ -587,6 +591,8 @@ struct flo_verdict flo_commands_check(struct flo_core *core, struct flo_executio
     for (size_t i = 0; i < request->n_commands; i++, check.next_id++)
         if (!check_command(&check, request->commands[i]))
             break;
+    if (!check.verdict.cause && request->n_messages)
+        message_fits(&check, flo_update_check_rest(core, execution));
     flo_map_fini(&check.timers);
     flo_map_fini(&check.activities);
     flo_map_fini(&check.children);

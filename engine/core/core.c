@@ -18,6 +18,7 @@
 #include "engine/core/runs.h"
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
+#include "engine/core/update.h"
 
 /* Scratch memory kept between steps. */
 #define SCRATCH_KEEP_BYTES ((size_t)256 << 10)
@@ -153,6 +154,7 @@ static void core_settle(struct flo_core *core)
         if (node) {
             struct flo_core_run_hooks *hooks =
                 flo_container(node, struct flo_core_run_hooks, touched);
+            flo_update_settle(core, hooks->execution);
             flo_core_query_settle(core, hooks->execution);
             flo_history_settle(core, hooks->execution);
             continue;

@@ -13,6 +13,7 @@
 #include "engine/core/runs.h"
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
+#include "engine/core/update.h"
 
 /* ---- small things ---- */
 
@@ -362,6 +363,7 @@ void flo_execution_destroy(struct flo_core *core, struct flo_execution **pexecut
     flo_execution_quiesce(core, execution);
     flo_core_remove_run(core, execution);
     flo_core_run_hooks_fini(core, &execution->hooks);
+    flo_updates_fini(core, execution);
     if (flo_node_linked(&execution->unsettled))
         flo_list_remove(&core->unsettled, &execution->unsettled);
     free_lists(core, execution);
@@ -418,8 +420,10 @@ void flo_execution_end(struct flo_core *core, struct flo_execution *execution, b
         check_history(core, execution);
     flo_history_seal(&execution->history);
     flo_core_workflow_task_forget_start(execution);
-    execution->state_transitions++;
-    core->transitions++;
+    if (store) {
+        execution->state_transitions++;
+        core->transitions++;
+    }
     flo_core_touch(core, execution, store);
 }
 

@@ -74,7 +74,8 @@ struct flo_buffered_event {
  *     +-----------------------+ sticky queue: schedule-to-start timeout
  *
  * A workflow task of attempt > 1 is transient: its Scheduled and Started events are shown to the
- * worker but written only when it completes.
+ * worker but written only when it completes. So is a speculative one, which exists for updates
+ * alone (update.h): it is not stored at all, and written as soon as anything else happens.
  */
 enum flo_core_workflow_task_stage {
     FLO_CORE_WORKFLOW_TASK_NONE,
@@ -92,6 +93,7 @@ struct flo_task_start {
 struct flo_core_workflow_task {
     enum flo_core_workflow_task_stage stage;
     bool transient;       /* its events are not in the history */
+    bool speculative;     /* ... because it carries nothing but updates */
     bool sticky;          /* scheduled on the sticky queue */
     bool close_attempted; /* the worker tried to close the run while events waited */
     bool suggest_continue_as_new;
@@ -211,6 +213,8 @@ struct flo_execution {
     struct flo_map *signal_requests; /* request ids that were applied -> the run itself; or NULL */
     int64_t signal_count;
 
+    struct flo_updates *updates; /* update.h; NULL: there never was one */
+
     struct flo_blob memo, search_attributes; /* current values: Memo, SearchAttributes */
     struct flo_blob reset_points;            /* ResetPoints */
     struct flo_blob user_metadata;           /* of the start: UserMetadata */
@@ -307,6 +311,8 @@ FLO_MUST_CHECK int flo_core_workflow_task_synthetic(struct flo_core *core,
 
 /* Schedule a workflow task unless one is pending, the run is closed or waits for its first task. */
 void flo_core_workflow_task_schedule(struct flo_core *core, struct flo_execution *execution);
+/* The same for updates alone: a speculative one, when nothing asks for a real one. */
+void flo_core_workflow_task_speculate(struct flo_core *core, struct flo_execution *execution);
 /*
  * Hand the scheduled workflow task to worker. from_sticky: it polled the sticky queue. 0, and the
  * task is STARTED: fill the answer, then flo_execution_end(core, execution, true); FLO_ENOENT:

@@ -67,6 +67,8 @@ static const uint8_t attributes_field[] = {
     [FLO_API__EVENT_TYPE__EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED] = 43,
     [FLO_API__EVENT_TYPE__EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED] = 44,
     [FLO_API__EVENT_TYPE__EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES] = 45,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED] = 46,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED] = 48,
     [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED] = 51,
 };
 
@@ -266,6 +268,8 @@ int64_t flo_history_write(struct flo_core *core, struct flo_execution *execution
 int64_t flo_history_record(struct flo_core *core, struct flo_execution *execution,
                            const struct flo_event *event, int64_t ref)
 {
+    if (execution->workflow_task.speculative)
+        flo_core_workflow_task_keep(core, execution);
     if (execution->workflow_task.stage != FLO_CORE_WORKFLOW_TASK_STARTED && !execution->in_commands)
         return flo_history_write(core, execution, event);
     struct packed_event packed;

@@ -239,6 +239,8 @@ static struct description *describe(struct flo_core *core, const struct flo_name
     }
     flo_api__namespace_info__capabilities__init(&d->capabilities);
     d->capabilities.eager_workflow_start = true;
+    d->capabilities.sync_update = true;
+    d->capabilities.async_update = true;
     d->capabilities.worker_poll_complete_on_shutdown = true;
     d->capabilities.poller_autoscaling = true;
     d->info.capabilities = &d->capabilities;

@@ -20,6 +20,7 @@
 #include "engine/core/request.h"
 #include "engine/core/task.h"
 #include "engine/core/token.h"
+#include "engine/core/update.h"
 #include "engine/core/wire_out.h"
 #include "wire/payload.h"
 
@@ -199,7 +200,8 @@ int flo_poll_fill_workflow_task(struct flo_core *core, struct flo_execution *exe
     if (!body->scheduled_time || !body->started_time ||
         flo_poll_fill_run(core, execution->workflow_id, execution->run_id, execution->type,
                           execution->task_queue, body) ||
-        fill_token(core, execution, body) || flo_core_query_attach(core, execution, body))
+        fill_token(core, execution, body) || flo_core_query_attach(core, execution, body) ||
+        flo_update_attach(core, execution, sticky, body))
         return FLO_ENOMEM;
     struct flo_history_page page;
     const int64_t first = sticky ? execution->last_completed_started_id + 1 : 1;
@@ -268,8 +270,8 @@ static int deliver_workflow(struct flo_core *core, struct flo_poller *poller,
     int rc = flo_core_workflow_task_start(core, execution, worker, sticky);
     if (rc)
         return rc;
-    flo_execution_end(core, execution, true);
     const struct flo_core_workflow_task *task = &execution->workflow_task;
+    flo_execution_end(core, execution, !task->speculative);
     if (task->stage != FLO_CORE_WORKFLOW_TASK_STARTED)
         return FLO_ENOENT; /* the history is too long: that ended the run */
     const uint64_t call = poller->waiting.call;

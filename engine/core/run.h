@@ -144,6 +144,10 @@ int64_t flo_core_workflow_task_complete(struct flo_core *core, struct flo_execut
  * attributes without ids. */
 void flo_core_workflow_task_fail(struct flo_core *core, struct flo_execution *execution,
                                  FloApi__WorkflowTaskFailedEventAttributes *attributes);
+/* A speculative task becomes a real one: its events are written. */
+void flo_core_workflow_task_keep(struct flo_core *core, struct flo_execution *execution);
+/* A speculative task disappears, as if it had never been. */
+void flo_core_workflow_task_discard(struct flo_core *core, struct flo_execution *execution);
 /* Fail it when it is started because the run closes, forget it when it is only scheduled. */
 void flo_core_workflow_task_force_close(struct flo_core *core, struct flo_execution *execution);
 /* The pending task (started, or waiting on a sticky queue) times out; schedules the next. */

@@ -12,6 +12,7 @@
 #include "engine/core/message.h"
 #include "engine/core/namespace.h"
 #include "engine/core/run.h"
+#include "engine/core/update.h"
 #include "flotilla/engine_state.pb-c.h"
 
 static ProtobufCBinaryData bytes_of(const struct flo_blob *blob)
@@ -35,10 +36,12 @@ static void *new_list(struct flo_arena *arena, size_t count, size_t size, void *
 static void pack_task(const struct flo_core_workflow_task *task, FloEngine__WorkflowTaskState *out)
 {
     flo_engine__workflow_task_state__init(out);
+    out->attempt = task->attempt;
+    if (task->speculative)
+        return; /* it does not outlive the process */
     out->stage = (int32_t)task->stage;
     out->scheduled_event_id = task->scheduled_id;
     out->started_event_id = task->started_id;
-    out->attempt = task->attempt;
     out->original_scheduled_ns = task->original_scheduled_ns;
     out->scheduled_ns = task->scheduled_ns;
     out->started_ns = task->started_ns;
@@ -199,6 +202,7 @@ static void pack_fields(struct flo_execution *execution, FloEngine__ExecutionSta
     out->user_metadata = bytes_of(&execution->user_metadata);
     out->new_run_id = flo_text(execution->new_run_id);
     out->signal_count = execution->signal_count;
+    out->update_count = (int64_t)flo_updates_recorded(execution);
 }
 
 static int pack_state(struct flo_execution *execution, struct flo_arena *arena,

@@ -9,6 +9,7 @@
 #include "engine/core/namespace.h"
 #include "engine/core/run.h"
 #include "engine/core/runs.h"
+#include "engine/core/update.h"
 #include "flotilla/engine_state.pb-c.h"
 
 static char *dup_or_null(const char *value, bool *failed)
@@ -252,6 +253,7 @@ int flo_execution_load(struct flo_core *core, const struct flo_core_stored_run *
                         "the state of run %s of workflow \"%s\" is damaged", run->run_id,
                         run->workflow_id);
     const FloEngine__ExecutionState *state = (const FloEngine__ExecutionState *)message;
+    const bool has_updates = state->update_count > 0;
     struct flo_execution *execution = blank_of(core, ns, run, state);
     if (!execution)
         return flo_fail(err, FLO_ENOMEM, "no memory for a stored run");
@@ -260,6 +262,8 @@ int flo_execution_load(struct flo_core *core, const struct flo_core_stored_run *
         rc = load_history(execution, state->next_event_id, batches, count);
     if (!rc)
         rc = load_signals(core, execution);
+    if (!rc && has_updates)
+        rc = flo_updates_load(core, execution);
     if (!rc)
         rc = flo_core_add_run(core, execution);
     if (!rc && core->fatal)

@@ -7,6 +7,10 @@
  * its history, and the attempt's Scheduled and Started are only shown to its worker, and written
  * when it succeeds. If anything else is written in between, the attempts start from 1 again.
  *
+ * A speculative task, for updates alone, writes nothing either. Whatever else happens to the run
+ * makes it a real one first (flo_core_workflow_task_keep), so that its ids stay what its worker was
+ * told; when it only led to rejections it is discarded.
+ *
  * A sticky task goes to the queue of the worker that has the run in its cache; when that worker
  * does not take it in time, fails it or times out, stickiness ends and the next task carries the
  * whole history to whoever polls the normal queue.
@@ -26,6 +30,7 @@
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
 #include "engine/core/token.h"
+#include "engine/core/update.h"
 
 #define GROWTH_FROM_ATTEMPT 4        /* attempts from here on get more and more time */
 #define GROWTH_NS (5 * FLO_NS_PER_S) /* doubled with each attempt */
@@ -40,7 +45,7 @@ struct task_events {
     FloApi__TaskQueue queue;
     Google__Protobuf__Duration start_to_close;
     FloApi__WorkerVersionStamp version;
-    FloApi__SuggestContinueAsNewReason reasons[2];
+    FloApi__SuggestContinueAsNewReason reasons[3];
 };
 
 static void fill_scheduled(const struct flo_execution *execution, struct task_events *events)
@@ -87,6 +92,9 @@ static void fill_started(struct flo_core *core, const struct flo_execution *exec
     if (task->scheduled_id >= core->options.history_count_suggest)
         events->reasons[started->n_suggest_continue_as_new_reasons++] =
             FLO_API__SUGGEST_CONTINUE_AS_NEW_REASON__SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_HISTORY_EVENTS;
+    if (flo_updates_recorded(execution) >= FLO_CORE_RUN_SUGGEST_UPDATES)
+        events->reasons[started->n_suggest_continue_as_new_reasons++] =
+            FLO_API__SUGGEST_CONTINUE_AS_NEW_REASON__SUGGEST_CONTINUE_AS_NEW_REASON_TOO_MANY_UPDATES;
 }
 
 static void write_scheduled(struct flo_core *core, struct flo_execution *execution)
@@ -192,6 +200,9 @@ void flo_core_workflow_task_arm(struct flo_core *core, struct flo_execution *exe
         flo_core_run_timer(core, &task->timer,
                            flo_add_ns(task->scheduled_ns, execution->sticky_schedule_to_start_ns),
                            time_out);
+    else if (task->stage == FLO_CORE_WORKFLOW_TASK_SCHEDULED && task->speculative)
+        flo_core_run_timer(core, &task->timer,
+                           flo_add_ns(task->scheduled_ns, FLO_CORE_SPECULATIVE_NS), time_out);
     else
         flo_core_timers_clear(&core->timers, &task->timer);
 }
@@ -203,16 +214,19 @@ void flo_core_workflow_task_queue(struct flo_core *core, struct flo_execution *e
         flo_core_set_fatal(core);
 }
 
-void flo_core_workflow_task_schedule(struct flo_core *core, struct flo_execution *execution)
+static void schedule(struct flo_core *core, struct flo_execution *execution, bool speculative)
 {
     struct flo_core_workflow_task *task = &execution->workflow_task;
     if (!flo_execution_is_open(execution) || task->stage != FLO_CORE_WORKFLOW_TASK_NONE ||
         execution->first_task_pending)
         return;
-    if (flo_history_flush(core, execution))
+    if (flo_history_flush(core, execution)) {
         task->attempt = 1;
+        speculative = false;
+    }
     task->sticky = execution->sticky_queue != NULL;
-    task->transient = task->attempt > 1;
+    task->speculative = speculative && task->attempt == 1;
+    task->transient = task->speculative || task->attempt > 1;
     task->start_to_close_ns = start_to_close(core, execution);
     task->scheduled_ns = flo_event_time(core);
     task->original_scheduled_ns = task->scheduled_ns;
@@ -222,6 +236,27 @@ void flo_core_workflow_task_schedule(struct flo_core *core, struct flo_execution
     if (!task->transient)
         write_scheduled(core, execution);
     flo_core_workflow_task_queue(core, execution);
+    flo_core_workflow_task_arm(core, execution);
+}
+
+void flo_core_workflow_task_schedule(struct flo_core *core, struct flo_execution *execution)
+{
+    schedule(core, execution, false);
+}
+
+void flo_core_workflow_task_speculate(struct flo_core *core, struct flo_execution *execution)
+{
+    schedule(core, execution, true);
+}
+
+void flo_core_workflow_task_keep(struct flo_core *core, struct flo_execution *execution)
+{
+    struct flo_core_workflow_task *task = &execution->workflow_task;
+    task->speculative = false;
+    task->transient = false;
+    write_scheduled(core, execution);
+    if (task->stage == FLO_CORE_WORKFLOW_TASK_STARTED)
+        write_started(core, execution);
     flo_core_workflow_task_arm(core, execution);
 }
 
@@ -301,7 +336,8 @@ int flo_core_workflow_task_start(struct flo_core *core, struct flo_execution *ex
     task->started_ns = flo_event_time(core);
     task->history_bytes = (int64_t)execution->history.len;
     task->suggest_continue_as_new = task->history_bytes >= core->options.history_size_suggest ||
-                                    task->scheduled_id >= core->options.history_count_suggest;
+                                    task->scheduled_id >= core->options.history_count_suggest ||
+                                    flo_updates_recorded(execution) >= FLO_CORE_RUN_SUGGEST_UPDATES;
     if (task->transient)
         task->started_id = task->scheduled_id + 1;
     else
@@ -321,7 +357,14 @@ static void task_over(struct flo_core *core, struct flo_execution *execution)
     flo_matching_remove(core, &execution->hooks.workflow_task);
     task->stage = FLO_CORE_WORKFLOW_TASK_NONE;
     task->transient = false;
+    task->speculative = false;
     task->sticky = false;
+}
+
+void flo_core_workflow_task_discard(struct flo_core *core, struct flo_execution *execution)
+{
+    task_over(core, execution);
+    execution->workflow_task.close_attempted = false;
 }
 
 /* It failed or timed out: the next attempt, behind what waited. */
@@ -329,6 +372,7 @@ static void task_lost(struct flo_core *core, struct flo_execution *execution)
 {
     struct flo_core_workflow_task *task = &execution->workflow_task;
     task_over(core, execution);
+    flo_updates_unsend(execution);
     if (execution->sticky_queue) {
         flo_execution_clear_sticky(core, execution);
         task->attempt = 1;
@@ -364,6 +408,8 @@ void flo_core_workflow_task_fail(struct flo_core *core, struct flo_execution *ex
                                  FloApi__WorkflowTaskFailedEventAttributes *attributes)
 {
     struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (task->speculative)
+        flo_core_workflow_task_keep(core, execution);
     if (!task->transient) {
         attributes->scheduled_event_id = task->scheduled_id;
         attributes->started_event_id = task->started_id;
@@ -394,6 +440,8 @@ static void write_timed_out(struct flo_core *core, struct flo_execution *executi
 void flo_core_workflow_task_time_out(struct flo_core *core, struct flo_execution *execution)
 {
     struct flo_core_workflow_task *task = &execution->workflow_task;
+    if (task->speculative)
+        flo_core_workflow_task_keep(core, execution);
     if (task->stage == FLO_CORE_WORKFLOW_TASK_STARTED) {
         if (!task->transient)
             write_timed_out(core, execution, FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_START_TO_CLOSE);
@@ -426,8 +474,11 @@ void flo_core_workflow_task_lost(struct flo_core *core, struct flo_execution *ex
 
 void flo_core_workflow_task_force_close(struct flo_core *core, struct flo_execution *execution)
 {
-    if (execution->workflow_task.stage != FLO_CORE_WORKFLOW_TASK_STARTED)
+    if (execution->workflow_task.stage != FLO_CORE_WORKFLOW_TASK_STARTED) {
+        if (execution->workflow_task.speculative)
+            flo_core_workflow_task_discard(core, execution);
         return; /* a scheduled one stays as it is, for describe */
+    }
     FloApi__WorkflowTaskFailedEventAttributes failed =
         FLO_API__WORKFLOW_TASK_FAILED_EVENT_ATTRIBUTES__INIT;
     failed.cause =
