@@ -45,6 +45,8 @@ void flo_future_unref(struct flo_future *future)
     if (!future || future == &future->run->no_memory || --future->refs)
         return;
     leave_scope(future);
+    if (future->ops && future->ops->freed)
+        future->ops->freed(future);
     json_decref(future->result);
     flo_heap_free(future->failure);
     flo_heap_free(future);
@@ -66,6 +68,16 @@ int flo_future_succeed(struct flo_future *future, const FloApi__Payloads *result
     if (rc == 0)
         make_ready(future, 0);
     return rc;
+}
+
+void flo_future_succeed_with(struct flo_future *future, json_t *result)
+{
+    if (future->ready) {
+        json_decref(result);
+        return;
+    }
+    future->result = result;
+    make_ready(future, 0);
 }
 
 int flo_future_fail(struct flo_future *future, int rc, const FloApi__Failure *failure)
@@ -181,6 +193,20 @@ int flo_workflow_set_cancelled(struct flo_workflow *wf)
     FloApi__CanceledFailureInfo info;
     flo_failure_cancelled_init(&failure, &info, "Workflow cancelled");
     return flo_workflow_set_failure(wf, FLO_ECANCELLED, &failure);
+}
+
+FloApi__Failure *flo_workflow_failure_of(const struct flo_workflow *wf, struct flo_arena *arena)
+{
+    int rc = wf->rc;
+    if (wf->failure && wf->failure_rc == rc)
+        return (FloApi__Failure *)flo_wire_copy(&wf->failure->base, arena);
+    if (rc > 0 || strcmp(flo_error_name(rc), "FLO_E?") == 0) {
+        char text[80];
+        snprintf(text, sizeof text, "the %s function returned %d, which is no error code",
+                 wf == &wf->run->main ? "workflow" : "coroutine's", rc);
+        return flo_failure_application(arena, text, "FLO_EINVAL", false, NULL, 0);
+    }
+    return flo_failure_application(arena, flo_error_text(rc), flo_error_name(rc), false, NULL, 0);
 }
 
 int flo_workflow_refuse(struct flo_workflow *wf, int code, const char *sentence)

@@ -29,6 +29,8 @@ struct flo_future_ops {
     void (*cancel)(struct flo_future *future);
     /* "activity id 1, type echo", for a person. */
     void (*describe)(const struct flo_future *future, char *out_text, size_t size);
+    /* Its last reference went; its own fields are still there. NULL: nothing to do. */
+    void (*freed)(struct flo_future *future);
 };
 
 /* A result to come. The struct is the head of what it is a future of (activity, timer). */
@@ -91,7 +93,8 @@ struct flo_run {
     const char *read_only;
     struct flo_scope scope;       /* the outermost one */
     struct flo_list scope_timers; /* open scopes with a timeout */
-    struct flo_list failed;       /* struct flo_task that failed and was not awaited */
+    struct flo_list failed;       /* spawned coroutines that failed (task.c) */
+    uint64_t coroutine_count;     /* made so far */
 
     /* execution (machines/execution.c) */
     struct flo_machine machine;
@@ -174,6 +177,8 @@ void flo_future_unref(struct flo_future *future);
  * the result does not decode. */
 FLO_MUST_CHECK int flo_future_succeed(struct flo_future *future, const FloApi__Payloads *result,
                                       struct flo_err *err);
+/* Make it ready with result, whose reference it takes over. */
+void flo_future_succeed_with(struct flo_future *future, json_t *result);
 /* Make it ready with rc < 0 and that failure (packed, so borrowed). FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_future_fail(struct flo_future *future, int rc,
                                    const FloApi__Failure *failure);
@@ -181,6 +186,9 @@ FLO_MUST_CHECK int flo_future_fail(struct flo_future *future, int rc,
 void flo_future_refuse(struct flo_future *future, const struct flo_err *err);
 /* Is the coroutine's innermost scope cancelled? */
 bool flo_workflow_cancelled(const struct flo_workflow *wf);
+/* What wf's function returned (wf->rc, not 0) as a failure: the one on wf when it belongs to that
+ * code, else the code itself. NULL: no memory. */
+FloApi__Failure *flo_workflow_failure_of(const struct flo_workflow *wf, struct flo_arena *arena);
 /* Put code and a sentence on wf as its failure; returns code. */
 int flo_workflow_refuse(struct flo_workflow *wf, int code, const char *sentence);
 /* Remember failure (borrowed, may be NULL) as wf's; returns rc. */
@@ -202,6 +210,11 @@ FLO_MUST_CHECK int flo_await_condition_for(struct flo_workflow *wf, bool (*predi
                                            void *ctx, int64_t timeout_ms, const char *what);
 /* Memory is out: the activation will say so. Returns FLO_ENOMEM. */
 int flo_run_no_memory(struct flo_run *run);
+
+/* ---- task.c ---- */
+
+/* The workflow ends: the failures of coroutines that nobody awaited go to the log. */
+void flo_task_log_failures(struct flo_run *run);
 
 /* ---- machines ---- */
 

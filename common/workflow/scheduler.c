@@ -54,6 +54,7 @@ void flo_scheduler_start_first(struct flo_run *run, struct flo_workflow *wf,
     wf->start = *start;
     wf->name = start->name;
     wf->run = run;
+    wf->number = ++run->coroutine_count;
     wf->scope = wf->base = &run->scope;
     flo_list_push_back(&run->fresh, &wf->node);
 }
@@ -70,6 +71,7 @@ int flo_scheduler_start(struct flo_run *run, const struct flo_start *start,
     wf->start = *start;
     wf->name = name;
     wf->run = run;
+    wf->number = ++run->coroutine_count;
     wf->scope = wf->base = base;
     if (run->current)
         wf->at = run->current->at;
@@ -116,8 +118,8 @@ static int end(struct flo_workflow *wf)
     struct flo_run *run = wf->run;
     wf->ended = true;
     flo_coroutine_destroy(&wf->coroutine);
-    if (wf == &run->main)
-        return 0;
+    if (wf == &run->main || wf->rc == FLO_ENOMEM)
+        return wf == &run->main ? 0 : FLO_ENOMEM;
     int rc = wf->start.ended ? wf->start.ended(wf, wf->start.arg, wf->rc) : 0;
     flo_scope_close(wf, wf->base);
     flo_list_remove(&run->coroutines, &wf->node);
@@ -193,8 +195,16 @@ int flo_scheduler_run(struct flo_run *run)
 void flo_workflow_stop_without_memory(struct flo_workflow *wf)
 {
     const struct flo_run *run = wf->run;
-    while ((run->out_of_memory || flo_heap_failed(run->heap)) && run->current == wf)
-        flo_coroutine_yield(wf->coroutine); /* without a question: it is never resumed */
+    while ((run->out_of_memory || flo_heap_failed(run->heap)) && run->current)
+        flo_coroutine_yield(run->current->coroutine); /* no question: it is never resumed */
+}
+
+void *flo_workflow_take(struct flo_workflow *wf, size_t bytes)
+{
+    void *memory = flo_heap_calloc(wf->run->heap, bytes);
+    if (!memory)
+        flo_workflow_stop_without_memory(wf);
+    return memory;
 }
 
 int flo_workflow_wait(struct flo_workflow *wf, const struct flo_wait *wait, void *ctx)

@@ -59,6 +59,7 @@ struct flo_workflow {
     struct flo_node node;            /* on run->fresh until it begins, then on run->coroutines */
     const char *name;                /* in the run's heap, but for the first one */
     struct flo_coroutine *coroutine; /* owned; NULL until it begins and at the end */
+    uint64_t number; /* in the order of creation, from 1; never the same twice in a run */
     struct flo_start start;
     bool ended;                  /* start.fn has returned */
     int rc;                      /* what it returned */
@@ -85,6 +86,10 @@ FLO_MUST_CHECK int flo_workflow_wait(struct flo_workflow *wf, const struct flo_w
 /* Memory is out and the code must not go on: does not return then. At the start of waiting calls
  * that may not have to wait. */
 void flo_workflow_stop_without_memory(struct flo_workflow *wf);
+
+/* Zeroed memory of the run. Without memory it does not return to the coroutine that runs; NULL: no
+ * coroutine does. */
+void *flo_workflow_take(struct flo_workflow *wf, size_t bytes);
 
 /* ---- for the runtime ---- */
 

@@ -67,6 +67,60 @@ int story_teardown(void **state)
     return 0;
 }
 
+static bool is_task_at(const struct story *s, size_t i)
+{
+    return s->events[i]->event_type == FLO_EVENT(WORKFLOW_TASK_STARTED) &&
+           (i + 1 == s->event_count ||
+            s->events[i + 1]->event_type == FLO_EVENT(WORKFLOW_TASK_COMPLETED));
+}
+
+/* Tell nothing new, only how far a run stands. */
+static void look_at(const struct flo_run *run)
+{
+    struct flo_buf text;
+    flo_buf_init(&text, 0);
+    assert_int_equal(flo_run_stack_text(run, &text), 0);
+    assert_true(flo_run_bytes(run) > 0);
+    flo_buf_fini(&text);
+}
+
+static void drop_after(struct story *s, size_t tasks, bool in_one_go)
+{
+    struct flo_run *run = story_run_new(s);
+    struct flo_activation answer = {0};
+    size_t from = 1;
+    s->previous_started = 0;
+    for (size_t i = 0; i < s->event_count && tasks > 0; i++) {
+        if (!is_task_at(s, i) || (--tasks > 0 && in_one_go))
+            continue;
+        FloApi__PollWorkflowTaskQueueResponse *task = story_task(s, from, i + 1);
+        assert_int_equal(flo_run_activate(run, task, &s->arena, &answer), 0);
+        s->previous_started = (int64_t)(i + 1);
+        from = i + 2;
+    }
+    look_at(run);
+    flo_run_destroy(&run);
+    assert_int_equal(flo_heap_total_bytes(), 0);
+}
+
+void story_drop_at_each_task(struct story *s)
+{
+    size_t tasks = 0;
+    flo_run_destroy(&s->run);
+    for (size_t i = 0; i < s->event_count; i++)
+        tasks += is_task_at(s, i);
+    for (size_t n = 1; n <= tasks; n++) {
+        drop_after(s, n, true);
+        drop_after(s, n, false);
+    }
+}
+
+int story_teardown_dropping(void **state)
+{
+    story_drop_at_each_task(*state);
+    return story_teardown(state);
+}
+
 struct flo_run *story_run_new(struct story *s)
 {
     struct flo_run *run = NULL;

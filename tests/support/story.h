@@ -63,6 +63,12 @@ const char *story_yielded(struct story *story);
 /* The next task comes as a sticky worker's would: events from here on only. Without a run in the
  * cache that is a miss. */
 void story_evict(struct story *story);
+/* Once for each task of the history: a run that has come so far, task by task, and one that has
+ * been replayed so far in one go, are dropped where their code stands, and nothing of them is left.
+ */
+void story_drop_at_each_task(struct story *story);
+/* As story_teardown, after story_drop_at_each_task. */
+int story_teardown_dropping(void **state);
 /* A task with the events [from, to] (numbers), in arena. */
 FloApi__PollWorkflowTaskQueueResponse *story_task(struct story *story, size_t from, size_t to);
 /* An answer in words; rc is what flo_run_activate returned. */

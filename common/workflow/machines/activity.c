@@ -213,7 +213,7 @@ static void describe_future(const struct flo_future *future, char *out_text, siz
     snprintf(out_text, size, "activity id %.60s, type %.90s", activity->id, activity->type);
 }
 
-static const struct flo_future_ops future_ops = {cancel, describe_future};
+static const struct flo_future_ops future_ops = {.cancel = cancel, .describe = describe_future};
 
 /* ---- starting ---- */
 

@@ -163,23 +163,6 @@ static int issue_cancel(struct flo_run *run)
     return 0;
 }
 
-/* What the function returned, as the run's failure: the one on wf when it belongs to that code,
- * else the code itself. */
-static FloApi__Failure *failure_of_result(struct flo_run *run)
-{
-    int rc = run->main.rc;
-    if (run->main.failure && run->main.failure_rc == rc)
-        return (FloApi__Failure *)flo_wire_copy(&run->main.failure->base, run->answer);
-    if (rc > 0 || strcmp(flo_error_name(rc), "FLO_E?") == 0) {
-        char text[80];
-        snprintf(text, sizeof text, "the workflow function returned %d, which is no error code",
-                 rc);
-        return flo_failure_application(run->answer, text, "FLO_EINVAL", false, NULL, 0);
-    }
-    return flo_failure_application(run->answer, flo_error_text(rc), flo_error_name(rc), false, NULL,
-                                   0);
-}
-
 static int issue_fail(struct flo_run *run)
 {
     struct flo_command *command = flo_command_issue(run, &fail_ops, NULL);
@@ -189,7 +172,7 @@ static int issue_fail(struct flo_run *run)
     if (!a)
         return FLO_ENOMEM;
     flo_api__fail_workflow_execution_command_attributes__init(a);
-    a->failure = failure_of_result(run);
+    a->failure = flo_workflow_failure_of(&run->main, run->answer);
     command->message->attributes_case =
         FLO_API__COMMAND__ATTRIBUTES_FAIL_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
     command->message->fail_workflow_execution_command_attributes = a;
@@ -219,6 +202,8 @@ static int finish(struct flo_run *run)
         rc = trace_end(run);
     json_decref(run->result);
     run->result = NULL;
+    if (!flo_list_empty(&run->failed))
+        flo_task_log_failures(run);
     flo_scheduler_drop(run);
     return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_CLOSED);
 }

@@ -292,7 +292,7 @@ static void describe_future(const struct flo_future *future, char *out_text, siz
     snprintf(out_text, size, "local activity %" PRIu64 ", type %.90s", local->seq, local->type);
 }
 
-static const struct flo_future_ops future_ops = {cancel, describe_future};
+static const struct flo_future_ops future_ops = {.cancel = cancel, .describe = describe_future};
 
 /* ---- starting ---- */
 

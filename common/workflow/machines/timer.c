@@ -125,7 +125,7 @@ static void describe_future(const struct flo_future *future, char *out_text, siz
     snprintf(out_text, size, "timer id %s", flo_container(future, struct flo_timer, future)->id);
 }
 
-static const struct flo_future_ops future_ops = {cancel, describe_future};
+static const struct flo_future_ops future_ops = {.cancel = cancel, .describe = describe_future};
 
 static int fill_start(struct flo_run *run, struct flo_timer *timer, int64_t ms,
                       FloApi__Command *message)
