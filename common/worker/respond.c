@@ -85,7 +85,9 @@ static void respond_failed(struct flo_workflow_task *wt, FloApi__WorkflowTaskFai
     flo_log(FLO_LOG_ERROR, "workflow.task_failed", "A workflow task failed", "workflow_type",
             wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, "reason",
             failure && failure->message ? failure->message : reason, "#attempt",
-            FLO_NUM(wt->task->attempt), NULL);
+            FLO_NUM(wt->task->attempt),
+            failure && failure->stack_trace && *failure->stack_trace ? "stack_trace" : NULL,
+            failure ? failure->stack_trace : NULL, NULL);
     flo_tell_failed_workflow(wt, reason, failure && failure->message ? failure->message : reason);
     evict(wt);
     request.task_token = wt->task->task_token;

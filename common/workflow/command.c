@@ -4,8 +4,6 @@
  * out. While replaying, each command event must match the first one; live, they are sent, and
  * stay on the list until the next task's history shows their events.
  */
-#include <stdio.h>
-
 #include "wire/payload.h"
 #include "workflow/internal.h"
 #include "workflow/marker.h"
@@ -78,59 +76,6 @@ void flo_command_withdraw(struct flo_run *run, const struct flo_command_ops *ops
     }
 }
 
-static void command_describe(const struct flo_command *command, char *out_text, size_t size)
-{
-    char what[160] = "";
-    command->ops->describe(command, what, sizeof what);
-    snprintf(out_text, size, "%s%s%s%s", flo_command_name(command->ops->type), *what ? " (" : "",
-             what, *what ? ")" : "");
-}
-
-void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_t size)
-{
-    const struct flo_event_kind *kind = flo_event_kind(event->event_type);
-    char what[200] = "";
-    if (kind->attributes && (int)event->attributes_case == kind->attributes) {
-        if (event->event_type == FLO_EVENT(ACTIVITY_TASK_SCHEDULED)) {
-            const FloApi__ActivityTaskScheduledEventAttributes *a =
-                event->activity_task_scheduled_event_attributes;
-            snprintf(what, sizeof what, " (activity id %.60s, type %.100s)", a->activity_id,
-                     a->activity_type ? a->activity_type->name : "");
-        } else if (event->event_type == FLO_EVENT(ACTIVITY_TASK_CANCEL_REQUESTED)) {
-            snprintf(what, sizeof what, " (activity of event %lld)",
-                     (long long)event->activity_task_cancel_requested_event_attributes
-                         ->scheduled_event_id);
-        } else if (event->event_type == FLO_EVENT(TIMER_STARTED)) {
-            snprintf(what, sizeof what, " (timer id %.100s)",
-                     event->timer_started_event_attributes->timer_id);
-        } else if (event->event_type == FLO_EVENT(MARKER_RECORDED)) {
-            flo_marker_describe(event, what, sizeof what);
-        } else if (event->event_type == FLO_EVENT(TIMER_CANCELED)) {
-            snprintf(what, sizeof what, " (timer id %.100s)",
-                     event->timer_canceled_event_attributes->timer_id);
-        }
-    }
-    if (kind->class == FLO_EVENT_UNKNOWN)
-        snprintf(what, sizeof what, " (type %d)", (int)event->event_type);
-    snprintf(out_text, size, "event %lld is %s%s", (long long)event->event_id, kind->name, what);
-}
-
-/* Both sides in words: what history has (NULL: its end), what the code issued (NULL: nothing). */
-static int mismatch(const struct flo_run *run, const FloApi__HistoryEvent *event,
-                    const struct flo_command *command, struct flo_err *err)
-{
-    char history[320] = "history ends", code[240] = "no command", waits[160] = "";
-    if (event)
-        flo_event_describe(event, history, sizeof history);
-    if (command)
-        command_describe(command, code, sizeof code);
-    else
-        flo_local_describe_waiting(run, waits, sizeof waits);
-    return flo_fail(err, FLO_ENONDET,
-                    "workflow code does not match its history: %s, but the code issued %s%s%s",
-                    history, code, *waits ? " and waits for " : "", waits);
-}
-
 int flo_command_match(struct flo_run *run, const FloApi__HistoryEvent *event, struct flo_err *err)
 {
     const struct flo_event_kind *kind = flo_event_kind(event->event_type);
@@ -141,13 +86,13 @@ int flo_command_match(struct flo_run *run, const FloApi__HistoryEvent *event, st
         rc = flo_local_recorded(run, event, err);
         if (rc != FLO_ENONDET || err->code)
             return rc;
-        return event->worker_may_ignore ? 0 : mismatch(run, event, command, err);
+        return event->worker_may_ignore ? 0 : flo_mismatch(run, event, command, err);
     }
     if (!command || kind->command != command->ops->type)
-        return event->worker_may_ignore ? 0 : mismatch(run, event, command, err);
+        return event->worker_may_ignore ? 0 : flo_mismatch(run, event, command, err);
     rc = command->ops->recorded(command, event);
     if (rc == FLO_ENONDET)
-        return mismatch(run, event, command, err);
+        return flo_mismatch(run, event, command, err);
     if (rc == 0)
         command_free(run, command);
     return rc;
@@ -157,7 +102,8 @@ int flo_command_none_left(struct flo_run *run, const FloApi__HistoryEvent *befor
                           struct flo_err *err)
 {
     struct flo_node *first = flo_list_first(&run->commands);
-    return first ? mismatch(run, before, flo_container(first, struct flo_command, node), err) : 0;
+    return first ? flo_mismatch(run, before, flo_container(first, struct flo_command, node), err)
+                 : 0;
 }
 
 static bool ends_run(FloApi__CommandType type)

@@ -136,6 +136,8 @@ struct flo_run {
 
     char *broken; /* the run failed its task with this; it answers nothing else any more */
     int broken_rc;
+    char *broken_why;    /* lines about it; NULL: there is no more to say */
+    int64_t mismatch_id; /* the event that did not match; 0: history's end, or another trouble */
 
     struct flo_node cache_node; /* cache.c */
     size_t cache_bytes;
@@ -162,8 +164,21 @@ FLO_MUST_CHECK int flo_command_summarise(struct flo_run *run, struct flo_command
                                          const char *summary);
 /* The messages to send, the one that ends the run last; forgets them. FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_command_collect(struct flo_run *run, struct flo_activation *out);
+
+/* ---- describe.c ---- */
+
 /* "event 5 is ActivityTaskScheduled (activity id 1, type echo)" */
 void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_t size);
+/* "StartTimer (timer id 1) at orders.c:42" */
+void flo_command_describe(const struct flo_command *command, char *out_text, size_t size);
+/* FLO_ENONDET with both sides in words: what history has (NULL: its end), what the code issued
+ * (NULL: nothing). */
+FLO_MUST_CHECK int flo_mismatch(struct flo_run *run, const FloApi__HistoryEvent *event,
+                                const struct flo_command *command, struct flo_err *err);
+/* What a person wants to see beside that sentence, as lines: the last events of the task's history
+ * up to it, the commands that wait for theirs, where each coroutine stands. In the run's heap; NULL
+ * without memory. */
+char *flo_mismatch_explain(struct flo_run *run, FloApi__HistoryEvent *const *events, size_t count);
 
 /* ---- future.c ---- */
 

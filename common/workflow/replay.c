@@ -178,8 +178,10 @@ static int apply_jobs(struct flo_run *run, const struct history *h, const struct
                 continue;
             bool wakes;
             int rc = apply_job(run, h->events[i], &wakes, err);
-            if (rc)
+            if (rc) {
+                run->mismatch_id = h->events[i]->event_id;
                 return rc;
+            }
             *out_wake |= wakes;
         }
     }
@@ -286,8 +288,10 @@ static int foresee_markers(struct flo_run *run, const struct history *h, const s
         }
         if (rc == 0)
             rc = flo_local_foresee(run, h->events[i], &wakes, err);
-        if (rc)
+        if (rc) {
+            run->mismatch_id = h->events[i]->event_id;
             return rc;
+        }
         if (wakes)
             last = i;
     }

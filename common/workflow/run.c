@@ -11,6 +11,9 @@
 #include "workflow/internal.h"
 #include "workflow/trace.h"
 
+/* How the official SDKs begin the same message: people search for it. */
+#define NONDETERMINISM "[TMPRL1100] Nondeterminism error"
+
 int flo_run_new(const struct flo_run_env *env, flo_workflow_lookup_fn lookup, void *lookup_ctx,
                 const char *workflow_id, const char *run_id, struct flo_run **out_run)
 {
@@ -157,7 +160,9 @@ static int answer_broken(struct flo_run *run, const FloApi__PollWorkflowTaskQueu
             : FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE;
     out->failure = flo_failure_application(arena, run->broken, failure_type_of(run->broken_rc),
                                            false, NULL, 0);
-    return out->failure ? 0 : FLO_ENOMEM;
+    if (out->failure && run->broken_why)
+        out->failure->stack_trace = flo_arena_strdup(arena, run->broken_why);
+    return out->failure && out->failure->stack_trace ? 0 : FLO_ENOMEM;
 }
 
 static const char *unknown_query(struct flo_arena *arena, const FloApi__WorkflowQuery *query)
@@ -245,10 +250,17 @@ static int answer(struct flo_run *run, const FloApi__PollWorkflowTaskQueueRespon
     return complete(run, task, live, arena, out);
 }
 
-static int remember_broken(struct flo_run *run, int rc, const struct flo_err *err)
+static int remember_broken(struct flo_run *run, const FloApi__History *history, int rc,
+                           struct flo_err *err)
 {
-    const char *text = err->code ? err->message : flo_error_text(rc);
-    run->broken = flo_heap_strdup(run->heap, text);
+    if (!err->code)
+        flo_fail(err, rc, "%s", flo_error_text(rc));
+    if (rc == FLO_ENONDET) {
+        flo_err_prefix(err, NONDETERMINISM);
+        run->broken_why = flo_mismatch_explain(run, history ? history->events : NULL,
+                                               history ? history->n_events : 0);
+    }
+    run->broken = flo_heap_strdup(run->heap, err->message);
     if (run->broken)
         flo_text_repair(run->broken);
     run->broken_rc = rc;
@@ -257,11 +269,12 @@ static int remember_broken(struct flo_run *run, int rc, const struct flo_err *er
 }
 
 /* Whatever the activation came to: the answer to say so, or what it says. */
-static int conclude(struct flo_run *run, int rc, const struct flo_err *err)
+static int conclude(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task, int rc,
+                    struct flo_err *err)
 {
     if (run->out_of_memory || flo_heap_failed(run->heap))
         return FLO_ENOMEM; /* whatever it looked like: jansson does not always say so */
-    return rc && rc != FLO_ENOMEM ? remember_broken(run, rc, err) : rc;
+    return rc && rc != FLO_ENOMEM ? remember_broken(run, task->history, rc, err) : rc;
 }
 
 /* Between these two the run's code may run, with answer as its memory. */
@@ -289,7 +302,7 @@ int flo_run_activate(struct flo_run *run, const FloApi__PollWorkflowTaskQueueRes
     if (run->trace)
         flo_trace_forget(run);
     if (!run->broken)
-        rc = conclude(run, flo_replay(run, task, &live, &err), &err);
+        rc = conclude(run, task, flo_replay(run, task, &live, &err), &err);
     if (rc == 0)
         rc = run->broken ? answer_broken(run, task, arena, &activation)
                          : answer(run, task, live, arena, &activation);
@@ -311,7 +324,7 @@ int flo_run_resolve_local(struct flo_run *run, const FloApi__PollWorkflowTaskQue
     int rc = flo_local_resolve(run, result, &wakes, &err);
     if (rc == 0 && wakes)
         rc = flo_execution_step(run);
-    rc = conclude(run, rc, &err);
+    rc = conclude(run, task, rc, &err);
     if (rc == 0)
         rc = run->broken ? answer_broken(run, task, arena, &activation)
                          : answer(run, task, true, arena, &activation);

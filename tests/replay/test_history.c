@@ -69,7 +69,7 @@ static int setup(void **state)
 
 #define BEGIN(type) "Started type=" type " input=1; WFTScheduled; WFTStarted"
 #define SCHEDULES "ScheduleActivity id=1 type=echo queue=queue stc=30000 input=1"
-#define DIFFERS "task failed (cause 24): workflow code does not match its history: "
+#define DIFFERS "task failed (cause 24): [TMPRL1100] Nondeterminism error: "
 
 /* ---- cutting ---- */
 
@@ -288,6 +288,27 @@ static void test_other_command_is_nondeterminism(void **state)
     assert_string_equal(s->answer.failure->application_failure_info->type, "NonDeterminismError");
 }
 
+/* The failure's stack trace shows the ten events before, the commands, and where the code is. */
+static void test_nondeterminism_is_explained(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, BEGIN("Echo"));
+    for (int i = 0; i < 3; i++)
+        story_tell(s, "WFTFailed; WFTScheduled; WFTStarted");
+    story_tell(s, "WFTCompleted; TimerStarted id=7; TimerFired id=7; WFTScheduled; WFTStarted");
+    story_answer(s);
+    assert_non_null(strstr(s->answer.failure->message, "(activity id 1, type echo) at test_hist"));
+    const char *why = s->answer.failure->stack_trace;
+    assert_null(strstr(why, "event 3 is"));
+    assert_non_null(strstr(why, "history:\n    event 4 is WorkflowTaskFailed\n"));
+    assert_non_null(strstr(why, "    event 13 is WorkflowTaskCompleted\n"
+                                "  > event 14 is TimerStarted (timer id 7)\n"
+                                "commands of the code that no event has shown yet:\n"
+                                "    ScheduleActivityTask (activity id 1, type echo) at test_"));
+    assert_non_null(strstr(why, "code:\nmain at test_history.c:"));
+    assert_null(strstr(why, "event 15"));
+}
+
 static void test_other_activity_type_is_nondeterminism(void **state)
 {
     struct story *s = *state;
@@ -311,8 +332,9 @@ static void test_extra_command_is_nondeterminism(void **state)
     struct story *s = *state;
     story_tell(s, BEGIN("TwoAtOnce") "; WFTCompleted; TimerStarted id=1; TimerFired id=1");
     story_tell(s, "WFTScheduled; WFTStarted");
-    story_expect(s, DIFFERS "event 6 is TimerFired, but the code issued ScheduleActivityTask "
-                            "(activity id 1, type echo)");
+    story_expect(s, DIFFERS
+                 "event 6 is TimerFired (timer id 1), but the code issued ScheduleActivityTask "
+                 "(activity id 1, type echo)");
 }
 
 static void test_extra_command_at_the_end_is_nondeterminism(void **state)
@@ -337,20 +359,24 @@ static void test_foreign_events_are_nondeterminism(void **state)
                                      "code issued no command");
     s->event_count = 4;
     story_tell(s, "ChildStarted; WFTScheduled; WFTStarted");
-    story_expect_replayed(s, "task failed (cause 24): history event 5 "
-                             "(ChildWorkflowExecutionStarted) answers a command that the code "
-                             "never issued");
+    story_expect_replayed(
+        s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: history event 5 "
+           "(ChildWorkflowExecutionStarted) answers a command that the code "
+           "never issued");
     s->event_count = 4;
     story_tell(s, "Unknown; WFTScheduled; WFTStarted");
-    story_expect_replayed(s, "task failed (cause 24): history event 5 has type 9999, which this "
+    story_expect_replayed(s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: history "
+                             "event 5 has type 9999, which this "
                              "worker does not know");
     s->event_count = 4;
     story_tell(s, "TimerFired id=3; WFTScheduled; WFTStarted");
-    story_expect_replayed(s, "task failed (cause 24): history event 5 fires timer 3, which the "
+    story_expect_replayed(s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: history "
+                             "event 5 fires timer 3, which the "
                              "code never started");
     s->event_count = 4;
     story_tell(s, "ActivityCompleted scheduled=3; WFTScheduled; WFTStarted");
-    story_expect_replayed(s, "task failed (cause 24): history event 5 (ActivityTaskCompleted) is "
+    story_expect_replayed(s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: history "
+                             "event 5 (ActivityTaskCompleted) is "
                              "about the activity of event 3, which the code never started or "
                              "which is over");
 }
@@ -430,6 +456,7 @@ int main(void)
         T(test_reset_to_keeps_what_was_before_the_task),
         T(test_cached_run_refuses_a_second_attempt),
         T(test_other_command_is_nondeterminism),
+        T(test_nondeterminism_is_explained),
         T(test_other_activity_type_is_nondeterminism),
         T(test_missing_command_is_nondeterminism),
         T(test_extra_command_is_nondeterminism),

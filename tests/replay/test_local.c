@@ -373,7 +373,7 @@ static void test_marker_of_another_type(void **state)
     struct story *s = *state;
     story_tell(s, "Started type=One input=1; WFTScheduled; WFTStarted; WFTCompleted");
     story_tell(s, "Marker seq=1 type=other result=1; WFTScheduled; WFTStarted");
-    story_expect(s, "task failed (cause 24): workflow code does not match its history: event 5 is "
+    story_expect(s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: event 5 is "
                     "MarkerRecorded (local activity 1, type other), but the code started local "
                     "activity 1 with type work and id 1");
 }
@@ -383,7 +383,7 @@ static void test_marker_that_the_code_knows_nothing_of(void **state)
     struct story *s = *state;
     story_tell(s, "Started type=Timer; WFTScheduled; WFTStarted; WFTCompleted");
     story_tell(s, "Marker seq=1 type=work result=1; WFTScheduled; WFTStarted");
-    story_expect(s, "task failed (cause 24): workflow code does not match its history: event 5 is "
+    story_expect(s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: event 5 is "
                     "MarkerRecorded (local activity 1, type work), but the code issued StartTimer "
                     "(timer id 1)");
 }
@@ -393,7 +393,7 @@ static void test_local_activity_where_history_has_a_timer(void **state)
     struct story *s = *state;
     story_tell(s, "Started type=One input=1; WFTScheduled; WFTStarted; WFTCompleted");
     story_tell(s, "TimerStarted id=1; WFTScheduled; WFTStarted");
-    story_expect(s, "task failed (cause 24): workflow code does not match its history: event 5 is "
+    story_expect(s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: event 5 is "
                     "TimerStarted (timer id 1), but the code issued no command and waits for local "
                     "activity 1, type work");
 }
@@ -408,7 +408,7 @@ static void test_markers_of_others(void **state)
     story_expect_replayed(s, "");
     s->event_count = 4;
     story_tell(s, "Marker name=LocalActivity; WFTScheduled; WFTStarted");
-    story_expect(s, "task failed (cause 24): workflow code does not match its history: event 5 is "
+    story_expect(s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: event 5 is "
                     "MarkerRecorded (marker LocalActivity), but the code issued no command and "
                     "waits for local activity 1, type work");
 }

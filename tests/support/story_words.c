@@ -130,6 +130,19 @@ static void say_locals(struct story *s, struct flo_buf *out, const struct flo_ac
         flo_buf_printf(out, "%smore", out->len ? "\n" : "");
 }
 
+/* A message without the line of the test that issued a command: " at test_history.c:12". */
+static const char *without_place(struct story *s, const char *message)
+{
+    char *text = flo_arena_strdup(&s->arena, message);
+    char *at = strstr(text, " at test_");
+    if (at) {
+        size_t len = strcspn(at + 1, ":") + 1;
+        len += 1 + strspn(at + len + 1, "0123456789");
+        memmove(at, at + len, strlen(at + len) + 1);
+    }
+    return text;
+}
+
 const char *story_words(struct story *s, int rc, const struct flo_activation *answer)
 {
     if (rc)
@@ -138,7 +151,7 @@ const char *story_words(struct story *s, int rc, const struct flo_activation *an
         return flo_arena_printf(&s->arena, "query failed: %s", answer->query_error);
     if (answer->outcome == FLO_ACTIVATION_FAIL)
         return flo_arena_printf(&s->arena, "task failed (cause %d): %s", (int)answer->cause,
-                                answer->failure->message);
+                                without_place(s, answer->failure->message));
     struct flo_buf out;
     flo_buf_init(&out, 0);
     for (size_t i = 0; i < answer->command_count; i++) {

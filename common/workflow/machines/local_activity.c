@@ -526,8 +526,8 @@ static int find(struct flo_run *run, const FloApi__HistoryEvent *event,
         char history[320];
         flo_event_describe(event, history, sizeof history);
         return flo_fail(err, FLO_ENONDET,
-                        "workflow code does not match its history: %s, but the code started local "
-                        "activity %" PRIu64 " with type %.90s and id %.60s",
+                        "%s, but the code started local activity %" PRIu64
+                        " with type %.90s and id %.60s",
                         history, local->seq, local->type, local->id);
     }
     *out = local;
