@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* story_words.c - commands to words. */
+#include <string.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "support/cmocka_env.h"
