@@ -153,12 +153,12 @@ bool flo_activity_worker_stopping(const struct flo_activity_context *ctx)
 
 bool flo_activity_wait_stopping(struct flo_activity_context *ctx, int64_t timeout_ms)
 {
-    int64_t until_ns = flo_clock_mono_ns() + timeout_ms * FLO_NS_PER_MS;
+    int64_t until_ns = flo_job_now_ns(ctx->io) + timeout_ms * FLO_NS_PER_MS;
     unsigned told = flo_job_told(ctx->io);
 
     while (!stop_or_stopping(told) && timeout_ms > 0) {
         told = flo_job_wait_told(ctx->io, told, timeout_ms);
-        timeout_ms = (until_ns - flo_clock_mono_ns() + FLO_NS_PER_MS - 1) / FLO_NS_PER_MS;
+        timeout_ms = (until_ns - flo_job_now_ns(ctx->io) + FLO_NS_PER_MS - 1) / FLO_NS_PER_MS;
     }
     return stop_or_stopping(told);
 }

@@ -105,6 +105,7 @@ struct flo_job_io {
     unsigned (*wait)(struct flo_job_io *io, unsigned known, int64_t timeout_ms);
     int (*watch)(struct flo_job_io *io); /* NULL = nothing to prepare */
     void (*wake)(struct flo_job_io *io);
+    int64_t (*now_ns)(struct flo_job_io *io); /* wait's clock; NULL = the monotonic one */
 };
 
 /* Set the shared part up; options are copied (defaults filled in). */

@@ -430,6 +430,11 @@ unsigned flo_job_wait_told(struct flo_job_io *io, unsigned known, int64_t timeou
     return io->wait(io, known, timeout_ms);
 }
 
+int64_t flo_job_now_ns(struct flo_job_io *io)
+{
+    return io->now_ns ? io->now_ns(io) : flo_clock_mono_ns();
+}
+
 enum flo_job_cancel flo_job_cancelled(struct flo_job_io *io)
 {
     return FLO_JOB_REASON(io->wait(io, 0, 0));
@@ -438,11 +443,11 @@ enum flo_job_cancel flo_job_cancelled(struct flo_job_io *io)
 enum flo_job_cancel flo_job_wait_cancelled(struct flo_job_io *io, int64_t timeout_ms)
 {
     unsigned told = io->wait(io, 0, 0);
-    int64_t until = timeout_ms > 0 ? flo_clock_mono_ns() + timeout_ms * FLO_NS_PER_MS : 0;
+    int64_t until = timeout_ms > 0 ? flo_job_now_ns(io) + timeout_ms * FLO_NS_PER_MS : 0;
 
     while (FLO_JOB_REASON(told) == FLO_JOB_RUNNING && timeout_ms > 0) {
         told = io->wait(io, told, timeout_ms);
-        timeout_ms = (until - flo_clock_mono_ns() + FLO_NS_PER_MS - 1) / FLO_NS_PER_MS;
+        timeout_ms = (until - flo_job_now_ns(io) + FLO_NS_PER_MS - 1) / FLO_NS_PER_MS;
     }
     return FLO_JOB_REASON(told);
 }

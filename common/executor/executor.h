@@ -60,6 +60,8 @@ enum flo_job_cancel flo_job_wait_cancelled(struct flo_job_io *io, int64_t timeou
 unsigned flo_job_told(struct flo_job_io *io);
 /* As above, but waits up to timeout_ms (< 0: for ever) until it is something else than known. */
 unsigned flo_job_wait_told(struct flo_job_io *io, unsigned known, int64_t timeout_ms);
+/* The clock that these timeouts are of: monotonic, unless the job runs in played time. */
+int64_t flo_job_now_ns(struct flo_job_io *io);
 /* Before a thread waits for ever with flo_job_wait_told, which flo_job_wake (by another thread of
  * the job) ends each time. 0, FLO_ESYS. */
 FLO_MUST_CHECK int flo_job_watch(struct flo_job_io *io);

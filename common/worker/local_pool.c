@@ -26,7 +26,7 @@
 #include "wire/payload.h"
 #include "worker/control.h"
 #include "worker/local.h"
-#include "worker/local_retry.h"
+#include "activity/local_retry.h"
 #include "worker/trace.h"
 
 static struct flo_slots *slots_of(struct flo_locals *locals)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* local_retry.c - the next attempt of a local activity; see local_retry.h. */
-#include "worker/local_retry.h"
+#include "activity/local_retry.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
  * local_retry.h - whether a failed attempt of a local activity is followed by another one, and
  * when. Pure. The rules are the server's for other activities.
  */
-#ifndef FLO_WORKER_LOCAL_RETRY_H
-#define FLO_WORKER_LOCAL_RETRY_H
+#ifndef FLO_ACTIVITY_LOCAL_RETRY_H
+#define FLO_ACTIVITY_LOCAL_RETRY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
 #include "support/cmocka_env.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
-#include "worker/local_retry.h"
+#include "activity/local_retry.h"
 
 #define MS FLO_NS_PER_MS
 #define STATE(name) FLO_API__RETRY_STATE__RETRY_STATE_##name
