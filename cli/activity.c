@@ -144,7 +144,9 @@ int cli_activity(const struct cli_options *options)
                                                .tls_ca_file = options->tls_ca,
                                                .tls_cert_file = options->tls_cert,
                                                .tls_key_file = options->tls_key,
-                                               .tls_server_name = options->tls_server_name};
+                                               .tls_server_name = options->tls_server_name,
+                                               .codec_key_file = options->codec_key,
+                                               .codec_keys_dir = options->codec_keys};
     const struct flo_activity_ref ref = {.token = options->token,
                                          .workflow_id = options->workflow_id,
                                          .run_id = options->run_id,

@@ -14,9 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -47,6 +50,7 @@ const char *cli_keys_help(void)
            "  add NAME KEY         let NAME report; KEY is a public key, or the file of one\n"
            "  remove NAME          let NAME report no more\n"
            "  list                 those that may report\n"
+           "  payload FILE [NAME]  make a key that payloads are encrypted with (codec.key_file)\n"
            "A running supervisor takes changes up at SIGHUP: kill -HUP PID, with the \"pid\" of "
            "its\n"
            "fleet.json.\n";
@@ -250,12 +254,49 @@ static int list(struct keys *keys)
     return 0;
 }
 
+/* A key of AES-256: its name, a space and 32 random bytes in base64. */
+static int payload(struct keys *keys)
+{
+    struct flo_err err = {0};
+    uint8_t bytes[32];
+    char text[NAME_LONGEST + 2 + FLO_BASE64_TEXT_MAX(sizeof bytes)], day[16];
+    time_t now = time(NULL);
+    struct tm utc;
+    int rc = 0;
+    if (keys->count < 1 || keys->count > 2)
+        return usage("payload needs a file, and may be given the key's name: payload payload.key "
+                     "2026-11");
+    strftime(day, sizeof day, "%Y-%m-%d", gmtime_r(&now, &utc));
+    const char *name = keys->count == 2 ? keys->names[1] : day;
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        rc = flo_fail(&err, FLO_ESYS, "the system gives no random bytes: %s", strerror(errno));
+    int len = snprintf(text, sizeof text, "%s ", name);
+    text[len + (int)flo_base64_encode(bytes, sizeof bytes, true, text + len)] = '\0';
+    if (!rc)
+        rc = flo_file_write_secret(keys->names[0], "the payload key", text, &err);
+    explicit_bzero(bytes, sizeof bytes);
+    explicit_bzero(text, sizeof text);
+    if (rc)
+        return report(rc, &err);
+    if (keys->options->json)
+        cli_print_json(json_pack("{s:s, s:s}", "name", name, "file", keys->names[0]));
+    else
+        printf("Made the payload key %s in %s; workers and clients need\n"
+               "  codec: {key_file: %s}\n",
+               name, keys->names[0], keys->names[0]);
+    return 0;
+}
+
 int cli_keys(const struct cli_options *options)
 {
     static const struct {
         const char *name;
         int (*run)(struct keys *keys);
-    } actions[] = {{"generate", generate}, {"add", add}, {"remove", remove_key}, {"list", list}};
+    } actions[] = {{"generate", generate},
+                   {"add", add},
+                   {"remove", remove_key},
+                   {"list", list},
+                   {"payload", payload}};
     const char *word = options->operand_count ? options->operands[0] : "";
     struct keys keys = {.options = options, .dir = options->dir ? options->dir : DEFAULT_DIR};
     int len = snprintf(keys.allowed, sizeof keys.allowed, "%s/" FLO_CURVE_ALLOWED, keys.dir);
@@ -266,6 +307,8 @@ int cli_keys(const struct cli_options *options)
     for (size_t i = 0; i < keys.count && strcmp(word, "list") != 0; i++) {
         if (i == 1 && strcmp(word, "add") == 0)
             break; /* the key */
+        if (i == 0 && strcmp(word, "payload") == 0)
+            continue; /* a file */
         if (!is_name(keys.names[i]) || strcmp(keys.names[i], "supervisor") == 0)
             return usage("a name is 1 to 64 letters, digits, '.', '_' or '-', and not "
                          "\"supervisor\"");
@@ -273,5 +316,5 @@ int cli_keys(const struct cli_options *options)
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (strcmp(actions[i].name, word) == 0)
             return actions[i].run(&keys);
-    return usage("generate, add NAME KEY, remove NAME or list is needed");
+    return usage("generate, add NAME KEY, remove NAME, list or payload FILE is needed");
 }

@@ -52,9 +52,9 @@ static const struct cli_command commands[] = {
          CLI_OPT(LEVEL) | CLI_OPT(SECONDS) | CLI_OPT(HZ) | CLI_OPT(OUT) | CLI_OPT(SVG) |
          CLI_OPT(FOLLOW) | CLI_ASKS_NO_SERVER | CLI_TAKES_JSONL,
      cli_fleet},
-    {"keys", "generate|add|remove|list [NAME ...]",
-     "keys for workers that report to a supervisor over a network",
-     CLI_OPT(DIR) | CLI_ASKS_NO_SERVER, cli_keys},
+    {"keys", "generate|add|remove|list|payload [NAME ...]",
+     "keys: of workers that report to a supervisor, of payloads", CLI_OPT(DIR) | CLI_ASKS_NO_SERVER,
+     cli_keys},
     {"top", "", "show live what a fleet does and what its tasks cost",
      CLI_OPT(URL) | CLI_OPT(SUPERVISOR) | CLI_OPT(FLEET) | CLI_OPT(TOKEN_FILE) | CLI_OPT(ONCE) |
          CLI_ASKS_NO_SERVER,

@@ -229,6 +229,8 @@ static void fill_defaults(struct cli_options *out)
     out->tls_cert = from_env(out->tls_cert, "TEMPORAL_TLS_CLIENT_CERT_PATH", NULL);
     out->tls_key = from_env(out->tls_key, "TEMPORAL_TLS_CLIENT_KEY_PATH", NULL);
     out->tls_server_name = from_env(out->tls_server_name, "TEMPORAL_TLS_SERVER_NAME", NULL);
+    out->codec_key = from_env(out->codec_key, "FLOTILLA_CODEC_KEY_FILE", NULL);
+    out->codec_keys = from_env(out->codec_keys, "FLOTILLA_CODEC_KEYS_DIR", NULL);
     const char *tls = from_env(NULL, "TEMPORAL_TLS", "");
     out->tls = out->tls || strcmp(tls, "true") == 0 || strcmp(tls, "1") == 0 ||
                getenv("TEMPORAL_API_KEY") || out->tls_ca || out->tls_cert;

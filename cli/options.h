@@ -21,6 +21,10 @@
     X(TLS_CERT, tls_cert, "tls-cert-path", 0, TEXT, "FILE", "client certificate (PEM)")            \
     X(TLS_KEY, tls_key, "tls-key-path", 0, TEXT, "FILE", "client key (PEM)")                       \
     X(TLS_SERVER_NAME, tls_server_name, "tls-server-name", 0, TEXT, "NAME", "name to check")       \
+    X(CODEC_KEY, codec_key, "codec-key-file", 0, TEXT, "FILE",                                     \
+      "key of the workers' payloads (FLOTILLA_CODEC_KEY_FILE)")                                    \
+    X(CODEC_KEYS, codec_keys, "codec-keys-dir", 0, TEXT, "DIR",                                    \
+      "folder of further keys (FLOTILLA_CODEC_KEYS_DIR)")                                          \
     X(OUTPUT, output, "output", 'o', TEXT, "text|json", "form of the answer (text)")               \
     X(WORKFLOW_ID, workflow_id, "workflow-id", 'w', TEXT, "ID", "the workflow")                    \
     X(RUN_ID, run_id, "run-id", 'r', TEXT, "ID", "one run of it (default: the newest)")            \
@@ -117,7 +121,8 @@ __extension__ typedef unsigned __int128 cli_option_set;
 /* Accepted by every command that talks to a server. */
 #define CLI_OPT_COMMON                                                                             \
     (CLI_OPT(ADDRESS) | CLI_OPT(NAMESPACE) | CLI_OPT(TLS) | CLI_OPT(TLS_CA) | CLI_OPT(TLS_CERT) |  \
-     CLI_OPT(TLS_KEY) | CLI_OPT(TLS_SERVER_NAME) | CLI_OPT(OUTPUT))
+     CLI_OPT(TLS_KEY) | CLI_OPT(TLS_SERVER_NAME) | CLI_OPT(CODEC_KEY) | CLI_OPT(CODEC_KEYS) |      \
+     CLI_OPT(OUTPUT))
 
 /* An option that may be given again. */
 #define CLI_LIST_MAX 32

@@ -24,6 +24,12 @@ static void on_state(void *ctx, bool connected, const char *reason)
         session->on_state(session->on_state_ctx, connected);
 }
 
+static void on_unsent(void *ctx, const char *operation, const char *reason)
+{
+    (void)ctx;
+    fprintf(stderr, "flotilla: %s was not sent: %s\n", operation, reason);
+}
+
 /* The server of the fleet that runs in the current folder, as `flotilla ps` finds it. */
 static bool local_address(const struct cli_options *options, char *out, size_t size)
 {
@@ -69,6 +75,12 @@ int cli_session_open(struct cli_session *session, const struct cli_options *opti
     gethostname(host, sizeof host - 1);
     snprintf(identity, sizeof identity, "flotilla:%d@%s", (int)getpid(), host);
     struct flo_err err;
+    const struct flo_codec_options codecs = {
+        .zstd_read = true, .key_file = options->codec_key, .keys_dir = options->codec_keys};
+    if (flo_codec_row_new(&codecs, &session->codecs, &err)) {
+        fprintf(stderr, "flotilla: %s\n", err.message);
+        return FLO_EXIT_CONFIG;
+    }
     const struct flo_client_options client = {
         .channel = {.address = session->address,
                     .tls = {.enabled = options->tls,
@@ -82,6 +94,8 @@ int cli_session_open(struct cli_session *session, const struct cli_options *opti
         .identity = identity,
         .api_key = getenv("TEMPORAL_API_KEY"),
         .fail_fast = !patient,
+        .codecs = session->codecs,
+        .on_unsent = on_unsent,
     };
     session->base = event_base_new();
     if (!session->base || flo_client_new(session->base, &client, &session->client, &err)) {
@@ -95,6 +109,7 @@ int cli_session_open(struct cli_session *session, const struct cli_options *opti
 void cli_session_close(struct cli_session *session)
 {
     flo_client_destroy(&session->client);
+    flo_codec_row_destroy(&session->codecs);
     if (session->base)
         event_base_free(session->base);
     session->base = NULL;

@@ -16,6 +16,7 @@
 struct cli_session {
     struct event_base *base;
     struct flo_client *client;
+    struct flo_codec_row *codecs;
     char address[256]; /* what was connected to */
     char reason[256];  /* why it is not connected, "" when it is or never tried */
     /* The connection came, or went (again and again while it cannot be had). May be NULL. */

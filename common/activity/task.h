@@ -19,6 +19,8 @@
 
 /* Types of failures that the runtime itself makes. */
 #define FLO_FAILURE_NOT_REGISTERED "NotFoundError" /* as the Python SDK names it */
+/* A codec of the worker could not decode what came. */
+#define FLO_FAILURE_CODEC "PayloadCodecError"
 #define FLO_FAILURE_PAYLOAD_INVALID "PAYLOAD_INVALID"
 #define FLO_FAILURE_CRASH "ApplicationCrash"
 #define FLO_FAILURE_SHUTDOWN "WorkerShutdown"

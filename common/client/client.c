@@ -52,12 +52,14 @@ struct flo_client {
     struct defaults defaults[METHOD_COUNT];
     bool fail_fast;
     int64_t long_poll_ms;
-    const struct flo_wire_part *part; /* borrowed; may be NULL */
+    const struct flo_wire_part *part;   /* borrowed; may be NULL */
+    const struct flo_codec_row *codecs; /* borrowed; NULL: payloads stay as they are */
     struct flo_rng jitter;
     struct flo_list calls;
     struct delivery *delivery; /* of the response whose done function runs; else NULL */
     void (*on_try)(void *ctx, const char *operation, int code, int64_t duration_ns, bool long_poll);
-    void *on_try_ctx;
+    void (*on_unsent)(void *ctx, const char *operation, const char *reason);
+    void *on_try_ctx; /* of both */
 };
 
 /* A response on its way to a done function, which may destroy the client. */
@@ -66,6 +68,9 @@ struct delivery {
     struct flo_arena arena;    /* the message; empty once it was kept */
     const uint8_t *body;
     size_t len;
+    ProtobufCMessage *decoded; /* with codecs: what body is not */
+    struct flo_buf packed;     /* of decoded, made when asked for */
+    const char *damage;
 };
 
 /* What a line of FLO_CLIENT_CALLS says about one RPC. */
@@ -205,6 +210,32 @@ static bool retry_later(struct flo_client_call *call, const struct flo_grpc_stat
     return event_add(&call->timer, &tv) == 0;
 }
 
+/* Does the response bring a task, which its receiver can fail? */
+static bool brings_task(const struct flo_client_call *call)
+{
+    return call->method->retry == FLO_RETRY_POLL ||
+           call->method->index == METHOD_respond_workflow_task_completed;
+}
+
+/* body as call's response in delivery->arena, its payloads as user code wrote them. */
+static int decode_response(const struct flo_client_call *call, struct delivery *delivery,
+                           ProtobufCMessage **out_response, struct flo_err *err)
+{
+    const struct flo_client *client = call->client;
+    int rc = flo_wire_decode_part(call->method->response, client->part, delivery->body,
+                                  delivery->len, &delivery->arena, out_response, err);
+    if (rc || flo_codec_row_empty(client->codecs))
+        return rc;
+    delivery->arena.budget_bytes = 0; /* that was for what the peer sent */
+    delivery->decoded = *out_response;
+    rc = flo_codec_decode(client->codecs, *out_response, &delivery->arena, err);
+    if (rc && rc != FLO_ENOMEM && brings_task(call)) {
+        delivery->damage = err->message;
+        return 0;
+    }
+    return rc == FLO_ENOMEM ? flo_fail(err, rc, "out of memory") : rc;
+}
+
 static void deliver(struct flo_client_call *call, const struct flo_grpc_status *status,
                     const uint8_t *body, size_t len)
 {
@@ -212,8 +243,8 @@ static void deliver(struct flo_client_call *call, const struct flo_grpc_status *
     ProtobufCMessage *response = NULL;
     struct flo_err err;
     flo_arena_init(&delivery.arena, flo_wire_budget(len));
-    if (flo_wire_decode_part(call->method->response, call->client->part, body, len, &delivery.arena,
-                             &response, &err)) {
+    flo_buf_init(&delivery.packed, 0);
+    if (decode_response(call, &delivery, &response, &err)) {
         const struct flo_grpc_status bad = {.code = FLO_GRPC_INTERNAL, .message = err.message};
         finish(call, &bad, NULL);
     } else {
@@ -222,6 +253,7 @@ static void deliver(struct flo_client_call *call, const struct flo_grpc_status *
         if (delivery.client)
             delivery.client->delivery = NULL;
     }
+    flo_buf_fini(&delivery.packed);
     flo_arena_fini(&delivery.arena);
 }
 
@@ -234,8 +266,17 @@ void flo_client_keep_response(struct flo_client *client, struct flo_arena *out_a
 
 const uint8_t *flo_client_response_bytes(const struct flo_client *client, size_t *out_len)
 {
-    *out_len = client->delivery->len;
-    return client->delivery->body;
+    struct delivery *delivery = client->delivery;
+    if (delivery->decoded && delivery->packed.len == 0 &&
+        flo_wire_encode(delivery->decoded, &delivery->packed))
+        return NULL;
+    *out_len = delivery->decoded ? delivery->packed.len : delivery->len;
+    return delivery->decoded ? delivery->packed.data : delivery->body;
+}
+
+const char *flo_client_response_damage(const struct flo_client *client)
+{
+    return client->delivery->damage;
 }
 
 static void on_try_done(void *ctx, const struct flo_grpc_status *status, const uint8_t *body,
@@ -308,6 +349,26 @@ static const ProtobufCFieldDescriptor *string_field(const ProtobufCMessageDescri
     return field && field->type == PROTOBUF_C_TYPE_STRING && field->id <= 15 ? field : NULL;
 }
 
+/* request into body, its payloads through the codecs: in a copy, since the caller may use his
+ * again. */
+static int write_request(const struct flo_client *client, const struct method *method,
+                         const ProtobufCMessage *request, struct flo_buf *body)
+{
+    if (flo_codec_row_empty(client->codecs))
+        return flo_wire_encode(request, body);
+    struct flo_arena arena;
+    struct flo_err err = {0};
+    flo_arena_init(&arena, 0);
+    ProtobufCMessage *copy = flo_wire_copy(request, &arena);
+    int rc = copy ? flo_codec_encode(client->codecs, copy, &arena, &err) : FLO_ENOMEM;
+    if (rc == 0)
+        rc = flo_wire_encode(copy, body);
+    else if (rc != FLO_ENOMEM && client->on_unsent)
+        client->on_unsent(client->on_try_ctx, method->operation, err.message);
+    flo_arena_fini(&arena);
+    return rc;
+}
+
 static int call_start(struct flo_client *client, const struct method *method,
                       const ProtobufCMessage *request, flo_client_done_fn done, void *ctx,
                       struct flo_client_call **out_call)
@@ -320,7 +381,7 @@ static int call_start(struct flo_client *client, const struct method *method,
     call->deadline_ns = flo_clock_mono_ns() + timeout_of(call) * FLO_NS_PER_MS;
     flo_buf_init(&call->body, 0);
     flo_list_push_back(&client->calls, &call->node);
-    rc = flo_wire_encode(request, &call->body);
+    rc = write_request(client, method, request, &call->body);
     if (rc)
         goto out;
     const struct defaults *defaults = &client->defaults[method->index];
@@ -414,6 +475,8 @@ int flo_client_new(struct event_base *base, const struct flo_client_options *opt
     client->long_poll_ms =
         options->long_poll_ms > 0 ? options->long_poll_ms : FLO_CLIENT_LONG_POLL_MS;
     client->part = options->part;
+    client->codecs = options->codecs;
+    client->on_unsent = options->on_unsent;
     client->on_try = options->on_try;
     client->on_try_ctx = options->on_try_ctx;
     flo_list_init(&client->calls);

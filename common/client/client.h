@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "codec/codec.h"
 #include "flotilla/error.h"
 #include "grpc/client.h"
 #include "wire/api.h"
@@ -31,9 +32,13 @@ struct flo_client_options {
     bool fail_fast;       /* do not wait for a connection: the first UNAVAILABLE ends a call */
     int64_t long_poll_ms; /* time limit of long polls; 0: FLO_CLIENT_LONG_POLL_MS */
     const struct flo_wire_part *part; /* what to decode of answers; NULL: everything; borrowed */
+    /* Payloads of requests go through it, those of answers back; NULL: as they are; borrowed. */
+    const struct flo_codec_row *codecs;
     /* How each try ended, for metrics: the RPC's name, code, duration. May be NULL. */
     void (*on_try)(void *ctx, const char *operation, int code, int64_t duration_ns, bool long_poll);
-    void *on_try_ctx;
+    /* A call was not made since a codec failed on its payloads. May be NULL. */
+    void (*on_unsent)(void *ctx, const char *operation, const char *reason);
+    void *on_try_ctx; /* of both */
 };
 
 /* The official SDKs' time limits: ordinary calls; long polls, which a server ends after 60 s. */
@@ -59,8 +64,12 @@ typedef void (*flo_client_done_fn)(void *ctx, const struct flo_grpc_status *stat
  * has no budget any more: that was for what the peer sent.
  */
 void flo_client_keep_response(struct flo_client *client, struct flo_arena *out_arena);
-/* For the same: the bytes that the response was decoded from, borrowed until done returns. */
+/* For the same: the response as bytes, borrowed until done returns. NULL: no memory. */
 const uint8_t *flo_client_response_bytes(const struct flo_client *client, size_t *out_len);
+/* For the same, of a response that brings a task: why its payloads could not be decoded, so that
+ * they are as they came, or some of them; NULL when they were. Other responses that cannot be
+ * decoded end their call with INTERNAL. Borrowed until done returns. */
+const char *flo_client_response_damage(const struct flo_client *client);
 
 FLO_MUST_CHECK int flo_client_new(struct event_base *base, const struct flo_client_options *options,
                                   struct flo_client **out_client, struct flo_err *err);
@@ -101,7 +110,8 @@ void flo_client_destroy(struct flo_client **client);
  * int flo_client_<name>(client, const FloApi__<Rpc>Request *request, done, ctx,
  *                       struct flo_client_call **out_call)
  * One function per line above. A request whose namespace (and identity) is empty gets the
- * client's. *out_call (may be NULL) is valid until done ran or it was cancelled. 0, FLO_ENOMEM.
+ * client's. *out_call (may be NULL) is valid until done ran or it was cancelled. 0, FLO_ENOMEM, or
+ * what a codec failed with: on_unsent has heard why.
  */
 #define FLO_CLIENT_DECLARE(name, rpc, retry, timeout)                                              \
     FLO_MUST_CHECK int flo_client_##name(                                                          \

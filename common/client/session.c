@@ -106,6 +106,7 @@ static int make_client(struct flo_session *session, const struct flo_session_opt
         .identity = options->identity,
         .api_key = or_null(api_key),
         .fail_fast = options->fail_fast,
+        .codecs = session->codecs,
     };
 
     if (!client.identity) {
@@ -116,6 +117,22 @@ static int make_client(struct flo_session *session, const struct flo_session_opt
     client.channel.tls.enabled =
         server->tls.enabled || tls_wanted(options, api_key, &client.channel.tls);
     return flo_client_new(session->base, &client, &session->client, err);
+}
+
+/* config: of the file, or NULL. */
+static int make_codecs(struct flo_session *session, const struct flo_session_options *options,
+                       const struct flo_role_config *config, struct flo_err *err)
+{
+    const char *key_file = config ? config->codec.key_file : "";
+    const char *keys_dir = config ? config->codec.keys_dir : "";
+    const struct flo_codec_options codecs = {
+        .zstd = config && config->codec.zstd,
+        .zstd_level = config ? (int)config->codec.zstd_level : 0,
+        .zstd_above = config ? (size_t)config->codec.zstd_above : 0,
+        .key_file = choose(options->codec_key_file, "FLOTILLA_CODEC_KEY_FILE", key_file),
+        .keys_dir = choose(options->codec_keys_dir, "FLOTILLA_CODEC_KEYS_DIR", keys_dir)};
+
+    return flo_codec_row_new(&codecs, &session->codecs, err);
 }
 
 int flo_session_open(const struct flo_session_options *options, struct flo_session **out,
@@ -135,6 +152,8 @@ int flo_session_open(const struct flo_session_options *options, struct flo_sessi
     session->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : FLO_CLIENT_TIMEOUT_MS;
     if (options->config_file)
         rc = load_file(options->config_file, &config, err);
+    if (!rc)
+        rc = make_codecs(session, options, config, err);
     if (rc)
         goto out;
     if (config)
@@ -164,6 +183,7 @@ void flo_session_close(struct flo_session **session)
         return;
     *session = NULL;
     flo_client_destroy(&gone->client);
+    flo_codec_row_destroy(&gone->codecs);
     if (gone->deadline)
         event_free(gone->deadline);
     if (gone->base)

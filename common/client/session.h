@@ -27,6 +27,7 @@ struct flo_session {
     pthread_mutex_t mu; /* held during a call: guards all that follows */
     struct event_base *base;
     struct flo_client *client;
+    struct flo_codec_row *codecs; /* owned */
     char *address;
     int64_t timeout_ms;
     char reason[256]; /* why there is no connection; "" = there is, or none was tried */

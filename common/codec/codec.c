@@ -40,12 +40,14 @@ int flo_codec_row_add(struct flo_codec_row *row, const struct flo_codec *codec)
 static int add_built_in(struct flo_codec_row *row, const struct flo_codec_options *options,
                         struct flo_err *err)
 {
+    bool encrypt = options->key_file && *options->key_file;
     int rc = 0;
-    if (options->zstd) {
-        rc = flo_zstd_new(options->zstd_level, options->zstd_above, &row->zstd, err);
+    if (options->zstd || options->zstd_read || encrypt) {
+        rc = flo_zstd_new(options->zstd ? options->zstd_level : 0, options->zstd_above, &row->zstd,
+                          err);
         rc = rc ? rc : insert(row, row->count, &row->zstd);
     }
-    if (rc == 0 && options->key_file && *options->key_file) {
+    if (rc == 0 && encrypt) {
         rc = flo_aes_new(options->key_file, options->keys_dir, &row->aes, err);
         rc = rc ? rc : insert(row, row->count, &row->aes);
     }

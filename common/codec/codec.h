@@ -19,9 +19,10 @@
 struct flo_codec_row; /* opaque: codec.c */
 
 struct flo_codec_options {
-    bool zstd;            /* compress */
-    int zstd_level;       /* 1 (fast) to 19 */
-    size_t zstd_above;    /* bytes: shorter payloads are not compressed */
+    bool zstd;         /* compress */
+    bool zstd_read;    /* read what others have compressed; always with one of the other codecs */
+    int zstd_level;    /* 1 (fast) to 19 */
+    size_t zstd_above; /* bytes: shorter payloads are not compressed */
     const char *key_file; /* "" or NULL: nothing is encrypted */
     const char *keys_dir; /* "" or NULL: none; folder of keys that only decrypt, one a file */
 };

@@ -17,7 +17,8 @@ typedef int (*flo_payload_visit_fn)(void *ctx, FloApi__Payload **place);
 FLO_MUST_CHECK int flo_payload_visit(ProtobufCMessage *message, struct flo_arena *arena,
                                      flo_payload_visit_fn fn, void *ctx);
 
-/* zstd.c: encoding binary/zstd, the packed payload in one frame. FLO_ESYS, FLO_ENOMEM. */
+/* zstd.c: encoding binary/zstd, the packed payload in one frame. level 0 only reads, and loads the
+ * library when there is something to read. FLO_ESYS, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_zstd_new(int level, size_t above, struct flo_codec *out_codec,
                                 struct flo_err *err);
 void flo_zstd_free(struct flo_codec *codec);

@@ -26,8 +26,8 @@ static void load(void)
 {
     void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
-        flo_fail(&load_err, FLO_ESYS, "codec.zstd is on, but its library does not load: %s",
-                 dlerror());
+        flo_fail(&load_err, FLO_ESYS,
+                 "payloads are compressed, but zstd's library does not load: %s", dlerror());
         return;
     }
     *(void **)&zstd.compress_bound = dlsym(library, "ZSTD_compressBound");
@@ -38,11 +38,19 @@ static void load(void)
     *(void **)&zstd.content_size = dlsym(library, "ZSTD_getFrameContentSize");
     if (!zstd.compress_bound || !zstd.compress || !zstd.decompress || !zstd.is_error ||
         !zstd.error_name || !zstd.content_size)
-        flo_fail(&load_err, FLO_ESYS, "codec.zstd is on, but %s lacks functions", LIBRARY);
+        flo_fail(&load_err, FLO_ESYS, "payloads are compressed, but %s lacks functions", LIBRARY);
+}
+
+static int need(struct flo_err *err)
+{
+    pthread_once(&once, load);
+    if (load_err.code && err)
+        *err = load_err;
+    return load_err.code;
 }
 
 struct settings {
-    int level;
+    int level; /* 0: nothing is compressed */
     size_t above;
 };
 
@@ -52,6 +60,8 @@ static int encode(void *ctx, const struct flo_payload *in, struct flo_payload_wr
     const struct settings *settings = ctx;
     const void *plain;
     size_t len;
+    if (settings->level == 0)
+        return FLO_CODEC_PASS;
     int rc = flo_payload_pack(in, out, &plain, &len);
     if (rc)
         return rc;
@@ -79,6 +89,9 @@ static int decode(void *ctx, const struct flo_payload *in, struct flo_payload_wr
     (void)ctx;
     if (!flo_payload_encoded_as(in, ENCODING))
         return FLO_CODEC_PASS;
+    int rc = need(err);
+    if (rc)
+        return rc;
     data = flo_payload_data(in, &len);
     /* Unknown and broken sizes are the two largest numbers. */
     unsigned long long size = zstd.content_size(data, len);
@@ -99,12 +112,9 @@ static int decode(void *ctx, const struct flo_payload *in, struct flo_payload_wr
 
 int flo_zstd_new(int level, size_t above, struct flo_codec *out_codec, struct flo_err *err)
 {
-    pthread_once(&once, load);
-    if (load_err.code) {
-        if (err)
-            *err = load_err;
-        return load_err.code;
-    }
+    int rc = level ? need(err) : 0;
+    if (rc)
+        return rc;
     struct settings *settings = flo_calloc(1, sizeof *settings);
     if (!settings)
         return FLO_ENOMEM;

@@ -149,6 +149,11 @@ static const struct flo_setting settings[] = {
     NUMBER("tuner.memory_pid.d", FLOAT, tuner.memory_pid.d, "1", 0, 1000, NULL, 0, 0, "Gain of the memory controller: times the last change, subtracted"),
     NUMBER("tuner.memory_pid.threshold", FLOAT, tuner.memory_pid.threshold, "0.25", 0, 1000, NULL, 0, 0, "Slots are added while the memory controller's output is above"),
 
+    STRING("codec.key_file", codec.key_file, NULL, 0, 4096, "FLOTILLA_CODEC_KEY_FILE", FLO_SETTING_PATH, 0, "Key that payloads are encrypted with (AES-256-GCM), readable by nobody else; `flotilla keys payload FILE` makes one; empty: they are not encrypted"),
+    STRING("codec.keys_dir", codec.keys_dir, NULL, 0, 4096, "FLOTILLA_CODEC_KEYS_DIR", FLO_SETTING_PATH, 0, "Folder of further keys, one a file: what they encrypted can be read"),
+    BOOLEAN("codec.zstd", codec.zstd, "false", "FLOTILLA_CODEC_ZSTD", 0, "Compress payloads"),
+    NUMBER("codec.zstd_level", INT, codec.zstd_level, "3", 1, 19, NULL, 0, 0, "1: fast, 19: small"),
+    NUMBER("codec.zstd_above", SIZE, codec.zstd_above, "1KiB", 0, MIB(64), NULL, 0, 0, "Payloads up to this size are not compressed"),
     {.key = "modules", .type = FLO_SETTING_LIST, .offset = AT(modules), .items = module_settings, .item_count = sizeof module_settings / sizeof module_settings[0], .item_size = sizeof(struct flo_module_config), .item_shorthand = "path", .help = "The modules to load: names, files, or maps of the settings below"},
     STRING("module_path", module_path, NULL, 0, 4096, "FLOTILLA_MODULES", FLO_SETTING_PATH, 0, "Folder of modules given by name; empty: `../lib/flotilla/modules`, then `../modules`, from the executable's folder"),
     NUMBER("database.pool_size", INT, database.pool_size, "20", 1, 10000, "DB_POOL_SIZE", 0, ACT, "Database connections a module keeps: its setting `db_pool_size`"),

@@ -136,6 +136,12 @@ struct flo_role_config {
         struct flo_pid_config cpu_pid, memory_pid;
     } tuner;
 
+    struct {
+        const char *key_file, *keys_dir; /* "" = nothing is encrypted, no further keys */
+        bool zstd;
+        int64_t zstd_level, zstd_above;
+    } codec;
+
     struct flo_list_value modules; /* of struct flo_module_config */
     const char *module_path;       /* folder of modules named without a slash; "" = the default */
     struct {

@@ -286,6 +286,8 @@ static int task_submit(struct flo_activity_task *at,
 
     if (!at->worker->executor_threads)
         request = flo_client_response_bytes(at->worker->client, &len);
+    if (!request)
+        return FLO_ENOMEM;
     if (at->worker->queue_names)
         return submit_numbered(at, request, len, deadline_ms);
     return flo_executor_submit(at->worker->executor, (uint64_t)(uintptr_t)at, request, len,
@@ -342,6 +344,11 @@ void flo_execute_activity_task(struct flo_task_queue *queue,
     observe_received(at, task);
     if (!flo_queue_serves(queue, at->type)) {
         refuse_type(at);
+        return;
+    }
+    if (flo_client_response_damage(worker->client)) {
+        flo_outcome_fail(at, FLO_FAILURE_CODEC, flo_client_response_damage(worker->client));
+        flo_respond_activity(at);
         return;
     }
     if (flo_poison_refuses(at, task)) {

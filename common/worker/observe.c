@@ -45,6 +45,14 @@ void flo_observe_connection(void *ctx, bool connected, const char *reason)
     }
 }
 
+void flo_observe_unsent(void *ctx, const char *operation, const char *reason)
+{
+    struct flo_worker *worker = ctx;
+
+    flo_tell(worker, FLO_LOG_ERROR, "codec.failed", "An answer was kept back: a codec failed",
+             "operation", operation, "reason", reason, NULL);
+}
+
 void flo_observe_try(void *ctx, const char *operation, int code, int64_t duration_ns,
                      bool long_poll)
 {

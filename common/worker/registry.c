@@ -374,6 +374,20 @@ const struct flo_activity_wrap *flo_registry_wraps(const struct flo_registry *re
     return registry->wraps;
 }
 
+int flo_registry_codecs(const struct flo_registry *registry, struct flo_codec_row *row)
+{
+    int rc = 0;
+
+    FLO_LIST_FOREACH(node, &registry->modules)
+    {
+        const struct module *module = flo_container(node, struct module, node);
+        for (const struct flo_codec *codec = module->table->codecs; codec && codec->name && !rc;
+             codec++)
+            rc = flo_codec_row_add(row, codec);
+    }
+    return rc;
+}
+
 size_t flo_registry_count(const struct flo_registry *registry)
 {
     return registry->types.count;

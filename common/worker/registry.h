@@ -11,6 +11,7 @@
 
 #include "activity/task.h"
 #include "base/buf.h"
+#include "codec/codec.h"
 #include "config/role_config.h"
 #include "flotilla/worker.h"
 
@@ -55,6 +56,9 @@ void flo_registry_local_names(const struct flo_registry *registry, struct flo_bu
 /* The interceptors of all modules, the outermost first; borrowed until the registry changes. */
 const struct flo_activity_wrap *flo_registry_wraps(const struct flo_registry *registry,
                                                    size_t *out_count);
+/* Put the codecs of all modules into row, in the order of the modules. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_registry_codecs(const struct flo_registry *registry,
+                                       struct flo_codec_row *row);
 /* How many types are registered. */
 size_t flo_registry_count(const struct flo_registry *registry);
 /* Their names, sorted, ended by NULL; borrowed until the registry changes. NULL without memory.

@@ -67,6 +67,21 @@ static int load_modules(struct flo_worker *worker, const struct flo_module *modu
     return rc;
 }
 
+static int make_codecs(struct flo_worker *worker, struct flo_err *err)
+{
+    const struct flo_role_config *config = worker->config;
+    const struct flo_codec_options options = {.zstd = config->codec.zstd,
+                                              .zstd_level = (int)config->codec.zstd_level,
+                                              .zstd_above = (size_t)config->codec.zstd_above,
+                                              .key_file = config->codec.key_file,
+                                              .keys_dir = config->codec.keys_dir};
+    int rc = flo_codec_row_new(&options, &worker->codecs, err);
+
+    if (!rc)
+        rc = flo_registry_codecs(worker->registry, worker->codecs);
+    return rc == FLO_ENOMEM ? flo_fail(err, rc, "no memory for the codecs") : rc;
+}
+
 static int make_names(struct flo_worker *worker)
 {
     struct flo_rng rng;
@@ -99,6 +114,8 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
         rc = flo_queues_new(worker, err);
     if (!rc)
         rc = load_modules(worker, module, err);
+    if (!rc)
+        rc = make_codecs(worker, err);
     if (rc) {
         flo_worker_destroy(&worker);
         return rc;
@@ -236,7 +253,9 @@ static int start_client(struct flo_worker *worker, struct flo_err *err)
     options.channel.on_state = flo_observe_connection;
     options.channel.on_state_ctx = worker;
     options.part = &flo_workflow_part;
+    options.codecs = worker->codecs;
     options.on_try = flo_observe_try;
+    options.on_unsent = flo_observe_unsent;
     options.on_try_ctx = worker;
     return flo_client_new(worker->base, &options, &worker->client, err);
 }
@@ -407,6 +426,7 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     if (gone->startup_retry)
         event_free(gone->startup_retry);
     flo_executor_template_end(&gone->tmpl);
+    flo_codec_row_destroy(&gone->codecs);
     flo_registry_destroy(&gone->registry);
     if (gone->base)
         event_base_free(gone->base);

@@ -77,6 +77,7 @@ struct flo_worker {
     struct flo_registry *registry;
     struct event_base *base;
     struct flo_client *client;
+    struct flo_codec_row *codecs; /* what payloads go through; may be empty */
     enum flo_worker_state state;
     int exit_code;
 
@@ -376,6 +377,7 @@ void flo_observe_fini(struct flo_worker *worker);
 void flo_observe_connection(void *ctx, bool connected, const char *reason);
 void flo_observe_try(void *ctx, const char *operation, int code, int64_t duration_ns,
                      bool long_poll);
+void flo_observe_unsent(void *ctx, const char *operation, const char *reason);
 /* Metrics label of this worker's kind: "WorkflowWorker" or "ActivityWorker". */
 const char *flo_observe_worker_type(const struct flo_worker *worker);
 /* ---- series.c ---- */

@@ -35,8 +35,11 @@ struct flo_session_options {
     bool tls;               /* also on with TEMPORAL_TLS, an API key or a file below */
     const char *tls_ca_file, *tls_cert_file, *tls_key_file; /* PEM; NULL: TEMPORAL_TLS_... */
     const char *tls_server_name; /* NULL: TEMPORAL_TLS_SERVER_NAME, else address's host */
-    bool fail_fast;              /* without a connection calls fail at once: FLO_ECONN */
-    int64_t timeout_ms;          /* of one call, its retries included; 0 = 30 s */
+    /* Payloads are encrypted as the workers' are (docs/codecs.md). NULL: FLOTILLA_CODEC_KEY_FILE
+     * and FLOTILLA_CODEC_KEYS_DIR, else config_file's; "" = not. */
+    const char *codec_key_file, *codec_keys_dir;
+    bool fail_fast;     /* without a connection calls fail at once: FLO_ECONN */
+    int64_t timeout_ms; /* of one call, its retries included; 0 = 30 s */
 };
 
 /* Does not connect yet: the first call does. FLO_EINVAL, FLO_ECONFIG with a sentence; FLO_ENOMEM.

@@ -41,8 +41,9 @@ struct flo_payload_writer;
 
 /*
  * One codec. Both functions: 0 when *out is the payload to take instead of in, FLO_CODEC_PASS, or a
- * negative code with a sentence in err. A failing encode of a workflow task's or activity's answer
- * fails that task or attempt, a failing decode the one that came. Called from several threads at
+ * negative code with a sentence in err. A failing decode fails the task or attempt that came, a
+ * failing encode is logged and keeps the answer back, so that the server gives the task out again
+ * after its timeout: it may be a key server that is away. Called from several threads at
  * once. decode must take what encode wrote, and pass on what it does not know: the fleet may be
  * half way through an update, and histories are older than the code.
  */

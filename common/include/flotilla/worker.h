@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "flotilla/activity.h"
+#include "flotilla/codec.h"
 #include "flotilla/workflow.h"
 
 #ifdef __cplusplus
@@ -20,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised when struct flo_module changes shape; a module built for another one is refused. */
-#define FLO_MODULE_ABI 2
+#define FLO_MODULE_ABI 3
 
 struct flo_workflow_entry {
     const char *type; /* the workflow type that clients start */
@@ -54,6 +55,9 @@ struct flo_module {
     void (*stop)(void *shared);
     /* Around every activity of the worker; ends with {NULL, NULL}; may be NULL. */
     const struct flo_activity_interceptor *interceptors;
+    /* Payloads of the worker go through these (flotilla/codec.h); ends with an entry without a
+     * name; may be NULL. */
+    const struct flo_codec *codecs;
 };
 
 #define FLO_WORKFLOWS(...)                                                                         \

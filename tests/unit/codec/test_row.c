@@ -60,9 +60,13 @@ static void long_payloads_are_compressed(void **state)
     assert_true(encoded_as(large, "binary/zstd"));
     assert_true(large->payloads[0]->data.len < 200);
     assert_true(encoded_as(small, "json/plain"));
-    decode(f, row, large);
+    struct flo_codec_row *reader = row_of((struct flo_codec_options){.zstd_read = true});
+    decode(f, reader, large);
     decode(f, row, small);
     assert_text(large, 'x', 5000);
+    encode(f, reader, large);
+    assert_true(encoded_as(large, "json/plain"));
+    flo_codec_row_destroy(&reader);
     assert_text(small, 'y', 10);
     flo_codec_row_destroy(&row);
 }
