@@ -98,10 +98,12 @@ static struct kit_attempt *of(struct flo_job_io *io)
     return flo_container(io, struct kit_attempt, io);
 }
 
+/* That its answer is unwanted replaces a lesser reason. */
 static void tell(struct kit_attempt *attempt, unsigned what)
 {
-    if (flo_job_graver((enum flo_job_cancel)what, FLO_JOB_REASON(attempt->told)))
-        attempt->told = what | (attempt->told & ~0xffu);
+    if (attempt->told == FLO_JOB_RUNNING || what == FLO_JOB_CANCEL_TIMED_OUT ||
+        what == FLO_JOB_CANCEL_NOT_FOUND)
+        attempt->told = what;
 }
 
 static void beat(struct kit_attempt *attempt)

@@ -250,10 +250,10 @@ struct flo_test_env {
     struct flo_map held;          /* run id -> struct kit_held */
     struct flo_map replayed;      /* run id -> anything */
     uint64_t next_call;
-    uint64_t closings;      /* how often a run may have closed */
-    unsigned next_workflow; /* number of made up ids */
-    unsigned inside;        /* activity functions that run now: 0 or 1 */
-    bool closing;
+    uint64_t closings;              /* how often a run may have closed */
+    unsigned next_workflow;         /* number of made up ids */
+    unsigned inside;                /* activity functions that run now: 0 or 1 */
+    bool closing;                   /* it is being destroyed */
     struct kit_activities *library; /* activity.c; NULL before the first attempt */
 };
 

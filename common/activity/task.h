@@ -66,7 +66,7 @@ void flo_activity_task_run(void *ctx, struct flo_job_io *io, const uint8_t *requ
                            size_t request_len, struct flo_buf *out_reply);
 /* The same for another thread: request holds the address of the decoded message, which nobody
  * changes or frees until the job has ended. */
-void flo_activity_task_run_shared(void *ctx, struct flo_job_io *io, const uint8_t *request,
-                                  size_t request_len, struct flo_buf *out_reply);
+FLO_API void flo_activity_task_run_shared(void *ctx, struct flo_job_io *io, const uint8_t *request,
+                                          size_t request_len, struct flo_buf *out_reply);
 
 #endif

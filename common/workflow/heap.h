@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "flotilla/error.h"
+
 struct flo_heap; /* opaque: heap.c */
 
 /* An empty heap (takes one chunk, 4 KiB, which also holds the heap itself). NULL: no memory. */
@@ -50,6 +52,6 @@ struct flo_heap *flo_heap_enter(struct flo_heap *heap);
  * Make jansson ask us for memory (json_set_alloc_funcs). Idempotent; any thread; best called
  * before the first json value is made, but values made before may be freed later all the same.
  */
-void flo_workflow_jansson_install(void);
+FLO_API void flo_workflow_jansson_install(void);
 
 #endif

@@ -125,11 +125,11 @@ struct flo_activation {
 
 /* An empty run for the execution that task is about. The workflow function is looked up when the
  * first event arrives. FLO_ENOMEM. */
-FLO_MUST_CHECK int flo_run_new(const struct flo_run_env *env, flo_workflow_lookup_fn lookup,
-                               void *lookup_ctx, const char *workflow_id, const char *run_id,
-                               struct flo_run **out_run);
+FLO_API FLO_MUST_CHECK int flo_run_new(const struct flo_run_env *env, flo_workflow_lookup_fn lookup,
+                                       void *lookup_ctx, const char *workflow_id,
+                                       const char *run_id, struct flo_run **out_run);
 /* Free the run, its coroutines and all that its code allocated, wherever that code stands. */
-void flo_run_destroy(struct flo_run **run);
+FLO_API void flo_run_destroy(struct flo_run **run);
 
 /*
  * True when this run cannot take task as it is: task's history starts after what the run has seen
@@ -141,17 +141,17 @@ void flo_run_destroy(struct flo_run **run);
  * the task before may have been answered elsewhere. Drop the run, make a new one, and ask again:
  * true for the new one, too, means that the whole history must be fetched from event 1 first.
  */
-bool flo_run_missing_history(const struct flo_run *run,
-                             const FloApi__PollWorkflowTaskQueueResponse *task);
+FLO_API bool flo_run_missing_history(const struct flo_run *run,
+                                     const FloApi__PollWorkflowTaskQueueResponse *task);
 
 /*
  * Apply task (history whole, all pages joined) and run the workflow until it waits. Arena holds
  * the answer; task is not needed any more after the call. 0 with *out filled; FLO_ENOMEM: evict
  * the run and let the task time out. A run whose task failed says so again for each later task.
  */
-FLO_MUST_CHECK int flo_run_activate(struct flo_run *run,
-                                    const FloApi__PollWorkflowTaskQueueResponse *task,
-                                    struct flo_arena *arena, struct flo_activation *out);
+FLO_API FLO_MUST_CHECK int flo_run_activate(struct flo_run *run,
+                                            const FloApi__PollWorkflowTaskQueueResponse *task,
+                                            struct flo_arena *arena, struct flo_activation *out);
 
 /*
  * A local activity of the open task has ended: hand its result to the code and run that until it
@@ -159,27 +159,28 @@ FLO_MUST_CHECK int flo_run_activate(struct flo_run *run,
  * flo_run_activate; OPEN again while others are at work. A seq that is not at work (it was
  * cancelled meanwhile) changes nothing. FLO_ENOMEM: evict the run and let the task time out.
  */
-FLO_MUST_CHECK int flo_run_resolve_local(struct flo_run *run,
-                                         const FloApi__PollWorkflowTaskQueueResponse *task,
-                                         const struct flo_local_result *result,
-                                         struct flo_arena *arena, struct flo_activation *out);
+FLO_API FLO_MUST_CHECK int flo_run_resolve_local(struct flo_run *run,
+                                                 const FloApi__PollWorkflowTaskQueueResponse *task,
+                                                 const struct flo_local_result *result,
+                                                 struct flo_arena *arena,
+                                                 struct flo_activation *out);
 /*
  * The open task cannot stay open (its time is nearly up, or the worker stops): what there is so far
  * becomes its answer, COMPLETE with more set. The run goes on with the next task, in which local
  * activities that are at work still may be resolved. FLO_ENOMEM.
  */
-FLO_MUST_CHECK int flo_run_yield_task(struct flo_run *run,
-                                      const FloApi__PollWorkflowTaskQueueResponse *task,
-                                      struct flo_arena *arena, struct flo_activation *out);
+FLO_API FLO_MUST_CHECK int flo_run_yield_task(struct flo_run *run,
+                                              const FloApi__PollWorkflowTaskQueueResponse *task,
+                                              struct flo_arena *arena, struct flo_activation *out);
 /* How long the server waits for a task of this run, 0 when that is not known. */
-int64_t flo_run_task_timeout_ns(const struct flo_run *run);
+FLO_API int64_t flo_run_task_timeout_ns(const struct flo_run *run);
 /* Local activities that the run waits for: those at work, and those that were never begun because
  * it was only replayed. */
 size_t flo_run_local_count(const struct flo_run *run);
 
 /* The completion's answer had this reset_history_event_id > 0: the task just answered left no
  * events behind, their numbers will come again for others. */
-void flo_run_reset_to(struct flo_run *run, int64_t started_event_id);
+FLO_API void flo_run_reset_to(struct flo_run *run, int64_t started_event_id);
 
 /*
  * A line for each coroutine that has not ended: its name, the place of the call that it made last,
@@ -190,7 +191,7 @@ void flo_run_reset_to(struct flo_run *run, int64_t started_event_id);
  *
  * Anywhere between calls, and from inside one on the same thread. FLO_ENOMEM, FLO_ELIMIT (out's).
  */
-FLO_MUST_CHECK int flo_run_stack_text(const struct flo_run *run, struct flo_buf *out);
+FLO_API FLO_MUST_CHECK int flo_run_stack_text(const struct flo_run *run, struct flo_buf *out);
 
 /* Memory that the run holds now: its heap, its tables, the touched pages of its stacks. */
 size_t flo_run_bytes(const struct flo_run *run);

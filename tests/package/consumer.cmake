@@ -19,6 +19,17 @@ run(${CMAKE_COMMAND} -S ${SOURCE}/examples/completer -B ${prefix}/build-complete
     -DCMAKE_PREFIX_PATH=${prefix}/root -DCMAKE_C_COMPILER=${CC})
 run(${CMAKE_COMMAND} --build ${prefix}/build-completer)
 
+# Examples with tests of their own, which use the testing kit.
+file(GLOB tests ${SOURCE}/examples/*/test_*.c)
+foreach(test ${tests})
+  get_filename_component(folder ${test} DIRECTORY)
+  get_filename_component(name ${folder} NAME)
+  run(${CMAKE_COMMAND} -S ${folder} -B ${prefix}/build-${name} -G Ninja
+      -DCMAKE_PREFIX_PATH=${prefix}/root -DCMAKE_C_COMPILER=${CC} -DCMAKE_C_FLAGS=-Wall\ -Wextra\ -Werror)
+  run(${CMAKE_COMMAND} --build ${prefix}/build-${name})
+  run(${CMAKE_CTEST_COMMAND} --test-dir ${prefix}/build-${name} --output-on-failure --no-tests=error)
+endforeach()
+
 file(GLOB_RECURSE pc ${prefix}/root/*/flotilla.pc)
 get_filename_component(pc_dir ${pc} DIRECTORY)
 set(ENV{PKG_CONFIG_PATH} ${pc_dir})
@@ -30,6 +41,14 @@ get_filename_component(lib_dir ${pc_dir} DIRECTORY)
 set(ENV{LD_LIBRARY_PATH} ${lib_dir})
 run(${prefix}/greeter activity --version)
 
+# The testing kit by pkg-config; it brings libflotilla along.
+execute_process(COMMAND pkg-config --define-variable=prefix=${prefix}/root --cflags --libs flotilla-testing
+                OUTPUT_VARIABLE kit_flags OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+separate_arguments(kit_flags UNIX_COMMAND "${kit_flags}")
+run(${CC} ${SOURCE}/examples/hello/test_hello.c ${SOURCE}/examples/hello/hello.c ${kit_flags}
+    -o ${prefix}/test_hello)
+run(${prefix}/test_hello)
+
 # A call that finds no server says so; and every header is C++ as well.
 execute_process(COMMAND ${CMAKE_COMMAND} -E env TEMPORAL_ADDRESS=nowhere:bad
                         ${prefix}/build-completer/completer AAAA 1
@@ -37,7 +56,7 @@ execute_process(COMMAND ${CMAKE_COMMAND} -E env TEMPORAL_ADDRESS=nowhere:bad
 if(NOT rc EQUAL 1 OR NOT said MATCHES "completer: .*nowhere")
   message(FATAL_ERROR "completer without a server: ${rc} ${said}")
 endif()
-file(GLOB headers RELATIVE ${prefix}/root/include ${prefix}/root/include/flotilla/*.h)
+file(GLOB_RECURSE headers RELATIVE ${prefix}/root/include ${prefix}/root/include/flotilla/*.h)
 foreach(header ${headers})
   file(APPEND ${prefix}/all.cc "#include <${header}>\n")
 endforeach()
