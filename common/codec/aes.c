@@ -189,7 +189,7 @@ static bool run_cipher(const struct key *key, bool encrypt, const uint8_t *nonce
         crypto.EVP_CipherFinal_ex(cipher, out + done, &rest) > 0 &&
         (!encrypt || crypto.EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, tag));
     crypto.EVP_CIPHER_CTX_free(cipher);
-    return ok && (size_t)(done + rest) == len;
+    return ok && (size_t)done + (size_t)rest == len;
 }
 
 static int encode(void *ctx, const struct flo_payload *in, struct flo_payload_writer *out,
