@@ -47,6 +47,9 @@ const char *cli_fleet_help(void);
 const char *cli_keys_help(void);
 int cli_explain(const struct cli_options *options);
 int cli_keys(const struct cli_options *options);
+int cli_replay(const struct cli_options *options);
+/* What FILE may be and the exit codes, for its --help. Static. */
+const char *cli_replay_help(void);
 int cli_top(const struct cli_options *options);
 int cli_recommend(const struct cli_options *options);
 

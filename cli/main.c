@@ -31,6 +31,8 @@ static const struct cli_command commands[] = {
     {"list", "", "list workflows", CLI_OPT(QUERY) | CLI_OPT(LIMIT), cli_list},
     {"describe", "[WORKFLOW_ID]", "show the state of a workflow", TARGET, cli_describe},
     {"history", "[WORKFLOW_ID]", "show the events of a workflow", TARGET, cli_history},
+    {"replay", "FILE|DIR ...", "check that code still matches histories",
+     TARGET | CLI_OPT(MODULES) | CLI_OPT(STEP), cli_replay},
     {"explain", "[WORKFLOW_ID]", "say why a workflow does not move",
      TARGET | CLI_OPT(FLEET) | CLI_OPT(SUPERVISOR), cli_explain},
     {"signal", "[WORKFLOW_ID]", "send a signal to a workflow", TARGET | CLI_OPT(NAME) | INPUTS,

@@ -99,6 +99,8 @@ static void print_help(const struct cli_command *command)
         printf("\n%s", cli_fleet_help());
     if (command->run == cli_keys)
         printf("\n%s", cli_keys_help());
+    if (command->run == cli_replay)
+        printf("\n%s", cli_replay_help());
     if (command->run == cli_drain)
         printf("\nThe workers get quiet, by a signal. To end them after what runs: 'flotilla fleet "
                "drain'.\n");

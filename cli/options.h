@@ -105,6 +105,9 @@
     X(CHANGED, changed, "changed", 0, FLAG, "",                                                    \
       "only those whose configuration, program or modules have changed")                           \
     X(LINES, lines, "lines", 'n', NUMBER, "N", "the last N lines (100)")                           \
+    X(MODULES, modules, "module", 'm', LIST, "NAME|FILE",                                          \
+      "a module with the workflows; may be given again")                                           \
+    X(STEP, step, "step", 0, FLAG, "", "show each activation and what the code did")               \
     X(DIR, dir, "dir", 0, TEXT, "DIR", "the folder of the fleet's keys (keys)")                    \
     X(FLEET, fleet, "fleet", 0, TEXT, "FILE",                                                      \
       "fleet.json of a running fleet: address and processes")

@@ -216,6 +216,15 @@ static inline const struct flo_queue_config *flo_role_config_queue(
     return (const struct flo_queue_config *)config->polled.items + i;
 }
 
+/*
+ * The file of a module given by name: NAME.so in module_path, or (NULL, "") beside the executable.
+ * A module with workflows and activities may come as two files, so that what the activities use
+ * does not keep the workflows from being checked: a workflow worker takes NAME.workflows.so where
+ * there is one. In arena; NULL without memory.
+ */
+const char *flo_config_module_file(struct flo_arena *arena, enum flo_role role,
+                                   const char *module_path, const char *name);
+
 /* Element i of config->modules. */
 static inline const struct flo_module_config *flo_role_config_module(
     const struct flo_role_config *config, size_t i)

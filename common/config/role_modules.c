@@ -17,12 +17,11 @@
 #include "config/role_internal.h"
 
 /* Where modules named without a slash are looked for: module_path, or beside the executable. */
-static const char *module_folder(struct flo_role_config *config, const char *file)
+static const char *module_folder(struct flo_arena *arena, const char *module_path, const char *file)
 {
-    struct flo_arena *arena = &config->config.arena;
     char dir[PATH_MAX];
-    if (*config->module_path)
-        return config->module_path;
+    if (module_path && *module_path)
+        return module_path;
     if (flo_process_exe_dir(dir, sizeof dir, NULL))
         return ".";
     const char *installed = flo_arena_printf(arena, "%s/../lib/flotilla/modules", dir);
@@ -32,19 +31,14 @@ static const char *module_folder(struct flo_role_config *config, const char *fil
     return flo_arena_printf(arena, "%s/../modules", dir);
 }
 
-/*
- * The file of a module given by name: NAME.so. A module with workflows and activities may come as
- * two files, so that what the activities use does not keep the workflows from being checked: a
- * workflow worker takes NAME.workflows.so where there is one.
- */
-static const char *find_by_name(struct flo_role_config *config, const char *name)
+const char *flo_config_module_file(struct flo_arena *arena, enum flo_role role,
+                                   const char *module_path, const char *name)
 {
-    struct flo_arena *arena = &config->config.arena;
     size_t len = strlen(name);
     bool whole = len > 3 && strcmp(name + len - 3, ".so") == 0;
     const char *file = whole ? name : flo_arena_printf(arena, "%s.so", name);
-    const char *folder = file ? module_folder(config, file) : NULL;
-    const char *split = folder && !whole && config->role == FLO_ROLE_WORKFLOW
+    const char *folder = file ? module_folder(arena, module_path, file) : NULL;
+    const char *split = folder && !whole && role == FLO_ROLE_WORKFLOW
                             ? flo_arena_printf(arena, "%s/%s.workflows.so", folder, name)
                             : NULL;
     if (split && access(split, F_OK) == 0)
@@ -57,7 +51,8 @@ static int finish_module(struct flo_role_config *config, struct flo_module_confi
 {
     const char *path = module->path;
     if (!strchr(path, '/'))
-        path = find_by_name(config, path);
+        path =
+            flo_config_module_file(&config->config.arena, config->role, config->module_path, path);
     else if (*path != '/')
         path = flo_arena_printf(&config->config.arena, "%s/%s", config->config.dir, path);
     if (!path)

@@ -64,6 +64,7 @@ struct flo_command {
     struct flo_future *future; /* referenced; NULL for commands that end the run */
     FloApi__Command *message;  /* in run->answer; NULL while replaying and once sent */
     struct flo_place at;       /* the call that issued it; none for what the runtime issued */
+    bool observed;             /* env.observer was told */
 };
 
 struct flo_group {
@@ -167,8 +168,6 @@ FLO_MUST_CHECK int flo_command_collect(struct flo_run *run, struct flo_activatio
 
 /* ---- describe.c ---- */
 
-/* "event 5 is ActivityTaskScheduled (activity id 1, type echo)" */
-void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_t size);
 /* "StartTimer (timer id 1) at orders.c:42" */
 void flo_command_describe(const struct flo_command *command, char *out_text, size_t size);
 /* FLO_ENONDET with both sides in words: what history has (NULL: its end), what the code issued
@@ -293,6 +292,15 @@ void flo_execution_reseed(struct flo_run *run, const char *run_id);
 
 FLO_MUST_CHECK int flo_signal_event(struct flo_run *run, const FloApi__HistoryEvent *event,
                                     struct flo_err *err);
+
+/* ---- observe.c: all of it nothing when nobody looks on ---- */
+
+/* An activation begins. */
+void flo_observe_activation(struct flo_run *run);
+/* One of its jobs; name NULL: that of the event's type. */
+void flo_observe_job(struct flo_run *run, const char *name, const FloApi__HistoryEvent *event);
+/* The code waits again: the commands that it issued. */
+void flo_observe_commands(struct flo_run *run);
 
 /* ---- replay.c ---- */
 

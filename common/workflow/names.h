@@ -29,6 +29,8 @@ struct flo_event_kind {
 const struct flo_event_kind *flo_event_kind(FloApi__EventType type);
 /* "ScheduleActivityTask"; "UnknownCommand" for a number that is none. */
 const char *flo_command_name(FloApi__CommandType type);
+/* describe.c: "event 5 is ActivityTaskScheduled (activity id 1, type echo)" */
+void flo_event_describe(const FloApi__HistoryEvent *event, char *out_text, size_t size);
 /*
  * What the runtime reads of a task's history: all of the events themselves, and of their attributes
  * the few that it uses. For flo_wire_decode_part().

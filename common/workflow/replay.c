@@ -182,6 +182,8 @@ static int apply_jobs(struct flo_run *run, const struct history *h, const struct
                 run->mismatch_id = h->events[i]->event_id;
                 return rc;
             }
+            if (wakes || group == JOB_SEED)
+                flo_observe_job(run, NULL, h->events[i]);
             *out_wake |= wakes;
         }
     }
@@ -223,6 +225,13 @@ static void read_task_started(struct flo_run *run, const struct history *h,
     }
 }
 
+static int step(struct flo_run *run)
+{
+    int rc = flo_execution_step(run);
+    flo_observe_commands(run);
+    return rc;
+}
+
 static int run_sequence(struct flo_run *run, const struct history *h, const struct sequence *s,
                         struct flo_err *err)
 {
@@ -232,6 +241,7 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
         return rc;
     run->replaying = !s->live;
     read_task_started(run, h, s);
+    flo_observe_activation(run);
     rc = apply_jobs(run, h, s, &wake, err);
     if (rc)
         return rc;
@@ -245,7 +255,7 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
     rc = flo_list_empty(&run->local_pauses) ? 0 : flo_local_resume(run);
     if (rc)
         return rc;
-    return wake ? flo_execution_step(run) : 0;
+    return wake ? step(run) : 0;
 }
 
 static bool local_marker_at(const struct history *h, size_t i)
@@ -284,7 +294,7 @@ static int foresee_markers(struct flo_run *run, const struct history *h, const s
             continue;
         if (last && !same_step(h, last, i)) {
             last = 0;
-            rc = flo_execution_step(run);
+            rc = step(run);
         }
         if (rc == 0)
             rc = flo_local_foresee(run, h->events[i], &wakes, err);
@@ -292,10 +302,14 @@ static int foresee_markers(struct flo_run *run, const struct history *h, const s
             run->mismatch_id = h->events[i]->event_id;
             return rc;
         }
-        if (wakes)
-            last = i;
+        if (!wakes)
+            continue;
+        if (!last)
+            flo_observe_activation(run);
+        flo_observe_job(run, NULL, h->events[i]);
+        last = i;
     }
-    return last ? flo_execution_step(run) : 0;
+    return last ? step(run) : 0;
 }
 
 /* The command events directly behind the last completed task. */

@@ -24,6 +24,28 @@
 
 struct flo_run; /* opaque: internal.h */
 
+/* One activation: what the code is told at once, before it runs. */
+struct flo_run_step {
+    bool replaying;
+    int64_t history_length; /* id of its WorkflowTaskStarted */
+    int64_t now_ns;         /* workflow time from then on */
+};
+
+/*
+ * Looks on while a run is replayed, for tools that show it. The calls come in order: an
+ * activation, its jobs, the commands that the code issued then. Jobs have the names that the
+ * official core gives them (initialize_workflow, signal_workflow, fire_timer, resolve_activity ...).
+ * Texts are borrowed for the call.
+ */
+struct flo_run_observer {
+    void (*activation)(void *ctx, const struct flo_run_step *step);
+    /* event: the history event that it comes from. */
+    void (*job)(void *ctx, const char *name, const FloApi__HistoryEvent *event);
+    /* "ScheduleActivityTask", "activity id 1, type echo", "orders.c:42" ("": the runtime's own). */
+    void (*command)(void *ctx, const char *name, const char *what, const char *place);
+    void *ctx;
+};
+
 /* What a run may use of the outside; all of it borrowed and longer-lived than the run. */
 struct flo_run_env {
     const char *namespace_;
@@ -36,6 +58,7 @@ struct flo_run_env {
                 const char *workflow_type, const char *traceparent, const char *message);
     void *log_ctx;
     const struct flo_trace_sampler *tracing; /* which runs record spans; NULL: no tracing at all */
+    const struct flo_run_observer *observer; /* NULL: nobody looks on */
 };
 
 /* Which function to run. Returns NULL for an unknown type. */
