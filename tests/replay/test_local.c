@@ -348,6 +348,22 @@ static void test_cancel_request_cancels_it(void **state)
     story_expect_replayed(s, "");
 }
 
+/* The same in a run that was made anew, where nobody has begun it. */
+static void test_cancel_request_after_an_eviction_cancels_it(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=One input=1; WFTScheduled; WFTStarted");
+    story_expect(s, "StartLocal seq=1 id=1 type=work attempt=1 stc=30000 input=1\nopen");
+    story_expect_yielded(s, "more");
+    story_tell(s, "WFTCompleted; CancelRequested; WFTScheduled; WFTStarted");
+    story_evict(s);
+    s->delivered = 0;
+    assert_non_null(strstr(story_answer(s), "Activity cancelled (type Cancelled)\nCancel"));
+    assert_int_equal(s->answer.local_start_count, 0);
+    story_tell(s, "WFTCompleted; Marker seq=1 type=work failure=cancelled; Canceled");
+    story_expect_replayed(s, "");
+}
+
 /* A pause is cancelled with its timer. */
 static void test_cancel_request_ends_a_pause(void **state)
 {
@@ -443,6 +459,7 @@ int main(void)
         TEST(test_cancel_abandon),
         TEST(test_cancelled_at_once_leaves_no_trace),
         TEST(test_cancel_request_cancels_it),
+        TEST(test_cancel_request_after_an_eviction_cancels_it),
         TEST(test_cancel_request_ends_a_pause),
         TEST(test_options_are_checked),
         TEST(test_marker_of_another_type),

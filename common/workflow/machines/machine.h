@@ -27,6 +27,16 @@ struct flo_machine {
 /* Move to state. FLO_ENONDET when the table does not allow it: as code moves only along the
  * table, history asked for it. */
 FLO_MUST_CHECK int flo_machine_move(struct flo_machine *machine, unsigned state);
+#ifndef NDEBUG
+/*
+ * Builds with assertions write down which transitions are taken, for tests: each once a process,
+ * behind those that the table allows, into the file that FLOTILLA_TRANSITIONS names (not set: not
+ * at all). file: where the lifecycle is. Any thread.
+ */
+void flo_machine_note(const struct flo_machine *machine, unsigned state, const char *file);
+#define flo_machine_move(machine, state)                                                           \
+    (flo_machine_note((machine), (state), __FILE__), flo_machine_move((machine), (state)))
+#endif
 bool flo_machine_final(const struct flo_machine *machine);
 const char *flo_machine_state_name(const struct flo_machine *machine);
 
