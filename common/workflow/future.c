@@ -345,7 +345,7 @@ struct condition {
     bool (*predicate)(void *ctx);
     void *ctx;
     const struct flo_future *timer; /* NULL: without end */
-    const char *what;
+    const char *what, *name;
 };
 
 static bool holds(const struct condition *condition)
@@ -371,7 +371,8 @@ static void condition_describe(void *ctx, char *out_text, size_t size)
     char timer[64] = "";
     if (condition->timer)
         flo_future_describe(condition->timer, timer, sizeof timer);
-    snprintf(out_text, size, "%s%s%s", condition->what, *timer ? " or " : "", timer);
+    snprintf(out_text, size, "%s%s%.60s%s%s", condition->what, *condition->name ? " " : "",
+             condition->name, *timer ? " or " : "", timer);
 }
 
 static int await_condition(struct condition *condition)
@@ -387,9 +388,9 @@ static int await_condition(struct condition *condition)
 }
 
 int flo_await_condition_for(struct flo_workflow *wf, bool (*predicate)(void *ctx), void *ctx,
-                            int64_t timeout_ms, const char *what)
+                            int64_t timeout_ms, const char *what, const char *name)
 {
-    struct condition condition = {wf, predicate, ctx, NULL, what};
+    struct condition condition = {wf, predicate, ctx, NULL, what, name};
     if (holds(&condition))
         return 0;
     if (flo_workflow_cancelled(wf))
@@ -408,5 +409,5 @@ int flo_await_condition_for(struct flo_workflow *wf, bool (*predicate)(void *ctx
 int flo_await_condition(struct flo_workflow *wf, bool (*predicate)(void *ctx), void *ctx,
                         int64_t timeout_ms)
 {
-    return flo_await_condition_for(wf, predicate, ctx, timeout_ms, "a condition");
+    return flo_await_condition_for(wf, predicate, ctx, timeout_ms, "a condition", "");
 }

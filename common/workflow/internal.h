@@ -219,9 +219,10 @@ void flo_text_repair(char *text);
 void flo_future_describe(const struct flo_future *future, char *out_text, size_t size);
 /* Is wf cancelled, and future nothing that its cancellation ends? Then it is not waited for. */
 bool flo_future_given_up(const struct flo_workflow *wf, const struct flo_future *future);
-/* flo_await_condition; what: for a stack trace. */
+/* flo_await_condition; what and name, for a stack trace: "signal", "go". */
 FLO_MUST_CHECK int flo_await_condition_for(struct flo_workflow *wf, bool (*predicate)(void *ctx),
-                                           void *ctx, int64_t timeout_ms, const char *what);
+                                           void *ctx, int64_t timeout_ms, const char *what,
+                                           const char *name);
 /* Memory is out: the activation will say so. Returns FLO_ENOMEM. */
 int flo_run_no_memory(struct flo_run *run);
 

@@ -152,40 +152,56 @@ static int begin(struct flo_workflow *wf)
     return resume(wf);
 }
 
-static int pass(struct flo_run *run, bool *out_ran)
+static int begin_fresh(struct flo_run *run)
 {
     struct flo_node *first;
     while ((first = flo_list_first(&run->fresh)) && !run->main.ended) {
         int rc = begin(flo_container(first, struct flo_workflow, node));
         if (rc)
             return rc;
-        *out_ran = true;
     }
+    return 0;
+}
+
+static int ask_all(struct flo_run *run, bool *out_ran)
+{
     FLO_LIST_FOREACH_SAFE(node, &run->coroutines) /* only the one that runs may leave the list */
     {
         struct flo_workflow *wf = flo_container(node, struct flo_workflow, node);
-        if (run->main.ended)
-            return 0;
         if (!wf->wait || !wf->wait->ready(wf->wait_ctx))
             continue;
         int rc = resume(wf);
-        if (rc)
+        if (rc || run->main.ended)
             return rc;
         *out_ran = true;
     }
     return 0;
 }
 
+/* One pass. *out_again: what ran may let another go on. A coroutine that is alone has looked for
+ * itself before it waited, and nothing will have changed. */
+static int pass(struct flo_run *run, bool *out_again)
+{
+    size_t living = run->coroutines.count + run->fresh.count;
+    uint64_t made = run->coroutine_count;
+    bool ran = !flo_list_empty(&run->fresh);
+    int rc = ran ? begin_fresh(run) : 0;
+    bool alone = living == 1 && run->coroutine_count == made;
+    if (rc == 0 && !run->main.ended && !(ran && alone))
+        rc = ask_all(run, &ran);
+    alone = alone && run->coroutine_count == made;
+    *out_again = ran && !alone && !run->main.ended;
+    return rc;
+}
+
 int flo_scheduler_run(struct flo_run *run)
 {
-    bool ran;
+    bool again;
+    int rc;
     do {
-        ran = false;
-        int rc = pass(run, &ran);
-        if (rc)
-            return rc;
-    } while (ran && !run->main.ended);
-    return 0;
+        rc = pass(run, &again);
+    } while (rc == 0 && again);
+    return rc;
 }
 
 /* ---- waiting ---- */

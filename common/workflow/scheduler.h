@@ -77,7 +77,7 @@ struct flo_workflow {
 /* ---- for the calls of workflow code ---- */
 
 /*
- * Put the coroutine aside until wait->ready(ctx). May be called with ready true already. 0;
+ * Put the coroutine aside until wait->ready(ctx), which the caller has seen to be false. 0;
  * FLO_ESTATE, a failure on wf: wf is not the coroutine that runs (another's, or code that may only
  * look). Does not return without memory.
  */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* signal.c - signals, kept by name in the order of history until code takes them. */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "wire/payload.h"
 #include "workflow/internal.h"
@@ -79,9 +78,7 @@ int flo_signal_await(struct flo_workflow *wf, const char *name, int64_t timeout_
                      json_t **out_value)
 {
     struct waiting waiting = {wf, name};
-    char what[80];
-    snprintf(what, sizeof what, "signal %.60s", name);
-    int rc = flo_await_condition_for(wf, has_signal, &waiting, timeout_ms, what);
+    int rc = flo_await_condition_for(wf, has_signal, &waiting, timeout_ms, "signal", name);
     if (rc == 0)
         flo_signal_take(wf, name, out_value);
     return rc;

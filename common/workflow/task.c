@@ -69,7 +69,8 @@ static void freed(struct flo_future *future)
         log_failure(task);
 }
 
-static const struct flo_future_ops future_ops = {.cancel = cancel, .describe = describe, .freed = freed};
+static const struct flo_future_ops future_ops = {
+    .cancel = cancel, .describe = describe, .freed = freed};
 
 void flo_task_log_failures(struct flo_run *run)
 {

@@ -200,8 +200,7 @@ static void test_texts_that_are_not_utf8_are_repaired(void **state)
     story_expect_replayed(s, "Fail b? (type T?)");
     s->event_count = 0;
     story_tell(s, "Started type=BadText input=false; WFTScheduled; WFTStarted");
-    story_expect_replayed(s, "Fail an activity's type, id, task queue or summary is not UTF-8 "
-                             "(type FLO_EINVAL)");
+    story_expect_replayed(s, "Fail activity ?: its type is not UTF-8 (type FLO_EINVAL)");
     s->event_count = 0;
     story_tell(s, "Started type=BadText input=true; WFTScheduled; WFTStarted");
     assert_non_null(strstr(story_replayed(s), ": set start_to_close_ms"));

@@ -23,11 +23,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/utf8.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "workflow/internal.h"
 #include "workflow/trace.h"
+
+#define FAIRNESS_KEY_BYTES 64
 
 enum state { ISSUED, SCHEDULED, STARTED, CANCELLING, ABANDONED, CLOSED, DROPPED };
 
@@ -215,7 +218,7 @@ static void describe_future(const struct flo_future *future, char *out_text, siz
 
 static const struct flo_future_ops future_ops = {.cancel = cancel, .describe = describe_future};
 
-/* ---- starting ---- */
+/* ---- the command ---- */
 
 Google__Protobuf__Duration *flo_activity_duration(struct flo_run *run, int64_t ms, bool *no_memory)
 {
@@ -260,6 +263,29 @@ FloApi__RetryPolicy *flo_activity_retry_policy(struct flo_run *run,
     return policy;
 }
 
+static bool has_priority(const struct flo_priority *priority)
+{
+    return priority->priority_key || priority->fairness_key || priority->fairness_weight != 0;
+}
+
+static FloApi__Priority *priority_new(struct flo_run *run, const struct flo_priority *from,
+                                      bool *no_memory)
+{
+    FloApi__Priority *priority = flo_arena_alloc(run->answer, sizeof *priority);
+    if (!priority) {
+        *no_memory = true;
+        return NULL;
+    }
+    flo_api__priority__init(priority);
+    priority->priority_key = from->priority_key;
+    priority->fairness_key =
+        flo_arena_strdup(run->answer, from->fairness_key ? from->fairness_key : "");
+    priority->fairness_weight = from->fairness_weight;
+    if (!priority->fairness_key)
+        *no_memory = true;
+    return priority;
+}
+
 static int fill_schedule(struct flo_run *run, const struct flo_activity *activity, json_t *input,
                          const struct flo_activity_options *o, FloApi__Command *message)
 {
@@ -285,6 +311,7 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
     a->start_to_close_timeout = flo_activity_duration(run, o->start_to_close_ms, &no_memory);
     a->heartbeat_timeout = flo_activity_duration(run, o->heartbeat_ms, &no_memory);
     a->retry_policy = o->retry ? flo_activity_retry_policy(run, o->retry, &no_memory) : NULL;
+    a->priority = has_priority(&o->priority) ? priority_new(run, &o->priority, &no_memory) : NULL;
     message->attributes_case =
         FLO_API__COMMAND__ATTRIBUTES_SCHEDULE_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
     message->schedule_activity_task_command_attributes = a;
@@ -293,34 +320,96 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
     return 0;
 }
 
-static bool is_text(const char *text)
+/* ---- options ---- */
+
+static int check_texts(const char *type, const struct flo_activity_options *o, struct flo_err *err)
 {
-    return !text || flo_utf8_valid(text, strlen(text));
+    const struct {
+        const char *what, *text;
+    } texts[] = {{"type", type},
+                 {"id", o->activity_id},
+                 {"task queue", o->task_queue},
+                 {"summary", o->summary},
+                 {"fairness key", o->priority.fairness_key}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (texts[i].text && !flo_utf8_valid(texts[i].text, strlen(texts[i].text)))
+            return flo_fail(err, FLO_EINVAL, "activity %.100s: its %s is not UTF-8", type,
+                            texts[i].what);
+    }
+    return 0;
+}
+
+static int check_times(const char *type, const struct flo_activity_options *o, struct flo_err *err)
+{
+    const struct {
+        const char *name;
+        int64_t ms;
+    } times[] = {{"schedule_to_close_ms", o->schedule_to_close_ms},
+                 {"schedule_to_start_ms", o->schedule_to_start_ms},
+                 {"start_to_close_ms", o->start_to_close_ms},
+                 {"heartbeat_ms", o->heartbeat_ms}};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        if (times[i].ms < 0)
+            return flo_fail(err, FLO_EINVAL,
+                            "activity %.100s: %s is negative, where 0 means no limit", type,
+                            times[i].name);
+    }
+    if (o->start_to_close_ms == 0 && o->schedule_to_close_ms == 0)
+        return flo_fail(err, FLO_EINVAL,
+                        "activity %.100s: set start_to_close_ms or schedule_to_close_ms", type);
+    return 0;
+}
+
+static int check_retry(const char *type, const struct flo_retry_policy *retry, struct flo_err *err)
+{
+    if (retry->initial_interval_ms < 0 || retry->maximum_interval_ms < 0 ||
+        retry->maximum_attempts < 0)
+        return flo_fail(err, FLO_EINVAL,
+                        "activity %.100s: a number of its retry policy is negative", type);
+    if (retry->backoff_coefficient != 0 && !(retry->backoff_coefficient >= 1))
+        return flo_fail(err, FLO_EINVAL,
+                        "activity %.100s: the backoff_coefficient of its retry policy is below 1",
+                        type);
+    if (retry->maximum_interval_ms > 0 && retry->maximum_interval_ms < retry->initial_interval_ms)
+        return flo_fail(err, FLO_EINVAL,
+                        "activity %.100s: the maximum_interval_ms of its retry policy is below its "
+                        "initial_interval_ms",
+                        type);
+    return 0;
+}
+
+static int check_priority(const char *type, const struct flo_priority *p, struct flo_err *err)
+{
+    if (p->priority_key < 0)
+        return flo_fail(err, FLO_EINVAL, "activity %.100s: its priority_key is negative", type);
+    if (p->fairness_key && strlen(p->fairness_key) > FAIRNESS_KEY_BYTES)
+        return flo_fail(err, FLO_EINVAL,
+                        "activity %.100s: its fairness_key is longer than %d bytes", type,
+                        FAIRNESS_KEY_BYTES);
+    if (p->fairness_weight != 0 && !(p->fairness_weight >= 0.001F && p->fairness_weight <= 1000.0F))
+        return flo_fail(err, FLO_EINVAL,
+                        "activity %.100s: its fairness_weight is not between 0.001 and 1000", type);
+    return 0;
 }
 
 int flo_activity_check(const char *type, const struct flo_activity_options *o, struct flo_err *err)
 {
     if (!type || !*type)
         return flo_fail(err, FLO_EINVAL, "an activity needs a type");
-    if (!is_text(type) || !is_text(o->activity_id) || !is_text(o->task_queue) ||
-        !is_text(o->summary))
-        return flo_fail(err, FLO_EINVAL,
-                        "an activity's type, id, task queue or summary is not UTF-8");
-    if (o->start_to_close_ms < 0 || o->schedule_to_close_ms < 0 || o->schedule_to_start_ms < 0 ||
-        o->heartbeat_ms < 0)
-        return flo_fail(err, FLO_EINVAL, "activity %.100s: a timeout is negative", type);
-    if (o->start_to_close_ms == 0 && o->schedule_to_close_ms == 0)
-        return flo_fail(err, FLO_EINVAL,
-                        "activity %.100s: set start_to_close_ms or schedule_to_close_ms", type);
-    if (o->retry && (o->retry->initial_interval_ms < 0 || o->retry->maximum_interval_ms < 0 ||
-                     o->retry->maximum_attempts < 0 ||
-                     (o->retry->backoff_coefficient != 0 && !(o->retry->backoff_coefficient >= 1))))
-        return flo_fail(err, FLO_EINVAL,
-                        "activity %.100s: in its retry policy a number is negative, or "
-                        "backoff_coefficient is below 1",
-                        type);
-    return 0;
+    int rc = check_texts(type, o, err);
+    if (rc == 0)
+        rc = check_times(type, o, err);
+    if (rc == 0 && o->retry)
+        rc = check_retry(type, o->retry, err);
+    if (rc == 0 && has_priority(&o->priority))
+        rc = check_priority(type, &o->priority, err);
+    if (rc == 0 && (unsigned)o->cancellation > FLO_CANCEL_ABANDON)
+        return flo_fail(err, FLO_EINVAL, "activity %.100s: %d is no cancellation type", type,
+                        (int)o->cancellation);
+    return rc;
 }
+
+/* ---- starting ---- */
 
 static struct flo_activity *activity_alloc(struct flo_workflow *wf, const char *id,
                                            const char *type)
@@ -355,7 +444,7 @@ struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, j
     struct flo_err why = {0};
     bool refused = flo_activity_check(type, o, &why) != 0, cancelled = flo_workflow_cancelled(wf);
     if (!refused && !cancelled && !o->activity_id)
-        snprintf(chosen, sizeof chosen, "%" PRIu64, ++run->activity_count);
+        flo_decimal(++run->activity_count, chosen);
     struct flo_activity *activity =
         activity_alloc(wf, o->activity_id ? o->activity_id : chosen, type ? type : "");
     if (!activity)

@@ -37,6 +37,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
@@ -76,6 +77,7 @@ struct flo_local {
     size_t task_len;
     char chosen_id[24];    /* when the code gave none */
     const char *id, *type; /* id: chosen_id, or in texts as type */
+    char *summary;         /* in the run's heap; NULL: none */
     char texts[];
 };
 
@@ -114,6 +116,7 @@ static int move(struct flo_local *local, enum state to)
         flo_map_remove(&run->locals, &local->seq, sizeof local->seq);
     if (flo_machine_final(&local->machine)) {
         flo_heap_free(local->task);
+        flo_heap_free(local->summary);
         flo_future_unref(&local->future);
     }
     return 0;
@@ -155,7 +158,8 @@ static int issue_marker(struct flo_local *local, const struct ending *end)
     struct flo_command *command = flo_command_issue(run, &marker_ops, &local->future);
     if (!command)
         return FLO_ENOMEM;
-    return command->message ? flo_marker_fill(&marker, run->answer, command->message) : 0;
+    int rc = command->message ? flo_marker_fill(&marker, run->answer, command->message) : 0;
+    return rc || !local->summary ? rc : flo_command_summarise(run, command, local->summary);
 }
 
 /* ---- ending ---- */
@@ -338,7 +342,7 @@ static int enroll(struct flo_local *local)
     struct flo_run *run = local->future.run;
     local->seq = ++run->activity_count;
     if (local->id == local->chosen_id)
-        snprintf(local->chosen_id, sizeof local->chosen_id, "%" PRIu64, local->seq);
+        flo_decimal(local->seq, local->chosen_id);
     local->began_ns = run->now_ns;
     return flo_map_put(&run->locals, &local->seq, sizeof local->seq, local, NULL);
 }
@@ -365,6 +369,8 @@ static int start(struct flo_local *local, json_t *input, const struct flo_local_
     local->schedule_to_start_ns = o->schedule_to_start_ms * FLO_NS_PER_MS;
     local->threshold_ns = threshold_ms ? threshold_ms * FLO_NS_PER_MS : run->task_timeout_ns;
     local->born_step = run->steps;
+    if (o->summary && !(local->summary = flo_heap_strdup(run->heap, o->summary)))
+        return FLO_ENOMEM;
     int rc = pack_task(local, input, o);
     if (rc == 0)
         rc = enroll(local);
@@ -383,7 +389,9 @@ static int check(const char *type, const struct flo_local_activity_options *o, s
                                               .schedule_to_close_ms = o->schedule_to_close_ms,
                                               .schedule_to_start_ms = o->schedule_to_start_ms,
                                               .start_to_close_ms = o->start_to_close_ms,
-                                              .retry = o->retry};
+                                              .retry = o->retry,
+                                              .cancellation = o->cancellation,
+                                              .summary = o->summary};
     int rc = flo_activity_check(type, &same, err);
     if (rc)
         return rc;

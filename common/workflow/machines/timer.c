@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "wire/payload.h"
 #include "workflow/internal.h"
 
@@ -155,7 +156,7 @@ struct flo_future *flo_timer_new(struct flo_run *run, struct flo_scope *scope, i
         timer->machine.state = DROPPED;
         return fail_cancelled(&timer->future) ? NULL : &timer->future;
     }
-    snprintf(timer->id, sizeof timer->id, "%" PRIu64, ++run->timer_count);
+    flo_decimal(++run->timer_count, timer->id);
     struct flo_command *command = flo_command_issue(run, &start_ops, &timer->future);
     if (!command)
         return NULL;
