@@ -124,8 +124,7 @@ static const struct flo_served *add_served(struct flo_shell *shell,
     const struct flo_route *route = flo_route_find(service, service_len, name);
     const ProtobufCMessageDescriptor *request = route ? route->request : NULL;
 
-    if (!route && service_len == strlen(FLO_WORKFLOW_SERVICE) &&
-        memcmp(service, FLO_WORKFLOW_SERVICE, service_len) == 0)
+    if (!route && flo_route_is_cores(service, service_len, name))
         request = flo_core_method(name);
     if (!request) {
         refuse_unknown(shell, call, service, service_len, name);

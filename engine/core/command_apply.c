@@ -317,7 +317,6 @@ static void cancel_external(struct flo_core *core, struct flo_execution *executi
 static bool removes(const FloApi__Payload *payload)
 {
     return !payload || payload->data.len == 0 ||
-           (payload->data.len == 4 && !memcmp(payload->data.data, "null", 4)) ||
            (payload->data.len == 2 && !memcmp(payload->data.data, "[]", 2));
 }
 

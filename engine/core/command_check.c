@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/core/attributes.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
@@ -111,12 +112,12 @@ static bool policy_fits(struct check *check, FloApi__WorkflowTaskFailedCause cau
     return passes(check, cause, flo_check_retry_policy(check->core, policy, &status), &status);
 }
 
-static bool attributes_fit(struct check *check, FloApi__WorkflowTaskFailedCause cause,
-                           const FloApi__SearchAttributes *attributes)
+static bool attributes_fit(struct check *check, const FloApi__SearchAttributes *attributes)
 {
     struct flo_status status = {0};
-    return passes(check, cause, flo_check_search_attributes(check->core, attributes, &status),
-                  &status);
+    int rc = flo_check_search_attributes(check->core, check->execution->hooks.ns, attributes,
+                                         &status);
+    return passes(check, CAUSE(BAD_SEARCH_ATTRIBUTES), rc, &status);
 }
 
 static bool enum_fits(struct check *check, FloApi__WorkflowTaskFailedCause cause, const char *name,
@@ -365,8 +366,7 @@ static bool check_continue(struct check *check, const FloApi__Command *command)
     const Google__Protobuf__Duration *const durations[] = {
         a->workflow_run_timeout, a->workflow_task_timeout, a->backoff_start_interval};
     if (!durations_fit(check, bad, names, durations, 3) ||
-        !policy_fits(check, bad, a->retry_policy) ||
-        !attributes_fit(check, bad, a->search_attributes) ||
+        !policy_fits(check, bad, a->retry_policy) || !attributes_fit(check, a->search_attributes) ||
         !enum_fits(check, bad, "Initiator", &flo_api__continue_as_new_initiator__descriptor,
                    (int)a->initiator))
         return false;
@@ -416,8 +416,7 @@ static bool check_child(struct check *check, const FloApi__Command *command)
                           "allowed. WorkflowId=%s",
                           a->workflow_id);
     if (!durations_fit(check, bad, names, durations, 3) ||
-        !policy_fits(check, bad, a->retry_policy) ||
-        !attributes_fit(check, bad, a->search_attributes) ||
+        !policy_fits(check, bad, a->retry_policy) || !attributes_fit(check, a->search_attributes) ||
         !enum_fits(check, bad, "ParentClosePolicy", &flo_api__parent_close_policy__descriptor,
                    (int)a->parent_close_policy) ||
         !enum_fits(check, bad, "WorkflowIdReusePolicy",
@@ -498,14 +497,16 @@ static bool check_upsert(struct check *check, const FloApi__Command *command)
 {
     const FloApi__WorkflowTaskFailedCause bad = CAUSE(BAD_SEARCH_ATTRIBUTES);
     if (command->attributes_case !=
-            FLO_API__COMMAND__ATTRIBUTES_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES_COMMAND_ATTRIBUTES ||
-        !command->upsert_workflow_search_attributes_command_attributes->search_attributes)
+        FLO_API__COMMAND__ATTRIBUTES_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES_COMMAND_ATTRIBUTES)
         return refuse(check, bad,
                       "UpsertWorkflowSearchAttributesCommandAttributes is not set on "
                       "UpsertWorkflowSearchAttributesCommand.");
     const FloApi__SearchAttributes *attributes =
         command->upsert_workflow_search_attributes_command_attributes->search_attributes;
-    return attributes_fit(check, bad, attributes);
+    if (!attributes || !attributes->n_indexed_fields)
+        return refuse(check, bad,
+                      "SearchAttributes is not set on UpsertWorkflowSearchAttributesCommand.");
+    return attributes_fit(check, attributes);
 }
 
 static bool check_modify(struct check *check, const FloApi__Command *command)

@@ -127,8 +127,9 @@ FLO_MUST_CHECK int flo_core_ensure_namespace(struct flo_core *core, const char *
 /* The time of all that follows: wall clock nanoseconds, never less than the last one. */
 void flo_core_begin(struct flo_core *core, int64_t now_ns);
 
-/* Does the core serve this call? name as in the path: "StartWorkflowExecution". The descriptor of
- * its request, or NULL. (Visibility lists, health and the like are the shell's.) */
+/* Does the core serve this call? name as in the path, of WorkflowService or OperatorService (no
+ * name is in both): "StartWorkflowExecution". The descriptor of its request, or NULL. (Visibility
+ * lists, health and the like are the shell's.) */
 const ProtobufCMessageDescriptor *flo_core_method(const char *name);
 /* Serve it. request is of the descriptor's type, borrowed. Answers through env->reply once, now or
  * later, unless flo_core_cancel_call comes first. */
@@ -231,6 +232,18 @@ void flo_core_each_queue(const struct flo_core *core,
                          void (*fn)(void *ctx, const char *namespace_, const char *queue,
                                     bool activity, size_t backlog, size_t pollers),
                          void *ctx);
+/* The type of a search attribute of a namespace; UNSPECIFIED: it has none of that name. */
+FloApi__IndexedValueType flo_core_attribute_type(const struct flo_core *core,
+                                                 const char *namespace_name, const char *name);
+/* Calls fn with each search attribute that the namespace itself defines. */
+void flo_core_each_attribute(const struct flo_core *core, const char *namespace_name,
+                             void (*fn)(void *ctx, const char *name, FloApi__IndexedValueType type),
+                             void *ctx);
+/* Stored search attributes of one of its runs, as they are shown: with their types, and without
+ * those whose definition was removed. attributes is changed. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_core_show_attributes(const struct flo_core *core, const char *namespace_name,
+                                            FloApi__SearchAttributes *attributes,
+                                            struct flo_arena *arena);
 /* The id of a namespace by name, or NULL; for the shell's own calls. */
 const char *flo_core_namespace_id(const struct flo_core *core, const char *name);
 

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "engine/core/attributes.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/methods.h"
@@ -20,6 +21,7 @@
 
 /* All that is told of a run. Borrowed from the run, or from its decoded state. */
 struct view {
+    const struct flo_namespace *ns;
     const char *workflow_id, *run_id, *type, *task_queue, *first_run_id, *start_request_id;
     const char *parent_namespace_id, *parent_workflow_id, *parent_run_id;
     const char *root_workflow_id, *root_run_id;
@@ -197,6 +199,8 @@ static void fill_info(struct flo_core *core, struct answer *a, const struct view
     info->memo = parsed(core, &flo_api__memo__descriptor, v->memo, ok);
     info->search_attributes =
         parsed(core, &flo_api__search_attributes__descriptor, v->search_attributes, ok);
+    if (flo_attributes_show(v->ns, info->search_attributes, &core->scratch))
+        *ok = false;
     info->auto_reset_points = parsed(core, &flo_api__reset_points__descriptor, v->reset_points, ok);
     if (v->parent_workflow_id[0]) {
         info->parent_namespace_id = (char *)v->parent_namespace_id;
@@ -499,8 +503,9 @@ void flo_rpc_describe_workflow_execution(struct flo_core *core,
         flo_reply_status(core, info->id, 0, &status);
         return;
     }
-    const struct view view =
+    struct view view =
         run.execution ? view_resident(run.execution) : view_stored(&run.stored, run.state);
+    view.ns = ns;
     struct answer *a = flo_arena_calloc(&core->scratch, 1, sizeof *a);
     bool ok = a != NULL;
     if (ok) {

@@ -14,6 +14,8 @@ typedef void (*flo_method_fn)(struct flo_core *core, const struct flo_core_call_
     X(GetSystemInfo, get_system_info)                                                              \
     X(GetClusterInfo, get_cluster_info)                                                            \
     X(GetSearchAttributes, get_search_attributes)                                                  \
+    X(AddSearchAttributes, add_search_attributes)                                                  \
+    X(RemoveSearchAttributes, remove_search_attributes)                                            \
     X(RegisterNamespace, register_namespace)                                                       \
     X(DescribeNamespace, describe_namespace)                                                       \
     X(ListNamespaces, list_namespaces)                                                             \

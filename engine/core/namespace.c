@@ -138,6 +138,24 @@ static uint64_t namespace_changed(struct flo_core *core, struct flo_namespace *n
     return core->next_seq;
 }
 
+int flo_namespace_replace(struct flo_core *core, struct flo_namespace *ns,
+                          const struct FloEngine__NamespaceState *state, uint64_t *out_after,
+                          struct flo_status *status)
+{
+    struct flo_arena arena;
+    flo_arena_init(&arena, 0);
+    FloEngine__NamespaceState *copy =
+        (FloEngine__NamespaceState *)flo_wire_copy(&state->base, &arena);
+    if (!copy || namespace_adopt(ns, copy)) {
+        flo_arena_fini(&arena);
+        return flo_status_no_memory(status);
+    }
+    flo_arena_fini(&ns->arena);
+    ns->arena = arena;
+    *out_after = namespace_changed(core, ns);
+    return 0;
+}
+
 /* ---- loading and the first start ---- */
 
 int flo_core_load_namespace(struct flo_core *core, const uint8_t *state, size_t len,
@@ -480,17 +498,8 @@ static int apply_update(struct flo_core *core, struct flo_namespace *ns,
             return rc;
         state.retention_ns = flo_duration_ns(request->config->workflow_execution_retention_ttl);
     }
-    struct flo_arena arena;
-    flo_arena_init(&arena, 0);
-    FloEngine__NamespaceState *copy =
-        (FloEngine__NamespaceState *)flo_wire_copy(&state.base, &arena);
-    if (!copy || namespace_adopt(ns, copy)) {
-        flo_arena_fini(&arena);
-        return flo_status_no_memory(status);
-    }
-    flo_arena_fini(&ns->arena);
-    ns->arena = arena;
-    return 0;
+    uint64_t after;
+    return flo_namespace_replace(core, ns, &state, &after, status);
 }
 
 void flo_rpc_update_namespace(struct flo_core *core, const struct flo_core_call_info *info,

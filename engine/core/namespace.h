@@ -29,6 +29,11 @@ struct flo_namespace {
 /* By name as requests give it. Sets status (`Namespace is empty.`, NamespaceNotFound). */
 FLO_MUST_CHECK int flo_namespace_find(struct flo_core *core, const char *name,
                                       struct flo_namespace **out, struct flo_status *status);
+/* Give a namespace a new state, which is copied; *out_after is the commit that an answer waits for.
+ * 0, FLO_ENOMEM: nothing happened. */
+FLO_MUST_CHECK int flo_namespace_replace(struct flo_core *core, struct flo_namespace *ns,
+                                         const struct FloEngine__NamespaceState *state,
+                                         uint64_t *out_after, struct flo_status *status);
 void flo_namespaces_fini(struct flo_core *core);
 /* By id, or NULL. */
 struct flo_namespace *flo_namespace_by_id(struct flo_core *core, const char *id);

@@ -5,14 +5,12 @@
 #include "engine/core/internal.h"
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
-#include "engine/core/search_attributes.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
 
 #define MAX_DURATION_S (INT64_C(100) * 366 * 24 * 3600)
 
 /* Search attributes: total, one value, how many; the real server's limits. */
-enum { SA_TOTAL_BYTES = 40 << 10, SA_VALUE_BYTES = 2 << 10, SA_KEYS = 100 };
 
 int flo_check_id(struct flo_core *core, const char *name, const char *text,
                  struct flo_status *status)
@@ -97,35 +95,5 @@ int flo_check_retry_policy(struct flo_core *core, const FloApi__RetryPolicy *pol
     if (policy->maximum_attempts < 0)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "MaximumAttempts cannot be negative on retry policy.");
-    return 0;
-}
-
-int flo_check_search_attributes(struct flo_core *core, const FloApi__SearchAttributes *attributes,
-                                struct flo_status *status)
-{
-    if (!attributes)
-        return 0;
-    if (attributes->n_indexed_fields > SA_KEYS)
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                              "number of search attributes %zu exceeds limit %d",
-                              attributes->n_indexed_fields, SA_KEYS);
-    for (size_t i = 0; i < attributes->n_indexed_fields; i++) {
-        const FloApi__SearchAttributes__IndexedFieldsEntry *field = attributes->indexed_fields[i];
-        const struct flo_search_attribute *known = flo_search_attribute_find(field->key);
-        if (!known)
-            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                                  "search attribute %s is not defined", field->key);
-        if (!known->settable)
-            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                                  "%s attribute can't be set in SearchAttributes", field->key);
-        if (field->value && field->value->data.len > SA_VALUE_BYTES)
-            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                                  "search attribute %s value size %zu exceeds size limit %d",
-                                  field->key, field->value->data.len, SA_VALUE_BYTES);
-    }
-    if (flo_wire_size(&attributes->base) > SA_TOTAL_BYTES)
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                              "total size of search attributes exceeds size limit %d",
-                              SA_TOTAL_BYTES);
     return 0;
 }

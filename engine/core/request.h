@@ -24,10 +24,6 @@ FLO_MUST_CHECK int flo_check_enum(struct flo_core *core, const char *name,
 /* A payload field: FLO_CORE blob limit, `Blob data size exceeds limit.` NULL is fine. */
 FLO_MUST_CHECK int flo_check_blob(struct flo_core *core, const void *message,
                                   struct flo_status *status);
-/* Search attributes that a user may set: known name, size. NULL is fine. */
-FLO_MUST_CHECK int flo_check_search_attributes(struct flo_core *core,
-                                               const FloApi__SearchAttributes *attributes,
-                                               struct flo_status *status);
 /* Not negative, below 100 years. name as in the message. NULL is fine. */
 FLO_MUST_CHECK int flo_check_duration(struct flo_core *core, const char *name,
                                       const Google__Protobuf__Duration *duration,

@@ -2,6 +2,7 @@
 /* start_event.c - a start is checked, and becomes the Started event. */
 #include <string.h>
 
+#include "engine/core/attributes.h"
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
 #include "engine/core/reply.h"
@@ -111,7 +112,7 @@ static int check_content(struct flo_core *core, const struct flo_start *start,
         if (rc)
             return rc;
     }
-    return flo_check_search_attributes(core, start->search_attributes, status);
+    return flo_check_search_attributes(core, start->ns, start->search_attributes, status);
 }
 
 int flo_start_check(struct flo_core *core, struct flo_start *start, struct flo_status *status)

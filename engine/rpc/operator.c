@@ -14,35 +14,81 @@ static size_t attribute_count(void)
     return count;
 }
 
-void flo_route_list_search_attributes(struct flo_route_context *context, const void *request,
-                                      struct flo_arena *arena, struct flo_route_answer *answer)
+static bool put_system(struct flo_arena *arena, FloApi__ListSearchAttributesResponse *response)
 {
-    size_t count = attribute_count();
-    FloApi__ListSearchAttributesResponse *response = flo_arena_alloc(arena, sizeof *response);
+    const size_t count = attribute_count();
     FloApi__ListSearchAttributesResponse__SystemAttributesEntry *entries =
         flo_arena_calloc(arena, count, sizeof *entries);
-    FloApi__ListSearchAttributesResponse__SystemAttributesEntry **list =
-        flo_arena_calloc(arena, count, sizeof(void *));
-    (void)context, (void)request;
-    if (!response || !entries || !list) {
-        flo_route_fail(answer, arena, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
-        return;
-    }
+    response->system_attributes = flo_arena_calloc(arena, count, sizeof(void *));
+    if (!entries || !response->system_attributes)
+        return false;
     for (size_t i = 0; i < count; i++) {
         const struct flo_search_attribute *attribute = flo_search_attribute_at(i);
         flo_api__list_search_attributes_response__system_attributes_entry__init(&entries[i]);
         entries[i].key = flo_arena_strdup(arena, attribute->name);
         entries[i].value = attribute->type;
-        list[i] = &entries[i];
-        if (!entries[i].key) {
-            flo_route_fail(answer, arena, FLO_GRPC_RESOURCE_EXHAUSTED,
-                           "the engine is out of memory");
-            return;
-        }
+        response->system_attributes[response->n_system_attributes++] = &entries[i];
+        if (!entries[i].key)
+            return false;
     }
-    flo_api__list_search_attributes_response__init(response);
-    response->system_attributes = list;
-    response->n_system_attributes = count;
+    return true;
+}
+
+/* The namespace's own attributes: counted first, then put into the answer. */
+struct own_list {
+    struct flo_arena *arena;
+    FloApi__ListSearchAttributesResponse *response;
+    size_t count;
+    bool failed;
+};
+
+static void count_own(void *ctx, const char *name, FloApi__IndexedValueType type)
+{
+    struct own_list *list = ctx;
+    (void)name, (void)type;
+    list->count++;
+}
+
+static void put_own(void *ctx, const char *name, FloApi__IndexedValueType type)
+{
+    struct own_list *list = ctx;
+    FloApi__ListSearchAttributesResponse__CustomAttributesEntry *entry =
+        flo_arena_alloc(list->arena, sizeof *entry);
+    char *key = flo_arena_strdup(list->arena, name);
+    if (!entry || !key) {
+        list->failed = true;
+        return;
+    }
+    flo_api__list_search_attributes_response__custom_attributes_entry__init(entry);
+    entry->key = key;
+    entry->value = type;
+    list->response->custom_attributes[list->response->n_custom_attributes++] = entry;
+}
+
+static bool put_custom(const struct flo_route_context *context, const char *namespace_name,
+                       struct flo_arena *arena, FloApi__ListSearchAttributesResponse *response)
+{
+    struct own_list list = {.arena = arena, .response = response};
+    flo_core_each_attribute(context->core, namespace_name, count_own, &list);
+    response->custom_attributes = flo_arena_calloc(arena, list.count + 1, sizeof(void *));
+    if (!response->custom_attributes)
+        return false;
+    flo_core_each_attribute(context->core, namespace_name, put_own, &list);
+    return !list.failed;
+}
+
+void flo_route_list_search_attributes(struct flo_route_context *context, const void *message,
+                                      struct flo_arena *arena, struct flo_route_answer *answer)
+{
+    const FloApi__ListSearchAttributesRequest *request = message;
+    FloApi__ListSearchAttributesResponse *response = flo_arena_alloc(arena, sizeof *response);
+    if (response)
+        flo_api__list_search_attributes_response__init(response);
+    if (!response || !put_system(arena, response) ||
+        !put_custom(context, request->namespace_, arena, response)) {
+        flo_route_fail(answer, arena, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
+        return;
+    }
     answer->body = &response->base;
 }
 

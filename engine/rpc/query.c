@@ -25,6 +25,7 @@ struct attribute {
 
 struct compiler {
     struct flo_arena *arena;
+    const struct flo_query_names *names; /* or NULL */
     struct flo_buf sql;
     struct flo_store_value *values;
     size_t count, capacity;
@@ -145,7 +146,7 @@ static int fail_comparison(struct compiler *c, const struct flo_query_node *node
 
 /* ---- names ---- */
 
-static bool find_attribute(const char *name, struct attribute *out)
+static bool find_attribute(const struct compiler *c, const char *name, struct attribute *out)
 {
     for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
         if (strcmp(columns[i].name, name) == 0) {
@@ -154,17 +155,19 @@ static bool find_attribute(const char *name, struct attribute *out)
         }
     }
     const struct flo_search_attribute *found = flo_search_attribute_find(name);
-    if (!found)
-        return false;
-    *out = (struct attribute){.name = found->name, .type = found->type};
-    return true;
+    *out = (struct attribute){.name = name};
+    if (found)
+        out->type = found->type;
+    else if (c->names)
+        out->type = c->names->type_of(c->names->ctx, name);
+    return out->type != FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_UNSPECIFIED;
 }
 
 static int resolve(struct compiler *c, const struct flo_query_node *node, struct attribute *out)
 {
     if (node->kind != FLO_NODE_COLUMN)
         return INVALID(c, "invalid expression: must be a column name but was %s", node_type(node));
-    if (!find_attribute(node->text, out))
+    if (!find_attribute(c, node->text, out))
         return INVALID(c, "invalid expression: column name '%s' is not a valid search attribute",
                        node->text);
     return 0;
@@ -306,7 +309,13 @@ static int put_attribute(struct compiler *c, const struct attribute *attribute, 
         flo_buf_append_str(&c->sql, sql);
         return 0;
     }
-    flo_buf_append_str(&c->sql, "json_extract(flo_attribute(search_attributes, ?), '$')");
+    /* Times are stored as texts; milliseconds are as exact as SQLite reads them. */
+    flo_buf_append_str(
+        &c->sql,
+        attribute->type == FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_DATETIME && !for_null
+            ? "CAST(round((julianday(json_extract(flo_attribute(search_attributes, ?), '$'))"
+              " - 2440587.5) * 86400000.0) AS INTEGER) * 1000000"
+            : "json_extract(flo_attribute(search_attributes, ?), '$')");
     return add_text(c, attribute->name);
 }
 
@@ -357,6 +366,30 @@ static int compile_list_test(struct compiler *c, const struct flo_query_node *no
                    "%s (SELECT 1 FROM json_each(flo_attribute(search_attributes, ?)) AS item"
                    " WHERE item.value %s ",
                    negated ? "NOT EXISTS" : "EXISTS", right->kind == FLO_NODE_TUPLE ? "IN" : "=");
+    int rc = add_text(c, attribute->name);
+    if (!rc)
+        rc = put_operand(c, right, attribute);
+    flo_buf_append_str(&c->sql, ")");
+    return rc;
+}
+
+/* A text has (=) or has not (!=) one of the words asked for. */
+static int compile_text_test(struct compiler *c, const struct flo_query_node *node,
+                             const struct attribute *attribute)
+{
+    static const char *const allowed[] = {"=", "!=", NULL};
+    const struct flo_query_node *right = node->child->next;
+    if (!is_one_of(node->text, allowed)) {
+        struct flo_buf sentence;
+        flo_buf_init(&sentence, 256);
+        flo_buf_printf(&sentence, "operator '%s' not supported for Text type search attribute",
+                       node->text);
+        int rc = fail_comparison(c, node, flo_buf_cstr(&sentence));
+        flo_buf_fini(&sentence);
+        return rc;
+    }
+    flo_buf_append_str(&c->sql, node->text[0] == '!' ? "NOT flo_has_word(search_attributes, ?, "
+                                                     : "flo_has_word(search_attributes, ?, ");
     int rc = add_text(c, attribute->name);
     if (!rc)
         rc = put_operand(c, right, attribute);
@@ -415,6 +448,8 @@ static int compile_comparison(struct compiler *c, const struct flo_query_node *n
         return rc;
     if (attribute.type == FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_KEYWORD_LIST)
         return compile_list_test(c, node, &attribute);
+    if (attribute.type == FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_TEXT)
+        return compile_text_test(c, node, &attribute);
     if (strstr(node->text, "starts_with"))
         return compile_starts_with(c, node, &attribute);
     rc = put_attribute(c, &attribute, false);
@@ -520,10 +555,10 @@ static int check_group_by(struct compiler *c, const struct flo_query_node *group
     return 0;
 }
 
-int flo_query_compile(const char *text, struct flo_arena *arena, struct flo_query *out_query,
-                      struct flo_err *err)
+int flo_query_compile(const char *text, const struct flo_query_names *names,
+                      struct flo_arena *arena, struct flo_query *out_query, struct flo_err *err)
 {
-    struct compiler c = {.arena = arena, .err = err};
+    struct compiler c = {.arena = arena, .names = names, .err = err};
     struct flo_query_tree tree = {0};
     flo_buf_init(&c.sql, 1 << 20);
     int rc = flo_query_parse(text, arena, &tree, err);

@@ -23,18 +23,27 @@
 
 #include "base/arena.h"
 #include "engine/store/store.h"
+#include "wire/api.h"
 
 struct flo_query {
     struct flo_store_filter filter;
     bool group_by_status; /* GROUP BY ExecutionStatus */
 };
 
+/* Where names that are not predefined come from: the search attributes of a namespace. */
+struct flo_query_names {
+    /* The type of an attribute; UNSPECIFIED: there is none. */
+    FloApi__IndexedValueType (*type_of)(void *ctx, const char *name);
+    void *ctx;
+};
+
 /*
- * Compile text. Memory is arena's. FLO_EINVAL with the whole sentence for the client ("invalid
- * query: ..."), FLO_ENOMEM.
+ * Compile text. names NULL: predefined attributes only. Memory is arena's. FLO_EINVAL with the
+ * whole sentence for the client ("invalid query: ..."), FLO_ENOMEM.
  */
-FLO_MUST_CHECK int flo_query_compile(const char *text, struct flo_arena *arena,
-                                     struct flo_query *out_query, struct flo_err *err);
+FLO_MUST_CHECK int flo_query_compile(const char *text, const struct flo_query_names *names,
+                                     struct flo_arena *arena, struct flo_query *out_query,
+                                     struct flo_err *err);
 
 /* query_value.c: RFC 3339 to nanoseconds since 1970; "1h2m3.5s" (also d), "hh:mm:ss" or plain
  * nanoseconds to nanoseconds. False when text is none. */

@@ -39,6 +39,14 @@ const struct flo_route *flo_route_find(const char *service, size_t service_len, 
     return NULL;
 }
 
+bool flo_route_is_cores(const char *service, size_t service_len, const char *method)
+{
+    const bool operators =
+        strcmp(method, "AddSearchAttributes") == 0 || strcmp(method, "RemoveSearchAttributes") == 0;
+    return is_service(operators ? FLO_OPERATOR_SERVICE : FLO_WORKFLOW_SERVICE, service,
+                      service_len);
+}
+
 bool flo_route_service_known(const char *service, size_t service_len)
 {
     return is_service(FLO_WORKFLOW_SERVICE, service, service_len) ||

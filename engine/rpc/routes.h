@@ -38,6 +38,8 @@ struct flo_route {
 
 /* The route of "/service/method", or NULL. */
 const struct flo_route *flo_route_find(const char *service, size_t service_len, const char *method);
+/* Is "/service/method", without a route, a call for the core (flo_core_method)? */
+bool flo_route_is_cores(const char *service, size_t service_len, const char *method);
 /* Is it a service that we have methods of? */
 bool flo_route_service_known(const char *service, size_t service_len);
 

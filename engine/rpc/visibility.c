@@ -61,6 +61,8 @@ static bool decode_token(const ProtobufCBinaryData *token, struct flo_store_curs
 
 struct page {
     struct flo_arena *arena;
+    const struct flo_core *core;
+    const char *namespace_name;
     FloApi__WorkflowExecutionInfo *items[PAGE_MAX];
     size_t count, limit, bytes;
     struct flo_store_cursor end; /* of the last item */
@@ -142,7 +144,8 @@ static bool add_row(void *ctx, const struct flo_store_visible *run)
         return false;
     }
     FloApi__WorkflowExecutionInfo *info = make_info(&run->row, page->arena);
-    if (!info) {
+    if (!info || flo_core_show_attributes(page->core, page->namespace_name, info->search_attributes,
+                                          page->arena)) {
         page->failed = true;
         return false;
     }
@@ -215,6 +218,8 @@ static struct page *read_page(struct flo_route_context *context, const struct li
         return NULL;
     }
     page->arena = arena;
+    page->core = context->core;
+    page->namespace_name = list->namespace_;
     page->limit =
         list->page_size > 0 && list->page_size < PAGE_MAX ? (size_t)list->page_size : PAGE_MAX;
     /* One row more than the page holds says whether there is another page. */
@@ -258,12 +263,26 @@ static bool put_page(const struct page *page, FloApi__WorkflowExecutionInfo ***o
             out_of_memory(answer);                                                                 \
     } while (0)
 
+struct namespace_names {
+    const struct flo_core *core;
+    const char *namespace_name;
+};
+
+static FloApi__IndexedValueType type_in_namespace(void *ctx, const char *name)
+{
+    const struct namespace_names *in = ctx;
+    return flo_core_attribute_type(in->core, in->namespace_name, name);
+}
+
 /* Compile a query for a list or a count. */
-static bool compile(const char *text, bool may_group, struct flo_arena *arena,
-                    struct flo_query *out, struct flo_route_answer *answer)
+static bool compile(struct flo_route_context *context, const char *namespace_name, const char *text,
+                    bool may_group, struct flo_arena *arena, struct flo_query *out,
+                    struct flo_route_answer *answer)
 {
     struct flo_err err = {0};
-    int rc = flo_query_compile(text, arena, out, &err);
+    struct namespace_names in = {context->core, namespace_name};
+    const struct flo_query_names names = {type_in_namespace, &in};
+    int rc = flo_query_compile(text, &names, arena, out, &err);
     if (rc == FLO_EINVAL)
         flo_route_fail(answer, arena, FLO_GRPC_INVALID_ARGUMENT, "%s", err.message);
     else if (rc)
@@ -281,7 +300,7 @@ static struct page *read_by_query(struct flo_route_context *context, const char 
 {
     struct flo_query query;
     if (!namespace_id(context, name, arena, answer) ||
-        !compile(query_text, false, arena, &query, answer))
+        !compile(context, name, query_text, false, arena, &query, answer))
         return NULL;
     struct list_request list = {
         .namespace_ = name, .page_size = page_size, .token = token, .filter = query.filter};
@@ -496,7 +515,7 @@ void flo_route_count(struct flo_route_context *context, const void *message,
     struct flo_query query;
     struct flo_err err = {0};
     const char *id = namespace_id(context, request->namespace_, arena, answer);
-    if (!id || !compile(request->query, true, arena, &query, answer))
+    if (!id || !compile(context, request->namespace_, request->query, true, arena, &query, answer))
         return;
     int rc = flo_store_count(context->store, id, &query.filter, query.group_by_status, add_count,
                              &counts, &err);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attribute.c - the SQL function flo_attribute(blob, name): the JSON of one search attribute out of
- * a stored SearchAttributes message, NULL when it is not there or no JSON.
+ * attribute.c - SQL functions on a stored SearchAttributes message.
+ *
+ *    flo_attribute(blob, name)        the JSON of one attribute; NULL when it is not there or no
+ * JSON flo_has_word(blob, name, words)  does the attribute, a text, have one of the words?
  */
+#include <ctype.h>
 #include <jansson.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/store/internal.h"
 #include "wire/api.h"
@@ -20,36 +24,95 @@ static bool is_json(const ProtobufCBinaryData *data)
     return value != NULL;
 }
 
+/* The value of an attribute, in arena; NULL when it is not there. */
+static const ProtobufCBinaryData *find(sqlite3_value *message_value, sqlite3_value *name_value,
+                                       struct flo_arena *arena)
+{
+    ProtobufCMessage *message;
+    const void *blob = sqlite3_value_blob(message_value);
+    const size_t len = (size_t)sqlite3_value_bytes(message_value);
+    const char *name = (const char *)sqlite3_value_text(name_value);
+    if (!blob || !name ||
+        flo_wire_decode(&flo_api__search_attributes__descriptor, blob, len, arena, &message, NULL))
+        return NULL;
+    const FloApi__SearchAttributes *attributes = (const void *)message;
+    for (size_t i = 0; i < attributes->n_indexed_fields; i++) {
+        const FloApi__SearchAttributes__IndexedFieldsEntry *entry = attributes->indexed_fields[i];
+        if (strcmp(entry->key, name) == 0 && entry->value)
+            return &entry->value->data;
+    }
+    return NULL;
+}
+
 static void attribute(sqlite3_context *context, int count, sqlite3_value **values)
 {
     struct flo_arena arena;
-    ProtobufCMessage *message;
-    const void *blob = sqlite3_value_blob(values[0]);
-    size_t len = (size_t)sqlite3_value_bytes(values[0]);
-    const char *name = (const char *)sqlite3_value_text(values[1]);
-
     (void)count;
-    if (!blob || !name)
-        return; /* NULL */
     flo_arena_init(&arena, BUDGET);
-    if (flo_wire_decode(&flo_api__search_attributes__descriptor, blob, len, &arena, &message,
-                        NULL) == 0) {
-        const FloApi__SearchAttributes *attributes = (const void *)message;
-        for (size_t i = 0; i < attributes->n_indexed_fields; i++) {
-            const FloApi__SearchAttributes__IndexedFieldsEntry *entry =
-                attributes->indexed_fields[i];
-            if (strcmp(entry->key, name) == 0 && entry->value && is_json(&entry->value->data))
-                sqlite3_result_text64(context, (const char *)entry->value->data.data,
-                                      entry->value->data.len, SQLITE_TRANSIENT, SQLITE_UTF8);
-        }
-    }
+    const ProtobufCBinaryData *data = find(values[0], values[1], &arena);
+    if (data && is_json(data))
+        sqlite3_result_text64(context, (const char *)data->data, data->len, SQLITE_TRANSIENT,
+                              SQLITE_UTF8);
+    flo_arena_fini(&arena);
+}
+
+/* ---- words ---- */
+
+/* The next run of letters and digits; bytes beyond ASCII count as letters. NULL: none is left. */
+static const char *next_word(const char **at, size_t *out_len)
+{
+    const char *from = *at;
+    while (*from && !isalnum((unsigned char)*from) && (unsigned char)*from < 0x80)
+        from++;
+    const char *to = from;
+    while (isalnum((unsigned char)*to) || (unsigned char)*to >= 0x80)
+        to++;
+    *at = to;
+    *out_len = (size_t)(to - from);
+    return *out_len ? from : NULL;
+}
+
+static bool has_word(const char *text, const char *word, size_t len)
+{
+    size_t other_len;
+    for (const char *other; (other = next_word(&text, &other_len));)
+        if (other_len == len && strncasecmp(other, word, len) == 0)
+            return true;
+    return false;
+}
+
+static bool has_any_word(const char *text, const char *words)
+{
+    size_t len;
+    for (const char *word; (word = next_word(&words, &len));)
+        if (has_word(text, word, len))
+            return true;
+    return false;
+}
+
+static void has_word_of(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    struct flo_arena arena;
+    const char *words = (const char *)sqlite3_value_text(values[2]);
+    (void)count;
+    flo_arena_init(&arena, BUDGET);
+    const ProtobufCBinaryData *data = find(values[0], values[1], &arena);
+    json_t *value = data && words
+                        ? json_loadb((const char *)data->data, data->len, JSON_DECODE_ANY, NULL)
+                        : NULL;
+    sqlite3_result_int(context,
+                       json_is_string(value) && has_any_word(json_string_value(value), words));
+    json_decref(value);
     flo_arena_fini(&arena);
 }
 
 int flo_store_add_functions(struct flo_store_connection *connection, struct flo_err *err)
 {
-    int rc = sqlite3_create_function_v2(connection->db, "flo_attribute", 2,
-                                        SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
-                                        NULL, attribute, NULL, NULL, NULL);
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
+    int rc = sqlite3_create_function_v2(connection->db, "flo_attribute", 2, flags, NULL, attribute,
+                                        NULL, NULL, NULL);
+    if (!rc)
+        rc = sqlite3_create_function_v2(connection->db, "flo_has_word", 3, flags, NULL, has_word_of,
+                                        NULL, NULL, NULL);
     return rc ? flo_store_error(connection->db, rc, "cannot set up SQLite", err) : 0;
 }

@@ -155,11 +155,17 @@ static void test_start_search_attributes_are_checked(void **state)
     r->search_attributes = &attributes;
     entry.key = "Color";
     assert_string_equal(try_start(e, r),
-                        "INVALID_ARGUMENT | search attribute Color is not defined");
+                        "INVALID_ARGUMENT | Namespace default has no mapping defined for search "
+                        "attribute Color");
     entry.key = "RunId";
     assert_string_equal(try_start(e, r),
                         "INVALID_ARGUMENT | RunId attribute can't be set in SearchAttributes");
     entry.key = "TemporalChangeVersion";
+    entry.value = engine_payloads(e, "[1, 2]")->payloads[0];
+    assert_string_equal(try_start(e, r),
+                        "INVALID_ARGUMENT | invalid value for search attribute "
+                        "TemporalChangeVersion of type KeywordList: [1 2]");
+    entry.value = engine_payloads(e, "[\"x\"]")->payloads[0];
     assert_string_equal(try_start(e, r), "OK");
 }
 

@@ -93,7 +93,7 @@ static void test_compile_bad_query_gives_servers_sentence(void **state)
         struct flo_query query;
         struct flo_err err = {0};
         flo_arena_reset(&f->arena);
-        assert_int_equal(flo_query_compile(refused[i].query, &f->arena, &query, &err), FLO_EINVAL);
+        assert_int_equal(flo_query_compile(refused[i].query, NULL, &f->arena, &query, &err), FLO_EINVAL);
         assert_string_equal(err.message, refused[i].error);
     }
 }
@@ -160,7 +160,7 @@ static void test_compile_good_query_finds_runs(void **state)
         struct flo_err err = {0};
         char found[16] = "";
         flo_arena_reset(&f->arena);
-        if (flo_query_compile(accepted[i].query, &f->arena, &query, &err))
+        if (flo_query_compile(accepted[i].query, NULL, &f->arena, &query, &err))
             fail_msg("%s: %s", accepted[i].query, err.message);
         if (flo_store_list(f->store, "ns", &query.filter, NULL, 10, note, found, &err))
             fail_msg("%s: %s", accepted[i].query, err.message);
@@ -185,7 +185,7 @@ static void test_compile_hostile_query_is_refused(void **state)
             memcpy(text + at, pieces[i], len);
         text[at] = '\0';
         flo_arena_reset(&f->arena);
-        assert_int_equal(flo_query_compile(text, &f->arena, &query, &err), FLO_EINVAL);
+        assert_int_equal(flo_query_compile(text, NULL, &f->arena, &query, &err), FLO_EINVAL);
     }
     free(text);
 }
@@ -196,7 +196,7 @@ static void test_group_by_status_is_noted(void **state)
     struct flo_query query;
     struct flo_err err = {0};
     assert_int_equal(
-        flo_query_compile("TaskQueue='q1' GROUP BY ExecutionStatus", &f->arena, &query, &err), 0);
+        flo_query_compile("TaskQueue='q1' GROUP BY ExecutionStatus", NULL, &f->arena, &query, &err), 0);
     assert_true(query.group_by_status);
     assert_int_equal(query.filter.value_count, 1);
 }
