@@ -226,6 +226,8 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
     request.n_commands = a->command_count;
     request.query_results = a->query_results;
     request.n_query_results = a->query_result_count;
+    request.messages = a->messages;
+    request.n_messages = a->message_count;
     request.force_create_new_workflow_task = a->more;
     metering.nonfirst_local_activity_execution_attempts = wt->local_retries;
     if (wt->local_retries)
@@ -263,6 +265,7 @@ static void respond_query(struct flo_workflow_task *wt, const struct flo_activat
     request.task_token = wt->task->task_token;
     request.completed_type = a->query_type;
     request.query_result = a->query_answer;
+    request.failure = a->query_failure;
     if (a->query_error)
         request.error_message = flo_arena_strdup(&wt->arena, a->query_error);
     if (flo_client_respond_query_task_completed(wt->worker->client, &request, on_plain_answer, wt,

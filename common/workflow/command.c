@@ -29,6 +29,8 @@ static FloApi__Command *message_new(struct flo_run *run, FloApi__CommandType typ
 struct flo_command *flo_command_issue(struct flo_run *run, const struct flo_command_ops *ops,
                                       struct flo_future *future)
 {
+    if (run->read_only && flo_read_only_check(run, "issues a command"))
+        return NULL;
     struct flo_command *command = flo_heap_calloc(run->heap, sizeof *command);
     if (!command)
         return NULL;

@@ -253,6 +253,12 @@ bool flo_coroutine_done(const struct flo_coroutine *co)
     return co->state == DONE;
 }
 
+bool flo_coroutine_holds(const struct flo_coroutine *co, const void *address)
+{
+    uintptr_t at = (uintptr_t)address;
+    return at >= (uintptr_t)stack_low(co) && at < (uintptr_t)co;
+}
+
 size_t flo_coroutine_bytes(const struct flo_coroutine *co)
 {
     unsigned char resident[256];

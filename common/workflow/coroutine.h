@@ -32,6 +32,9 @@ void flo_coroutine_yield(struct flo_coroutine *coroutine);
 /* Has its function returned? */
 bool flo_coroutine_done(const struct flo_coroutine *coroutine);
 
+/* Does address lie on its stack? */
+bool flo_coroutine_holds(const struct flo_coroutine *coroutine, const void *address);
+
 /* Bytes of its stack that are in memory now, and what its struct takes; not less than that, and up
  * to 16 KiB when the stack was used beyond its top page by a coroutine before this one. Asks the
  * kernel when this one has done so. */

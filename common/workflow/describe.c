@@ -24,6 +24,7 @@ static const struct {
     {"timer_id", "timer id"},
     {"signal_name", "signal"},
     {"protocol_instance_id", "update id"},
+    {"meta", "update id"},
     {"workflow_id", "workflow id"},
     {"workflow_execution", "workflow id"},
     {"workflow_type", "type"},

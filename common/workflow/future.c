@@ -351,8 +351,9 @@ struct condition {
 static bool holds(const struct condition *condition)
 {
     struct flo_run *run = condition->wf->run;
-    const char *outer = run->read_only;
-    run->read_only = "a condition";
+    const struct flo_read_only guard = {.what = "a condition", .name = ""};
+    const struct flo_read_only *outer = run->read_only;
+    run->read_only = &guard;
     bool result = condition->predicate(condition->ctx);
     run->read_only = outer;
     return result;

@@ -73,9 +73,12 @@ struct flo_group {
     size_t count, capacity;
 };
 
-struct flo_signal {
-    struct flo_node node; /* on its queue */
-    json_t *value;        /* owned */
+/* What may only look while it runs. On the stack of whoever runs it (read_only.c). */
+struct flo_read_only {
+    const char *what;                /* "the handler of query", for the sentence */
+    const char *name;                /* of the message; "" when there is none */
+    struct flo_coroutine *coroutine; /* which it runs on; NULL: the scheduler's stack */
+    struct flo_err *err;             /* where the sentence goes; NULL: it fails the task */
 };
 
 struct flo_run {
@@ -86,16 +89,15 @@ struct flo_run {
     struct flo_workflow_info info;
 
     /* coroutines (scheduler.c) and scopes (scope.c) */
-    struct flo_workflow main;     /* the first one; runs the workflow function */
-    struct flo_list fresh;        /* have not begun */
-    struct flo_list coroutines;   /* have begun and not ended, in that order */
-    struct flo_workflow *current; /* the one that runs; NULL: the runtime does */
-    /* What runs that may only look: "a condition", "a query handler". NULL: may do anything. */
-    const char *read_only;
-    struct flo_scope scope;       /* the outermost one */
-    struct flo_list scope_timers; /* open scopes with a timeout */
-    struct flo_list failed;       /* spawned coroutines that failed (task.c) */
-    uint64_t coroutine_count;     /* made so far */
+    struct flo_workflow main;              /* the first one; runs the workflow function */
+    struct flo_list fresh;                 /* have not begun */
+    struct flo_list coroutines;            /* have begun and not ended, in that order */
+    struct flo_workflow *current;          /* the one that runs; NULL: the runtime does */
+    const struct flo_read_only *read_only; /* what runs may only look; NULL: may do anything */
+    struct flo_scope scope;                /* the outermost one */
+    struct flo_list scope_timers;          /* open scopes with a timeout */
+    struct flo_list failed;                /* spawned coroutines that failed (task.c) */
+    uint64_t coroutine_count;              /* made so far */
 
     /* execution (machines/execution.c) */
     struct flo_machine machine;
@@ -116,7 +118,7 @@ struct flo_run {
     struct flo_list commands;             /* issued, not yet seen in history */
     struct flo_map activities;            /* owned map: scheduled event id -> struct flo_activity */
     struct flo_map timers;                /* owned map: timer id -> struct flo_timer */
-    struct flo_map signals;               /* owned map: name -> struct flo_list of flo_signal */
+    struct flo_map signals;               /* owned map: name -> struct flo_list, of signal.c */
     uint64_t activity_count, timer_count; /* ids are chosen from these */
     struct flo_map locals;                /* owned map: seq -> struct flo_local, to its marker */
     struct flo_list local_waiting;        /* struct flo_local that no worker has yet */
@@ -131,6 +133,10 @@ struct flo_run {
     bool out_of_memory; /* some allocation for the code failed: it stops at its next wait */
 
     struct flo_run_trace *trace; /* trace.c; NULL: the run is not traced */
+
+    struct flo_messages *messages; /* handlers.c; NULL: no handlers, no updates so far */
+    uint64_t signal_count;         /* that were kept so far */
+    struct flo_err *misuse;        /* what the code did wrong; fails the task. NULL: nothing */
 
     /* during one activation */
     struct flo_arena *answer; /* the caller's arena */
@@ -288,6 +294,21 @@ FLO_MUST_CHECK int flo_execution_cancel_requested(struct flo_run *run,
 FLO_MUST_CHECK int flo_execution_step(struct flo_run *run);
 /* Start the run's random numbers again from this run id. */
 void flo_execution_reseed(struct flo_run *run, const char *run_id);
+
+/* The run ends as if its function had returned rc, with wf's failure. On the scheduler's stack.
+ * FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_execution_end_by(struct flo_workflow *wf, int rc);
+
+/* ---- read_only.c ---- */
+
+/*
+ * A call that starts, waits for or changes something begins: what says so ("starts a timer"). 0.
+ * While read-only code runs that is an error: on a coroutine this does not return, else it returns
+ * FLO_ESTATE.
+ */
+FLO_MUST_CHECK int flo_read_only_check(struct flo_run *run, const char *what);
+/* The code did something that fails the task, with this sentence; the first one counts. */
+void flo_run_misuse(struct flo_run *run, const struct flo_err *err);
 
 /* ---- signal.c ---- */
 

@@ -54,10 +54,10 @@ static const struct flo_event_kind kinds[] = {
     RESULT(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, "SignalExternalWorkflowExecutionFailed", 0),
     RESULT(EXTERNAL_WORKFLOW_EXECUTION_SIGNALED, "ExternalWorkflowExecutionSignaled", 0),
     RECORDS(UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, "UpsertWorkflowSearchAttributes", UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, 0),
-    RECORDS(WORKFLOW_EXECUTION_UPDATE_ACCEPTED, "WorkflowExecutionUpdateAccepted", PROTOCOL_MESSAGE, 0),
+    RECORDS(WORKFLOW_EXECUTION_UPDATE_ACCEPTED, "WorkflowExecutionUpdateAccepted", PROTOCOL_MESSAGE, 46),
     NOTE(WORKFLOW_EXECUTION_UPDATE_REJECTED, "WorkflowExecutionUpdateRejected"),
-    RECORDS(WORKFLOW_EXECUTION_UPDATE_COMPLETED, "WorkflowExecutionUpdateCompleted", PROTOCOL_MESSAGE, 0),
-    NOTE(WORKFLOW_EXECUTION_UPDATE_ADMITTED, "WorkflowExecutionUpdateAdmitted"),
+    RECORDS(WORKFLOW_EXECUTION_UPDATE_COMPLETED, "WorkflowExecutionUpdateCompleted", PROTOCOL_MESSAGE, 48),
+    [FLO_EVENT(WORKFLOW_EXECUTION_UPDATE_ADMITTED)] = {"WorkflowExecutionUpdateAdmitted", FLO_EVENT_NOTE, 0, 52},
     NOTE(WORKFLOW_PROPERTIES_MODIFIED_EXTERNALLY, "WorkflowPropertiesModifiedExternally"),
     NOTE(ACTIVITY_PROPERTIES_MODIFIED_EXTERNALLY, "ActivityPropertiesModifiedExternally"),
     RECORDS(WORKFLOW_PROPERTIES_MODIFIED, "WorkflowPropertiesModified", MODIFY_WORKFLOW_PROPERTIES, 0),
@@ -138,6 +138,13 @@ static const uint64_t read_of[64] = {
     IN(WORKFLOW_EXECUTION_SIGNALED) = FIELD(1) | FIELD(2) | FIELD(4),
     /* cause */
     IN(WORKFLOW_EXECUTION_CANCEL_REQUESTED) = FIELD(1),
+    /* protocol_instance_id, accepted_request_message_id, accepted_request_sequencing_event_id,
+     * accepted_request */
+    IN(WORKFLOW_EXECUTION_UPDATE_ACCEPTED) = FIELD(1) | FIELD(2) | FIELD(3) | FIELD(4),
+    /* meta */
+    IN(WORKFLOW_EXECUTION_UPDATE_COMPLETED) = FIELD(1),
+    /* request */
+    IN(WORKFLOW_EXECUTION_UPDATE_ADMITTED) = FIELD(1),
 };
 
 const struct flo_wire_part flo_workflow_part = {&flo_api__history_event__descriptor, read_of,

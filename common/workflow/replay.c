@@ -10,12 +10,16 @@
  *
  * For each sequence, first all its command events are compared with the commands that code
  * issued in the sequence before; nothing may be left of those. Then what came from outside is
- * applied: start, new random seed, signals, everything else, each group in the order of history.
+ * applied: start, new random seed, signals and updates, everything else, each group in the order of
+ * history.
  * Then the code runs, once.
  *
  * Local activities have no events but markers, which stand among the command events of the task
  * that was open while they ran. So before the next sequence these are looked for ahead, and
  * handed to the code one by one, as they were then; the code runs after each.
+ *
+ * Updates have no events when they come, either: they are messages of a task. Those that were
+ * accepted are found behind that task's completion, and delivered with what the task brought.
  *
  * Behind the last sequence there may be command events of its completion (a whole history
  * replayed, a query): they are compared and the rest waits for the task that brings them.
@@ -24,12 +28,15 @@
 
 #include "base/clock.h"
 #include "wire/payload.h"
-#include "workflow/internal.h"
 #include "workflow/marker.h"
+#include "workflow/messages.h"
 
 struct history {
     FloApi__HistoryEvent **events;
     size_t count;
+    bool has_updates;           /* some event accepts or admits an update */
+    FloApi__Message **messages; /* of the task at hand */
+    size_t message_count;
 };
 
 struct sequence {
@@ -51,6 +58,27 @@ static bool heartbeat_at(const struct history *h, size_t started)
            is(h, started + 4, FLO_EVENT(WORKFLOW_TASK_COMPLETED));
 }
 
+/* A heartbeat that brought an update is a task of its own: it does not join those before. */
+static void part_from_update(const struct history *h, struct sequence *s)
+{
+    size_t end = s->first;
+    for (size_t i = s->end + 2; i < h->count; i++) {
+        if (flo_event_kind(h->events[i]->event_type)->class != FLO_EVENT_COMMAND)
+            return;
+        if (!is(h, i, FLO_EVENT(WORKFLOW_EXECUTION_UPDATE_ACCEPTED)))
+            continue;
+        int64_t came_behind = h->events[i]
+                                  ->workflow_execution_update_accepted_event_attributes
+                                  ->accepted_request_sequencing_event_id;
+        if (h->events[end]->event_id > came_behind)
+            return;
+        while (end + 3 < s->end && h->events[end + 3]->event_id <= came_behind)
+            end += 3;
+        s->end = end;
+        return;
+    }
+}
+
 static bool next_sequence(const struct history *h, size_t from, struct sequence *out)
 {
     for (size_t i = from; i < h->count; i++) {
@@ -63,6 +91,8 @@ static bool next_sequence(const struct history *h, size_t from, struct sequence 
             continue;
         while (heartbeat_at(h, out->end))
             out->end += 3;
+        if (h->has_updates && out->end > out->first)
+            part_from_update(h, out);
         return true;
     }
     return false;
@@ -84,7 +114,7 @@ static int check_event(const FloApi__HistoryEvent *event, struct flo_err *err)
     return 0;
 }
 
-static int check_history(const struct flo_run *run, const struct history *h, struct flo_err *err)
+static int check_history(const struct flo_run *run, struct history *h, struct flo_err *err)
 {
     int64_t expected = run->processed_id + 1;
     for (size_t i = 0; i < h->count; i++, expected++) {
@@ -96,6 +126,9 @@ static int check_history(const struct flo_run *run, const struct history *h, str
         int rc = check_event(h->events[i], err);
         if (rc)
             return rc;
+        if (is(h, i, FLO_EVENT(WORKFLOW_EXECUTION_UPDATE_ACCEPTED)) ||
+            is(h, i, FLO_EVENT(WORKFLOW_EXECUTION_UPDATE_ADMITTED)))
+            h->has_updates = true;
     }
     bool starts = is(h, 0, FLO_EVENT(WORKFLOW_EXECUTION_STARTED));
     if (run->processed_id == 0 && h->count && !starts)
@@ -168,6 +201,27 @@ static int apply_job(struct flo_run *run, const FloApi__HistoryEvent *event, boo
     }
 }
 
+/* The updates that the sequence's task brought: they came with it, or, while replaying, are told by
+ * the events that accept them. */
+static int take_in_updates(struct flo_run *run, const struct history *h, const struct sequence *s,
+                           struct flo_err *err)
+{
+    int rc = s->live ? flo_update_messages(run, h->messages, h->message_count, err) : 0;
+    if (!h->has_updates)
+        return rc;
+    for (size_t i = s->from; i < s->end && rc == 0; i++) {
+        if (is(h, i, FLO_EVENT(WORKFLOW_EXECUTION_UPDATE_ADMITTED)))
+            rc = flo_update_admitted(run, h->events[i]);
+    }
+    for (size_t i = s->end + 2; i < h->count && rc == 0; i++) {
+        if (flo_event_kind(h->events[i]->event_type)->class != FLO_EVENT_COMMAND)
+            break;
+        if (is(h, i, FLO_EVENT(WORKFLOW_EXECUTION_UPDATE_ACCEPTED)))
+            rc = flo_update_foresee(run, h->events[i], err);
+    }
+    return rc;
+}
+
 static int apply_jobs(struct flo_run *run, const struct history *h, const struct sequence *s,
                       bool *out_wake, struct flo_err *err)
 {
@@ -177,7 +231,11 @@ static int apply_jobs(struct flo_run *run, const struct history *h, const struct
             if (job_of(h->events[i]) != group)
                 continue;
             bool wakes;
-            int rc = apply_job(run, h->events[i], &wakes, err);
+            int rc = group == JOB_SIGNAL && run->messages
+                         ? flo_update_deliver(run, h->events[i]->event_id, out_wake, err)
+                         : 0;
+            if (rc == 0)
+                rc = apply_job(run, h->events[i], &wakes, err);
             if (rc) {
                 run->mismatch_id = h->events[i]->event_id;
                 return rc;
@@ -186,6 +244,11 @@ static int apply_jobs(struct flo_run *run, const struct history *h, const struct
                 flo_observe_job(run, NULL, h->events[i]);
             *out_wake |= wakes;
         }
+        int rc = group == JOB_SIGNAL && run->messages
+                     ? flo_update_deliver(run, INT64_MAX, out_wake, err)
+                     : 0;
+        if (rc)
+            return rc;
     }
     return 0;
 }
@@ -242,6 +305,9 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
     run->replaying = !s->live;
     read_task_started(run, h, s);
     flo_observe_activation(run);
+    rc = h->has_updates || h->message_count ? take_in_updates(run, h, s, err) : 0;
+    if (rc)
+        return rc;
     rc = apply_jobs(run, h, s, &wake, err);
     if (rc)
         return rc;
@@ -331,7 +397,10 @@ int flo_replay(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse 
 {
     struct history h = {0};
     if (task->history)
-        h = (struct history){task->history->events, task->history->n_events};
+        h = (struct history){.events = task->history->events,
+                             .count = task->history->n_events,
+                             .messages = task->messages,
+                             .message_count = task->n_messages};
     while (h.count && h.events[0]->event_id <= run->processed_id) { /* known already */
         h.events++;
         h.count--;

@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "wire/decode.h"
 #include "wire/failure.h"
-#include "workflow/internal.h"
+#include "workflow/messages.h"
 #include "workflow/trace.h"
 
 /* How the official SDKs begin the same message: people search for it. */
@@ -165,79 +165,25 @@ static int answer_broken(struct flo_run *run, const FloApi__PollWorkflowTaskQueu
     return out->failure && out->failure->stack_trace ? 0 : FLO_ENOMEM;
 }
 
-static const char *unknown_query(struct flo_arena *arena, const FloApi__WorkflowQuery *query)
-{
-    return flo_arena_printf(arena, "unknown query type %s", query ? query->query_type : "");
-}
-
-static int answer_legacy_query(const FloApi__WorkflowQuery *query, struct flo_arena *arena,
-                               struct flo_activation *out)
-{
-    out->outcome = FLO_ACTIVATION_QUERY;
-    out->query_type = FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_FAILED;
-    out->query_error = unknown_query(arena, query);
-    return out->query_error ? 0 : FLO_ENOMEM;
-}
-
-static int answer_query(const FloApi__PollWorkflowTaskQueueResponse__QueriesEntry *query,
-                        struct flo_arena *arena,
-                        FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry **out_entry)
-{
-    FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry *entry =
-        flo_arena_alloc(arena, sizeof *entry);
-    FloApi__WorkflowQueryResult *result = flo_arena_alloc(arena, sizeof *result);
-    if (!entry || !result)
-        return FLO_ENOMEM;
-    flo_api__respond_workflow_task_completed_request__query_results_entry__init(entry);
-    flo_api__workflow_query_result__init(result);
-    const char *text = unknown_query(arena, query->value);
-    entry->key = flo_arena_strdup(arena, query->key);
-    entry->value = result;
-    if (!text || !entry->key)
-        return FLO_ENOMEM;
-    result->result_type = FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_FAILED;
-    result->error_message = (char *)(uintptr_t)text;
-    result->failure = flo_failure_application(arena, text, "QueryError", false, NULL, 0);
-    if (!result->failure)
-        return FLO_ENOMEM;
-    *out_entry = entry;
-    return 0;
-}
-
-static int answer_queries(const FloApi__PollWorkflowTaskQueueResponse *task,
-                          struct flo_arena *arena, struct flo_activation *out)
-{
-    if (task->n_queries == 0)
-        return 0;
-    out->query_results = flo_arena_calloc(arena, task->n_queries, sizeof *out->query_results);
-    if (!out->query_results)
-        return FLO_ENOMEM;
-    for (size_t i = 0; i < task->n_queries; i++) {
-        int rc = answer_query(task->queries[i], arena, &out->query_results[i]);
-        if (rc)
-            return rc;
-    }
-    out->query_result_count = task->n_queries;
-    return 0;
-}
-
 /* All that was issued since the last answer, as the answer to the task. */
 static int complete(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task,
-                    bool live, struct flo_arena *arena, struct flo_activation *out)
+                    bool live, struct flo_activation *out)
 {
     out->outcome = FLO_ACTIVATION_COMPLETE;
     out->closes = run->machine.state == FLO_RUN_CLOSED;
     out->started_ns = run->started_ns;
     out->spans = run->trace ? flo_trace_take(run) : NULL;
     int rc = live ? flo_command_collect(run, out) : 0;
-    return rc ? rc : answer_queries(task, arena, out);
+    if (rc == 0 && live && run->messages)
+        rc = flo_update_collect(run, out);
+    return rc ? rc : flo_query_answer_all(run, task, out);
 }
 
 static int answer(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task, bool live,
-                  struct flo_arena *arena, struct flo_activation *out)
+                  struct flo_activation *out)
 {
     if (task->query)
-        return answer_legacy_query(task->query, arena, out);
+        return flo_query_answer_task(run, task->query, out);
     if (live && run->locals.count > 0) {
         int rc = flo_local_hand_out(run, out);
         if (rc)
@@ -247,7 +193,7 @@ static int answer(struct flo_run *run, const FloApi__PollWorkflowTaskQueueRespon
             return 0;
         }
     }
-    return complete(run, task, live, arena, out);
+    return complete(run, task, live, out);
 }
 
 static int remember_broken(struct flo_run *run, const FloApi__History *history, int rc,
@@ -272,6 +218,8 @@ static int remember_broken(struct flo_run *run, const FloApi__History *history, 
 static int conclude(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResponse *task, int rc,
                     struct flo_err *err)
 {
+    if (run->misuse)
+        return remember_broken(run, task->history, run->misuse->code, run->misuse);
     if (run->out_of_memory || flo_heap_failed(run->heap))
         return FLO_ENOMEM; /* whatever it looked like: jansson does not always say so */
     return rc && rc != FLO_ENOMEM ? remember_broken(run, task->history, rc, err) : rc;
@@ -305,7 +253,7 @@ int flo_run_activate(struct flo_run *run, const FloApi__PollWorkflowTaskQueueRes
         rc = conclude(run, task, flo_replay(run, task, &live, &err), &err);
     if (rc == 0)
         rc = run->broken ? answer_broken(run, task, arena, &activation)
-                         : answer(run, task, live, arena, &activation);
+                         : answer(run, task, live, &activation);
     leave(run, outer);
     if (rc == 0)
         *out = activation;
@@ -327,7 +275,7 @@ int flo_run_resolve_local(struct flo_run *run, const FloApi__PollWorkflowTaskQue
     rc = conclude(run, task, rc, &err);
     if (rc == 0)
         rc = run->broken ? answer_broken(run, task, arena, &activation)
-                         : answer(run, task, true, arena, &activation);
+                         : answer(run, task, true, &activation);
     leave(run, outer);
     if (rc == 0)
         *out = activation;
@@ -339,7 +287,7 @@ int flo_run_yield_task(struct flo_run *run, const FloApi__PollWorkflowTaskQueueR
 {
     struct flo_activation activation = {.more = true};
     struct flo_heap *outer = enter(run, arena);
-    int rc = complete(run, task, true, arena, &activation);
+    int rc = complete(run, task, true, &activation);
     leave(run, outer);
     if (rc == 0)
         *out = activation;

@@ -128,6 +128,8 @@ struct flo_activation {
     size_t command_count;
     FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry **query_results;
     size_t query_result_count;
+    FloApi__Message **messages; /* of the update protocol */
+    size_t message_count;
     int64_t started_ns; /* wall clock, of the run's first event */
     bool closes; /* the commands end the run: it can be evicted once the answer is accepted */
     bool more;   /* local activities are still at work: a new task is wanted at once */
@@ -143,7 +145,8 @@ struct flo_activation {
     /* QUERY: */
     FloApi__QueryResultType query_type;
     FloApi__Payloads *query_answer;
-    const char *query_error;
+    const char *query_error; /* NULL: it is answered */
+    FloApi__Failure *query_failure;
 };
 
 /* An empty run for the execution that task is about. The workflow function is looked up when the

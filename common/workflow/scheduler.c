@@ -225,7 +225,7 @@ void *flo_workflow_take(struct flo_workflow *wf, size_t bytes)
 
 int flo_workflow_wait(struct flo_workflow *wf, const struct flo_wait *wait, void *ctx)
 {
-    if (wf->run->read_only)
+    if (wf->run->read_only && flo_read_only_check(wf->run, "waits"))
         return flo_workflow_refuse(wf, FLO_ESTATE, "what only looks may not wait");
     if (wf->run->current != wf)
         return flo_workflow_refuse(wf, FLO_ESTATE,

@@ -135,16 +135,12 @@ struct flo_future *flo_spawn(struct flo_workflow *wf, const char *name, flo_coro
                              void *arg)
 {
     struct flo_run *run = wf->run;
+    if (flo_read_only_check(run, "starts a coroutine"))
+        return &run->no_memory;
     struct task *task = task_new(wf, name ? name : "coroutine");
     if (!task) {
         flo_run_no_memory(run);
         return &run->no_memory;
-    }
-    struct flo_err why = {0};
-    if (run->read_only) {
-        flo_fail(&why, FLO_ESTATE, "%s may not start a coroutine", run->read_only);
-        flo_future_refuse(&task->future, &why);
-        return &task->future;
     }
     task->fn = fn;
     task->arg = arg;

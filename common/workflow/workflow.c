@@ -15,6 +15,8 @@
 struct flo_future *flo_activity_start(struct flo_workflow *wf, const char *type, json_t *input,
                                       const struct flo_activity_options *options)
 {
+    if (flo_read_only_check(wf->run, "starts an activity"))
+        return &wf->run->no_memory;
     struct flo_future *future = flo_activity_new(wf, type, input, options);
     if (!future)
         flo_run_no_memory(wf->run);
@@ -34,6 +36,8 @@ struct flo_future *flo_local_activity_start(struct flo_workflow *wf, const char 
                                             json_t *input,
                                             const struct flo_local_activity_options *options)
 {
+    if (flo_read_only_check(wf->run, "starts a local activity"))
+        return &wf->run->no_memory;
     struct flo_future *future = flo_local_new(wf, type, input, options);
     if (!future)
         flo_run_no_memory(wf->run);
@@ -52,6 +56,8 @@ int flo_local_activity(struct flo_workflow *wf, const char *type, json_t *input,
 struct flo_future *flo_timer_start_with(struct flo_workflow *wf, int64_t ms,
                                         const struct flo_timer_options *options)
 {
+    if (flo_read_only_check(wf->run, "starts a timer"))
+        return &wf->run->no_memory;
     struct flo_future *future =
         flo_timer_new(wf->run, wf->scope, ms, options ? options->summary : NULL);
     if (!future)
@@ -166,11 +172,17 @@ bool flo_workflow_replaying(const struct flo_workflow *wf)
 
 uint64_t flo_workflow_random(struct flo_workflow *wf)
 {
+    if (flo_read_only_check(wf->run, "draws a random number"))
+        return 0;
     return flo_rng_next(&wf->run->rng);
 }
 
 void flo_workflow_uuid(struct flo_workflow *wf, char out_text[37])
 {
+    if (flo_read_only_check(wf->run, "draws a random number")) {
+        *out_text = '\0';
+        return;
+    }
     flo_rng_uuid4(&wf->run->rng, out_text);
 }
 

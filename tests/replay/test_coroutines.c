@@ -332,11 +332,11 @@ static void test_wait_with_anothers_workflow_is_refused(void **state)
     assert_non_null(strstr(story_answer(s), "a coroutine waits with its own struct flo_workflow"));
 }
 
-static void test_condition_that_waits_is_not_true(void **state)
+static void test_condition_that_waits_fails_the_task(void **state)
 {
     struct story *s = *state;
     story_tell(s, "Started type=BadCondition; WFTScheduled; WFTStarted");
-    story_expect(s, "StartTimer id=1 ms=1000\nComplete result=[-7,-24]");
+    story_expect(s, "task failed (cause 14): a condition may only look, but it waits");
 }
 
 static void test_cancelled_coroutine_ends(void **state)
@@ -371,7 +371,7 @@ int main(void)
         T(test_coroutines_left_behind_are_dropped),
         T(test_coroutines_nest),
         T(test_wait_with_anothers_workflow_is_refused),
-        T(test_condition_that_waits_is_not_true),
+        T(test_condition_that_waits_fails_the_task),
         T(test_cancelled_coroutine_ends),
         T(test_result_that_is_no_code_is_a_failure),
     };

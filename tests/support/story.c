@@ -164,6 +164,7 @@ FloApi__PollWorkflowTaskQueueResponse *story_task(struct story *s, size_t from, 
         flo_api__workflow_query__init(query);
         query->query_type =
             flo_arena_strdup(&s->arena, s->legacy_query ? s->legacy_query : s->query);
+        query->query_args = story_arguments(s, s->query_args);
         if (s->legacy_query) {
             task->query = query;
         } else {
@@ -176,7 +177,11 @@ FloApi__PollWorkflowTaskQueueResponse *story_task(struct story *s, size_t from, 
             task->n_queries = 1;
         }
     }
-    s->legacy_query = s->query = NULL;
+    s->legacy_query = s->query = s->query_args = NULL;
+    task->messages = s->messages;
+    task->n_messages = s->message_count;
+    s->messages = NULL;
+    s->message_count = 0;
     return as_received(s, task);
 }
 

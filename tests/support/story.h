@@ -24,11 +24,14 @@ struct story {
     struct flo_run_env env;
     FloApi__HistoryEvent **events;
     size_t event_count, event_capacity;
-    size_t delivered;         /* events that tasks brought so far */
-    int64_t previous_started; /* of the last task that was answered */
-    const char *legacy_query; /* type of a query task, for the next task only */
-    const char *query;        /* a query inside the next task */
-    char *log;                /* what workflow code logged: "line|line" */
+    size_t delivered;           /* events that tasks brought so far */
+    int64_t previous_started;   /* of the last task that was answered */
+    const char *legacy_query;   /* type of a query task, for the next task only */
+    const char *query;          /* a query inside the next task */
+    const char *query_args;     /* of either: "[1,'two']" */
+    FloApi__Message **messages; /* of the next task, from story_update */
+    size_t message_count;
+    char *log;                                         /* what workflow code logged: "line|line" */
     const FloApi__PollWorkflowTaskQueueResponse *task; /* the last one */
     struct flo_activation answer;                      /* to the last task */
     int answer_rc;
@@ -44,6 +47,9 @@ int story_teardown(void **state);
 
 /* Add events to history. */
 void story_tell(struct story *story, const char *events);
+/* The next task brings an update: "id=u1 name=set input='x' behind=7" (behind: the event that it
+ * came behind; 0 = none). */
+void story_update(struct story *story, const char *words);
 /* Hand the events since the last task to the cached run; its answer, in words. */
 const char *story_answer(struct story *story);
 /* The same, compared with what is expected. */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "support/cmocka_env.h"
 #include "support/story_internal.h"
+#include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "workflow/names.h"
@@ -98,6 +99,51 @@ static void wft_failed(struct story *s, const struct words *w, FloApi__HistoryEv
     ATTRIBUTES(event, workflow_task_failed, WORKFLOW_TASK_FAILED, WorkflowTaskFailed);
     a->cause = (FloApi__WorkflowTaskFailedCause)number(w, "cause");
     a->new_run_id = text_of(s, w, "new_run", "");
+}
+
+/* "id=u1 name=set input='x'" as what was asked for; without a name there is no request. */
+static FloApi__Request *request_of(struct story *s, const struct words *w)
+{
+    if (!word(w, "name", NULL))
+        return NULL;
+    FloApi__Request *request = flo_arena_alloc(&s->arena, sizeof *request);
+    flo_api__request__init(request);
+    request->meta = flo_arena_alloc(&s->arena, sizeof *request->meta);
+    flo_api__meta__init(request->meta);
+    request->meta->update_id = text_of(s, w, "id", "");
+    request->meta->identity = text_of(s, w, "by", "client");
+    request->input = flo_arena_alloc(&s->arena, sizeof *request->input);
+    flo_api__input__init(request->input);
+    request->input->name = text_of(s, w, "name", "");
+    request->input->args = payloads(s, w, "input");
+    return request;
+}
+
+static void update_admitted(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, workflow_execution_update_admitted, WORKFLOW_EXECUTION_UPDATE_ADMITTED,
+               WorkflowExecutionUpdateAdmitted);
+    a->request = request_of(s, w);
+}
+
+static void update_accepted(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, workflow_execution_update_accepted, WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+               WorkflowExecutionUpdateAccepted);
+    a->protocol_instance_id = text_of(s, w, "id", "");
+    a->accepted_request_message_id = flo_arena_printf(&s->arena, "%s/request", word(w, "id", ""));
+    a->accepted_request_sequencing_event_id = number(w, "behind");
+    a->accepted_request = request_of(s, w);
+}
+
+static void update_completed(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
+{
+    ATTRIBUTES(event, workflow_execution_update_completed, WORKFLOW_EXECUTION_UPDATE_COMPLETED,
+               WorkflowExecutionUpdateCompleted);
+    a->meta = flo_arena_alloc(&s->arena, sizeof *a->meta);
+    flo_api__meta__init(a->meta);
+    a->meta->update_id = text_of(s, w, "id", "");
+    a->accepted_event_id = number(w, "accepted");
 }
 
 static void activity_scheduled(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
@@ -270,7 +316,9 @@ static const struct {
     {"Marker", marker, 0},
     BARE("ChildInitiated", START_CHILD_WORKFLOW_EXECUTION_INITIATED),
     BARE("ChildStarted", CHILD_WORKFLOW_EXECUTION_STARTED),
-    BARE("UpdateAdmitted", WORKFLOW_EXECUTION_UPDATE_ADMITTED),
+    {"UpdateAdmitted", update_admitted, 0},
+    {"UpdateAccepted", update_accepted, 0},
+    {"UpdateCompleted", update_completed, 0},
 };
 
 static void split(char *line, struct words *out)
@@ -329,6 +377,50 @@ void story_tell(struct story *s, const char *events)
             add_event(s, line);
     }
     free(text);
+}
+
+void story_update(struct story *s, const char *words)
+{
+    static char type[] = "type.googleapis.com/temporal.api.update.v1.Request";
+    FloApi__Message *message = flo_arena_alloc(&s->arena, sizeof *message);
+    FloApi__Message **grown =
+        flo_arena_calloc(&s->arena, s->message_count + 1, sizeof(struct FloApi__Message *));
+    char *line = flo_arena_printf(&s->arena, "Update %s", words);
+    struct words w;
+    split(line, &w);
+    flo_api__message__init(message);
+    message->id = flo_arena_printf(&s->arena, "%s/request", word(&w, "id", ""));
+    message->protocol_instance_id = text_of(s, &w, "id", "");
+    message->sequencing_id_case = FLO_API__MESSAGE__SEQUENCING_ID_EVENT_ID;
+    message->event_id = number(&w, "behind");
+    message->body = flo_arena_alloc(&s->arena, sizeof *message->body);
+    google__protobuf__any__init(message->body);
+    message->body->type_url = word(&w, "type", NULL) ? text_of(s, &w, "type", "") : type;
+    assert_int_equal(flo_wire_encode_arena(&request_of(s, &w)->base, &s->arena,
+                                           &message->body->value.data, &message->body->value.len),
+                     0);
+    if (s->message_count)
+        memcpy(grown, s->messages, s->message_count * sizeof *grown);
+    grown[s->message_count++] = message;
+    s->messages = grown;
+}
+
+FloApi__Payloads *story_arguments(struct story *s, const char *values)
+{
+    if (!values)
+        return NULL;
+    char *text = flo_arena_strdup(&s->arena, values);
+    for (char *c = text; *c; c++)
+        *c = *c == '\'' ? '"' : *c;
+    json_t *list = json_loads(text, 0, NULL);
+    FloApi__Payloads *all = flo_arena_alloc(&s->arena, sizeof *all);
+    flo_api__payloads__init(all);
+    all->n_payloads = json_array_size(list);
+    all->payloads = flo_arena_calloc(&s->arena, all->n_payloads, sizeof *all->payloads);
+    for (size_t i = 0; i < all->n_payloads; i++)
+        all->payloads[i] = flo_payload_from_json(&s->arena, json_array_get(list, i));
+    json_decref(list);
+    return all;
 }
 
 void story_local_result(struct story *s, const char *words, struct flo_local_result *out)

@@ -8,5 +8,7 @@
 /* The end of a local activity, as story_local takes it in words. What it points to is the
  * story's. */
 void story_local_result(struct story *story, const char *words, struct flo_local_result *out);
+/* "[1,'two']" as that many payloads; NULL gives NULL. */
+FloApi__Payloads *story_arguments(struct story *story, const char *values);
 
 #endif

@@ -90,9 +90,65 @@ static void say_command(struct flo_buf *out, const FloApi__Command *c)
     case FLO_COMMAND(RECORD_MARKER):
         say_marker(out, c->record_marker_command_attributes);
         break;
+    case FLO_COMMAND(PROTOCOL_MESSAGE):
+        flo_buf_printf(out, "ProtocolMessage %s",
+                       c->protocol_message_command_attributes->message_id);
+        break;
     default:
         flo_buf_append_str(out, flo_command_name(c->command_type));
     }
+}
+
+static const ProtobufCMessage *body_of(struct story *s, const FloApi__Message *message,
+                                       const char *type,
+                                       const ProtobufCMessageDescriptor *descriptor)
+{
+    ProtobufCMessage *body = NULL;
+    const char *url = strrchr(message->body->type_url, '.');
+    if (!url || strcmp(url + 1, type) != 0)
+        return NULL;
+    assert_int_equal(flo_wire_decode(descriptor, message->body->value.data,
+                                     message->body->value.len, &s->arena, &body, NULL),
+                     0);
+    return body;
+}
+
+static void say_message(struct story *s, struct flo_buf *out, const FloApi__Message *message)
+{
+    const FloApi__Rejection *rejection = (const FloApi__Rejection *)body_of(
+        s, message, "Rejection", &flo_api__rejection__descriptor);
+    const FloApi__Acceptance *acceptance = (const FloApi__Acceptance *)body_of(
+        s, message, "Acceptance", &flo_api__acceptance__descriptor);
+    const FloApi__Response *response =
+        (const FloApi__Response *)body_of(s, message, "Response", &flo_api__response__descriptor);
+    flo_buf_printf(out, "%smessage %s", out->len ? "\n" : "", message->id);
+    if (rejection) {
+        flo_buf_printf(out, " to %s behind %lld:", rejection->rejected_request_message_id,
+                       (long long)rejection->rejected_request_sequencing_event_id);
+        say_failure(out, rejection->failure);
+    }
+    if (acceptance)
+        flo_buf_printf(out, " to %s behind %lld", acceptance->accepted_request_message_id,
+                       (long long)acceptance->accepted_request_sequencing_event_id);
+    if (response && response->outcome->value_case == FLO_API__OUTCOME__VALUE_FAILURE)
+        say_failure(out, response->outcome->failure);
+    else if (response)
+        say_payloads(out, "result", response->outcome->success);
+    assert_true(rejection || acceptance || response);
+    assert_string_equal(rejection    ? rejection->rejected_request->meta->update_id
+                        : acceptance ? acceptance->accepted_request->meta->update_id
+                                     : response->meta->update_id,
+                        message->protocol_instance_id);
+}
+
+static void say_query(struct flo_buf *out, const char *key, const FloApi__Payloads *answer,
+                      const char *error)
+{
+    flo_buf_printf(out, "%squery%s%s", out->len ? "\n" : "", *key ? " " : "", key);
+    if (answer)
+        say_payloads(out, "result", answer);
+    else
+        flo_buf_printf(out, " failed: %s", error);
 }
 
 static void say_start(struct story *s, struct flo_buf *out, const struct flo_local_start *start)
@@ -149,22 +205,23 @@ const char *story_words(struct story *s, int rc, const struct flo_activation *an
 {
     if (rc)
         return flo_error_name(rc);
-    if (answer->outcome == FLO_ACTIVATION_QUERY)
-        return flo_arena_printf(&s->arena, "query failed: %s", answer->query_error);
     if (answer->outcome == FLO_ACTIVATION_FAIL)
         return flo_arena_printf(&s->arena, "task failed (cause %d): %s", (int)answer->cause,
                                 without_place(s, answer->failure->message));
     struct flo_buf out;
     flo_buf_init(&out, 0);
+    if (answer->outcome == FLO_ACTIVATION_QUERY)
+        say_query(&out, "", answer->query_answer, answer->query_error);
     for (size_t i = 0; i < answer->command_count; i++) {
         if (i)
             flo_buf_append_str(&out, "\n");
         say_command(&out, answer->commands[i]);
     }
+    for (size_t i = 0; i < answer->message_count; i++)
+        say_message(s, &out, answer->messages[i]);
     for (size_t i = 0; i < answer->query_result_count; i++)
-        flo_buf_printf(&out, "%squery %s failed: %s", out.len ? "\n" : "",
-                       answer->query_results[i]->key,
-                       answer->query_results[i]->value->error_message);
+        say_query(&out, answer->query_results[i]->key, answer->query_results[i]->value->answer,
+                  answer->query_results[i]->value->error_message);
     say_locals(s, &out, answer);
     char *text = flo_arena_strdup(&s->arena, flo_buf_cstr(&out));
     flo_buf_fini(&out);

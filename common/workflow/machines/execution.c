@@ -16,7 +16,7 @@
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
-#include "workflow/internal.h"
+#include "workflow/messages.h"
 #include "workflow/trace.h"
 
 const struct flo_machine_state flo_execution_states[] = {
@@ -163,6 +163,19 @@ static int issue_cancel(struct flo_run *run)
     return 0;
 }
 
+int flo_execution_end_by(struct flo_workflow *wf, int rc)
+{
+    struct flo_run *run = wf->run;
+    if (run->main.ended)
+        return 0;
+    run->main.ended = true;
+    run->main.rc = rc;
+    return wf->failure && wf->failure_rc == rc &&
+                   flo_workflow_set_failure(&run->main, rc, wf->failure) == FLO_ENOMEM
+               ? FLO_ENOMEM
+               : 0;
+}
+
 static int issue_fail(struct flo_run *run)
 {
     struct flo_command *command = flo_command_issue(run, &fail_ops, NULL);
@@ -204,6 +217,8 @@ static int finish(struct flo_run *run)
     run->result = NULL;
     if (!flo_list_empty(&run->failed))
         flo_task_log_failures(run);
+    if (run->messages)
+        flo_handlers_warn(run);
     flo_scheduler_drop(run);
     return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_CLOSED);
 }
@@ -218,6 +233,8 @@ int flo_execution_step(struct flo_run *run)
         flo_scope_expire(run);
     int rc = flo_scheduler_run(run);
     run->steps++; /* odd while code runs, even between */
+    if (rc == 0 && run->messages && !run->main.ended)
+        rc = flo_update_reject_rest(run);
     if (rc || !run->main.ended)
         return rc;
     return run->main.rc == FLO_ENOMEM ? FLO_ENOMEM : finish(run);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * messages.h - what others say to a running workflow: signals (told, no answer), queries (asked,
- * nothing changes), updates (asked to do something, with an answer). Part of flotilla/workflow.h.
+ * nothing changes), updates (asked to do something, with an answer). A part of flotilla/workflow.h,
+ * whose rules hold here.
  *
  * A workflow registers its handlers by code, most often as the first thing that it does:
  *
@@ -29,18 +30,11 @@
 #ifndef FLOTILLA_WORKFLOW_MESSAGES_H
 #define FLOTILLA_WORKFLOW_MESSAGES_H
 
-#include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "flotilla/error.h"
+#include "flotilla/workflow/types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct flo_workflow;
 
 /* One message. All borrowed until its handler has returned; json_incref() what is to be kept. */
 struct flo_message {
@@ -79,7 +73,7 @@ typedef int (*flo_signal_fn)(struct flo_workflow *wf, const struct flo_message *
  * signals that no handler by name takes, also those that flo_signal_await() would find. The last
  * registration of a name counts; fn NULL takes it back. name and options are copied; ctx: above.
  * A signal whose input cannot be decoded is logged and dropped.
- * 0; FLO_EINVAL: ctx; FLO_EPERM: in read-only code; FLO_ENOMEM.
+ * 0; FLO_EINVAL, a failure on wf: ctx, or a name that begins with "__"; FLO_ENOMEM.
  *
  *     flo_signal_handle(wf, "approve", on_approve, order, NULL);
  *     flo_signal_handle(wf, NULL, on_any_other, order,
@@ -139,7 +133,7 @@ FLO_API int flo_query_handle(struct flo_workflow *wf, const char *name, flo_quer
 
 /*
  * A text for people about where the workflow stands (Markdown), shown by the web page as its
- * current details. Copied; NULL or "" for none. 0, FLO_EPERM: in read-only code, FLO_ENOMEM.
+ * current details. Copied; NULL or "" for none. 0, FLO_ENOMEM.
  *
  *     flo_workflow_set_details(wf, "waits for the **approval** of order 17");
  */
@@ -202,6 +196,15 @@ FLO_API int flo_update_handle(struct flo_workflow *wf, const char *name,
 FLO_API bool flo_all_handlers_finished(const struct flo_workflow *wf);
 /* Wait until that is so. timeout_ms < 0 = without end. 0, FLO_ETIMEDOUT, FLO_ECANCELLED. */
 FLO_API int flo_handlers_await(struct flo_workflow *wf, int64_t timeout_ms);
+
+#ifndef FLO_NO_CALL_SITES
+#define flo_signal_handle(wf, ...) flo_signal_handle(FLO_HERE(wf), __VA_ARGS__)
+#define flo_signal_await(wf, ...) flo_signal_await(FLO_HERE(wf), __VA_ARGS__)
+#define flo_query_handle(wf, ...) flo_query_handle(FLO_HERE(wf), __VA_ARGS__)
+#define flo_update_handle(wf, ...) flo_update_handle(FLO_HERE(wf), __VA_ARGS__)
+#define flo_workflow_set_details(wf, ...) flo_workflow_set_details(FLO_HERE(wf), __VA_ARGS__)
+#define flo_handlers_await(wf, ...) flo_handlers_await(FLO_HERE(wf), __VA_ARGS__)
+#endif
 
 #ifdef __cplusplus
 }
