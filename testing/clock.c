@@ -72,7 +72,7 @@ static int64_t next_event_ns(const struct kit_clock *clock)
 static void fire(struct flo_test_env *env)
 {
     flo_core_begin(env->core, env->clock.now_ns);
-    env->closings++;
+    env->changes++;
     flo_core_fire(env->core);
 }
 

@@ -183,8 +183,8 @@ struct flo_test_env *flo_test_env_new(const struct flo_module *module,
     struct flo_test_env *env = flo_calloc(1, sizeof *env);
     if (!env)
         return NULL;
-    struct flo_list *lists[] = {&env->modules, &env->calls,    &env->queues,
-                                &env->handles, &env->attempts, &env->activities};
+    struct flo_list *lists[] = {&env->modules, &env->calls,    &env->queues,    &env->handles,
+                                &env->updates, &env->attempts, &env->activities};
     struct flo_map *maps[] = {&env->mocks, &env->counts, &env->cache, &env->held, &env->replayed};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         flo_list_init(lists[i]);
@@ -216,6 +216,7 @@ void flo_test_env_destroy(struct flo_test_env **env)
     flo_core_destroy(&gone->core);
     kit_queues_fini(gone);
     kit_activity_fini(gone);
+    kit_updates_fini(gone);
     kit_handles_fini(gone);
     flo_map_fini(&gone->replayed);
     flo_free(gone->clock.events);

@@ -354,9 +354,9 @@ static const FloApi__HistoryEvent *last_event(struct flo_test_workflow *workflow
 void kit_handle_look(struct flo_test_workflow *workflow)
 {
     struct flo_test_env *env = workflow->env;
-    if (workflow->status != FLO_TEST_RUNNING || workflow->seen == env->closings)
+    if (workflow->status != FLO_TEST_RUNNING || workflow->seen == env->changes)
         return;
-    workflow->seen = env->closings;
+    workflow->seen = env->changes;
     for (bool followed = true; followed;) {
         struct flo_arena arena;
         flo_arena_init(&arena, 0);

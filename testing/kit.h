@@ -10,6 +10,7 @@
  *   attempt.c   one attempt of an activity, on a coroutine, so that waiting takes virtual time only
  *   activity.c  activity tasks: mocks, heartbeats, answers
  *   handle.c    started workflows, and how they end      talk.c  signals, queries, cancels
+ *   update.c    updates
  *   history.c   histories as JSON and as a story          replay.c  the proof of determinism
  *   check.c     assertions                                env.c  making and freeing all that
  *
@@ -216,7 +217,7 @@ struct flo_test_workflow {
     char *workflow_id, *run_id; /* run_id: of the newest known run */
     unsigned runs;
     enum flo_test_status status;
-    uint64_t seen;      /* env->closings when it was looked at */
+    uint64_t seen;      /* env->changes when it was looked at */
     json_t *result;     /* in env->kept */
     json_t *failure;    /* in env->kept; NULL = none */
     struct flo_err why; /* ended, but not completed */
@@ -225,6 +226,10 @@ struct flo_test_workflow {
 /* Look at the newest run, and at those that followed it. */
 void kit_handle_look(struct flo_test_workflow *workflow);
 void kit_handles_fini(struct flo_test_env *env);
+
+/* ---- update.c ---- */
+
+void kit_updates_fini(struct flo_test_env *env);
 
 /* ---- env.c ---- */
 
@@ -244,13 +249,13 @@ struct flo_test_env {
     struct flo_arena arena; /* what lives as long as the environment */
     json_t *kept;           /* array of the values that were handed out */
     struct flo_err problem; /* code 0: none */
-    struct flo_list modules, calls, queues, handles, attempts, activities;
+    struct flo_list modules, calls, queues, handles, updates, attempts, activities;
     struct flo_map mocks, counts; /* type -> struct mock, struct count: activity.c */
     struct flo_map cache;         /* run id -> struct flo_run */
     struct flo_map held;          /* run id -> struct kit_held */
     struct flo_map replayed;      /* run id -> anything */
     uint64_t next_call;
-    uint64_t closings;              /* how often a run may have closed */
+    uint64_t changes;               /* how often runs may have changed */
     unsigned next_workflow;         /* number of made up ids */
     unsigned inside;                /* activity functions that run now: 0 or 1 */
     bool closing;                   /* it is being destroyed */

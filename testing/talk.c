@@ -22,7 +22,7 @@ static int tell(struct flo_test_env *env, const char *method, const ProtobufCMes
                 struct flo_err *err)
 {
     int rc = kit_ask(env, method, request, type, arena, NULL, err);
-    env->closings++;
+    env->changes++;
     flo_arena_fini(arena);
     return rc;
 }

@@ -181,6 +181,10 @@ int kit_worker_respond(struct kit_task *task, const struct flo_activation *activ
     request.n_query_results = activation->query_result_count;
     request.return_new_workflow_task = true;
     request.force_create_new_workflow_task = activation->more;
+    FloApi__RespondWorkflowTaskCompletedRequest__Capabilities capabilities =
+        FLO_API__RESPOND_WORKFLOW_TASK_COMPLETED_REQUEST__CAPABILITIES__INIT;
+    capabilities.discard_speculative_workflow_task_with_events = true;
+    request.capabilities = &capabilities;
     if (env->options.cache != FLO_TEST_CACHE_OFF && !activation->closes) {
         fill_sticky(task, &sticky, &queue, queue_name(task));
         request.sticky_attributes = &sticky;
@@ -193,6 +197,11 @@ int kit_worker_respond(struct kit_task *task, const struct flo_activation *activ
                     task->message->workflow_execution->workflow_id, err.message);
     if (rc)
         return rc;
+    env->changes++;
+    struct flo_run *run =
+        answer->reset_history_event_id > 0 ? flo_map_get_str(&env->cache, task->run_id) : NULL;
+    if (run) /* a speculative task left no events behind */
+        flo_run_reset_to(run, answer->reset_history_event_id);
     for (size_t i = 0; i < answer->n_activity_tasks; i++)
         kit_activity_task(env, answer->activity_tasks[i]);
     if (answer->workflow_task)
@@ -254,10 +263,8 @@ static void complete(struct kit_task *task, struct flo_run *run,
         flo_run_destroy(&run);
         return;
     }
-    if (activation->closes) {
-        env->closings++;
+    if (activation->closes)
         kit_replay(env, task->message->workflow_execution->workflow_id, task->run_id);
-    }
 }
 
 void kit_worker_settle(struct kit_task *task, struct flo_run *run,

@@ -44,6 +44,7 @@ extern "C" {
 
 struct flo_test_env;      /* a server, its workers and its time */
 struct flo_test_workflow; /* a workflow that was started; lives as long as its environment */
+struct flo_test_update;   /* an update that was sent; lives as long as its environment */
 
 /* ---- the environment ---- */
 
@@ -201,6 +202,27 @@ FLO_API int flo_test_signal(struct flo_test_workflow *workflow, const char *name
  * FLO_EFAILED: the query failed. */
 FLO_API int flo_test_query(struct flo_test_workflow *workflow, const char *name, json_t *input,
                            json_t **out_answer, struct flo_err *err);
+/* Send it an update, and let time go by until that has its outcome. *out_result is borrowed until
+ * the environment goes. 0; FLO_EFAILED: it was rejected or it failed. */
+FLO_API int flo_test_update(struct flo_test_workflow *workflow, const char *name, json_t *input,
+                            json_t **out_result, struct flo_err *err);
+/* The same in two steps. id (NULL = made up) names it: of two with one id the workflow gets one.
+ * Never NULL: when it was refused, its outcome says so. (A) */
+FLO_API struct flo_test_update *flo_test_update_start(struct flo_test_workflow *workflow,
+                                                      const char *name, const char *id,
+                                                      json_t *input);
+/* As flo_test_update. */
+FLO_API int flo_test_update_result(struct flo_test_update *update, json_t **out_result,
+                                   struct flo_err *err);
+
+enum flo_test_update_stage {
+    FLO_TEST_UPDATE_SENT = 0, /* the workflow has not said anything to it */
+    FLO_TEST_UPDATE_ACCEPTED, /* its handler is at work */
+    FLO_TEST_UPDATE_OVER,     /* it has its outcome, or was refused */
+};
+/* What is known now, without letting time go by. (A) */
+FLO_API enum flo_test_update_stage flo_test_update_stage(struct flo_test_update *update);
+
 /* Ask it to cancel itself; reason may be NULL. 0; FLO_ENOENT: it has ended. (A) */
 FLO_API int flo_test_cancel(struct flo_test_workflow *workflow, const char *reason,
                             struct flo_err *err);
