@@ -356,13 +356,16 @@ static int cancelled(struct task *task, const struct flo_outcome *outcome, struc
 }
 
 /* kit_attempt_ops.done. */
-static void done(void *ctx, const uint8_t *reply, size_t len)
+static void done(void *ctx, unsigned told, const uint8_t *reply, size_t len)
 {
     struct task *task = ctx;
     struct flo_test_env *env = task->env;
     struct flo_outcome outcome;
     struct flo_err err = {0};
     int rc = flo_outcome_decode(reply, len, &outcome);
+    /* Of an attempt whose time is over only a result may still count. */
+    if (rc == 0 && told == FLO_JOB_CANCEL_TIMED_OUT && outcome.kind != FLO_OUTCOME_COMPLETED)
+        task->unwanted = true;
     if (rc == 0 && !task->unwanted) {
         switch (outcome.kind) {
         case FLO_OUTCOME_COMPLETED:

@@ -66,7 +66,7 @@ static void end(struct kit_attempt *attempt, bool returned)
     flo_coroutine_destroy(&attempt->co);
     flo_list_remove(&attempt->env->attempts, &attempt->node);
     if (ops && returned)
-        ops->done(attempt->ctx, attempt->reply.data, attempt->reply.len);
+        ops->done(attempt->ctx, attempt->told, attempt->reply.data, attempt->reply.len);
     unref(attempt);
 }
 

@@ -124,3 +124,11 @@ bool kit_step(struct flo_test_env *env, int64_t until_ns)
     }
     return jump(env, until_ns);
 }
+
+bool kit_quiet(struct flo_test_env *env)
+{
+    kit_queues_stop(env); /* polls have deadlines of their own */
+    bool quiet = !env->clock.count && flo_core_next_deadline(env->core) == INT64_MAX;
+    kit_queues_poll(env);
+    return quiet;
+}

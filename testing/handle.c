@@ -408,8 +408,7 @@ int flo_test_result(struct flo_test_workflow *workflow, json_t **out_result, str
     if (env->problem.code)
         return flo_fail(err, env->problem.code, "%s", env->problem.message);
     if (workflow->status == FLO_TEST_RUNNING)
-        return still_running(
-            workflow, env->clock.count > 0 || flo_core_next_deadline(env->core) != INT64_MAX, err);
+        return still_running(workflow, !kit_quiet(env), err);
     if (workflow->status != FLO_TEST_COMPLETED)
         return flo_fail(err, workflow->why.code, "%s", workflow->why.message);
     if (out_result)

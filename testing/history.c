@@ -159,7 +159,9 @@ void kit_say_waits(struct flo_test_env *env, struct flo_buf *out)
     FLO_LIST_FOREACH(node, &env->handles)
     {
         struct flo_test_workflow *workflow = flo_container(node, struct flo_test_workflow, node);
-        if (workflow->status == FLO_TEST_RUNNING)
-            say_pending(workflow, out);
+        if (workflow->status != FLO_TEST_RUNNING)
+            continue;
+        kit_say_stack(workflow, out);
+        say_pending(workflow, out);
     }
 }

@@ -57,6 +57,8 @@ void kit_after(struct flo_test_env *env, int64_t delay_ns, kit_event_fn fn, void
                uint64_t arg);
 /* Let the next thing happen, unless it is later than until_ns. False: there is none. */
 bool kit_step(struct flo_test_env *env, int64_t until_ns);
+/* Will nothing ever happen, unless the test does something? */
+bool kit_quiet(struct flo_test_env *env);
 /* Why nothing, or nothing in time, happens, for a person; to out. */
 void kit_say_waits(struct flo_test_env *env, struct flo_buf *out);
 
@@ -175,8 +177,9 @@ struct kit_attempt; /* opaque: attempt.c */
 struct kit_attempt_ops {
     /* The activity heartbeats: packed Payloads, or none. What it is told (enum flo_job_cancel). */
     unsigned (*beat)(void *ctx, const uint8_t *details, size_t len);
-    /* It has ended; reply is an outcome (activity/outcome.h), and the attempt is freed. */
-    void (*done)(void *ctx, const uint8_t *reply, size_t len);
+    /* It has ended; reply is an outcome (activity/outcome.h), told is what it was told last. The
+     * attempt is freed. */
+    void (*done)(void *ctx, unsigned told, const uint8_t *reply, size_t len);
 };
 
 /* Begin an attempt of task (copied) in an event of its own; done is called once, unless it is
@@ -208,6 +211,9 @@ void kit_activity_count(struct flo_test_env *env, const char *type, int32_t atte
 
 /* A run has closed: replay it, unless that was done. What differs is a problem. */
 void kit_replay(struct flo_test_env *env, const char *workflow_id, const char *run_id);
+
+/* Where its code stands: the first line of its stack, behind "; ". */
+void kit_say_stack(struct flo_test_workflow *workflow, struct flo_buf *out);
 
 /* ---- handle.c ---- */
 

@@ -335,8 +335,9 @@ static ProtobufCMessage *decode(struct local *local, const struct flo_outcome *o
 }
 
 /* kit_attempt_ops.done. */
-static void attempt_done(void *ctx, const uint8_t *reply, size_t len)
+static void attempt_done(void *ctx, unsigned told, const uint8_t *reply, size_t len)
 {
+    (void)told;
     struct local *local = ctx;
     struct kit_held *held = local->held;
     struct flo_outcome outcome;
