@@ -129,9 +129,80 @@ static int churns(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return flo_sleep(wf, 1);
 }
 
-static const struct flo_workflow_entry workflows[] = {{"Waits", waits},   {"Busy", busy},
-                                                      {"Churns", churns}, {"Careless", careless},
-                                                      {"Full", full},     {NULL, NULL}};
+struct crowd {
+    struct flo_channel *orders;
+    struct flo_mutex *mutex;
+    struct flo_semaphore *semaphore;
+    struct flo_wait_group *group;
+    json_t *done;
+};
+
+static int packs(struct flo_workflow *wf, void *arg, json_t **out_result)
+{
+    struct crowd *crowd = arg;
+    json_t *one, *result;
+    int rc, count = 0;
+    while ((rc = flo_channel_receive(wf, crowd->orders, &one)) == 0) {
+        rc = flo_semaphore_acquire(wf, crowd->semaphore, 1);
+        if (rc == 0)
+            rc = flo_activity(wf, "pack", one, &options, &result);
+        if (rc == 0)
+            rc = flo_mutex_lock(wf, crowd->mutex);
+        if (rc)
+            return rc;
+        json_array_append_new(crowd->done, result);
+        json_decref(one);
+        count++;
+        if ((rc = flo_mutex_unlock(wf, crowd->mutex)) != 0 ||
+            (rc = flo_semaphore_release(wf, crowd->semaphore, 1)) != 0)
+            return rc;
+    }
+    *out_result = json_integer(count);
+    return rc == FLO_ECLOSED ? flo_wait_group_done(wf, crowd->group) : rc;
+}
+
+static int lost(struct flo_workflow *wf, void *arg, json_t **out_result)
+{
+    (void)arg, (void)out_result;
+    return flo_workflow_fail(wf, "Lost", true, NULL, "nobody looks");
+}
+
+/* Everything that coroutines can meet at, in a scope with a timeout. */
+static int crowd(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    const struct flo_scope_options minute = {.timeout_ms = 60000};
+    struct crowd crowd = {flo_channel_new(wf, 1), flo_mutex_new(wf), flo_semaphore_new(wf, 1),
+                          flo_wait_group_new(wf), json_array()};
+    struct flo_scope *scope = flo_scope_begin(wf, &minute);
+    struct flo_group *group = flo_group_new(wf);
+    size_t index;
+    json_t *order;
+    (void)input;
+    flo_spawn(wf, "lost", lost, NULL);
+    flo_wait_group_add(wf, crowd.group, 2);
+    for (int i = 0; i < 2; i++)
+        flo_group_add(group, flo_spawn(wf, "packer", packs, &crowd));
+    const struct flo_case next = {.kind = FLO_CASE_SIGNAL, .signal = "go", .out_value = &order};
+    int rc = 0;
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        rc = flo_select(wf, &next, 1, 5000, &index);
+        if (rc == 0)
+            rc = flo_channel_send(wf, crowd.orders, order);
+    }
+    flo_channel_close(wf, crowd.orders);
+    if (rc == 0)
+        rc = flo_wait_group_wait(wf, crowd.group);
+    json_t *counts = NULL;
+    if (rc == 0)
+        rc = flo_group_await_all(group, &counts);
+    int ended = flo_scope_end(wf, scope);
+    *out_result = json_pack("[o,o*,i]", crowd.done, counts, ended);
+    return rc;
+}
+
+static const struct flo_workflow_entry workflows[] = {
+    {"Crowd", crowd},       {"Waits", waits}, {"Busy", busy}, {"Churns", churns},
+    {"Careless", careless}, {"Full", full},   {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -243,6 +314,23 @@ static void test_each_allocation_fails_once(void **state)
     fail_each(*state, BUSY_RESULT);
 }
 
+static void test_each_allocation_of_many_coroutines_fails_once(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Crowd; Signaled name=go input=1; WFTScheduled; WFTStarted");
+    fail_each(s, "StartTimer id=1 ms=60000\n"
+                 "StartTimer id=2 ms=5000\n"
+                 "ScheduleActivity id=1 type=pack queue=queue stc=30000 input=1");
+    story_tell(s, "WFTCompleted; TimerStarted id=1; TimerStarted id=2");
+    story_tell(s, "ActivityScheduled id=1 type=pack; Signaled name=go input=2");
+    story_tell(s, "Signaled name=go input=3; ActivityCompleted scheduled=8 result=10");
+    story_tell(s, "WFTScheduled; WFTStarted; WFTCompleted; TimerCanceled id=2");
+    story_tell(s, "ActivityScheduled id=2 type=pack; ActivityCompleted scheduled=16 result=20");
+    story_tell(s, "WFTScheduled; WFTStarted; WFTCompleted; ActivityScheduled id=3 type=pack");
+    story_tell(s, "ActivityCompleted scheduled=21 result=30; WFTScheduled; WFTStarted");
+    fail_each(s, "CancelTimer id=1\nComplete result=[[10,20,30],[2,1],0]");
+}
+
 static void test_code_that_ignores_missing_memory_is_stopped(void **state)
 {
     struct story *s = *state;
@@ -300,6 +388,7 @@ int main(void)
         T(test_dropped_values_are_reused),
         T(test_each_allocation_fails_once),
         T(test_each_allocation_of_a_message_fails_once),
+        T(test_each_allocation_of_many_coroutines_fails_once),
         T(test_options_are_in_the_command),
         T(test_code_that_ignores_missing_memory_is_stopped),
     };
