@@ -177,6 +177,8 @@ int kit_worker_respond(struct kit_task *task, const struct flo_activation *activ
     request.task_token = task->message->task_token;
     request.commands = activation->commands;
     request.n_commands = activation->command_count;
+    request.messages = activation->messages;
+    request.n_messages = activation->message_count;
     request.query_results = activation->query_results;
     request.n_query_results = activation->query_result_count;
     request.return_new_workflow_task = true;

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_kit.c - the testing kit, as users use it: time, mocks, retries, timeouts, endings, and that
  * nothing is left behind. */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "flotilla/testing.h"
-#include "support/cmocka_env.h"
-#include "workflow/heap.h"
+#include "support/testing_kit.h"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
@@ -79,29 +76,12 @@ static const struct flo_module module = {
                                {"LookUp", look_up}, {"Patient", patient}, {"Fickle", fickle}),
 };
 
-/* Every test runs with each kind of cache. */
-static struct flo_test_env *new_env(void **state)
-{
-    const struct flo_test_options options = {.cache = *(enum flo_test_cache *)*state};
-    struct flo_test_env *env = flo_test_env_new(&module, &options);
-    assert_non_null(env);
-    return env;
-}
-
-static void end_env(struct flo_test_env *env)
-{
-    assert_string_equal(flo_test_problem(env), "");
-    flo_test_env_destroy(&env);
-    assert_null(env);
-    assert_int_equal(flo_heap_total_bytes(), 0);
-}
-
 /* ---- mocks ---- */
 
 /* A mock's result is the activity's. */
 static void test_mock_result_completes(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     flo_test_mock(env, "greet", &(struct flo_test_mock){.result = "\"hello\""});
     struct flo_test_workflow *wf =
         flo_test_start(env, "Greet", flo_test_json(env, "{\"name\": \"Ada\"}"), NULL);
@@ -114,27 +94,27 @@ static void test_mock_result_completes(void **state)
                               "ActivityTaskStarted greet\n"
                               "ActivityTaskCompleted greet\n"
                               "WorkflowExecutionCompleted");
-    end_env(env);
+    kit_env_end(env);
 }
 
 /* A mock that fails twice is tried a third time, after the policy's pauses of 1 and 2 s. */
 static void test_mock_fails_twice_is_retried(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     flo_test_mock(env, "greet", &(struct flo_test_mock){.result = "1", .fail_times = 2});
     struct flo_test_workflow *wf = flo_test_start(env, "Greet", NULL, NULL);
     flo_test_assert_completed(wf, "1");
     flo_test_assert_attempts(env, "greet", 3);
     flo_test_assert_activities(env, "greet", 1);
     assert_int_equal(flo_test_elapsed_ms(env), 3000);
-    end_env(env);
+    kit_env_end(env);
 }
 
 /* A mock that always fails fails the workflow, with its own failure. */
 static void test_mock_always_fails_fails_workflow(void **state)
 {
     static const struct flo_failure declined = {.type = "Declined", .message = "no money"};
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     flo_test_mock(env, "greet",
                   &(struct flo_test_mock){.fail_times = FLO_TEST_ALWAYS, .failure = &declined});
     struct flo_test_workflow *wf = flo_test_start(env, "Greet", NULL, NULL);
@@ -142,7 +122,7 @@ static void test_mock_always_fails_fails_workflow(void **state)
     flo_test_assert_attempts(env, "greet", 3);
     assert_int_equal(flo_test_result(wf, NULL, &err), FLO_EFAILED);
     assert_non_null(strstr(err.message, "no money"));
-    end_env(env);
+    kit_env_end(env);
 }
 
 static int count_calls(struct flo_activity_context *ctx, json_t *input, json_t **out_result)
@@ -155,18 +135,18 @@ static int count_calls(struct flo_activity_context *ctx, json_t *input, json_t *
 /* A mock may be a function, which sees what activity code sees. */
 static void test_mock_function_sees_input(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     int calls = 0;
     flo_test_mock(env, "greet", &(struct flo_test_mock){.run = count_calls, .shared = &calls});
     struct flo_test_workflow *wf = flo_test_start(env, "Greet", flo_test_json(env, "7"), NULL);
     flo_test_assert_completed(wf, "{\"call\": 2, \"input\": 7}");
-    end_env(env);
+    kit_env_end(env);
 }
 
 /* An activity that nobody plays is told at once, not retried for ever. */
 static void test_mock_missing_is_a_problem(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     struct flo_test_workflow *wf = flo_test_start(env, "Greet", NULL, NULL);
     assert_int_equal(flo_test_result(wf, NULL, &err), FLO_ENOENT);
     assert_non_null(strstr(err.message, "the activity greet has no mock"));
@@ -178,12 +158,12 @@ static void test_mock_missing_is_a_problem(void **state)
 /* A month passes in no time. */
 static void test_sleep_month_takes_no_time(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     struct flo_test_workflow *wf = flo_test_start(env, "Month", NULL, NULL);
     flo_test_assert_completed(wf, "2592000000");
     assert_int_equal(flo_test_elapsed_ms(env), 30 * DAY_MS);
     flo_test_assert_events(wf, "TimerFired", 30);
-    end_env(env);
+    kit_env_end(env);
 }
 
 static void approve(struct flo_test_env *env, void *ctx)
@@ -195,19 +175,19 @@ static void approve(struct flo_test_env *env, void *ctx)
 /* The test acts in the middle of the workflow's life. */
 static void test_at_signals_later(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     struct flo_test_workflow *wf = flo_test_start(env, "Approval", NULL, NULL);
     flo_test_at(env, 3 * DAY_MS, approve, wf);
     flo_test_assert_completed(wf, "\"Grace\"");
     assert_int_equal(flo_test_elapsed_ms(env), 3 * DAY_MS);
     assert_int_equal(flo_test_signal(wf, "approve", NULL, &err), FLO_ENOENT);
-    end_env(env);
+    kit_env_end(env);
 }
 
 /* Time goes by as far as the test says. */
 static void test_advance_stops_in_between(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     struct flo_test_workflow *wf = flo_test_start(env, "Approval", NULL, NULL);
     flo_test_assert_ok(flo_test_advance(env, 6 * DAY_MS, &err), &err);
     assert_int_equal(flo_test_status(wf), FLO_TEST_RUNNING);
@@ -215,7 +195,7 @@ static void test_advance_stops_in_between(void **state)
     flo_test_assert_ok(flo_test_advance(env, DAY_MS, &err), &err);
     assert_int_equal(flo_test_status(wf), FLO_TEST_FAILED);
     flo_test_assert_ended(wf, FLO_TEST_FAILED, "NotApproved");
-    end_env(env);
+    kit_env_end(env);
 }
 
 /* ---- long activities ---- */
@@ -223,20 +203,20 @@ static void test_advance_stops_in_between(void **state)
 /* One that hangs without heartbeats is found by its heartbeat timeout, twice. */
 static void test_mock_hangs_times_out(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     flo_test_mock(env, "work", &(struct flo_test_mock){.hangs = true});
     struct flo_test_workflow *wf = flo_test_start(env, "Patient", NULL, NULL);
     flo_test_assert_ended(wf, FLO_TEST_FAILED, NULL);
     flo_test_assert_attempts(env, "work", 2);
     flo_test_assert_events(wf, "ActivityTaskTimedOut", 1);
     assert_int_equal(flo_test_elapsed_ms(env), 61000);
-    end_env(env);
+    kit_env_end(env);
 }
 
 /* One that heartbeats has its time, and hears of a cancellation. */
 static void test_mock_heartbeats_is_cancelled(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     flo_test_mock(env, "work", &(struct flo_test_mock){.takes_ms = DAY_MS / 2, .heartbeats = true});
     struct flo_test_workflow *done = flo_test_start(env, "Patient", NULL, NULL);
     flo_test_assert_completed(done, "null");
@@ -246,7 +226,7 @@ static void test_mock_heartbeats_is_cancelled(void **state)
     flo_test_assert_ok(flo_test_cancel(wf, "enough", &err), &err);
     flo_test_assert_ended(wf, FLO_TEST_CANCELLED, NULL);
     flo_test_assert_events(wf, "ActivityTaskCanceled", 1);
-    end_env(env);
+    kit_env_end(env);
 }
 
 /* ---- local activities ---- */
@@ -254,14 +234,14 @@ static void test_mock_heartbeats_is_cancelled(void **state)
 /* Local activities are played, too: retried, and for longer than a task may be open. */
 static void test_local_activity_is_played(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     flo_test_mock(env, "price",
                   &(struct flo_test_mock){.result = "42", .fail_times = 2, .takes_ms = 25000});
     struct flo_test_workflow *wf = flo_test_start(env, "LookUp", NULL, NULL);
     flo_test_assert_completed(wf, "42");
     flo_test_assert_attempts(env, "price", 3);
     assert_int_equal(flo_test_elapsed_ms(env), 78000);
-    end_env(env);
+    kit_env_end(env);
 }
 
 /* ---- mistakes ---- */
@@ -269,7 +249,7 @@ static void test_local_activity_is_played(void **state)
 /* Code that is not deterministic is found by the replay at its end at the latest. */
 static void test_replay_finds_fickle_code(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     flo_test_mock(env, "greet", &(struct flo_test_mock){.result = "1"});
     fickle_runs = 0;
     struct flo_test_workflow *wf = flo_test_start(env, "Fickle", NULL, NULL);
@@ -280,7 +260,7 @@ static void test_replay_finds_fickle_code(void **state)
 /* What never comes is not waited for. */
 static void test_result_nothing_comes_says_so(void **state)
 {
-    struct flo_test_env *env = new_env(state);
+    struct flo_test_env *env = kit_env(state, &module);
     struct flo_test_workflow *wf = flo_test_start(env, "Approval", NULL, NULL);
     assert_int_equal(flo_test_result(wf, NULL, &err), FLO_EFAILED); /* by its timeout */
     wf = flo_test_start(env, "Unknown", NULL, NULL);
@@ -306,31 +286,22 @@ static void test_seed_repeats_itself(void **state)
     assert_string_not_equal(run_ids[0], run_ids[2]);
 }
 
-#define TEST(name)                                                                                 \
-    {#name "_cached", name, NULL, NULL, &caches[0]},                                               \
-        {#name "_uncached", name, NULL, NULL, &caches[1]},                                         \
-    {                                                                                              \
-#name "_evicted", name, NULL, NULL, &caches[2]                                             \
-    }
-
 int main(void)
 {
-    static enum flo_test_cache caches[] = {FLO_TEST_CACHE_ON, FLO_TEST_CACHE_OFF,
-                                           FLO_TEST_CACHE_RANDOM};
     const struct CMUnitTest tests[] = {
-        TEST(test_mock_result_completes),
-        TEST(test_mock_fails_twice_is_retried),
-        TEST(test_mock_always_fails_fails_workflow),
-        TEST(test_mock_function_sees_input),
-        TEST(test_mock_missing_is_a_problem),
-        TEST(test_sleep_month_takes_no_time),
-        TEST(test_at_signals_later),
-        TEST(test_advance_stops_in_between),
-        TEST(test_mock_hangs_times_out),
-        TEST(test_mock_heartbeats_is_cancelled),
-        TEST(test_local_activity_is_played),
-        TEST(test_replay_finds_fickle_code),
-        TEST(test_result_nothing_comes_says_so),
+        KIT_TEST(test_mock_result_completes),
+        KIT_TEST(test_mock_fails_twice_is_retried),
+        KIT_TEST(test_mock_always_fails_fails_workflow),
+        KIT_TEST(test_mock_function_sees_input),
+        KIT_TEST(test_mock_missing_is_a_problem),
+        KIT_TEST(test_sleep_month_takes_no_time),
+        KIT_TEST(test_at_signals_later),
+        KIT_TEST(test_advance_stops_in_between),
+        KIT_TEST(test_mock_hangs_times_out),
+        KIT_TEST(test_mock_heartbeats_is_cancelled),
+        KIT_TEST(test_local_activity_is_played),
+        KIT_TEST(test_replay_finds_fickle_code),
+        KIT_TEST(test_result_nothing_comes_says_so),
         cmocka_unit_test(test_seed_repeats_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
