@@ -37,6 +37,13 @@ static const struct cli_command commands[] = {
      TARGET | CLI_OPT(FLEET) | CLI_OPT(SUPERVISOR), cli_explain},
     {"signal", "[WORKFLOW_ID]", "send a signal to a workflow", TARGET | CLI_OPT(NAME) | INPUTS,
      cli_signal},
+    {"query", "[WORKFLOW_ID] NAME", "ask a workflow something", TARGET | CLI_OPT(NAME) | INPUTS,
+     cli_query},
+    {"stack", "[WORKFLOW_ID]", "show where a workflow's code waits", TARGET, cli_stack},
+    {"update", "[WORKFLOW_ID] NAME", "send an update to a workflow and print its outcome",
+     TARGET | CLI_OPT(NAME) | INPUTS | CLI_OPT(UPDATE_ID) | CLI_OPT(WAIT_FOR_STAGE) |
+         CLI_OPT(IDENTITY),
+     cli_update},
     {"cancel", "[WORKFLOW_ID]", "ask a workflow to stop", TARGET | CLI_OPT(REASON), cli_cancel},
     {"terminate", "[WORKFLOW_ID]", "end a workflow at once", TARGET | CLI_OPT(REASON),
      cli_terminate},

@@ -41,7 +41,10 @@
       "AllowDuplicate, AllowDuplicateFailedOnly, RejectDuplicate, TerminateIfRunning")             \
     X(ID_CONFLICT_POLICY, id_conflict_policy, "id-conflict-policy", 0, TEXT, "POLICY",             \
       "Fail, UseExisting, TerminateExisting")                                                      \
-    X(NAME, name, "name", 0, TEXT, "NAME", "name of the signal")                                   \
+    X(NAME, name, "name", 0, TEXT, "NAME", "name of the signal, query or update")                  \
+    X(UPDATE_ID, update_id, "update-id", 0, TEXT, "ID", "name of the update (a new UUID)")         \
+    X(WAIT_FOR_STAGE, wait_for_stage, "wait-for-stage", 0, TEXT, "accepted|completed",             \
+      "wait until it is so far (completed)")                                                       \
     X(REASON, reason, "reason", 0, TEXT, "TEXT", "why, for the history")                           \
     X(QUERY, query, "query", 'q', TEXT, "FILTER",                                                  \
       "list filter, e.g. \"ExecutionStatus='Running'\"")                                           \

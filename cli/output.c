@@ -43,7 +43,7 @@ void cli_format_time(const Google__Protobuf__Timestamp *timestamp, char out[32])
     snprintf(out, 32, "%.19sZ", text);
 }
 
-static int print_result(const FloApi__Payloads *payloads)
+int cli_print_result(const FloApi__Payloads *payloads)
 {
     json_t *value = NULL;
     struct flo_err err;
@@ -84,7 +84,7 @@ int cli_print_close(const FloApi__HistoryEvent *event, bool json, const char **o
         const FloApi__WorkflowExecutionCompletedEventAttributes *a =
             event->workflow_execution_completed_event_attributes;
         *out_next_run = next(a->new_execution_run_id);
-        return *out_next_run ? 0 : print_result(a->result);
+        return *out_next_run ? 0 : cli_print_result(a->result);
     }
     case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: {
         const FloApi__WorkflowExecutionFailedEventAttributes *a =

@@ -89,6 +89,8 @@ void flo_client_destroy(struct flo_client **client);
     X(count_workflow_executions, CountWorkflowExecutions, CALL, TIMEOUT)                           \
     X(get_workflow_execution_history, GetWorkflowExecutionHistory, CALL, LONG_POLL)                \
     X(query_workflow, QueryWorkflow, CALL, TIMEOUT)                                                \
+    X(update_workflow_execution, UpdateWorkflowExecution, CALL, LONG_POLL)                         \
+    X(poll_workflow_execution_update, PollWorkflowExecutionUpdate, CALL, LONG_POLL)                \
     X(describe_task_queue, DescribeTaskQueue, CALL, TIMEOUT)                                       \
     X(poll_workflow_task_queue, PollWorkflowTaskQueue, POLL, LONG_POLL)                            \
     X(respond_workflow_task_completed, RespondWorkflowTaskCompleted, CALL, TIMEOUT)                \

@@ -9,7 +9,7 @@ import unittest
 
 from support import FleetTest, flotilla, free_port, ready, run
 
-COMMANDS = ["up", "start", "result", "list", "describe", "history", "signal", "cancel", "terminate", "activity",
+COMMANDS = ["up", "start", "result", "list", "describe", "history", "signal", "query", "stack", "update", "cancel", "terminate", "activity",
             "documents", "quarantine", "load", "top", "recommend", "keys"]
 
 
@@ -40,6 +40,11 @@ class Usage(unittest.TestCase):
         self.refused("list", "--limit", "many", needle="whole number")
         self.refused("list", "--output", "xml", needle="text or json")
         self.refused("signal", "w", needle="--name")
+        self.refused("query", "w", needle="NAME")
+        self.refused("stack", needle="WORKFLOW_ID")
+        self.refused("update", "w", needle="NAME")
+        self.refused("update", "w", "add", "more", needle="one NAME")
+        self.refused("update", "w", "add", "--wait-for-stage", "soon", needle="accepted or completed")
         self.refused("list", "all", needle="unexpected argument")
         self.refused("load", "--count", "0", needle="--count")
         self.refused("load", "--concurrency", "0", needle="--concurrency")
