@@ -1,7 +1,8 @@
 # The programs of others that interop and bench run against ours: each is had once, under build/interop.
 # Sourced after lib.sh. A function that returns 1 has said why in $why.
 # shellcheck shell=bash disable=SC2034
-PYTHON_SDK=('temporalio[opentelemetry]==1.35.0' opentelemetry-proto==1.45.2)
+PYTHON_SDK=('temporalio[opentelemetry]==1.35.0' opentelemetry-proto==1.45.2
+  cryptography==50.0.2 zstandard==0.25.0)
 PYTHON_GRPC=(grpcio==1.85.1 grpcio-tools==1.85.1)
 TEMPORAL_SERVER=github.com/temporalio/cli/cmd/temporal@v1.5.1 # carries server 1.29.1
 peers=$ROOT/build/interop

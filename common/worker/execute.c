@@ -9,6 +9,7 @@
  */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "wire/failure.h"
 #include "wire/payload.h"
 #include "worker/local.h"
 #include "worker/worker.h"
@@ -120,6 +121,24 @@ void flo_execute_workflow_resume(struct flo_workflow_task *wt)
     advance(wt);
 }
 
+/* A codec could not decode the task: its code never sees it. */
+static void answer_damaged(struct flo_workflow_task *wt, const char *reason)
+{
+    struct flo_activation activation = {
+        .outcome = FLO_ACTIVATION_FAIL,
+        .cause =
+            FLO_API__WORKFLOW_TASK_FAILED_CAUSE__WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
+        .failure = flo_failure_application(&wt->arena, reason, FLO_FAILURE_CODEC, false, NULL, 0)};
+
+    if (wt->task->query) { /* its token takes no task failure */
+        activation = (struct flo_activation){
+            .outcome = FLO_ACTIVATION_QUERY,
+            .query_type = FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_FAILED,
+            .query_error = flo_arena_strdup(&wt->arena, reason)};
+    }
+    flo_respond_workflow(wt, &activation);
+}
+
 void flo_execute_workflow_task(struct flo_task_queue *queue,
                                const FloApi__PollWorkflowTaskQueueResponse *task)
 {
@@ -153,7 +172,9 @@ void flo_execute_workflow_task(struct flo_task_queue *queue,
     if (waited_ns > 0)
         flo_series_observe(FLO_OWN_METRIC(queue, WORKFLOW_SCHEDULE_TO_START),
                            (double)waited_ns / FLO_NS_PER_S);
-    if (task->next_page_token.len > 0)
+    if (flo_client_response_damage(worker->client))
+        answer_damaged(wt, flo_client_response_damage(worker->client));
+    else if (task->next_page_token.len > 0)
         flo_history_fetch(wt, false);
     else
         advance(wt);

@@ -22,6 +22,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.worker import Worker
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "support")]
+import codecs_check  # noqa: E402
 import histories  # noqa: E402
 import local  # noqa: E402
 import monitoring  # noqa: E402
@@ -247,6 +248,7 @@ async def poison(fleet, _args):
 check_on_both(poison, "poison_on_engine", "poison_on_real_server")
 # Local activities of C workflows; runs with them that a Python worker begins and a C worker ends.
 check_on_both(local.run, "local_activities_engine", "local_activities_real_server")
+check_on_both(codecs_check.run, "sealed_payloads_engine", "sealed_payloads_real_server")
 check_on_both(scaling.depth, "queue_depth_engine", "queue_depth_real_server")
 check_on_both(tracing.one_trace, "one_trace_engine", "one_trace_real_server")
 check_on_both(local.handed_over, "local_activities_handed_over_engine", "local_activities_handed_over_real_server")
