@@ -94,7 +94,7 @@ int flo_message_decode(struct flo_run *run, const char *name, const FloApi__Payl
         rc = decode_headers(header, &message.headers);
     if (rc) {
         flo_message_fini(&message);
-        return rc;
+        return flo_heap_failed(run->heap) ? FLO_ENOMEM : rc; /* no matter what it looked like */
     }
     message.input = json_array_get(message.args, 0);
     if (!message.input)

@@ -55,8 +55,6 @@ static int succeed(struct flo_run *run, struct answer *out, const json_t *result
 static int conclude(struct flo_run *run, struct asking *a, const struct flo_err *breach,
                     struct answer *out)
 {
-    if (run->out_of_memory || flo_heap_failed(run->heap))
-        return FLO_ENOMEM;
     if (breach->code)
         return fail(run, out, flo_error_name(breach->code), breach->message);
     if (a->rc == 0)
@@ -120,7 +118,7 @@ static int answer_builtin(struct flo_run *run, flo_query_builtin_fn answer, stru
     return rc;
 }
 
-static int answer_one(struct flo_run *run, const FloApi__WorkflowQuery *query, struct answer *out)
+static int answer_by(struct flo_run *run, const FloApi__WorkflowQuery *query, struct answer *out)
 {
     const char *name = query ? query->query_type : "";
     flo_query_builtin_fn builtin = flo_query_builtin(name);
@@ -141,6 +139,13 @@ static int answer_one(struct flo_run *run, const FloApi__WorkflowQuery *query, s
     rc = ask(run, handler, &message, out);
     flo_message_fini(&message);
     return rc;
+}
+
+static int answer_one(struct flo_run *run, const FloApi__WorkflowQuery *query, struct answer *out)
+{
+    int rc = answer_by(run, query, out);
+    bool no_memory = run->out_of_memory || flo_heap_failed(run->heap);
+    return no_memory ? FLO_ENOMEM : rc; /* whatever it looked like */
 }
 
 /* ---- the two ways in which they come ---- */

@@ -25,6 +25,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).p
 import codecs_check  # noqa: E402
 import histories  # noqa: E402
 import local  # noqa: E402
+import messages  # noqa: E402
 import monitoring  # noqa: E402
 import outcomes  # noqa: E402
 import scaling  # noqa: E402
@@ -249,9 +250,20 @@ check_on_both(poison, "poison_on_engine", "poison_on_real_server")
 # Local activities of C workflows; runs with them that a Python worker begins and a C worker ends.
 check_on_both(local.run, "local_activities_engine", "local_activities_real_server")
 check_on_both(codecs_check.run, "sealed_payloads_engine", "sealed_payloads_real_server")
+# Signals, queries and updates of C workflows.
+check_on_both(messages.run, "messages_engine", "messages_real_server")
+check_on_both(messages.run_without_cache, "messages_without_cache_engine", "messages_without_cache_real_server")
 check_on_both(scaling.depth, "queue_depth_engine", "queue_depth_real_server")
 check_on_both(tracing.one_trace, "one_trace_engine", "one_trace_real_server")
 check_on_both(local.handed_over, "local_activities_handed_over_engine", "local_activities_handed_over_real_server")
+
+
+@check
+async def update_with_start_real_server(args):
+    """An update in the first task: our engine does not serve the call that asks for it."""
+    with Fleet(args.bin, args.temporal) as fleet:
+        fleet.real_server()
+        await messages.with_start(fleet, args)
 
 
 @check

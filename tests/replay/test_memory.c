@@ -200,9 +200,60 @@ static int crowd(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return rc;
 }
 
+/* Everything that a message can make happen. */
+static int on_signal(struct flo_workflow *wf, const struct flo_message *m, void *ctx)
+{
+    (void)wf;
+    json_array_append(ctx, m->args);
+    return 0;
+}
+
+static int validate(struct flo_workflow *wf, const struct flo_message *m, void *ctx)
+{
+    (void)ctx;
+    return json_is_false(m->input) ? flo_workflow_fail(wf, "No", true, m->args, "not that") : 0;
+}
+
+static int update(struct flo_workflow *wf, const struct flo_message *m, void *ctx,
+                  json_t **out_result)
+{
+    json_array_append(ctx, m->input);
+    flo_workflow_set_details(wf, "updated");
+    if (json_is_true(m->input))
+        return flo_workflow_fail(wf, "Bad", true, NULL, "it is true");
+    *out_result = json_pack("{s:O}", "is", m->input);
+    return 0;
+}
+
+static int query(struct flo_workflow *wf, const struct flo_message *m, void *ctx,
+                 json_t **out_result)
+{
+    if (json_array_size(m->args) > 1)
+        return flo_sleep(wf, 5);
+    *out_result = json_pack("{s:O, s:O}", "held", (json_t *)ctx, "asked", m->args);
+    return 0;
+}
+
+static int steered(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    const struct flo_handler_options described = {.description = "all the others"};
+    json_t *held = json_array();
+    (void)input;
+    int rc = flo_signal_await(wf, "go", -1, NULL);
+    flo_signal_handle(wf, NULL, on_signal, held, &described);
+    flo_signal_handle(wf, "a", on_signal, held, NULL);
+    flo_signal_handle(wf, "a", NULL, NULL, NULL);
+    flo_update_handle(wf, "set", validate, update, held, NULL);
+    flo_query_handle(wf, "get", query, held, &described);
+    if (rc == 0)
+        rc = flo_sleep(wf, 1000);
+    *out_result = held;
+    return rc;
+}
+
 static const struct flo_workflow_entry workflows[] = {
-    {"Crowd", crowd},       {"Waits", waits}, {"Busy", busy}, {"Churns", churns},
-    {"Careless", careless}, {"Full", full},   {NULL, NULL}};
+    {"Crowd", crowd},       {"Waits", waits}, {"Busy", busy},       {"Churns", churns},
+    {"Careless", careless}, {"Full", full},   {"Steered", steered}, {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -361,6 +412,48 @@ static void test_each_allocation_of_a_message_fails_once(void **state)
     fail_each(s, "CancelTimer id=1\nRequestCancelActivity scheduled=6\nCancel");
 }
 
+/* Signals that were kept, updates from history and from the task, queries of each kind. */
+static void test_each_allocation_for_messages_fails_once(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Steered; Signaled name=b input=1; Signaled name=a input={'x':[]};"
+                  "Signaled name=go; WFTScheduled; WFTStarted; WFTCompleted; TimerStarted id=1;"
+                  "WFTScheduled; WFTStarted; WFTCompleted;"
+                  "UpdateAccepted id=u1 name=set input='old' behind=9; UpdateCompleted id=u1;"
+                  "UpdateAdmitted id=u2 name=set input='reset'; Signaled name=b; WFTScheduled;"
+                  "WFTStarted; WFTCompleted; UpdateAccepted id=u2 behind=16; UpdateCompleted id=u2;"
+                  "WFTScheduled; WFTStarted");
+    story_update(s, "id=u3 name=set input=2 behind=21");
+    story_update(s, "id=u4 name=set input=false behind=21");
+    story_update(s, "id=u5 name=set input=true behind=21");
+    story_update(s, "id=u6 name=other behind=21");
+    s->query = "get";
+    s->query_args = "['how']";
+    s->keep = true;
+    fail_each(s, "ProtocolMessage u3/accept\nProtocolMessage u3/complete\n"
+                 "ProtocolMessage u5/accept\nProtocolMessage u5/complete\n"
+                 "message u3/accept to u3/request behind 21\nmessage u3/complete result={'is':2}\n"
+                 "message u4/reject to u4/request behind 21: not that (type No)\n"
+                 "message u5/accept to u5/request behind 21\n"
+                 "message u5/complete it is true (type Bad)\n"
+                 "message u6/reject to u6/request behind 21: unknown update other. "
+                 "KnownUpdates=[set] (type UnknownUpdate)\n"
+                 "query q1 result={'held':[[1],[{'x':[]}],'old',[],'reset',2,true],"
+                 "'asked':['how']}");
+    s->query_args = "['how',2]";
+    s->messages = NULL;
+    s->message_count = 0;
+    assert_non_null(strstr(story_replayed(s), "query q1 failed: the handler of query \"get\" may "
+                                              "only look"));
+    fail_each(s, story_replayed(s));
+    s->query_args = NULL;
+    s->query = "__temporal_workflow_metadata";
+    fail_each(s, story_replayed(s));
+    s->query = "other";
+    fail_each(s, story_replayed(s));
+    s->keep = false;
+}
+
 /* What the options say is in the command. */
 static void test_options_are_in_the_command(void **state)
 {
@@ -389,6 +482,7 @@ int main(void)
         T(test_each_allocation_fails_once),
         T(test_each_allocation_of_a_message_fails_once),
         T(test_each_allocation_of_many_coroutines_fails_once),
+        T(test_each_allocation_for_messages_fails_once),
         T(test_options_are_in_the_command),
         T(test_code_that_ignores_missing_memory_is_stopped),
     };

@@ -177,11 +177,13 @@ FloApi__PollWorkflowTaskQueueResponse *story_task(struct story *s, size_t from, 
             task->n_queries = 1;
         }
     }
-    s->legacy_query = s->query = s->query_args = NULL;
     task->messages = s->messages;
     task->n_messages = s->message_count;
-    s->messages = NULL;
-    s->message_count = 0;
+    if (!s->keep) {
+        s->legacy_query = s->query = s->query_args = NULL;
+        s->messages = NULL;
+        s->message_count = 0;
+    }
     return as_received(s, task);
 }
 

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signals, queries and updates of C workflows (tests/integration/modules/messages.c), by the official Python client;
+with the worker's cache, without one, and with workers that die meanwhile."""
+import asyncio
+import pathlib
+import signal
+import uuid
+from datetime import timedelta
+
+from temporalio.api.common.v1 import Payloads
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
+from temporalio.client import (WithStartWorkflowOperation, WorkflowQueryFailedError, WorkflowUpdateFailedError,
+                               WorkflowUpdateStage)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+
+QUEUE = "messages"
+OPTIONS = {"task_queue": QUEUE}
+
+
+def start_worker(fleet, args, **settings):
+    module = pathlib.Path(args.bin).resolve().parent / "tests/modules/messages.so"
+    return fleet.worker("workflow-worker", str(module), QUEUE, **settings)
+
+
+def new_id(prefix):
+    return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+async def events(handle):
+    """Names of the events of its history."""
+    history = await handle.fetch_history()
+    return [EventType.Name(e.event_type).removeprefix("EVENT_TYPE_") for e in history.events]
+
+
+async def refused(call, kind):
+    """The failure with which call ends."""
+    try:
+        answer = await call
+    except kind as failure:
+        return failure
+    raise AssertionError(f"answered with {answer}")
+
+
+async def signals_and_queries(client):
+    handle = await client.start_workflow("Cart", ["a"], id=new_id("cart"), start_signal="add", start_signal_args=["b"],
+                                         **OPTIONS)
+    await handle.signal("add", "c")
+    await handle.signal("what", args=[1, {"x": None}])
+    cart = await handle.query("cart", args=["how", 2])
+    assert cart == {"items": ["a", "b", "c"], "signals": [["what", [1, {"x": None}]]], "address": None, "paid": False,
+                    "args": ["how", 2]}, cart
+    nap = await refused(handle.query("nap"), WorkflowQueryFailedError)
+    assert "may only look" in str(nap) and "messages.c:" in str(nap), nap
+    unknown = await refused(handle.query("other"), WorkflowQueryFailedError)
+    assert "unknown queryType other. KnownQueryTypes=[__stack_trace __temporal_workflow_metadata cart nap]" in \
+        str(unknown), unknown
+    trace = await handle.query("__stack_trace")
+    assert "main at messages.c:" in trace, trace
+    for _ in range(20):
+        await handle.signal("add", "d")
+        items = (await handle.query("cart"))["items"]
+        assert items[-1] == "d", items  # a query sees every signal that came before it
+    return handle
+
+
+async def metadata(client, handle):
+    answer = await client.workflow_service.query_workflow(QueryWorkflowRequest(
+        namespace=client.namespace, query=WorkflowQuery(query_type="__temporal_workflow_metadata", query_args=Payloads()),
+        execution={"workflow_id": handle.id}))
+    payload = answer.query_result.payloads[0]
+    assert payload.metadata["encoding"] == b"json/protobuf", payload
+    assert payload.metadata["messageType"] == b"temporal.api.sdk.v1.WorkflowMetadata", payload
+    about = (await client.data_converter.decode([payload]))[0]
+    assert about.definition.type == "Cart" and about.current_details == "waits to be **paid**", about
+    assert [(d.name, d.description) for d in about.definition.signal_definitions] == \
+        [("", ""), ("add", "puts an item into the cart")], about
+    assert [d.name for d in about.definition.update_definitions] == ["pay", "set_address", "take_time"], about
+
+
+async def updates(handle):
+    assert await handle.execute_update("set_address", "Elm Street", id="first") is None
+    assert await handle.execute_update("set_address", "Oak Street") == "Elm Street"
+    assert await handle.execute_update("set_address", "anything", id="first") is None  # it has been carried out
+    bad = await refused(handle.execute_update("set_address", 17), WorkflowUpdateFailedError)
+    assert isinstance(bad.cause, ApplicationError) and bad.cause.type == "BadAddress", bad.cause
+    assert bad.cause.details == ([17],), bad.cause.details
+    unknown = await refused(handle.execute_update("other"), WorkflowUpdateFailedError)
+    assert "unknown update other. KnownUpdates=[pay set_address take_time]" in str(unknown.cause), unknown.cause
+    slow = await handle.start_update("take_time", args=["ok", 300], id="slow",
+                                     wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    failing = await handle.start_update("take_time", args=["not", 200], wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    many = await asyncio.gather(*(handle.execute_update("take_time", args=["ok", 1 + i % 3], id=f"u{i}")
+                                  for i in range(8)))
+    assert many == [f"u{i}" for i in range(8)], many
+    assert await slow.result() == "slow"
+    failed = await refused(failing.result(), WorkflowUpdateFailedError)
+    assert isinstance(failed.cause, ApplicationError) and failed.cause.type == "TookTooLong", failed.cause
+
+
+async def paid(handle, items):
+    """The end waits for the handlers that are at work; afterwards there still are answers."""
+    last = await handle.start_update("take_time", args=["ok", 400], id="last",
+                                     wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    assert await handle.execute_update("pay") == items
+    assert await last.result() == "last"
+    assert len(await handle.result()) == items
+    assert (await handle.query("cart"))["paid"] is True
+    names = await events(handle)
+    accepted, completed = (names.count(f"WORKFLOW_EXECUTION_UPDATE_{what}") for what in ("ACCEPTED", "COMPLETED"))
+    assert accepted == completed == 14, names
+    assert "WORKFLOW_TASK_FAILED" not in names and "WORKFLOW_TASK_TIMED_OUT" not in names, names
+
+
+async def update_with_the_start(client):
+    """An update that comes with the first task."""
+    start = WithStartWorkflowOperation("Cart", [], id=new_id("cart"), id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                                       **OPTIONS)
+    assert await client.execute_update_with_start_workflow("set_address", "Elm Street",
+                                                           start_workflow_operation=start) is None
+    handle = await start.workflow_handle()
+    assert (await handle.query("cart"))["address"] == "Elm Street"
+    await handle.terminate()
+
+
+async def rejected_at_once(client):
+    handle = await client.start_workflow("Plain", id=new_id("plain"), **OPTIONS)
+    unknown = await refused(handle.execute_update("other"), WorkflowUpdateFailedError)
+    assert "unknown update other. KnownUpdates=[]" in str(unknown.cause), unknown.cause
+    before = await events(handle)
+    for _ in range(3):
+        await refused(handle.execute_update("other"), WorkflowUpdateFailedError)
+    assert await events(handle) == before, "a rejected update left events"
+    await handle.signal("end", "so")
+    assert await handle.result() == "so"
+
+
+async def cut_off(client, worker):
+    handle = await client.start_workflow("Hasty", id=new_id("hasty"), **OPTIONS)
+    update = await handle.start_update("take_time", args=["ok", 60000], id="late",
+                                       wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    await handle.signal("end", 1)
+    assert await handle.result() == 1
+    await refused(update.result(), WorkflowUpdateFailedError)
+    await asyncio.to_thread(worker.said, "update take_time (id late)")
+
+
+async def killed(fleet, args, client, worker):
+    """Updates at work when their worker dies end on the next one."""
+    handle = await client.start_workflow("Cart", ["a"], id=new_id("cart"), **OPTIONS)
+    await handle.execute_update("set_address", "Elm Street")
+    slow = await handle.start_update("take_time", args=["ok", 2000], id="slow",
+                                     wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    worker.stop(signal.SIGKILL)
+    fleet.processes.remove(worker)
+    worker = start_worker(fleet, args)
+    assert await asyncio.wait_for(slow.result(), 40) == "slow"
+    assert (await handle.query("cart"))["address"] == "Elm Street"
+    assert await handle.execute_update("pay") == 1
+    assert await handle.result() == ["a"]
+    return worker
+
+
+async def all_of_it(client, worker):
+    handle = await signals_and_queries(client)
+    await metadata(client, handle)
+    await updates(handle)
+    await paid(handle, 23)
+    await rejected_at_once(client)
+    await cut_off(client, worker)
+
+
+async def run(fleet, args):
+    worker = start_worker(fleet, args, sticky_cache__schedule_to_start_timeout="500ms")
+    client = await fleet.client()
+    await all_of_it(client, worker)
+    await killed(fleet, args, client, worker)
+
+
+async def run_without_cache(fleet, args):
+    worker = start_worker(fleet, args, sticky_cache__max_entries=0)
+    await all_of_it(await fleet.client(), worker)
+
+
+async def with_start(fleet, args):
+    start_worker(fleet, args)
+    await update_with_the_start(await fleet.client())
