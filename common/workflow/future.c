@@ -226,7 +226,8 @@ bool flo_future_ready(const struct flo_future *future)
 
 void flo_future_cancel(struct flo_workflow *wf, struct flo_future *future)
 {
-    (void)wf;
+    if (flo_read_only_check(wf->run, "cancels something"))
+        return;
     if (!future->ready && future->ops->cancel)
         future->ops->cancel(future);
 }

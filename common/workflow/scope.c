@@ -124,6 +124,8 @@ void flo_scope_close(struct flo_workflow *wf, struct flo_scope *scope)
 
 static struct flo_scope *begin(struct flo_workflow *wf, bool shielded)
 {
+    if (flo_read_only_check(wf->run, "opens a cancellation scope"))
+        return &wf->run->scope;
     struct flo_scope *scope = flo_scope_new(wf->scope, shielded);
     if (!scope) {
         flo_run_no_memory(wf->run); /* the next waiting call stops this code for good */
@@ -161,6 +163,8 @@ int flo_scope_end(struct flo_workflow *wf, struct flo_scope *scope)
 {
     if (wf->run->out_of_memory)
         return FLO_ENOMEM;
+    if (flo_read_only_check(wf->run, "closes a cancellation scope"))
+        return FLO_ESTATE;
     if (!is_open(wf, scope))
         return flo_workflow_refuse(wf, FLO_ESTATE, "this scope is not open in this coroutine");
     bool timed_out = scope->timed_out;
@@ -170,6 +174,8 @@ int flo_scope_end(struct flo_workflow *wf, struct flo_scope *scope)
 
 void flo_scope_cancel(struct flo_workflow *wf, struct flo_scope *scope, const char *reason)
 {
+    if (flo_read_only_check(wf->run, "cancels a scope"))
+        return;
     char *copy = reason ? flo_heap_strdup(wf->run->heap, reason) : NULL;
     flo_scope_cancel_all(scope, copy);
 }
@@ -214,10 +220,11 @@ static struct flo_scope *shield_of(const struct flo_workflow *wf)
 void flo_cancel_shield(struct flo_workflow *wf, bool on)
 {
     struct flo_scope *shield = shield_of(wf);
-    if (!on && !shield)
+    if ((!on && !shield) || flo_read_only_check(wf->run, "shields from cancellation"))
         return;
     if (on && shield != wf->scope) {
-        begin(wf, true)->shield = true;
+        struct flo_scope *scope = begin(wf, true);
+        scope->shield = scope != &wf->run->scope;
     } else if (on) {
         shield->again++;
     } else if (shield->again > 0) {

@@ -130,17 +130,19 @@ int flo_channel_receive(struct flo_workflow *wf, struct flo_channel *channel, js
 
 int flo_channel_try_send(struct flo_workflow *wf, struct flo_channel *channel, json_t *value)
 {
-    int rc;
-    (void)wf;
+    int rc = flo_read_only_check(wf->run, "sends to a channel");
+    if (rc)
+        return rc;
     return try_send(channel, value, &rc) ? rc : FLO_EFULL;
 }
 
 int flo_channel_try_receive(struct flo_workflow *wf, struct flo_channel *channel,
                             json_t **out_value)
 {
-    int rc;
+    int rc = flo_read_only_check(wf->run, "receives from a channel");
     json_t *json = NULL;
-    (void)wf;
+    if (rc)
+        return rc;
     if (!try_receive(channel, &rc, &json))
         return FLO_ENOENT;
     if (rc == 0 && out_value)
@@ -153,7 +155,8 @@ int flo_channel_try_receive(struct flo_workflow *wf, struct flo_channel *channel
 void flo_channel_close(struct flo_workflow *wf, struct flo_channel *channel)
 {
     struct flo_offer *offer;
-    (void)wf;
+    if (flo_read_only_check(wf->run, "closes a channel"))
+        return;
     channel->closed = true;
     while ((offer = first_offer(&channel->senders)) || (offer = first_offer(&channel->receivers)))
         flo_select_decide(offer->select, offer, FLO_ECLOSED, NULL);

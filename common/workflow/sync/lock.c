@@ -71,7 +71,7 @@ struct flo_mutex *flo_mutex_new(struct flo_workflow *wf)
 
 bool flo_mutex_try_lock(struct flo_workflow *wf, struct flo_mutex *mutex)
 {
-    if (mutex->owner)
+    if (mutex->owner || flo_read_only_check(wf->run, "locks a mutex"))
         return false;
     mutex->owner = wf->number;
     return true;
@@ -88,6 +88,8 @@ int flo_mutex_lock(struct flo_workflow *wf, struct flo_mutex *mutex)
 int flo_mutex_unlock(struct flo_workflow *wf, struct flo_mutex *mutex)
 {
     struct waiter *next = first_of(&mutex->waiting);
+    if (flo_read_only_check(wf->run, "unlocks a mutex"))
+        return FLO_ESTATE;
     if (mutex->owner != wf->number)
         return flo_workflow_refuse(wf, FLO_ESTATE, "this coroutine does not hold the mutex");
     mutex->owner = next ? next->wf->number : 0;
@@ -126,8 +128,8 @@ static void serve(struct flo_semaphore *semaphore)
 bool flo_semaphore_try_acquire(struct flo_workflow *wf, struct flo_semaphore *semaphore,
                                size_t count)
 {
-    (void)wf;
-    if (!flo_list_empty(&semaphore->waiting) || count > semaphore->free)
+    if (!flo_list_empty(&semaphore->waiting) || count > semaphore->free ||
+        flo_read_only_check(wf->run, "acquires a semaphore"))
         return false;
     semaphore->free -= count;
     return true;
@@ -148,6 +150,8 @@ int flo_semaphore_acquire(struct flo_workflow *wf, struct flo_semaphore *semapho
 
 int flo_semaphore_release(struct flo_workflow *wf, struct flo_semaphore *semaphore, size_t count)
 {
+    if (flo_read_only_check(wf->run, "releases a semaphore"))
+        return FLO_ESTATE;
     if (count > semaphore->permits - semaphore->free)
         return flo_workflow_refuse(wf, FLO_ESTATE, "more permits are released than are taken");
     semaphore->free += count;
@@ -168,12 +172,14 @@ struct flo_wait_group *flo_wait_group_new(struct flo_workflow *wf)
 
 void flo_wait_group_add(struct flo_workflow *wf, struct flo_wait_group *group, size_t count)
 {
-    (void)wf;
-    group->count += count;
+    if (flo_read_only_check(wf->run, "adds to a wait-group") == 0)
+        group->count += count;
 }
 
 int flo_wait_group_done(struct flo_workflow *wf, struct flo_wait_group *group)
 {
+    if (flo_read_only_check(wf->run, "takes from a wait-group"))
+        return FLO_ESTATE;
     if (group->count == 0)
         return flo_workflow_refuse(wf, FLO_ESTATE, "nothing is under way in the wait-group");
     group->count--;

@@ -164,6 +164,8 @@ int flo_select(struct flo_workflow *wf, const struct flo_case *cases, size_t cou
                int64_t timeout_ms, size_t *out_index)
 {
     struct flo_select select = {.wf = wf, .cases = cases, .count = count};
+    if (flo_read_only_check(wf->run, "waits"))
+        return FLO_ESTATE;
     for (size_t i = 0; i < count; i++) {
         if (!is_whole(&cases[i]))
             return flo_workflow_refuse(wf, FLO_EINVAL,
