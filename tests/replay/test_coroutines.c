@@ -7,8 +7,11 @@
 
 static const struct flo_activity_options options = {.start_to_close_ms = 30000};
 
+static int work_line, join_line; /* where they wait in this file */
+
 static int work(struct flo_workflow *wf, void *arg, json_t **out_result)
 {
+    work_line = __LINE__ + 1;
     return flo_activity(wf, arg, NULL, &options, out_result);
 }
 
@@ -19,6 +22,7 @@ static int join(struct flo_workflow *wf, json_t *input, json_t **out_result)
     json_t *first, *second;
     (void)input;
     struct flo_future *one = flo_spawn(wf, "one", work, a), *two = flo_spawn(wf, "two", work, b);
+    join_line = __LINE__ + 1;
     int rc = flo_await(wf, two, &second);
     if (rc == 0)
         rc = flo_await(wf, one, &first);
@@ -258,7 +262,7 @@ static void test_stack_names_each_coroutine_and_its_place(void **state)
              "main at test_coroutines.c:%d: waits for coroutine two\n"
              "one at test_coroutines.c:%d: waits for activity id 1, type a\n"
              "two at test_coroutines.c:%d: waits for activity id 2, type b\n",
-             22, 12, 12);
+             join_line, work_line, work_line);
     assert_string_equal(stack(s), expected);
 }
 
