@@ -24,6 +24,7 @@ from temporalio.worker import Worker
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "support")]
 import codecs_check  # noqa: E402
 import histories  # noqa: E402
+import updates  # noqa: E402,F401: its scenarios join those of histories
 import local  # noqa: E402
 import messages  # noqa: E402
 import monitoring  # noqa: E402

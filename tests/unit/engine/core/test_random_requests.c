@@ -38,6 +38,12 @@ static const char *const METHODS[] = {"GetSystemInfo",
                                       "DescribeTaskQueue",
                                       "QueryWorkflow",
                                       "QueryWorkflow",
+                                      "UpdateWorkflowExecution",
+                                      "UpdateWorkflowExecution",
+                                      "UpdateWorkflowExecution",
+                                      "PollWorkflowExecutionUpdate",
+                                      "AddSearchAttributes",
+                                      "RemoveSearchAttributes",
                                       "RespondQueryTaskCompleted",
                                       "RespondQueryTaskCompleted",
                                       "PollWorkflowTaskQueue",
@@ -92,6 +98,13 @@ static const char *text_for(struct source *s, const char *field)
         return chance(s, 30) && s->run_id ? s->run_id : chance(s, 90) ? "" : "not-a-uuid";
     if (strcmp(field, "cron_schedule") == 0)
         return chance(s, 97) ? "" : "* * * * *";
+    if (strcmp(field, "type_url") == 0) {
+        static const char *const types[] = {"Acceptance", "Rejection", "Response", "Request"};
+        return engine_format(s->engine, "x/temporal.api.update.v1.%s",
+                             types[flo_rng_below(&s->rng, 4)]);
+    }
+    if (strstr(field, "update_id") || strstr(field, "protocol_instance_id"))
+        return chance(s, 70) ? "a" : names[flo_rng_below(&s->rng, 6)];
     if (strstr(field, "task_queue") || strcmp(field, "name") == 0)
         return chance(s, 90) ? "q" : names[flo_rng_below(&s->rng, 6)];
     if (strcmp(field, "workflow_id") == 0)
