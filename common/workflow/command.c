@@ -94,7 +94,7 @@ int flo_command_match(struct flo_run *run, const FloApi__HistoryEvent *event, st
         return event->worker_may_ignore ? 0 : flo_mismatch(run, event, command, err);
     rc = command->ops->recorded(command, event);
     if (rc == FLO_ENONDET)
-        return flo_mismatch(run, event, command, err);
+        return event->worker_may_ignore ? 0 : flo_mismatch(run, event, command, err);
     if (rc == 0)
         command_free(run, command);
     return rc;

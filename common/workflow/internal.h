@@ -277,7 +277,8 @@ FLO_MUST_CHECK int flo_local_resolve(struct flo_run *run, const struct flo_local
  * that had not been resolved yet. */
 FLO_MUST_CHECK int flo_local_foresee(struct flo_run *run, const FloApi__HistoryEvent *event,
                                      bool *out_wakes, struct flo_err *err);
-/* The marker itself. FLO_ENONDET without a sentence when it is about nothing that the code did. */
+/* The marker itself: its command must be the first one. FLO_ENONDET without a sentence when it is
+ * not, or when it is about nothing that the code did. */
 FLO_MUST_CHECK int flo_local_recorded(struct flo_run *run, const FloApi__HistoryEvent *event,
                                       struct flo_err *err);
 /* "local activity 3, type echo" that waits for its result; "" when none does. */

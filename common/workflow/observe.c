@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* observe.c - tells the observer of a run what happens; see run.h. */
+/*
+ * observe.c - tells the observer of a run what happens; see run.h. What it makes with jansson is
+ * its own, so it is called outside the run's heap.
+ */
 #include "workflow/internal.h"
 
 void flo_observe_activation(struct flo_run *run)
@@ -10,7 +13,9 @@ void flo_observe_activation(struct flo_run *run)
     const struct flo_run_step step = {.replaying = run->replaying,
                                       .history_length = run->info.history_length,
                                       .now_ns = run->now_ns};
+    struct flo_heap *heap = flo_heap_enter(NULL);
     observer->activation(observer->ctx, &step);
+    flo_heap_enter(heap);
 }
 
 static const char *job_name(FloApi__EventType type)
@@ -51,8 +56,11 @@ static const char *job_name(FloApi__EventType type)
 void flo_observe_job(struct flo_run *run, const char *name, const FloApi__HistoryEvent *event)
 {
     const struct flo_run_observer *observer = run->env.observer;
-    if (observer)
-        observer->job(observer->ctx, name ? name : job_name(event->event_type), event);
+    if (!observer)
+        return;
+    struct flo_heap *heap = flo_heap_enter(NULL);
+    observer->job(observer->ctx, name ? name : job_name(event->event_type), event);
+    flo_heap_enter(heap);
 }
 
 void flo_observe_commands(struct flo_run *run)
@@ -69,6 +77,8 @@ void flo_observe_commands(struct flo_run *run)
         command->observed = true;
         command->ops->describe(command, what, sizeof what);
         flo_place_describe(&command->at, place, sizeof place);
+        struct flo_heap *heap = flo_heap_enter(NULL);
         observer->command(observer->ctx, flo_command_name(command->ops->type), what, place);
+        flo_heap_enter(heap);
     }
 }

@@ -28,6 +28,7 @@ import updates  # noqa: E402,F401: its scenarios join those of histories
 import local  # noqa: E402
 import messages  # noqa: E402
 import monitoring  # noqa: E402
+import oracle  # noqa: E402
 import outcomes  # noqa: E402
 import scaling  # noqa: E402
 import tracing  # noqa: E402
@@ -257,6 +258,8 @@ check_on_both(messages.run_without_cache, "messages_without_cache_engine", "mess
 check_on_both(scaling.depth, "queue_depth_engine", "queue_depth_real_server")
 check_on_both(tracing.one_trace, "one_trace_engine", "one_trace_real_server")
 check_on_both(local.handed_over, "local_activities_handed_over_engine", "local_activities_handed_over_real_server")
+# `flotilla replay` and the official core judge the same histories.
+check_on_both(oracle.judge, "oracle_engine", "oracle_real_server")
 
 
 @check

@@ -394,6 +394,17 @@ static void test_marker_of_another_type(void **state)
                     "activity 1 with type work and id 1");
 }
 
+/* A marker has its place among the commands. */
+static void test_marker_out_of_order(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=One input=1; WFTScheduled; WFTStarted");
+    story_tell(s, "WFTCompleted; Completed; Marker seq=1 type=work result=1");
+    story_expect_replayed(s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: event 5 is "
+                             "WorkflowExecutionCompleted, but the code issued RecordMarker (local "
+                             "activity 1, type work)");
+}
+
 static void test_marker_that_the_code_knows_nothing_of(void **state)
 {
     struct story *s = *state;
@@ -463,6 +474,7 @@ int main(void)
         TEST(test_cancel_request_ends_a_pause),
         TEST(test_options_are_checked),
         TEST(test_marker_of_another_type),
+        TEST(test_marker_out_of_order),
         TEST(test_marker_that_the_code_knows_nothing_of),
         TEST(test_local_activity_where_history_has_a_timer),
         TEST(test_markers_of_others),

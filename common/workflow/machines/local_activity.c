@@ -18,9 +18,9 @@
  *
  * SCHEDULED: nobody runs it, because the run is being replayed or its task's answer to the worker
  * is not finished. MARKING: the code has the result, and the command that records it is on its
- * way. REPLAYED: the code has it from the marker, which is to come by as an event. PAUSED: this
- * attempt failed, and the next one waits for a timer, longer than the worker wants to hold the
- * task open; then it goes on under a new seq.
+ * way. REPLAYED: the code has it from the marker, which is to come by as an event, in the place
+ * that its command has among the others. PAUSED: this attempt failed, and the next one waits for a
+ * timer, longer than the worker wants to hold the task open; then it goes on under a new seq.
  *
  * Order is what must be the same in each replay. Live, results are handed to the code one at a
  * time, in the order in which they came, and the code runs after each; replaying, the markers
@@ -124,7 +124,7 @@ static int move(struct flo_local *local, enum state to)
 
 /* ---- the marker's command ---- */
 
-/* Markers are told apart by their seq (flo_local_recorded), not by their place. */
+/* Not called: markers come by flo_local_recorded. */
 static int recorded(struct flo_command *command, const FloApi__HistoryEvent *event)
 {
     (void)command;
@@ -248,7 +248,7 @@ static int cancel_now(struct flo_local *local)
     struct ending end;
     cancelled_ending(local, &failure, &info, &end);
     bool replaying = local->future.run->replaying;
-    int rc = replaying ? 0 : issue_marker(local, &end);
+    int rc = issue_marker(local, &end);
     if (rc == 0)
         rc = fail_as(local, &end);
     if (rc)
@@ -551,8 +551,8 @@ static int foresee(struct flo_run *run, const struct flo_marker *marker, struct 
                                .original_schedule_ns = marker->original_schedule_ns,
                                .result = marker->result,
                                .failure = marker->failure};
-    int rc = apply(local, &end, err);
-    (void)run;
+    struct flo_command *command = flo_command_issue(run, &marker_ops, &local->future);
+    int rc = command ? apply(local, &end, err) : FLO_ENOMEM;
     return rc ? rc : move(local, REPLAYED);
 }
 
@@ -589,8 +589,11 @@ int flo_local_recorded(struct flo_run *run, const FloApi__HistoryEvent *event, s
     flo_marker_fini(&marker);
     if (rc)
         return rc;
-    if (local->machine.state == MARKING)
-        flo_command_withdraw(run, &marker_ops, &local->future);
+    struct flo_node *first = flo_list_first(&run->commands);
+    struct flo_command *command = first ? flo_container(first, struct flo_command, node) : NULL;
+    if (!command || command->ops != &marker_ops || command->future != &local->future)
+        return FLO_ENONDET;
+    flo_command_withdraw(run, &marker_ops, &local->future);
     return move(local, local->timer ? PAUSED : CLOSED);
 }
 
