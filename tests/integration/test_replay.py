@@ -57,9 +57,8 @@ class Replay(unittest.TestCase):
         activations = json.loads(out)["histories"][0]["activations"]
         self.assertEqual([[job["job"] for job in a["jobs"]] for a in activations],
                          [["initialize_workflow"], ["resolve_activity"], ["resolve_activity"], ["resolve_activity"]])
-        command = activations[2]["commands"][0]
-        self.assertEqual(command["command"], "ScheduleActivityTask")
-        self.assertRegex(command["place"], r"^local\.c:[0-9]+$")
+        self.assertEqual([c["command"] for c in activations[2]["commands"]], ["RecordMarker", "ScheduleActivityTask"])
+        self.assertRegex(activations[2]["commands"][1]["place"], r"^local\.c:[0-9]+$")
 
     def test_trouble_has_its_exit_code(self):
         bad = self.write("bad.json", '{"events": [{"eventId": "x"}]}')
