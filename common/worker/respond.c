@@ -228,6 +228,7 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
     request.n_query_results = a->query_result_count;
     request.messages = a->messages;
     request.n_messages = a->message_count;
+    request.sdk_metadata = (FloApi__WorkflowTaskCompletedMetadata *)(uintptr_t)a->sdk_metadata;
     request.force_create_new_workflow_task = a->more;
     metering.nonfirst_local_activity_execution_attempts = wt->local_retries;
     if (wt->local_retries)

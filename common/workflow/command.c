@@ -5,7 +5,7 @@
  * stay on the list until the next task's history shows their events.
  */
 #include "wire/payload.h"
-#include "workflow/internal.h"
+#include "workflow/entities.h"
 #include "workflow/marker.h"
 
 static void command_free(struct flo_run *run, struct flo_command *command)
@@ -90,6 +90,10 @@ int flo_command_match(struct flo_run *run, const FloApi__HistoryEvent *event, st
             return rc;
         return event->worker_may_ignore ? 0 : flo_mismatch(run, event, command, err);
     }
+    bool skip = false;
+    rc = run->entities ? flo_patch_skips(run, event, command, &skip) : 0;
+    if (rc || skip)
+        return rc;
     if (!command || kind->command != command->ops->type)
         return event->worker_may_ignore ? 0 : flo_mismatch(run, event, command, err);
     rc = command->ops->recorded(command, event);

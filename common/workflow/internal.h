@@ -132,6 +132,7 @@ struct flo_run {
     struct flo_group no_memory_group;
     bool out_of_memory; /* some allocation for the code failed: it stops at its next wait */
 
+    struct flo_entities *entities; /* entities.h; NULL: the code uses none of that */
     struct flo_run_trace *trace; /* trace.c; NULL: the run is not traced */
 
     struct flo_messages *messages; /* handlers.c; NULL: no handlers, no updates so far */
@@ -291,8 +292,9 @@ FLO_MUST_CHECK int flo_execution_start(struct flo_run *run, const FloApi__Histor
                                        struct flo_err *err);
 FLO_MUST_CHECK int flo_execution_cancel_requested(struct flo_run *run,
                                                   const FloApi__HistoryEvent *event);
-/* Run the code until all of it waits or the workflow function ends; its end becomes a command. */
-FLO_MUST_CHECK int flo_execution_step(struct flo_run *run);
+/* Run the code until all of it waits or the workflow function ends; its end becomes a command.
+ * FLO_ENOMEM; FLO_ETASK, FLO_ENONDET with a sentence: code failed the task. */
+FLO_MUST_CHECK int flo_execution_step(struct flo_run *run, struct flo_err *err);
 /* Start the run's random numbers again from this run id. */
 void flo_execution_reseed(struct flo_run *run, const char *run_id);
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
+#include "workflow/entities.h"
 
 #define MARKER_NAME "core_local_activity"
 #define DATA "data"
@@ -98,6 +99,8 @@ void flo_marker_describe(const FloApi__HistoryEvent *event, char *out_text, size
 {
     struct flo_marker marker;
     if (!flo_marker_is_local(event)) {
+        if (flo_evolution_describe(event, out_text, size))
+            return;
         snprintf(out_text, size, " (marker %.100s)", attributes_of(event)->marker_name);
     } else if (flo_marker_decode(event, &marker, NULL)) {
         snprintf(out_text, size, " (of a local activity)");

@@ -35,25 +35,25 @@ static const struct flo_event_kind kinds[] = {
     RECORDS(TIMER_CANCELED, "TimerCanceled", CANCEL_TIMER, 24),
     INPUT(WORKFLOW_EXECUTION_CANCEL_REQUESTED, "WorkflowExecutionCancelRequested", 28),
     RECORDS(WORKFLOW_EXECUTION_CANCELED, "WorkflowExecutionCanceled", CANCEL_WORKFLOW_EXECUTION, 0),
-    RECORDS(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, "RequestCancelExternalWorkflowExecutionInitiated", REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION, 0),
-    RESULT(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, "RequestCancelExternalWorkflowExecutionFailed", 0),
-    RESULT(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED, "ExternalWorkflowExecutionCancelRequested", 0),
+    RECORDS(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, "RequestCancelExternalWorkflowExecutionInitiated", REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION, 30),
+    RESULT(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, "RequestCancelExternalWorkflowExecutionFailed", 31),
+    RESULT(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED, "ExternalWorkflowExecutionCancelRequested", 32),
     RECORDS(MARKER_RECORDED, "MarkerRecorded", RECORD_MARKER, 25),
     INPUT(WORKFLOW_EXECUTION_SIGNALED, "WorkflowExecutionSignaled", 26),
     NOTE(WORKFLOW_EXECUTION_TERMINATED, "WorkflowExecutionTerminated"),
     RECORDS(WORKFLOW_EXECUTION_CONTINUED_AS_NEW, "WorkflowExecutionContinuedAsNew", CONTINUE_AS_NEW_WORKFLOW_EXECUTION, 0),
-    RECORDS(START_CHILD_WORKFLOW_EXECUTION_INITIATED, "StartChildWorkflowExecutionInitiated", START_CHILD_WORKFLOW_EXECUTION, 0),
-    RESULT(START_CHILD_WORKFLOW_EXECUTION_FAILED, "StartChildWorkflowExecutionFailed", 0),
-    RESULT(CHILD_WORKFLOW_EXECUTION_STARTED, "ChildWorkflowExecutionStarted", 0),
-    RESULT(CHILD_WORKFLOW_EXECUTION_COMPLETED, "ChildWorkflowExecutionCompleted", 0),
-    RESULT(CHILD_WORKFLOW_EXECUTION_FAILED, "ChildWorkflowExecutionFailed", 0),
-    RESULT(CHILD_WORKFLOW_EXECUTION_CANCELED, "ChildWorkflowExecutionCanceled", 0),
-    RESULT(CHILD_WORKFLOW_EXECUTION_TIMED_OUT, "ChildWorkflowExecutionTimedOut", 0),
-    RESULT(CHILD_WORKFLOW_EXECUTION_TERMINATED, "ChildWorkflowExecutionTerminated", 0),
-    RECORDS(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, "SignalExternalWorkflowExecutionInitiated", SIGNAL_EXTERNAL_WORKFLOW_EXECUTION, 0),
-    RESULT(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, "SignalExternalWorkflowExecutionFailed", 0),
-    RESULT(EXTERNAL_WORKFLOW_EXECUTION_SIGNALED, "ExternalWorkflowExecutionSignaled", 0),
-    RECORDS(UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, "UpsertWorkflowSearchAttributes", UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, 0),
+    RECORDS(START_CHILD_WORKFLOW_EXECUTION_INITIATED, "StartChildWorkflowExecutionInitiated", START_CHILD_WORKFLOW_EXECUTION, 34),
+    RESULT(START_CHILD_WORKFLOW_EXECUTION_FAILED, "StartChildWorkflowExecutionFailed", 35),
+    RESULT(CHILD_WORKFLOW_EXECUTION_STARTED, "ChildWorkflowExecutionStarted", 36),
+    RESULT(CHILD_WORKFLOW_EXECUTION_COMPLETED, "ChildWorkflowExecutionCompleted", 37),
+    RESULT(CHILD_WORKFLOW_EXECUTION_FAILED, "ChildWorkflowExecutionFailed", 38),
+    RESULT(CHILD_WORKFLOW_EXECUTION_CANCELED, "ChildWorkflowExecutionCanceled", 39),
+    RESULT(CHILD_WORKFLOW_EXECUTION_TIMED_OUT, "ChildWorkflowExecutionTimedOut", 40),
+    RESULT(CHILD_WORKFLOW_EXECUTION_TERMINATED, "ChildWorkflowExecutionTerminated", 41),
+    RECORDS(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED, "SignalExternalWorkflowExecutionInitiated", SIGNAL_EXTERNAL_WORKFLOW_EXECUTION, 42),
+    RESULT(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED, "SignalExternalWorkflowExecutionFailed", 43),
+    RESULT(EXTERNAL_WORKFLOW_EXECUTION_SIGNALED, "ExternalWorkflowExecutionSignaled", 44),
+    RECORDS(UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, "UpsertWorkflowSearchAttributes", UPSERT_WORKFLOW_SEARCH_ATTRIBUTES, 45),
     RECORDS(WORKFLOW_EXECUTION_UPDATE_ACCEPTED, "WorkflowExecutionUpdateAccepted", PROTOCOL_MESSAGE, 46),
     NOTE(WORKFLOW_EXECUTION_UPDATE_REJECTED, "WorkflowExecutionUpdateRejected"),
     RECORDS(WORKFLOW_EXECUTION_UPDATE_COMPLETED, "WorkflowExecutionUpdateCompleted", PROTOCOL_MESSAGE, 48),
@@ -106,10 +106,12 @@ static const char *const commands[] = {
 /* By the field of the event. What is not named here (0) is not looked into. */
 static const uint64_t read_of[64] = {
     [2] = ALL, /* event_time */
-    /* workflow_type, task_queue, input, workflow_task_timeout, original_execution_run_id, attempt,
-     * header */
+    /* All that flo_workflow_info tells: not what is about the server (versions, reset points) and
+     * who started it. */
     IN(WORKFLOW_EXECUTION_STARTED) =
-        FIELD(1) | FIELD(5) | FIELD(6) | FIELD(9) | FIELD(14) | FIELD(18) | FIELD(25),
+        FIELD(1) | FIELD(2) | FIELD(3) | FIELD(5) | FIELD(6) | FIELD(7) | FIELD(8) | FIELD(9) |
+        FIELD(10) | FIELD(12) | FIELD(13) | FIELD(14) | FIELD(16) | FIELD(17) | FIELD(18) |
+        FIELD(20) | FIELD(22) | FIELD(23) | FIELD(25) | FIELD(31) | FIELD(35),
     /* suggest_continue_as_new, history_size_bytes */
     IN(WORKFLOW_TASK_STARTED) = FIELD(4) | FIELD(5),
     /* cause, new_run_id */
@@ -145,6 +147,36 @@ static const uint64_t read_of[64] = {
     IN(WORKFLOW_EXECUTION_UPDATE_COMPLETED) = FIELD(1),
     /* request */
     IN(WORKFLOW_EXECUTION_UPDATE_ADMITTED) = FIELD(1),
+    /* workflow_execution */
+    IN(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED) = FIELD(3),
+    /* cause, initiated_event_id */
+    IN(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED) = FIELD(1) | FIELD(5),
+    /* initiated_event_id */
+    IN(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED) = FIELD(1),
+    /* workflow_id, workflow_type */
+    IN(START_CHILD_WORKFLOW_EXECUTION_INITIATED) = FIELD(2) | FIELD(3),
+    /* cause, initiated_event_id */
+    IN(START_CHILD_WORKFLOW_EXECUTION_FAILED) = FIELD(4) | FIELD(6),
+    /* initiated_event_id, workflow_execution */
+    IN(CHILD_WORKFLOW_EXECUTION_STARTED) = FIELD(2) | FIELD(3),
+    /* result, initiated_event_id */
+    IN(CHILD_WORKFLOW_EXECUTION_COMPLETED) = FIELD(1) | FIELD(5),
+    /* failure, initiated_event_id, retry_state */
+    IN(CHILD_WORKFLOW_EXECUTION_FAILED) = FIELD(1) | FIELD(5) | FIELD(7),
+    /* details, initiated_event_id */
+    IN(CHILD_WORKFLOW_EXECUTION_CANCELED) = FIELD(1) | FIELD(5),
+    /* initiated_event_id, retry_state */
+    IN(CHILD_WORKFLOW_EXECUTION_TIMED_OUT) = FIELD(4) | FIELD(6),
+    /* initiated_event_id */
+    IN(CHILD_WORKFLOW_EXECUTION_TERMINATED) = FIELD(4),
+    /* workflow_execution, signal_name */
+    IN(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED) = FIELD(3) | FIELD(4),
+    /* cause, initiated_event_id */
+    IN(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED) = FIELD(1) | FIELD(5),
+    /* initiated_event_id */
+    IN(EXTERNAL_WORKFLOW_EXECUTION_SIGNALED) = FIELD(1),
+    /* search_attributes */
+    IN(UPSERT_WORKFLOW_SEARCH_ATTRIBUTES) = FIELD(2),
 };
 
 const struct flo_wire_part flo_workflow_part = {&flo_api__history_event__descriptor, read_of,

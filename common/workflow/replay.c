@@ -28,6 +28,7 @@
 
 #include "base/clock.h"
 #include "wire/payload.h"
+#include "workflow/entities.h"
 #include "workflow/marker.h"
 #include "workflow/messages.h"
 
@@ -183,6 +184,20 @@ static int apply_job(struct flo_run *run, const FloApi__HistoryEvent *event, boo
         return flo_execution_cancel_requested(run, event);
     case FLO_EVENT(TIMER_FIRED):
         return flo_timer_event(run, event, err);
+    case FLO_EVENT(START_CHILD_WORKFLOW_EXECUTION_FAILED):
+    case FLO_EVENT(CHILD_WORKFLOW_EXECUTION_STARTED):
+    case FLO_EVENT(CHILD_WORKFLOW_EXECUTION_COMPLETED):
+    case FLO_EVENT(CHILD_WORKFLOW_EXECUTION_FAILED):
+    case FLO_EVENT(CHILD_WORKFLOW_EXECUTION_CANCELED):
+    case FLO_EVENT(CHILD_WORKFLOW_EXECUTION_TIMED_OUT):
+    case FLO_EVENT(CHILD_WORKFLOW_EXECUTION_TERMINATED):
+        return flo_child_event(run, event, err);
+    case FLO_EVENT(SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED):
+    case FLO_EVENT(EXTERNAL_WORKFLOW_EXECUTION_SIGNALED):
+        return flo_signal_external_event(run, event, err);
+    case FLO_EVENT(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED):
+    case FLO_EVENT(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED):
+        return flo_cancel_external_event(run, event, err);
     case FLO_EVENT(ACTIVITY_TASK_STARTED):
         *out_wakes = false;
         return flo_activity_event(run, event, err);
@@ -288,11 +303,17 @@ static void read_task_started(struct flo_run *run, const struct history *h,
     }
 }
 
-static int step(struct flo_run *run)
+static int step(struct flo_run *run, struct flo_err *err)
 {
-    int rc = flo_execution_step(run);
+    int rc = flo_execution_step(run, err);
     flo_observe_commands(run);
     return rc;
+}
+
+static int foresee_values(struct flo_run *run, const struct history *h, size_t from,
+                          struct flo_err *err)
+{
+    return from < h->count ? flo_evolution_foresee(run, h->events + from, h->count - from, err) : 0;
 }
 
 static int run_sequence(struct flo_run *run, const struct history *h, const struct sequence *s,
@@ -321,7 +342,11 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
     rc = flo_list_empty(&run->local_pauses) ? 0 : flo_local_resume(run);
     if (rc)
         return rc;
-    return wake ? step(run) : 0;
+    if (!s->live) /* values that the code will ask for stand behind the task, as markers */
+        rc = foresee_values(run, h, s->end + 2, err);
+    if (rc)
+        return rc;
+    return wake ? step(run, err) : 0;
 }
 
 static bool local_marker_at(const struct history *h, size_t i)
@@ -360,7 +385,7 @@ static int foresee_markers(struct flo_run *run, const struct history *h, const s
             continue;
         if (last && !same_step(h, last, i)) {
             last = 0;
-            rc = step(run);
+            rc = step(run, err);
         }
         if (rc == 0)
             rc = flo_local_foresee(run, h->events[i], &wakes, err);
@@ -375,7 +400,7 @@ static int foresee_markers(struct flo_run *run, const struct history *h, const s
         flo_observe_job(run, NULL, h->events[i]);
         last = i;
     }
-    return last ? step(run) : 0;
+    return last ? step(run, err) : 0;
 }
 
 /* The command events directly behind the last completed task. */

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "wire/decode.h"
 #include "wire/failure.h"
+#include "workflow/entities.h"
 #include "workflow/messages.h"
 #include "workflow/trace.h"
 
@@ -52,6 +53,11 @@ int flo_run_new(const struct flo_run_env *env, flo_workflow_lookup_fn lookup, vo
     }
     run->info.namespace_ = env->namespace_;
     run->info.type = run->info.task_queue = run->info.traceparent = "";
+    run->info.first_run_id = run->info.run_id;
+    run->info.continued_run_id = run->info.cron = "";
+    run->info.parent_namespace = run->info.parent_workflow_id = run->info.parent_run_id = "";
+    run->info.root_workflow_id = run->info.root_run_id = "";
+    run->info.last_failure = run->info.last_failure_type = "";
     *out_run = run;
     return 0;
 }
@@ -67,6 +73,7 @@ void flo_run_destroy(struct flo_run **run_ptr)
     flo_map_fini(&run->timers);
     flo_map_fini(&run->signals);
     flo_map_fini(&run->locals);
+    flo_entities_fini(run);
     flo_heap_destroy(&run->heap);
     flo_free(run);
 }
@@ -83,7 +90,8 @@ const char *flo_run_workflow_id(const struct flo_run *run)
 
 size_t flo_run_bytes(const struct flo_run *run)
 {
-    size_t bytes = sizeof *run + flo_heap_bytes(run->heap) + flo_scheduler_bytes(run);
+    size_t bytes = sizeof *run + flo_heap_bytes(run->heap) + flo_scheduler_bytes(run) +
+                   flo_entities_bytes(run);
     const struct flo_map *maps[] = {&run->activities, &run->timers, &run->signals, &run->locals};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         bytes += flo_index_bytes(&maps[i]->index) + maps[i]->count * 96;
@@ -138,6 +146,8 @@ static const char *failure_type_of(int rc)
         return "NotFoundError";
     case FLO_EPROTO:
         return "DecodeError";
+    case FLO_ETASK:
+        return "WorkflowTaskFailed";
     default:
         return flo_error_name(rc);
     }
@@ -173,6 +183,8 @@ static int complete(struct flo_run *run, const FloApi__PollWorkflowTaskQueueResp
     out->closes = run->machine.state == FLO_RUN_CLOSED;
     out->started_ns = run->started_ns;
     out->spans = run->trace ? flo_trace_take(run) : NULL;
+    if (live)
+        out->sdk_metadata = flo_sdk_metadata(run, task->previous_started_event_id == 0);
     int rc = live ? flo_command_collect(run, out) : 0;
     if (rc == 0 && live && run->messages)
         rc = flo_update_collect(run, out);
@@ -271,7 +283,7 @@ int flo_run_resolve_local(struct flo_run *run, const FloApi__PollWorkflowTaskQue
     run->replaying = false;
     int rc = flo_local_resolve(run, result, &wakes, &err);
     if (rc == 0 && wakes)
-        rc = flo_execution_step(run);
+        rc = flo_execution_step(run, &err);
     rc = conclude(run, task, rc, &err);
     if (rc == 0)
         rc = run->broken ? answer_broken(run, task, arena, &activation)

@@ -133,6 +133,8 @@ struct flo_activation {
     int64_t started_ns; /* wall clock, of the run's first event */
     bool closes; /* the commands end the run: it can be evicted once the answer is accepted */
     bool more;   /* local activities are still at work: a new task is wanted at once */
+    /* What later replays are to know, and who answered; NULL: nothing new. */
+    const FloApi__WorkflowTaskCompletedMetadata *sdk_metadata;
     const struct flo_run_span *spans; /* to be exported once the server has taken the answer */
     /* COMPLETE and OPEN: */
     struct flo_local_start *local_starts;

@@ -108,22 +108,51 @@ int flo_trace_begin(struct flo_run *run,
 
 /* ---- on the way ---- */
 
-int flo_trace_activity(struct flo_run *run, const char *type, FloApi__Header **out_header)
+/* The fields of both; NULL: no memory. mine may be NULL. */
+static FloApi__Header *joined(struct flo_run *run, FloApi__Header *tracer, FloApi__Header *mine)
+{
+    if (!mine || mine->n_fields == 0)
+        return tracer;
+    size_t count = tracer->n_fields + mine->n_fields;
+    FloApi__Header__FieldsEntry **fields = flo_arena_calloc(run->answer, count, sizeof *fields);
+    if (!fields)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        fields[i] = i < mine->n_fields ? mine->fields[i] : tracer->fields[i - mine->n_fields];
+    tracer->fields = fields;
+    tracer->n_fields = count;
+    return tracer;
+}
+
+static int trace_start(struct flo_run *run, const char *verb, const char *type,
+                       FloApi__Header **header)
 {
     uint64_t number = ++run->trace->activities;
     struct flo_tracer_data data = run->trace->data;
     char text[24];
-    if (!out_header)
+    if (!header)
         return 0;
     snprintf(text, sizeof text, "%" PRIu64, number);
-    flo_trace_derive(data.context.span_id, sizeof data.context.span_id, "StartActivity",
-                     run->info.run_id, text, NULL);
-    FloApi__Header *header = flo_tracer_header(&data, run->answer);
-    if (!header || (is_recorded(run) &&
-                    !record(run, "StartActivity", type, FLO_RUN_SPAN_CLIENT, data.context.span_id)))
+    flo_trace_derive(data.context.span_id, sizeof data.context.span_id, verb, run->info.run_id,
+                     text, NULL);
+    FloApi__Header *tracer = flo_tracer_header(&data, run->answer);
+    if (tracer)
+        tracer = joined(run, tracer, *header);
+    if (!tracer ||
+        (is_recorded(run) && !record(run, verb, type, FLO_RUN_SPAN_CLIENT, data.context.span_id)))
         return FLO_ENOMEM;
-    *out_header = header;
+    *header = tracer;
     return 0;
+}
+
+int flo_trace_activity(struct flo_run *run, const char *type, FloApi__Header **header)
+{
+    return trace_start(run, "StartActivity", type, header);
+}
+
+int flo_trace_child(struct flo_run *run, const char *type, FloApi__Header **header)
+{
+    return trace_start(run, "StartChildWorkflow", type, header);
 }
 
 int flo_trace_signal(struct flo_run *run, const FloApi__HistoryEvent *event)

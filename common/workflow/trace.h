@@ -7,6 +7,7 @@
  *     RunWorkflow          the first workflow task
  *       StartActivity      each activity, local ones too; its context goes along in the header
  *         RunActivity      (the activity worker's)
+ *       StartChildWorkflow   each child workflow, likewise
  *       HandleSignal       each signal, linked to who sent it
  *       CompleteWorkflow   the end
  *
@@ -24,10 +25,12 @@
 /* The run begins: only with env.tracing. FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_trace_begin(struct flo_run *run,
                                    const FloApi__WorkflowExecutionStartedEventAttributes *started);
-/* Code starts an activity of this type. *out_header (NULL: it is not asked for) is what is to be
- * passed on, in run->answer. Call it in replays, too: it counts. FLO_ENOMEM. */
+/* Code starts an activity of this type. What is to be passed on joins *header, in run->answer;
+ * NULL: it is not asked for. Call it in replays, too: it counts. FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_trace_activity(struct flo_run *run, const char *type,
-                                      FloApi__Header **out_header);
+                                      FloApi__Header **header);
+/* The same for a child workflow. */
+FLO_MUST_CHECK int flo_trace_child(struct flo_run *run, const char *type, FloApi__Header **header);
 /* A signal is there. FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_trace_signal(struct flo_run *run, const FloApi__HistoryEvent *event);
 /* The run ends, with failure or (NULL) without. FLO_ENOMEM. */

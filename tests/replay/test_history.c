@@ -354,15 +354,16 @@ static void test_foreign_events_are_nondeterminism(void **state)
     story_expect_replayed(s, DIFFERS "event 5 is MarkerRecorded (marker Version), but the code "
                                      "issued no command");
     s->event_count = 4;
-    story_tell(s, "ChildInitiated; WFTScheduled; WFTStarted");
-    story_expect_replayed(s, DIFFERS "event 5 is StartChildWorkflowExecutionInitiated, but the "
-                                     "code issued no command");
+    story_tell(s, "ChildInitiated id=c type=Child; WFTScheduled; WFTStarted");
+    story_expect_replayed(s, DIFFERS "event 5 is StartChildWorkflowExecutionInitiated "
+                                     "(workflow id c, type Child), but the code issued no "
+                                     "command");
     s->event_count = 4;
-    story_tell(s, "ChildStarted; WFTScheduled; WFTStarted");
+    story_tell(s, "ChildStarted initiated=3; WFTScheduled; WFTStarted");
     story_expect_replayed(
         s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: history event 5 "
-           "(ChildWorkflowExecutionStarted) answers a command that the code "
-           "never issued");
+           "(ChildWorkflowExecutionStarted) answers event 3, which the code never asked for or "
+           "which was answered before");
     s->event_count = 4;
     story_tell(s, "Unknown; WFTScheduled; WFTStarted");
     story_expect_replayed(s, "task failed (cause 24): [TMPRL1100] Nondeterminism error: history "

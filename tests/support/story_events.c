@@ -11,14 +11,7 @@
 #include "wire/payload.h"
 #include "workflow/names.h"
 
-/* One event's words: a name and key=value pairs. */
-struct words {
-    char *name;
-    char *key[16], *value[16];
-    size_t count;
-};
-
-static const char *word(const struct words *w, const char *key, const char *otherwise)
+const char *story_word(const struct words *w, const char *key, const char *otherwise)
 {
     for (size_t i = 0; i < w->count; i++) {
         if (strcmp(w->key[i], key) == 0)
@@ -27,19 +20,19 @@ static const char *word(const struct words *w, const char *key, const char *othe
     return otherwise;
 }
 
-static int64_t number(const struct words *w, const char *key)
+int64_t story_number(const struct words *w, const char *key)
 {
-    return strtoll(word(w, key, "0"), NULL, 10);
+    return strtoll(story_word(w, key, "0"), NULL, 10);
 }
 
-static char *text_of(struct story *s, const struct words *w, const char *key, const char *otherwise)
+char *story_text(struct story *s, const struct words *w, const char *key, const char *otherwise)
 {
-    return flo_arena_strdup(&s->arena, word(w, key, otherwise));
+    return flo_arena_strdup(&s->arena, story_word(w, key, otherwise));
 }
 
-static FloApi__Payloads *payloads(struct story *s, const struct words *w, const char *key)
+FloApi__Payloads *story_payloads(struct story *s, const struct words *w, const char *key)
 {
-    const char *text = word(w, key, NULL);
+    const char *text = story_word(w, key, NULL);
     if (!text)
         return NULL;
     FloApi__Payloads *all = flo_payloads_from_json(&s->arena, json_null());
@@ -63,180 +56,177 @@ static FloApi__Payloads *payloads(struct story *s, const struct words *w, const 
     return all;
 }
 
-/* Make attributes of one kind: storage, init, and the oneof's case. */
-#define ATTRIBUTES(event, lower, upper, type)                                                      \
-    FloApi__##type##EventAttributes *a = flo_arena_alloc(&s->arena, sizeof *a);                    \
-    flo_api__##lower##_event_attributes__init(a);                                                  \
-    (event)->lower##_event_attributes = a;                                                         \
-    (event)->attributes_case = FLO_API__HISTORY_EVENT__ATTRIBUTES_##upper##_EVENT_ATTRIBUTES;      \
-    (event)->event_type = FLO_EVENT(upper)
-
 static void started(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, workflow_execution_started, WORKFLOW_EXECUTION_STARTED,
-               WorkflowExecutionStarted);
+    STORY_ATTRIBUTES(event, workflow_execution_started, WORKFLOW_EXECUTION_STARTED,
+                     WorkflowExecutionStarted);
     a->workflow_type = flo_arena_alloc(&s->arena, sizeof *a->workflow_type);
     flo_api__workflow_type__init(a->workflow_type);
-    a->workflow_type->name = text_of(s, w, "type", "");
+    a->workflow_type->name = story_text(s, w, "type", "");
     a->task_queue = flo_arena_alloc(&s->arena, sizeof *a->task_queue);
     flo_api__task_queue__init(a->task_queue);
-    a->task_queue->name = text_of(s, w, "queue", "queue");
-    a->original_execution_run_id = text_of(s, w, "original", "run-1");
+    a->task_queue->name = story_text(s, w, "queue", "queue");
+    a->original_execution_run_id = story_text(s, w, "original", "run-1");
     a->workflow_task_timeout = flo_duration_new(&s->arena, 10 * FLO_NS_PER_S);
-    a->input = payloads(s, w, "input");
+    a->input = story_payloads(s, w, "input");
     a->attempt = 1;
+    story_entity_started(s, w, a);
 }
 
 static void wft_started(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, workflow_task_started, WORKFLOW_TASK_STARTED, WorkflowTaskStarted);
-    a->history_size_bytes = number(w, "bytes");
-    a->suggest_continue_as_new = number(w, "suggest") != 0;
+    STORY_ATTRIBUTES(event, workflow_task_started, WORKFLOW_TASK_STARTED, WorkflowTaskStarted);
+    a->history_size_bytes = story_number(w, "bytes");
+    a->suggest_continue_as_new = story_number(w, "suggest") != 0;
 }
 
 static void wft_failed(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, workflow_task_failed, WORKFLOW_TASK_FAILED, WorkflowTaskFailed);
-    a->cause = (FloApi__WorkflowTaskFailedCause)number(w, "cause");
-    a->new_run_id = text_of(s, w, "new_run", "");
+    STORY_ATTRIBUTES(event, workflow_task_failed, WORKFLOW_TASK_FAILED, WorkflowTaskFailed);
+    a->cause = (FloApi__WorkflowTaskFailedCause)story_number(w, "cause");
+    a->new_run_id = story_text(s, w, "new_run", "");
 }
 
 /* "id=u1 name=set input='x'" as what was asked for; without a name there is no request. */
 static FloApi__Request *request_of(struct story *s, const struct words *w)
 {
-    if (!word(w, "name", NULL))
+    if (!story_word(w, "name", NULL))
         return NULL;
     FloApi__Request *request = flo_arena_alloc(&s->arena, sizeof *request);
     flo_api__request__init(request);
     request->meta = flo_arena_alloc(&s->arena, sizeof *request->meta);
     flo_api__meta__init(request->meta);
-    request->meta->update_id = text_of(s, w, "id", "");
-    request->meta->identity = text_of(s, w, "by", "client");
+    request->meta->update_id = story_text(s, w, "id", "");
+    request->meta->identity = story_text(s, w, "by", "client");
     request->input = flo_arena_alloc(&s->arena, sizeof *request->input);
     flo_api__input__init(request->input);
-    request->input->name = text_of(s, w, "name", "");
-    request->input->args = payloads(s, w, "input");
+    request->input->name = story_text(s, w, "name", "");
+    request->input->args = story_payloads(s, w, "input");
     return request;
 }
 
 static void update_admitted(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, workflow_execution_update_admitted, WORKFLOW_EXECUTION_UPDATE_ADMITTED,
-               WorkflowExecutionUpdateAdmitted);
+    STORY_ATTRIBUTES(event, workflow_execution_update_admitted, WORKFLOW_EXECUTION_UPDATE_ADMITTED,
+                     WorkflowExecutionUpdateAdmitted);
     a->request = request_of(s, w);
 }
 
 static void update_accepted(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, workflow_execution_update_accepted, WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
-               WorkflowExecutionUpdateAccepted);
-    a->protocol_instance_id = text_of(s, w, "id", "");
-    a->accepted_request_message_id = flo_arena_printf(&s->arena, "%s/request", word(w, "id", ""));
-    a->accepted_request_sequencing_event_id = number(w, "behind");
+    STORY_ATTRIBUTES(event, workflow_execution_update_accepted, WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
+                     WorkflowExecutionUpdateAccepted);
+    a->protocol_instance_id = story_text(s, w, "id", "");
+    a->accepted_request_message_id =
+        flo_arena_printf(&s->arena, "%s/request", story_word(w, "id", ""));
+    a->accepted_request_sequencing_event_id = story_number(w, "behind");
     a->accepted_request = request_of(s, w);
 }
 
 static void update_completed(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, workflow_execution_update_completed, WORKFLOW_EXECUTION_UPDATE_COMPLETED,
-               WorkflowExecutionUpdateCompleted);
+    STORY_ATTRIBUTES(event, workflow_execution_update_completed,
+                     WORKFLOW_EXECUTION_UPDATE_COMPLETED, WorkflowExecutionUpdateCompleted);
     a->meta = flo_arena_alloc(&s->arena, sizeof *a->meta);
     flo_api__meta__init(a->meta);
-    a->meta->update_id = text_of(s, w, "id", "");
-    a->accepted_event_id = number(w, "accepted");
+    a->meta->update_id = story_text(s, w, "id", "");
+    a->accepted_event_id = story_number(w, "accepted");
 }
 
 static void activity_scheduled(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, activity_task_scheduled, ACTIVITY_TASK_SCHEDULED, ActivityTaskScheduled);
-    a->activity_id = text_of(s, w, "id", "");
+    STORY_ATTRIBUTES(event, activity_task_scheduled, ACTIVITY_TASK_SCHEDULED,
+                     ActivityTaskScheduled);
+    a->activity_id = story_text(s, w, "id", "");
     a->activity_type = flo_arena_alloc(&s->arena, sizeof *a->activity_type);
     flo_api__activity_type__init(a->activity_type);
-    a->activity_type->name = text_of(s, w, "type", "");
+    a->activity_type->name = story_text(s, w, "type", "");
 }
 
 static void activity_started(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, activity_task_started, ACTIVITY_TASK_STARTED, ActivityTaskStarted);
-    a->scheduled_event_id = number(w, "scheduled");
+    STORY_ATTRIBUTES(event, activity_task_started, ACTIVITY_TASK_STARTED, ActivityTaskStarted);
+    a->scheduled_event_id = story_number(w, "scheduled");
 }
 
 static void activity_completed(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, activity_task_completed, ACTIVITY_TASK_COMPLETED, ActivityTaskCompleted);
-    a->scheduled_event_id = number(w, "scheduled");
-    a->result = payloads(s, w, "result");
+    STORY_ATTRIBUTES(event, activity_task_completed, ACTIVITY_TASK_COMPLETED,
+                     ActivityTaskCompleted);
+    a->scheduled_event_id = story_number(w, "scheduled");
+    a->result = story_payloads(s, w, "result");
 }
 
 static void activity_failed(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, activity_task_failed, ACTIVITY_TASK_FAILED, ActivityTaskFailed);
-    a->scheduled_event_id = number(w, "scheduled");
-    a->failure = flo_failure_application(&s->arena, word(w, "message", ""), word(w, "type", ""),
-                                         false, NULL, 0);
+    STORY_ATTRIBUTES(event, activity_task_failed, ACTIVITY_TASK_FAILED, ActivityTaskFailed);
+    a->scheduled_event_id = story_number(w, "scheduled");
+    a->failure = flo_failure_application(&s->arena, story_word(w, "message", ""),
+                                         story_word(w, "type", ""), false, NULL, 0);
     a->retry_state = FLO_API__RETRY_STATE__RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED;
 }
 
 static void activity_timed_out(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, activity_task_timed_out, ACTIVITY_TASK_TIMED_OUT, ActivityTaskTimedOut);
-    a->scheduled_event_id = number(w, "scheduled");
-    a->failure = flo_failure_timeout(&s->arena, word(w, "message", "activity StartToClose timeout"),
-                                     FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_START_TO_CLOSE);
+    STORY_ATTRIBUTES(event, activity_task_timed_out, ACTIVITY_TASK_TIMED_OUT, ActivityTaskTimedOut);
+    a->scheduled_event_id = story_number(w, "scheduled");
+    a->failure =
+        flo_failure_timeout(&s->arena, story_word(w, "message", "activity StartToClose timeout"),
+                            FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_START_TO_CLOSE);
     a->retry_state = FLO_API__RETRY_STATE__RETRY_STATE_TIMEOUT;
 }
 
 static void activity_cancel_requested(struct story *s, const struct words *w,
                                       FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, activity_task_cancel_requested, ACTIVITY_TASK_CANCEL_REQUESTED,
-               ActivityTaskCancelRequested);
-    a->scheduled_event_id = number(w, "scheduled");
+    STORY_ATTRIBUTES(event, activity_task_cancel_requested, ACTIVITY_TASK_CANCEL_REQUESTED,
+                     ActivityTaskCancelRequested);
+    a->scheduled_event_id = story_number(w, "scheduled");
 }
 
 static void activity_canceled(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, activity_task_canceled, ACTIVITY_TASK_CANCELED, ActivityTaskCanceled);
-    a->scheduled_event_id = number(w, "scheduled");
-    a->details = payloads(s, w, "details");
+    STORY_ATTRIBUTES(event, activity_task_canceled, ACTIVITY_TASK_CANCELED, ActivityTaskCanceled);
+    a->scheduled_event_id = story_number(w, "scheduled");
+    a->details = story_payloads(s, w, "details");
 }
 
 static void timer_started(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, timer_started, TIMER_STARTED, TimerStarted);
-    a->timer_id = text_of(s, w, "id", "");
+    STORY_ATTRIBUTES(event, timer_started, TIMER_STARTED, TimerStarted);
+    a->timer_id = story_text(s, w, "id", "");
 }
 
 static void timer_fired(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, timer_fired, TIMER_FIRED, TimerFired);
-    a->timer_id = text_of(s, w, "id", "");
+    STORY_ATTRIBUTES(event, timer_fired, TIMER_FIRED, TimerFired);
+    a->timer_id = story_text(s, w, "id", "");
 }
 
 static void timer_canceled(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, timer_canceled, TIMER_CANCELED, TimerCanceled);
-    a->timer_id = text_of(s, w, "id", "");
+    STORY_ATTRIBUTES(event, timer_canceled, TIMER_CANCELED, TimerCanceled);
+    a->timer_id = story_text(s, w, "id", "");
 }
 
 static void signaled(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, workflow_execution_signaled, WORKFLOW_EXECUTION_SIGNALED,
-               WorkflowExecutionSignaled);
-    a->signal_name = text_of(s, w, "name", "");
-    a->input = payloads(s, w, "input");
+    STORY_ATTRIBUTES(event, workflow_execution_signaled, WORKFLOW_EXECUTION_SIGNALED,
+                     WorkflowExecutionSignaled);
+    a->signal_name = story_text(s, w, "name", "");
+    a->input = story_payloads(s, w, "input");
 }
 
 static void cancel_requested(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, workflow_execution_cancel_requested, WORKFLOW_EXECUTION_CANCEL_REQUESTED,
-               WorkflowExecutionCancelRequested);
-    a->cause = text_of(s, w, "reason", "");
+    STORY_ATTRIBUTES(event, workflow_execution_cancel_requested,
+                     WORKFLOW_EXECUTION_CANCEL_REQUESTED, WorkflowExecutionCancelRequested);
+    a->cause = story_text(s, w, "reason", "");
 }
 
 static json_t *time_json(const struct words *w, const char *key)
 {
-    int64_t ms = number(w, key);
+    int64_t ms = story_number(w, key);
     return ms ? json_pack("{s:I, s:I}", "seconds", (json_int_t)(ms / 1000), "nanos",
                           (json_int_t)(ms % 1000 * FLO_NS_PER_MS))
               : json_null();
@@ -245,28 +235,29 @@ static json_t *time_json(const struct words *w, const char *key)
 /* How a local activity failed (failure=cancelled is one); NULL when the words say nothing of it. */
 static FloApi__Failure *failure_of(struct story *s, const struct words *w)
 {
-    const char *type = word(w, "failure", NULL);
+    const char *type = story_word(w, "failure", NULL);
     if (!type)
         return NULL;
     return strcmp(type, "cancelled") == 0
                ? flo_failure_cancelled(&s->arena, "Activity cancelled", NULL)
-               : flo_failure_application(&s->arena, word(w, "message", ""), type, false, NULL, 0);
+               : flo_failure_application(&s->arena, story_word(w, "message", ""), type, false, NULL,
+                                         0);
 }
 
 /* A marker of local activity seq, or (name=) another. */
 static void marker(struct story *s, const struct words *w, FloApi__HistoryEvent *event)
 {
-    ATTRIBUTES(event, marker_recorded, MARKER_RECORDED, MarkerRecorded);
-    a->marker_name = text_of(s, w, "name", "core_local_activity");
-    json_t *data =
-        json_pack("{s:I, s:I, s:s, s:s, s:o, s:o}", "seq", (json_int_t)number(w, "seq"), "attempt",
-                  (json_int_t)strtoll(word(w, "attempt", "1"), NULL, 10), "activity_id",
-                  word(w, "id", word(w, "seq", "")), "activity_type", word(w, "type", ""),
-                  "complete_time", time_json(w, "complete"), "backoff", time_json(w, "backoff"));
-    if (word(w, "step", NULL))
-        json_object_set_new(data, "activation_index", json_integer(number(w, "step")));
+    STORY_ATTRIBUTES(event, marker_recorded, MARKER_RECORDED, MarkerRecorded);
+    a->marker_name = story_text(s, w, "name", "core_local_activity");
+    json_t *data = json_pack(
+        "{s:I, s:I, s:s, s:s, s:o, s:o}", "seq", (json_int_t)story_number(w, "seq"), "attempt",
+        (json_int_t)strtoll(story_word(w, "attempt", "1"), NULL, 10), "activity_id",
+        story_word(w, "id", story_word(w, "seq", "")), "activity_type", story_word(w, "type", ""),
+        "complete_time", time_json(w, "complete"), "backoff", time_json(w, "backoff"));
+    if (story_word(w, "step", NULL))
+        json_object_set_new(data, "activation_index", json_integer(story_number(w, "step")));
     FloApi__Payloads *values[] = {flo_payloads_from_json(&s->arena, data),
-                                  payloads(s, w, "result")};
+                                  story_payloads(s, w, "result")};
     static char keys[2][8] = {"data", "result"};
     json_decref(data);
     a->details = flo_arena_alloc(&s->arena, 2 * sizeof(void *));
@@ -314,8 +305,6 @@ static const struct {
     BARE("Canceled", WORKFLOW_EXECUTION_CANCELED),
     BARE("Terminated", WORKFLOW_EXECUTION_TERMINATED),
     {"Marker", marker, 0},
-    BARE("ChildInitiated", START_CHILD_WORKFLOW_EXECUTION_INITIATED),
-    BARE("ChildStarted", CHILD_WORKFLOW_EXECUTION_STARTED),
     {"UpdateAdmitted", update_admitted, 0},
     {"UpdateAccepted", update_accepted, 0},
     {"UpdateCompleted", update_completed, 0},
@@ -344,12 +333,14 @@ static void add_event(struct story *s, char *line)
     split(line, &w);
     FloApi__HistoryEvent *event = flo_arena_alloc(&s->arena, sizeof *event);
     flo_api__history_event__init(event);
-    event->worker_may_ignore = number(&w, "may_ignore") != 0;
+    event->worker_may_ignore = story_number(&w, "may_ignore") != 0;
     size_t i = 0, count = sizeof vocabulary / sizeof *vocabulary;
     while (i < count && strcmp(vocabulary[i].name, w.name) != 0)
         i++;
     if (strcmp(w.name, "Unknown") == 0)
         event->event_type = (FloApi__EventType)9999;
+    else if (i == count && story_entity_event(s, &w, event))
+        ;
     else if (i == count)
         fail_msg("no event is called %s", w.name);
     else if (vocabulary[i].fill)
@@ -389,13 +380,13 @@ void story_update(struct story *s, const char *words)
     struct words w;
     split(line, &w);
     flo_api__message__init(message);
-    message->id = flo_arena_printf(&s->arena, "%s/request", word(&w, "id", ""));
-    message->protocol_instance_id = text_of(s, &w, "id", "");
+    message->id = flo_arena_printf(&s->arena, "%s/request", story_word(&w, "id", ""));
+    message->protocol_instance_id = story_text(s, &w, "id", "");
     message->sequencing_id_case = FLO_API__MESSAGE__SEQUENCING_ID_EVENT_ID;
-    message->event_id = number(&w, "behind");
+    message->event_id = story_number(&w, "behind");
     message->body = flo_arena_alloc(&s->arena, sizeof *message->body);
     google__protobuf__any__init(message->body);
-    message->body->type_url = word(&w, "type", NULL) ? text_of(s, &w, "type", "") : type;
+    message->body->type_url = story_word(&w, "type", NULL) ? story_text(s, &w, "type", "") : type;
     assert_int_equal(flo_wire_encode_arena(&request_of(s, &w)->base, &s->arena,
                                            &message->body->value.data, &message->body->value.len),
                      0);
@@ -430,11 +421,11 @@ void story_local_result(struct story *s, const char *words, struct flo_local_res
     split(line, &w);
     *out = (struct flo_local_result){
         .seq = (uint64_t)strtoull(w.name, NULL, 10),
-        .attempt = (int32_t)strtol(word(&w, "attempt", "1"), NULL, 10),
-        .ran_ns = number(&w, "ran") * FLO_NS_PER_MS,
+        .attempt = (int32_t)strtol(story_word(&w, "attempt", "1"), NULL, 10),
+        .ran_ns = story_number(&w, "ran") * FLO_NS_PER_MS,
         .original_schedule_ns = 7 * FLO_NS_PER_S,
-        .backoff_ns = number(&w, "backoff") * FLO_NS_PER_MS,
-        .result = payloads(s, &w, "result"),
+        .backoff_ns = story_number(&w, "backoff") * FLO_NS_PER_MS,
+        .result = story_payloads(s, &w, "result"),
         .failure = failure_of(s, &w),
         .retry_state = FLO_API__RETRY_STATE__RETRY_STATE_MAXIMUM_ATTEMPTS_REACHED,
     };

@@ -5,13 +5,13 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "support/cmocka_env.h"
-#include "support/story.h"
+#include "support/story_internal.h"
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "workflow/names.h"
 
-static void say_payloads(struct flo_buf *out, const char *key, const FloApi__Payloads *payloads)
+void story_say_payloads(struct flo_buf *out, const char *key, const FloApi__Payloads *payloads)
 {
     if (!payloads || payloads->n_payloads == 0)
         return;
@@ -23,7 +23,7 @@ static void say_payloads(struct flo_buf *out, const char *key, const FloApi__Pay
         flo_buf_printf(out, "%c", data->data[i] == '"' ? '\'' : data->data[i]);
 }
 
-static void say_ms(struct flo_buf *out, const char *key, const Google__Protobuf__Duration *d)
+void story_say_ms(struct flo_buf *out, const char *key, const Google__Protobuf__Duration *d)
 {
     if (d)
         flo_buf_printf(out, " %s=%lld", key, (long long)(flo_duration_ns(d) / FLO_NS_PER_MS));
@@ -40,20 +40,20 @@ static void say_activity(struct flo_buf *out,
 {
     flo_buf_printf(out, "ScheduleActivity id=%s type=%s queue=%s", a->activity_id,
                    a->activity_type->name, a->task_queue->name);
-    say_ms(out, "s2c", a->schedule_to_close_timeout);
-    say_ms(out, "s2s", a->schedule_to_start_timeout);
-    say_ms(out, "stc", a->start_to_close_timeout);
-    say_ms(out, "hb", a->heartbeat_timeout);
+    story_say_ms(out, "s2c", a->schedule_to_close_timeout);
+    story_say_ms(out, "s2s", a->schedule_to_start_timeout);
+    story_say_ms(out, "stc", a->start_to_close_timeout);
+    story_say_ms(out, "hb", a->heartbeat_timeout);
     if (a->retry_policy)
         flo_buf_printf(out, " attempts=%d", a->retry_policy->maximum_attempts);
-    say_payloads(out, "input", a->input);
+    story_say_payloads(out, "input", a->input);
 }
 
 static void say_marker(struct flo_buf *out, const FloApi__RecordMarkerCommandAttributes *a)
 {
     flo_buf_printf(out, "Marker %s", a->marker_name);
     for (size_t i = 0; i < a->n_details; i++)
-        say_payloads(out, a->details[i]->key, a->details[i]->value);
+        story_say_payloads(out, a->details[i]->key, a->details[i]->value);
     if (a->failure)
         say_failure(out, a->failure);
 }
@@ -71,14 +71,15 @@ static void say_command(struct flo_buf *out, const FloApi__Command *c)
         break;
     case FLO_COMMAND(START_TIMER):
         flo_buf_printf(out, "StartTimer id=%s", c->start_timer_command_attributes->timer_id);
-        say_ms(out, "ms", c->start_timer_command_attributes->start_to_fire_timeout);
+        story_say_ms(out, "ms", c->start_timer_command_attributes->start_to_fire_timeout);
         break;
     case FLO_COMMAND(CANCEL_TIMER):
         flo_buf_printf(out, "CancelTimer id=%s", c->cancel_timer_command_attributes->timer_id);
         break;
     case FLO_COMMAND(COMPLETE_WORKFLOW_EXECUTION):
         flo_buf_append_str(out, "Complete");
-        say_payloads(out, "result", c->complete_workflow_execution_command_attributes->result);
+        story_say_payloads(out, "result",
+                           c->complete_workflow_execution_command_attributes->result);
         break;
     case FLO_COMMAND(FAIL_WORKFLOW_EXECUTION):
         flo_buf_append_str(out, "Fail");
@@ -95,7 +96,8 @@ static void say_command(struct flo_buf *out, const FloApi__Command *c)
                        c->protocol_message_command_attributes->message_id);
         break;
     default:
-        flo_buf_append_str(out, flo_command_name(c->command_type));
+        if (!story_entity_command(out, c))
+            flo_buf_append_str(out, flo_command_name(c->command_type));
     }
 }
 
@@ -133,7 +135,7 @@ static void say_message(struct story *s, struct flo_buf *out, const FloApi__Mess
     if (response && response->outcome->value_case == FLO_API__OUTCOME__VALUE_FAILURE)
         say_failure(out, response->outcome->failure);
     else if (response)
-        say_payloads(out, "result", response->outcome->success);
+        story_say_payloads(out, "result", response->outcome->success);
     assert_true(rejection || acceptance || response);
     assert_string_equal(rejection    ? rejection->rejected_request->meta->update_id
                         : acceptance ? acceptance->accepted_request->meta->update_id
@@ -146,7 +148,7 @@ static void say_query(struct flo_buf *out, const char *key, const FloApi__Payloa
 {
     flo_buf_printf(out, "%squery%s%s", out->len ? "\n" : "", *key ? " " : "", key);
     if (answer)
-        say_payloads(out, "result", answer);
+        story_say_payloads(out, "result", answer);
     else
         flo_buf_printf(out, " failed: %s", error);
 }
@@ -162,11 +164,11 @@ static void say_start(struct story *s, struct flo_buf *out, const struct flo_loc
     flo_buf_printf(out, "StartLocal seq=%llu id=%s type=%s attempt=%d",
                    (unsigned long long)start->seq, start->activity_id, task->activity_type->name,
                    start->attempt);
-    say_ms(out, "s2c", task->schedule_to_close_timeout);
-    say_ms(out, "stc", task->start_to_close_timeout);
+    story_say_ms(out, "s2c", task->schedule_to_close_timeout);
+    story_say_ms(out, "stc", task->start_to_close_timeout);
     if (task->retry_policy)
         flo_buf_printf(out, " attempts=%d", task->retry_policy->maximum_attempts);
-    say_payloads(out, "input", task->input);
+    story_say_payloads(out, "input", task->input);
     if (start->cancelled)
         flo_buf_append_str(out, " cancelled");
 }

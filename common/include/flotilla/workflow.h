@@ -26,6 +26,7 @@
 #include "flotilla/error.h"
 #include "flotilla/failure.h"
 #include "flotilla/log.h"
+#include "flotilla/payload.h"
 #include "flotilla/workflow/activities.h"
 #include "flotilla/workflow/attributes.h"
 #include "flotilla/workflow/children.h"
@@ -65,9 +66,10 @@ FLO_API void flo_failure_clear(struct flo_workflow *wf);
 
 /* ---- about this execution ---- */
 
+/* Texts are "" and pointers NULL where there is nothing. */
 struct flo_workflow_info {
     const char *workflow_id, *run_id, *type, *namespace_, *task_queue;
-    int32_t attempt;
+    int32_t attempt;        /* 1, then one more for each retry of the workflow */
     int64_t start_ms;       /* wall clock, milliseconds since 1970 */
     int64_t history_length; /* events up to the current task */
     int64_t history_bytes;
@@ -75,10 +77,25 @@ struct flo_workflow_info {
     /* Where the run stands in a distributed trace (W3C Trace Context), as its activities get it; ""
      * when the worker does not trace. */
     const char *traceparent;
+    const char *first_run_id;     /* of the chain of retries, cron runs and continuations */
+    const char *continued_run_id; /* the run before this one */
+    const char *parent_namespace, *parent_workflow_id, *parent_run_id; /* of a child workflow */
+    const char *root_workflow_id, *root_run_id; /* the first parent of all; of a child workflow */
+    const char *cron;
+    int64_t execution_timeout_ms, run_timeout_ms, task_timeout_ms; /* 0 = no limit */
+    const struct flo_retry_policy *retry;
+    struct flo_priority priority;
+    json_t *last_result; /* of the last cron run that completed; borrowed */
+    /* Why the run before this one failed, for a person; and its type. */
+    const char *last_failure, *last_failure_type;
 };
 /* Borrowed; refreshed by each workflow task. */
 FLO_API const struct flo_workflow_info *flo_workflow_info(const struct flo_workflow *wf);
 FLO_API bool flo_workflow_replaying(const struct flo_workflow *wf);
+/* The header of that name that the execution was started with, NULL without one; what is read of it
+ * is in flotilla/payload.h. Borrowed for as long as the run lives. */
+FLO_API const struct flo_payload *flo_workflow_header(const struct flo_workflow *wf,
+                                                      const char *name);
 
 /* Deterministic randomness: the same in each replay. */
 FLO_API uint64_t flo_workflow_random(struct flo_workflow *wf);

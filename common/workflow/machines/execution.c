@@ -5,8 +5,9 @@
  *   NEW --(WorkflowExecutionStarted)--> OPEN --(the function returned)--> CLOSED
  *
  * OPEN: the coroutines exist; each step runs those that can go on. CLOSED: they are gone, one
- * command that ends the run was issued: Complete, Fail, or Cancel when the function returned
- * FLO_ECANCELLED after a cancel request.
+ * command that ends the run was issued: Complete, Fail, ContinueAsNew, or Cancel when the function
+ * returned FLO_ECANCELLED after a cancel request. A function that returned FLO_ETASK or FLO_ENONDET
+ * ends nothing: it fails the workflow task.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
+#include "workflow/entities.h"
+#include "workflow/info.h"
 #include "workflow/messages.h"
 #include "workflow/trace.h"
 
@@ -100,13 +103,9 @@ int flo_execution_start(struct flo_run *run, const FloApi__HistoryEvent *event, 
         flo_err_prefix(err, "the input of workflow type %.100s", type);
     if (rc)
         return rc;
-    run->info.type = flo_heap_strdup(run->heap, type);
-    run->info.task_queue = flo_heap_strdup(run->heap, a->task_queue ? a->task_queue->name : "");
-    if (!run->info.type || !run->info.task_queue)
-        return FLO_ENOMEM;
-    run->info.attempt = a->attempt;
-    run->task_timeout_ns = flo_duration_ns(a->workflow_task_timeout);
-    run->info.start_ms = flo_timestamp_ns(event->event_time) / FLO_NS_PER_MS;
+    rc = flo_info_start(run, event);
+    if (rc)
+        return rc;
     flo_execution_reseed(run, *a->original_execution_run_id ? a->original_execution_run_id
                                                             : run->info.run_id);
     rc = run->env.tracing ? flo_trace_begin(run, a) : 0;
@@ -207,6 +206,8 @@ static int finish(struct flo_run *run)
     int rc;
     if (run->main.rc == 0)
         rc = issue_complete(run);
+    else if (run->main.rc == FLO_ECONTINUE && run->entities && run->entities->next_run)
+        rc = flo_continue_issue(run);
     else if (run->main.rc == FLO_ECANCELLED && run->cancel_requested)
         rc = issue_cancel(run);
     else
@@ -223,7 +224,15 @@ static int finish(struct flo_run *run)
     return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_CLOSED);
 }
 
-int flo_execution_step(struct flo_run *run)
+/* The function says that this is a bug: the task fails, the run stays open where it was. */
+static int fail_task(const struct flo_run *run, struct flo_err *err)
+{
+    int rc = run->main.rc;
+    const char *said = rc == FLO_ETASK && run->entities ? run->entities->task_failure : NULL;
+    return flo_fail(err, rc, "%s", said ? said : flo_error_text(rc));
+}
+
+int flo_execution_step(struct flo_run *run, struct flo_err *err)
 {
     if (run->machine.state != FLO_RUN_OPEN)
         return 0;
@@ -237,5 +246,13 @@ int flo_execution_step(struct flo_run *run)
         rc = flo_update_reject_rest(run);
     if (rc || !run->main.ended)
         return rc;
-    return run->main.rc == FLO_ENOMEM ? FLO_ENOMEM : finish(run);
+    switch (run->main.rc) {
+    case FLO_ENOMEM:
+        return FLO_ENOMEM;
+    case FLO_ENONDET:
+    case FLO_ETASK:
+        return fail_task(run, err);
+    default:
+        return finish(run);
+    }
 }

@@ -19,12 +19,11 @@
 #include <stdint.h>
 
 #include "flotilla/error.h"
+#include "flotilla/workflow/types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct flo_workflow;
 
 enum flo_attribute_kind {
     FLO_ATTRIBUTE_KEYWORD = 0,  /* text, compared whole */
@@ -105,6 +104,12 @@ FLO_API int flo_memo_upsert(struct flo_workflow *wf, json_t *changes);
  *     const char *stage = json_string_value(flo_memo_get(wf, "stage"));
  */
 FLO_API json_t *flo_memo_get(struct flo_workflow *wf, const char *name);
+
+#ifndef FLO_NO_CALL_SITES
+#define flo_search_attributes_upsert(wf, ...)                                                      \
+    flo_search_attributes_upsert(FLO_HERE(wf), __VA_ARGS__)
+#define flo_memo_upsert(wf, ...) flo_memo_upsert(FLO_HERE(wf), __VA_ARGS__)
+#endif
 
 #ifdef __cplusplus
 }

@@ -12,16 +12,15 @@
 
 #include "flotilla/error.h"
 #include "flotilla/failure.h"
+#include "flotilla/workflow/activities.h" /* struct flo_priority */
 #include "flotilla/workflow/attributes.h"
+#include "flotilla/workflow/types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-struct flo_workflow;
-struct flo_future;
-struct flo_priority; /* flotilla/workflow/activities.h */
-struct flo_child;    /* a child workflow; lives as long as the run */
+struct flo_child; /* a child workflow; lives as long as the run */
 
 /* May a workflow id be used that a closed execution had? */
 enum flo_id_reuse {
@@ -61,9 +60,9 @@ struct flo_child_options {
     const char *cron;                              /* "0 4 * * *"; NULL = it runs once */
     json_t *memo;                                  /* an object; NULL = none */
     const struct flo_search_attribute *attributes; /* FLO_ATTRIBUTES(...); NULL = none */
-    json_t *headers;                     /* an object: each member becomes a header; NULL = none */
-    const struct flo_priority *priority; /* NULL = this workflow's */
-    const char *summary, *details;       /* one line and a text for the web page; NULL = none */
+    json_t *headers;               /* an object: each member becomes a header; NULL = none */
+    struct flo_priority priority;  /* all zero = this workflow's */
+    const char *summary, *details; /* one line and a text for the web page; NULL = none */
 };
 
 /*
@@ -172,6 +171,19 @@ struct flo_continue_options {
  */
 FLO_API int flo_continue_as_new(struct flo_workflow *wf, json_t *input,
                                 const struct flo_continue_options *options);
+
+#ifndef FLO_NO_CALL_SITES
+#define flo_child(wf, ...) flo_child(FLO_HERE(wf), __VA_ARGS__)
+#define flo_child_start(wf, ...) flo_child_start(FLO_HERE(wf), __VA_ARGS__)
+#define flo_child_signal(wf, ...) flo_child_signal(FLO_HERE(wf), __VA_ARGS__)
+#define flo_child_signal_start(wf, ...) flo_child_signal_start(FLO_HERE(wf), __VA_ARGS__)
+#define flo_child_cancel(wf, ...) flo_child_cancel(FLO_HERE(wf), __VA_ARGS__)
+#define flo_signal_external(wf, ...) flo_signal_external(FLO_HERE(wf), __VA_ARGS__)
+#define flo_signal_external_start(wf, ...) flo_signal_external_start(FLO_HERE(wf), __VA_ARGS__)
+#define flo_cancel_external(wf, ...) flo_cancel_external(FLO_HERE(wf), __VA_ARGS__)
+#define flo_cancel_external_start(wf, ...) flo_cancel_external_start(FLO_HERE(wf), __VA_ARGS__)
+#define flo_continue_as_new(wf, ...) flo_continue_as_new(FLO_HERE(wf), __VA_ARGS__)
+#endif
 
 #ifdef __cplusplus
 }

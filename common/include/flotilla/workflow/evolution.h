@@ -21,12 +21,11 @@
 #include <stdbool.h>
 
 #include "flotilla/error.h"
+#include "flotilla/workflow/types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct flo_workflow;
 
 /*
  * Does this execution go the new way? True when it gets here for the first time (which a marker in
@@ -83,6 +82,13 @@ FLO_API int flo_mutable_side_effect(struct flo_workflow *wf, const char *id, flo
                                     void *ctx,
                                     bool (*equal)(const json_t *last, const json_t *current),
                                     json_t **out_value);
+
+#ifndef FLO_NO_CALL_SITES
+#define flo_patched(wf, ...) flo_patched(FLO_HERE(wf), __VA_ARGS__)
+#define flo_patch_deprecate(wf, ...) flo_patch_deprecate(FLO_HERE(wf), __VA_ARGS__)
+#define flo_side_effect(wf, ...) flo_side_effect(FLO_HERE(wf), __VA_ARGS__)
+#define flo_mutable_side_effect(wf, ...) flo_mutable_side_effect(FLO_HERE(wf), __VA_ARGS__)
+#endif
 
 #ifdef __cplusplus
 }

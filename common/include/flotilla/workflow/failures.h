@@ -18,12 +18,11 @@
 
 #include "flotilla/error.h"
 #include "flotilla/failure.h"
+#include "flotilla/workflow/types.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct flo_workflow;
 
 enum flo_failure_kind {
     FLO_FAILURE_OTHER = 0,   /* of a kind that this list does not have */
