@@ -88,6 +88,10 @@ static const struct flo_setting settings[] = {
     NUMBER("sticky_cache.max_bytes", SIZE, sticky_cache.max_bytes, "64MiB", MIB(1), MIB(65536), NULL, 0, W, "Memory that cached runs may take"),
     NUMBER("sticky_cache.max_entries", INT, sticky_cache.max_entries, "1000", 0, 1000000, NULL, 0, W, "Cached runs; 0: none, every task replays its history"),
     NUMBER("sticky_cache.schedule_to_start_timeout", DURATION, sticky_cache.schedule_to_start_timeout_ms, "10s", 100, MINUTES(60), NULL, 0, W, "After this a sticky task is given to any worker"),
+    NUMBER("sticky_cache.random_eviction", FLOAT, random_eviction.rate, "0", 0, 1, "FLOTILLA_RANDOM_EVICTION", 0, W, "For tests: the share of workflow tasks after which the run leaves the cache, by chance; 0: none"),
+    NUMBER("sticky_cache.random_eviction_seed", INT, random_eviction.seed, "0", 0, 9007199254740992.0, "FLOTILLA_RANDOM_EVICTION_SEED", 0, W, "Where that chance begins; 0: anywhere (the log says where)"),
+    NUMBER("executors", INT, executors, "-1", -1, 256, "FLOTILLA_WORKFLOW_EXECUTORS", 0, W, "Threads that run workflow code, a run always on the same one; -1: as many as there are usable cores; 0: none, it runs on the event loop, without a deadlock detector"),
+    NUMBER("deadlock_timeout", DURATION, deadlock_timeout_ms, "2s", 0, MINUTES(60), "FLOTILLA_DEADLOCK_TIMEOUT", 0, W, "Workflow code that does not yield for so long fails its task, and another thread takes its place; 0: it may take for ever"),
 
     NUMBER("max_concurrent_activities", INT, max_concurrent_activities, "5", 1, 10000, "TEMPORAL_IO_ACTIVITY_CONCURRENCY", 0, IO, "Activities at work at once (slots)"),
     NUMBER("max_concurrent_activity_task_polls", INT, max_concurrent_activity_task_polls, "2", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_ACTIVITY_TASK_POLLS", 0, IO, "Long polls for activity tasks at once"),

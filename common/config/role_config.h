@@ -92,6 +92,12 @@ struct flo_role_config {
         int64_t max_entries;                  /* runs; 0: no sticky queue, every task replays */
         int64_t schedule_to_start_timeout_ms; /* then a sticky task goes to the normal queue */
     } sticky_cache;
+    struct {
+        double rate;  /* the share of tasks after which the run is evicted; 0: none */
+        int64_t seed; /* 0: chosen, and logged */
+    } random_eviction;
+    int64_t executors;           /* threads that run workflow code; 0: the loop; < 0: cores */
+    int64_t deadlock_timeout_ms; /* 0: not looked for */
 
     /* activity roles */
     int64_t max_concurrent_activities;

@@ -21,6 +21,7 @@
 #include "base/map.h"
 #include "executor/dwarf.h"
 #include "executor/profile.h"
+#include "executor/thread_stack.h"
 
 #define SECONDS 20
 #define FUNCTION_MAX 120
@@ -119,6 +120,22 @@ struct line {
     uint64_t count;
 };
 
+/* "function (file.c:123)", as far as it is known. */
+static void print_place(const struct namer *namer, uint64_t pc, FILE *out)
+{
+    struct flo_crash_symbol symbol = {0};
+    char *function = look_up(namer, pc);
+
+    flo_dwarf_find(&namer->dw, pc, &symbol);
+    fprintf(out, "%s", function ? function : "[unknown]");
+    flo_free(function);
+    function = symbol.file ? clean(flo_crash_base_name(symbol.file)) : NULL;
+    if (function)
+        fprintf(out, " (%s:%d)", function, symbol.line);
+    fprintf(out, "\n");
+    flo_free(function);
+}
+
 /* Stacks that differ by places within the same functions are one line. */
 static void print_all(struct namer *namer, const struct flo_profile_stack *stacks, size_t count,
                       FILE *out)
@@ -166,7 +183,24 @@ static void bound_myself(void)
     unsetenv("DEBUGINFOD_URLS"); /* no downloads */
 }
 
-static _Noreturn void names_main(const struct flo_profile_stack *stacks, size_t count, int fd)
+/* What a child process is to name: stacks, or one stack with its places. */
+struct order {
+    const struct flo_profile_stack *stacks;
+    size_t count;
+    const uint64_t *pc;
+    size_t depth;
+};
+
+static void add_modules(struct namer *namer, const struct order *order)
+{
+    for (size_t i = 0; i < order->count; i++)
+        for (uint64_t j = 0; j < order->stacks[i].sample->depth; j++)
+            add_module(namer, place_of(order->stacks[i].sample, j));
+    for (size_t i = 0; i < order->depth; i++)
+        add_module(namer, order->pc[i] - (i > 0));
+}
+
+static _Noreturn void names_main(const struct order *order, int fd)
 {
     static struct namer namer;
     FILE *out = fdopen(fd, "w");
@@ -178,17 +212,16 @@ static _Noreturn void names_main(const struct flo_profile_stack *stacks, size_t 
     flo_map_init(&namer.names);
     flo_map_init(&namer.modules);
     flo_dwarf_open(&namer.dw);
-    for (size_t i = 0; i < count; i++)
-        for (uint64_t j = 0; j < stacks[i].sample->depth; j++)
-            add_module(&namer, place_of(stacks[i].sample, j));
+    add_modules(&namer, order);
     flo_dwarf_ready(&namer.dw);
-    if (out)
-        print_all(&namer, stacks, count, out);
+    if (out && order->count > 0)
+        print_all(&namer, order->stacks, order->count, out);
+    for (size_t i = 0; out && i < order->depth; i++)
+        print_place(&namer, order->pc[i] - (i > 0), out); /* all but the first return there */
     _exit(out && fflush(out) == 0 ? 0 : 1);
 }
 
-int flo_profile_names(const struct flo_profile_stack *stacks, size_t count, int *out_fd,
-                      int *out_pid, struct flo_err *err)
+static int launch(const struct order *order, int *out_fd, int *out_pid, struct flo_err *err)
 {
     int ends[2];
     pid_t pid;
@@ -197,7 +230,7 @@ int flo_profile_names(const struct flo_profile_stack *stacks, size_t count, int 
         return flo_fail(err, FLO_ESYS, "cannot open a pipe: %s", strerror(errno));
     pid = fork();
     if (pid == 0)
-        names_main(stacks, count, ends[1]);
+        names_main(order, ends[1]);
     close(ends[1]);
     if (pid < 0) {
         int code = errno;
@@ -208,4 +241,20 @@ int flo_profile_names(const struct flo_profile_stack *stacks, size_t count, int 
     *out_fd = ends[0];
     *out_pid = (int)pid;
     return 0;
+}
+
+int flo_profile_names(const struct flo_profile_stack *stacks, size_t count, int *out_fd,
+                      int *out_pid, struct flo_err *err)
+{
+    const struct order order = {.stacks = stacks, .count = count};
+
+    return launch(&order, out_fd, out_pid, err);
+}
+
+int flo_thread_stack_names(const uint64_t *pc, size_t depth, int *out_fd, int *out_pid,
+                           struct flo_err *err)
+{
+    const struct order order = {.pc = pc, .depth = depth};
+
+    return launch(&order, out_fd, out_pid, err);
 }

@@ -40,6 +40,10 @@
     X(STICKY_CACHE_SIZE, GAUGE, "temporal_sticky_cache_size", "namespace,task_queue", NONE, "Runs in the cache.") \
     X(STICKY_CACHE_BYTES, GAUGE, "flotilla_sticky_cache_bytes", "namespace,task_queue", NONE, "Memory of the runs in the cache.") \
     X(STICKY_CACHE_EVICTION, COUNTER, "temporal_sticky_cache_total_forced_eviction_total", "namespace,task_queue", NONE, "Runs pushed out of the cache.") \
+    X(STICKY_CACHE_EVICTED, COUNTER, "flotilla_sticky_cache_evictions_total", "namespace,task_queue,reason", NONE, "Runs that left the cache: capacity, memory, failed (their task failed or its answer was refused), gap (history went on elsewhere), forced or closed.") \
+    X(WORKFLOW_REPLAYS, GAUGE, "flotilla_workflow_replays", "namespace,task_queue,state", NONE, "Runs whose whole history is replayed (running), or waits for that (waiting).") \
+    X(WORKFLOW_DEADLOCKS, COUNTER, "flotilla_workflow_deadlocks_total", "namespace,task_queue", NONE, "Workflow tasks failed because their code did not yield.") \
+    X(WORKFLOW_THREADS_STUCK, GAUGE, "flotilla_workflow_threads_stuck", "namespace,task_queue", NONE, "Threads that were replaced because they do not get out of workflow code.") \
     /* activity */ \
     X(ACTIVITY_POLL_NO_TASK, COUNTER, "temporal_activity_poll_no_task_total", "namespace,task_queue", NONE, "Activity polls that returned nothing.") \
     X(ACTIVITY_TASK_RECEIVED, COUNTER, "temporal_activity_task_received_total", "namespace,task_queue,activity_type,eager", NONE, "Activity tasks received.") \

@@ -39,7 +39,7 @@ struct flo_burst {
 static bool busy(const struct flo_worker *worker)
 {
     return flo_capacity_busy(worker) > 0 || worker->polls == 0 || !worker->connected ||
-           (worker->cache && flo_run_cache_awaiting(worker->cache) > 0);
+           (worker->shards && flo_shards_cache_awaiting(worker->shards) > 0);
 }
 
 static void on_backlog(void *ctx, int64_t queued)

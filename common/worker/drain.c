@@ -125,7 +125,7 @@ static bool call_shutdown_worker(struct flo_worker *worker, const struct flo_tas
     request.task_queue = queue->name;
     request.task_queue_types = &type;
     request.n_task_queue_types = 1;
-    if (worker->cache)
+    if (worker->shards && worker->shards->caching)
         request.sticky_task_queue = worker->sticky_queue;
     return !flo_client_shutdown_worker(worker->client, &request, on_shutdown_answer, worker, NULL);
 }

@@ -200,6 +200,15 @@ static void put_activities(const struct flo_worker *worker, size_t room, json_t 
     put_list(dump, "activity_tasks", list, left_out);
 }
 
+static const char *workflow_state(const struct flo_workflow_task *wt)
+{
+    if (wt->replay == FLO_REPLAY_WAITS)
+        return "waiting for its replay";
+    if (wt->at_work)
+        return wt->replay == FLO_REPLAY_RUNS ? "replaying" : "in its code";
+    return wt->local ? "local activities" : "answering";
+}
+
 static void put_workflows(const struct flo_worker *worker, size_t room, json_t *dump)
 {
     json_t *list = json_array();
@@ -212,7 +221,7 @@ static void put_workflows(const struct flo_worker *worker, size_t room, json_t *
         if (!one)
             continue;
         put_ids(one, wt->type, wt->workflow_id, wt->run_id, wt->attempt, wt->began_ns);
-        put_text(one, "state", wt->local ? "local activities" : "answering");
+        put_text(one, "state", workflow_state(wt));
     }
     put_list(dump, "workflow_tasks", list, left_out);
 }
@@ -262,9 +271,9 @@ static void put_cache(const struct flo_worker *worker, size_t room, json_t *dump
     struct flo_run_cache_stats stats = {0};
     json_t *all = json_object();
 
-    if (worker->cache) {
-        flo_run_cache_stats(worker->cache, &stats);
-        flo_run_cache_each(worker->cache, add_cached, &cached);
+    if (worker->shards) {
+        flo_shards_cache_stats(worker->shards, &stats);
+        flo_shards_cache_each(worker->shards, add_cached, &cached);
     }
     put_number(all, "entries", (int64_t)stats.entries);
     put_number(all, "bytes", (int64_t)stats.bytes);

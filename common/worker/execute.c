@@ -1,28 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * execute.c - a workflow task between its poll and its answer: find the run in the cache or make
- * a new one, see to it that the history is whole, advance it. All on the loop thread: workflow
- * code runs for microseconds and cannot block.
+ * execute.c - a workflow task between its poll and its answer, as the loop sees it: to the thread
+ * of its run, which advances that (advance.c), and on with what comes back: an answer, local
+ * activities to be run, or the wish for a whole history.
  *
- * A run belongs to the cache except while it is advanced, so a second task of the same run (a
- * query) never finds it half way.
+ * A task and all that belongs to it is the thread's while wt->at_work, else the loop's.
  */
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "worker/local.h"
+#include "worker/replays.h"
 #include "worker/worker.h"
 #include "workflow/run.h"
-
-/* What one task may take: the largest history that a server keeps (50 MiB), unpacked, and the
- * answer. More is refused, not swallowed. */
-#define TASK_BYTES_MAX ((size_t)512 << 20)
-
-static flo_workflow_fn look_up(void *ctx, const char *type)
-{
-    return flo_registry_workflow(ctx, type);
-}
 
 void flo_workflow_task_end(struct flo_workflow_task **task)
 {
@@ -35,6 +28,9 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
     flo_count_workflow(wt, FLO_END_UNREPORTED); /* unless it was counted with its answer */
     if (wt->local)
         flo_local_release(wt, NULL);
+    flo_execute_drop_run(worker, &wt->run);
+    flo_replays_leave(wt);
+    flo_deadlock_forget(wt);
     flo_client_call_cancel(&wt->call);
     flo_list_remove(&worker->workflow_tasks, &wt->node);
     flo_arena_fini(&wt->arena);
@@ -46,80 +42,201 @@ void flo_workflow_task_end(struct flo_workflow_task **task)
     flo_drain_check(worker);
 }
 
-/* The run for the task: at work, cached, or new. NULL without memory. */
-static struct flo_run *run_for(struct flo_workflow_task *wt)
-{
-    struct flo_worker *worker = wt->worker;
-    struct flo_run *run = worker->locals ? flo_local_take(wt) : NULL;
+/* ---- errands: what the thread of a run is to do besides tasks ---- */
 
-    if (run)
-        return run;
-    run = worker->cache ? flo_run_cache_take(worker->cache, wt->run_id) : NULL;
-    if (run && flo_run_missing_history(run, wt->task))
-        flo_run_destroy(&run); /* a gap: start over */
-    if (!run &&
-        flo_run_new(&worker->run_env, look_up, worker->registry, wt->workflow_id, wt->run_id, &run))
+static struct flo_errand *errand_new(enum flo_errand_kind kind, const char *run_id)
+{
+    size_t len = run_id ? strlen(run_id) + 1 : 1;
+    struct flo_errand *errand = flo_calloc(1, sizeof *errand + len);
+
+    if (!errand)
         return NULL;
-    return run;
+    errand->job.kind = FLO_SHARD_JOB_ERRAND;
+    errand->kind = kind;
+    if (run_id)
+        memcpy(errand->run_id, run_id, len);
+    return errand;
 }
 
-void flo_execute_put_run(struct flo_workflow_task *wt, struct flo_run *run,
-                         const struct flo_activation *activation)
+void flo_execute_drop_run(struct flo_worker *worker, struct flo_run **run)
 {
-    struct flo_run_cache *cache = wt->worker->cache;
-    bool keep = cache && activation && activation->outcome != FLO_ACTIVATION_FAIL &&
-                !(activation->outcome == FLO_ACTIVATION_COMPLETE && activation->closes);
+    struct flo_run *gone = *run;
+    struct flo_errand *errand;
 
-    if (!keep || flo_run_cache_put(cache, run))
-        flo_run_destroy(&run);
-}
-
-static void advance(struct flo_workflow_task *wt)
-{
-    struct flo_activation activation = {0};
-    struct flo_run *run = run_for(wt);
-    int64_t began_ns = flo_clock_mono_ns();
-    int rc;
-
-    if (!run) {
-        flo_workflow_task_end(&wt); /* no memory: the server gives the task to somebody else */
+    *run = NULL;
+    if (!gone)
+        return;
+    errand = worker->shards->stopped ? NULL : errand_new(FLO_ERRAND_DESTROY, NULL);
+    if (!errand) { /* no thread runs its code any more, or: no memory is worse than a stack here */
+        flo_run_destroy(&gone);
         return;
     }
-    if (flo_run_missing_history(run, wt->task)) {
-        flo_run_destroy(&run);
-        if (wt->whole) {
-            flo_log(FLO_LOG_WARN, "history.gap", "A history does not reach its first event",
-                    "workflow_id", wt->workflow_id, "run_id", wt->run_id, NULL);
-            flo_workflow_task_end(&wt);
-            return;
+    errand->run = gone;
+    flo_shards_submit(flo_shards_of_run(worker->shards, flo_run_id(gone)), &errand->job);
+}
+
+/* Without memory a run stays that is not what history says: its next task finds that out. */
+static void send_errand(struct flo_worker *worker, struct flo_shard *shard,
+                        struct flo_errand *errand)
+{
+    if (errand && !worker->shards->stopped)
+        flo_shards_submit(shard, &errand->job);
+    else
+        flo_free(errand);
+}
+
+void flo_execute_evict(struct flo_workflow_task *wt)
+{
+    struct flo_shards *shards = wt->worker->shards;
+
+    if (shards->caching)
+        send_errand(wt->worker, flo_shards_of_run(shards, wt->run_id),
+                    errand_new(FLO_ERRAND_EVICT, wt->run_id));
+}
+
+void flo_execute_reset_run(struct flo_workflow_task *wt, int64_t event_id)
+{
+    struct flo_shards *shards = wt->worker->shards;
+    struct flo_errand *errand = shards->caching ? errand_new(FLO_ERRAND_RESET, wt->run_id) : NULL;
+
+    if (errand)
+        errand->event_id = event_id;
+    send_errand(wt->worker, flo_shards_of_run(shards, wt->run_id), errand);
+}
+
+/* A cache is over the bound that all share, and has no more than its part: the fullest pays. */
+static void trim_fullest(struct flo_worker *worker, const struct flo_shard *but)
+{
+    struct flo_shards *shards = worker->shards;
+    struct flo_shard *fullest = NULL;
+    size_t most = 0;
+
+    for (unsigned i = 0; i < shards->count; i++) {
+        struct flo_run_cache_stats stats;
+        if (&shards->of[i] == but)
+            continue;
+        pthread_mutex_lock(&shards->of[i].cache_mu);
+        flo_run_cache_stats(shards->of[i].cache, &stats);
+        pthread_mutex_unlock(&shards->of[i].cache_mu);
+        if (stats.bytes > most) {
+            most = stats.bytes;
+            fullest = &shards->of[i];
         }
-        flo_history_fetch(wt, true);
-        return;
     }
-    wt->worker->advancing = wt;
-    rc = flo_run_activate(run, wt->task, &wt->arena, &activation);
-    wt->worker->advancing = NULL;
-    if (rc) {
-        flo_execute_put_run(wt, run, NULL);
-        flo_workflow_task_end(&wt);
-        return;
-    }
-    flo_series_observe(FLO_TASK_METRIC(wt, WORKFLOW_REPLAY_LATENCY),
-                       (double)(flo_clock_mono_ns() - began_ns) / FLO_NS_PER_S);
-    if (activation.outcome == FLO_ACTIVATION_OPEN) {
-        flo_local_hold(wt, run, &activation);
-        return;
-    }
-    if (wt->local)
-        flo_local_release(wt, &activation);
-    flo_execute_put_run(wt, run, &activation);
-    flo_respond_workflow(wt, &activation);
+    if (fullest)
+        send_errand(worker, fullest, errand_new(FLO_ERRAND_TRIM, NULL));
+}
+
+/* ---- to the thread ---- */
+
+void flo_execute_step(struct flo_workflow_task *wt, enum flo_step step)
+{
+    wt->step = step;
+    wt->at_work = true;
+    flo_shards_submit(flo_shards_of_run(wt->worker->shards, wt->run_id), &wt->job);
+    flo_deadlock_watch(wt->worker);
+}
+
+/* Does it begin with the first event, of a run that has been at work before? */
+static bool is_whole_replay(const struct flo_workflow_task *wt)
+{
+    const FloApi__PollWorkflowTaskQueueResponse *task = wt->task;
+
+    return !wt->run && task->history && task->history->n_events > 0 &&
+           task->history->events[0]->event_id == 1 &&
+           (task->previous_started_event_id > 0 || task->query);
 }
 
 void flo_execute_workflow_resume(struct flo_workflow_task *wt)
 {
-    advance(wt);
+    flo_local_take(wt);
+    if (!is_whole_replay(wt) || flo_replays_enter(wt))
+        flo_execute_step(wt, FLO_STEP_ACTIVATE);
 }
+
+void flo_execute_replay(struct flo_workflow_task *wt)
+{
+    if (wt->wants_history)
+        flo_history_fetch(wt, true);
+    else
+        flo_execute_step(wt, FLO_STEP_ACTIVATE);
+}
+
+/* ---- and back ---- */
+
+static void say_gap(const struct flo_workflow_task *wt)
+{
+    flo_log(FLO_LOG_WARN, "history.gap", "A history does not reach its first event", "workflow_id",
+            wt->workflow_id, "run_id", wt->run_id, NULL);
+}
+
+static void activated(struct flo_workflow_task *wt)
+{
+    flo_series_observe(FLO_TASK_METRIC(wt, WORKFLOW_REPLAY_LATENCY),
+                       (double)wt->ran_ns / FLO_NS_PER_S);
+    flo_replays_leave(wt);
+    if (wt->activation.outcome == FLO_ACTIVATION_OPEN) {
+        flo_local_hold(wt);
+        return;
+    }
+    if (wt->local)
+        flo_local_release(wt, &wt->activation);
+    flo_respond_workflow(wt, &wt->activation);
+}
+
+static void stepped(struct flo_workflow_task *wt)
+{
+    switch (wt->came) {
+    case FLO_CAME_ANSWERED:
+        if (wt->step == FLO_STEP_ACTIVATE)
+            activated(wt);
+        else
+            flo_local_stepped(wt);
+        break;
+    case FLO_CAME_WANTING_HISTORY:
+        if (wt->whole) {
+            say_gap(wt);
+            flo_workflow_task_end(&wt);
+            break;
+        }
+        wt->wants_history = true;
+        if (flo_replays_enter(wt))
+            flo_history_fetch(wt, true);
+        break;
+    case FLO_CAME_WITHOUT_MEMORY: /* the server gives the task to somebody else */
+        flo_workflow_task_end(&wt);
+        break;
+    }
+}
+
+void flo_execute_done(void *ctx, struct flo_shard_job *job, bool late)
+{
+    struct flo_worker *worker = ctx;
+    struct flo_workflow_task *wt;
+
+    if (job->kind == FLO_SHARD_JOB_ERRAND) {
+        flo_free(flo_container(job, struct flo_errand, job));
+        return;
+    }
+    wt = flo_container(job, struct flo_workflow_task, job);
+    if (late) {
+        flo_deadlock_over(wt);
+        return;
+    }
+    wt->at_work = false;
+    if (wt->over) {
+        wt->over = false;
+        trim_fullest(worker, flo_shards_of_run(worker->shards, wt->run_id));
+    }
+    if (wt->unwanted) {
+        flo_count_workflow(wt, FLO_END_UNWANTED);
+        flo_workflow_task_end(&wt);
+        return;
+    }
+    stepped(wt);
+}
+
+/* ---- a task comes ---- */
 
 /* A codec could not decode the task: its code never sees it. */
 static void answer_damaged(struct flo_workflow_task *wt, const char *reason)
@@ -137,6 +254,11 @@ static void answer_damaged(struct flo_workflow_task *wt, const char *reason)
             .query_error = flo_arena_strdup(&wt->arena, reason)};
     }
     flo_respond_workflow(wt, &activation);
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
 }
 
 void flo_execute_workflow_task(struct flo_task_queue *queue,
@@ -159,23 +281,21 @@ void flo_execute_workflow_task(struct flo_task_queue *queue,
     wt->began_ns = flo_clock_mono_ns();
     worker->counts.received++;
     worker->counts.retried += task->attempt > 1;
-    flo_arena_init(&wt->arena, TASK_BYTES_MAX);
+    flo_client_keep_response(worker->client, &wt->arena);
     flo_list_push_back(&worker->workflow_tasks, &wt->node);
-    wt->workflow_id = flo_arena_strdup(&wt->arena, execution ? execution->workflow_id : "");
-    wt->run_id = flo_arena_strdup(&wt->arena, execution ? execution->run_id : "");
-    wt->type = flo_arena_strdup(&wt->arena, task->workflow_type ? task->workflow_type->name : "");
-    if (!wt->workflow_id || !wt->run_id || !wt->type) {
-        flo_workflow_task_end(&wt);
-        return;
-    }
+    wt->workflow_id = or_empty(execution ? execution->workflow_id : NULL);
+    wt->run_id = or_empty(execution ? execution->run_id : NULL);
+    wt->type = or_empty(task->workflow_type ? task->workflow_type->name : NULL);
     wt->series = flo_series_for_type(queue, FLO_TYPE_WORKFLOW, wt->type);
     if (waited_ns > 0)
         flo_series_observe(FLO_OWN_METRIC(queue, WORKFLOW_SCHEDULE_TO_START),
                            (double)waited_ns / FLO_NS_PER_S);
     if (flo_client_response_damage(worker->client))
         answer_damaged(wt, flo_client_response_damage(worker->client));
+    else if (flo_deadlock_holds(worker, wt->run_id))
+        flo_workflow_task_end(&wt);
     else if (task->next_page_token.len > 0)
         flo_history_fetch(wt, false);
     else
-        advance(wt);
+        flo_execute_workflow_resume(wt);
 }

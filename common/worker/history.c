@@ -139,15 +139,6 @@ static void fetch(struct flo_workflow_task *wt, ProtobufCBinaryData token)
 
 void flo_history_fetch(struct flo_workflow_task *wt, bool from_start)
 {
-    if (!wt->copied) {
-        wt->task = (const FloApi__PollWorkflowTaskQueueResponse *)flo_wire_copy(&wt->task->base,
-                                                                                &wt->arena);
-        wt->copied = wt->task != NULL;
-    }
-    if (!wt->task) {
-        give_up(wt, "out of memory");
-        return;
-    }
     wt->event_count = 0;
     wt->page_count = 0;
     wt->whole = false;

@@ -5,6 +5,7 @@
  * Between two calls of the loop a struct flo_local_run is in one of these states:
  *
  *   open       wt, not answering, run      results are handed over as they come
+ *   at work    wt at work, no run          its thread has both; results, and a heartbeat, wait
  *   answering  wt, answering, run          a heartbeat is on its way; results wait
  *   between    no wt, run                  the heartbeat was taken; the next task is to come
  *
@@ -39,20 +40,6 @@ static void arm(struct flo_local_run *lr, int64_t ns)
 
 /* ---- answering the task ---- */
 
-/* The run has nothing at work any more, or can do no more: it and its task go their usual way. */
-static void finish(struct flo_local_run *lr, const struct flo_activation *activation)
-{
-    struct flo_workflow_task *wt = lr->wt;
-    struct flo_run *run = lr->run;
-
-    lr->run = NULL;
-    lr->wt = NULL;
-    wt->local = NULL;
-    lr_destroy(lr, activation);
-    flo_execute_put_run(wt, run, activation);
-    flo_respond_workflow(wt, activation);
-}
-
 /* There is no memory: the server gives the task to somebody else. */
 static void give_up(struct flo_local_run *lr)
 {
@@ -66,23 +53,38 @@ static void give_up(struct flo_local_run *lr)
     flo_workflow_task_end(&wt);
 }
 
-/* Answer the open task with what there is. cut: for good, somebody else goes on with the run. */
+/* Hand the open task and its run to their thread. */
+static void step(struct flo_local_run *lr, enum flo_step what)
+{
+    lr->wt->run = lr->run;
+    lr->run = NULL;
+    flo_execute_step(lr->wt, what);
+}
+
+/* Answer the open task with what there is, as soon as it is here. cut: for good, somebody else goes
+ * on with the run. */
 static void yield_task(struct flo_local_run *lr, bool cut)
 {
-    struct flo_workflow_task *wt = lr->wt;
-    struct flo_activation activation;
+    lr->yield_due = true;
+    lr->cut_due |= cut;
+    if (lr->run && !lr->delivering)
+        step(lr, FLO_STEP_YIELD);
+}
 
-    if (flo_run_yield_task(lr->run, wt->task, &wt->arena, &activation)) {
-        give_up(lr);
-        return;
-    }
+/* Its thread has made the heartbeat. */
+static void send_heartbeat(struct flo_local_run *lr)
+{
+    struct flo_workflow_task *wt = lr->wt;
+    bool cut = lr->cut_due;
+
+    lr->yield_due = lr->cut_due = false;
     lr->answering = true;
     if (cut) {
         lr->wt = NULL;
         wt->local = NULL;
         lr_destroy(lr, NULL);
     }
-    flo_respond_workflow(wt, &activation);
+    flo_respond_workflow(wt, &wt->activation);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
@@ -93,7 +95,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     (void)what;
     if (!lr->wt)
         lr_destroy(lr, NULL);
-    else if (lr->run && !lr->answering)
+    else if (!lr->answering)
         yield_task(lr, false);
 }
 
@@ -171,9 +173,10 @@ static void lr_destroy(struct flo_local_run *lr, const struct flo_activation *ac
         flo_local_drop(&local, forgotten(activation, local->seq));
     }
     flo_map_fini(&lr->activities);
-    flo_map_remove_str(&lr->locals->runs, lr->id);
+    if (!lr->gone)
+        flo_map_remove_str(&lr->locals->runs, lr->id);
     event_free(lr->timer);
-    flo_run_destroy(&lr->run);
+    flo_execute_drop_run(lr->locals->worker, &lr->run);
     flo_free(lr->id);
     flo_free(lr);
 }
@@ -204,50 +207,101 @@ static bool is_cut(const struct flo_local_run *lr)
     return lr->locals->cutting && lr->activities.count == 0 && flo_list_empty(&lr->ended);
 }
 
+/* What has ended, as an array in the task's memory. False: no memory. */
+static bool collect(struct flo_local_run *lr)
+{
+    struct flo_workflow_task *wt = lr->wt;
+
+    wt->results = flo_arena_calloc(&wt->arena, lr->ended.count, sizeof *wt->results);
+    wt->result_count = 0;
+    if (!wt->results)
+        return false;
+    FLO_LIST_FOREACH(node, &lr->ended)
+    wt->results[wt->result_count++] = &flo_container(node, struct flo_local, node)->end;
+    return true;
+}
+
 void flo_local_deliver(struct flo_local_run *lr)
 {
-    struct flo_node *node;
-
     if (lr->delivering || !lr->run || !lr->wt || lr->answering)
         return;
-    lr->delivering = true;
-    while ((node = flo_list_first(&lr->ended))) {
-        struct flo_local *local = flo_container(node, struct flo_local, node);
-        struct flo_workflow_task *wt = lr->wt;
-        struct flo_activation activation = {0};
-        int rc;
-        wt->worker->advancing = wt;
-        rc = flo_run_resolve_local(lr->run, wt->task, &local->end, &wt->arena, &activation);
-        wt->worker->advancing = NULL;
-        flo_local_drop(&local, false);
-        if (rc) {
-            give_up(lr);
-            return;
-        }
-        if (activation.outcome != FLO_ACTIVATION_OPEN) {
-            finish(lr, &activation);
-            return;
-        }
-        if (!do_what_is_asked(lr, &activation))
-            return;
-        if (wt->arena.held_bytes - lr->held_bytes > ANSWER_BYTES) {
-            lr->delivering = false;
-            yield_task(lr, false);
-            return;
-        }
-    }
-    lr->delivering = false;
     if (is_cut(lr))
         yield_task(lr, true);
+    else if (lr->yield_due)
+        step(lr, FLO_STEP_YIELD);
+    else if (flo_list_empty(&lr->ended))
+        return;
+    else if (collect(lr))
+        step(lr, FLO_STEP_RESOLVE);
+    else
+        give_up(lr);
+}
+
+/* Do what an OPEN activation asks for, and go on with what came meanwhile. */
+static void go_on(struct flo_local_run *lr)
+{
+    lr->delivering = true; /* not before all is begun */
+    if (!do_what_is_asked(lr, &lr->wt->activation))
+        return;
+    lr->delivering = false;
+    if (lr->wt->arena.held_bytes - lr->held_bytes > ANSWER_BYTES)
+        lr->yield_due = true;
+    flo_local_deliver(lr);
+}
+
+/* The run has nothing at work any more, or can do no more: its task goes its usual way. */
+static void finish(struct flo_local_run *lr)
+{
+    struct flo_workflow_task *wt = lr->wt;
+
+    lr->wt = NULL;
+    wt->local = NULL;
+    lr_destroy(lr, &wt->activation);
+    flo_respond_workflow(wt, &wt->activation);
+}
+
+void flo_local_stepped(struct flo_workflow_task *wt)
+{
+    struct flo_local_run *lr = wt->local;
+
+    lr->run = wt->run;
+    wt->run = NULL;
+    if (wt->step == FLO_STEP_YIELD) {
+        send_heartbeat(lr);
+        return;
+    }
+    for (size_t i = 0; i < wt->results_taken; i++) {
+        struct flo_local *local = flo_container(flo_list_first(&lr->ended), struct flo_local, node);
+        flo_local_drop(&local, false);
+    }
+    if (wt->activation.outcome == FLO_ACTIVATION_OPEN)
+        go_on(lr);
+    else
+        finish(lr);
 }
 
 /* ---- for the task's way through the worker ---- */
 
+void flo_local_abandon(struct flo_workflow_task *wt)
+{
+    struct flo_local_run *lr = wt->local;
+
+    event_del(lr->timer);
+    flo_map_remove_str(&lr->locals->runs, lr->id);
+    lr->gone = true;
+}
+
+/* What is left of a run whose open task the server has given up. */
 static void obsolete(struct flo_local_run *lr)
 {
     struct flo_workflow_task *old = lr->wt;
     bool answering = lr->answering;
 
+    if (old && old->at_work) { /* all goes when it is back; another may be held under the id */
+        old->unwanted = true;
+        flo_local_abandon(old);
+        return;
+    }
     if (old)
         old->local = NULL;
     lr->wt = NULL;
@@ -258,45 +312,29 @@ static void obsolete(struct flo_local_run *lr)
     }
 }
 
-struct flo_run *flo_local_take(struct flo_workflow_task *wt)
+void flo_local_take(struct flo_workflow_task *wt)
 {
     struct flo_locals *locals = wt->worker->locals;
     struct flo_local_run *lr = locals ? flo_map_get_str(&locals->runs, wt->run_id) : NULL;
-    struct flo_run *run;
 
     if (!lr || wt->task->query) /* a query is answered from a run of its own */
-        return NULL;
+        return;
     if (lr->wt || flo_run_missing_history(lr->run, wt->task)) {
         obsolete(lr); /* the server has given the task that was open up */
-        return NULL;
+        return;
     }
-    run = lr->run;
+    wt->run = lr->run;
     lr->run = NULL;
     lr->wt = wt;
     wt->local = lr;
     event_del(lr->timer);
-    return run;
 }
 
-/* The task outlives the message that brought it, but needs no history any more. */
-static bool keep_task(struct flo_workflow_task *wt)
-{
-    FloApi__PollWorkflowTaskQueueResponse lean = *wt->task;
-
-    if (wt->copied)
-        return true;
-    lean.history = NULL;
-    wt->task = (const FloApi__PollWorkflowTaskQueueResponse *)flo_wire_copy(&lean.base, &wt->arena);
-    wt->copied = wt->task != NULL;
-    return wt->copied;
-}
-
-void flo_local_hold(struct flo_workflow_task *wt, struct flo_run *run,
-                    const struct flo_activation *activation)
+void flo_local_hold(struct flo_workflow_task *wt)
 {
     struct flo_locals *locals = locals_of(wt->worker);
     struct flo_local_run *lr = wt->local;
-    int64_t timeout_ns = flo_run_task_timeout_ns(run);
+    int64_t timeout_ns = flo_run_task_timeout_ns(wt->run);
     int64_t left_ns;
 
     if (timeout_ns <= 0)
@@ -304,22 +342,17 @@ void flo_local_hold(struct flo_workflow_task *wt, struct flo_run *run,
     left_ns = (int64_t)((double)timeout_ns * HEARTBEAT_PART) - (flo_clock_mono_ns() - wt->began_ns);
     if (locals && !lr)
         lr = wt->local = lr_new(locals, wt->run_id);
-    if (lr)
-        lr->wt = wt;
-    if (!lr || !keep_task(wt)) {
-        flo_run_destroy(&run);
-        flo_workflow_task_end(&wt); /* and lr */
+    if (!lr) {
+        flo_workflow_task_end(&wt);
         return;
     }
+    lr->wt = wt;
     lr->held_bytes = wt->arena.held_bytes;
     lr->queue = wt->queue;
-    lr->run = run;
+    lr->run = wt->run;
+    wt->run = NULL;
     arm(lr, left_ns > 0 ? left_ns : 0);
-    lr->delivering = true; /* not before all is begun */
-    if (!do_what_is_asked(lr, activation))
-        return;
-    lr->delivering = false;
-    flo_local_deliver(lr);
+    go_on(lr);
 }
 
 void flo_local_release(struct flo_workflow_task *wt, const struct flo_activation *activation)
@@ -377,7 +410,7 @@ void flo_local_cut_now(struct flo_worker *worker)
     for (it = worker->locals ? flo_map_first(&worker->locals->runs) : NULL; it; it = next) {
         struct flo_local_run *lr = flo_map_value(it);
         next = flo_map_next(it);
-        if (lr->wt && lr->run && !lr->answering)
+        if (lr->wt && !lr->answering)
             yield_task(lr, true);
     }
 }
@@ -393,13 +426,14 @@ size_t flo_local_fini(struct flo_worker *worker, int64_t grace_ms)
     left = flo_executor_destroy(&locals->executor, grace_ms);
     if (left)
         return left;
-    while ((it = flo_map_first(&locals->runs))) {
-        struct flo_local_run *lr = flo_map_value(it);
-        if (lr->wt)
-            lr->wt->local = NULL;
-        lr->wt = NULL;
-        lr_destroy(lr, NULL);
+    FLO_LIST_FOREACH(node, &worker->workflow_tasks)
+    {
+        struct flo_workflow_task *wt = flo_container(node, struct flo_workflow_task, node);
+        if (wt->local)
+            flo_local_release(wt, NULL);
     }
+    while ((it = flo_map_first(&locals->runs)))
+        lr_destroy(flo_map_value(it), NULL);
     flo_local_jobs_fini(locals);
     flo_map_fini(&locals->runs);
     flo_free(locals);

@@ -11,8 +11,9 @@
  *                        └── 80 % of the task's time is over: heartbeat: respond.c with what there
  *                            is, and the task that comes back takes the run over
  *
- * A run whose local activities are at work belongs to its struct flo_local_run and to no cache.
- * Nothing exists, no thread and no memory, before the first local activity. Loop thread only.
+ * A run whose local activities are at work belongs to its struct flo_local_run and to no cache; it
+ * is handed to its thread with each result. Nothing exists, no thread and no memory, before the
+ * first local activity. Loop thread only.
  */
 #ifndef FLO_WORKER_LOCAL_H
 #define FLO_WORKER_LOCAL_H
@@ -73,10 +74,13 @@ struct flo_local_run {
     struct flo_locals *locals;
     char *id;
     struct flo_task_queue *queue; /* that its tasks come from */
-    struct flo_run *run;          /* owned; NULL while execute.c advances it */
+    struct flo_run *run;          /* owned; NULL while its thread advances it */
     struct flo_workflow_task *wt; /* the open task; NULL between a heartbeat and the next task */
     bool answering;               /* wt's heartbeat is on its way */
-    bool delivering;              /* flo_local_deliver is at work */
+    bool delivering;              /* what an activation asks for is being done */
+    bool yield_due;               /* as soon as its thread has come back, answer with a heartbeat */
+    bool cut_due;                 /* and for good: the worker stops */
+    bool gone;                    /* its task is unwanted, and at work: it goes with that */
     size_t held_bytes;            /* of wt's arena when the task was first kept */
     struct flo_map activities;    /* seq -> struct flo_local, owned */
     struct flo_list ended;        /* those whose result the code has not got yet */
@@ -85,12 +89,16 @@ struct flo_local_run {
 
 /* ---- local.c, for execute.c, respond.c, drain.c, worker.c ---- */
 
-/* The run that wt is a task of, if local activities of it are at work and history goes on where
- * the run stands; wt has it from then on. NULL: there is none. */
-struct flo_run *flo_local_take(struct flo_workflow_task *wt);
-/* The activation is OPEN: keep run and task, and do what it asks for. Consumes both. */
-void flo_local_hold(struct flo_workflow_task *wt, struct flo_run *run,
-                    const struct flo_activation *activation);
+/* Give wt the run that it is a task of, if local activities of it are at work and history goes on
+ * where the run stands. */
+void flo_local_take(struct flo_workflow_task *wt);
+/* wt's activation is OPEN: keep it and its run, and do what it asks for. */
+void flo_local_hold(struct flo_workflow_task *wt);
+/* wt is back from its thread: the results that it took along have been handed over (RESOLVE), or it
+ * is to be answered as it is (YIELD). */
+void flo_local_stepped(struct flo_workflow_task *wt);
+/* wt is at work, and nobody waits for it any more: its struct flo_local_run goes with it. */
+void flo_local_abandon(struct flo_workflow_task *wt);
 /* The task is about to be answered for good, or ends: what is at work for it is given up (what
  * activation lets go on, goes on; NULL: nothing does). Its run too, when it has it. */
 void flo_local_release(struct flo_workflow_task *wt, const struct flo_activation *activation);

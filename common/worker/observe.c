@@ -115,12 +115,33 @@ static void collect_tokens(struct flo_worker *worker)
     }
 }
 
+/* The sticky cache, and what is replayed without it. */
+static void collect_workflows(struct flo_worker *worker)
+{
+    struct flo_task_queue *first = worker->queues;
+    const struct flo_replays *replays = &worker->replays;
+    struct flo_run_cache_stats stats;
+
+    flo_series_set(FLO_METRIC(first, WORKFLOW_REPLAYS, "running"), (double)replays->running);
+    flo_series_set(FLO_METRIC(first, WORKFLOW_REPLAYS, "waiting"), (double)replays->waiting.count);
+    if (!worker->shards->caching)
+        return;
+    flo_shards_cache_stats(worker->shards, &stats);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_SIZE), (double)stats.entries);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_BYTES), (double)stats.bytes);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_HIT), (double)stats.hits);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_MISS), (double)stats.misses);
+    flo_series_set(FLO_METRIC(first, STICKY_CACHE_EVICTION), (double)stats.evictions);
+    for (int reason = 0; reason < FLO_EVICT_REASONS; reason++)
+        flo_series_set(FLO_METRIC(first, STICKY_CACHE_EVICTED,
+                                  flo_evict_reason_name((enum flo_evict_reason)reason)),
+                       (double)stats.evicted[reason]);
+}
+
 /* Gauges that are read when somebody looks. */
 static void collect(void *ctx, struct flo_metrics *metrics)
 {
     struct flo_worker *worker = ctx;
-    struct flo_task_queue *first = worker->queues;
-    struct flo_run_cache_stats stats;
 
     (void)metrics;
     for (size_t i = 0; i < worker->queue_count; i++)
@@ -129,14 +150,8 @@ static void collect(void *ctx, struct flo_metrics *metrics)
         collect_local_slots(worker);
     if (worker->limits)
         collect_tokens(worker);
-    if (!worker->cache)
-        return;
-    flo_run_cache_stats(worker->cache, &stats);
-    flo_series_set(FLO_METRIC(first, STICKY_CACHE_SIZE), (double)stats.entries);
-    flo_series_set(FLO_METRIC(first, STICKY_CACHE_BYTES), (double)stats.bytes);
-    flo_series_set(FLO_METRIC(first, STICKY_CACHE_HIT), (double)stats.hits);
-    flo_series_set(FLO_METRIC(first, STICKY_CACHE_MISS), (double)stats.misses);
-    flo_series_set(FLO_METRIC(first, STICKY_CACHE_EVICTION), (double)stats.evictions);
+    if (worker->shards)
+        collect_workflows(worker);
 }
 
 static void sample(void *ctx, struct flo_report_sample *out)

@@ -29,6 +29,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/random.h"
+#include "executor/cores.h"
 #include "grpc/status.h"
 #include "worker/control.h"
 
@@ -491,6 +493,48 @@ static int group_init(struct flo_task_queue *queue, enum flo_poller_kind kind, s
     return group->retry ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for pollers");
 }
 
+static void warn_threadless(void *ctx, const char *message)
+{
+    (void)ctx;
+    flo_log(FLO_LOG_WARN, "workflow.threadless",
+            "A thread for workflows cannot be made: the event loop runs their code", "reason",
+            message, NULL);
+}
+
+/* `executors`: threads for workflow code. */
+static int start_shards(struct flo_worker *worker, struct flo_err *err)
+{
+    struct flo_role_config *config = worker->config;
+    struct flo_shards_options options = {.base = worker->base,
+                                         .count = (unsigned)config->executors,
+                                         .run = flo_advance,
+                                         .done = flo_execute_done,
+                                         .on_warning = warn_threadless,
+                                         .ctx = worker};
+    struct flo_cores cores;
+    int rc;
+
+    if (config->executors < 0) {
+        flo_cores_read("", &cores);
+        options.count = flo_cores_fit(&cores);
+    }
+    if (config->random_eviction.rate > 0) {
+        if (config->random_eviction.seed == 0)
+            config->random_eviction.seed = (int64_t)(flo_random_u64() % 1000000 + 1);
+        flo_log(FLO_LOG_WARN, "cache.random_eviction",
+                "Runs leave the cache by chance, as the settings want it", "#rate",
+                FLO_NUM(config->random_eviction.rate), "#seed",
+                FLO_NUM(config->random_eviction.seed), NULL);
+    }
+    options.seed = (uint64_t)config->random_eviction.seed;
+    rc = flo_shards_new(&options, (size_t)config->sticky_cache.max_bytes,
+                        (size_t)config->sticky_cache.max_entries, &worker->shards, err);
+    if (rc)
+        return rc;
+    flo_replays_init(worker);
+    return flo_deadlock_start(worker, err);
+}
+
 int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t slots,
                               struct flo_err *err)
 {
@@ -501,11 +545,10 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
 
     worker->run_env.namespace_ = config->server.name_space;
     worker->run_env.identity = worker->identity;
-    if (config->sticky_cache.max_entries > 0) {
-        rc = flo_run_cache_new((size_t)config->sticky_cache.max_bytes,
-                               (size_t)config->sticky_cache.max_entries, &worker->cache);
-        if (rc)
-            return flo_fail(err, rc, "no memory for the sticky cache");
+    rc = start_shards(worker, err);
+    if (rc)
+        return rc;
+    if (worker->shards->caching) {
         normal = normal_polls(config, polls);
         rc = group_init(queue, FLO_POLLER_STICKY, polls - normal, err);
     }

@@ -155,7 +155,8 @@ static int check_slots(const struct flo_worker *worker, enum flo_slot_kind kind,
     if (kind == FLO_SLOT_LOCAL_ACTIVITY)
         return check_bounds("slots for local activities", slots, 1, LOCAL_MAX, err);
     if (kind == FLO_SLOT_WORKFLOW)
-        return check_bounds("slots for workflow tasks", slots, worker->cache ? 2 : 1, most, err);
+        return check_bounds("slots for workflow tasks", slots,
+                            worker->shards && worker->shards->caching ? 2 : 1, most, err);
     if (most > (int64_t)worker->executor_jobs)
         most = (int64_t)worker->executor_jobs;
     snprintf(what, sizeof what, "slots for activities with %zu executors", worker->executor_jobs);
@@ -262,7 +263,8 @@ int flo_resize_pollers(struct flo_worker *worker, struct flo_task_queue *queue, 
 {
     struct flo_role_config *config = worker->config;
     bool fixed = min == max;
-    int rc = check_bounds("polls", min, fixed && worker->cache ? 2 : 1, POLLERS_MAX, err);
+    int rc = check_bounds("polls", min, fixed && worker->shards && worker->shards->caching ? 2 : 1,
+                          POLLERS_MAX, err);
 
     if (!rc)
         rc = check_bounds("polls", max, min, POLLERS_MAX, err);

@@ -35,12 +35,6 @@ static void log_processed(const struct flo_workflow_task *wt, const char *outcom
                 FLO_NUM((flo_clock_mono_ns() - wt->began_ns) / 1000), NULL);
 }
 
-static void evict(struct flo_workflow_task *wt)
-{
-    if (wt->worker->cache)
-        flo_run_cache_drop(wt->worker->cache, wt->run_id);
-}
-
 static void observe_latency(const struct flo_workflow_task *wt)
 {
     flo_series_observe(FLO_TASK_METRIC(wt, WORKFLOW_EXECUTION_LATENCY),
@@ -89,7 +83,7 @@ static void respond_failed(struct flo_workflow_task *wt, FloApi__WorkflowTaskFai
             failure && failure->stack_trace && *failure->stack_trace ? "stack_trace" : NULL,
             failure ? failure->stack_trace : NULL, NULL);
     flo_tell_failed_workflow(wt, reason, failure && failure->message ? failure->message : reason);
-    evict(wt);
+    flo_execute_evict(wt);
     request.task_token = wt->task->task_token;
     request.identity = worker->identity;
     request.cause = cause;
@@ -114,7 +108,7 @@ static void completion_refused(struct flo_workflow_task *wt, const struct flo_gr
 {
     bool race = flo_client_refusal(status->code, status->message) == FLO_REFUSAL_UNHANDLED;
 
-    evict(wt);
+    flo_execute_evict(wt);
     flo_series_inc(FLO_TASK_METRIC(wt, WORKFLOW_NO_COMPLETION));
     if (status->code == FLO_GRPC_NOT_FOUND || race)
         flo_count_workflow(wt, FLO_END_UNWANTED);
@@ -126,17 +120,23 @@ static void completion_refused(struct flo_workflow_task *wt, const struct flo_gr
     flo_workflow_task_end(&wt);
 }
 
-/* Undo what the run thinks of speculative events that the server has dropped. */
-static void reset_run(struct flo_workflow_task *wt, int64_t event_id)
+static void on_sticky_reset(void *ctx, const struct flo_grpc_status *status,
+                            const ProtobufCMessage *response)
 {
-    struct flo_run *run =
-        wt->worker->cache ? flo_run_cache_take(wt->worker->cache, wt->run_id) : NULL;
+    (void)ctx;
+    (void)status; /* without it the next task finds out that the run is gone */
+    (void)response;
+}
 
-    if (!run)
-        return;
-    flo_run_reset_to(run, event_id);
-    if (flo_run_cache_put(wt->worker->cache, run))
-        flo_run_destroy(&run);
+/* The run was evicted on purpose: its next task is better off with the whole history, and anywhere.
+ */
+static void reset_sticky(struct flo_workflow_task *wt)
+{
+    FloApi__ResetStickyTaskQueueRequest request = FLO_API__RESET_STICKY_TASK_QUEUE_REQUEST__INIT;
+
+    request.execution = wt->task->workflow_execution;
+    (void)!flo_client_reset_sticky_task_queue(wt->worker->client, &request, on_sticky_reset,
+                                              wt->worker, NULL);
 }
 
 static void on_completed(void *ctx, const struct flo_grpc_status *status,
@@ -162,8 +162,10 @@ static void on_completed(void *ctx, const struct flo_grpc_status *status,
     log_processed(wt, "completed");
     if (wt->local)
         flo_local_heartbeat_taken(wt);
+    if (wt->picked)
+        reset_sticky(wt);
     if (answer->reset_history_event_id > 0)
-        reset_run(wt, answer->reset_history_event_id);
+        flo_execute_reset_run(wt, answer->reset_history_event_id);
     if (answer->workflow_task && answer->workflow_task->task_token.len > 0) {
         wt->slot_given = true; /* the next task takes this one's slot over */
         flo_execute_workflow_task(wt->queue, answer->workflow_task);
@@ -203,7 +205,7 @@ static bool wants_next_task(const struct flo_workflow_task *wt, const struct flo
     const struct flo_worker *worker = wt->worker;
 
     return a->more ? wt->local != NULL && worker->state < FLO_WORKER_CANCELLING
-                   : worker->cache && worker->state == FLO_WORKER_RUNNING;
+                   : worker->shards->caching && worker->state == FLO_WORKER_RUNNING;
 }
 
 static void respond_completed(struct flo_workflow_task *wt, const struct flo_activation *a)
@@ -252,7 +254,7 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
     observe_close(wt, a);
     if (flo_client_respond_workflow_task_completed(worker->client, &request, on_completed, wt,
                                                    &wt->call)) {
-        evict(wt);
+        flo_execute_evict(wt);
         flo_workflow_task_end(&wt);
     }
 }

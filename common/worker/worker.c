@@ -402,6 +402,9 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     left = flo_executor_destroy(&gone->executor, EXECUTOR_STOP_MS);
     if (left)
         return left; /* its threads use what follows */
+    left = flo_shards_stop(gone->shards, EXECUTOR_STOP_MS);
+    if (left)
+        return left;
     left = flo_local_fini(gone, EXECUTOR_STOP_MS);
     if (left)
         return left;
@@ -409,7 +412,8 @@ size_t flo_worker_destroy(struct flo_worker **worker)
     flo_poison_fini(gone);
     flo_tuning_fini(gone);
     flo_client_destroy(&gone->client);
-    flo_run_cache_destroy(&gone->cache);
+    flo_shards_destroy(&gone->shards);
+    flo_deadlock_fini(gone);
     if (gone->modules_started)
         flo_registry_stop(gone->registry);
     flo_summary_fini(gone);

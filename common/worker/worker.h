@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * worker.h - the worker as its files share it (this folder only). Everything runs on the loop
- * thread; executors are the only other threads and see none of this.
+ * thread but advance.c, which runs workflow code on threads of their own (shards.h) and has for
+ * that time the task that it was handed; activities run in executors, which see none of this.
  *
  *   poll.c ──task──► execute.c ──answer──► respond.c
  *     ▲               │  ▲ history.c (pages)    │
  *     │               ▼  │ beats.c (heartbeats) │
- *     │              executor                   │
+ *     │        advance.c, executor              │
  *     └──────────── slot is free ◄──────────────┘        drain.c stops them in this order
  */
 #ifndef FLO_WORKER_WORKER_H
@@ -26,7 +27,9 @@
 #include "telemetry/watchdog.h"
 #include "worker/queue.h"
 #include "worker/registry.h"
+#include "worker/replays.h"
 #include "worker/role.h"
+#include "worker/shards.h"
 #include "workflow/cache.h"
 
 struct event;
@@ -98,7 +101,9 @@ struct flo_worker {
     size_t polls;                              /* in flight, all queues and kinds */
     bool polls_refused; /* the last poll that ended was refused: /ready says so */
 
-    struct flo_run_cache *cache; /* NULL: off */
+    struct flo_shards *shards; /* the threads that run workflow code, and their caches */
+    struct flo_replays replays;
+    struct flo_deadlocks *deadlocks; /* deadlock.c; NULL: not looked for */
     struct flo_run_env run_env;
     struct flo_list workflow_tasks; /* of struct flo_workflow_task */
     struct flo_locals *locals;      /* local.h; NULL until the first local activity */
@@ -136,7 +141,7 @@ struct flo_worker {
     struct flo_watchdog *watchdog;             /* looks for a stuck loop */
     bool processes_said;                       /* /health shows that executor processes are down */
     int64_t connected_ns;                      /* monotonic: when the connection was made */
-    const struct flo_workflow_task *advancing; /* whose code the loop thread runs now, or NULL */
+    const struct flo_workflow_task *advancing; /* whose code the loop runs itself now */
     struct flo_summary *summary;               /* summary.c; NULL: no summary lines */
     struct flo_depths *depths;                 /* depth.c; NULL: the depth of queues is not asked */
 
@@ -205,24 +210,71 @@ size_t flo_poll_ages_ms(const struct flo_poller_group *group, int64_t *out, size
 
 /* ---- execute.c, history.c, activity.c ---- */
 
+/* What a workflow task's thread is to do next. */
+enum flo_step {
+    FLO_STEP_ACTIVATE, /* find or make the run, apply the task, run its code */
+    FLO_STEP_RESOLVE,  /* results of local activities have come: run the code on */
+    FLO_STEP_YIELD,    /* answer with what there is: a heartbeat */
+};
+
+/* And what came of it. */
+enum flo_came {
+    FLO_CAME_ANSWERED,        /* activation says what */
+    FLO_CAME_WANTING_HISTORY, /* the run is not cached, and the history does not begin at event 1 */
+    FLO_CAME_WITHOUT_MEMORY,
+};
+
+/* flo_shard_job.kind */
+enum { FLO_SHARD_JOB_TASK, FLO_SHARD_JOB_ERRAND };
+
+enum flo_errand_kind { FLO_ERRAND_DESTROY, FLO_ERRAND_EVICT, FLO_ERRAND_RESET, FLO_ERRAND_TRIM };
+
+/* Something for the thread of a run that is no task. Freed when it comes back. */
+struct flo_errand {
+    struct flo_shard_job job;
+    enum flo_errand_kind kind;
+    struct flo_run *run; /* DESTROY; owned */
+    int64_t event_id;    /* RESET */
+    char run_id[];       /* EVICT, RESET */
+};
+
+enum flo_replay_state { FLO_REPLAY_NONE, FLO_REPLAY_WAITS, FLO_REPLAY_RUNS };
+
 struct flo_workflow_task {
     struct flo_node node; /* worker->workflow_tasks */
     struct flo_worker *worker;
     struct flo_task_queue *queue;
-    struct flo_arena arena; /* strings below, copies, the answer */
-    /* Borrowed from the poll's callback, or a copy in arena once pages must be fetched. */
-    const FloApi__PollWorkflowTaskQueueResponse *task;
-    bool copied;
+    struct flo_arena arena;                            /* the task as it came, the answer */
+    const FloApi__PollWorkflowTaskQueueResponse *task; /* in arena */
+    /* With its thread while at_work: this struct and what it points to, but for node. */
+    struct flo_shard_job job;
+    bool at_work;
+    bool unwanted; /* at_work, and the server has given it up meanwhile */
+    enum flo_step step;
+    enum flo_came came;
+    struct flo_run *run;                     /* handed over with a step, and back; owned */
+    struct flo_activation activation;        /* what the step came to */
+    const struct flo_local_result **results; /* RESOLVE: in arena */
+    size_t result_count, results_taken;
+    int64_t ran_ns; /* ACTIVATE */
+    bool over;      /* its shard's cache is over the bound, by others' doing */
+    bool picked;    /* its run was evicted by chance */
+    /* replays.c: */
+    enum flo_replay_state replay;
+    struct flo_node replay_node;
+    int64_t deadline_ns;              /* monotonic */
+    bool wants_history;               /* from its first event */
+    struct flo_deadlock *deadlock;    /* deadlock.c: its thread was given up over it; else NULL */
     bool slot_given;                  /* its slot went to the task that came with the answer */
     struct flo_local_run *local;      /* it is open: local activities of its run are at work */
     enum flo_task_end end;            /* what its answer counts as once the server has it */
     bool counted;                     /* in worker->counts */
     const struct flo_run_span *spans; /* of its answer; in arena */
     uint32_t local_retries;           /* attempts of those but their first ones */
-    const char *workflow_id, *run_id, *type; /* in arena */
+    const char *workflow_id, *run_id, *type; /* in task */
     struct flo_task_series *series;          /* of the type; may be NULL */
     int32_t attempt;
-    int64_t began_ns;
+    int64_t began_ns; /* monotonic: when it came */
     /* Fetching pages (history.c): */
     bool whole;                    /* the history was fetched from its first event */
     FloApi__HistoryEvent **events; /* heap array of pointers into arena */
@@ -232,17 +284,41 @@ struct flo_workflow_task {
     struct flo_client_call *call;
 };
 
-/* A task has come; its slot is running. task is borrowed for the call. */
+/* A task has come; its slot is running. task is (in) the response of the call that ends: kept. */
 void flo_execute_workflow_task(struct flo_task_queue *queue,
                                const FloApi__PollWorkflowTaskQueueResponse *task);
-/* Put the run away after its task: into the cache when it may be needed again. activation is the
- * task's answer, NULL when there is none. Consumes run. */
-void flo_execute_put_run(struct flo_workflow_task *wt, struct flo_run *run,
-                         const struct flo_activation *activation);
-/* All pages are there. */
+/* The history is whole, or all that came: advance the run. */
 void flo_execute_workflow_resume(struct flo_workflow_task *wt);
+/* Its turn to replay a whole history has come. */
+void flo_execute_replay(struct flo_workflow_task *wt);
+/* Hand wt to its thread. */
+void flo_execute_step(struct flo_workflow_task *wt, enum flo_step step);
+/* flo_shards_options.done; ctx is the worker. */
+void flo_execute_done(void *ctx, struct flo_shard_job *job, bool late);
+/* Have the run freed by its thread. Clears *run; NULL is fine. */
+void flo_execute_drop_run(struct flo_worker *worker, struct flo_run **run);
+/* Have wt's run evicted, when it is cached: its answer was refused. */
+void flo_execute_evict(struct flo_workflow_task *wt);
+/* Have wt's run, when it is cached, forget the task: as flo_run_reset_to. */
+void flo_execute_reset_run(struct flo_workflow_task *wt, int64_t event_id);
 /* The task is over: free it and its slot. */
 void flo_workflow_task_end(struct flo_workflow_task **wt);
+
+/* advance.c: flo_shards_options.run. On the shard's thread. */
+void flo_advance(struct flo_shard *shard, struct flo_shard_job *job);
+
+/* deadlock.c: look whether the threads get out of workflow code, while they have something to do.
+ */
+FLO_MUST_CHECK int flo_deadlock_start(struct flo_worker *worker, struct flo_err *err);
+void flo_deadlock_fini(struct flo_worker *worker);
+/* A task was handed to a thread. Cheap. */
+void flo_deadlock_watch(struct flo_worker *worker);
+/* Is a thread that was given up still in the code of this run? */
+bool flo_deadlock_holds(const struct flo_worker *worker, const char *run_id);
+/* The thread that was given up over wt has come out of it. */
+void flo_deadlock_over(struct flo_workflow_task *wt);
+/* wt ends. */
+void flo_deadlock_forget(struct flo_workflow_task *wt);
 
 /* history.c: make wt->task whole, then flo_execute_workflow_resume; on failure end the task.
  * from_start: fetch from event 1, else only what task's page token leads to. */

@@ -56,8 +56,9 @@ class Progress(FleetTest):
         self.assertIn("[-]server failed: ", get(worker.address("http"), "/ready?verbose")[1])
 
     def test_endless_workflow_code(self):
-        """Code that never comes back stops the loop: the page still answers, and names the workflow."""
-        worker = self.fleet.worker("workflow-worker", str(MODULE), "life", health__stall_timeout="1s")
+        """Without threads for workflows, code that never comes back stops the loop: the page still answers, and names the workflow."""
+        worker = self.fleet.worker("workflow-worker", str(MODULE), "life", health__stall_timeout="1s",
+                                   executors="0")
         ready(worker)
         flotilla(self.fleet.target, "start", "--workflow-id", "stuck-one", "--type", "EndlessWorkflow",
                  "--task-queue", "life")

@@ -95,7 +95,8 @@ class Service(ControlTest):
 
     def test_stuck_loop_feeds_no_watchdog(self):
         manager = self.manager()
-        worker = self.worker(manager, "workflow-worker", WATCHDOG_USEC="200000")
+        worker = self.worker(manager, "workflow-worker", WATCHDOG_USEC="200000",
+                             FLOTILLA_WORKFLOW_EXECUTORS="0")  # else a workflow cannot hold the loop up
         for _ in range(3):
             manager.until("WATCHDOG")
         self.start_workflow("stuck", "EndlessWorkflow", {})
