@@ -133,8 +133,8 @@ static int read_field(struct flo_json_reader *reader, const struct flo_json_plac
 {
     uint8_t *base = (uint8_t *)message;
     if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-        void *values;
-        size_t count;
+        void *values = NULL;
+        size_t count = 0;
         int rc = flo_json_is_map(message->descriptor, field)
                      ? read_map(reader, place, field, value, &values, &count)
                      : read_array(reader, place, field, value, &values, &count);
