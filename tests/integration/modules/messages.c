@@ -73,13 +73,14 @@ static int set_address(struct flo_workflow *wf, const struct flo_message *m, voi
     return 0;
 }
 
-/* Waits as long as it is told, then fails or not: ["ok" or else, ms]. */
+/* Waits as long as it is told, then fails or not: "ok" or else, ms; as arguments or in an array. */
 static int take_time(struct flo_workflow *wf, const struct flo_message *m, void *ctx,
                      json_t **out_result)
 {
-    const char *how = json_string_value(json_array_get(m->args, 0));
+    const json_t *args = json_is_array(m->input) ? m->input : m->args;
+    const char *how = json_string_value(json_array_get(args, 0));
     (void)ctx;
-    int rc = flo_sleep(wf, json_integer_value(json_array_get(m->args, 1)));
+    int rc = flo_sleep(wf, json_integer_value(json_array_get(args, 1)));
     if (rc)
         return rc;
     if (!how || strcmp(how, "ok") != 0)
