@@ -141,6 +141,7 @@ struct flo_run {
 
     /* during one activation */
     struct flo_arena *answer; /* the caller's arena */
+    unsigned eager_count;     /* activities offered to this process by the task's answer */
 
     char *broken; /* the run failed its task with this; it answers nothing else any more */
     int broken_rc;

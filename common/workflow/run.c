@@ -69,6 +69,7 @@ void flo_run_destroy(struct flo_run **run_ptr)
         return;
     *run_ptr = NULL;
     flo_scheduler_drop(run);
+    flo_arena_fini(&run->main.failure_mem); /* also one that never began */
     flo_map_fini(&run->activities);
     flo_map_fini(&run->timers);
     flo_map_fini(&run->signals);
@@ -259,6 +260,7 @@ int flo_run_activate(struct flo_run *run, const FloApi__PollWorkflowTaskQueueRes
     bool live = false;
     int rc = 0;
     struct flo_heap *outer = enter(run, arena);
+    run->eager_count = 0;
     if (run->trace)
         flo_trace_forget(run);
     if (!run->broken)

@@ -24,6 +24,8 @@
 
 struct flo_run; /* opaque: internal.h */
 
+#define FLO_EAGER_MOST 3
+
 /* One activation: what the code is told at once, before it runs. */
 struct flo_run_step {
     bool replaying;
@@ -34,8 +36,8 @@ struct flo_run_step {
 /*
  * Looks on while a run is replayed, for tools that show it. The calls come in order: an
  * activation, its jobs, the commands that the code issued then. Jobs have the names that the
- * official core gives them (initialize_workflow, signal_workflow, fire_timer, resolve_activity ...).
- * Texts are borrowed for the call.
+ * official core gives them (initialize_workflow, signal_workflow, fire_timer, resolve_activity
+ * ...). Texts are borrowed for the call.
  */
 struct flo_run_observer {
     void (*activation)(void *ctx, const struct flo_run_step *step);
@@ -57,6 +59,9 @@ struct flo_run_env {
     void (*log)(void *ctx, enum flo_log_level level, const char *workflow_id, const char *run_id,
                 const char *workflow_type, const char *traceparent, const char *message);
     void *log_ctx;
+    /* This process also runs activities of that task queue and has room for some: at most
+     * FLO_EAGER_MOST activities a task are offered to it in the answer. NULL: none are. */
+    const char *eager_queue;
     const struct flo_trace_sampler *tracing; /* which runs record spans; NULL: no tracing at all */
     const struct flo_run_observer *observer; /* NULL: nobody looks on */
 };

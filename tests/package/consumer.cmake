@@ -56,7 +56,7 @@ execute_process(COMMAND ${CMAKE_COMMAND} -E env TEMPORAL_ADDRESS=nowhere:bad
 if(NOT rc EQUAL 1 OR NOT said MATCHES "completer: .*nowhere")
   message(FATAL_ERROR "completer without a server: ${rc} ${said}")
 endif()
-file(GLOB_RECURSE headers RELATIVE ${prefix}/root/include ${prefix}/root/include/flotilla/*.h)
+file(GLOB_RECURSE headers RELATIVE ${prefix}/root/include ${prefix}/root/include/flotilla/*.h ${prefix}/root/include/flotilla/workflow/*.h)
 foreach(header ${headers})
   file(APPEND ${prefix}/all.cc "#include <${header}>\n")
 endforeach()

@@ -286,6 +286,16 @@ static FloApi__Priority *priority_new(struct flo_run *run, const struct flo_prio
     return priority;
 }
 
+/* May the server hand it to this process with its answer? */
+static bool is_eager(struct flo_run *run, const char *queue, const struct flo_activity_options *o)
+{
+    if (!run->env.eager_queue || !queue || o->no_eager_execution ||
+        run->eager_count == FLO_EAGER_MOST || strcmp(queue, run->env.eager_queue) != 0)
+        return false;
+    run->eager_count++;
+    return true;
+}
+
 static int fill_schedule(struct flo_run *run, const struct flo_activity *activity, json_t *input,
                          const struct flo_activity_options *o, FloApi__Command *message)
 {
@@ -311,6 +321,7 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
     a->start_to_close_timeout = flo_activity_duration(run, o->start_to_close_ms, &no_memory);
     a->heartbeat_timeout = flo_activity_duration(run, o->heartbeat_ms, &no_memory);
     a->retry_policy = o->retry ? flo_activity_retry_policy(run, o->retry, &no_memory) : NULL;
+    a->request_eager_execution = is_eager(run, queue->name, o);
     a->priority = has_priority(&o->priority) ? priority_new(run, &o->priority, &no_memory) : NULL;
     message->attributes_case =
         FLO_API__COMMAND__ATTRIBUTES_SCHEDULE_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
