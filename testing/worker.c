@@ -96,28 +96,32 @@ int kit_history(struct flo_test_env *env, const char *workflow_id, const char *r
     return 0;
 }
 
-/* Put the events before the task's own in front of them. */
+/* The task's history is only a part, by design or because it has pages: put what is before and
+ * behind its own events around them. Those may be in no history (of a speculative task). */
 static int make_whole(struct kit_task *task, struct flo_err *err)
 {
-    FloApi__History *own = task->message->history, *all;
-    int rc = kit_history(task->env, task->message->workflow_execution->workflow_id, task->run_id,
+    const FloApi__PollWorkflowTaskQueueResponse *message = task->message;
+    FloApi__History *own = message->history, *all;
+    int rc = kit_history(task->env, message->workflow_execution->workflow_id, task->run_id,
                          &task->arena, &all, err);
     if (rc)
         return rc;
     int64_t first = own->n_events ? own->events[0]->event_id : INT64_MAX;
+    int64_t last = own->n_events ? own->events[own->n_events - 1]->event_id : INT64_MAX;
+    int64_t end = message->started_event_id ? message->started_event_id : INT64_MAX;
     FloApi__HistoryEvent **events =
         flo_arena_calloc(&task->arena, all->n_events + own->n_events, sizeof *events);
-    size_t count = 0;
+    size_t count = 0, i = 0;
     if (!events)
         return flo_fail(err, FLO_ENOMEM, "no memory for a history");
-    for (size_t i = 0; i < all->n_events; i++) {
-        bool known = all->events[i]->event_id <= task->message->started_event_id ||
-                     !task->message->started_event_id;
-        if (all->events[i]->event_id < first && known)
+    for (; i < all->n_events && all->events[i]->event_id < first; i++)
+        if (all->events[i]->event_id <= end)
             events[count++] = all->events[i];
-    }
-    for (size_t i = 0; i < own->n_events; i++)
-        events[count++] = own->events[i];
+    for (size_t k = 0; k < own->n_events; k++)
+        events[count++] = own->events[k];
+    for (; i < all->n_events; i++)
+        if (all->events[i]->event_id > last && all->events[i]->event_id <= end)
+            events[count++] = all->events[i];
     own->events = events;
     own->n_events = count;
     return 0;
@@ -131,11 +135,12 @@ static struct flo_run *run_for(struct kit_task *task)
     struct flo_run *run = kit_local_take(task);
     if (!run)
         run = flo_map_remove_str(&env->cache, task->run_id);
-    if (run && flo_run_missing_history(run, task->message))
+    bool pages = task->message->next_page_token.len > 0;
+    if (run && (pages || flo_run_missing_history(run, task->message)))
         flo_run_destroy(&run);
     if (!run)
         run = run_new(task);
-    if (!run || !flo_run_missing_history(run, task->message))
+    if (!run || (!pages && !flo_run_missing_history(run, task->message)))
         return run;
     flo_run_destroy(&run);
     if (make_whole(task, &err))

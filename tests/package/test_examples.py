@@ -68,6 +68,20 @@ class Examples(unittest.TestCase):
         self.assertEqual(self.result("fanout", "CountWords", ["a cup of tea"] * 25 + [7]),
                          {"words": 100, "failed": [7]})
 
+    def test_cron(self):
+        self.workers("cron")
+        self.start("cron", "Watch", {"target": "!there", "every_ms": 20}, "--workflow-id", "watch")
+
+        def status():
+            return json.loads(self.flotilla("query", "watch", "status"))
+        while status()["done"] < 110:  # in its second run; each query is answered by the worker
+            pass
+        self.flotilla("signal", "watch", "--name", "pause")
+        self.flotilla("signal", "watch", "--name", "stop")
+        result = json.loads(self.flotilla("result", "watch"))
+        self.assertGreaterEqual(result["failed"], 110)
+        self.assertEqual(result["failed"], result["done"])
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
