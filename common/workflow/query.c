@@ -120,7 +120,7 @@ static int answer_builtin(struct flo_run *run, flo_query_builtin_fn answer, stru
 
 static int answer_by(struct flo_run *run, const FloApi__WorkflowQuery *query, struct answer *out)
 {
-    const char *name = query ? query->query_type : "";
+    const char *name = query->query_type;
     flo_query_builtin_fn builtin = flo_query_builtin(name);
     if (builtin)
         return answer_builtin(run, builtin, out);
@@ -143,7 +143,8 @@ static int answer_by(struct flo_run *run, const FloApi__WorkflowQuery *query, st
 
 static int answer_one(struct flo_run *run, const FloApi__WorkflowQuery *query, struct answer *out)
 {
-    int rc = answer_by(run, query, out);
+    static const FloApi__WorkflowQuery nothing = FLO_API__WORKFLOW_QUERY__INIT;
+    int rc = answer_by(run, query ? query : &nothing, out);
     bool no_memory = run->out_of_memory || flo_heap_failed(run->heap);
     return no_memory ? FLO_ENOMEM : rc; /* whatever it looked like */
 }

@@ -146,7 +146,7 @@ static int take_in_message(struct flo_run *run, const FloApi__Message *message, 
     const char *type = message->body ? message->body->type_url : "";
     const char *name = strrchr(type, '/');
     ProtobufCMessage *request = NULL;
-    if (strcmp(name ? name + 1 : type, REQUEST_TYPE) != 0)
+    if (!message->body || strcmp(name ? name + 1 : type, REQUEST_TYPE) != 0)
         return flo_fail(err, FLO_EPROTO,
                         "message %.100s of the workflow task is a %.100s, which this worker does "
                         "not know",
