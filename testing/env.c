@@ -128,7 +128,8 @@ static int core_new(struct flo_test_env *env)
         .reply = kit_core_reply,
         .store = {.ctx = env, .find = store_find, .history = store_history},
         .seed = env->options.seed};
-    const struct flo_core_options options = {0};
+    const struct flo_core_options options = {.history_count_suggest =
+                                                 env->options.suggest_continue_events};
     struct flo_core_batch *batch = NULL;
     int rc = flo_core_new(&core_env, &options, &env->core);
     if (rc)

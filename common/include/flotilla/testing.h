@@ -71,6 +71,8 @@ struct flo_test_options {
     /* Most virtual time that one call may wait; 0 = 10 years. Past it the call returns
      * FLO_ETIMEDOUT, and says what was waited for. */
     int64_t limit_ms;
+    /* Histories of so many events suggest to continue as new; 0 = as servers do, 4,096. */
+    int64_t suggest_continue_events;
     bool log; /* write log lines of workflows and activities to stderr */
 };
 

@@ -72,6 +72,21 @@ static int countdown(struct flo_workflow *wf, json_t *input, json_t **out_result
     return 0;
 }
 
+/* Sleeps until the server suggests to begin anew, three times. */
+static int suggested(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    json_int_t run = json_integer_value(input);
+    while (!flo_workflow_info(wf)->continue_as_new_suggested) {
+        int rc = flo_sleep(wf, HOUR_MS);
+        if (rc)
+            return rc;
+    }
+    if (run < 3)
+        return flo_continue_as_new(wf, json_integer(run + 1), NULL);
+    *out_result = json_integer(flo_workflow_info(wf)->history_length);
+    return 0;
+}
+
 static int drawn;
 
 static json_t *draw(void *ctx)
@@ -100,9 +115,9 @@ static int evolving(struct flo_workflow *wf, json_t *input, json_t **out_result)
 static const struct flo_module module = {
     .abi = FLO_MODULE_ABI,
     .name = "entities",
-    .workflows =
-        FLO_WORKFLOWS({"Child", child_workflow}, {"Family", family}, {"Waiting", waiting},
-                      {"Signaller", signaller}, {"Countdown", countdown}, {"Evolving", evolving}),
+    .workflows = FLO_WORKFLOWS({"Child", child_workflow}, {"Family", family}, {"Waiting", waiting},
+                               {"Signaller", signaller}, {"Countdown", countdown},
+                               {"Evolving", evolving}, {"Suggested", suggested}),
 };
 
 /* ---- the tests ---- */
@@ -183,6 +198,19 @@ static void test_continue_as_new_is_followed(void **state)
     kit_env_end(env);
 }
 
+/* The kit can let a server suggest it early. */
+static void test_continue_as_new_is_suggested(void **state)
+{
+    struct flo_test_env *env = flo_test_env_new(
+        &module, &(struct flo_test_options){.cache = *(enum flo_test_cache *)*state,
+                                            .suggest_continue_events = 20});
+    struct flo_test_workflow *wf = flo_test_start(env, "Suggested", NULL, NULL);
+    flo_test_assert_completed(wf, NULL);
+    assert_int_equal(flo_test_runs(wf), 4);
+    assert_in_range(json_array_size(flo_test_history(wf)), 20, 30);
+    kit_env_end(env);
+}
+
 /* What was recorded once is what each replay gets. */
 static void test_side_effects_are_replayed(void **state)
 {
@@ -202,7 +230,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         KIT_TEST(test_children_run_side_by_side),   KIT_TEST(test_child_failure_fails_parent),
         KIT_TEST(test_cancel_reaches_child),        KIT_TEST(test_child_is_signalled),
-        KIT_TEST(test_continue_as_new_is_followed), KIT_TEST(test_side_effects_are_replayed),
+        KIT_TEST(test_continue_as_new_is_followed), KIT_TEST(test_continue_as_new_is_suggested),
+        KIT_TEST(test_side_effects_are_replayed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
