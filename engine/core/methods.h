@@ -31,6 +31,7 @@ typedef void (*flo_method_fn)(struct flo_core *core, const struct flo_core_call_
     X(DescribeWorkflowExecution, describe_workflow_execution)                                      \
     X(DescribeTaskQueue, describe_task_queue)                                                      \
     X(UpdateWorkflowExecution, update_workflow_execution)                                          \
+    X(ExecuteMultiOperation, execute_multi_operation)                                              \
     X(PollWorkflowExecutionUpdate, poll_workflow_execution_update)                                 \
     X(QueryWorkflow, query_workflow)                                                               \
     X(RespondQueryTaskCompleted, respond_query_task_completed)                                     \

@@ -19,6 +19,7 @@
 #include "engine/core/runs.h"
 #include "engine/core/start.h"
 #include "engine/core/task.h"
+#include "engine/core/update.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/payload.h"
 
@@ -325,6 +326,49 @@ void flo_rpc_start_workflow_execution(struct flo_core *core, const struct flo_co
             request->request_eager_execution && flo_duration_ns(request->workflow_start_delay) == 0,
     };
     serve_start(core, &start);
+}
+
+/* ---- update-with-start ---- */
+
+int flo_start_for_update(struct flo_core *core, const struct flo_core_call_info *info,
+                         const FloApi__StartWorkflowExecutionRequest *request,
+                         const char *update_id, struct flo_core_run_ref *out, bool *out_started,
+                         struct flo_status *status)
+{
+    struct flo_start start = {COMMON_FIELDS(info, request),
+                              .last_completion_result = request->last_completion_result,
+                              .continued_failure = request->continued_failure, .build_id = ""};
+    struct flo_execution *old = NULL;
+    bool known = false;
+    int rc = flo_start_check(core, &start, status);
+    if (rc)
+        return rc;
+    *out_started = false;
+    rc = flo_core_find_run(core, start.ns, start.workflow_id, "", out, status);
+    if (rc && rc != FLO_ENOENT)
+        return rc;
+    if (!rc) {
+        const struct current current = current_of(out);
+        rc = flo_update_is_known(core, out, update_id, &known, status);
+        if (rc || known || strcmp(current.request_id, start.request_id) == 0)
+            return rc;
+        if (is_running(&current) && start.conflict == FLO_CONFLICT(USE_EXISTING))
+            return 0;
+        if (!is_running(&current))
+            rc = check_reuse(core, &start, &current, status);
+        else if (start.conflict != FLO_CONFLICT(TERMINATE_EXISTING))
+            rc = refuse_running(core, &start, &current, status);
+        if (rc)
+            return rc;
+        old = is_running(&current) ? current.execution : NULL;
+    }
+    *out = (struct flo_core_run_ref){0};
+    rc = create(core, &start, old, &out->execution, status);
+    if (rc)
+        return rc;
+    flo_execution_end(core, out->execution, true);
+    *out_started = true;
+    return 0;
 }
 
 /* ---- signal-with-start ---- */

@@ -43,6 +43,19 @@ struct flo_start {
  */
 FLO_MUST_CHECK int flo_start_check(struct flo_core *core, struct flo_start *start,
                                    struct flo_status *status);
+struct flo_core_run_ref; /* runs.h */
+struct flo_status;       /* reply.h */
+
+/*
+ * Start a workflow for an update (multi_operation.c), unless one runs that may be used, or the same
+ * start or update came before. *out: the run that the update is for, *out_started: it is new.
+ * Status says why there is none.
+ */
+FLO_MUST_CHECK int flo_start_for_update(struct flo_core *core,
+                                        const struct flo_core_call_info *info,
+                                        const FloApi__StartWorkflowExecutionRequest *request,
+                                        const char *update_id, struct flo_core_run_ref *out,
+                                        bool *out_started, struct flo_status *status);
 /* The Started event of run_id (borrowed), in scratch; NULL without memory. */
 FloApi__WorkflowExecutionStartedEventAttributes *flo_start_event(struct flo_core *core,
                                                                  const struct flo_start *start,

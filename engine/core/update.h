@@ -137,6 +137,21 @@ void flo_update_answer(struct flo_core *core, struct flo_execution *execution,
 void flo_update_answer_error(struct flo_core *core, struct flo_update *update,
                              const struct flo_status *status);
 
+/* Does the request say what an update needs? (Not its namespace.) Status says what is missing. */
+FLO_MUST_CHECK int flo_update_check(struct flo_core *core,
+                                    const FloApi__UpdateWorkflowExecutionRequest *request,
+                                    struct flo_status *status);
+/* Send the checked update of an ExecuteMultiOperation, which is answered when it is as far as it
+ * asks for; started: its start made the run. Else status says why not. */
+FLO_MUST_CHECK int flo_update_ask_with_start(struct flo_core *core,
+                                             const struct flo_core_call_info *info,
+                                             const struct flo_core_run_ref *run,
+                                             const FloApi__UpdateWorkflowExecutionRequest *request,
+                                             bool started, struct flo_status *status);
+/* Has the run, open, closed or only stored, an update of that id? 0, or status. */
+FLO_MUST_CHECK int flo_update_is_known(struct flo_core *core, const struct flo_core_run_ref *run,
+                                       const char *id, bool *out, struct flo_status *status);
+
 /* ---- what workers say (update_message.c) ---- */
 
 /* The sentence and cause of a refusal: NULL = fine. */

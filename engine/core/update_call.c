@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * update_call.c - the callers of updates: UpdateWorkflowExecution, PollWorkflowExecutionUpdate.
+ * update_call.c - the callers of updates: UpdateWorkflowExecution, PollWorkflowExecutionUpdate, and
+ * the update of an ExecuteMultiOperation (multi_operation.c).
  *
  * Both wait for a stage. They are answered at the end of the step that reaches it, once it is
  * durable; after 20 seconds with the stage that there is, so that they ask again.
@@ -13,6 +14,7 @@
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
 #include "engine/core/methods.h"
+#include "engine/core/multi_operation.h"
 #include "engine/core/namespace.h"
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
@@ -33,6 +35,9 @@ enum { FAILED_ATTEMPTS = 3 };
 
 typedef FloApi__UpdateWorkflowExecutionLifecycleStage stage_t;
 
+/* Which call waits. */
+enum waiter_kind { WAITS_UPDATE, WAITS_POLL, WAITS_MULTI_OPERATION };
+
 /* A call that waits. */
 struct update_waiter {
     struct flo_waiting waiting;
@@ -41,8 +46,9 @@ struct update_waiter {
     struct flo_execution *execution;
     struct flo_core_timer timer;
     stage_t wanted;
-    bool poll; /* which of the two calls it is */
-    bool hard; /* the timer is the caller's deadline */
+    enum waiter_kind kind;
+    bool started; /* multi-operation: its start made the run */
+    bool hard;    /* the timer is the caller's deadline */
 };
 
 /* ---- what an update has come to ---- */
@@ -123,8 +129,9 @@ struct naming {
     const char *workflow_id, *run_id, *update_id;
 };
 
-static void reply_standing(struct flo_core *core, uint64_t call, uint64_t after, bool poll,
-                           const struct naming *naming, const struct standing *standing)
+static void reply_standing(struct flo_core *core, uint64_t call, uint64_t after,
+                           enum waiter_kind kind, bool started, const struct naming *naming,
+                           const struct standing *standing)
 {
     FloApi__WorkflowExecution run = FLO_API__WORKFLOW_EXECUTION__INIT;
     FloApi__UpdateRef ref = FLO_API__UPDATE_REF__INIT;
@@ -132,7 +139,7 @@ static void reply_standing(struct flo_core *core, uint64_t call, uint64_t after,
     run.run_id = flo_text(naming->run_id);
     ref.workflow_execution = &run;
     ref.update_id = flo_text(naming->update_id);
-    if (poll) {
+    if (kind == WAITS_POLL) {
         FloApi__PollWorkflowExecutionUpdateResponse response =
             FLO_API__POLL_WORKFLOW_EXECUTION_UPDATE_RESPONSE__INIT;
         response.update_ref = &ref;
@@ -146,7 +153,10 @@ static void reply_standing(struct flo_core *core, uint64_t call, uint64_t after,
     response.update_ref = &ref;
     response.outcome = standing->outcome;
     response.stage = standing->stage;
-    flo_reply_ok(core, call, after, &response.base);
+    if (kind == WAITS_MULTI_OPERATION)
+        flo_multi_operation_reply(core, call, after, started, &response);
+    else
+        flo_reply_ok(core, call, after, &response.base);
 }
 
 static void waiter_free(struct flo_core *core, struct update_waiter *waiter)
@@ -166,8 +176,12 @@ static void waiter_refuse(struct flo_core *core, struct update_waiter *waiter, u
                           const struct flo_status *status)
 {
     const uint64_t call = waiter->waiting.call;
+    const bool multi = waiter->kind == WAITS_MULTI_OPERATION;
     waiter_free(core, waiter);
-    flo_reply_status(core, call, after, status);
+    if (multi)
+        flo_multi_operation_refuse(core, call, after, true, status);
+    else
+        flo_reply_status(core, call, after, status);
 }
 
 /* Why an update came to nothing. */
@@ -203,7 +217,8 @@ static void waiter_answer(struct flo_core *core, struct update_waiter *waiter, u
         waiter_refuse(core, waiter, 0, &status);
         return;
     }
-    reply_standing(core, waiter->waiting.call, after, waiter->poll, &naming, &standing);
+    reply_standing(core, waiter->waiting.call, after, waiter->kind, waiter->started, &naming,
+                   &standing);
     waiter_free(core, waiter);
 }
 
@@ -264,7 +279,7 @@ static void waiter_due(struct flo_core *core, struct flo_core_timer *timer)
 /* Let a call wait until its update is settled: at once, when it is far enough. */
 static int wait_for(struct flo_core *core, const struct flo_core_call_info *info,
                     struct flo_execution *execution, struct flo_update *update, stage_t wanted,
-                    bool poll, struct flo_status *status)
+                    enum waiter_kind kind, bool started, struct flo_status *status)
 {
     const int64_t soft = flo_add_ns(core->now_ns, FLO_CORE_LONG_POLL_NS);
     const int64_t hard = flo_add_ns(info->deadline_ns, CALLER_FIRST_NS);
@@ -275,7 +290,8 @@ static int wait_for(struct flo_core *core, const struct flo_core_call_info *info
     waiter->update = update;
     waiter->execution = execution;
     waiter->wanted = wanted;
-    waiter->poll = poll;
+    waiter->kind = kind;
+    waiter->started = started;
     waiter->hard = hard < soft;
     flo_list_push_back(&update->waiters, &waiter->node);
     if (flo_core_wait(core, &waiter->waiting) ||
@@ -379,9 +395,8 @@ static int stored_standing(struct flo_core *core, const struct flo_core_run_ref 
 
 /* ---- UpdateWorkflowExecution ---- */
 
-static int check_request(struct flo_core *core,
-                         const FloApi__UpdateWorkflowExecutionRequest *request,
-                         struct flo_status *status)
+int flo_update_check(struct flo_core *core, const FloApi__UpdateWorkflowExecutionRequest *request,
+                     struct flo_status *status)
 {
     const FloApi__Request *update = request->request;
     int rc = flo_check_execution(core, request->workflow_execution, status);
@@ -460,18 +475,66 @@ static int update_open_run(struct flo_core *core, struct flo_execution *executio
 
 /* The outcome of an update of a run that is only stored, or status. */
 static int answer_stored(struct flo_core *core, uint64_t call, const struct flo_core_run_ref *run,
-                         const char *update_id, bool poll, struct flo_status *status)
+                         const char *update_id, enum waiter_kind kind, struct flo_status *status)
 {
     const struct naming naming = {run->stored.workflow_id, run->stored.run_id, update_id};
     struct standing standing;
     int rc = stored_standing(core, run, update_id, &standing, status);
     if (!rc)
-        reply_standing(core, call, 0, poll, &naming, &standing);
-    else if (rc == FLO_ENOENT && poll)
+        reply_standing(core, call, 0, kind, false, &naming, &standing);
+    else if (rc == FLO_ENOENT && kind == WAITS_POLL)
         flo_status_put_not_found(core, status, "update \"%s\" not found", update_id);
     else if (rc == FLO_ENOENT)
         flo_status_put_not_found(core, status, "workflow execution already completed");
     return rc;
+}
+
+/* Admit the update, unless the run knows it, and let the call wait for it. */
+static int ask(struct flo_core *core, const struct flo_core_call_info *info,
+               const struct flo_core_run_ref *run,
+               const FloApi__UpdateWorkflowExecutionRequest *request, enum waiter_kind kind,
+               bool started, struct flo_status *status)
+{
+    struct flo_update *update = NULL;
+    char new_id[FLO_UUID_LEN + 1];
+    const char *update_id = request->request->meta->update_id;
+    if (!*update_id) {
+        flo_rng_uuid4(&core->rng, new_id);
+        update_id = new_id;
+    }
+    if (!run->execution)
+        return answer_stored(core, info->id, run, update_id, kind, status);
+    int rc = 0;
+    if (flo_execution_is_open(run->execution))
+        rc = update_open_run(core, run->execution, update_id, request, &update, status);
+    else if (!(update = flo_update_find(run->execution, update_id)))
+        rc = flo_status_not_found(core, status, "workflow execution already completed");
+    stage_t wanted =
+        request->wait_policy ? request->wait_policy->lifecycle_stage : STAGE(UNSPECIFIED);
+    if (wanted == STAGE(UNSPECIFIED))
+        wanted = STAGE(COMPLETED);
+    return rc ? rc : wait_for(core, info, run->execution, update, wanted, kind, started, status);
+}
+
+int flo_update_ask_with_start(struct flo_core *core, const struct flo_core_call_info *info,
+                              const struct flo_core_run_ref *run,
+                              const FloApi__UpdateWorkflowExecutionRequest *request, bool started,
+                              struct flo_status *status)
+{
+    return ask(core, info, run, request, WAITS_MULTI_OPERATION, started, status);
+}
+
+int flo_update_is_known(struct flo_core *core, const struct flo_core_run_ref *run, const char *id,
+                        bool *out, struct flo_status *status)
+{
+    struct standing standing;
+    if (run->execution || !*id) {
+        *out = *id && flo_update_find(run->execution, id);
+        return 0;
+    }
+    int rc = stored_standing(core, run, id, &standing, status);
+    *out = rc == 0;
+    return rc == FLO_ENOENT ? 0 : rc;
 }
 
 void flo_rpc_update_workflow_execution(struct flo_core *core, const struct flo_core_call_info *info,
@@ -481,11 +544,9 @@ void flo_rpc_update_workflow_execution(struct flo_core *core, const struct flo_c
     struct flo_status status = {0};
     struct flo_namespace *ns;
     struct flo_core_run_ref run;
-    struct flo_update *update = NULL;
-    char new_id[FLO_UUID_LEN + 1];
     int rc = flo_namespace_find(core, request->namespace_, &ns, &status);
     if (!rc)
-        rc = check_request(core, request, &status);
+        rc = flo_update_check(core, request, &status);
     if (!rc)
         rc = flo_core_find_run(core, ns, request->workflow_execution->workflow_id,
                                request->workflow_execution->run_id, &run, &status);
@@ -493,29 +554,8 @@ void flo_rpc_update_workflow_execution(struct flo_core *core, const struct flo_c
         strcmp(request->first_execution_run_id,
                run.execution ? run.execution->first_run_id : run.state->first_run_id) != 0)
         rc = flo_status_not_found(core, &status, "workflow execution not found");
-    if (rc) {
-        flo_reply_status(core, info->id, 0, &status);
-        return;
-    }
-    const char *update_id = request->request->meta->update_id;
-    if (!*update_id) {
-        flo_rng_uuid4(&core->rng, new_id);
-        update_id = new_id;
-    }
-    stage_t wanted =
-        request->wait_policy ? request->wait_policy->lifecycle_stage : STAGE(UNSPECIFIED);
-    if (wanted == STAGE(UNSPECIFIED))
-        wanted = STAGE(COMPLETED);
-    if (!run.execution) {
-        rc = answer_stored(core, info->id, &run, update_id, false, &status);
-    } else {
-        if (flo_execution_is_open(run.execution))
-            rc = update_open_run(core, run.execution, update_id, request, &update, &status);
-        else if (!(update = flo_update_find(run.execution, update_id)))
-            rc = flo_status_not_found(core, &status, "workflow execution already completed");
-        if (!rc)
-            rc = wait_for(core, info, run.execution, update, wanted, false, &status);
-    }
+    if (!rc)
+        rc = ask(core, info, &run, request, WAITS_UPDATE, false, &status);
     if (rc)
         flo_reply_status(core, info->id, 0, &status);
 }
@@ -552,7 +592,8 @@ void flo_rpc_poll_workflow_execution_update(struct flo_core *core,
         rc = flo_core_find_run(core, ns, request->update_ref->workflow_execution->workflow_id,
                                request->update_ref->workflow_execution->run_id, &run, &status);
     if (!rc && !run.execution) {
-        rc = answer_stored(core, info->id, &run, request->update_ref->update_id, true, &status);
+        rc = answer_stored(core, info->id, &run, request->update_ref->update_id, WAITS_POLL,
+                           &status);
     } else if (!rc) {
         const char *update_id = request->update_ref->update_id;
         struct flo_update *update = flo_update_find(run.execution, update_id);
@@ -561,7 +602,7 @@ void flo_rpc_poll_workflow_execution_update(struct flo_core *core,
         if (!update)
             rc = flo_status_not_found(core, &status, "update \"%s\" not found", update_id);
         else
-            rc = wait_for(core, info, run.execution, update, wanted, true, &status);
+            rc = wait_for(core, info, run.execution, update, wanted, WAITS_POLL, false, &status);
     }
     if (rc)
         flo_reply_status(core, info->id, 0, &status);

@@ -545,6 +545,79 @@ static void test_speculative_task_is_gone_after_a_kill(void **state)
     assert_string_equal(told(e, update(e, "u1")), "success=9");
 }
 
+/* ---- update-with-start ---- */
+
+static uint64_t start_and_update(struct engine *e, const char *id, const char *request_id,
+                                 FloApi__WorkflowIdConflictPolicy conflict)
+{
+    FloApi__ExecuteMultiOperationRequest request = FLO_API__EXECUTE_MULTI_OPERATION_REQUEST__INIT;
+    FloApi__ExecuteMultiOperationRequest__Operation
+        first = FLO_API__EXECUTE_MULTI_OPERATION_REQUEST__OPERATION__INIT,
+        second = FLO_API__EXECUTE_MULTI_OPERATION_REQUEST__OPERATION__INIT;
+    FloApi__ExecuteMultiOperationRequest__Operation *both[] = {&first, &second};
+    FloApi__UpdateWorkflowExecutionRequest sent = FLO_API__UPDATE_WORKFLOW_EXECUTION_REQUEST__INIT;
+    FloApi__Request update_request = FLO_API__REQUEST__INIT;
+    FloApi__Meta meta = FLO_API__META__INIT;
+    FloApi__Input input = FLO_API__INPUT__INIT;
+    request.namespace_ = "default";
+    request.operations = both;
+    request.n_operations = 2;
+    first.operation_case =
+        FLO_API__EXECUTE_MULTI_OPERATION_REQUEST__OPERATION__OPERATION_START_WORKFLOW;
+    first.start_workflow = engine_start_request(e, "wf", "q");
+    first.start_workflow->request_id = (char *)request_id;
+    first.start_workflow->workflow_id_conflict_policy = conflict;
+    second.operation_case =
+        FLO_API__EXECUTE_MULTI_OPERATION_REQUEST__OPERATION__OPERATION_UPDATE_WORKFLOW;
+    second.update_workflow = &sent;
+    sent.workflow_execution = engine_run(e, "wf", NULL);
+    meta.update_id = (char *)id;
+    input.name = "u";
+    update_request.meta = &meta;
+    update_request.input = &input;
+    sent.request = &update_request;
+    return engine_call(e, "ExecuteMultiOperation", &request.base, 0);
+}
+
+/* "started success=9", "used success=9", or the error. */
+static const char *both_told(struct engine *e, uint64_t call)
+{
+    const char *outcome = engine_outcome(e, call);
+    if (strcmp(outcome, "OK") != 0)
+        return outcome;
+    const FloApi__ExecuteMultiOperationResponse *response = engine_body(e, call);
+    const FloApi__Payloads *result = response->responses[1]->update_workflow->outcome->success;
+    return engine_format(
+        e, "%s success=%.*s", response->responses[0]->start_workflow->started ? "started" : "used",
+        (int)result->payloads[0]->data.len, (const char *)result->payloads[0]->data.data);
+}
+
+/* One start, one update, in the first workflow task; the same call again is the same. */
+static void test_update_with_start(void **state)
+{
+    struct engine *e = *state;
+    uint64_t call = start_and_update(e, "u1", "r1", 0);
+    uint64_t again = start_and_update(e, "u1", "r1", 0);
+    task_t *task = next_task(e);
+    assert_int_equal(task->n_messages, 1);
+    assert_string_equal(finish(e, task), "OK");
+    assert_string_equal(both_told(e, call), "started success=9");
+    assert_string_equal(both_told(e, again), "used success=9");
+    assert_non_null(strstr(both_told(e, start_and_update(e, "u2", "r2", 0)), "ALREADY_EXISTS"));
+    call = start_and_update(
+        e, "u2", "r2",
+        FLO_API__WORKFLOW_ID_CONFLICT_POLICY__WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING);
+    finish(e, next_task(e));
+    assert_string_equal(both_told(e, call), "used success=9");
+    engine_terminate(e, "wf");
+    assert_string_equal(both_told(e, start_and_update(e, "u2", "r3", 0)), "used success=9");
+    call = start_and_update(e, "u3", "r3", 0);
+    engine_terminate(e, "wf");
+    assert_string_equal(both_told(e, call),
+                        "NOT_FOUND | Update-with-Start could not be executed. | "
+                        "MultiOperationExecutionFailure");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +638,7 @@ int main(void)
         TEST(test_too_many_updates_in_flight_are_refused),
         TEST(test_updates_come_back_out_of_the_history),
         TEST(test_speculative_task_is_gone_after_a_kill),
+        TEST(test_update_with_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
