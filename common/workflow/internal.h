@@ -133,7 +133,7 @@ struct flo_run {
     bool out_of_memory; /* some allocation for the code failed: it stops at its next wait */
 
     struct flo_entities *entities; /* entities.h; NULL: the code uses none of that */
-    struct flo_run_trace *trace; /* trace.c; NULL: the run is not traced */
+    struct flo_run_trace *trace;   /* trace.c; NULL: the run is not traced */
 
     struct flo_messages *messages; /* handlers.c; NULL: no handlers, no updates so far */
     uint64_t signal_count;         /* that were kept so far */
@@ -305,12 +305,18 @@ FLO_MUST_CHECK int flo_execution_end_by(struct flo_workflow *wf, int rc);
 
 /* ---- read_only.c ---- */
 
+/* As flo_read_only_check, which calls it, when read-only code does run. */
+FLO_MUST_CHECK int flo_read_only_refuse(struct flo_run *run, const char *what);
+
 /*
  * A call that starts, waits for or changes something begins: what says so ("starts a timer"). 0.
  * While read-only code runs that is an error: on a coroutine this does not return, else it returns
  * FLO_ESTATE.
  */
-FLO_MUST_CHECK int flo_read_only_check(struct flo_run *run, const char *what);
+FLO_MUST_CHECK static inline int flo_read_only_check(struct flo_run *run, const char *what)
+{
+    return run->read_only ? flo_read_only_refuse(run, what) : 0;
+}
 /* The code did something that fails the task, with this sentence; the first one counts. */
 void flo_run_misuse(struct flo_run *run, const struct flo_err *err);
 
@@ -319,7 +325,7 @@ void flo_run_misuse(struct flo_run *run, const struct flo_err *err);
 FLO_MUST_CHECK int flo_signal_event(struct flo_run *run, const FloApi__HistoryEvent *event,
                                     struct flo_err *err);
 
-/* ---- observe.c: all of it nothing when nobody looks on ---- */
+/* ---- observe.c: called when somebody looks on (run->env.observer) ---- */
 
 /* An activation begins. */
 void flo_observe_activation(struct flo_run *run);

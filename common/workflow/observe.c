@@ -8,8 +8,6 @@
 void flo_observe_activation(struct flo_run *run)
 {
     const struct flo_run_observer *observer = run->env.observer;
-    if (!observer)
-        return;
     const struct flo_run_step step = {.replaying = run->replaying,
                                       .history_length = run->info.history_length,
                                       .now_ns = run->now_ns};
@@ -56,8 +54,6 @@ static const char *job_name(FloApi__EventType type)
 void flo_observe_job(struct flo_run *run, const char *name, const FloApi__HistoryEvent *event)
 {
     const struct flo_run_observer *observer = run->env.observer;
-    if (!observer)
-        return;
     struct flo_heap *heap = flo_heap_enter(NULL);
     observer->job(observer->ctx, name ? name : job_name(event->event_type), event);
     flo_heap_enter(heap);
@@ -66,8 +62,6 @@ void flo_observe_job(struct flo_run *run, const char *name, const FloApi__Histor
 void flo_observe_commands(struct flo_run *run)
 {
     const struct flo_run_observer *observer = run->env.observer;
-    if (!observer)
-        return;
     FLO_LIST_FOREACH(node, &run->commands)
     {
         struct flo_command *command = flo_container(node, struct flo_command, node);

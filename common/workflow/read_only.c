@@ -31,12 +31,10 @@ void flo_run_misuse(struct flo_run *run, const struct flo_err *err)
         flo_run_no_memory(run);
 }
 
-int flo_read_only_check(struct flo_run *run, const char *what)
+int flo_read_only_refuse(struct flo_run *run, const char *what)
 {
     const struct flo_read_only *guard = run->read_only;
     struct flo_err err = {0};
-    if (!guard)
-        return 0;
     say(run, what, guard->err ? guard->err : &err);
     if (!guard->err)
         flo_run_misuse(run, &err);

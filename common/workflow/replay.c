@@ -237,31 +237,40 @@ static int take_in_updates(struct flo_run *run, const struct history *h, const s
     return rc;
 }
 
+static int apply_group(struct flo_run *run, const struct history *h, const struct sequence *s,
+                       enum job group, bool *out_wake, struct flo_err *err)
+{
+    for (size_t i = s->from; i < s->end; i++) {
+        if (job_of(h->events[i]) != group)
+            continue;
+        bool wakes;
+        int rc = group == JOB_SIGNAL && run->messages
+                     ? flo_update_deliver(run, h->events[i]->event_id, out_wake, err)
+                     : 0;
+        if (rc == 0)
+            rc = apply_job(run, h->events[i], &wakes, err);
+        if (rc) {
+            run->mismatch_id = h->events[i]->event_id;
+            return rc;
+        }
+        if (run->env.observer && (wakes || group == JOB_SEED))
+            flo_observe_job(run, NULL, h->events[i]);
+        *out_wake |= wakes;
+    }
+    return 0;
+}
+
 static int apply_jobs(struct flo_run *run, const struct history *h, const struct sequence *s,
                       bool *out_wake, struct flo_err *err)
 {
+    unsigned present = 0; /* groups, as bits: most sequences have jobs of one */
     *out_wake = false;
+    for (size_t i = s->from; i < s->end; i++)
+        present |= 1U << job_of(h->events[i]);
     for (enum job group = JOB_START; group < JOB_NONE; group++) {
-        for (size_t i = s->from; i < s->end; i++) {
-            if (job_of(h->events[i]) != group)
-                continue;
-            bool wakes;
-            int rc = group == JOB_SIGNAL && run->messages
-                         ? flo_update_deliver(run, h->events[i]->event_id, out_wake, err)
-                         : 0;
-            if (rc == 0)
-                rc = apply_job(run, h->events[i], &wakes, err);
-            if (rc) {
-                run->mismatch_id = h->events[i]->event_id;
-                return rc;
-            }
-            if (wakes || group == JOB_SEED)
-                flo_observe_job(run, NULL, h->events[i]);
-            *out_wake |= wakes;
-        }
-        int rc = group == JOB_SIGNAL && run->messages
-                     ? flo_update_deliver(run, INT64_MAX, out_wake, err)
-                     : 0;
+        int rc = present & (1U << group) ? apply_group(run, h, s, group, out_wake, err) : 0;
+        if (rc == 0 && group == JOB_SIGNAL && run->messages)
+            rc = flo_update_deliver(run, INT64_MAX, out_wake, err);
         if (rc)
             return rc;
     }
@@ -306,7 +315,8 @@ static void read_task_started(struct flo_run *run, const struct history *h,
 static int step(struct flo_run *run, struct flo_err *err)
 {
     int rc = flo_execution_step(run, err);
-    flo_observe_commands(run);
+    if (run->env.observer)
+        flo_observe_commands(run);
     return rc;
 }
 
@@ -325,7 +335,8 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
         return rc;
     run->replaying = !s->live;
     read_task_started(run, h, s);
-    flo_observe_activation(run);
+    if (run->env.observer)
+        flo_observe_activation(run);
     rc = h->has_updates || h->message_count ? take_in_updates(run, h, s, err) : 0;
     if (rc)
         return rc;
@@ -395,9 +406,10 @@ static int foresee_markers(struct flo_run *run, const struct history *h, const s
         }
         if (!wakes)
             continue;
-        if (!last)
+        if (!last && run->env.observer)
             flo_observe_activation(run);
-        flo_observe_job(run, NULL, h->events[i]);
+        if (run->env.observer)
+            flo_observe_job(run, NULL, h->events[i]);
         last = i;
     }
     return last ? step(run, err) : 0;

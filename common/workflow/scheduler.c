@@ -234,8 +234,7 @@ int flo_workflow_wait(struct flo_workflow *wf, const struct flo_wait *wait, void
     flo_workflow_stop_without_memory(wf);
     wf->wait = wait;
     wf->wait_ctx = ctx;
-    flo_coroutine_yield(wf->coroutine);
-    flo_workflow_stop_without_memory(wf);
+    flo_coroutine_yield(wf->coroutine); /* not resumed when memory went out meanwhile */
     return 0;
 }
 

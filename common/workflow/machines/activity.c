@@ -333,38 +333,32 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
 
 /* ---- options ---- */
 
+static bool is_text(const char *text)
+{
+    return !text || flo_utf8_valid(text, strlen(text));
+}
+
 static int check_texts(const char *type, const struct flo_activity_options *o, struct flo_err *err)
 {
-    const struct {
-        const char *what, *text;
-    } texts[] = {{"type", type},
-                 {"id", o->activity_id},
-                 {"task queue", o->task_queue},
-                 {"summary", o->summary},
-                 {"fairness key", o->priority.fairness_key}};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        if (texts[i].text && !flo_utf8_valid(texts[i].text, strlen(texts[i].text)))
-            return flo_fail(err, FLO_EINVAL, "activity %.100s: its %s is not UTF-8", type,
-                            texts[i].what);
-    }
-    return 0;
+    const char *what = !is_text(type)                       ? "type"
+                       : !is_text(o->activity_id)           ? "id"
+                       : !is_text(o->task_queue)            ? "task queue"
+                       : !is_text(o->summary)               ? "summary"
+                       : !is_text(o->priority.fairness_key) ? "fairness key"
+                                                            : NULL;
+    return what ? flo_fail(err, FLO_EINVAL, "activity %.100s: its %s is not UTF-8", type, what) : 0;
 }
 
 static int check_times(const char *type, const struct flo_activity_options *o, struct flo_err *err)
 {
-    const struct {
-        const char *name;
-        int64_t ms;
-    } times[] = {{"schedule_to_close_ms", o->schedule_to_close_ms},
-                 {"schedule_to_start_ms", o->schedule_to_start_ms},
-                 {"start_to_close_ms", o->start_to_close_ms},
-                 {"heartbeat_ms", o->heartbeat_ms}};
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
-        if (times[i].ms < 0)
-            return flo_fail(err, FLO_EINVAL,
-                            "activity %.100s: %s is negative, where 0 means no limit", type,
-                            times[i].name);
-    }
+    const char *negative = o->schedule_to_close_ms < 0   ? "schedule_to_close_ms"
+                           : o->schedule_to_start_ms < 0 ? "schedule_to_start_ms"
+                           : o->start_to_close_ms < 0    ? "start_to_close_ms"
+                           : o->heartbeat_ms < 0         ? "heartbeat_ms"
+                                                         : NULL;
+    if (negative)
+        return flo_fail(err, FLO_EINVAL, "activity %.100s: %s is negative, where 0 means no limit",
+                        type, negative);
     if (o->start_to_close_ms == 0 && o->schedule_to_close_ms == 0)
         return flo_fail(err, FLO_EINVAL,
                         "activity %.100s: set start_to_close_ms or schedule_to_close_ms", type);

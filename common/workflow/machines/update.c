@@ -533,7 +533,7 @@ int flo_update_deliver(struct flo_run *run, int64_t before_id, bool *out_wakes, 
             break;
         flo_list_remove(&messages->incoming, node);
         *out_wakes = true;
-        if (update->event)
+        if (update->event && run->env.observer)
             flo_observe_job(run, "do_update", update->event);
         if (!handler)
             flo_list_push_back(&messages->arrived, node);
