@@ -25,6 +25,7 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).p
 import codecs_check  # noqa: E402
 import histories  # noqa: E402
 import updates  # noqa: E402,F401: its scenarios join those of histories
+import entities  # noqa: E402
 import local  # noqa: E402
 import messages  # noqa: E402
 import monitoring  # noqa: E402
@@ -255,6 +256,9 @@ check_on_both(codecs_check.run, "sealed_payloads_engine", "sealed_payloads_real_
 # Signals, queries and updates of C workflows.
 check_on_both(messages.run, "messages_engine", "messages_real_server")
 check_on_both(messages.run_without_cache, "messages_without_cache_engine", "messages_without_cache_real_server")
+# Children, external executions, continue-as-new, patches, side effects, attributes of C workflows.
+check_on_both(entities.run, "entities_engine", "entities_real_server")
+check_on_both(entities.run_without_cache, "entities_without_cache_engine", "entities_without_cache_real_server")
 check_on_both(scaling.depth, "queue_depth_engine", "queue_depth_real_server")
 check_on_both(tracing.one_trace, "one_trace_engine", "one_trace_real_server")
 check_on_both(local.handed_over, "local_activities_handed_over_engine", "local_activities_handed_over_real_server")
