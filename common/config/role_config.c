@@ -81,6 +81,11 @@ static const struct flo_setting settings[] = {
     STRING("task_queue", task_queue, NULL, 1, 1000, "TEMPORAL_WORKER_TASK_QUEUE TASK_QUEUE", 0, ACT, "The task queue to poll; without it `queues` must name some"),
     STRING("identity", identity, NULL, 0, 255, "TEMPORAL_WORKER_IDENTITY", 0, 0, "The worker's name in histories; empty: `pid@host@task_queue`"),
 
+    STRING("build_id", build_id, NULL, 0, 255, "TEMPORAL_WORKER_BUILD_ID", 0, 0, "Which build of the code this worker runs: shown in histories, and with `deployment.versioned` what decides which runs it gets"),
+    STRING("deployment.name", deployment.name, NULL, 0, 255, "TEMPORAL_DEPLOYMENT_NAME", 0, 0, "The deployment that the worker is one of; with a build id"),
+    BOOLEAN("deployment.versioned", deployment.versioned, "false", NULL, 0, "The server gives tasks to the builds that the deployment's current version and the runs' versioning behaviour say"),
+    CHOICE("deployment.versioning_behavior", deployment.versioning_behavior, "unspecified", "unspecified|pinned|auto-upgrade", NULL, W, "Of workflow types whose module does not say: `pinned` runs stay with their build, `auto-upgrade` ones go on with the current build"),
+
     NUMBER("max_concurrent_workflow_tasks", INT, max_concurrent_workflow_tasks, "3", 1, 10000, "TEMPORAL_WORKFLOW_CONCURRENCY", 0, W, "Workflow tasks at work at once (slots)"),
     NUMBER("max_concurrent_workflow_task_polls", INT, max_concurrent_workflow_task_polls, "2", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_WORKFLOW_TASK_POLLS", 0, W, "Long polls for workflow tasks at once"),
     NUMBER("max_concurrent_local_activities", INT, max_concurrent_local_activities, "20", 1, 1000, "TEMPORAL_WORKER_MAX_CONCURRENT_LOCAL_ACTIVITIES", 0, W, "Local activities at work at once (slots, threads that come and go with them)"),
@@ -294,6 +299,21 @@ static int check_polls(struct flo_role_config *config, struct flo_err *err)
     return 0;
 }
 
+static int check_deployment(struct flo_role_config *config, struct flo_err *err)
+{
+    if (config->deployment.name[0] && !config->build_id[0])
+        return flo_config_refuse(&config->config, "deployment.name", err,
+                                 "a worker of a deployment needs a build_id");
+    if (config->deployment.versioned && !config->deployment.name[0])
+        return flo_config_refuse(&config->config, "deployment.versioned", err,
+                                 "there is no deployment.name");
+    if (config->deployment.versioning_behavior && !config->deployment.versioned)
+        flo_config_warn(&config->config,
+                        "deployment.versioning_behavior: has no effect without "
+                        "deployment.versioned");
+    return 0;
+}
+
 static void check_limits(struct flo_role_config *config)
 {
     bool any = config->executor.limits.memory_bytes || config->executor.limits.cpu_ms ||
@@ -340,6 +360,8 @@ static int finish(struct flo_role_config *config, struct flo_err *err)
         rc = check_pollers(config, err);
     if (!rc)
         rc = check_polls(config, err);
+    if (!rc)
+        rc = check_deployment(config, err);
     if (!rc)
         rc = flo_role_finish_queues(config, err);
     if (!rc)

@@ -96,6 +96,12 @@ struct flo_role_config {
         double rate;  /* the share of tasks after which the run is evicted; 0: none */
         int64_t seed; /* 0: chosen, and logged */
     } random_eviction;
+    const char *build_id; /* "" = none */
+    struct {
+        const char *name;        /* "" = none */
+        bool versioned;          /* only with both names */
+        int versioning_behavior; /* enum flo_versioning_behavior, for types that say nothing */
+    } deployment;
     int64_t executors;           /* threads that run workflow code; 0: the loop; < 0: cores */
     int64_t deadlock_timeout_ms; /* 0: not looked for */
 

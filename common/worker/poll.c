@@ -194,6 +194,8 @@ static int send_workflow_poll(struct poll *poll)
     request.task_queue = &queue;
     request.identity = worker->identity;
     request.worker_instance_key = worker->instance_key;
+    request.worker_version_capabilities = flo_versioning_capabilities(worker);
+    request.deployment_options = flo_versioning_deployment(worker);
     return flo_client_poll_workflow_task_queue(worker->client, &request, on_workflow_poll, poll,
                                                &poll->call);
 }
@@ -211,6 +213,8 @@ static int send_activity_poll(struct poll *poll)
     request.task_queue = &queue;
     request.identity = worker->identity;
     request.worker_instance_key = worker->instance_key;
+    request.worker_version_capabilities = flo_versioning_capabilities(worker);
+    request.deployment_options = flo_versioning_deployment(worker);
     rate.value = poll->queue->config->max_task_queue_activities_per_second;
     if (rate.value > 0) { /* 0 would stop the queue */
         metadata.max_tasks_per_second = &rate;

@@ -33,6 +33,7 @@ struct type {
     flo_workflow_fn workflow;
     flo_activity_fn activity;
     struct module *module;
+    enum flo_versioning_behavior versioning;
 };
 
 struct flo_registry {
@@ -157,6 +158,34 @@ static int register_interceptors(struct flo_registry *registry, struct module *m
     return 0;
 }
 
+static enum flo_versioning_behavior versioning_of(const struct module *module, const char *type)
+{
+    for (const struct flo_workflow_versioning *of = module->table->versioning; of && of->type; of++)
+        if (strcmp(of->type, type) == 0)
+            return of->behavior;
+    return FLO_VERSIONING_UNSPECIFIED;
+}
+
+/* Rows about types that the module does not have, or with what is no behaviour, are mistakes. */
+static int check_versioning(const struct module *module, struct flo_err *err)
+{
+    for (const struct flo_workflow_versioning *of = module->table->versioning; of && of->type;
+         of++) {
+        const struct flo_workflow_entry *entry = module->table->workflows;
+        while (entry && entry->type && strcmp(entry->type, of->type) != 0)
+            entry++;
+        if (!entry || !entry->type)
+            return flo_fail(err, FLO_ECONFIG,
+                            "module %s: .versioning names %s, which is no "
+                            "workflow type of it",
+                            module->table->name, of->type);
+        if ((unsigned)of->behavior > FLO_VERSIONING_AUTO_UPGRADE)
+            return flo_fail(err, FLO_ECONFIG, "module %s: .versioning of %s is %d",
+                            module->table->name, of->type, (int)of->behavior);
+    }
+    return 0;
+}
+
 static int register_module(struct flo_registry *registry, enum flo_role role, struct module *module,
                            const struct flo_strings *only, struct flo_err *err)
 {
@@ -167,9 +196,12 @@ static int register_module(struct flo_registry *registry, enum flo_role role, st
     for (const struct flo_workflow_entry *entry = module->table->workflows;
          workflows && entry && entry->type && !rc; entry++)
         if (listed(only, entry->type))
-            rc = register_type(
-                registry, module,
-                (struct type){.name = entry->type, .workflow = entry->run, .module = module}, err);
+            rc = register_type(registry, module,
+                               (struct type){.name = entry->type,
+                                             .workflow = entry->run,
+                                             .module = module,
+                                             .versioning = versioning_of(module, entry->type)},
+                               err);
     for (const struct flo_activity_entry *entry = module->table->activities;
          !workflows && entry && entry->type && !rc; entry++)
         if (listed(only, entry->type))
@@ -180,6 +212,8 @@ static int register_module(struct flo_registry *registry, enum flo_role role, st
         rc = register_interceptors(registry, module, err);
     if (!rc && workflows)
         rc = check_local(module, err);
+    if (!rc && workflows)
+        rc = check_versioning(module, err);
     return rc ? rc : check_list(registry, module, only, workflows ? "workflow" : "activity", err);
 }
 
@@ -325,6 +359,14 @@ flo_workflow_fn flo_registry_workflow(const struct flo_registry *registry, const
     const struct type *type = flo_map_get_str(&registry->types, name);
 
     return type ? type->workflow : NULL;
+}
+
+enum flo_versioning_behavior flo_registry_versioning(const struct flo_registry *registry,
+                                                     const char *type)
+{
+    const struct type *found = flo_map_get_str(&registry->types, type);
+
+    return found ? found->versioning : FLO_VERSIONING_UNSPECIFIED;
 }
 
 bool flo_registry_activity(const struct flo_registry *registry, const char *name,

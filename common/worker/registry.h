@@ -56,6 +56,9 @@ void flo_registry_local_names(const struct flo_registry *registry, struct flo_bu
 /* The interceptors of all modules, the outermost first; borrowed until the registry changes. */
 const struct flo_activity_wrap *flo_registry_wraps(const struct flo_registry *registry,
                                                    size_t *out_count);
+/* What a module says of the versioning of a workflow type; UNSPECIFIED: nothing. */
+enum flo_versioning_behavior flo_registry_versioning(const struct flo_registry *registry,
+                                                     const char *type);
 /* Put the codecs of all modules into row, in the order of the modules. FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_registry_codecs(const struct flo_registry *registry,
                                        struct flo_codec_row *row);

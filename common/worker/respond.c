@@ -88,6 +88,8 @@ static void respond_failed(struct flo_workflow_task *wt, FloApi__WorkflowTaskFai
     request.identity = worker->identity;
     request.cause = cause;
     request.failure = failure;
+    request.worker_version = flo_versioning_stamp(worker);
+    request.deployment_options = flo_versioning_deployment(worker);
     if (wt->task->attempt > 1 || flo_client_respond_workflow_task_failed(
                                      worker->client, &request, on_plain_answer, wt, &wt->call))
         flo_workflow_task_end(&wt);
@@ -224,6 +226,9 @@ static void respond_completed(struct flo_workflow_task *wt, const struct flo_act
     request.task_token = wt->task->task_token;
     request.identity = worker->identity;
     request.worker_instance_key = worker->instance_key;
+    request.worker_version_stamp = flo_versioning_stamp(worker);
+    request.deployment_options = flo_versioning_deployment(worker);
+    request.versioning_behavior = flo_versioning_behavior(worker, wt->type);
     request.commands = a->commands;
     request.n_commands = a->command_count;
     request.query_results = a->query_results;

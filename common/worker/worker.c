@@ -120,6 +120,7 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
         flo_worker_destroy(&worker);
         return rc;
     }
+    flo_versioning_init(worker);
     worker->run_env.workflow_types = flo_registry_types(worker->registry);
     worker->run_env.log = log_workflow;
     worker->run_env.log_ctx = worker;

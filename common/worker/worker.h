@@ -73,6 +73,14 @@ struct flo_worker_counts {
     uint64_t received;             /* tasks that came */
 };
 
+/* versioning.c: what is told of the build of this worker's code. */
+struct flo_versioning {
+    FloApi__WorkerDeploymentOptions deployment;
+    FloApi__WorkerVersionCapabilities capabilities;
+    FloApi__WorkerVersionStamp stamp;
+    bool deployed, named; /* there is a deployment, a build id */
+};
+
 struct flo_worker {
     const struct flo_role_spec *role;
     struct flo_role_config *config;
@@ -102,6 +110,7 @@ struct flo_worker {
     bool polls_refused; /* the last poll that ended was refused: /ready says so */
 
     struct flo_shards *shards; /* the threads that run workflow code, and their caches */
+    struct flo_versioning versioning;
     struct flo_replays replays;
     struct flo_deadlocks *deadlocks; /* deadlock.c; NULL: not looked for */
     struct flo_run_env run_env;
@@ -445,6 +454,15 @@ int flo_watch_run(const struct flo_role_spec *role, const struct flo_module *mod
 /* ---- liveness.c: does everything here make progress? ---- */
 FLO_MUST_CHECK int flo_liveness_start(struct flo_worker *worker, struct flo_err *err);
 void flo_liveness_fini(struct flo_worker *worker);
+
+/* ---- versioning.c: for polls and answers; the worker's, NULL: nothing is to be said ---- */
+void flo_versioning_init(struct flo_worker *worker);
+FloApi__WorkerDeploymentOptions *flo_versioning_deployment(struct flo_worker *worker);
+FloApi__WorkerVersionCapabilities *flo_versioning_capabilities(struct flo_worker *worker);
+FloApi__WorkerVersionStamp *flo_versioning_stamp(struct flo_worker *worker);
+/* Of a completed task of this workflow type. */
+FloApi__VersioningBehavior flo_versioning_behavior(const struct flo_worker *worker,
+                                                   const char *type);
 
 /* ---- observe.c: pages, metrics, reports ---- */
 FLO_MUST_CHECK int flo_observe_start(struct flo_worker *worker, struct flo_err *err);

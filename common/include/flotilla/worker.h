@@ -28,6 +28,24 @@ struct flo_workflow_entry {
     flo_workflow_fn run;
 };
 
+/*
+ * What becomes of a run when another build of its worker's deployment is made the current one
+ * (`deployment.versioned` in the YAML): it stays with its own, or goes on with the new one.
+ * UNSPECIFIED: what `deployment.versioning_behavior` of the YAML says.
+ */
+enum flo_versioning_behavior {
+    FLO_VERSIONING_UNSPECIFIED,
+    FLO_VERSIONING_PINNED,
+    FLO_VERSIONING_AUTO_UPGRADE,
+};
+
+/* For a workflow type; a table of its own, so that an entry of struct flo_workflow_entry stays
+ * {"Type", function}. */
+struct flo_workflow_versioning {
+    const char *type;
+    enum flo_versioning_behavior behavior;
+};
+
 struct flo_activity_entry {
     const char *type;
     flo_activity_fn run;
@@ -58,6 +76,9 @@ struct flo_module {
     /* Payloads of the worker go through these (flotilla/codec.h); ends with an entry without a
      * name; may be NULL. */
     const struct flo_codec *codecs;
+    /* Of workflow types that do not follow the worker's default; ends with {NULL, 0}; may be NULL.
+     */
+    const struct flo_workflow_versioning *versioning;
 };
 
 #define FLO_WORKFLOWS(...)                                                                         \
