@@ -12,6 +12,33 @@
 #include "wire/raw.h"
 #include "workflow/messages.h"
 
+/* ---- answers that are messages of protobuf, in their JSON form ---- */
+
+/* In protobuf's JSON, fields that say nothing are left out. */
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text && *text)
+        json_object_set_new(object, key, json_string(text));
+}
+
+/* value, consumed, as the payload of a protobuf message in its JSON form. */
+static int as_protobuf(json_t *value, const char *type, json_t **out_result)
+{
+    char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+    json_t *raw = text ? flo_raw_new("json/protobuf", text, strlen(text)) : NULL;
+    json_t *metadata = json_object();
+    flo_heap_free(text);
+    json_decref(value);
+    if (json_object_set_new(metadata, "messageType", flo_raw_base64(type, strlen(type))) ||
+        json_object_set(flo_raw_content(raw), "metadata", metadata)) {
+        json_decref(raw);
+        raw = NULL;
+    }
+    json_decref(metadata);
+    *out_result = raw;
+    return raw ? 0 : FLO_ENOMEM;
+}
+
 /* ---- __stack_trace ---- */
 
 static int stack_trace(struct flo_run *run, json_t **out_result)
@@ -25,14 +52,43 @@ static int stack_trace(struct flo_run *run, json_t **out_result)
     return rc ? rc : *out_result ? 0 : FLO_ENOMEM;
 }
 
-/* ---- __temporal_workflow_metadata ---- */
+/* ---- __enhanced_stack_trace ---- */
 
-/* In protobuf's JSON, fields that say nothing are left out. */
-static void set_text(json_t *object, const char *key, const char *text)
+/* One place a coroutine: what is below it on its stack is the module's, and not known. */
+static json_t *stack_of(const struct flo_workflow *wf)
 {
-    if (text && *text)
-        json_object_set_new(object, key, json_string(text));
+    json_t *location = json_object(), *locations = json_array(), *stack = json_object();
+    set_text(location, "filePath", wf->at.file);
+    if (wf->at.line)
+        json_object_set_new(location, "line", json_integer(wf->at.line));
+    set_text(location, "functionName", wf->name);
+    json_array_append_new(locations, location);
+    json_object_set_new(stack, "locations", locations);
+    return stack;
 }
+
+static int enhanced_stack_trace(struct flo_run *run, json_t **out_result)
+{
+    const struct flo_list *lists[] = {&run->coroutines, &run->fresh};
+    json_t *trace = json_object(), *sdk = json_object(), *stacks = json_array();
+    set_text(sdk, "name", "flotilla-c");
+    set_text(sdk, "version", FLO_VERSION);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        FLO_LIST_FOREACH(node, lists[i])
+        {
+            json_array_append_new(stacks, stack_of(flo_container(node, struct flo_workflow, node)));
+        }
+    }
+    json_object_set_new(trace, "sdk", sdk);
+    json_object_set_new(trace, "stacks", stacks);
+    if (flo_heap_failed(run->heap)) { /* which jansson's calls do not all tell */
+        json_decref(trace);
+        return FLO_ENOMEM;
+    }
+    return as_protobuf(trace, "temporal.api.sdk.v1.EnhancedStackTrace", out_result);
+}
+
+/* ---- __temporal_workflow_metadata ---- */
 
 static int by_name(const void *a, const void *b)
 {
@@ -65,24 +121,6 @@ static int add_definitions(const struct flo_run *run, enum flo_message_kind kind
     }
     flo_heap_free((void *)(uintptr_t)sorted);
     return 0;
-}
-
-/* value, consumed, as the payload of a protobuf message in its JSON form. */
-static int as_protobuf(json_t *value, const char *type, json_t **out_result)
-{
-    char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
-    json_t *raw = text ? flo_raw_new("json/protobuf", text, strlen(text)) : NULL;
-    json_t *metadata = json_object();
-    flo_heap_free(text);
-    json_decref(value);
-    if (json_object_set_new(metadata, "messageType", flo_raw_base64(type, strlen(type))) ||
-        json_object_set(flo_raw_content(raw), "metadata", metadata)) {
-        json_decref(raw);
-        raw = NULL;
-    }
-    json_decref(metadata);
-    *out_result = raw;
-    return raw ? 0 : FLO_ENOMEM;
 }
 
 static void add_builtins(json_t *list);
@@ -118,6 +156,7 @@ static const struct {
     flo_query_builtin_fn answer;
 } builtins[] = {
     {"__stack_trace", "Where each coroutine of the workflow stands.", stack_trace},
+    {"__enhanced_stack_trace", "The same for programs.", enhanced_stack_trace},
     {"__temporal_workflow_metadata", "Which handlers there are, and the current details.",
      workflow_metadata},
 };

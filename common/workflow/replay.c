@@ -221,9 +221,9 @@ static int apply_job(struct flo_run *run, const FloApi__HistoryEvent *event, boo
 static int take_in_updates(struct flo_run *run, const struct history *h, const struct sequence *s,
                            struct flo_err *err)
 {
-    int rc = s->live ? flo_update_messages(run, h->messages, h->message_count, err) : 0;
-    if (!h->has_updates)
-        return rc;
+    if (s->live)
+        return flo_update_messages(run, h->messages, h->message_count, err);
+    int rc = 0;
     for (size_t i = s->from; i < s->end && rc == 0; i++) {
         if (is(h, i, FLO_EVENT(WORKFLOW_EXECUTION_UPDATE_ADMITTED)))
             rc = flo_update_admitted(run, h->events[i]);

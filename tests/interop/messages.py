@@ -55,10 +55,12 @@ async def signals_and_queries(client):
     nap = await refused(handle.query("nap"), WorkflowQueryFailedError)
     assert "may only look" in str(nap) and "messages.c:" in str(nap), nap
     unknown = await refused(handle.query("other"), WorkflowQueryFailedError)
-    assert "unknown queryType other. KnownQueryTypes=[__stack_trace __temporal_workflow_metadata cart nap]" in \
-        str(unknown), unknown
+    assert "unknown queryType other. KnownQueryTypes=[__stack_trace __enhanced_stack_trace " \
+        "__temporal_workflow_metadata cart nap]" in str(unknown), unknown
     trace = await handle.query("__stack_trace")
     assert "main at messages.c:" in trace, trace
+    for_programs = await handle.query("__enhanced_stack_trace")
+    assert [s.locations[0].function_name for s in for_programs.stacks] == ["main"], for_programs
     for _ in range(20):
         await handle.signal("add", "d")
         items = (await handle.query("cart"))["items"]

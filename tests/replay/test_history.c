@@ -409,8 +409,10 @@ static void test_query_in_a_task_is_answered_after_it(void **state)
     struct story *s = *state;
     s->query = "status";
     story_tell(s, BEGIN("Echo"));
-    story_expect(s, SCHEDULES "\nquery q1 failed: unknown queryType status. "
-                              "KnownQueryTypes=[__stack_trace __temporal_workflow_metadata]");
+    story_expect(
+        s, SCHEDULES
+        "\nquery q1 failed: unknown queryType status. "
+        "KnownQueryTypes=[__stack_trace __enhanced_stack_trace __temporal_workflow_metadata]");
 }
 
 /* A query task replays what there is and issues nothing, sticky or not. */
@@ -420,11 +422,13 @@ static void test_query_task_is_answered(void **state)
     story_tell(s, BEGIN("Echo") "; WFTCompleted; ActivityScheduled id=1 type=echo");
     s->previous_started = 3;
     s->legacy_query = "status";
-    story_expect(s, "query failed: unknown queryType status. "
-                    "KnownQueryTypes=[__stack_trace __temporal_workflow_metadata]");
+    story_expect(
+        s, "query failed: unknown queryType status. "
+           "KnownQueryTypes=[__stack_trace __enhanced_stack_trace __temporal_workflow_metadata]");
     s->legacy_query = "again"; /* sticky: no events */
-    story_expect(s, "query failed: unknown queryType again. "
-                    "KnownQueryTypes=[__stack_trace __temporal_workflow_metadata]");
+    story_expect(
+        s, "query failed: unknown queryType again. "
+           "KnownQueryTypes=[__stack_trace __enhanced_stack_trace __temporal_workflow_metadata]");
     story_tell(s, "ActivityStarted scheduled=5; ActivityCompleted scheduled=5 result=2");
     story_tell(s, "WFTScheduled; WFTStarted");
     story_expect(s, "Complete result=2");

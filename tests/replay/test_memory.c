@@ -449,6 +449,8 @@ static void test_each_allocation_for_messages_fails_once(void **state)
     s->query_args = NULL;
     s->query = "__temporal_workflow_metadata";
     fail_each(s, story_replayed(s));
+    s->query = "__enhanced_stack_trace";
+    fail_each(s, story_replayed(s));
     s->query = "other";
     fail_each(s, story_replayed(s));
     s->keep = false;

@@ -179,9 +179,22 @@ static int looks(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return flo_await_condition(wf, nosy, wf, -1);
 }
 
+static int on_restart(struct flo_workflow *wf, const struct flo_message *m, void *ctx)
+{
+    (void)ctx;
+    return flo_continue_as_new(wf, m->input, NULL);
+}
+
+static int restarts(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    (void)input, (void)out_result;
+    flo_signal_handle(wf, "restart", on_restart, NULL, NULL);
+    return flo_sleep(wf, 1000);
+}
+
 static const struct flo_workflow_entry workflows[] = {
-    {"Lists", lists},       {"Late", late},   {"Fragile", fragile},
-    {"Careless", careless}, {"Looks", looks}, {NULL, NULL},
+    {"Lists", lists}, {"Late", late},         {"Fragile", fragile}, {"Careless", careless},
+    {"Looks", looks}, {"Restarts", restarts}, {NULL, NULL},
 };
 
 static int setup(void **state)
@@ -271,6 +284,17 @@ static void test_failing_handler_fails_the_workflow(void **state)
     story_expect_replayed(s, "Fail Activity task failed (type Activity): broken (type Bad)");
 }
 
+/* Whatever it returns is what the workflow's function might have returned. */
+static void test_handler_continues_as_new(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Restarts" NEXT);
+    expect_both(s, "StartTimer id=1 ms=1000");
+    story_tell(s, "WFTCompleted; TimerStarted id=1; Signaled name=restart input=7" NEXT);
+    assert_non_null(strstr(story_answer(s), "ContinueAsNew"));
+    assert_true(s->answer.closes);
+}
+
 /* Being cancelled with the workflow is no failure: the code still cleans up. */
 static void test_handler_cancelled_with_the_workflow_just_ends(void **state)
 {
@@ -304,9 +328,10 @@ static void test_queries_see_what_signals_did(void **state)
     assert_string_equal(asked(s, "items", "['a',{'b':2},3]"), "query result=['a',{'b':2},1]");
     assert_string_equal(asked(s, "refuses", NULL), "query failed: ask me later");
     assert_string_equal(s->answer.query_failure->application_failure_info->type, "NotNow");
-    assert_string_equal(asked(s, "other", NULL),
-                        "query failed: unknown queryType other. KnownQueryTypes=[__stack_trace "
-                        "__temporal_workflow_metadata items refuses sleeps]");
+    assert_string_equal(
+        asked(s, "other", NULL),
+        "query failed: unknown queryType other. KnownQueryTypes=[__stack_trace "
+        "__enhanced_stack_trace __temporal_workflow_metadata items refuses sleeps]");
     story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=make; Signaled name=close" NEXT);
     expect_both(s, "Complete result=[1]");
 }
@@ -359,7 +384,7 @@ static void test_query_handlers_may_only_look(void **state)
     assert_string_equal(asked(s, "nothing", NULL), "query result=null");
     assert_string_equal(asked(s, "__nothing", NULL),
                         "query failed: unknown queryType __nothing. KnownQueryTypes=[__stack_trace "
-                        "__temporal_workflow_metadata]");
+                        "__enhanced_stack_trace __temporal_workflow_metadata]");
     assert_string_equal(s->log, "asked start|asked register|asked await|asked details|asked until|"
                                 "asked nothing");
     story_tell(s, "WFTCompleted; Signaled name=go" NEXT);
@@ -379,6 +404,17 @@ static void test_stack_trace_names_the_waiting_calls(void **state)
     assert_non_null(strstr(answer, ": waits for activity id 1, type make"));
 }
 
+static void test_stack_trace_for_programs(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, BEGUN);
+    expect_both(s, "");
+    const char *answer = asked(s, "__enhanced_stack_trace", NULL);
+    assert_non_null(strstr(answer, "query result={'sdk':{'name':'flotilla-c','version':'"));
+    assert_non_null(strstr(answer, "'stacks':[{'locations':[{'filePath':'"));
+    assert_non_null(strstr(answer, ",'functionName':'main'}]}]}"));
+}
+
 static void test_metadata_lists_the_handlers(void **state)
 {
     struct story *s = *state;
@@ -389,6 +425,7 @@ static void test_metadata_lists_the_handlers(void **state)
         "query result={'definition':{'type':'Lists','signalDefinitions':[{'name':'add',"
         "'description':'adds an item'},{'name':'close'},{'name':'make'}],'queryDefinitions':["
         "{'name':'__stack_trace','description':'Where each coroutine of the workflow stands.'},"
+        "{'name':'__enhanced_stack_trace','description':'The same for programs.'},"
         "{'name':'__temporal_workflow_metadata','description':'Which handlers there are, and the "
         "current details.'},{'name':'items'},{'name':'refuses'},{'name':'sleeps'}]},"
         "'currentDetails':'takes *items*'}");
@@ -435,12 +472,14 @@ int main(void)
         T(test_handler_registered_late_gets_what_was_kept),
         T(test_signal_that_cannot_be_decoded_is_dropped),
         T(test_failing_handler_fails_the_workflow),
+        T(test_handler_continues_as_new),
         T(test_handler_cancelled_with_the_workflow_just_ends),
         T(test_queries_see_what_signals_did),
         T(test_query_after_the_end),
         T(test_query_that_waits_fails_and_the_run_goes_on),
         T(test_query_handlers_may_only_look),
         T(test_stack_trace_names_the_waiting_calls),
+        T(test_stack_trace_for_programs),
         T(test_metadata_lists_the_handlers),
         T(test_context_on_the_stack_is_refused),
         T(test_names_of_the_runtime_are_refused),

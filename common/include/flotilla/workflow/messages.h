@@ -123,8 +123,8 @@ typedef int (*flo_query_fn)(struct flo_workflow *wf, const struct flo_message *m
 
 /*
  * Answer queries of this name; name NULL: all that no handler by name takes. Names that begin with
- * "__" are the runtime's: `__stack_trace` tells where each coroutine waits,
- * `__temporal_workflow_metadata` which handlers there are. As flo_signal_handle otherwise.
+ * "__" are the runtime's: `__stack_trace` and `__enhanced_stack_trace` tell where each coroutine
+ * waits, `__temporal_workflow_metadata` which handlers there are. As flo_signal_handle otherwise.
  *
  *     flo_query_handle(wf, "status", get_status, order, NULL);
  */
