@@ -11,6 +11,7 @@
 
 #include "support/cmocka_env.h"
 #include "support/story.h"
+#include "support/transitions.h"
 #include "wire/decode.h"
 #include "workflow/names.h"
 
@@ -96,5 +97,6 @@ int main(void)
         RECORDED("LocalCancel"),
     };
     flo_workflow_jansson_install();
+    transitions_watch();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "support/cmocka_env.h"
 #include "support/story_internal.h"
+#include "support/transitions.h"
 #include "wire/decode.h"
 #include "workflow/heap.h"
 #include "workflow/names.h"
@@ -43,6 +44,7 @@ void story_begin(struct story *s, const struct flo_workflow_entry *workflows)
                                   .log = log_line,
                                   .log_ctx = s};
     flo_workflow_jansson_install();
+    transitions_watch();
 }
 
 void story_end(struct story *s)

@@ -28,14 +28,13 @@ struct flo_machine {
  * table, history asked for it. */
 FLO_MUST_CHECK int flo_machine_move(struct flo_machine *machine, unsigned state);
 #ifndef NDEBUG
-/*
- * Builds with assertions write down which transitions are taken, for tests: each once a process,
- * behind those that the table allows, into the file that FLOTILLA_TRANSITIONS names (not set: not
- * at all). file: where the lifecycle is. Any thread.
- */
-void flo_machine_note(const struct flo_machine *machine, unsigned state, const char *file);
+/* Builds with assertions tell tests of each move before it is made; file: where the lifecycle is.
+ * Set once, before the first run. */
+extern void (*flo_machine_watch)(const struct flo_machine *machine, unsigned state,
+                                 const char *file);
 #define flo_machine_move(machine, state)                                                           \
-    (flo_machine_note((machine), (state), __FILE__), flo_machine_move((machine), (state)))
+    (flo_machine_watch ? flo_machine_watch((machine), (state), __FILE__) : (void)0,                \
+     flo_machine_move((machine), (state)))
 #endif
 bool flo_machine_final(const struct flo_machine *machine);
 const char *flo_machine_state_name(const struct flo_machine *machine);
