@@ -8,8 +8,8 @@
 #include "engine/core/message.h"
 #include "engine/core/namespace.h"
 #include "engine/core/run.h"
-#include "engine/core/update.h"
 #include "engine/core/task.h"
+#include "engine/core/update.h"
 
 #define EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_##name
 

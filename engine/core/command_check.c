@@ -115,8 +115,8 @@ static bool policy_fits(struct check *check, FloApi__WorkflowTaskFailedCause cau
 static bool attributes_fit(struct check *check, const FloApi__SearchAttributes *attributes)
 {
     struct flo_status status = {0};
-    int rc = flo_check_search_attributes(check->core, check->execution->hooks.ns, attributes,
-                                         &status);
+    int rc =
+        flo_check_search_attributes(check->core, check->execution->hooks.ns, attributes, &status);
     return passes(check, CAUSE(BAD_SEARCH_ATTRIBUTES), rc, &status);
 }
 

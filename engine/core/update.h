@@ -152,6 +152,14 @@ FLO_MUST_CHECK int flo_update_ask_with_start(struct flo_core *core,
 FLO_MUST_CHECK int flo_update_is_known(struct flo_core *core, const struct flo_core_run_ref *run,
                                        const char *id, bool *out, struct flo_status *status);
 
+/* ---- runs that are only stored (update_stored.c) ---- */
+
+/* An update that the run accepted; *out: its outcome, in scratch, or NULL when the run closed
+ * before there was one. 0; FLO_ENOENT; with status: FLO_ENOMEM, FLO_EDATA, FLO_EIO. */
+FLO_MUST_CHECK int flo_update_find_stored(struct flo_core *core, const struct flo_core_run_ref *run,
+                                          const char *update_id, FloApi__Outcome **out,
+                                          struct flo_status *status);
+
 /* ---- what workers say (update_message.c) ---- */
 
 /* The sentence and cause of a refusal: NULL = fine. */

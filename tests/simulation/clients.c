@@ -40,6 +40,7 @@ static void start(struct world *world, void *ctx, uint64_t arg);
 static void wait_end(struct world *world, void *ctx, uint64_t arg);
 static void send_signal(struct world *world, void *ctx, uint64_t number);
 static void send_cancel(struct world *world, void *ctx, uint64_t arg);
+static void send_update(struct world *world, void *ctx, uint64_t arg);
 
 static bool is_unknown(int code)
 {
@@ -54,6 +55,8 @@ static void go_on(struct client *client)
     struct world *world = client->cast->world;
     for (unsigned i = 0; i < client->signals; i++)
         world_after(world, (int64_t)world_random(world, 20 * SECOND), send_signal, client, i);
+    if (world_random(world, 3) == 0)
+        world_after(world, (int64_t)world_random(world, 20 * SECOND), send_update, client, 0);
     if (client->fate == FATE_CANCELED)
         world_after(world, (int64_t)world_random(world, 20 * SECOND), send_cancel, client, 0);
     world_after(world, 0, wait_end, client, 0);
@@ -165,6 +168,46 @@ static void send_signal(struct world *world, void *ctx, uint64_t number)
     request.signal_name = name;
     request.request_id = request_id;
     world_call(world, "SignalWorkflowExecution", &request.base, signalled, signal);
+}
+
+/* ---- updates ---- */
+
+/* No workflow here takes an update: it is rejected, or its run has ended, or was too busy. What it
+ * must not do is disturb the run: a task that was only for it leaves nothing behind. */
+static void updated(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
+{
+    struct client *client = ctx;
+    (void)body, (void)len;
+    if (is_unknown(code))
+        world_after(world, 100 * MS, send_update, client, 0);
+    else if (code != FLO_GRPC_OK && code != FLO_GRPC_NOT_FOUND &&
+             code != FLO_GRPC_RESOURCE_EXHAUSTED && code != FLO_GRPC_FAILED_PRECONDITION)
+        world_fail(world, "update of %s: code %d", client->id, code);
+}
+
+static void send_update(struct world *world, void *ctx, uint64_t arg)
+{
+    struct client *client = ctx;
+    FloApi__UpdateWorkflowExecutionRequest request;
+    FloApi__WorkflowExecution execution;
+    FloApi__Request update;
+    FloApi__Meta meta;
+    FloApi__Input input;
+    (void)arg;
+    flo_api__update_workflow_execution_request__init(&request);
+    flo_api__workflow_execution__init(&execution);
+    flo_api__request__init(&update);
+    flo_api__meta__init(&meta);
+    flo_api__input__init(&input);
+    execution.workflow_id = client->id;
+    meta.update_id = client->id;
+    input.name = NAME("u");
+    update.meta = &meta;
+    update.input = &input;
+    request.namespace_ = NAME("default");
+    request.workflow_execution = &execution;
+    request.request = &update;
+    world_call(world, "UpdateWorkflowExecution", &request.base, updated, client);
 }
 
 /* ---- cancel ---- */
