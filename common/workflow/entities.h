@@ -63,7 +63,7 @@ FLO_MUST_CHECK int flo_child_event(struct flo_run *run, const FloApi__HistoryEve
 FLO_MUST_CHECK int flo_signal_external_event(struct flo_run *run, const FloApi__HistoryEvent *event,
                                              struct flo_err *err);
 FLO_MUST_CHECK int flo_cancel_external_event(struct flo_run *run, const FloApi__HistoryEvent *event,
-                                             struct flo_err *err);
+                                             bool *out_wakes, struct flo_err *err);
 
 /* Whom a signal or a cancel request is for. */
 struct flo_target {
@@ -78,8 +78,8 @@ struct flo_future *flo_signal_external_new(struct flo_workflow *wf, const struct
 struct flo_future *flo_cancel_external_new(struct flo_run *run, struct flo_scope *scope,
                                            const struct flo_target *target, const char *reason);
 /* The cancel request to a child has been delivered, or could not be; it keeps a reference of the
- * child until then. */
-FLO_MUST_CHECK int flo_child_cancel_delivered(struct flo_child *child);
+ * child until then. *out_wakes becomes true when the code is to hear of it. */
+FLO_MUST_CHECK int flo_child_cancel_delivered(struct flo_child *child, bool *out_wakes);
 
 /* The failures of both: an application failure with a message and a code of its own. */
 FLO_MUST_CHECK int flo_external_fail(struct flo_future *future, const char *what,

@@ -197,7 +197,7 @@ static int apply_job(struct flo_run *run, const FloApi__HistoryEvent *event, boo
         return flo_signal_external_event(run, event, err);
     case FLO_EVENT(REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED):
     case FLO_EVENT(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED):
-        return flo_cancel_external_event(run, event, err);
+        return flo_cancel_external_event(run, event, out_wakes, err);
     case FLO_EVENT(ACTIVITY_TASK_STARTED):
         *out_wakes = false;
         return flo_activity_event(run, event, err);
@@ -260,6 +260,16 @@ static int apply_group(struct flo_run *run, const struct history *h, const struc
     return 0;
 }
 
+/* Values that the code will ask for stand behind the task, as markers. */
+static int foresee_values(struct flo_run *run, const struct history *h, const struct sequence *s,
+                          struct flo_err *err)
+{
+    size_t from = s->end + 2;
+    return !s->live && from < h->count
+               ? flo_evolution_foresee(run, h->events + from, h->count - from, err)
+               : 0;
+}
+
 static int apply_jobs(struct flo_run *run, const struct history *h, const struct sequence *s,
                       bool *out_wake, struct flo_err *err)
 {
@@ -269,7 +279,9 @@ static int apply_jobs(struct flo_run *run, const struct history *h, const struct
         present |= 1U << job_of(h->events[i]);
     for (enum job group = JOB_START; group < JOB_NONE; group++) {
         int rc = present & (1U << group) ? apply_group(run, h, s, group, out_wake, err) : 0;
-        if (rc == 0 && group == JOB_SIGNAL && run->messages)
+        if (rc == 0 && group == JOB_START)
+            rc = foresee_values(run, h, s, err);
+        else if (rc == 0 && group == JOB_SIGNAL && run->messages)
             rc = flo_update_deliver(run, INT64_MAX, out_wake, err);
         if (rc)
             return rc;
@@ -320,12 +332,6 @@ static int step(struct flo_run *run, struct flo_err *err)
     return rc;
 }
 
-static int foresee_values(struct flo_run *run, const struct history *h, size_t from,
-                          struct flo_err *err)
-{
-    return from < h->count ? flo_evolution_foresee(run, h->events + from, h->count - from, err) : 0;
-}
-
 static int run_sequence(struct flo_run *run, const struct history *h, const struct sequence *s,
                         struct flo_err *err)
 {
@@ -351,10 +357,6 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
     run->before_task_id = h->events[scheduled]->event_id - 1;
     run->task_steps = 0;
     rc = flo_list_empty(&run->local_pauses) ? 0 : flo_local_resume(run);
-    if (rc)
-        return rc;
-    if (!s->live) /* values that the code will ask for stand behind the task, as markers */
-        rc = foresee_values(run, h, s->end + 2, err);
     if (rc)
         return rc;
     return wake ? step(run, err) : 0;

@@ -157,7 +157,7 @@ static int fail(struct flo_cancel_external *request,
 }
 
 int flo_cancel_external_event(struct flo_run *run, const FloApi__HistoryEvent *event,
-                              struct flo_err *err)
+                              bool *out_wakes, struct flo_err *err)
 {
     bool delivered = event->event_type == FLO_EVENT(EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED);
     int64_t id = delivered
@@ -176,8 +176,9 @@ int flo_cancel_external_event(struct flo_run *run, const FloApi__HistoryEvent *e
             : fail(
                   request,
                   event->request_cancel_external_workflow_execution_failed_event_attributes->cause);
+    *out_wakes = !request->child;
     if (rc == 0 && request->child)
-        rc = flo_child_cancel_delivered(request->child);
+        rc = flo_child_cancel_delivered(request->child, out_wakes);
     return rc ? rc : move(related, ANSWERED);
 }
 

@@ -222,12 +222,14 @@ static void freed(struct flo_future *future)
 static const struct flo_future_ops result_ops = {cancel, describe_result, freed};
 static const struct flo_future_ops started_ops = {NULL, describe_start, NULL};
 
-int flo_child_cancel_delivered(struct flo_child *child)
+int flo_child_cancel_delivered(struct flo_child *child, bool *out_wakes)
 {
     int rc = 0;
     if (child->cancellation == FLO_CHILD_CANCEL_WAIT_REQUESTED &&
-        child->head.machine.state == CANCELLING)
+        child->head.machine.state == CANCELLING) {
+        *out_wakes = true;
         rc = detach(child);
+    }
     flo_future_unref(&child->head.future);
     return rc;
 }

@@ -341,7 +341,11 @@ static int foresee(struct flo_run *run, FloApi__HistoryEvent *const *events, siz
     patch->upserted = i + 1 < count &&
                       events[i + 1]->event_type == FLO_EVENT(UPSERT_WORKFLOW_SEARCH_ATTRIBUTES) &&
                       has_version(events[i + 1]);
-    return patch->machine.state == UNKNOWN ? flo_machine_move(&patch->machine, SEEN) : 0;
+    if (patch->machine.state != UNKNOWN)
+        return 0;
+    if (run->env.observer)
+        flo_observe_job(run, "notify_has_patch", events[i]);
+    return flo_machine_move(&patch->machine, SEEN);
 }
 
 int flo_evolution_foresee(struct flo_run *run, FloApi__HistoryEvent *const *events, size_t count,

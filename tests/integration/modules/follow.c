@@ -18,8 +18,10 @@
 struct program {
     struct flo_workflow *wf; /* the first coroutine */
     struct flo_future *timers[THINGS_MAX], *activities[THINGS_MAX], *locals[THINGS_MAX];
-    size_t timer_count, activity_count, local_count;
-    const char *end; /* "complete", "fail", "cancelled"; NULL: not yet */
+    struct flo_future *children[THINGS_MAX], *started[THINGS_MAX], *externals[THINGS_MAX];
+    size_t timer_count, activity_count, local_count, child_count, external_count;
+    size_t updates;  /* that came */
+    const char *end; /* "complete", "fail", "cancelled", "continue"; NULL: not yet */
 };
 
 struct rule {
@@ -44,6 +46,14 @@ static bool holds(const struct program *program, const char *what)
         return is_ready(program->locals, what + 6);
     if (strncmp(what, "signal ", 7) == 0)
         return flo_signal_count(program->wf, what + 7) > 0;
+    if (strncmp(what, "child_started ", 14) == 0)
+        return is_ready(program->started, what + 14);
+    if (strncmp(what, "child ", 6) == 0)
+        return is_ready(program->children, what + 6);
+    if (strncmp(what, "external ", 9) == 0)
+        return is_ready(program->externals, what + 9);
+    if (strcmp(what, "update") == 0)
+        return program->updates > 0;
     return strcmp(what, "cancel") == 0 && flo_cancel_requested(program->wf);
 }
 
@@ -61,6 +71,31 @@ static bool is_over(void *ctx)
 {
     const struct program *program = ctx;
     return program->end != NULL;
+}
+
+/* ["child", ID]: its program completes at once, or ["child", ID, true] when it is cancelled. */
+static void start_child(struct flo_workflow *wf, struct program *program, const json_t *action)
+{
+    const struct flo_child_options options = {.workflow_id =
+                                                  json_string_value(json_array_get(action, 1)),
+                                              .cancellation = FLO_CHILD_CANCEL_WAIT};
+    json_t *input = json_pack("{s:[{s:[s*], s:[[s]]}]}", "rules", "on",
+                              json_array_get(action, 2) ? "cancel" : NULL, "do",
+                              json_array_get(action, 2) ? "cancelled" : "complete");
+    struct flo_child *child = flo_child_start(wf, "Follow", input, &options);
+    json_decref(input);
+    program->started[program->child_count] = flo_child_started(child);
+    program->children[program->child_count++] = flo_child_result(child);
+}
+
+static int on_update(struct flo_workflow *wf, const struct flo_message *message, void *ctx,
+                     json_t **out_result)
+{
+    struct program *program = ctx;
+    (void)wf;
+    program->updates++;
+    *out_result = json_incref(message->input);
+    return 0;
 }
 
 static void act(struct flo_workflow *wf, struct program *program, const json_t *action)
@@ -86,6 +121,17 @@ static void act(struct flo_workflow *wf, struct program *program, const json_t *
         flo_future_cancel(wf, program->timers[n - 1]);
     else if (strcmp(verb, "cancel_activity") == 0)
         flo_future_cancel(wf, program->activities[n - 1]);
+    else if (strcmp(verb, "child") == 0)
+        start_child(wf, program, action);
+    else if (strcmp(verb, "cancel_child") == 0)
+        flo_future_cancel(wf, program->children[n - 1]);
+    else if (strcmp(verb, "signal") == 0)
+        program->externals[program->external_count++] = flo_signal_external_start(
+            wf, text, NULL, json_string_value(json_array_get(action, 2)), NULL);
+    else if (strcmp(verb, "patch") == 0)
+        flo_patched(wf, text);
+    else if (strcmp(verb, "deprecate") == 0)
+        flo_patch_deprecate(wf, text);
     else if (!program->end)
         program->end = verb;
 }
@@ -106,6 +152,7 @@ static int follow(struct flo_workflow *wf, json_t *input, json_t **out_result)
     const json_t *rules = json_object_get(input, "rules");
     *program = (struct program){.wf = wf};
     flo_scope_begin(wf, &(struct flo_scope_options){.shielded = true});
+    flo_update_handle(wf, "update", NULL, on_update, program, NULL);
     for (size_t i = 0; i < json_array_size(rules); i++) {
         const json_t *entry = json_array_get(rules, i);
         struct rule *rule = flo_workflow_alloc(wf, sizeof *rule);
@@ -117,6 +164,12 @@ static int follow(struct flo_workflow *wf, json_t *input, json_t **out_result)
         return rc;
     if (strcmp(program->end, "fail") == 0)
         return flo_workflow_fail(wf, "Told", true, NULL, "told to fail");
+    if (strcmp(program->end, "continue") == 0) {
+        json_t *next = json_pack("{s:[{s:[], s:[[s]]}]}", "rules", "on", "do", "complete");
+        rc = flo_continue_as_new(wf, next, NULL);
+        json_decref(next);
+        return rc;
+    }
     if (strcmp(program->end, "cancelled") == 0)
         return FLO_ECANCELLED;
     *out_result = json_string("done");
