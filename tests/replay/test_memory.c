@@ -251,9 +251,55 @@ static int steered(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return rc;
 }
 
+static json_t *dice(void *ctx)
+{
+    (void)ctx;
+    return json_pack("[i]", 4);
+}
+
+/* Everything that reaches beyond the run: others, its own past and future, those who look for it.
+ */
+static int reaches(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    static const char *const colours[] = {"red", NULL};
+    const struct flo_child_options kid = {.workflow_id = "kid",
+                                          .memo = input,
+                                          .headers = input,
+                                          .attributes = FLO_ATTRIBUTES(FLO_BOOL("B", true)),
+                                          .summary = "one",
+                                          .details = "two"};
+    json_t *value = NULL, *other = NULL;
+    (void)out_result;
+    bool patched = flo_patched(wf, "p");
+    struct flo_child *child = flo_child_start(wf, "Child", input, &kid);
+    struct flo_future *signal = flo_signal_external_start(wf, "other", "r", "add", input);
+    struct flo_future *stop = flo_cancel_external_start(wf, "other", NULL, "enough");
+    int rc = flo_search_attributes_upsert(
+        wf, FLO_ATTRIBUTES(FLO_KEYWORDS("L", colours), FLO_TEXT("T", "t"), FLO_UNSET("K")));
+    if (rc == 0)
+        rc = flo_memo_upsert(wf, input);
+    if (rc == 0)
+        rc = flo_side_effect(wf, dice, NULL, &value);
+    if (rc == 0)
+        rc = flo_mutable_side_effect(wf, "m", dice, NULL, NULL, &other);
+    if (rc == 0)
+        rc = flo_await(wf, flo_child_started(child), NULL);
+    if (rc == 0)
+        rc = flo_await(wf, signal, NULL);
+    if (rc)
+        return rc;
+    if (flo_await(wf, stop, NULL) != FLO_ENOENT ||
+        flo_await(wf, flo_child_result(child), NULL) != FLO_EFAILED)
+        return FLO_EIO;
+    const struct flo_failure failure = {.type = "Why", .message = "so"};
+    flo_workflow_raise(wf, &failure, true);
+    return patched ? flo_continue_as_new(wf, value, NULL) : FLO_EIO;
+}
+
 static const struct flo_workflow_entry workflows[] = {
-    {"Crowd", crowd},       {"Waits", waits}, {"Busy", busy},       {"Churns", churns},
-    {"Careless", careless}, {"Full", full},   {"Steered", steered}, {NULL, NULL}};
+    {"Reaches", reaches}, {"Crowd", crowd},     {"Waits", waits},
+    {"Busy", busy},       {"Churns", churns},   {"Careless", careless},
+    {"Full", full},       {"Steered", steered}, {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -382,6 +428,36 @@ static void test_each_allocation_of_many_coroutines_fails_once(void **state)
     fail_each(s, "CancelTimer id=1\nComplete result=[[10,20,30],[2,1],0]");
 }
 
+static void test_each_allocation_for_entities_fails_once(void **state)
+{
+    struct story *s = *state;
+    story_tell(s,
+               "Started type=Reaches input={'a':1} memo=note memo_value='old' attribute=K "
+               "attribute_type=KeywordList attribute_value=['k'] parent=mother cron=@daily "
+               "attempts=3 header=h header_value=1 last=[1] failed=no continued=run-0 priority=1 "
+               "fairness=gold");
+    story_tell(s, "WFTScheduled; WFTStarted");
+    fail_each(s, "Marker core_patch patch-data={'id':'p','deprecated':false}\n"
+                 "Upsert TemporalChangeVersion=['p']:KeywordList\n"
+                 "StartChild id=kid type=Child queue=queue input={'a':1} a=1 a=1 B=true:Bool "
+                 "summary='one' details='two'\n"
+                 "SignalExternal id=other run=r name=add input={'a':1}\n"
+                 "CancelExternal id=other reason='enough'\n"
+                 "Upsert L=['red']:KeywordList T='t':Text K=null\n"
+                 "ModifyMemo a=1\n"
+                 "Marker SideEffect side-effect-id=1 data=[4]\n"
+                 "Marker MutableSideEffect side-effect-id='m' data=[4] "
+                 "mutable-side-effect-call-counter=0");
+    story_tell(s, "WFTCompleted; Patch id=p; Upserted; ChildInitiated id=kid type=Child");
+    story_tell(s, "SignalExternalInitiated id=other name=add; CancelExternalInitiated id=other");
+    story_tell(s, "Upserted name=L; MemoModified; SideEffect number=1 value=[4]");
+    story_tell(s, "SideEffect id=m number=0 value=[4]; ChildStarted initiated=7");
+    story_tell(s, "ExternalSignaled initiated=8; CancelExternalFailed initiated=9 cause=1");
+    story_tell(s, "ChildFailed initiated=7 type=X message=no; WFTScheduled; WFTStarted");
+    fail_each(s, "ContinueAsNew type=Reaches queue=queue input=[4] attempts=3 note='old' a=1 "
+                 "L=['red']:KeywordList T='t':Text");
+}
+
 static void test_code_that_ignores_missing_memory_is_stopped(void **state)
 {
     struct story *s = *state;
@@ -485,6 +561,7 @@ int main(void)
         T(test_each_allocation_of_a_message_fails_once),
         T(test_each_allocation_of_many_coroutines_fails_once),
         T(test_each_allocation_for_messages_fails_once),
+        T(test_each_allocation_for_entities_fails_once),
         T(test_options_are_in_the_command),
         T(test_code_that_ignores_missing_memory_is_stopped),
     };

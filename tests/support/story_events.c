@@ -318,7 +318,7 @@ static void split(char *line, struct words *out)
     while ((pair = strsep(&rest, " "))) {
         if (!*pair)
             continue;
-        assert_true(out->count < 16);
+        assert_true(out->count < sizeof out->key / sizeof *out->key);
         char *equals = strchr(pair, '=');
         assert_non_null(equals);
         *equals = '\0';

@@ -11,7 +11,7 @@
 /* One event's words: a name and key=value pairs. */
 struct words {
     char *name;
-    char *key[16], *value[16];
+    char *key[24], *value[24];
     size_t count;
 };
 
