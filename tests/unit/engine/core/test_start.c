@@ -162,11 +162,61 @@ static void test_start_search_attributes_are_checked(void **state)
                         "INVALID_ARGUMENT | RunId attribute can't be set in SearchAttributes");
     entry.key = "TemporalChangeVersion";
     entry.value = engine_payloads(e, "[1, 2]")->payloads[0];
-    assert_string_equal(try_start(e, r),
-                        "INVALID_ARGUMENT | invalid value for search attribute "
-                        "TemporalChangeVersion of type KeywordList: [1 2]");
+    assert_string_equal(try_start(e, r), "INVALID_ARGUMENT | invalid value for search attribute "
+                                         "TemporalChangeVersion of type KeywordList: [1 2]");
     entry.value = engine_payloads(e, "[\"x\"]")->payloads[0];
     assert_string_equal(try_start(e, r), "OK");
+}
+
+static const char *define(struct engine *e, const char *name, FloApi__IndexedValueType type)
+{
+    FloApi__AddSearchAttributesRequest request = FLO_API__ADD_SEARCH_ATTRIBUTES_REQUEST__INIT;
+    FloApi__AddSearchAttributesRequest__SearchAttributesEntry
+        entry = FLO_API__ADD_SEARCH_ATTRIBUTES_REQUEST__SEARCH_ATTRIBUTES_ENTRY__INIT,
+        *entries[] = {&entry};
+    entry.key = (char *)name;
+    entry.value = type;
+    request.namespace_ = "default";
+    request.search_attributes = entries;
+    request.n_search_attributes = 1;
+    return engine_try(e, "AddSearchAttributes", &request.base);
+}
+
+/* What an operator defines may be set, by values of its type, also after a restart; until it is
+ * removed. */
+static void test_start_with_a_search_attribute_of_the_namespace(void **state)
+{
+    struct engine *e = *state;
+    FloApi__SearchAttributes__IndexedFieldsEntry
+        entry = FLO_API__SEARCH_ATTRIBUTES__INDEXED_FIELDS_ENTRY__INIT,
+        *entries[] = {&entry};
+    FloApi__SearchAttributes attributes = FLO_API__SEARCH_ATTRIBUTES__INIT;
+    FloApi__RemoveSearchAttributesRequest removal = FLO_API__REMOVE_SEARCH_ATTRIBUTES_REQUEST__INIT;
+    char *names[] = {(char *)"Size"};
+    attributes.n_indexed_fields = 1;
+    attributes.indexed_fields = entries;
+    entry.key = names[0];
+    assert_string_equal(define(e, "Size", FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_INT),
+                        "OK");
+    assert_string_equal(define(e, "RunId", FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_INT),
+                        "INVALID_ARGUMENT | Search attribute RunId is reserved by system.");
+    engine_restart(e);
+    FloApi__StartWorkflowExecutionRequest *r = engine_start_request(e, "wf", "q");
+    r->search_attributes = &attributes;
+    entry.value = engine_payloads(e, "\"x\"")->payloads[0];
+    assert_string_equal(
+        try_start(e, r),
+        "INVALID_ARGUMENT | invalid value for search attribute Size of type Int: x");
+    entry.value = engine_payloads(e, "5")->payloads[0];
+    assert_string_equal(try_start(e, r), "OK");
+    removal.namespace_ = "default";
+    removal.search_attributes = names;
+    removal.n_search_attributes = 1;
+    assert_string_equal(engine_try(e, "RemoveSearchAttributes", &removal.base), "OK");
+    r = engine_start_request(e, "wf2", "q");
+    r->search_attributes = &attributes;
+    assert_string_equal(try_start(e, r), "INVALID_ARGUMENT | Namespace default has no mapping "
+                                         "defined for search attribute Size");
 }
 
 /* A repeated call (same request id) finds its run; another one is told of it. */
@@ -384,6 +434,7 @@ int main(void)
         TEST(test_start_bad_durations_are_refused),
         TEST(test_start_too_long_is_refused),
         TEST(test_start_search_attributes_are_checked),
+        TEST(test_start_with_a_search_attribute_of_the_namespace),
         TEST(test_start_again_same_request_id_gives_same_run),
         TEST(test_start_conflict_policies),
         TEST(test_start_reuse_policies),
