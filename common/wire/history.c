@@ -81,7 +81,7 @@ static const char *json_start(const char *text, size_t len)
     const char *end = text + len;
     if (len >= sizeof bom && memcmp(text, bom, sizeof bom) == 0)
         text += sizeof bom;
-    while (text < end && memchr(" \t\r\n", *text, 4))
+    while (text < end && (*text == ' ' || *text == '\t' || *text == '\r' || *text == '\n'))
         text++;
     return text < end && (*text == '{' || *text == '[') ? text : NULL;
 }

@@ -83,7 +83,7 @@ static int read_signed(struct flo_json_reader *reader, const struct flo_json_pla
 static int read_uint64(struct flo_json_reader *reader, const struct flo_json_place *place,
                        const json_t *value, uint64_t *out)
 {
-    int64_t small;
+    int64_t small = 0;
     if (json_is_string(value)) {
         const char *text = json_string_value(value);
         char *end;
@@ -138,7 +138,7 @@ static int read_enum(struct flo_json_reader *reader, const struct flo_json_place
                      const ProtobufCEnumDescriptor *descriptor, const json_t *value, int32_t *out)
 {
     const char *text = json_string_value(value);
-    int64_t number;
+    int64_t number = 0;
     if (!text) {
         int rc = read_signed(reader, place, value, INT32_MIN, INT32_MAX, &number);
         if (rc == 0)
