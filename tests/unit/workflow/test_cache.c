@@ -118,6 +118,43 @@ static void test_put_edges(void **state)
     assert_int_equal(flo_heap_total_bytes(), 0);
 }
 
+/* Caches that share a bound: who has more than its share pays, and who has not says that there is
+ * too much; reasons are counted. */
+static void test_shared_bound(void **state)
+{
+    (void)state;
+    struct flo_run_cache_bounds bounds = {.max_bytes = SIZE_MAX, .max_runs = 4, .caches = 2};
+    struct flo_run_cache *a = NULL, *b = NULL;
+    assert_int_equal(flo_run_cache_new_shared(&bounds, &a), 0);
+    assert_int_equal(flo_run_cache_new_shared(&bounds, &b), 0);
+    for (int i = 0; i < 4; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "a-%d", i);
+        assert_int_equal(flo_run_cache_put(a, run_new(id)), 0);
+    }
+    assert_false(flo_run_cache_over(a));
+    assert_int_equal(flo_run_cache_put(b, run_new("b-0")), 0);
+    assert_int_equal(stats(b).entries, 1);
+    assert_true(flo_run_cache_over(b));
+    flo_run_cache_trim(a);
+    assert_false(flo_run_cache_over(b));
+    assert_int_equal(stats(a).entries, 3);
+    assert_null(flo_run_cache_take(a, "a-0")); /* the oldest */
+    assert_int_equal(flo_run_cache_put(a, run_new("a-4")), 0);
+    assert_int_equal(stats(a).entries, 3); /* it had its share */
+    assert_int_equal(stats(a).evicted[FLO_EVICT_CAPACITY], 2);
+    flo_run_cache_evict(a, "a-4", FLO_EVICT_FAILED);
+    flo_run_cache_evict(a, "a-4", FLO_EVICT_FAILED);
+    assert_int_equal(stats(a).evicted[FLO_EVICT_FAILED], 1);
+    flo_run_cache_clear(a, FLO_EVICT_FORCED);
+    assert_int_equal(stats(a).evicted[FLO_EVICT_FORCED], 2);
+    assert_int_equal(atomic_load(&bounds.entries), 1);
+    flo_run_cache_destroy(&a);
+    flo_run_cache_destroy(&b);
+    assert_int_equal(atomic_load(&bounds.bytes), 0);
+    assert_int_equal(flo_heap_total_bytes(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_put_beyond_max_bytes_evicts),
         cmocka_unit_test(test_taken_run_is_never_evicted),
         cmocka_unit_test(test_put_edges),
+        cmocka_unit_test(test_shared_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
