@@ -7,6 +7,7 @@ import signal
 import uuid
 from datetime import timedelta
 
+from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.query.v1 import WorkflowQuery
@@ -15,6 +16,7 @@ from temporalio.client import (WithStartWorkflowOperation, WorkflowQueryFailedEr
                                WorkflowUpdateStage)
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
 
 QUEUE = "messages"
 OPTIONS = {"task_queue": QUEUE}
@@ -189,3 +191,66 @@ async def run_without_cache(fleet, args):
 async def with_start(fleet, args):
     start_worker(fleet, args)
     await update_with_the_start(await fleet.client())
+
+
+# ---- begun in Python, ended in C ----
+
+@activity.defn
+async def tidy(address: str) -> str:
+    return address
+
+
+@workflow.defn
+class Cart:
+    """As much of the C workflow of that name as comes before the hand-over."""
+
+    @workflow.init
+    def __init__(self, items: list):
+        self.items, self.address = items, None
+
+    @workflow.run
+    async def run(self, items: list) -> list:
+        await workflow.wait_condition(lambda: False)
+        return items
+
+    @workflow.signal
+    def add(self, item: str) -> None:
+        self.items.append(item)
+
+    @workflow.update
+    async def set_address(self, address: str) -> str | None:
+        before, self.address = self.address, await workflow.execute_local_activity(
+            tidy, address, start_to_close_timeout=timedelta(seconds=30))
+        return before
+
+    @set_address.validator
+    def check_address(self, address: str) -> None:
+        if address == "nowhere":
+            raise ApplicationError("that is no address", type="BadAddress")
+
+    @workflow.update
+    async def take_time(self, how: str, ms: int) -> str:
+        await asyncio.sleep(ms / 1000)
+        return workflow.current_update_info().id
+
+
+async def handed_over(fleet, args):
+    client = await fleet.client()
+    async with Worker(client, task_queue=QUEUE, workflows=[Cart], activities=[tidy]):
+        handle = await client.start_workflow("Cart", ["a"], id=new_id("cart"), **OPTIONS)
+        assert await handle.execute_update("set_address", "Elm Street") is None
+        await refused(handle.execute_update("set_address", "nowhere"), WorkflowUpdateFailedError)
+        await handle.signal("add", "b")
+        for i in range(3):  # one by one: which goes on first when several can is each SDK's own affair
+            assert await handle.execute_update("take_time", args=["ok", 10], id=f"u{i}") == f"u{i}"
+        assert await handle.execute_update("set_address", "Oak Street") == "Elm Street"
+        slow = await handle.start_update("take_time", args=["ok", 3000], id="slow",
+                                         wait_for_stage=WorkflowUpdateStage.ACCEPTED)
+    start_worker(fleet, args)
+    assert await asyncio.wait_for(slow.result(), 40) == "slow"
+    cart = await handle.query("cart")
+    assert (cart["items"], cart["address"]) == (["a", "b"], "Oak Street"), cart
+    assert await handle.execute_update("set_address", "Ash Street") == "Oak Street"
+    assert await handle.execute_update("pay") == 2
+    assert await handle.result() == ["a", "b"]
+    assert "WORKFLOW_TASK_FAILED" not in await events(handle)
