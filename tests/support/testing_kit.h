@@ -10,11 +10,16 @@
 #include "support/cmocka_env.h"
 #include "workflow/heap.h"
 
-/* The seed is the environment's FLO_SEED, else 1; a failure prints it. */
+/* The seed is FLO_SEED of the environment, else 1; said once. */
 static inline uint64_t kit_seed(void)
 {
-    const char *seed = getenv("FLO_SEED");
-    return seed ? strtoull(seed, NULL, 10) : 1;
+    static bool said;
+    const char *given = getenv("FLO_SEED");
+    uint64_t seed = given ? strtoull(given, NULL, 10) : 1;
+    if (!said)
+        print_message("FLO_SEED=%llu\n", (unsigned long long)seed);
+    said = true;
+    return seed;
 }
 
 static enum flo_test_cache kit_caches[] = {FLO_TEST_CACHE_ON, FLO_TEST_CACHE_OFF,
