@@ -63,8 +63,11 @@ void kit_core_reply(void *ctx, const struct flo_core_reply *reply)
         (void)!flo_wire_encode(reply->body, &call->body);
     if (reply->code == FLO_GRPC_OK && reply->raw_len)
         (void)flo_buf_append(&call->body, reply->raw, reply->raw_len);
-    if (call->body.failed)
-        kit_problem(env, FLO_ENOMEM, "no memory for an answer");
+    if (call->body.failed) {
+        call->code = FLO_GRPC_RESOURCE_EXHAUSTED;
+        snprintf(call->message, sizeof call->message, "no memory for an answer");
+        kit_problem(env, FLO_ENOMEM, "%s", call->message);
+    }
     if (call->fn)
         kit_after(env, 0, deliver, call, 0);
 }
