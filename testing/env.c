@@ -210,8 +210,8 @@ void flo_test_env_destroy(struct flo_test_env **env)
     *env = NULL;
     if (!gone)
         return;
+    kit_local_fini(gone); /* lets go of its attempts */
     kit_attempts_fini(gone);
-    kit_local_fini(gone);
     kit_worker_fini(gone);
     kit_calls_fini(gone);
     flo_core_destroy(&gone->core);

@@ -244,6 +244,22 @@ static void test_local_activity_is_played(void **state)
     kit_env_end(env);
 }
 
+/* What still runs when the environment goes, goes with it. */
+static void test_destroy_in_the_middle(void **state)
+{
+    struct flo_test_env *env = kit_env(state, &module);
+    flo_test_mock(env, "work", &(struct flo_test_mock){.hangs = true, .heartbeats = true});
+    flo_test_mock(env, "price", &(struct flo_test_mock){.hangs = true});
+    flo_test_mock(env, "greet", &(struct flo_test_mock){.takes_ms = 9000});
+    flo_test_start(env, "Patient", NULL, NULL);
+    flo_test_start(env, "LookUp", NULL, NULL);
+    flo_test_start(env, "Greet", NULL, NULL);
+    flo_test_start(env, "Month", NULL, NULL);
+    flo_test_assert_ok(flo_test_advance(env, 5000, &err), &err);
+    flo_test_assert_attempts(env, "price", 1);
+    kit_env_end(env);
+}
+
 /* ---- mistakes ---- */
 
 /* Code that is not deterministic is found by the replay at its end at the latest. */
@@ -300,6 +316,7 @@ int main(void)
         KIT_TEST(test_mock_hangs_times_out),
         KIT_TEST(test_mock_heartbeats_is_cancelled),
         KIT_TEST(test_local_activity_is_played),
+        KIT_TEST(test_destroy_in_the_middle),
         KIT_TEST(test_replay_finds_fickle_code),
         KIT_TEST(test_result_nothing_comes_says_so),
         cmocka_unit_test(test_seed_repeats_itself),
