@@ -9,8 +9,8 @@ import unittest
 from support import BIN, Fleet, flotilla, ready, run
 
 REPLAY = pathlib.Path(__file__).parents[1] / "replay"
-HISTORIES, EXPORTS = REPLAY / "histories", REPLAY / "exports"
-LOCAL = BIN.parent / "tests/modules/local.so"
+HISTORIES, EXPORTS, PYTHON = REPLAY / "histories", REPLAY / "exports", REPLAY / "python"
+LOCAL, FOLLOW = (BIN.parent / f"tests/modules/{name}.so" for name in ("local", "follow"))
 
 
 def replay(*args):
@@ -37,6 +37,12 @@ class Replay(unittest.TestCase):
         code, out, err = replay(HISTORIES / "LocalChain.pb", EXPORTS, "-m", LOCAL)
         self.assertEqual(code, 0, out + err)
         self.assertIn("LocalFail.shorthand.json: LocalFail, 6 events", out)
+        self.assertIn("4 of 4 histories match", out)
+
+    def test_histories_of_a_python_worker_match(self):
+        """Activities, timers, patches, children, signals, updates, cancellation, continue-as-new."""
+        code, out, err = replay(PYTHON, "-m", FOLLOW)
+        self.assertEqual(code, 0, out + err)
         self.assertIn("4 of 4 histories match", out)
 
     def test_history_that_differs_is_explained(self):
