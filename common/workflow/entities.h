@@ -44,10 +44,8 @@ struct flo_entities {
     bool flag_patch, flag_told; /* the server is to be told that patches change TemporalChange... */
     uint8_t *next_run;          /* packed ContinueAsNew attributes: code wants to continue */
     size_t next_run_len;
-    char *task_failure; /* flo_task_fail's sentence */
-    uint8_t *header;    /* packed: what the execution was started with; NULL: none */
-    size_t header_len;
-    FloApi__Header *header_message; /* of header, in header_mem; NULL: nobody has looked */
+    char *task_failure;             /* flo_task_fail's sentence */
+    FloApi__Header *header_message; /* of run->header, in header_mem; NULL: nobody has looked */
     struct flo_arena header_mem;    /* owned */
 };
 

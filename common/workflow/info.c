@@ -116,14 +116,13 @@ static int read_failure(struct flo_run *run, const FloApi__Failure *failure)
 /* A copy of the header that lives as long as the run: packed, as code seldom looks. */
 static int read_header(struct flo_run *run, const FloApi__Header *header)
 {
-    struct flo_entities *e = flo_entities_of(run);
     size_t len = flo_wire_size(&header->base);
-    uint8_t *packed = e ? flo_heap_alloc(run->heap, len + 1) : NULL;
+    uint8_t *packed = flo_heap_alloc(run->heap, len + 1);
     if (!packed)
         return FLO_ENOMEM;
     flo_wire_pack(&header->base, packed, len);
-    e->header = packed;
-    e->header_len = len;
+    run->header = packed;
+    run->header_len = len;
     return 0;
 }
 
@@ -157,14 +156,15 @@ int flo_info_start(struct flo_run *run, const FloApi__HistoryEvent *event)
 
 const struct flo_payload *flo_workflow_header(const struct flo_workflow *wf, const char *name)
 {
-    struct flo_entities *e = wf->run->entities;
+    struct flo_run *run = wf->run;
+    struct flo_entities *e = run->header ? flo_entities_of(run) : NULL;
     ProtobufCMessage *message = NULL;
-    if (!e || !e->header)
+    if (!e)
         return NULL;
     if (!e->header_message) {
-        if (flo_wire_decode(&flo_api__header__descriptor, e->header, e->header_len, &e->header_mem,
-                            &message, NULL)) {
-            flo_run_no_memory(wf->run); /* we packed it: nothing else can fail */
+        if (flo_wire_decode(&flo_api__header__descriptor, run->header, run->header_len,
+                            &e->header_mem, &message, NULL)) {
+            flo_run_no_memory(run); /* we packed it: nothing else can fail */
             return NULL;
         }
         e->header_message = (FloApi__Header *)(void *)message;

@@ -132,6 +132,8 @@ struct flo_run {
     struct flo_group no_memory_group;
     bool out_of_memory; /* some allocation for the code failed: it stops at its next wait */
 
+    uint8_t *header; /* packed: what the execution was started with; NULL: none (info.c) */
+    size_t header_len;
     struct flo_entities *entities; /* entities.h; NULL: the code uses none of that */
     struct flo_run_trace *trace;   /* trace.c; NULL: the run is not traced */
 
