@@ -311,6 +311,38 @@ static void put_executors(const struct flo_worker *worker, json_t *dump)
     put(dump, "executor", all);
 }
 
+/* What each thread of workflow code is at. A job that a thread has is freed by the loop only, which
+ * is here. */
+static void put_workflow_threads(const struct flo_worker *worker, json_t *dump)
+{
+    json_t *all = json_object(), *list = json_array();
+    size_t left_out = 0;
+
+    for (unsigned i = 0; worker->shards && i < worker->shards->count; i++) {
+        struct flo_shard *shard = &worker->shards->of[i];
+        const struct flo_workflow_task *wt;
+        struct flo_shard_at at;
+        json_t *one;
+        flo_shard_look(shard, &at);
+        if (!at.name[0] || !(one = add(list, LIST_ROOM, &left_out)))
+            continue;
+        put_text(one, "thread", at.name);
+        put_number(one, "jobs", (int64_t)shard->out);
+        if (!at.job || at.job->kind != FLO_SHARD_JOB_TASK)
+            continue;
+        wt =
+            flo_container((struct flo_shard_job *)(uintptr_t)at.job, struct flo_workflow_task, job);
+        put_text(one, "workflow_id", wt->workflow_id);
+        put_text(one, "type", wt->type);
+        put_number(one, "for_ms", age_ms(at.began_ns));
+    }
+    put_list(all, "threads", list, left_out);
+    put_number(all, "given_up", worker->shards ? (int64_t)worker->shards->given_up : 0);
+    put_number(all, "replays", (int64_t)worker->replays.running);
+    put_number(all, "replays_waiting", (int64_t)worker->replays.waiting.count);
+    put(dump, "workflow_code", all);
+}
+
 static void put_quarantine(const struct flo_worker *worker, json_t *dump)
 {
     json_t *all = json_object();
@@ -375,6 +407,8 @@ static json_t *make(const struct flo_worker *worker, size_t room)
     put_locals(worker, room, dump);
     put_cache(worker, room, dump);
     put_executors(worker, dump);
+    if (worker->shards)
+        put_workflow_threads(worker, dump);
     put_quarantine(worker, dump);
     put_errors(room, dump);
     return dump;

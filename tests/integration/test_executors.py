@@ -95,8 +95,7 @@ class Executors(FleetTest):
         self.eventually(worker, "flotilla_workflow_threads_stuck" + LABELS, 1)
         self.eventually(worker, "flotilla_workflow_deadlocks_total" + LABELS, 1)
         self.assertEqual(get(worker.address("http"), "/health")[0], 200)
-        worker.child.kill()  # its thread never ends
-        worker.child.wait()
+        self.assertEqual(worker.stop(signal.SIGTERM), 0)  # its thread never ends
         self.fleet.processes.remove(worker)
 
     def test_code_that_yields_late(self):

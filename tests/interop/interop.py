@@ -22,6 +22,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.worker import Worker
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "support")]
+import builds  # noqa: E402
 import codecs_check  # noqa: E402
 import histories  # noqa: E402
 import updates  # noqa: E402,F401: its scenarios join those of histories
@@ -258,6 +259,16 @@ check_on_both(messages.run, "messages_engine", "messages_real_server")
 check_on_both(messages.handed_over, "messages_handed_over_engine", "messages_handed_over_real_server")
 check_on_both(messages.run_without_cache, "messages_without_cache_engine", "messages_without_cache_real_server")
 # Children, external executions, continue-as-new, patches, side effects, attributes of C workflows.
+check_on_both(builds.run, "builds_engine", "builds_real_server")
+
+
+@check
+async def versioned_deployment_real_server(args):
+    with Fleet(args.bin, args.temporal) as fleet:
+        fleet.real_server()
+        await builds.versioned(fleet, args)
+
+
 check_on_both(entities.run, "entities_engine", "entities_real_server")
 check_on_both(entities.run_without_cache, "entities_without_cache_engine", "entities_without_cache_real_server")
 check_on_both(scaling.depth, "queue_depth_engine", "queue_depth_real_server")
