@@ -32,7 +32,7 @@ struct story {
     FloApi__Message **messages; /* of the next task, from story_update */
     size_t message_count;
     bool keep; /* what is for the next task stays for those after it */
-    char *log;                                         /* what workflow code logged: "line|line" */
+    char *log; /* what workflow code logged: "line|line" */
     const FloApi__PollWorkflowTaskQueueResponse *task; /* the last one */
     struct flo_activation answer;                      /* to the last task */
     int answer_rc;
