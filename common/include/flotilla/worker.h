@@ -79,6 +79,12 @@ struct flo_module {
     /* Of workflow types that do not follow the worker's default; ends with {NULL, 0}; may be NULL.
      */
     const struct flo_workflow_versioning *versioning;
+    /* Around every workflow of the worker (flotilla/workflow/interceptors.h); ends with an entry
+     * without functions; may be NULL. */
+    const struct flo_workflow_interceptor *workflow_interceptors;
+    /* Keys of headers that go along with what every workflow of the worker starts; ends with NULL;
+     * may be NULL. */
+    const char *const *propagate;
 };
 
 #define FLO_WORKFLOWS(...)                                                                         \

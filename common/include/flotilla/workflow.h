@@ -17,8 +17,9 @@
  * This is the first page: the workflow function, failing, the execution. The parts, all included
  * here, are under flotilla/workflow/: activities.h, waiting.h (futures, timers, select),
  * coroutines.h (spawn, channels, locks), scopes.h (cancellation), messages.h (signals, queries,
- * updates), children.h, evolution.h (changing code), attributes.h, failures.h. types.h says how a
- * call knows the place where it was written.
+ * updates), children.h, evolution.h (changing code), attributes.h, failures.h, interceptors.h (code
+ * around all workflows, headers that travel, metrics). types.h says how a call knows the place
+ * where it was written.
  */
 #ifndef FLOTILLA_WORKFLOW_H
 #define FLOTILLA_WORKFLOW_H
@@ -33,6 +34,7 @@
 #include "flotilla/workflow/coroutines.h"
 #include "flotilla/workflow/evolution.h"
 #include "flotilla/workflow/failures.h"
+#include "flotilla/workflow/interceptors.h"
 #include "flotilla/workflow/messages.h"
 #include "flotilla/workflow/scopes.h"
 #include "flotilla/workflow/types.h"

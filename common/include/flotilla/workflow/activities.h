@@ -49,6 +49,7 @@ struct flo_activity_options {
      * workflow task. It is asked only where that worker runs activities of the queue, too; a
      * workflow worker does not. */
     bool no_eager_execution;
+    json_t *headers; /* an object: each member becomes a header; NULL = none */
 };
 
 /* How to run a local activity. At least start_to_close_ms or schedule_to_close_ms must be set. */
@@ -65,6 +66,7 @@ struct flo_local_activity_options {
     int64_t local_retry_threshold_ms;
     enum flo_cancellation_type cancellation;
     const char *summary; /* one line for the web page; may be NULL */
+    json_t *headers;     /* an object: each member becomes a header; NULL = none */
 };
 
 /* Run an activity and wait for its result (a new reference; NULL out_result discards it).
