@@ -226,6 +226,18 @@ static void test_waiting_calls_after_the_request_return(void **state)
     story_expect_replayed(s, "CancelTimer id=1\nComplete result=[-8,-8,-8,-8]");
 }
 
+/* The timer has fired before it could be cancelled: there is nothing to cancel any more. */
+static void test_request_and_timer_with_the_same_task(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=GoesOn; WFTScheduled; WFTStarted");
+    story_expect(s, "StartTimer id=1 ms=60000");
+    story_tell(s, "WFTCompleted; TimerStarted id=1; CancelRequested; TimerFired id=1");
+    story_tell(s, "WFTScheduled; WFTStarted");
+    story_expect(s, "Complete result=[-8,-8,-8,-8]");
+    story_expect_replayed(s, "Complete result=[-8,-8,-8,-8]");
+}
+
 /* A request that comes with the start: the first waiting call returns. */
 static void test_cancel_in_the_first_task(void **state)
 {
@@ -312,6 +324,7 @@ int main(void)
         T(test_shield_cleans_up),
         T(test_shielded_activity_outlives_the_request),
         T(test_waiting_calls_after_the_request_return),
+        T(test_request_and_timer_with_the_same_task),
         T(test_cancel_in_the_first_task),
         T(test_own_cancel_fails_the_workflow),
         T(test_late_results_are_ignored),

@@ -7,10 +7,13 @@
  *                        | cancel                | cancel
  *                        v                       v        TimerCanceled
  *                     DROPPED                CANCELLING ----------------> CANCELLED
+ *                                                | TimerFired
+ *                                                '------------> FIRED
  *
  * A cancelled timer is over for the code at once. One that was not sent yet leaves no trace in
- * history: its command is withdrawn. Invariant: the timer is in run->timers from TimerStarted
- * until a final state.
+ * history: its command is withdrawn. So is the command to cancel one that has fired before it could
+ * be sent: a request to cancel the workflow and the timer's end came with the same task. Invariant:
+ * the timer is in run->timers from TimerStarted until a final state.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,7 +30,7 @@ static const struct flo_machine_state states[] = {
     [ISSUED] = {"issued", FLO_STATE_BIT(STARTED) | FLO_STATE_BIT(DROPPED)},
     [STARTED] = {"started", FLO_STATE_BIT(FIRED) | FLO_STATE_BIT(CANCELLING)},
     [FIRED] = {"fired", 0},
-    [CANCELLING] = {"cancelling", FLO_STATE_BIT(CANCELLED)},
+    [CANCELLING] = {"cancelling", FLO_STATE_BIT(CANCELLED) | FLO_STATE_BIT(FIRED)},
     [CANCELLED] = {"cancelled", 0},
     [DROPPED] = {"dropped", 0},
 };
@@ -180,6 +183,8 @@ int flo_timer_event(struct flo_run *run, const FloApi__HistoryEvent *event, stru
     int rc = flo_future_succeed(&timer->future, NULL, err);
     if (rc)
         return rc;
+    if (timer->machine.state == CANCELLING)
+        flo_command_withdraw(run, &cancel_ops, &timer->future);
     rc = move(timer, FIRED);
     if (rc)
         return flo_fail(err, rc, "history event %" PRId64 " fires timer %.100s, which is %s",
