@@ -6,7 +6,7 @@ import json
 import socket
 import uuid
 
-OK, NOT_FOUND, ALREADY_EXISTS = 0, 5, 6
+OK, NOT_FOUND, NOT_READY = 0, 5, 9
 PASSING = {1, 4, 8, 10, 14}  # cancelled, deadline, exhausted, aborted, unavailable: the server is away, or busy
 CLOSE = "HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT"
 

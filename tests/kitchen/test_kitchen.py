@@ -23,7 +23,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 import invariants  # noqa: E402
-from client import ALREADY_EXISTS, NOT_FOUND, CallError, Client, failure_type, value_of  # noqa: E402
+from client import NOT_FOUND, NOT_READY, CallError, Client, failure_type, value_of  # noqa: E402
 from fleet import Fleet, free_port  # noqa: E402
 from recipes import ATTRIBUTES, FEATURES, Recipe  # noqa: E402
 
@@ -175,6 +175,9 @@ class Plate:
             try:
                 gives = await self.client.update(self.id, update_id, call["name"], call["input"])
             except CallError as error:
+                if error.code == NOT_READY:  # its tasks were lost with their workers too often
+                    await asyncio.sleep(0.2)
+                    continue
                 if error.code != NOT_FOUND or "completed" not in error.message and "not found" not in error.message:
                     raise
                 if refused:  # nobody waits for it: the workflow may have ended
