@@ -135,7 +135,8 @@ def broken(events, closed=True):
             problems.append(f"event {at} {kind} stands between a task's start and its end")
         if kind in COMMANDS and not (kinds[i - 1] in COMMANDS or kinds[i - 1] == TASK + "COMPLETED"):
             problems.append(f"event {at} {kind}: no command's event is before it, and no completed task")
-        killed = a.get("cause") == FORCED and kinds[i + 1:] in (["WORKFLOW_EXECUTION_TERMINATED"], ["WORKFLOW_EXECUTION_TIMED_OUT"])
+        killed = a.get("cause") == FORCED and kinds[-1] in ("WORKFLOW_EXECUTION_TERMINATED", "WORKFLOW_EXECUTION_TIMED_OUT") \
+            and not any(later.startswith(TASK) for later in kinds[i + 1:])
         if kind == TASK + "FAILED" and a.get("cause") not in FINE_FAILURES and not killed:
             text = a.get("failure", {}).get("message", "")
             problems.append(f"event {at}: a workflow task failed: {a.get('cause')}: {text}")
