@@ -8,8 +8,9 @@ static const FloApi__WorkflowExecutionStartedEventAttributes *start_of(
     const FloApi__History *history)
 {
     const FloApi__HistoryEvent *first = history->n_events ? history->events[0] : NULL;
-    return first && first->attributes_case ==
-                        FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_STARTED_EVENT_ATTRIBUTES
+    return first &&
+                   first->attributes_case ==
+                       FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_STARTED_EVENT_ATTRIBUTES
                ? first->workflow_execution_started_event_attributes
                : NULL;
 }

@@ -75,11 +75,13 @@ STORIES = {
     "external_signal": ([rule("", ("child", "{id}-a", True)), rule("child_started 1", ("signal", "{id}-a", "hello")),
                          rule("external 1", ("signal", "{id}-nobody", "hello")),
                          rule("external 2", ("cancel_child", 1)), rule("child 1", ("complete",))], []),
-    "patch": ([rule("", ("patch", "first"), ("activity", "quick")), rule("activity 1", ("patch", "second"), ("timer", 20)),
+    "patch": ([rule("", ("patch", "first"), ("activity", "quick")),
+               rule("activity 1", ("patch", "second"), ("timer", 20)),
                rule("timer 1", ("patch", "first"), ("deprecate", "third"), ("complete",))], []),
     "update": ([rule("", ("timer", 60000)), rule("update", ("activity", "quick")),
                 rule("activity 1, signal done", ("complete",))],
-               [("TIMER_STARTED", "update", "a"), ("TIMER_STARTED", "update", "b"), ("TIMER_STARTED", "signal", "done")]),
+               [("TIMER_STARTED", "update", "a"), ("TIMER_STARTED", "update", "b"),
+                ("TIMER_STARTED", "signal", "done")]),
     "continue": ([rule("", ("activity", "quick")), rule("activity 1", ("continue",))], []),
 }
 
@@ -172,9 +174,7 @@ class Program(WorkflowInstance):
             self.seqs[seq] = f"{verb} {self.counts[verb]}"
             command = commands.add()
             command = command.schedule_activity if verb == "activity" else command.schedule_local_activity
-            # Ours count activities, and number local ones by what both have been started.
-            command.seq, command.activity_type = seq, argument
-            command.activity_id = str(self.our_activity_id(verb))
+            command.seq, command.activity_id, command.activity_type = seq, str(seq), argument
             command.start_to_close_timeout.FromSeconds(10)
             command.cancellation_type = 1  # wait
             command.retry_policy.maximum_attempts = 1
@@ -205,9 +205,6 @@ class Program(WorkflowInstance):
                 command.patch_id, command.deprecated = argument, verb == "deprecate"
         elif not self.end:
             self.end = verb
-
-    def our_activity_id(self, verb):
-        return len(self.seqs)
 
     def get_info(self):
         return self.info
