@@ -209,6 +209,18 @@ static void stepped(struct flo_workflow_task *wt)
     }
 }
 
+void flo_execute_dropped(void *ctx, struct flo_shard_job *job)
+{
+    struct flo_errand *errand;
+
+    (void)ctx;
+    if (job->kind != FLO_SHARD_JOB_ERRAND) /* tasks end with the worker */
+        return;
+    errand = flo_container(job, struct flo_errand, job);
+    flo_run_destroy(&errand->run);
+    flo_free(errand);
+}
+
 void flo_execute_done(void *ctx, struct flo_shard_job *job, bool late)
 {
     struct flo_worker *worker = ctx;

@@ -513,6 +513,7 @@ static int start_shards(struct flo_worker *worker, struct flo_err *err)
                                          .count = (unsigned)config->executors,
                                          .run = flo_advance,
                                          .done = flo_execute_done,
+                                         .drop = flo_execute_dropped,
                                          .on_warning = warn_threadless,
                                          .ctx = worker};
     struct flo_cores cores;

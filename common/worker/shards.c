@@ -31,6 +31,7 @@
 #include "base/map.h"
 #include "executor/thread_stack.h"
 #include "workflow/coroutine.h"
+#include "workflow/scheduler.h"
 #include "workflow/switch.h"
 
 #define STACK_BYTES ((size_t)512 << 10) /* of a thread, not of workflow code: touched lazily */
@@ -157,7 +158,7 @@ static void *thread_main(void *arg)
 
     pthread_mutex_lock(&shard->mu);
     thread->tid = (pid_t)syscall(SYS_gettid);
-    thread->resumes = flo_coroutine_resumes();
+    thread->resumes = flo_scheduler_resumes();
     heir = thread->heir;
     pthread_mutex_unlock(&shard->mu);
     flo_thread_stack_prepare();
@@ -442,6 +443,24 @@ int flo_shards_new(const struct flo_shards_options *options, size_t max_bytes, s
     return rc;
 }
 
+static void drop_all(struct flo_shards *all, struct flo_list *jobs)
+{
+    struct flo_node *node;
+
+    while ((node = flo_list_pop_front(jobs)))
+        all->options.drop(all->options.ctx, flo_container(node, struct flo_shard_job, node));
+}
+
+/* No thread runs any more. */
+static void drop_jobs(struct flo_shards *all)
+{
+    for (unsigned i = 0; i < all->count; i++) {
+        drop_all(all, &all->of[i].batch);
+        drop_all(all, &all->of[i].queue);
+        drop_all(all, &all->of[i].done);
+    }
+}
+
 size_t flo_shards_stop(struct flo_shards *shards, int64_t grace_ms)
 {
     struct timespec until;
@@ -478,6 +497,8 @@ size_t flo_shards_stop(struct flo_shards *shards, int64_t grace_ms)
             thread->shard->thread = NULL;
         thread_free(thread);
     }
+    if (left == 0)
+        drop_jobs(shards);
     return left;
 }
 

@@ -71,6 +71,8 @@ struct flo_shards_options {
     void (*run)(struct flo_shard *shard, struct flo_shard_job *job);
     /* It is done. Loop thread. late: the thread had been given up meanwhile. */
     void (*done)(void *ctx, struct flo_shard_job *job, bool late);
+    /* It was not done, or not handed back, when all was stopped. Loop thread. */
+    void (*drop)(void *ctx, struct flo_shard_job *job);
     /* No thread can be made: until one can, the loop does the work. Once. May be NULL. */
     void (*on_warning)(void *ctx, const char *message);
     void *ctx;
@@ -101,8 +103,8 @@ FLO_MUST_CHECK int flo_shards_new(const struct flo_shards_options *options, size
                                   size_t max_runs, struct flo_shards **out, struct flo_err *err);
 /*
  * Stop: every thread ends behind the job that it is at. Returns how many did not within grace_ms:
- * with any, nothing is freed and the process must end by _exit. Jobs that were not begun are not
- * handed back: they are the caller's again. Clears *shards when it returns 0. NULL is fine.
+ * with any, nothing is freed and the process must end by _exit; else each job that is still here is
+ * dropped. NULL is fine.
  */
 size_t flo_shards_stop(struct flo_shards *shards, int64_t grace_ms);
 void flo_shards_destroy(struct flo_shards **shards);

@@ -304,6 +304,8 @@ void flo_execute_replay(struct flo_workflow_task *wt);
 void flo_execute_step(struct flo_workflow_task *wt, enum flo_step step);
 /* flo_shards_options.done; ctx is the worker. */
 void flo_execute_done(void *ctx, struct flo_shard_job *job, bool late);
+/* flo_shards_options.drop. */
+void flo_execute_dropped(void *ctx, struct flo_shard_job *job);
 /* Have the run freed by its thread. Clears *run; NULL is fine. */
 void flo_execute_drop_run(struct flo_worker *worker, struct flo_run **run);
 /* Have wt's run evicted, when it is cached: its answer was refused. */

@@ -51,9 +51,6 @@ static _Thread_local struct {
     size_t count;
 } pool;
 
-/* Written by its thread only. */
-static _Thread_local atomic_ullong resumes;
-
 static size_t page_bytes(void)
 {
     return (size_t)sysconf(_SC_PAGESIZE);
@@ -228,15 +225,8 @@ void flo_coroutine_trim(void)
     }
 }
 
-const atomic_ullong *flo_coroutine_resumes(void)
-{
-    return &resumes;
-}
-
 void flo_coroutine_resume(struct flo_coroutine *co)
 {
-    atomic_store_explicit(&resumes, atomic_load_explicit(&resumes, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
     co->state = RUNNING;
 #if FLO_ASAN
     __sanitizer_start_switch_fiber(&co->caller_fake_stack, stack_low(co), stack_bytes_of(co));

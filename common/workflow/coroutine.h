@@ -9,7 +9,6 @@
 #ifndef FLO_WORKFLOW_COROUTINE_H
 #define FLO_WORKFLOW_COROUTINE_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -40,9 +39,6 @@ bool flo_coroutine_holds(const struct flo_coroutine *coroutine, const void *addr
  * to 16 KiB when the stack was used beyond its top page by a coroutine before this one. Asks the
  * kernel when this one has done so. */
 size_t flo_coroutine_bytes(const struct flo_coroutine *coroutine);
-/* How often the calling thread has resumed coroutines: for another thread that wants to see whether
- * it does. As long as the thread lives. */
-const atomic_ullong *flo_coroutine_resumes(void);
 /* Unmap the stacks that wait for reuse on this thread. Call before a thread ends. */
 void flo_coroutine_trim(void);
 

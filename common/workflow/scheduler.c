@@ -23,6 +23,14 @@
 
 #include "workflow/internal.h"
 
+/* Written by its thread only. */
+static _Thread_local atomic_ullong resumes;
+
+const atomic_ullong *flo_scheduler_resumes(void)
+{
+    return &resumes;
+}
+
 /* ---- places ---- */
 
 struct flo_workflow *flo_at(struct flo_workflow *wf, const char *file, int line)
@@ -134,6 +142,8 @@ static int resume(struct flo_workflow *wf)
     struct flo_run *run = wf->run;
     wf->wait = NULL;
     run->current = wf;
+    atomic_store_explicit(&resumes, atomic_load_explicit(&resumes, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     flo_coroutine_resume(wf->coroutine);
     run->current = NULL;
     if (run->out_of_memory || flo_heap_failed(run->heap))

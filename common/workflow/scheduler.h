@@ -20,6 +20,8 @@
 #ifndef FLO_WORKFLOW_SCHEDULER_H
 #define FLO_WORKFLOW_SCHEDULER_H
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/list.h"
@@ -112,5 +114,9 @@ void flo_scheduler_drop(struct flo_run *run);
 size_t flo_scheduler_bytes(const struct flo_run *run);
 /* "orders.c:42"; "" when it is not known. */
 void flo_place_describe(const struct flo_place *place, char *out_text, size_t size);
+
+/* How often the calling thread has run workflow code on: for another thread that wants to see
+ * whether it does. As long as the thread lives. */
+const atomic_ullong *flo_scheduler_resumes(void);
 
 #endif

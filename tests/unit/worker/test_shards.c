@@ -27,6 +27,7 @@ struct fixture {
     struct event_base *base;
     struct flo_shards *shards;
     struct job jobs[JOBS];
+    unsigned dropped;
     unsigned back;                /* jobs */
     unsigned ran[FLO_SHARDS_MAX]; /* of each shard, by its thread */
     sem_t began, release;
@@ -57,6 +58,14 @@ static void done(void *ctx, struct flo_shard_job *job, bool late)
     event_base_loopbreak(f->base);
 }
 
+static void drop(void *ctx, struct flo_shard_job *job)
+{
+    struct fixture *f = ctx;
+
+    (void)job;
+    f->dropped++;
+}
+
 static void setup(struct fixture *f, unsigned count)
 {
     struct flo_err err = {0};
@@ -67,7 +76,7 @@ static void setup(struct fixture *f, unsigned count)
     sem_init(&f->release, 0, 0);
     f->base = event_base_new();
     const struct flo_shards_options options = {
-        .base = f->base, .count = count, .run = run, .done = done, .ctx = f};
+        .base = f->base, .count = count, .run = run, .done = done, .drop = drop, .ctx = f};
     assert_int_equal(flo_shards_new(&options, 1 << 20, 100, &f->shards, &err), 0);
     for (unsigned i = 0; i < JOBS; i++)
         f->jobs[i].number = i;
@@ -188,11 +197,15 @@ static void test_stop_counts_who_does_not_end(void **state)
     setup(&f, 2);
     f.jobs[0].holds = true;
     flo_shards_submit(&f.shards->of[1], &f.jobs[0].job);
+    flo_shards_submit(&f.shards->of[1], &f.jobs[1].job);
     event_base_loop(f.base, EVLOOP_NONBLOCK);
     sem_wait(&f.began);
+    flo_shards_submit(&f.shards->of[0], &f.jobs[2].job);
     assert_int_equal(flo_shards_stop(f.shards, 1), 1);
+    assert_int_equal(f.dropped, 0);
     sem_post(&f.release);
     teardown(&f);
+    assert_int_equal(f.dropped, 3);
 }
 
 int main(void)
