@@ -31,6 +31,7 @@ BIN = pathlib.Path(os.environ.get("FLOTILLA_BIN", pathlib.Path(__file__).parents
 SANITIZER = os.environ.get("FLOTILLA_SANITIZE", "")
 SLOW = 5 if SANITIZER else 1
 QUEUE = "kitchen"
+COMPLAINT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 SEED = re.compile(r"kitchen-(\d+)")
 WORKFLOW_WORKER = {"max_concurrent_workflow_tasks": 20, "max_concurrent_workflow_task_polls": 6,
                    "max_concurrent_local_activities": 200, "log__level": "warn"}
@@ -45,7 +46,7 @@ class Kitchen:
     def __init__(self, mode, seed, pace):
         self.mode, self.seed, self.rng, self.pace = mode, seed, random.Random(seed), pace
         self.fleet = Fleet(BIN)
-        self.kills, self.dead = 0, []
+        self.kills, self.dead, self.bad = 0, [], []
 
     async def __aenter__(self):
         self.address = f"127.0.0.1:{free_port()}"
@@ -69,6 +70,10 @@ class Kitchen:
         """What all processes logged, those that were killed, too."""
         return "".join(f"--- {p.name} {p.child.pid}\n" + "\n".join(p.output) + "\n" for p in self.dead + self.fleet.processes)
 
+    def complaints(self):
+        """Of processes that died, and of sanitizers."""
+        return self.bad + [line for line in self.said().splitlines() if COMPLAINT.search(line)]
+
     def start_engine(self):
         db = ["--db", pathlib.Path(self.fleet.folder.name, "kitchen.db")] if self.mode == "chaos" else []
         self.engine = self.fleet.start("flotilla-engine", [BIN / "flotilla-engine", "--listen", self.address,
@@ -88,7 +93,9 @@ class Kitchen:
             await asyncio.sleep(self.rng.uniform(0.4, 1.2) * self.pace * SLOW)
             i = self.rng.randrange(len(self.workers) + 1)
             victim = self.engine if i == len(self.workers) else self.workers[i][1]
-            await loop.run_in_executor(None, victim.stop, signal.SIGKILL)
+            code = await loop.run_in_executor(None, victim.stop, signal.SIGKILL)
+            if code != -signal.SIGKILL:
+                self.bad.append(f"{victim.name} ended by itself, exit code {code}")
             self.fleet.processes.remove(victim)
             self.dead.append(victim)
             if i == len(self.workers):
@@ -308,6 +315,8 @@ async def cook(mode, seeds, options):
         histories.mkdir()
         await asyncio.gather(*(one(kitchen, seed) for seed in seeds))
         failed += await replay(histories, mode)
+        if complaints := kitchen.complaints():
+            failed.append((seeds[0], mode, complaints))
         print(f"{mode}: {len(seeds)} recipes, {len(failed)} failed, {events} events, {kitchen.kills} kills, "
               f"{time.monotonic() - began:.1f} s; slowest {sorted(slowest)[-5:]}", flush=True)
     return failed
@@ -320,7 +329,7 @@ async def main():
     parser.add_argument("--first", type=int, default=int(os.environ.get("KITCHEN_SEED", random.randrange(1 << 31))))
     parser.add_argument("--mode", choices=["cached", "chaos"])
     parser.add_argument("--features", type=lambda text: set(text.split(",")), default=FEATURES)
-    parser.add_argument("--in-flight", type=int, default=20 if SANITIZER else 100)
+    parser.add_argument("--in-flight", type=int, default=30 if SANITIZER else 150)
     parser.add_argument("--failures", type=int, default=5, help="so many, and no more are begun")
     parser.add_argument("--pace", type=float, default=1, help="of the kills: 0.5 is twice as often")
     parser.add_argument("--keep", default=os.environ.get("KITCHEN_KEEP"))
