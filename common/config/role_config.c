@@ -308,9 +308,8 @@ static int check_deployment(struct flo_role_config *config, struct flo_err *err)
         return flo_config_refuse(&config->config, "deployment.versioned", err,
                                  "there is no deployment.name");
     if (config->deployment.versioning_behavior && !config->deployment.versioned)
-        flo_config_warn(&config->config,
-                        "deployment.versioning_behavior: has no effect without "
-                        "deployment.versioned");
+        flo_config_warn(&config->config, "deployment.versioning_behavior: has no effect without "
+                                         "deployment.versioned");
     return 0;
 }
 
