@@ -3,7 +3,7 @@
 #include "kitchen.h"
 
 struct canceller {
-    struct flo_scope *scope;
+    struct flo_scope *scope; /* NULL: it is closed */
     int64_t after_ms;
 };
 
@@ -12,7 +12,7 @@ static int cancel_later(struct flo_workflow *wf, void *arg, json_t **out_result)
     const struct canceller *canceller = arg;
     int rc = flo_sleep(wf, canceller->after_ms);
     (void)out_result;
-    if (rc == 0)
+    if (rc == 0 && canceller->scope)
         flo_scope_cancel(wf, canceller->scope, "the step says so");
     return rc;
 }
@@ -35,6 +35,7 @@ int kitchen_run_scope(struct kitchen *k, struct flo_workflow *wf, json_t *step, 
     canceller->scope = flo_scope_begin(wf, &options);
     int rc = kitchen_steps(k, wf, json_object_get(step, "steps"), out);
     int ended = flo_scope_end(wf, canceller->scope);
+    canceller->scope = NULL;
     if (ended == FLO_ETIMEDOUT || (rc == FLO_ECANCELLED && after_ms >= 0)) {
         if (flo_scope_cancelled(wf, NULL)) /* the one around it is, too */
             return FLO_ECANCELLED;

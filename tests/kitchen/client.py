@@ -6,7 +6,7 @@ import json
 import socket
 import uuid
 
-OK, NOT_FOUND, NOT_READY = 0, 5, 9
+OK, NOT_FOUND, ALREADY_EXISTS, NOT_READY = 0, 5, 6, 9
 PASSING = {1, 4, 8, 10, 14}  # cancelled, deadline, exhausted, aborted, unavailable: the server is away, or busy
 CLOSE = "HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT"
 
@@ -93,10 +93,17 @@ class Client:
 
     async def start(self, workflow_id, queue, given, task_timeout, attempts=0):
         more = {"retryPolicy": {"initialInterval": "0.02s", "maximumAttempts": attempts}} if attempts else {}
-        answer = await self.call(
-            "start_workflow_execution", workflowId=workflow_id, requestId=str(uuid.uuid4()), taskQueue={"name": queue},
-            workflowType={"name": "KitchenSink"}, input=payloads(given), workflowTaskTimeout=task_timeout, **more)
-        return answer["runId"]
+        try:
+            answer = await self.call(
+                "start_workflow_execution", workflowId=workflow_id, requestId=str(uuid.uuid4()), taskQueue={"name": queue},
+                workflowType={"name": "KitchenSink"}, input=payloads(given), workflowTaskTimeout=task_timeout, **more)
+            return answer["runId"]
+        except CallError as error:
+            if error.code != ALREADY_EXISTS:
+                raise
+        # The answer was lost, and when it was asked for again another run had followed.
+        first = (await self.history(workflow_id, ""))[0]
+        return first["workflowExecutionStartedEventAttributes"]["firstExecutionRunId"]
 
     async def signal(self, workflow_id, name, value):
         await self.call("signal_workflow_execution", workflowExecution={"workflowId": workflow_id}, signalName=name,
