@@ -115,6 +115,7 @@ static void refuse(struct flo_core *core, struct flo_execution *execution,
 {
     struct flo_status status = {0};
     flo_status_set(core, &status, FLO_GRPC_INVALID_ARGUMENT, "%s", verdict->message);
+    flo_update_take_back(core, execution);
     if (execution->workflow_task.attempt > 1 && verdict->cause != CAUSE(UNHANDLED_COMMAND) &&
         !verdict->terminate) {
         flo_reply_status(core, info->id, 0, &status); /* it times out: that slows the worker down */

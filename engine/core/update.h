@@ -168,7 +168,8 @@ struct flo_update_fault {
     bool terminate;      /* the message is too large */
 };
 /* Decode the messages of a completion, before its commands are looked at. 0; FLO_ERPC: INVALID
- * ARGUMENT, nothing happens to the task; FLO_ENOMEM. Without messages it costs nothing. */
+ * ARGUMENT (too many, an id too long, no body), nothing happens to the task; FLO_ENOMEM. Without
+ * messages it costs nothing. */
 FLO_MUST_CHECK int flo_update_read(struct flo_core *core, struct flo_execution *execution,
                                    const FloApi__RespondWorkflowTaskCompletedRequest *request,
                                    struct flo_status *status);
@@ -179,6 +180,9 @@ struct flo_update_fault flo_update_check_command(struct flo_core *core,
 /* The same for the messages that no command names, after all commands. */
 struct flo_update_fault flo_update_check_rest(struct flo_core *core,
                                               struct flo_execution *execution);
+/* The completion is refused: updates that came back with it, which the engine had lost, are gone
+ * again. Nobody waits for them, and a worker must not fill the engine's memory with them. */
+void flo_update_take_back(struct flo_core *core, struct flo_execution *execution);
 /* Are all messages of the completion rejections? */
 bool flo_update_only_rejections(const struct flo_execution *execution);
 /* Apply the message of a PROTOCOL_MESSAGE command; the messages that none named. */

@@ -13,11 +13,15 @@
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
 #include "engine/core/reply.h"
+#include "engine/core/request.h"
 #include "engine/core/run.h"
+#include "engine/core/runs.h"
 #include "engine/core/update.h"
 #include "wire/decode.h"
 
 #define UPDATE_PACKAGE "temporal.api.update.v1"
+/* Each update is answered with two at most. */
+#define MAX_MESSAGES ((size_t)2 * FLO_CORE_RUN_MAX_UPDATES)
 
 enum said_kind { SAID_ACCEPTANCE, SAID_REJECTION, SAID_RESPONSE, SAID_OTHER };
 
@@ -29,6 +33,7 @@ struct said_message {
     bool foreign; /* of no type of the update protocol */
     bool damaged;
     bool checked, applied;
+    bool resurrected;          /* it brought its update back */
     struct flo_update *update; /* once it is checked */
     union {
         const FloApi__Acceptance *acceptance;
@@ -82,22 +87,40 @@ static int read_message(struct flo_core *core, const FloApi__Message *message,
     return 0;
 }
 
+static int check_bounds(struct flo_core *core,
+                        const FloApi__RespondWorkflowTaskCompletedRequest *request,
+                        struct flo_status *status)
+{
+    if (request->n_messages > MAX_MESSAGES)
+        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                              "%zu messages are more than %zu", request->n_messages, MAX_MESSAGES);
+    for (size_t i = 0; i < request->n_messages; i++) {
+        const FloApi__Message *message = request->messages[i];
+        if (strnlen(message->protocol_instance_id, FLO_CORE_ID_BYTES + 1) > FLO_CORE_ID_BYTES)
+            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                                  "ProtocolInstanceId length exceeds limit.");
+        if (!message->body)
+            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "nil message body");
+    }
+    return 0;
+}
+
 int flo_update_read(struct flo_core *core, struct flo_execution *execution,
                     const FloApi__RespondWorkflowTaskCompletedRequest *request,
                     struct flo_status *status)
 {
     if (!request->n_messages)
         return 0;
+    int rc = check_bounds(core, request, status);
+    if (rc)
+        return rc;
     struct flo_updates *updates = flo_updates_of(execution);
     struct flo_update_said *said = flo_arena_calloc(
         &core->scratch, 1, sizeof *said + request->n_messages * sizeof *said->messages);
     if (!updates || !said)
         return flo_status_no_memory(status);
     for (size_t i = 0; i < request->n_messages; i++) {
-        const FloApi__Message *message = request->messages[i];
-        if (!message->body)
-            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "nil message body");
-        if (read_message(core, message, &said->messages[said->count++]))
+        if (read_message(core, request->messages[i], &said->messages[said->count++]))
             return flo_status_no_memory(status);
     }
     FLO_LIST_FOREACH(node, &updates->all)
@@ -196,7 +219,19 @@ static struct flo_update_fault resurrect(struct flo_core *core, struct flo_execu
     if (flo_update_admit(core, execution, id, request, true, &said->update, &status))
         return FAULT(core, "%s", status.message);
     said->update->checked = FLO_UPDATE_ADMITTED;
+    said->resurrected = true;
     return (struct flo_update_fault){0};
+}
+
+void flo_update_take_back(struct flo_core *core, struct flo_execution *execution)
+{
+    const struct flo_update_said *said = execution->updates ? execution->updates->said : NULL;
+    for (size_t i = 0; said && i < said->count; i++) {
+        if (!said->messages[i].resurrected)
+            continue;
+        flo_update_abort(execution, said->messages[i].update, FLO_UPDATE_TASK_REFUSED);
+        flo_core_touch(core, execution, false); /* flo_update_settle frees it */
+    }
 }
 
 static bool awaits_answer(const struct flo_update *update)
@@ -231,14 +266,16 @@ static struct flo_update_fault check_message(struct flo_core *core, struct flo_e
     said->checked = true;
     if ((int64_t)message->body->value.len > core->options.blob_size_limit) {
         struct flo_update_fault fault =
-            FAULT(core, "Message type " UPDATE_PACKAGE ".%s exceeds size limit.", said->type);
+            FAULT(core, "Message type " UPDATE_PACKAGE ".%.*s exceeds size limit.",
+                  FLO_CORE_ID_BYTES, said->type);
         fault.terminate = true;
         return fault;
     }
     if (said->foreign) {
         const char *dot = strrchr(said->type, '.');
+        const size_t len = dot ? (size_t)(dot - said->type) : strlen(said->type);
         return FAULT(core, "unsupported protocol type %.*s",
-                     (int)(dot ? dot - said->type : (ptrdiff_t)strlen(said->type)), said->type);
+                     len < FLO_CORE_ID_BYTES ? (int)len : FLO_CORE_ID_BYTES, said->type);
     }
     said->update = flo_update_find(execution, message->protocol_instance_id);
     if (!said->update && !said->damaged) {
@@ -250,7 +287,8 @@ static struct flo_update_fault check_message(struct flo_core *core, struct flo_e
         return FAULT(core,
                      "unable to unmarshal request: proto: cannot parse invalid wire-format data");
     if (said->kind == SAID_OTHER)
-        return FAULT(core, "Message type *update.%s not supported", said->type);
+        return FAULT(core, "Message type *update.%.*s not supported", FLO_CORE_ID_BYTES,
+                     said->type);
     return check_stage(core, said);
 }
 
@@ -265,7 +303,8 @@ struct flo_update_fault flo_update_check_command(struct flo_core *core,
     const char *id = command->protocol_message_command_attributes->message_id;
     struct said_message *said = find_message(execution, id);
     if (!said || said->checked)
-        return FAULT(core, "ProtocolMessageCommand referenced absent message ID %s", id);
+        return FAULT(core, "ProtocolMessageCommand referenced absent message ID %.*s",
+                     FLO_CORE_ID_BYTES, id);
     return check_message(core, execution, said);
 }
 

@@ -545,6 +545,67 @@ static void test_speculative_task_is_gone_after_a_kill(void **state)
     assert_string_equal(told(e, update(e, "u1")), "success=9");
 }
 
+/* What comes back with an answer that is refused goes again: nobody waits for it, and a worker that
+ * goes on like that must not fill the engine's memory. */
+static void test_refused_answer_brings_no_update_back(void **state)
+{
+    struct engine *e = *state;
+    idle(e);
+    update(e, "u1");
+    task_t *lost = next_task(e);
+    engine_restart(e);
+    engine_signal(e, "wf", "sg");
+    for (int attempt = 1; attempt <= 2; attempt++) {
+        task_t *task = next_task(e);
+        assert_int_equal(task->n_messages, 0);
+        completion_t *r = engine_completion(e, task);
+        say(e, r, lost, 0, ACCEPT);
+        engine_add_command(e, r, command_for(e, "accept"));
+        engine_add_command(e, r, command_for(e, "nope"));
+        assert_string_equal(complete(e, r),
+                            "INVALID_ARGUMENT | BadUpdateWorkflowExecutionMessage: "
+                            "ProtocolMessageCommand referenced absent message ID nope");
+        assert_string_equal(told(e, poll_update(e, "u1", NULL)),
+                            "NOT_FOUND | update \"u1\" not found | NotFoundFailure");
+        if (attempt == 2)
+            engine_pass(e, 11 * SECOND);
+    }
+    task_t *task = next_task(e);
+    assert_int_equal(task->n_messages, 0);
+    completion_t *r = engine_completion(e, task);
+    say(e, r, lost, 0, ACCEPT);
+    say(e, r, lost, 0, COMPLETE);
+    assert_string_equal(complete(e, r), "OK");
+    assert_string_equal(told(e, update(e, "u1")), "success=9");
+}
+
+/* Ids that no update can have, and more messages than a run can have updates for. */
+static void test_messages_have_bounds(void **state)
+{
+    struct engine *e = *state;
+    char id[1002];
+    memset(id, 'x', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    idle(e);
+    uint64_t call = update(e, "u1");
+    task_t *task = next_task(e);
+    completion_t *r = engine_completion(e, task);
+    say(e, r, task, 0, ACCEPT);
+    r->messages[0]->protocol_instance_id = id;
+    assert_string_equal(complete(e, r),
+                        "INVALID_ARGUMENT | ProtocolInstanceId length exceeds limit.");
+    r = engine_completion(e, task);
+    say(e, r, task, 0, ACCEPT);
+    FloApi__Message *many[4001];
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++)
+        many[i] = r->messages[0];
+    r->messages = many;
+    r->n_messages = sizeof many / sizeof *many;
+    assert_string_equal(complete(e, r), "INVALID_ARGUMENT | 4001 messages are more than 4000");
+    assert_string_equal(finish(e, task), "OK");
+    assert_string_equal(told(e, call), "success=9");
+}
+
 /* ---- update-with-start ---- */
 
 static uint64_t start_and_update(struct engine *e, const char *id, const char *request_id,
@@ -638,6 +699,8 @@ int main(void)
         TEST(test_too_many_updates_in_flight_are_refused),
         TEST(test_updates_come_back_out_of_the_history),
         TEST(test_speculative_task_is_gone_after_a_kill),
+        TEST(test_refused_answer_brings_no_update_back),
+        TEST(test_messages_have_bounds),
         TEST(test_update_with_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
