@@ -177,6 +177,8 @@ void flo_scope_cancel(struct flo_workflow *wf, struct flo_scope *scope, const ch
     if (flo_read_only_check(wf->run, "cancels a scope"))
         return;
     char *copy = reason ? flo_heap_strdup(wf->run->heap, reason) : NULL;
+    if (copy)
+        flo_text_repair(copy); /* what is cancelled may have to tell others of it */
     flo_scope_cancel_all(scope, copy);
 }
 

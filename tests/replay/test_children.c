@@ -122,6 +122,21 @@ static int with_parent(struct flo_workflow *wf, json_t *input, json_t **out_resu
     return flo_await(wf, flo_child_started(late), NULL);
 }
 
+/* Cancelled by a scope whose reason is no text. */
+static int by_scope(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    const struct flo_child_options options = {.workflow_id = "kid"};
+    struct flo_scope *scope = flo_scope_begin(wf, NULL);
+    struct flo_child *child = flo_child_start(wf, "Child", input, &options);
+    int rc = flo_signal_await(wf, "stop", -1, NULL);
+    if (rc)
+        return rc;
+    flo_scope_cancel(wf, scope, "so \xff");
+    rc = flo_await(wf, flo_child_result(child), NULL);
+    *out_result = json_pack("[i]", rc);
+    return flo_scope_end(wf, scope);
+}
+
 static int bad_options(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
     const struct flo_child_options negative = {.run_timeout_ms = -1},
@@ -153,15 +168,11 @@ static int chosen_ids(struct flo_workflow *wf, json_t *input, json_t **out_resul
     return 0;
 }
 
-static const struct flo_workflow_entry workflows[] = {{"Plain", plain},
-                                                      {"TwoStages", two_stages},
-                                                      {"AllOptions", all_options},
-                                                      {"Cancels", cancels},
-                                                      {"BeforeSent", before_sent},
-                                                      {"WithParent", with_parent},
-                                                      {"BadOptions", bad_options},
-                                                      {"ChosenIds", chosen_ids},
-                                                      {NULL, NULL}};
+static const struct flo_workflow_entry workflows[] = {
+    {"Plain", plain},      {"TwoStages", two_stages},   {"AllOptions", all_options},
+    {"Cancels", cancels},  {"BeforeSent", before_sent}, {"WithParent", with_parent},
+    {"ByScope", by_scope}, {"BadOptions", bad_options}, {"ChosenIds", chosen_ids},
+    {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -325,6 +336,16 @@ static void test_child_is_cancelled_with_its_parent(void **state)
     both_expect(s, "Cancel");
 }
 
+static void test_child_is_cancelled_by_a_scope_whatever_its_reason(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, BEGIN("ByScope") "; " INITIATED "; ChildStarted initiated=5");
+    story_tell(s, "Signaled name=stop" TASK);
+    story_expect(s, "CancelExternal id=kid reason='so ?' child");
+    story_tell(s, "WFTCompleted; CancelExternalInitiated id=kid; ChildCanceled initiated=5" TASK);
+    both_expect(s, "Complete result=[-8]");
+}
+
 static void test_child_options_that_cannot_be_are_refused(void **state)
 {
     struct story *s = *state;
@@ -385,6 +406,7 @@ int main(void)
         TEST(test_child_cancel_tries_or_abandons),
         TEST(test_child_cancelled_before_it_was_sent_never_starts),
         TEST(test_child_is_cancelled_with_its_parent),
+        TEST(test_child_is_cancelled_by_a_scope_whatever_its_reason),
         TEST(test_child_options_that_cannot_be_are_refused),
         TEST(test_child_ids_are_chosen),
         TEST(test_child_of_another_type_does_not_match),

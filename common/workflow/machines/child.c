@@ -398,12 +398,14 @@ static int on_started(struct flo_child *child, const FloApi__HistoryEvent *event
         event->child_workflow_execution_started_event_attributes;
     struct flo_run *run = child->head.future.run;
     FloApi__Payloads *execution = NULL;
-    child->run_id =
+    const char *run_id =
         flo_heap_strdup(run->heap, a->workflow_execution ? a->workflow_execution->run_id : "");
+    if (!run_id)
+        return FLO_ENOMEM;
+    child->run_id = run_id;
     child->started_event_id = event->event_id;
-    json_t *value = json_pack("{s:s, s:s}", "workflow_id", child->workflow_id, "run_id",
-                              child->run_id ? child->run_id : "");
-    if (child->run_id && value)
+    json_t *value = json_pack("{s:s, s:s}", "workflow_id", child->workflow_id, "run_id", run_id);
+    if (value)
         execution = flo_payloads_from_json(run->answer, value);
     json_decref(value);
     if (!execution)
