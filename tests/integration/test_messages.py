@@ -7,15 +7,13 @@ import signal
 import subprocess
 import unittest
 
-from support import BIN, FleetTest, flotilla, ready
+from support import BIN, FleetTest, flotilla, free_port, ready
 
 MODULE = BIN.parent / "tests/modules/messages.so"
 
 
-class Messages(FleetTest):
-    def setUp(self):
-        super().setUp()
-        self.fleet.engine()
+class Client(FleetTest):
+    """A C worker, and the command line as its client."""
 
     def worker(self, **settings):
         worker = self.fleet.worker("workflow-worker", str(MODULE), "messages", **settings)
@@ -51,6 +49,12 @@ class Messages(FleetTest):
     def events(self, id_):
         return [e["eventType"].removeprefix("EVENT_TYPE_")
                 for e in json.loads(self.cli("history", id_, "-o", "json"))["events"]]
+
+
+class Messages(Client):
+    def setUp(self):
+        super().setUp()
+        self.fleet.engine()
 
     def steer(self):
         self.begin("Cart", ["a"])
@@ -108,6 +112,41 @@ class Messages(FleetTest):
         self.cli("signal", "Hasty", "--name", "end", "-i", "1")
         self.assertEqual(json.loads(self.cli("result", "Hasty")), 1)
         worker.said("update take_time (id late)")
+
+
+class EngineKilled(Client):
+    """kill -9 of the engine between the acceptance of an update and its outcome."""
+
+    def serve(self):
+        engine = self.fleet.start("flotilla-engine", [BIN / "flotilla-engine", "--listen", self.fleet.target, "--db",
+                                                      pathlib.Path(self.fleet.folder.name, "engine.db")])
+        engine.address("grpc")
+        return engine
+
+    def kill(self, engine):
+        engine.stop(signal.SIGKILL)
+        self.fleet.processes.remove(engine)
+
+    def test_accepted_update_outlives_it(self):
+        self.fleet.target = f"127.0.0.1:{free_port()}"
+        engine = self.serve()
+        self.worker()
+        self.begin("Hasty")
+        for i in range(3):
+            send = ["Hasty", "take_time", "-i", '["ok", 1000]', "--update-id", f"u{i}"]
+            self.cli("update", *send, "--wait-for-stage", "accepted")
+            self.kill(engine)  # what was answered is on disk
+            engine = self.serve()
+            self.assertEqual(self.events("Hasty").count("WORKFLOW_EXECUTION_UPDATE_ACCEPTED"), i + 1)
+            self.assertEqual(json.loads(self.cli("update", *send)), f"u{i}")
+        self.kill(engine)
+        self.serve()
+        self.assertEqual(json.loads(self.cli("update", *send)), "u2", "an outcome is on disk, too")
+        self.cli("signal", "Hasty", "--name", "end", "-i", "1")
+        self.assertEqual(json.loads(self.cli("result", "Hasty")), 1)
+        names = self.events("Hasty")
+        self.assertEqual([names.count(f"WORKFLOW_EXECUTION_UPDATE_{end}") for end in ("ACCEPTED", "COMPLETED")], [3, 3])
+        self.replays("Hasty")
 
 
 if __name__ == "__main__":
