@@ -234,8 +234,8 @@ void flo_future_cancel(struct flo_workflow *wf, struct flo_future *future)
 
 void flo_future_release(struct flo_workflow *wf, struct flo_future *future)
 {
-    (void)wf;
-    flo_future_unref(future);
+    if (flo_read_only_check(wf->run, "releases a future") == 0)
+        flo_future_unref(future);
 }
 
 void flo_future_describe(const struct flo_future *future, char *out_text, size_t size)
@@ -354,7 +354,8 @@ static bool holds(const struct condition *condition)
     struct flo_run *run = condition->wf->run;
     const struct flo_read_only guard = {.what = "a condition", .name = ""};
     const struct flo_read_only *outer = run->read_only;
-    run->read_only = &guard;
+    if (!outer) /* else it is a query's or a validator's breach, and stays that */
+        run->read_only = &guard;
     bool result = condition->predicate(condition->ctx);
     run->read_only = outer;
     return result;

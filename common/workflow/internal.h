@@ -97,6 +97,7 @@ struct flo_run {
     struct flo_scope scope;                /* the outermost one */
     struct flo_list scope_timers;          /* open scopes with a timeout */
     struct flo_list failed;                /* spawned coroutines that failed (task.c) */
+    struct flo_workflow *spare;            /* ended ones, for those to come; NULL: none */
     uint64_t coroutine_count;              /* made so far */
 
     /* execution (machines/execution.c) */

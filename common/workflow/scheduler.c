@@ -67,10 +67,39 @@ void flo_scheduler_start_first(struct flo_run *run, struct flo_workflow *wf,
     flo_list_push_back(&run->fresh, &wf->node);
 }
 
+/* One that has ended, or a new one. */
+static struct flo_workflow *take_workflow(struct flo_run *run)
+{
+    struct flo_workflow *wf = run->spare;
+    if (!wf)
+        return flo_heap_calloc(run->heap, sizeof *wf);
+    run->spare = wf->next_spare;
+    flo_arena_fini(&wf->failure_mem);
+    *wf = (struct flo_workflow){0};
+    return wf;
+}
+
+/* Code may have kept wf. It finds there a coroutine that does not run, until the next one gets it.
+ */
+static void spare_workflow(struct flo_workflow *wf)
+{
+    struct flo_run *run = wf->run;
+    flo_heap_free((char *)(uintptr_t)wf->name);
+    flo_arena_fini(&wf->failure_mem);
+    *wf = (struct flo_workflow){.run = run,
+                                .name = "",
+                                .ended = true,
+                                .scope = &run->scope,
+                                .base = &run->scope,
+                                .next_spare = run->spare};
+    flo_arena_init(&wf->failure_mem, 0);
+    run->spare = wf;
+}
+
 int flo_scheduler_start(struct flo_run *run, const struct flo_start *start,
                         struct flo_workflow **out_wf)
 {
-    struct flo_workflow *wf = flo_heap_calloc(run->heap, sizeof *wf);
+    struct flo_workflow *wf = take_workflow(run);
     char *name = flo_heap_strdup(run->heap, start->name);
     struct flo_scope *base = flo_scope_new(start->scope ? start->scope : &run->scope, false);
     if (!wf || !name || !base)
@@ -103,6 +132,8 @@ void flo_scheduler_drop(struct flo_run *run)
 {
     drop_list(&run->fresh);
     drop_list(&run->coroutines);
+    for (struct flo_workflow *wf = run->spare; wf; wf = wf->next_spare)
+        flo_arena_fini(&wf->failure_mem); /* what code put on one that had ended */
 }
 
 size_t flo_scheduler_bytes(const struct flo_run *run)
@@ -131,9 +162,7 @@ static int end(struct flo_workflow *wf)
     int rc = wf->start.ended ? wf->start.ended(wf, wf->start.arg, wf->rc) : 0;
     flo_scope_close(wf, wf->base);
     flo_list_remove(&run->coroutines, &wf->node);
-    flo_arena_fini(&wf->failure_mem);
-    flo_heap_free((char *)(uintptr_t)wf->name);
-    flo_heap_free(wf);
+    spare_workflow(wf);
     return rc;
 }
 

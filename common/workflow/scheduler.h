@@ -67,13 +67,14 @@ struct flo_workflow {
     int rc;                      /* what it returned */
     const struct flo_wait *wait; /* while it waits; NULL: it runs, or never goes on */
     void *wait_ctx;
-    struct flo_place at;          /* the call that it made last */
-    struct flo_scope *scope;      /* the innermost open one; never NULL */
-    struct flo_scope *base;       /* the coroutine's own, closed when it ends */
-    struct flo_arena failure_mem; /* owned */
-    FloApi__Failure *failure;     /* of the last call that failed; in failure_mem */
-    int failure_rc;               /* what that call returned */
-    char *failure_text;           /* flo_failure_message's answer, made when asked */
+    struct flo_place at;             /* the call that it made last */
+    struct flo_scope *scope;         /* the innermost open one; never NULL */
+    struct flo_scope *base;          /* the coroutine's own, closed when it ends */
+    struct flo_arena failure_mem;    /* owned */
+    FloApi__Failure *failure;        /* of the last call that failed; in failure_mem */
+    int failure_rc;                  /* what that call returned */
+    char *failure_text;              /* flo_failure_message's answer, made when asked */
+    struct flo_workflow *next_spare; /* on run->spare, once it has ended */
 };
 
 /* ---- for the calls of workflow code ---- */

@@ -69,15 +69,14 @@ void flo_scope_cancel_all(struct flo_scope *scope, const char *reason)
     }
     flo_scope_ref(scope);
     scope->cancelled = true;
+    scope->by_parent = scope->parent && scope->parent->cancelled && !scope->shielded;
     scope->reason = reason;
     cancel_pending(scope);
     FLO_LIST_FOREACH_SAFE(node, &scope->inner)
     {
         struct flo_scope *inner = flo_container(node, struct flo_scope, node);
-        if (inner->shielded || inner->cancelled)
-            continue;
-        inner->by_parent = true;
-        flo_scope_cancel_all(inner, NULL);
+        if (!inner->shielded)
+            flo_scope_cancel_all(inner, NULL);
     }
     flo_scope_unref(scope);
 }

@@ -13,6 +13,9 @@
 #include "wire/failure.h"
 #include "workflow/internal.h"
 
+/* Each has a stack. A server takes fewer activities and timers at a time than this. */
+#define COROUTINES_MOST 5000
+
 struct task {
     struct flo_future future; /* first */
     struct flo_node node;     /* on run->failed: it failed and nobody has awaited it */
@@ -131,12 +134,27 @@ static struct task *task_new(struct flo_workflow *wf, const char *name)
     return task;
 }
 
+/* It is a bug to have so many: the task fails, and the coroutine stays where it is. */
+static void refuse_more(struct flo_run *run)
+{
+    struct flo_err err = {0};
+    char place[200] = "";
+    flo_place_describe(&run->current->at, place, sizeof place);
+    flo_fail(&err, FLO_ELIMIT, "the workflow has more than %d coroutines at a time%s%s",
+             COROUTINES_MOST, *place ? ": flo_spawn at " : "", place);
+    flo_run_misuse(run, &err);
+    for (;;)
+        flo_coroutine_yield(run->current->coroutine); /* no question: it is never resumed */
+}
+
 struct flo_future *flo_spawn(struct flo_workflow *wf, const char *name, flo_coroutine_fn fn,
                              void *arg)
 {
     struct flo_run *run = wf->run;
     if (flo_read_only_check(run, "starts a coroutine"))
         return &run->no_memory;
+    if (run->coroutines.count + run->fresh.count >= COROUTINES_MOST && run->current)
+        refuse_more(run);
     struct task *task = task_new(wf, name ? name : "coroutine");
     if (!task) {
         flo_run_no_memory(run);

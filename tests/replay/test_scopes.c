@@ -135,10 +135,37 @@ static int shields(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return 0;
 }
 
+/* A coroutine hears why, whoever in the tree was told. */
+static int hears(struct flo_workflow *wf, void *arg, json_t **out_result)
+{
+    (void)arg;
+    int rc = flo_sleep(wf, 60000);
+    *out_result = json_string(flo_scope_cancel_reason(wf, NULL));
+    return rc == FLO_ECANCELLED ? 0 : rc;
+}
+
+static int hear_both(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    (void)input;
+    struct flo_future *one = flo_spawn(wf, "one", hears, NULL);
+    struct flo_scope *scope = flo_scope_begin(wf, NULL);
+    struct flo_future *two = flo_spawn(wf, "two", hears, NULL);
+    int rc = flo_sleep(wf, 1000);
+    if (rc)
+        return rc;
+    flo_scope_cancel(wf, scope, "enough");
+    json_t *why = NULL, *request = NULL;
+    rc = flo_await(wf, two, &why);
+    flo_scope_end(wf, scope);
+    if (rc == 0)
+        rc = flo_await(wf, one, &request);
+    *out_result = json_pack("[o,o]", why, request);
+    return rc;
+}
+
 static const struct flo_workflow_entry workflows[] = {
-    {"Timeout", timeout}, {"Nested", nested}, {"Outlives", outlives},
-    {"Cleanup", cleanup}, {"Late", late},     {"Shields", shields},
-    {NULL, NULL}};
+    {"Timeout", timeout}, {"Nested", nested},   {"Outlives", outlives}, {"Cleanup", cleanup},
+    {"Late", late},       {"Shields", shields}, {"Hear", hear_both},    {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -251,6 +278,20 @@ static void test_shields_nest(void **state)
     story_expect_replayed(s, "Complete result=[0,-8]");
 }
 
+static void test_coroutines_hear_the_reason(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Hear; WFTScheduled; WFTStarted");
+    story_answer(s);
+    story_tell(s, "WFTCompleted; TimerStarted id=1; TimerStarted id=2; TimerStarted id=3");
+    story_tell(s, "TimerFired id=1; WFTScheduled; WFTStarted");
+    story_expect(s, "CancelTimer id=3");
+    story_tell(s, "WFTCompleted; TimerCanceled id=3; CancelRequested reason=stop");
+    story_tell(s, "WFTScheduled; WFTStarted");
+    story_expect(s, "CancelTimer id=2\nComplete result=['enough','stop']");
+    story_expect_replayed(s, "CancelTimer id=2\nComplete result=['enough','stop']");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown_dropping)
 
 int main(void)
@@ -264,6 +305,7 @@ int main(void)
         T(test_shielded_scope_has_its_own_time),
         T(test_scope_in_a_cancelled_one_begins_cancelled),
         T(test_shields_nest),
+        T(test_coroutines_hear_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,8 @@ int flo_channel_try_send(struct flo_workflow *wf, struct flo_channel *channel, j
     int rc = flo_read_only_check(wf->run, "sends to a channel");
     if (rc)
         return rc;
+    if (!value)
+        return flo_workflow_refuse(wf, FLO_EINVAL, "a channel is sent a value, not NULL");
     return try_send(channel, value, &rc) ? rc : FLO_EFULL;
 }
 

@@ -80,6 +80,8 @@ bool flo_mutex_try_lock(struct flo_workflow *wf, struct flo_mutex *mutex)
 int flo_mutex_lock(struct flo_workflow *wf, struct flo_mutex *mutex)
 {
     struct waiter waiter = {.wf = wf, .what = "a mutex"};
+    if (flo_read_only_check(wf->run, "locks a mutex")) /* before it is on any list */
+        return FLO_ESTATE;
     if (mutex->owner == wf->number)
         return flo_workflow_refuse(wf, FLO_ESTATE, "this coroutine holds the mutex already");
     return flo_mutex_try_lock(wf, mutex) ? 0 : wait_on(&mutex->waiting, &waiter);
@@ -138,6 +140,8 @@ bool flo_semaphore_try_acquire(struct flo_workflow *wf, struct flo_semaphore *se
 int flo_semaphore_acquire(struct flo_workflow *wf, struct flo_semaphore *semaphore, size_t count)
 {
     struct waiter waiter = {.wf = wf, .count = count, .what = "a semaphore"};
+    if (flo_read_only_check(wf->run, "acquires a semaphore")) /* before it is on any list */
+        return FLO_ESTATE;
     if (count > semaphore->permits)
         return flo_workflow_refuse(wf, FLO_EINVAL, "the semaphore has not that many permits");
     if (flo_semaphore_try_acquire(wf, semaphore, count))

@@ -30,7 +30,8 @@ typedef int (*flo_coroutine_fn)(struct flo_workflow *wf, void *arg, json_t **out
  * flo_await on what is returned joins it: its result or its failure; flo_future_cancel cancels its
  * scope, which is inside the scope where it was spawned. A failure that nobody awaits does not fail
  * the workflow: it is logged as a warning when the workflow ends. When the workflow function
- * returns, coroutines that still run are dropped where they stand.
+ * returns, coroutines that still run are dropped where they stand. More than 5000 at a time fail
+ * the workflow task.
  *
  * arg must live as long as the coroutine: memory of flo_workflow_alloc, or the caller's variable
  * when the caller joins before it returns.
