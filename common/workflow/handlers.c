@@ -314,7 +314,7 @@ int flo_handler_start(struct flo_run *run, enum flo_message_kind kind,
              handling->message.name);
     flo_text_repair(name); /* it may be cut */
     const struct flo_start start = {
-        .name = name, .fn = handling_run, .arg = handling, .ended = handling_ended};
+        .name = name, .fn = handling_run, .arg = handling, .ended = handling_ended, .always = true};
     if (flo_scheduler_start(run, &start, &handling->wf)) {
         handling_free(handling);
         return FLO_ENOMEM;

@@ -12,8 +12,9 @@
  * The questions are asked again in each pass instead of waking coroutines by hand where something
  * becomes ready: a condition may depend on anything, and a workflow has few coroutines.
  *
- * When the first coroutine, which runs the workflow function, has ended, nothing else runs any
- * more: others may have kept pointers into its stack.
+ * When the first coroutine, which runs the workflow function, has ended, others go on no more: they
+ * may have kept pointers into its stack. Only handlers that have not begun still do, once: what was
+ * said to the workflow in time is heard, though the function did not wait for it.
  */
 #include "workflow/scheduler.h"
 
@@ -191,15 +192,25 @@ static int begin(struct flo_workflow *wf)
     return resume(wf);
 }
 
+/* The next one that is to begin; NULL: none. */
+static struct flo_workflow *next_fresh(const struct flo_run *run)
+{
+    FLO_LIST_FOREACH(node, &run->fresh)
+    {
+        struct flo_workflow *wf = flo_container(node, struct flo_workflow, node);
+        if (!run->main.ended || wf->start.always)
+            return wf;
+    }
+    return NULL;
+}
+
 static int begin_fresh(struct flo_run *run)
 {
-    struct flo_node *first;
-    while ((first = flo_list_first(&run->fresh)) && !run->main.ended) {
-        int rc = begin(flo_container(first, struct flo_workflow, node));
-        if (rc)
-            return rc;
-    }
-    return 0;
+    struct flo_workflow *wf;
+    int rc = 0;
+    while (rc == 0 && (wf = next_fresh(run)))
+        rc = begin(wf);
+    return rc;
 }
 
 static int ask_all(struct flo_run *run, bool *out_ran)
@@ -240,7 +251,7 @@ int flo_scheduler_run(struct flo_run *run)
     do {
         rc = pass(run, &again);
     } while (rc == 0 && again);
-    return rc;
+    return rc == 0 && run->main.ended ? begin_fresh(run) : rc;
 }
 
 /* ---- waiting ---- */

@@ -53,6 +53,7 @@ struct flo_start {
      * goes right after. May be NULL. 0, FLO_ENOMEM. */
     int (*ended)(struct flo_workflow *wf, void *arg, int rc);
     struct flo_scope *scope; /* its own scope lies in that one; NULL: in the run's */
+    bool always; /* it begins even when the first coroutine has ended: it uses nothing of that */
 };
 
 /* The workflow as one coroutine sees it. */
@@ -106,7 +107,8 @@ void flo_scheduler_start_first(struct flo_run *run, struct flo_workflow *wf,
 /*
  * Run all that can go on, until nothing can or the first coroutine has ended. In passes: those that
  * have not begun, first made first, then those whose wait is over, in the order in which they
- * began; until a pass ran none. FLO_ENOMEM.
+ * began; until a pass ran none. After the first one's end those of start.always begin, and run
+ * until they wait. FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_scheduler_run(struct flo_run *run);
 /* Drop them all, wherever they stand. */

@@ -84,6 +84,26 @@ static int leaves(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return flo_await_condition(wf, is_done, counter, -1);
 }
 
+static int on_note(struct flo_workflow *wf, const struct flo_message *m, void *ctx)
+{
+    (void)ctx;
+    flo_workflow_log(wf, FLO_LOG_INFO, "noted %s", json_string_value(m->input));
+    return 0;
+}
+
+/* Ends in its first task, or when it is told to; what has come by then is taken. */
+static int returns(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    const struct flo_handler_options quiet = {.abandon = true};
+    struct counter *counter = flo_workflow_alloc(wf, sizeof *counter);
+    int rc = json_is_true(input) ? flo_signal_await(wf, "end", -1, NULL) : 0;
+    flo_signal_handle(wf, "note", on_note, NULL, NULL);
+    flo_update_handle(wf, "add", check_add, add, counter, NULL);
+    flo_update_handle(wf, "work", NULL, work, NULL, &quiet);
+    *out_result = json_integer(counter->total);
+    return rc;
+}
+
 /* Takes every update there is, but only after a timer. */
 static int echo_name(struct flo_workflow *wf, const struct flo_message *m, void *ctx,
                      json_t **out_result)
@@ -146,8 +166,8 @@ static int holds(struct flo_workflow *wf, json_t *input, json_t **out_result)
 }
 
 static const struct flo_workflow_entry workflows[] = {
-    {"Counts", counts},     {"Leaves", leaves}, {"Late", late},
-    {"Careless", careless}, {"Holds", holds},   {NULL, NULL},
+    {"Counts", counts}, {"Leaves", leaves},   {"Late", late}, {"Careless", careless},
+    {"Holds", holds},   {"Returns", returns}, {NULL, NULL},
 };
 
 static int setup(void **state)
@@ -450,6 +470,44 @@ static void test_handlers_that_may_be_abandoned_are_not_told_of(void **state)
     assert_string_equal(s->log, "");
 }
 
+#define TAKEN                                                                                      \
+    "ProtocolMessage u1/accept\nProtocolMessage u1/complete\nProtocolMessage u3/accept\n"          \
+    "ScheduleActivity id=1 type=work queue=queue stc=30000 input=1\nComplete result=0\n"
+
+/* What came with the task in which the workflow ends is answered, and its handlers begin. */
+static void test_messages_of_the_only_task_are_taken(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Returns; Signaled name=note input='it'; WFTScheduled; WFTStarted");
+    story_update(s, "id=u1 name=add input=1 behind=3");
+    story_update(s, "id=u2 name=other behind=3");
+    story_update(s, "id=u3 name=work input=1 behind=3");
+    story_expect(s, TAKEN "message u1/accept to u1/request behind 3\n"
+                          "message u1/complete result=1\n"
+                          "message u3/accept to u3/request behind 3\n"
+                          "message u2/reject to u2/request behind 3: unknown update other. "
+                          "KnownUpdates=[add work] (type UnknownUpdate)");
+    assert_string_equal(s->log, "noted it");
+    story_tell(s, "WFTCompleted; UpdateAccepted id=u1 name=add input=1 behind=3");
+    story_tell(s, "UpdateCompleted id=u1; UpdateAccepted id=u3 name=work input=1 behind=3");
+    story_tell(s, "ActivityScheduled id=1 type=work; Completed");
+    s->legacy_query = "__stack_trace";
+    story_expect_replayed(s, "query result=''");
+}
+
+static void test_messages_of_the_last_task_are_taken(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Returns input=true; WFTScheduled; WFTStarted");
+    expect_both(s, "");
+    story_tell(s, "WFTCompleted; Signaled name=end; WFTScheduled; WFTStarted");
+    story_update(s, "id=u1 name=add input=1 behind=6");
+    story_update(s, "id=u3 name=work input=1 behind=6");
+    expect_both(s, TAKEN "message u1/accept to u1/request behind 6\n"
+                         "message u1/complete result=1\n"
+                         "message u3/accept to u3/request behind 6");
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, story_teardown)
@@ -470,6 +528,8 @@ int main(void)
         T(test_update_comes_with_a_heartbeat),
         T(test_handlers_that_are_cut_off_are_told_of_once),
         T(test_handlers_that_may_be_abandoned_are_not_told_of),
+        T(test_messages_of_the_only_task_are_taken),
+        T(test_messages_of_the_last_task_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -242,7 +242,7 @@ int flo_execution_step(struct flo_run *run, struct flo_err *err)
         flo_scope_expire(run);
     int rc = flo_scheduler_run(run);
     run->steps++; /* odd while code runs, even between */
-    if (rc == 0 && run->messages && !run->main.ended)
+    if (rc == 0 && run->messages)
         rc = flo_update_reject_rest(run);
     if (rc || !run->main.ended)
         return rc;

@@ -187,7 +187,8 @@ FLO_API int flo_update_handle(struct flo_workflow *wf, const char *name,
 
 /*
  * Has each signal and update handler that began returned? A workflow that ends earlier cuts the
- * others off: a caller whose update was accepted gets a failure. Before the end, then:
+ * others off: a caller whose update was accepted gets a failure. (What has come by then does begin,
+ * and is cut off where it waits first.) Before the end, then:
  *
  *     flo_handlers_await(wf, -1);
  *
