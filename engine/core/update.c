@@ -25,7 +25,8 @@ struct flo_updates *flo_updates_of(struct flo_execution *execution)
     struct flo_updates *updates = flo_calloc(1, sizeof *updates);
     if (!updates)
         return NULL;
-    flo_list_init(&updates->all);
+    flo_list_init(&updates->active);
+    flo_list_init(&updates->done);
     flo_map_init(&updates->by_id);
     execution->updates = updates;
     return updates;
@@ -53,13 +54,28 @@ static struct flo_update *add(struct flo_updates *updates, const char *id)
         flo_free(update);
         return NULL;
     }
-    flo_list_push_back(&updates->all, &update->node);
+    flo_list_push_back(&updates->active, &update->node);
     return update;
+}
+
+static void set_done(struct flo_updates *updates, struct flo_update *update, bool done)
+{
+    if (update->is_done == done)
+        return;
+    flo_list_remove(done ? &updates->active : &updates->done, &update->node);
+    flo_list_push_back(done ? &updates->done : &updates->active, &update->node);
+    update->is_done = done;
+}
+
+void flo_update_watch(struct flo_execution *execution, struct flo_update *update)
+{
+    set_done(execution->updates, update, false);
 }
 
 static void drop(struct flo_updates *updates, struct flo_update *update)
 {
-    flo_list_remove(&updates->all, &update->node);
+    set_done(updates, update, false);
+    flo_list_remove(&updates->active, &update->node);
     flo_blob_clear(&update->request);
     flo_blob_clear(&update->failure);
     flo_free(update);
@@ -77,7 +93,7 @@ static int check_limits(struct flo_core *core, const struct flo_updates *updates
             core, status, concurrent,
             "limit on number of concurrent in-flight updates has been reached (%d)",
             FLO_CORE_RUN_MAX_UPDATES_IN_FLIGHT);
-    if (updates->all.count >= FLO_CORE_RUN_MAX_UPDATES)
+    if (updates->by_id.count >= FLO_CORE_RUN_MAX_UPDATES)
         return flo_status_set(
             core, status, FLO_GRPC_FAILED_PRECONDITION,
             "The limit on the total number of distinct updates in this workflow has been reached "
@@ -124,7 +140,7 @@ bool flo_updates_wait(const struct flo_execution *execution)
 {
     if (!execution->updates || !execution->updates->in_flight)
         return false;
-    FLO_LIST_FOREACH(node, &execution->updates->all)
+    FLO_LIST_FOREACH(node, &execution->updates->active)
     {
         if (flo_container(node, struct flo_update, node)->stage == FLO_UPDATE_ADMITTED)
             return true;
@@ -162,7 +178,7 @@ int flo_update_attach(struct flo_core *core, struct flo_execution *execution, bo
     body->messages = flo_arena_calloc(&core->scratch, updates->in_flight, sizeof(void *));
     if (!body->messages)
         return FLO_ENOMEM;
-    FLO_LIST_FOREACH(node, &updates->all)
+    FLO_LIST_FOREACH(node, &updates->active)
     {
         struct flo_update *update = flo_container(node, struct flo_update, node);
         if (update->stage != FLO_UPDATE_ADMITTED && (update->stage != FLO_UPDATE_SENT || sticky))
@@ -180,7 +196,7 @@ void flo_updates_unsend(struct flo_execution *execution)
 {
     if (!execution->updates || !execution->updates->in_flight)
         return;
-    FLO_LIST_FOREACH(node, &execution->updates->all)
+    FLO_LIST_FOREACH(node, &execution->updates->active)
     {
         struct flo_update *update = flo_container(node, struct flo_update, node);
         if (update->stage == FLO_UPDATE_SENT)
@@ -253,7 +269,7 @@ void flo_updates_reject_unprocessed(struct flo_core *core, struct flo_execution 
     failure.source = flo_text("Server");
     failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO;
     failure.application_failure_info = &info;
-    FLO_LIST_FOREACH(node, &execution->updates->all)
+    FLO_LIST_FOREACH(node, &execution->updates->active)
     {
         struct flo_update *update = flo_container(node, struct flo_update, node);
         if (update->stage == FLO_UPDATE_SENT)
@@ -265,7 +281,7 @@ void flo_updates_refused(struct flo_execution *execution)
 {
     if (!execution->updates)
         return;
-    FLO_LIST_FOREACH(node, &execution->updates->all)
+    FLO_LIST_FOREACH(node, &execution->updates->active)
     {
         struct flo_update *update = flo_container(node, struct flo_update, node);
         if (update->stage == FLO_UPDATE_SENT)
@@ -281,7 +297,7 @@ void flo_update_settle(struct flo_core *core, struct flo_execution *execution)
     if (!updates)
         return;
     const bool open = flo_execution_is_open(execution);
-    FLO_LIST_FOREACH_SAFE(node, &updates->all)
+    FLO_LIST_FOREACH_SAFE(node, &updates->active)
     {
         struct flo_update *update = flo_container(node, struct flo_update, node);
         if (!open && (update->stage == FLO_UPDATE_ADMITTED || update->stage == FLO_UPDATE_SENT))
@@ -292,6 +308,8 @@ void flo_update_settle(struct flo_core *core, struct flo_execution *execution)
             flo_update_answer(core, execution, update);
         if (update->stage == FLO_UPDATE_REJECTED || update->stage == FLO_UPDATE_ABORTED)
             drop(updates, update);
+        else if (update->stage == FLO_UPDATE_COMPLETED && flo_list_empty(&update->waiters))
+            set_done(updates, update, true);
     }
 }
 
@@ -302,11 +320,15 @@ void flo_updates_fini(struct flo_core *core, struct flo_execution *execution)
         return;
     struct flo_status status = {0};
     flo_status_not_found(core, &status, "workflow not found for ID: %s", execution->workflow_id);
-    FLO_LIST_FOREACH_SAFE(node, &updates->all)
+    FLO_LIST_FOREACH_SAFE(node, &updates->active)
     {
         struct flo_update *update = flo_container(node, struct flo_update, node);
         flo_update_answer_error(core, update, &status);
         drop(updates, update);
+    }
+    FLO_LIST_FOREACH_SAFE(node, &updates->done)
+    {
+        drop(updates, flo_container(node, struct flo_update, node));
     }
     flo_map_fini(&updates->by_id);
     flo_free(updates);
@@ -341,6 +363,7 @@ static int load_completed(struct flo_execution *execution,
     if (!update || update->stage != FLO_UPDATE_ACCEPTED)
         return FLO_EDATA;
     flo_update_completed(execution, update, event_id);
+    set_done(execution->updates, update, true);
     return 0;
 }
 

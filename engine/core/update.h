@@ -55,8 +55,9 @@ enum flo_update_abort {
 };
 
 struct flo_update {
-    struct flo_node node; /* on flo_updates.all */
+    struct flo_node node; /* on flo_updates.active or .done */
     enum flo_update_stage stage;
+    bool is_done;                  /* which of them */
     enum flo_update_abort abort;   /* ABORTED */
     int64_t accepted_id;           /* event; 0 = not accepted */
     int64_t completed_id;          /* event; 0 = not completed */
@@ -64,7 +65,7 @@ struct flo_update {
     struct flo_blob failure;       /* Failure; REJECTED */
     struct flo_list waiters;       /* update_call.c */
     enum flo_update_stage checked; /* while messages are looked at: what they would make of it */
-    bool checked_now;              /* the same: changed by a message of this completion */
+    bool checked_now;              /* the same: a message of this completion says so */
     char id[];
 };
 
@@ -73,11 +74,13 @@ struct flo_update_said;
 
 /* The updates of a run; made with the first one. */
 struct flo_updates {
-    struct flo_list all;  /* struct flo_update, in order of admission */
-    struct flo_map by_id; /* the same by id, but for those that are over at the end of this step */
-    size_t in_flight;     /* neither completed nor over */
-    size_t bytes;         /* of their requests */
-    size_t recorded;      /* accepted ones: events tell of them */
+    struct flo_list active; /* struct flo_update, in order of admission: in flight, waited for, or
+                               over at the end of this step */
+    struct flo_list done;   /* completed, and nobody waits: no step looks at them */
+    struct flo_map by_id;   /* both by id, but for those that are over at the end of this step */
+    size_t in_flight;       /* neither completed nor over */
+    size_t bytes;           /* of their requests */
+    size_t recorded;        /* accepted ones: events tell of them */
     struct flo_update_said *said; /* while a completion is checked and applied; scratch */
 };
 
@@ -99,6 +102,8 @@ FLO_MUST_CHECK int flo_update_admit(struct flo_core *core, struct flo_execution 
                                     struct flo_status *status);
 /* Schedule the workflow task that will carry an admitted update; a speculative one is enough. */
 void flo_update_schedule(struct flo_core *core, struct flo_execution *execution);
+/* Somebody waits for it: the end of this step looks at it, even when it was done. */
+void flo_update_watch(struct flo_execution *execution, struct flo_update *update);
 /* Does an update wait for the next workflow task? */
 bool flo_updates_wait(const struct flo_execution *execution);
 /* The worker has answered for this update; the events are written by the caller. */

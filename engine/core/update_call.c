@@ -291,6 +291,7 @@ static int wait_for(struct flo_core *core, const struct flo_core_call_info *info
     waiter->started = started;
     waiter->hard = hard < soft;
     flo_list_push_back(&update->waiters, &waiter->node);
+    flo_update_watch(execution, update);
     if (flo_core_wait(core, &waiter->waiting) ||
         flo_core_timers_set(&core->timers, &waiter->timer, waiter->hard ? hard : soft,
                             waiter_due)) {

@@ -123,20 +123,19 @@ int flo_update_read(struct flo_core *core, struct flo_execution *execution,
         if (read_message(core, request->messages[i], &said->messages[said->count++]))
             return flo_status_no_memory(status);
     }
-    FLO_LIST_FOREACH(node, &updates->all)
-    {
-        struct flo_update *update = flo_container(node, struct flo_update, node);
-        update->checked = update->stage;
-        update->checked_now = false;
-    }
     updates->said = said;
     return 0;
 }
 
 void flo_update_forget_messages(struct flo_execution *execution)
 {
-    if (execution->updates)
-        execution->updates->said = NULL;
+    struct flo_update_said *said = execution->updates ? execution->updates->said : NULL;
+    if (!said)
+        return;
+    for (size_t i = 0; i < said->count; i++)
+        if (said->messages[i].update)
+            said->messages[i].update->checked_now = false;
+    execution->updates->said = NULL;
 }
 
 static struct said_message *find_message(const struct flo_execution *execution, const char *id)
@@ -159,10 +158,16 @@ static const char *fault_text(const char *text)
     return text ? text : "the message is not valid";
 }
 
+/* The stage that the messages so far leave it in. */
+static enum flo_update_stage stage_of(const struct flo_update *update)
+{
+    return update->checked_now ? update->checked : update->stage;
+}
+
 /* The stages as the real server calls them in its sentences. */
 static const char *stage_name(const struct flo_update *update)
 {
-    switch (update->checked) {
+    switch (stage_of(update)) {
     case FLO_UPDATE_ADMITTED:
         return "Admitted";
     case FLO_UPDATE_SENT:
@@ -218,7 +223,6 @@ static struct flo_update_fault resurrect(struct flo_core *core, struct flo_execu
                      id);
     if (flo_update_admit(core, execution, id, request, true, &said->update, &status))
         return FAULT(core, "%s", status.message);
-    said->update->checked = FLO_UPDATE_ADMITTED;
     said->resurrected = true;
     return (struct flo_update_fault){0};
 }
@@ -236,13 +240,13 @@ void flo_update_take_back(struct flo_core *core, struct flo_execution *execution
 
 static bool awaits_answer(const struct flo_update *update)
 {
-    return update->checked == FLO_UPDATE_ADMITTED || update->checked == FLO_UPDATE_SENT;
+    return stage_of(update) == FLO_UPDATE_ADMITTED || stage_of(update) == FLO_UPDATE_SENT;
 }
 
 static struct flo_update_fault check_stage(struct flo_core *core, const struct said_message *said)
 {
     struct flo_update *update = said->update;
-    const bool fits = said->kind == SAID_RESPONSE ? update->checked == FLO_UPDATE_ACCEPTED
+    const bool fits = said->kind == SAID_RESPONSE ? stage_of(update) == FLO_UPDATE_ACCEPTED
                                                   : awaits_answer(update);
     if (!fits)
         return FAULT(core,
