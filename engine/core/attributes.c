@@ -37,18 +37,19 @@ typedef FloApi__IndexedValueType type_t;
 
 /* ---- definitions ---- */
 
-static const FloEngine__SearchAttribute *find_own(const struct flo_namespace *ns, const char *name)
+static const FloEngine__SearchAttribute *find_own(const FloEngine__NamespaceState *state,
+                                                  const char *name)
 {
-    for (size_t i = 0; i < ns->state->n_search_attributes; i++)
-        if (strcmp(ns->state->search_attributes[i]->name, name) == 0)
-            return ns->state->search_attributes[i];
+    for (size_t i = 0; i < state->n_search_attributes; i++)
+        if (strcmp(state->search_attributes[i]->name, name) == 0)
+            return state->search_attributes[i];
     return NULL;
 }
 
 type_t flo_attribute_type(const struct flo_namespace *ns, const char *name)
 {
     const struct flo_search_attribute *known = flo_search_attribute_find(name);
-    const FloEngine__SearchAttribute *own = known ? NULL : find_own(ns, name);
+    const FloEngine__SearchAttribute *own = known ? NULL : find_own(ns->state, name);
     return known ? known->type : own ? (type_t)own->type : TYPE(UNSPECIFIED);
 }
 
@@ -354,7 +355,7 @@ static int add_all(struct flo_core *core, const struct flo_namespace *ns,
         int rc = check_new(core, name, type, status);
         if (rc)
             return rc;
-        if (!*name || find_own(ns, name))
+        if (!*name || find_own(state, name))
             continue;
         if (count_of(state->search_attributes, state->n_search_attributes, type) >=
             type_limit(type))

@@ -173,12 +173,12 @@ static const char *define(struct engine *e, const char *name, FloApi__IndexedVal
     FloApi__AddSearchAttributesRequest request = FLO_API__ADD_SEARCH_ATTRIBUTES_REQUEST__INIT;
     FloApi__AddSearchAttributesRequest__SearchAttributesEntry
         entry = FLO_API__ADD_SEARCH_ATTRIBUTES_REQUEST__SEARCH_ATTRIBUTES_ENTRY__INIT,
-        *entries[] = {&entry};
+        *entries[] = {&entry, &entry}; /* a map on the wire may name a key twice: it is one */
     entry.key = (char *)name;
     entry.value = type;
     request.namespace_ = "default";
     request.search_attributes = entries;
-    request.n_search_attributes = 1;
+    request.n_search_attributes = 2;
     return engine_try(e, "AddSearchAttributes", &request.base);
 }
 
@@ -217,6 +217,18 @@ static void test_start_with_a_search_attribute_of_the_namespace(void **state)
     r->search_attributes = &attributes;
     assert_string_equal(try_start(e, r), "INVALID_ARGUMENT | Namespace default has no mapping "
                                          "defined for search attribute Size");
+}
+
+static void test_search_attributes_of_a_type_are_few(void **state)
+{
+    struct engine *e = *state;
+    const FloApi__IndexedValueType type = FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_INT;
+    assert_string_equal(define(e, "One", type), "OK");
+    assert_string_equal(define(e, "Two", type), "OK");
+    assert_string_equal(define(e, "Three", type), "OK");
+    assert_string_equal(define(e, "Four", type),
+                        "INVALID_ARGUMENT | Unable to create search attributes: cannot have more "
+                        "than 3 search attribute of type Int.");
 }
 
 /* A repeated call (same request id) finds its run; another one is told of it. */
@@ -435,6 +447,7 @@ int main(void)
         TEST(test_start_too_long_is_refused),
         TEST(test_start_search_attributes_are_checked),
         TEST(test_start_with_a_search_attribute_of_the_namespace),
+        TEST(test_search_attributes_of_a_type_are_few),
         TEST(test_start_again_same_request_id_gives_same_run),
         TEST(test_start_conflict_policies),
         TEST(test_start_reuse_policies),
