@@ -26,6 +26,8 @@ COMMANDS = {"ACTIVITY_TASK_SCHEDULED", "ACTIVITY_TASK_CANCEL_REQUESTED", "TIMER_
 # Why a workflow task may have failed: new events came while it was at work.
 FINE_FAILURES = {"WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND"}
 FORCED = "WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND"  # or the run was ended while it was
+# Events that are written at once differ by a nanosecond each, and the timer counts from the first.
+STEP_NS = 1000
 TIME = re.compile(r"(.*?)(?:\.(\d+))?Z$")
 
 
@@ -113,7 +115,7 @@ def times(event, kind, events, kinds, problems):
     if kind == "TIMER_FIRED":
         start = events[int(a["startedEventId"]) - 1]
         due = time_ns(start["eventTime"]) + seconds_ns(attributes(start).get("startToFireTimeout", "0s"))
-        if time_ns(event["eventTime"]) < due:
+        if time_ns(event["eventTime"]) < due - STEP_NS:
             problems.append(f"event {at}: the timer fired {(due - time_ns(event['eventTime'])) / 1e6} ms too early")
 
 
