@@ -256,6 +256,7 @@ check_on_both(local.run, "local_activities_engine", "local_activities_real_serve
 check_on_both(codecs_check.run, "sealed_payloads_engine", "sealed_payloads_real_server")
 # Signals, queries and updates of C workflows.
 check_on_both(messages.run, "messages_engine", "messages_real_server")
+check_on_both(messages.of_the_only_task, "messages_of_the_only_task_engine", "messages_of_the_only_task_real_server")
 check_on_both(messages.handed_over, "messages_handed_over_engine", "messages_handed_over_real_server")
 check_on_both(messages.run_without_cache, "messages_without_cache_engine", "messages_without_cache_real_server")
 # Children, external executions, continue-as-new, patches, side effects, attributes of C workflows.

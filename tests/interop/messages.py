@@ -10,15 +10,18 @@ from datetime import timedelta
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
 from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
+from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest, QueryWorkflowRequest
 from temporalio.client import (WithStartWorkflowOperation, WorkflowQueryFailedError, WorkflowUpdateFailedError,
                                WorkflowUpdateStage)
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 QUEUE = "messages"
+ADMITTED = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ADMITTED
 OPTIONS = {"task_queue": QUEUE}
 
 
@@ -149,6 +152,40 @@ async def cut_off(client, worker):
     assert await handle.result() == 1
     await refused(update.result(), WorkflowUpdateFailedError)
     await asyncio.to_thread(worker.said, "update take_time (id late)")
+
+
+async def admitted(client, handle, update_id):
+    """Until the server knows of an update."""
+    request = PollWorkflowExecutionUpdateRequest(
+        namespace=client.namespace, wait_policy={"lifecycle_stage": ADMITTED},
+        update_ref={"workflow_execution": {"workflow_id": handle.id}, "update_id": update_id})
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                return await client.workflow_service.poll_workflow_execution_update(request)
+            except RPCError as error:
+                assert error.status.name == "NOT_FOUND", error
+
+
+async def of_the_only_task(fleet, args):
+    """All updates that came before the one task of a run have an answer, and end with it."""
+    client = await fleet.client()
+    handle = await client.start_workflow("Brief", 1, id=new_id("brief"), **OPTIONS)
+    answers = []
+    for update, words in (("id", []), ("other", []), ("take_time", ["ok", 60000])):
+        answers.append(asyncio.ensure_future(handle.execute_update(update, args=words, id=update)))
+        await admitted(client, handle, update)
+    start_worker(fleet, args)
+    assert await handle.result() == 1
+    assert await answers[0] == "id"
+    unknown = await refused(answers[1], WorkflowUpdateFailedError)
+    assert "unknown update other. KnownUpdates=[id take_time]" in str(unknown.cause), unknown.cause
+    cut = await refused(answers[2], WorkflowUpdateFailedError)
+    assert cut.cause.type == "AcceptedUpdateCompletedWorkflow", cut.cause
+    names = await events(handle)
+    assert [n for n in names if "UPDATE" in n or "FAILED" in n] == [
+        "WORKFLOW_EXECUTION_UPDATE_ACCEPTED", "WORKFLOW_EXECUTION_UPDATE_COMPLETED",
+        "WORKFLOW_EXECUTION_UPDATE_ACCEPTED"], names
 
 
 async def killed(fleet, args, client, worker):

@@ -133,6 +133,23 @@ static int hasty_workflow(struct flo_workflow *wf, json_t *input, json_t **out_r
     return flo_signal_await(wf, "end", -1, out_result);
 }
 
+static int get_id(struct flo_workflow *wf, const struct flo_message *m, void *ctx,
+                  json_t **out_result)
+{
+    (void)wf, (void)ctx;
+    *out_result = json_string(m->id);
+    return 0;
+}
+
+/* Ends in its first task. */
+static int brief_workflow(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    *out_result = json_incref(input);
+    flo_update_handle(wf, "id", NULL, get_id, NULL, NULL);
+    flo_update_handle(wf, "take_time", NULL, take_time, NULL, NULL);
+    return 0;
+}
+
 /* Without a handler for what comes: it takes its signals itself. */
 static int plain_workflow(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
@@ -155,6 +172,6 @@ const struct flo_module flo_module = {
     .abi = FLO_MODULE_ABI,
     .name = "messages",
     .workflows = FLO_WORKFLOWS({"Cart", cart_workflow}, {"Hasty", hasty_workflow},
-                               {"Plain", plain_workflow}),
+                               {"Plain", plain_workflow}, {"Brief", brief_workflow}),
     .activities = FLO_ACTIVITIES({"tidy", tidy}),
 };
