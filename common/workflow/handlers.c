@@ -63,6 +63,8 @@ static int decode_args(const FloApi__Payloads *input, json_t **out_args, struct 
 static json_t *header_value(const FloApi__Payload *payload)
 {
     json_t *value = NULL;
+    if (!payload)
+        return json_null();
     int rc = flo_payload_to_json(payload, &value, NULL);
     if (rc == FLO_EPROTO)
         value = flo_raw_new("json/plain", payload->data.data, payload->data.len);

@@ -4,8 +4,8 @@
  *
  * A handler runs on a coroutine of its own, which is there for it alone and gone afterwards: so a
  * handler that waits, or does anything else that it must not (read_only.c), is simply left where it
- * stands. All that it allocated through the run and did not keep is freed by the runtime; what it
- * logs is logged, whether the run is replayed for it or not.
+ * stands; what it had allocated then goes with the run. What it logs is logged, whether the run is
+ * replayed for it or not.
  */
 #include <stdio.h>
 #include <string.h>

@@ -263,6 +263,36 @@ static void test_handler_registered_late_gets_what_was_kept(void **state)
                              "['add',[4],null]]");
 }
 
+/* A header without a value is one all the same: whoever sent it may do so. */
+static void test_handler_gets_the_headers(void **state)
+{
+    struct story *s = *state;
+    uint8_t text[] = "\"me\"", json[] = "json/plain";
+    FloApi__Payload__MetadataEntry encoding = FLO_API__PAYLOAD__METADATA_ENTRY__INIT;
+    FloApi__Payload__MetadataEntry *metadata[] = {&encoding};
+    FloApi__Payload value = FLO_API__PAYLOAD__INIT;
+    FloApi__Header__FieldsEntry who = FLO_API__HEADER__FIELDS_ENTRY__INIT, empty = who;
+    FloApi__Header__FieldsEntry *fields[] = {&who, &empty};
+    FloApi__Header header = FLO_API__HEADER__INIT;
+    encoding.key = (char[]){"encoding"};
+    encoding.value = (ProtobufCBinaryData){sizeof json - 1, json};
+    value.n_metadata = 1;
+    value.metadata = metadata;
+    value.data = (ProtobufCBinaryData){sizeof text - 1, text};
+    who.key = (char[]){"who"};
+    who.value = &value;
+    empty.key = (char[]){"empty"};
+    header.n_fields = 2;
+    header.fields = fields;
+    story_tell(s, "Started type=Late; Signaled name=go; Signaled name=x input=1" NEXT);
+    s->events[2]->workflow_execution_signaled_event_attributes->header = &header;
+    expect_both(s, "StartTimer id=1 ms=1000");
+    story_tell(s, "WFTCompleted; TimerStarted id=1; TimerFired id=1" NEXT);
+    expect_both(s, "StartTimer id=2 ms=1000");
+    story_tell(s, "WFTCompleted; TimerStarted id=2; TimerFired id=2" NEXT);
+    expect_both(s, "Complete result=[['x',[1],{'who':'me','empty':null}]]");
+}
+
 static void test_signal_that_cannot_be_decoded_is_dropped(void **state)
 {
     struct story *s = *state;
@@ -470,6 +500,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_handlers_take_signals_in_their_order),
         T(test_handler_registered_late_gets_what_was_kept),
+        T(test_handler_gets_the_headers),
         T(test_signal_that_cannot_be_decoded_is_dropped),
         T(test_failing_handler_fails_the_workflow),
         T(test_handler_continues_as_new),

@@ -54,8 +54,9 @@ FLO_API void flo_future_release(struct flo_workflow *wf, struct flo_future *futu
 FLO_API struct flo_group *flo_group_new(struct flo_workflow *wf);
 FLO_API void flo_group_add(struct flo_group *group, struct flo_future *future);
 /* Wait for all; *out_results is an array in the order of adding (NULL discards). The first
- * failure ends the wait and is returned; the others go on. Only from the coroutine that made the
- * group. */
+ * failure ends the wait and is returned; the others go on. Being cancelled is a failure: when the
+ * scope around is cancelled, the first of them that has ended so ends the wait. Who must see all of
+ * them end awaits the futures one by one. Only from the coroutine that made the group. */
 FLO_API int flo_group_await_all(struct flo_group *group, json_t **out_results);
 /* As flo_at. Not called by hand. */
 FLO_API struct flo_group *flo_group_at(struct flo_group *group, const char *file, int line);
