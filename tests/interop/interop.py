@@ -27,6 +27,10 @@ import codecs_check  # noqa: E402
 import histories  # noqa: E402
 import updates  # noqa: E402,F401: its scenarios join those of histories
 import entities  # noqa: E402
+import feature_entities  # noqa: E402,F401: their scenarios join those of features
+import feature_messages  # noqa: E402,F401
+import feature_steps  # noqa: E402,F401
+import features  # noqa: E402
 import local  # noqa: E402
 import messages  # noqa: E402
 import monitoring  # noqa: E402
@@ -272,6 +276,9 @@ async def versioned_deployment_real_server(args):
 
 check_on_both(entities.run, "entities_engine", "entities_real_server")
 check_on_both(entities.run_without_cache, "entities_without_cache_engine", "entities_without_cache_real_server")
+# Every feature of the workflow API, with a cache, without, and with evictions by chance.
+for name, way in features.ways():
+    check_on_both(way, f"features{name}_engine", f"features{name}_real_server")
 check_on_both(scaling.depth, "queue_depth_engine", "queue_depth_real_server")
 check_on_both(tracing.one_trace, "one_trace_engine", "one_trace_real_server")
 check_on_both(local.handed_over, "local_activities_handed_over_engine", "local_activities_handed_over_real_server")
