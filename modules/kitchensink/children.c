@@ -60,6 +60,12 @@ struct flo_future *kitchen_start_child(struct kitchen *k, struct flo_workflow *w
     return kitchen_is(step, "started") ? flo_child_started(child) : flo_child_result(child);
 }
 
+/* A child that was cancelled with the steps around it is not there any more for what it is told. */
+static int told(struct flo_workflow *wf, int rc)
+{
+    return rc && flo_scope_cancelled(wf, NULL) ? FLO_ECANCELLED : rc;
+}
+
 /* Signals for a child, then how it ended; "early": they do not wait for its start, so that the
  * server may find nobody yet. */
 int kitchen_run_with_child(struct kitchen *k, struct flo_workflow *wf, json_t *step, json_t **out)
@@ -75,12 +81,12 @@ int kitchen_run_with_child(struct kitchen *k, struct flo_workflow *wf, json_t *s
                      ? flo_await(wf, flo_child_signal_start(wf, child, name, input), NULL)
                      : flo_child_signal(wf, child, name, input);
         if (rc)
-            return rc;
+            return told(wf, rc);
     }
     if (kitchen_is(step, "cancel_external")) {
         int rc = flo_cancel_external(wf, flo_child_workflow_id(child), NULL, "the step says so");
         if (rc)
-            return rc;
+            return told(wf, rc);
     }
     if (kitchen_is(step, "cancel"))
         flo_child_cancel(wf, child, "the step says so");

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for every history, whatever the workflow did: broken(events) lists what does not."""
 import datetime
+import functools
 import re
 
 TASK = "WORKFLOW_TASK_"
@@ -39,6 +40,7 @@ def attributes(event):
     return next((value for key, value in event.items() if key.endswith("EventAttributes")), {})
 
 
+@functools.lru_cache(maxsize=4096)
 def time_ns(text):
     whole, fraction = TIME.match(text).groups()
     seconds = datetime.datetime.fromisoformat(whole + "+00:00").timestamp()

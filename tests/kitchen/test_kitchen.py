@@ -60,9 +60,7 @@ class Kitchen:
         return self
 
     async def __aexit__(self, *exc):
-        self.enough.set()
-        if self.murderer:
-            await self.murderer
+        await self.calm()
         await self.client.close()
         self.fleet.__exit__(*exc)
 
@@ -85,6 +83,12 @@ class Kitchen:
         if self.mode == "chaos" and role == "workflow-worker":
             settings.update(FORGETFUL, sticky_cache__random_eviction_seed=self.rng.randrange(1, 1 << 30))
         return role, self.fleet.worker(role, "kitchensink", QUEUE, **settings)
+
+    async def calm(self):
+        """Nobody is killed any more."""
+        self.enough.set()
+        if self.murderer:
+            await self.murderer
 
     async def over_within(self, seconds):
         try:
@@ -322,6 +326,7 @@ async def cook(mode, seeds, options):
         histories.mkdir()
         await asyncio.gather(*(one(kitchen, seed) for seed in seeds))
         served = time.monotonic() - began
+        await kitchen.calm()
         failed += await replay(histories, mode)
         if complaints := kitchen.complaints():
             failed.append((seeds[0], mode, complaints))
