@@ -160,13 +160,14 @@ static void replay_one(struct replay *replay, const char *name, const FloApi__Hi
 {
     const struct flo_run_observer observer = {
         .activation = on_activation, .job = on_job, .command = on_command, .ctx = replay};
-    const struct flo_run_env env = {
+    struct flo_run_env env = {
         .namespace_ = replay->options->namespace_ ? replay->options->namespace_ : "default",
         .identity = "flotilla replay",
         .workflow_types = flo_registry_types(replay->registry),
         .observer = replay->options->step ? &observer : NULL,
     };
     struct flo_replay_verdict verdict;
+    flo_registry_around(replay->registry, &env);
     replay->activation_count = 0;
     replay->activations = replay->report && env.observer ? json_array() : NULL;
     if (env.observer && !replay->report)

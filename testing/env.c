@@ -58,6 +58,44 @@ json_t *flo_test_json(struct flo_test_env *env, const char *text)
 
 /* ---- modules ---- */
 
+/* all, ended by NULL, with one more; in the environment's memory. NULL: no memory. */
+static const void **longer(struct flo_test_env *env, const void *all_ended, const void *one)
+{
+    const void *const *all = all_ended;
+    size_t count = 0;
+    while (all && all[count])
+        count++;
+    const void **made = flo_arena_calloc(&env->arena, count + 2, sizeof *made);
+    if (!made)
+        return NULL;
+    if (count)
+        memcpy(made, all, count * sizeof *made);
+    made[count] = one;
+    return made;
+}
+
+/* Its workflow interceptors and the keys of headers that travel. */
+static int put_around(struct flo_test_env *env, const struct flo_module *module)
+{
+    struct flo_run_env *to = &env->run_env;
+    const struct flo_workflow_interceptor *by = module->workflow_interceptors;
+    for (; by && (by->inbound || by->outbound); by++) {
+        const void **all = longer(env, to->interceptors, by);
+        if (!all)
+            return FLO_ENOMEM;
+        to->interceptors = (const struct flo_workflow_interceptor *const *)all;
+    }
+    for (const char *const *key = module->propagate; key && *key; key++) {
+        const void **all = longer(env, to->propagate, *key);
+        if (!all)
+            return FLO_ENOMEM;
+        to->propagate = (const char *const *)all;
+    }
+    env->quiet_env.interceptors = to->interceptors;
+    env->quiet_env.propagate = to->propagate;
+    return 0;
+}
+
 void flo_test_env_add(struct flo_test_env *env, const struct flo_module *module)
 {
     struct kit_module *entry = flo_calloc(1, sizeof *entry);
@@ -70,6 +108,8 @@ void flo_test_env_add(struct flo_test_env *env, const struct flo_module *module)
                     (unsigned)module->abi, (unsigned)FLO_MODULE_ABI);
     entry->module = module;
     flo_list_push_back(&env->modules, &entry->node);
+    if (put_around(env, module))
+        kit_problem(env, FLO_ENOMEM, "no memory for the interceptors of a module");
 }
 
 flo_workflow_fn kit_find_workflow(void *ctx, const char *type)

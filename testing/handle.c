@@ -8,6 +8,7 @@
 #include "wire/failure.h"
 #include "wire/json.h"
 #include "wire/payload.h"
+#include "workflow/fill.h"
 
 #define EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_##name
 
@@ -156,6 +157,7 @@ static FloApi__SearchAttributes *search_attributes(struct flo_arena *arena, json
         (request).retry_policy = retry_policy((arena), (options)->retry);                          \
         (request).memo = memo((arena), (options)->memo);                                           \
         (request).search_attributes = search_attributes((arena), (options)->search_attributes);    \
+        (request).header = flo_fill_header((arena), (options)->headers, &(bool){false});           \
         (request).cron_schedule =                                                                  \
             KIT_TEXT((options)->cron_schedule ? (options)->cron_schedule : "");                    \
         (request).request_id = uuid(workflow->env, (arena));                                       \

@@ -96,6 +96,7 @@ static const struct flo_setting settings[] = {
     NUMBER("sticky_cache.random_eviction", FLOAT, random_eviction.rate, "0", 0, 1, "FLOTILLA_RANDOM_EVICTION", 0, W, "For tests: the share of workflow tasks after which the run leaves the cache, by chance; 0: none"),
     NUMBER("sticky_cache.random_eviction_seed", INT, random_eviction.seed, "0", 0, 9007199254740992.0, "FLOTILLA_RANDOM_EVICTION_SEED", 0, W, "Where that chance begins; 0: anywhere (the log says where)"),
     NUMBER("executors", INT, executors, "-1", -1, 256, "FLOTILLA_WORKFLOW_EXECUTORS", 0, W, "Threads that run workflow code, a run always on the same one; -1: as many as there are usable cores; 0: none, it runs on the event loop, without a deadlock detector"),
+    {.key = "propagate_headers", .type = FLO_SETTING_STRINGS, .offset = AT(propagate_headers), .roles = W, .help = "Keys of headers that a workflow was started with and that go along with its activities, children, signals and next run"},
     NUMBER("deadlock_timeout", DURATION, deadlock_timeout_ms, "2s", 0, MINUTES(60), "FLOTILLA_DEADLOCK_TIMEOUT", 0, W, "Workflow code that does not yield for so long fails its task, and another thread takes its place; 0: it may take for ever"),
 
     NUMBER("max_concurrent_activities", INT, max_concurrent_activities, "5", 1, 10000, "TEMPORAL_IO_ACTIVITY_CONCURRENCY", 0, IO, "Activities at work at once (slots)"),

@@ -96,7 +96,8 @@ struct flo_role_config {
         double rate;  /* the share of tasks after which the run is evicted; 0: none */
         int64_t seed; /* 0: chosen, and logged */
     } random_eviction;
-    const char *build_id; /* "" = none */
+    struct flo_strings propagate_headers; /* keys that go along with what workflows start */
+    const char *build_id;                 /* "" = none */
     struct {
         const char *name;        /* "" = none */
         bool versioned;          /* only with both names */

@@ -150,7 +150,7 @@ static struct user_family *family_new(const struct flo_user_sample *sample, cons
     memcpy(made->labels, labels, strlen(labels) + 1);
     snprintf(made->name, sizeof made->name, "%s", name);
     made->desc = (struct flo_metric_desc){.name = made->name,
-                                          .help = "Counted by activity code.",
+                                          .help = "Counted by user code.",
                                           .labels = made->labels,
                                           .buckets = sample->kind == FLO_HISTOGRAM ? BOUNDS : NULL,
                                           .kind = sample->kind};

@@ -42,6 +42,10 @@ struct flo_registry {
     const char **names;   /* sorted, ended by NULL; made by flo_registry_types */
     struct flo_activity_wrap *wraps;
     size_t wrap_count;
+    /* Both ended by NULL; NULL: none. */
+    const struct flo_workflow_interceptor **interceptors;
+    const char **propagated;
+    size_t interceptor_count, propagated_count;
 };
 
 int flo_registry_new(struct flo_registry **out, struct flo_err *err)
@@ -77,6 +81,8 @@ void flo_registry_destroy(struct flo_registry **registry)
     flo_map_fini(&gone->types);
     flo_free(gone->names);
     flo_free(gone->wraps);
+    flo_free(gone->interceptors);
+    flo_free(gone->propagated);
     while ((node = flo_list_pop_front(&gone->modules)))
         module_free(flo_container(node, struct module, node));
     flo_free(gone);
@@ -158,6 +164,49 @@ static int register_interceptors(struct flo_registry *registry, struct module *m
     return 0;
 }
 
+static int register_workflow_interceptors(struct flo_registry *registry,
+                                          const struct module *module, struct flo_err *err)
+{
+    for (const struct flo_workflow_interceptor *by = module->table->workflow_interceptors;
+         by && (by->inbound || by->outbound); by++) {
+        const struct flo_workflow_interceptor **all =
+            flo_reallocarray(registry->interceptors, registry->interceptor_count + 2, sizeof *all);
+        if (!all)
+            return flo_fail(err, FLO_ENOMEM, "no memory for the interceptors of module %s",
+                            module->table->name);
+        all[registry->interceptor_count++] = by;
+        all[registry->interceptor_count] = NULL;
+        registry->interceptors = all;
+    }
+    return 0;
+}
+
+int flo_registry_propagate(struct flo_registry *registry, const char *key, struct flo_err *err)
+{
+    const char **all;
+
+    for (size_t i = 0; i < registry->propagated_count; i++)
+        if (strcmp(registry->propagated[i], key) == 0)
+            return 0;
+    all = flo_reallocarray(registry->propagated, registry->propagated_count + 2, sizeof *all);
+    if (!all)
+        return flo_fail(err, FLO_ENOMEM, "no memory for a header that travels");
+    all[registry->propagated_count++] = key;
+    all[registry->propagated_count] = NULL;
+    registry->propagated = all;
+    return 0;
+}
+
+static int register_propagated(struct flo_registry *registry, const struct module *module,
+                               struct flo_err *err)
+{
+    int rc = 0;
+
+    for (const char *const *key = module->table->propagate; key && *key && !rc; key++)
+        rc = flo_registry_propagate(registry, *key, err);
+    return rc;
+}
+
 static enum flo_versioning_behavior versioning_of(const struct module *module, const char *type)
 {
     for (const struct flo_workflow_versioning *of = module->table->versioning; of && of->type; of++)
@@ -210,6 +259,10 @@ static int register_module(struct flo_registry *registry, enum flo_role role, st
                 (struct type){.name = entry->type, .activity = entry->run, .module = module}, err);
     if (!rc)
         rc = register_interceptors(registry, module, err);
+    if (!rc && workflows)
+        rc = register_workflow_interceptors(registry, module, err);
+    if (!rc && workflows)
+        rc = register_propagated(registry, module, err);
     if (!rc && workflows)
         rc = check_local(module, err);
     if (!rc && workflows)
@@ -414,6 +467,12 @@ const struct flo_activity_wrap *flo_registry_wraps(const struct flo_registry *re
 {
     *out_count = registry->wrap_count;
     return registry->wraps;
+}
+
+void flo_registry_around(const struct flo_registry *registry, struct flo_run_env *out_env)
+{
+    out_env->interceptors = registry->interceptors;
+    out_env->propagate = registry->propagated;
 }
 
 int flo_registry_codecs(const struct flo_registry *registry, struct flo_codec_row *row)

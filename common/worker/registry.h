@@ -14,6 +14,7 @@
 #include "codec/codec.h"
 #include "config/role_config.h"
 #include "flotilla/worker.h"
+#include "workflow/run.h"
 
 struct flo_registry; /* opaque */
 
@@ -56,6 +57,12 @@ void flo_registry_local_names(const struct flo_registry *registry, struct flo_bu
 /* The interceptors of all modules, the outermost first; borrowed until the registry changes. */
 const struct flo_activity_wrap *flo_registry_wraps(const struct flo_registry *registry,
                                                    size_t *out_count);
+/* A header of this key goes along with what workflows start; the key is borrowed. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_registry_propagate(struct flo_registry *registry, const char *key,
+                                          struct flo_err *err);
+/* The workflow interceptors of all modules and those keys, into the environment of runs; borrowed
+ * until the registry changes. */
+void flo_registry_around(const struct flo_registry *registry, struct flo_run_env *out_env);
 /* What a module says of the versioning of a workflow type; UNSPECIFIED: nothing. */
 enum flo_versioning_behavior flo_registry_versioning(const struct flo_registry *registry,
                                                      const char *type);

@@ -64,6 +64,9 @@ static int load_modules(struct flo_worker *worker, const struct flo_module *modu
     for (size_t i = 0; i < worker->config->modules.count && !rc; i++)
         rc = flo_registry_load(worker->registry, worker->config->role,
                                flo_role_config_module(worker->config, i), err);
+    for (size_t i = 0; i < worker->config->propagate_headers.count && !rc; i++)
+        rc = flo_registry_propagate(worker->registry, worker->config->propagate_headers.items[i],
+                                    err);
     return rc;
 }
 
@@ -124,6 +127,8 @@ int flo_worker_new(const struct flo_role_spec *role, struct flo_role_config **co
     worker->run_env.workflow_types = flo_registry_types(worker->registry);
     worker->run_env.log = log_workflow;
     worker->run_env.log_ctx = worker;
+    worker->run_env.metric = flo_count_sample;
+    flo_registry_around(worker->registry, &worker->run_env);
     worker->library = (struct flo_activity_library){.find = find_activity,
                                                     .names = activity_names,
                                                     .log = log_activity,

@@ -512,4 +512,10 @@ void flo_series_fini(struct flo_task_queue *queue);
                     (queue)->worker->config->server.name_space, (queue)->name, ##__VA_ARGS__,      \
                     NULL)
 
+/* ---- sample.c ---- */
+
+/* What workflow code counted (flo_run_env.metric); ctx is the worker. Any thread. */
+FLO_MUST_CHECK int flo_count_sample(void *ctx, const struct flo_workflow_info *info,
+                                    const struct flo_run_sample *sample, struct flo_err *err);
+
 #endif

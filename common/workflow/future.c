@@ -161,6 +161,7 @@ static int set_packed_failure(struct flo_workflow *wf, int rc, const uint8_t *pa
         return flo_run_no_memory(wf->run); /* we packed it: nothing else can fail */
     wf->failure = (FloApi__Failure *)message;
     wf->failure_rc = rc;
+    wf->failures++;
     return rc;
 }
 
@@ -173,6 +174,7 @@ int flo_workflow_set_failure(struct flo_workflow *wf, int rc, const FloApi__Fail
             return flo_run_no_memory(wf->run);
     }
     wf->failure_rc = rc;
+    wf->failures++;
     return rc;
 }
 

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "flotilla/payload.h"
 #include "wire/payload.h"
+#include "workflow/intercept.h"
 #include "workflow/messages.h"
 
 struct flo_messages *flo_messages_of(struct flo_run *run)
@@ -59,8 +60,7 @@ static int decode_args(const FloApi__Payloads *input, json_t **out_args, struct 
     return args ? 0 : FLO_ENOMEM;
 }
 
-/* A header is somebody else's: one that is no JSON after all is passed on as it came. */
-static json_t *header_value(const FloApi__Payload *payload)
+json_t *flo_message_header_value(const FloApi__Payload *payload)
 {
     json_t *value = NULL;
     if (!payload)
@@ -71,14 +71,14 @@ static json_t *header_value(const FloApi__Payload *payload)
     return value;
 }
 
-static int decode_headers(const FloApi__Header *header, json_t **out_headers)
+int flo_message_headers(const FloApi__Header *header, json_t **out_headers)
 {
     if (!header || header->n_fields == 0)
         return 0;
     json_t *headers = json_object();
     for (size_t i = 0; headers && i < header->n_fields; i++) {
         if (json_object_set_new(headers, header->fields[i]->key,
-                                header_value(header->fields[i]->value))) {
+                                flo_message_header_value(header->fields[i]->value))) {
             json_decref(headers);
             return FLO_ENOMEM;
         }
@@ -93,7 +93,7 @@ int flo_message_decode(struct flo_run *run, const char *name, const FloApi__Payl
     struct flo_message message = {.name = flo_heap_strdup(run->heap, name), .id = ""};
     int rc = message.name ? decode_args(input, &message.args, err) : FLO_ENOMEM;
     if (rc == 0)
-        rc = decode_headers(header, &message.headers);
+        rc = flo_message_headers(header, &message.headers);
     if (rc) {
         flo_message_fini(&message);
         return flo_heap_failed(run->heap) ? FLO_ENOMEM : rc; /* no matter what it looked like */
@@ -277,12 +277,66 @@ static void handling_free(struct flo_handling *handling)
     flo_heap_free(handling);
 }
 
+/* ---- the call of one ---- */
+
+/* A handler's code, at the end of the interceptors. */
+struct handler_call {
+    struct flo_inbound inbound; /* first */
+    const struct flo_handler *handler;
+    const struct flo_message *message;
+};
+
+static int call_code(struct flo_workflow *wf, enum flo_inbound_kind kind,
+                     const struct flo_handler *handler, const struct flo_message *message,
+                     json_t **out_result)
+{
+    switch (kind) {
+    case FLO_INBOUND_SIGNAL:
+        return handler->fn.signal(wf, message, handler->ctx);
+    case FLO_INBOUND_QUERY:
+        return handler->fn.query(wf, message, handler->ctx, out_result);
+    case FLO_INBOUND_VALIDATOR:
+        return handler->validator(wf, message, handler->ctx);
+    default:
+        return handler->fn.update(wf, message, handler->ctx, out_result);
+    }
+}
+
+static int call_inner(struct flo_workflow *wf, const struct flo_inbound *inbound,
+                      json_t **out_result)
+{
+    const struct handler_call *call = flo_container(inbound, struct handler_call, inbound);
+    struct flo_message message = *call->message;
+    message.input = inbound->call.input;
+    message.args = inbound->call.args;
+    message.headers = inbound->call.headers;
+    return call_code(wf, inbound->call.kind, call->handler, &message, out_result);
+}
+
+int flo_handler_call(struct flo_workflow *wf, enum flo_inbound_kind kind,
+                     const struct flo_handler *handler, const struct flo_message *message,
+                     json_t **out_result)
+{
+    if (!wf->run->env.interceptors)
+        return call_code(wf, kind, handler, message, out_result);
+    struct handler_call call = {.inbound = {.call = {.kind = kind,
+                                                     .name = message->name,
+                                                     .id = message->id,
+                                                     .input = message->input,
+                                                     .args = message->args,
+                                                     .headers = message->headers},
+                                            .code = call_inner},
+                                .handler = handler,
+                                .message = message};
+    return flo_inbound_proceed(wf, &call.inbound.call, out_result);
+}
+
 static int handling_run(struct flo_workflow *wf, void *arg)
 {
     struct flo_handling *handling = arg;
     if (handling->kind == FLO_UPDATE)
         return flo_update_run(wf, handling);
-    return handling->handler.fn.signal(wf, &handling->message, handling->handler.ctx);
+    return flo_handler_call(wf, FLO_INBOUND_SIGNAL, &handling->handler, &handling->message, NULL);
 }
 
 /* A signal handler's failure is the workflow's, but being cancelled with it is no failure. */

@@ -135,8 +135,10 @@ struct flo_run {
 
     uint8_t *header; /* packed: what the execution was started with; NULL: none (info.c) */
     size_t header_len;
-    struct flo_entities *entities; /* entities.h; NULL: the code uses none of that */
-    struct flo_run_trace *trace;   /* trace.c; NULL: the run is not traced */
+    struct flo_entities *entities;         /* entities.h; NULL: the code uses none of that */
+    struct flo_run_trace *trace;           /* trace.c; NULL: the run is not traced */
+    struct flo_interception *interception; /* intercept.h; NULL: there is none */
+    bool metric_refused;                   /* a metric was not counted, and the log says so */
 
     struct flo_messages *messages; /* handlers.c; NULL: no handlers, no updates so far */
     uint64_t signal_count;         /* that were kept so far */

@@ -72,6 +72,15 @@ FLO_MUST_CHECK int flo_message_decode(struct flo_run *run, const char *name,
                                       const FloApi__Payloads *input, const FloApi__Header *header,
                                       struct flo_message *out, struct flo_err *err);
 void flo_message_fini(struct flo_message *message);
+/* The value of one header. It is somebody else's: one that is no JSON after all is passed on as it
+ * came. NULL: no memory. */
+json_t *flo_message_header_value(const FloApi__Payload *payload);
+/* All of them as an object; none: *out_headers stays as it is. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_message_headers(const FloApi__Header *header, json_t **out_headers);
+/* Run the handler's code of that kind, inside the interceptors. out_result: queries and updates. */
+FLO_MUST_CHECK int flo_handler_call(struct flo_workflow *wf, enum flo_inbound_kind kind,
+                                    const struct flo_handler *handler,
+                                    const struct flo_message *message, json_t **out_result);
 /* Give a message to handler on a coroutine of its own. message is taken over, also on failure;
  * update: for kind UPDATE. FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_handler_start(struct flo_run *run, enum flo_message_kind kind,

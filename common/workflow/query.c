@@ -32,7 +32,7 @@ struct asking {
 static void entry(void *arg)
 {
     struct asking *a = arg;
-    a->rc = a->handler->fn.query(&a->wf, a->message, a->handler->ctx, &a->result);
+    a->rc = flo_handler_call(&a->wf, FLO_INBOUND_QUERY, a->handler, a->message, &a->result);
 }
 
 static int fail(struct flo_run *run, struct answer *out, const char *type, const char *text)

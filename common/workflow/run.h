@@ -48,6 +48,17 @@ struct flo_run_observer {
     void *ctx;
 };
 
+/* A metric of workflow code. The texts are borrowed for the call. */
+#define FLO_RUN_LABELS_MAX 4
+enum flo_run_sample_kind { FLO_RUN_COUNTER, FLO_RUN_GAUGE, FLO_RUN_HISTOGRAM };
+struct flo_run_sample {
+    enum flo_run_sample_kind kind;
+    const char *name;
+    double value; /* a number; of counters and histograms not below 0 */
+    size_t label_count;
+    const char *label_names[FLO_RUN_LABELS_MAX], *label_values[FLO_RUN_LABELS_MAX];
+};
+
 /* What a run may use of the outside; all of it borrowed and longer-lived than the run. */
 struct flo_run_env {
     const char *namespace_;
@@ -64,6 +75,14 @@ struct flo_run_env {
     const char *eager_queue;
     const struct flo_trace_sampler *tracing; /* which runs record spans; NULL: no tracing at all */
     const struct flo_run_observer *observer; /* NULL: nobody looks on */
+    /* Around the code, the outermost first, ended by NULL; NULL: there are none. */
+    const struct flo_workflow_interceptor *const *interceptors;
+    /* Keys of headers that go along with what a run starts, ended by NULL; NULL: none do. */
+    const char *const *propagate;
+    /* Called with log_ctx by flo_workflow_counter and the like while not replaying; may be NULL. A
+     * code with a sentence: it is not counted. */
+    int (*metric)(void *ctx, const struct flo_workflow_info *info,
+                  const struct flo_run_sample *sample, struct flo_err *err);
 };
 
 /* Which function to run. Returns NULL for an unknown type. */

@@ -74,6 +74,7 @@ struct flo_workflow {
     struct flo_arena failure_mem;    /* owned */
     FloApi__Failure *failure;        /* of the last call that failed; in failure_mem */
     int failure_rc;                  /* what that call returned */
+    uint64_t failures;               /* how many there have been */
     char *failure_text;              /* flo_failure_message's answer, made when asked */
     struct flo_workflow *next_spare; /* on run->spare, once it has ended */
 };

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "wire/failure.h"
-#include "workflow/internal.h"
+#include "workflow/intercept.h"
 
 /* ---- activities and timers ---- */
 
@@ -53,13 +53,26 @@ int flo_local_activity(struct flo_workflow *wf, const char *type, json_t *input,
     return rc;
 }
 
+static struct flo_future *timer_intercepted(struct flo_workflow *wf, int64_t ms,
+                                            const char *summary)
+{
+    struct flo_outbound out = {
+        .call = {
+            .kind = FLO_OUTBOUND_TIMER, .name = "", .task_queue = "", .workflow_id = "", .ms = ms}};
+    int rc = flo_workflow_cancelled(wf) ? 0 : flo_outbound_run(wf, &out);
+    flo_outbound_fini(&out);
+    return rc ? flo_outbound_refused(wf, rc) : flo_timer_new(wf->run, wf->scope, ms, summary);
+}
+
 struct flo_future *flo_timer_start_with(struct flo_workflow *wf, int64_t ms,
                                         const struct flo_timer_options *options)
 {
     if (flo_read_only_check(wf->run, "starts a timer"))
         return &wf->run->no_memory;
-    struct flo_future *future =
-        flo_timer_new(wf->run, wf->scope, ms, options ? options->summary : NULL);
+    const char *summary = options ? options->summary : NULL;
+    struct flo_future *future = wf->run->interception
+                                    ? timer_intercepted(wf, ms, summary)
+                                    : flo_timer_new(wf->run, wf->scope, ms, summary);
     if (!future)
         flo_run_no_memory(wf->run);
     return future ? future : &wf->run->no_memory;

@@ -375,7 +375,7 @@ static void say_memo(struct flo_buf *out, const FloApi__Memo *memo)
         say_payload(out, memo->fields[i]->key, memo->fields[i]->value);
 }
 
-static void say_header(struct flo_buf *out, const FloApi__Header *header)
+void story_say_header(struct flo_buf *out, const FloApi__Header *header)
 {
     for (size_t i = 0; header && i < header->n_fields; i++)
         say_payload(out, header->fields[i]->key, header->fields[i]->value);
@@ -413,7 +413,7 @@ static void say_child(struct flo_buf *out, const FloApi__Command *c)
     if (a->priority)
         flo_buf_printf(out, " priority=%d/%s/%g", a->priority->priority_key,
                        a->priority->fairness_key, (double)a->priority->fairness_weight);
-    say_header(out, a->header);
+    story_say_header(out, a->header);
     say_memo(out, a->memo);
     say_attributes(out, a->search_attributes);
     say_metadata(out, c->user_metadata);
@@ -429,7 +429,7 @@ static void say_continue(struct flo_buf *out,
     story_say_ms(out, "task", a->workflow_task_timeout);
     if (a->retry_policy)
         flo_buf_printf(out, " attempts=%d", a->retry_policy->maximum_attempts);
-    say_header(out, a->header);
+    story_say_header(out, a->header);
     say_memo(out, a->memo);
     say_attributes(out, a->search_attributes);
 }
@@ -442,6 +442,7 @@ static void say_signal(struct flo_buf *out,
         flo_buf_printf(out, " run=%s", a->execution->run_id);
     flo_buf_printf(out, " name=%s%s", a->signal_name, a->child_workflow_only ? " child" : "");
     story_say_payloads(out, "input", a->input);
+    story_say_header(out, a->header);
 }
 
 static void say_cancel(struct flo_buf *out,

@@ -39,6 +39,8 @@ bool story_entity_event(struct story *s, const struct words *w, FloApi__HistoryE
 bool story_entity_command(struct flo_buf *out, const FloApi__Command *command);
 /* " key='text'", " key=5" (ms). */
 void story_say_payloads(struct flo_buf *out, const char *key, const FloApi__Payloads *payloads);
+/* " key='value'" for each. */
+void story_say_header(struct flo_buf *out, const FloApi__Header *header);
 void story_say_ms(struct flo_buf *out, const char *key, const Google__Protobuf__Duration *d);
 
 /* The end of a local activity, as story_local takes it in words. What it points to is the

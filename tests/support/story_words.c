@@ -47,6 +47,7 @@ static void say_activity(struct flo_buf *out,
     if (a->retry_policy)
         flo_buf_printf(out, " attempts=%d", a->retry_policy->maximum_attempts);
     story_say_payloads(out, "input", a->input);
+    story_say_header(out, a->header);
 }
 
 static void say_marker(struct flo_buf *out, const FloApi__RecordMarkerCommandAttributes *a)
@@ -169,6 +170,7 @@ static void say_start(struct story *s, struct flo_buf *out, const struct flo_loc
     if (task->retry_policy)
         flo_buf_printf(out, " attempts=%d", task->retry_policy->maximum_attempts);
     story_say_payloads(out, "input", task->input);
+    story_say_header(out, task->header);
     if (start->cancelled)
         flo_buf_append_str(out, " cancelled");
 }

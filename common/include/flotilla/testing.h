@@ -138,6 +138,7 @@ struct flo_test_start_options {
     json_t *arguments;                    /* array: all arguments, instead of input; borrowed */
     const char *signal;                   /* signal with start: its name; NULL = none */
     json_t *signal_input;                 /* borrowed; NULL = none */
+    json_t *headers; /* object: what interceptors of a client send; borrowed; NULL = none */
 };
 
 /* Start a workflow. It runs when a call below lets time go by. input (borrowed; NULL = none) is the

@@ -27,7 +27,8 @@
 #include "base/utf8.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
-#include "workflow/internal.h"
+#include "workflow/fill.h"
+#include "workflow/intercept.h"
 #include "workflow/trace.h"
 
 #define FAIRNESS_KEY_BYTES 64
@@ -297,7 +298,8 @@ static bool is_eager(struct flo_run *run, const char *queue, const struct flo_ac
 }
 
 static int fill_schedule(struct flo_run *run, const struct flo_activity *activity, json_t *input,
-                         const struct flo_activity_options *o, FloApi__Command *message)
+                         const json_t *headers, const struct flo_activity_options *o,
+                         FloApi__Command *message)
 {
     struct flo_arena *arena = run->answer;
     FloApi__ScheduleActivityTaskCommandAttributes *a = flo_arena_alloc(arena, sizeof *a);
@@ -316,6 +318,7 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
     a->activity_type = type;
     a->task_queue = queue;
     a->input = input ? flo_payloads_from_json(arena, input) : NULL;
+    a->header = headers ? flo_fill_header(arena, headers, &no_memory) : NULL;
     a->schedule_to_close_timeout = flo_activity_duration(run, o->schedule_to_close_ms, &no_memory);
     a->schedule_to_start_timeout = flo_activity_duration(run, o->schedule_to_start_ms, &no_memory);
     a->start_to_close_timeout = flo_activity_duration(run, o->start_to_close_ms, &no_memory);
@@ -408,6 +411,8 @@ int flo_activity_check(const char *type, const struct flo_activity_options *o, s
         rc = check_retry(type, o->retry, err);
     if (rc == 0 && has_priority(&o->priority))
         rc = check_priority(type, &o->priority, err);
+    if (rc == 0 && !flo_is_fields(o->headers))
+        return flo_fail(err, FLO_EINVAL, "activity %.100s: its headers are no object", type);
     if (rc == 0 && (unsigned)o->cancellation > FLO_CANCEL_ABANDON)
         return flo_fail(err, FLO_EINVAL, "activity %.100s: %d is no cancellation type", type,
                         (int)o->cancellation);
@@ -439,6 +444,44 @@ static int trace_start(struct flo_run *run, const struct flo_activity *activity,
                                       : NULL);
 }
 
+/* It has passed its checks. NULL: no memory. */
+static struct flo_future *issue(struct flo_run *run, struct flo_activity *activity, json_t *input,
+                                const json_t *headers, const struct flo_activity_options *o)
+{
+    activity->machine.state = ISSUED;
+    struct flo_command *command = flo_command_issue(run, &schedule_ops, &activity->future);
+    if (!command)
+        return NULL;
+    flo_future_ref(&activity->future); /* the machine's */
+    if (command->message && fill_schedule(run, activity, input, headers, o, command->message))
+        return NULL;
+    if (o->summary && flo_command_summarise(run, command, o->summary))
+        return NULL;
+    if (run->trace && trace_start(run, activity, command->message))
+        return NULL;
+    return &activity->future;
+}
+
+static struct flo_future *issue_intercepted(struct flo_workflow *wf, struct flo_activity *activity,
+                                            json_t *input, const struct flo_activity_options *o)
+{
+    struct flo_future *future = &activity->future;
+    struct flo_outbound out = {
+        .call = {.kind = FLO_OUTBOUND_ACTIVITY,
+                 .name = activity->type,
+                 .task_queue = o->task_queue ? o->task_queue : wf->run->info.task_queue,
+                 .workflow_id = "",
+                 .input = input,
+                 .headers = o->headers}};
+    int rc = flo_outbound_run(wf, &out);
+    if (rc == 0)
+        future = issue(wf->run, activity, out.call.input, out.call.headers, o);
+    else if (flo_outbound_refuse(wf, rc, future))
+        future = NULL;
+    flo_outbound_fini(&out);
+    return future;
+}
+
 struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, json_t *input,
                                     const struct flo_activity_options *options)
 {
@@ -461,18 +504,8 @@ struct flo_future *flo_activity_new(struct flo_workflow *wf, const char *type, j
     }
     if (cancelled)
         return fail_cancelled(activity, NULL, "") ? NULL : &activity->future;
-    activity->machine.state = ISSUED;
-    struct flo_command *command = flo_command_issue(run, &schedule_ops, &activity->future);
-    if (!command)
-        return NULL;
-    flo_future_ref(&activity->future); /* the machine's */
-    if (command->message && fill_schedule(run, activity, input, o, command->message))
-        return NULL;
-    if (o->summary && flo_command_summarise(run, command, o->summary))
-        return NULL;
-    if (run->trace && trace_start(run, activity, command->message))
-        return NULL;
-    return &activity->future;
+    return run->interception ? issue_intercepted(wf, activity, input, o)
+                             : issue(run, activity, input, o->headers, o);
 }
 
 /* ---- events ---- */

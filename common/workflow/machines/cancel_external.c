@@ -13,6 +13,7 @@
 
 #include "workflow/entities.h"
 #include "workflow/fill.h"
+#include "workflow/intercept.h"
 
 enum state { ISSUED = FLO_RELATED_ISSUED, INITIATED = FLO_RELATED_INITIATED, ANSWERED };
 
@@ -184,11 +185,27 @@ int flo_cancel_external_event(struct flo_run *run, const FloApi__HistoryEvent *e
 
 /* ---- what code calls ---- */
 
+static struct flo_future *start_intercepted(struct flo_workflow *wf,
+                                            const struct flo_target *target, const char *reason)
+{
+    struct flo_outbound out = {
+        .call = {.kind = FLO_OUTBOUND_CANCEL,
+                 .name = "",
+                 .task_queue = "",
+                 .workflow_id = target->workflow_id ? target->workflow_id : ""}};
+    int rc = flo_outbound_run(wf, &out);
+    flo_outbound_fini(&out);
+    return rc ? flo_outbound_refused(wf, rc)
+              : flo_cancel_external_new(wf->run, wf->scope, target, reason);
+}
+
 struct flo_future *flo_cancel_external_start(struct flo_workflow *wf, const char *workflow_id,
                                              const char *run_id, const char *reason)
 {
     const struct flo_target target = {wf->run->info.namespace_, workflow_id, run_id, NULL};
-    struct flo_future *future = flo_cancel_external_new(wf->run, wf->scope, &target, reason);
+    struct flo_future *future = wf->run->interception
+                                    ? start_intercepted(wf, &target, reason)
+                                    : flo_cancel_external_new(wf->run, wf->scope, &target, reason);
     if (!future)
         flo_run_no_memory(wf->run);
     return future ? future : &wf->run->no_memory;

@@ -26,6 +26,7 @@
 #include "wire/payload.h"
 #include "workflow/entities.h"
 #include "workflow/fill.h"
+#include "workflow/intercept.h"
 #include "workflow/trace.h"
 
 enum state {
@@ -263,7 +264,7 @@ static FloApi__WorkflowIdReusePolicy id_reuse_of(enum flo_id_reuse policy)
 }
 
 static int fill(struct flo_run *run, const struct flo_child *child, json_t *input,
-                const struct flo_child_options *o, FloApi__Command *message)
+                const json_t *headers, const struct flo_child_options *o, FloApi__Command *message)
 {
     struct flo_arena *arena = run->answer;
     bool none = false;
@@ -284,7 +285,7 @@ static int fill(struct flo_run *run, const struct flo_child *child, json_t *inpu
     a->workflow_id_reuse_policy = id_reuse_of(o->id_reuse);
     a->retry_policy = flo_fill_retry(arena, o->retry, &none);
     a->cron_schedule = flo_fill_text(arena, o->cron, &none);
-    a->header = flo_fill_header(arena, o->headers, &none);
+    a->header = flo_fill_header(arena, headers, &none);
     a->memo = flo_fill_memo(arena, o->memo, &none);
     a->search_attributes = flo_fill_attributes(arena, o->attributes, &none);
     a->inherit_build_id = strcmp(queue, run->info.task_queue) == 0;
@@ -351,6 +352,40 @@ static int trace_start(struct flo_run *run, const struct flo_child *child, FloAp
         message ? &message->start_child_workflow_execution_command_attributes->header : NULL);
 }
 
+/* It has passed its checks. NULL: no memory. */
+static struct flo_child *issue(struct flo_run *run, struct flo_child *child, json_t *input,
+                               const json_t *headers, const struct flo_child_options *o)
+{
+    child->head.machine.state = ISSUED;
+    struct flo_command *command = flo_command_issue(run, &ops, &child->head.future);
+    if (!command)
+        return NULL;
+    flo_future_ref(&child->head.future); /* the machine's */
+    if (command->message && fill(run, child, input, headers, o, command->message))
+        return NULL;
+    return run->trace && trace_start(run, child, command->message) ? NULL : child;
+}
+
+static struct flo_child *issue_intercepted(struct flo_workflow *wf, struct flo_child *child,
+                                           json_t *input, const struct flo_child_options *o)
+{
+    struct flo_outbound out = {
+        .call = {.kind = FLO_OUTBOUND_CHILD,
+                 .name = child->type,
+                 .task_queue = o->task_queue ? o->task_queue : wf->run->info.task_queue,
+                 .workflow_id = child->workflow_id,
+                 .input = input,
+                 .headers = o->headers}};
+    int rc = flo_outbound_run(wf, &out);
+    if (rc == 0)
+        child = issue(wf->run, child, out.call.input, out.call.headers, o);
+    else if (flo_outbound_refuse(wf, rc, child->started) ||
+             flo_outbound_refuse(wf, rc, &child->head.future))
+        child = NULL;
+    flo_outbound_fini(&out);
+    return child;
+}
+
 /* NULL: no memory. */
 static struct flo_child *child_new(struct flo_workflow *wf, const char *type, json_t *input,
                                    const struct flo_child_options *o)
@@ -379,14 +414,8 @@ static struct flo_child *child_new(struct flo_workflow *wf, const char *type, js
                     !fail_cancelled(child, result, text, NULL);
         return told ? child : NULL;
     }
-    child->head.machine.state = ISSUED;
-    struct flo_command *command = flo_command_issue(run, &ops, result);
-    if (!command)
-        return NULL;
-    flo_future_ref(result); /* the machine's */
-    if (command->message && fill(run, child, input, o, command->message))
-        return NULL;
-    return run->trace && trace_start(run, child, command->message) ? NULL : child;
+    return run->interception ? issue_intercepted(wf, child, input, o)
+                             : issue(run, child, input, o->headers, o);
 }
 
 /* ---- events ---- */

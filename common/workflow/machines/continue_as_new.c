@@ -13,6 +13,7 @@
 #include "workflow/entities.h"
 #include "workflow/fill.h"
 #include "workflow/info.h"
+#include "workflow/intercept.h"
 
 static int recorded(struct flo_command *command, const FloApi__HistoryEvent *event)
 {
@@ -65,8 +66,8 @@ static bool named(const char *text)
     return text && *text;
 }
 
-static int pack(struct flo_run *run, json_t *input, const struct flo_continue_options *o,
-                struct flo_arena *arena)
+static int pack(struct flo_run *run, json_t *input, const json_t *headers,
+                const struct flo_continue_options *o, struct flo_arena *arena)
 {
     struct flo_entities *e = flo_entities_of(run);
     const struct flo_workflow_info *info = &run->info;
@@ -83,7 +84,7 @@ static int pack(struct flo_run *run, json_t *input, const struct flo_continue_op
     a.workflow_run_timeout = flo_fill_duration(arena, o->run_timeout_ms, &none);
     a.workflow_task_timeout = flo_fill_duration(arena, o->task_timeout_ms, &none);
     a.retry_policy = flo_fill_retry(arena, o->retry ? o->retry : info->retry, &none);
-    a.header = flo_fill_header(arena, o->headers, &none);
+    a.header = flo_fill_header(arena, headers, &none);
     a.memo = flo_fill_memo(arena, o->memo ? o->memo : e->memo, &none);
     a.search_attributes = o->attributes ? flo_fill_attributes(arena, o->attributes, &none)
                                         : flo_properties_attributes(run, arena, &none);
@@ -101,6 +102,36 @@ static int pack(struct flo_run *run, json_t *input, const struct flo_continue_op
     return 0;
 }
 
+static int keep(struct flo_run *run, json_t *input, const json_t *headers,
+                const struct flo_continue_options *o)
+{
+    struct flo_arena scratch;
+    flo_arena_init(&scratch, 0);
+    int rc = pack(run, input, headers, o, &scratch);
+    flo_arena_fini(&scratch);
+    return rc ? flo_run_no_memory(run) : FLO_ECONTINUE;
+}
+
+static int keep_intercepted(struct flo_workflow *wf, json_t *input,
+                            const struct flo_continue_options *o)
+{
+    const struct flo_workflow_info *info = &wf->run->info;
+    struct flo_outbound out = {
+        .call = {.kind = FLO_OUTBOUND_CONTINUE,
+                 .name = named(o->workflow_type) ? o->workflow_type : info->type,
+                 .task_queue = named(o->task_queue) ? o->task_queue : info->task_queue,
+                 .workflow_id = "",
+                 .input = input,
+                 .headers = o->headers}};
+    int rc = flo_outbound_run(wf, &out);
+    if (rc == 0)
+        rc = keep(wf->run, out.call.input, out.call.headers, o);
+    else if (rc == FLO_ENOMEM)
+        flo_run_no_memory(wf->run);
+    flo_outbound_fini(&out);
+    return rc;
+}
+
 int flo_continue_as_new(struct flo_workflow *wf, json_t *input,
                         const struct flo_continue_options *options)
 {
@@ -112,9 +143,6 @@ int flo_continue_as_new(struct flo_workflow *wf, json_t *input,
         rc = check(o, &why);
     if (rc)
         return flo_workflow_refuse_err(wf, &why);
-    struct flo_arena scratch;
-    flo_arena_init(&scratch, 0);
-    rc = pack(wf->run, input, o, &scratch);
-    flo_arena_fini(&scratch);
-    return rc ? flo_run_no_memory(wf->run) : FLO_ECONTINUE;
+    return wf->run->interception ? keep_intercepted(wf, input, o)
+                                 : keep(wf->run, input, o->headers, o);
 }

@@ -19,6 +19,7 @@
 #include "wire/payload.h"
 #include "workflow/entities.h"
 #include "workflow/info.h"
+#include "workflow/intercept.h"
 #include "workflow/messages.h"
 #include "workflow/trace.h"
 
@@ -65,11 +66,30 @@ void flo_execution_reseed(struct flo_run *run, const char *run_id)
     flo_rng_seed(&run->rng, seed_of(run_id));
 }
 
+static int run_inner(struct flo_workflow *wf, const struct flo_inbound *inbound,
+                     json_t **out_result)
+{
+    return wf->run->fn(wf, inbound->call.input, out_result);
+}
+
+static int run_intercepted(struct flo_workflow *wf, json_t **out_result)
+{
+    const struct flo_run *run = wf->run;
+    struct flo_inbound inbound = {.call = {.kind = FLO_INBOUND_WORKFLOW,
+                                           .name = run->info.type,
+                                           .id = "",
+                                           .input = run->input,
+                                           .headers = run->interception->headers},
+                                  .code = run_inner};
+    return flo_inbound_proceed(wf, &inbound.call, out_result);
+}
+
 static int run_function(struct flo_workflow *wf, void *arg)
 {
     struct flo_run *run = arg;
     json_t *result = NULL;
-    int rc = run->fn(wf, run->input, &result);
+    int rc =
+        run->env.interceptors ? run_intercepted(wf, &result) : run->fn(wf, run->input, &result);
     run->result = result;
     return rc;
 }
@@ -109,6 +129,8 @@ int flo_execution_start(struct flo_run *run, const FloApi__HistoryEvent *event, 
     flo_execution_reseed(run, *a->original_execution_run_id ? a->original_execution_run_id
                                                             : run->info.run_id);
     rc = run->env.tracing ? flo_trace_begin(run, a) : 0;
+    if (rc == 0 && (run->env.interceptors || run->env.propagate))
+        rc = flo_intercept_begin(run, a->header);
     if (rc)
         return rc;
     const struct flo_start start = {.name = "main", .fn = run_function, .arg = run};

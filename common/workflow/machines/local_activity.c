@@ -41,7 +41,8 @@
 #include "wire/decode.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
-#include "workflow/internal.h"
+#include "workflow/fill.h"
+#include "workflow/intercept.h"
 #include "workflow/marker.h"
 #include "workflow/trace.h"
 
@@ -301,7 +302,7 @@ static const struct flo_future_ops future_ops = {.cancel = cancel, .describe = d
 /* ---- starting ---- */
 
 /* What all attempts have in common, packed, so that no later change of a value shows in it. */
-static int pack_task(struct flo_local *local, json_t *input,
+static int pack_task(struct flo_local *local, json_t *input, const json_t *headers,
                      const struct flo_local_activity_options *o)
 {
     struct flo_run *run = local->future.run;
@@ -319,6 +320,7 @@ static int pack_task(struct flo_local *local, json_t *input,
     task.workflow_execution = &execution;
     task.workflow_namespace = (char *)(uintptr_t)run->env.namespace_;
     task.input = input ? flo_payloads_from_json(run->answer, input) : NULL;
+    task.header = headers ? flo_fill_header(run->answer, headers, &no_memory) : NULL;
     task.schedule_to_close_timeout =
         flo_activity_duration(run, o->schedule_to_close_ms, &no_memory);
     task.start_to_close_timeout = flo_activity_duration(
@@ -361,7 +363,8 @@ static struct flo_local *local_alloc(struct flo_workflow *wf, const char *id, co
     return local;
 }
 
-static int start(struct flo_local *local, json_t *input, const struct flo_local_activity_options *o)
+static int start(struct flo_local *local, json_t *input, const json_t *headers,
+                 const struct flo_local_activity_options *o)
 {
     struct flo_run *run = local->future.run;
     int64_t threshold_ms = o->local_retry_threshold_ms;
@@ -371,7 +374,7 @@ static int start(struct flo_local *local, json_t *input, const struct flo_local_
     local->born_step = run->steps;
     if (o->summary && !(local->summary = flo_heap_strdup(run->heap, o->summary)))
         return FLO_ENOMEM;
-    int rc = pack_task(local, input, o);
+    int rc = pack_task(local, input, headers, o);
     if (rc == 0)
         rc = enroll(local);
     if (rc)
@@ -391,7 +394,8 @@ static int check(const char *type, const struct flo_local_activity_options *o, s
                                               .start_to_close_ms = o->start_to_close_ms,
                                               .retry = o->retry,
                                               .cancellation = o->cancellation,
-                                              .summary = o->summary};
+                                              .summary = o->summary,
+                                              .headers = o->headers};
     int rc = flo_activity_check(type, &same, err);
     if (rc)
         return rc;
@@ -399,6 +403,25 @@ static int check(const char *type, const struct flo_local_activity_options *o, s
         o->schedule_to_start_ms > longest_ms)
         return flo_fail(err, FLO_EINVAL, "local activity %.100s: a timeout is out of range", type);
     return 0;
+}
+
+static struct flo_future *start_intercepted(struct flo_workflow *wf, struct flo_local *local,
+                                            json_t *input,
+                                            const struct flo_local_activity_options *o)
+{
+    struct flo_outbound out = {.call = {.kind = FLO_OUTBOUND_LOCAL_ACTIVITY,
+                                        .name = local->type,
+                                        .task_queue = "",
+                                        .workflow_id = "",
+                                        .input = input,
+                                        .headers = o->headers}};
+    int rc = flo_outbound_run(wf, &out);
+    if (rc == 0)
+        rc = start(local, out.call.input, out.call.headers, o);
+    else
+        rc = flo_outbound_refuse(wf, rc, &local->future);
+    flo_outbound_fini(&out);
+    return rc ? NULL : &local->future;
 }
 
 struct flo_future *flo_local_new(struct flo_workflow *wf, const char *type, json_t *input,
@@ -417,7 +440,9 @@ struct flo_future *flo_local_new(struct flo_workflow *wf, const char *type, json
     }
     if (flo_workflow_cancelled(wf))
         return fail_cancelled(local) ? NULL : &local->future;
-    return start(local, input, o) ? NULL : &local->future;
+    if (wf->run->interception)
+        return start_intercepted(wf, local, input, o);
+    return start(local, input, o->headers, o) ? NULL : &local->future;
 }
 
 int flo_local_resume(struct flo_run *run)

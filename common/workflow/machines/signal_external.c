@@ -16,6 +16,7 @@
 
 #include "workflow/entities.h"
 #include "workflow/fill.h"
+#include "workflow/intercept.h"
 
 enum state { ISSUED = FLO_RELATED_ISSUED, INITIATED = FLO_RELATED_INITIATED, ANSWERED, DROPPED };
 
@@ -97,7 +98,7 @@ static void describe_future(const struct flo_future *future, char *out_text, siz
 static const struct flo_future_ops future_ops = {cancel, describe_future, NULL};
 
 static int fill(struct flo_run *run, const struct flo_target *target, const char *name,
-                json_t *input, FloApi__Command *message)
+                json_t *input, const json_t *headers, FloApi__Command *message)
 {
     struct flo_arena *arena = run->answer;
     bool no_memory = false;
@@ -109,6 +110,7 @@ static int fill(struct flo_run *run, const struct flo_target *target, const char
     a->execution = flo_fill_execution(arena, target->workflow_id, target->run_id, &no_memory);
     a->signal_name = flo_fill_text(arena, name, &no_memory);
     a->input = flo_fill_input(arena, input, &no_memory);
+    a->header = flo_fill_header(arena, headers, &no_memory);
     a->child_workflow_only = target->child != NULL;
     message->attributes_case =
         FLO_API__COMMAND__ATTRIBUTES_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
@@ -141,6 +143,41 @@ static struct flo_signal_external *signal_alloc(struct flo_workflow *wf, const c
     return signal;
 }
 
+/* It has passed its checks. NULL: no memory. */
+static struct flo_future *issue(struct flo_signal_external *signal, const struct flo_target *target,
+                                json_t *input, const json_t *headers)
+{
+    struct flo_future *future = &signal->head.future;
+    struct flo_run *run = future->run;
+    signal->head.machine.state = ISSUED;
+    struct flo_command *command = flo_command_issue(run, &ops, future);
+    if (!command)
+        return NULL;
+    flo_future_ref(future); /* the machine's */
+    if (command->message && fill(run, target, signal->name, input, headers, command->message))
+        return NULL;
+    return future;
+}
+
+static struct flo_future *issue_intercepted(struct flo_workflow *wf,
+                                            struct flo_signal_external *signal,
+                                            const struct flo_target *target, json_t *input)
+{
+    struct flo_future *future = &signal->head.future;
+    struct flo_outbound out = {.call = {.kind = FLO_OUTBOUND_SIGNAL,
+                                        .name = signal->name,
+                                        .task_queue = "",
+                                        .workflow_id = signal->workflow_id,
+                                        .input = input}};
+    int rc = flo_outbound_run(wf, &out);
+    if (rc == 0)
+        future = issue(signal, target, out.call.input, out.call.headers);
+    else if (flo_outbound_refuse(wf, rc, future))
+        future = NULL;
+    flo_outbound_fini(&out);
+    return future;
+}
+
 struct flo_future *flo_signal_external_new(struct flo_workflow *wf, const struct flo_target *target,
                                            const char *name, json_t *input)
 {
@@ -157,14 +194,8 @@ struct flo_future *flo_signal_external_new(struct flo_workflow *wf, const struct
     }
     if (flo_workflow_cancelled(wf))
         return fail_cancelled(signal) ? NULL : future;
-    signal->head.machine.state = ISSUED;
-    struct flo_command *command = flo_command_issue(wf->run, &ops, future);
-    if (!command)
-        return NULL;
-    flo_future_ref(future); /* the machine's */
-    if (command->message && fill(wf->run, target, name, input, command->message))
-        return NULL;
-    return future;
+    return wf->run->interception ? issue_intercepted(wf, signal, target, input)
+                                 : issue(signal, target, input, NULL);
 }
 
 static int fail(struct flo_signal_external *signal,

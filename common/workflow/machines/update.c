@@ -459,7 +459,7 @@ static int validate(struct flo_workflow *wf, struct flo_handling *handling)
     if (json_array_size(copy.args) > 0)
         copy.input = json_array_get(copy.args, 0);
     wf->run->read_only = &guard;
-    int rc = handling->handler.validator(wf, &copy, handling->handler.ctx);
+    int rc = flo_handler_call(wf, FLO_INBOUND_VALIDATOR, &handling->handler, &copy, NULL);
     wf->run->read_only = NULL;
     json_decref(copy.args);
     return rc;
@@ -478,7 +478,7 @@ int flo_update_run(struct flo_workflow *wf, struct flo_handling *handling)
     rc = accept(update);
     if (rc)
         return rc;
-    rc = handling->handler.fn.update(wf, &handling->message, handling->handler.ctx, &result);
+    rc = flo_handler_call(wf, FLO_INBOUND_UPDATE, &handling->handler, &handling->message, &result);
     rc = end(wf, update, rc, result);
     json_decref(result);
     return rc;

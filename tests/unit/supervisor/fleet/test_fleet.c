@@ -255,11 +255,11 @@ static void test_render_metrics(void **state)
     flo_buf_init(&out, 0);
     assert_int_equal(flo_fleet_render_metrics(&f->fleet, NULL, "me", 1000, &TEXT, &out), 0);
     assert_string_equal(flo_buf_cstr(&out),
-                        "# HELP c_total Counted by activity code.\n"
+                        "# HELP c_total Counted by user code.\n"
                         "# TYPE c_total counter\n"
                         "c_total{q=\"a\\\"b\",role=\"io-activity\",identity=\"w1\"} 3\n"
                         "c_total{q=\"a\\\"b\",role=\"io-activity\",identity=\"w2\"} 3\n"
-                        "# HELP h_seconds Counted by activity code.\n"
+                        "# HELP h_seconds Counted by user code.\n"
                         "# TYPE h_seconds histogram\n"
                         "h_seconds_bucket{role=\"io-activity\",identity=\"w1\",le=\"0.1\"} 1\n"
                         "h_seconds_bucket{role=\"io-activity\",identity=\"w1\",le=\"1\"} 1\n"
