@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "activity/local_retry.h"
 #include "activity/outcome.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -26,7 +27,6 @@
 #include "wire/payload.h"
 #include "worker/control.h"
 #include "worker/local.h"
-#include "activity/local_retry.h"
 #include "worker/trace.h"
 
 static struct flo_slots *slots_of(struct flo_locals *locals)

@@ -359,12 +359,13 @@ static void discard(struct flo_core *core, struct flo_execution *execution,
 static void schedule_next(struct flo_core *core, struct flo_execution *execution,
                           const request_t *request)
 {
-    if (request->force_create_new_workflow_task || !flo_list_empty(&execution->buffered))
+    bool forced = request->force_create_new_workflow_task || !flo_list_empty(&execution->buffered);
+    if (!forced && !flo_updates_wait(execution))
+        return;
+    if (forced || !request->return_new_workflow_task)
         flo_core_workflow_task_schedule(core, execution);
-    else if (flo_updates_wait(execution) && request->return_new_workflow_task)
+    else
         flo_core_workflow_task_speculate(core, execution);
-    else if (flo_updates_wait(execution))
-        flo_core_workflow_task_schedule(core, execution);
 }
 
 static void accept(struct flo_core *core, struct flo_execution *execution,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_local_retry.c - when a local activity is tried again, and when not. */
+#include "activity/local_retry.h"
 #include "base/clock.h"
 #include "support/cmocka_env.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
-#include "activity/local_retry.h"
 
 #define MS FLO_NS_PER_MS
 #define STATE(name) FLO_API__RETRY_STATE__RETRY_STATE_##name

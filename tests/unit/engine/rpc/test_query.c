@@ -93,7 +93,8 @@ static void test_compile_bad_query_gives_servers_sentence(void **state)
         struct flo_query query;
         struct flo_err err = {0};
         flo_arena_reset(&f->arena);
-        assert_int_equal(flo_query_compile(refused[i].query, NULL, &f->arena, &query, &err), FLO_EINVAL);
+        assert_int_equal(flo_query_compile(refused[i].query, NULL, &f->arena, &query, &err),
+                         FLO_EINVAL);
         assert_string_equal(err.message, refused[i].error);
     }
 }
@@ -196,7 +197,8 @@ static void test_group_by_status_is_noted(void **state)
     struct flo_query query;
     struct flo_err err = {0};
     assert_int_equal(
-        flo_query_compile("TaskQueue='q1' GROUP BY ExecutionStatus", NULL, &f->arena, &query, &err), 0);
+        flo_query_compile("TaskQueue='q1' GROUP BY ExecutionStatus", NULL, &f->arena, &query, &err),
+        0);
     assert_true(query.group_by_status);
     assert_int_equal(query.filter.value_count, 1);
 }
