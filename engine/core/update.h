@@ -31,8 +31,8 @@
 #include "wire/api.h"
 
 /* Bounds of a run; the real server's. */
-#define FLO_CORE_RUN_MAX_UPDATES ((size_t)2000) /* that were accepted or are in flight */
-#define FLO_CORE_RUN_SUGGEST_UPDATES (FLO_CORE_RUN_MAX_UPDATES / 10 * 9)
+#define FLO_CORE_RUN_MAX_UPDATES 2000 /* that were accepted or are in flight */
+#define FLO_CORE_RUN_SUGGEST_UPDATES ((size_t)FLO_CORE_RUN_MAX_UPDATES / 10 * 9)
 #define FLO_CORE_RUN_MAX_UPDATES_IN_FLIGHT 10
 #define FLO_CORE_RUN_MAX_UPDATE_BYTES ((size_t)20 << 20) /* requests in flight, together */
 /* No worker takes a speculative workflow task: so long until it becomes a real one. */

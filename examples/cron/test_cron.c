@@ -6,7 +6,7 @@
 
 #include "cron.h"
 
-#define HOUR_MS (INT64_C(3600) * 1000)
+#define HOUR_MS INT64_C(3600000)
 
 static struct flo_err err;
 
@@ -31,14 +31,13 @@ static void tell(struct flo_test_env *env, struct flo_test_workflow *watch, cons
 }
 
 /* Each minute for so many hours, whatever the worker remembers; a run has a hundred rounds. */
-static void hours(int64_t count, enum flo_test_cache cache)
+static void hours(int count, enum flo_test_cache cache)
 {
     struct flo_test_env *env;
     struct flo_test_workflow *watch = begin(&env, cache);
     char status[100];
-    after(env, count * HOUR_MS);
-    snprintf(status, sizeof status, "{\"done\": %d, \"failed\": 0, \"paused\": false}",
-             (int)count * 60);
+    after(env, HOUR_MS * count);
+    snprintf(status, sizeof status, "{\"done\": %d, \"failed\": 0, \"paused\": false}", count * 60);
     flo_test_assert_query(watch, "status", status);
     flo_test_assert_activities(env, "probe", (unsigned)count * 60);
     if (flo_test_runs(watch) != (unsigned)(count * 60 / 100 + 1)) {
@@ -55,15 +54,15 @@ static void pauses_and_paces(void)
 {
     struct flo_test_env *env;
     struct flo_test_workflow *watch = begin(&env, FLO_TEST_CACHE_RANDOM);
-    after(env, 10 * 60000);
+    after(env, INT64_C(10) * 60000);
     tell(env, watch, "pause", NULL);
-    after(env, 7 * 24 * HOUR_MS);
+    after(env, HOUR_MS * 24 * 7);
     flo_test_assert_query(watch, "status", "{\"done\": 10, \"failed\": 0, \"paused\": true}");
     flo_test_mock(env, "probe", &(struct flo_test_mock){.fail_times = FLO_TEST_ALWAYS});
     tell(env, watch, "every", "1000");
     tell(env, watch, "every", "\"fast\"");
     tell(env, watch, "resume", NULL);
-    after(env, 200 * 1000);
+    after(env, INT64_C(200) * 1000);
     flo_test_assert_query(watch, "status", "{\"done\": 210, \"failed\": 200, \"paused\": false}");
     tell(env, watch, "stop", NULL);
     flo_test_assert_completed(watch, "{\"done\": 210, \"failed\": 200, \"paused\": false}");
