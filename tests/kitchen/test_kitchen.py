@@ -34,9 +34,9 @@ QUEUE = "kitchen"
 COMPLAINT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 SEED = re.compile(r"kitchen-(\d+)")
 WORKFLOW_WORKER = {"max_concurrent_workflow_tasks": 20, "max_concurrent_workflow_task_polls": 6,
-                   "max_concurrent_local_activities": 200, "log__level": "warn"}
+                   "max_concurrent_local_activities": 200, "log__level": "warn", "shutdown_timeout": "3s", "executor__grace": "500ms"}
 ACTIVITY_WORKER = {"max_concurrent_activities": 400, "executor__workers": 400, "max_concurrent_activity_task_polls": 6,
-                   "log__level": "error"}
+                   "log__level": "error", "shutdown_timeout": "3s", "executor__grace": "500ms"}
 FORGETFUL = {"sticky_cache__schedule_to_start_timeout": "300ms", "sticky_cache__random_eviction": 0.3}
 
 
