@@ -15,22 +15,30 @@ struct search {
     struct flo_core *core;
     const char *update_id;
     size_t id_len;
+    struct flo_arena event_mem; /* of the event that is looked at */
     bool accepted;
-    FloApi__Outcome *outcome;
+    FloApi__Outcome *outcome; /* in core's scratch */
     int rc;
 };
+
+static const FloApi__HistoryEvent *decode(struct search *search, const uint8_t *data, size_t len,
+                                          struct flo_arena *arena)
+{
+    ProtobufCMessage *message = NULL;
+    search->rc =
+        flo_wire_decode(&flo_api__history_event__descriptor, data, len, arena, &message, NULL);
+    return (const FloApi__HistoryEvent *)message;
+}
 
 /* Look at one event; most are known to be about something else without being decoded. */
 static void search_event(struct search *search, const uint8_t *data, size_t len)
 {
-    ProtobufCMessage *message;
     if (!memmem(data, len, search->update_id, search->id_len))
         return;
-    search->rc = flo_wire_decode(&flo_api__history_event__descriptor, data, len,
-                                 &search->core->scratch, &message, NULL);
+    flo_arena_reset(&search->event_mem);
+    const FloApi__HistoryEvent *event = decode(search, data, len, &search->event_mem);
     if (search->rc)
         return;
-    const FloApi__HistoryEvent *event = (const FloApi__HistoryEvent *)message;
     if (event->attributes_case ==
         FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_UPDATE_ACCEPTED_EVENT_ATTRIBUTES) {
         if (strcmp(event->workflow_execution_update_accepted_event_attributes->protocol_instance_id,
@@ -41,10 +49,12 @@ static void search_event(struct search *search, const uint8_t *data, size_t len)
     if (event->attributes_case !=
         FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_UPDATE_COMPLETED_EVENT_ATTRIBUTES)
         return;
-    const FloApi__WorkflowExecutionUpdateCompletedEventAttributes *completed =
-        event->workflow_execution_update_completed_event_attributes;
-    if (completed->meta && strcmp(completed->meta->update_id, search->update_id) == 0)
-        search->outcome = completed->outcome;
+    const FloApi__Meta *meta = event->workflow_execution_update_completed_event_attributes->meta;
+    if (!meta || strcmp(meta->update_id, search->update_id) != 0)
+        return;
+    event = decode(search, data, len, &search->core->scratch);
+    if (!search->rc)
+        search->outcome = event->workflow_execution_update_completed_event_attributes->outcome;
 }
 
 static bool search_batch(void *ctx, int64_t first_event_id, uint32_t event_count,
@@ -72,9 +82,11 @@ int flo_update_find_stored(struct flo_core *core, const struct flo_core_run_ref 
 {
     struct search search = {.core = core, .update_id = update_id, .id_len = strlen(update_id)};
     int rc = 0;
+    flo_arena_init(&search.event_mem, 0);
     if (run->state->update_count)
         rc = core->env.store.history(core->env.store.ctx, run->stored.key, 1, false, search_batch,
                                      &search);
+    flo_arena_fini(&search.event_mem);
     rc = rc ? rc : search.rc;
     *out = search.outcome;
     switch (rc) {
