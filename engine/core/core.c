@@ -50,6 +50,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     default_to(&core->options.history_size_limit, INT64_C(50) << 20);
     default_to(&core->options.history_count_limit, 51200);
     default_to(&core->options.blob_size_limit, INT64_C(2) << 20);
+    default_to(&core->options.update_bytes_limit, INT64_C(256) << 20);
     default_to(&core->options.continue_as_new_min_interval_ns, FLO_NS_PER_S);
     flo_rng_seed(&core->rng, env->seed);
     flo_arena_init(&core->scratch, 0);

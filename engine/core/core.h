@@ -85,6 +85,7 @@ struct flo_core_options {
     int64_t history_size_limit;              /* terminate: 50 MiB */
     int64_t history_count_limit;             /* terminate: 51,200 */
     int64_t blob_size_limit;                 /* one payload field: 2 MiB */
+    int64_t update_bytes_limit;              /* updates in flight, all runs': 256 MiB */
     int64_t continue_as_new_min_interval_ns; /* 1 s */
 };
 

@@ -73,6 +73,7 @@ struct flo_core {
     size_t sweep_at;            /* so many queues: look for unused ones */
     struct flo_list hot_queues; /* queues where a task and a poll may meet */
     struct flo_map queries;     /* query id of 8 bytes -> struct flo_core_query */
+    size_t update_bytes;        /* flo_updates.bytes of all runs */
 
     struct flo_handed *handed; /* ring of FLO_CORE_HANDED tasks given out last */
     size_t next_handed;

@@ -18,7 +18,7 @@
 
 /* ---- the set ---- */
 
-struct flo_updates *flo_updates_of(struct flo_execution *execution)
+struct flo_updates *flo_updates_of(struct flo_core *core, struct flo_execution *execution)
 {
     if (execution->updates)
         return execution->updates;
@@ -28,6 +28,7 @@ struct flo_updates *flo_updates_of(struct flo_execution *execution)
     flo_list_init(&updates->active);
     flo_list_init(&updates->done);
     flo_map_init(&updates->by_id);
+    updates->total_bytes = &core->update_bytes;
     execution->updates = updates;
     return updates;
 }
@@ -72,11 +73,19 @@ void flo_update_watch(struct flo_execution *execution, struct flo_update *update
     set_done(execution->updates, update, false);
 }
 
+/* Nobody needs to be sent it any more. */
+static void forget_request(struct flo_updates *updates, struct flo_update *update)
+{
+    updates->bytes -= update->request.len;
+    *updates->total_bytes -= update->request.len;
+    flo_blob_clear(&update->request);
+}
+
 static void drop(struct flo_updates *updates, struct flo_update *update)
 {
     set_done(updates, update, false);
     flo_list_remove(&updates->active, &update->node);
-    flo_blob_clear(&update->request);
+    forget_request(updates, update);
     flo_blob_clear(&update->failure);
     flo_free(update);
 }
@@ -107,6 +116,12 @@ static int check_limits(struct flo_core *core, const struct flo_updates *updates
             core, status, concurrent,
             "limit on total payload size of in-flight updates has been reached (%zu bytes)",
             FLO_CORE_RUN_MAX_UPDATE_BYTES);
+    if (!resurrected && core->update_bytes + bytes > (size_t)core->options.update_bytes_limit)
+        return flo_status_exhausted(
+            core, status,
+            FLO_API__RESOURCE_EXHAUSTED_CAUSE__RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED,
+            "too many updates of all workflows together wait for a worker (%zu bytes)",
+            core->update_bytes);
     return 0;
 }
 
@@ -114,7 +129,7 @@ int flo_update_admit(struct flo_core *core, struct flo_execution *execution, con
                      const FloApi__Request *request, bool resurrected, struct flo_update **out,
                      struct flo_status *status)
 {
-    struct flo_updates *updates = flo_updates_of(execution);
+    struct flo_updates *updates = flo_updates_of(core, execution);
     if (!updates)
         return flo_status_no_memory(status);
     int rc = check_limits(core, updates, flo_wire_size(&request->base), resurrected, status);
@@ -126,6 +141,7 @@ int flo_update_admit(struct flo_core *core, struct flo_execution *execution, con
     flo_blob_set(core, &update->request, &request->base);
     updates->in_flight++;
     updates->bytes += update->request.len;
+    core->update_bytes += update->request.len;
     *out = update;
     return 0;
 }
@@ -210,8 +226,7 @@ void flo_updates_unsend(struct flo_execution *execution)
 static void landed(struct flo_execution *execution, struct flo_update *update)
 {
     execution->updates->in_flight--;
-    execution->updates->bytes -= update->request.len;
-    flo_blob_clear(&update->request);
+    forget_request(execution->updates, update);
 }
 
 void flo_update_accepted(struct flo_execution *execution, struct flo_update *update,
@@ -220,8 +235,7 @@ void flo_update_accepted(struct flo_execution *execution, struct flo_update *upd
     update->stage = FLO_UPDATE_ACCEPTED;
     update->accepted_id = event_id;
     execution->updates->recorded++;
-    execution->updates->bytes -= update->request.len;
-    flo_blob_clear(&update->request);
+    forget_request(execution->updates, update);
 }
 
 void flo_update_completed(struct flo_execution *execution, struct flo_update *update,
@@ -370,7 +384,7 @@ static int load_completed(struct flo_execution *execution,
 int flo_updates_load(struct flo_core *core, struct flo_execution *execution)
 {
     const struct flo_history *history = &execution->history;
-    struct flo_updates *updates = flo_updates_of(execution);
+    struct flo_updates *updates = flo_updates_of(core, execution);
     int rc = updates ? 0 : FLO_ENOMEM;
     for (int64_t id = 1; id < history->next_event_id && !rc; id++) {
         FloApi__HistoryEvent *event = flo_history_decode(history, id, &core->scratch);

@@ -79,7 +79,8 @@ struct flo_updates {
     struct flo_list done;   /* completed, and nobody waits: no step looks at them */
     struct flo_map by_id;   /* both by id, but for those that are over at the end of this step */
     size_t in_flight;       /* neither completed nor over */
-    size_t bytes;           /* of their requests */
+    size_t bytes;           /* of their requests, until they are accepted */
+    size_t *total_bytes;    /* flo_core.update_bytes */
     size_t recorded;        /* accepted ones: events tell of them */
     struct flo_update_said *said; /* while a completion is checked and applied; scratch */
 };
@@ -87,7 +88,7 @@ struct flo_updates {
 /* ---- the set (update.c) ---- */
 
 /* The set of a run, made when there was none; NULL without memory. */
-struct flo_updates *flo_updates_of(struct flo_execution *execution);
+struct flo_updates *flo_updates_of(struct flo_core *core, struct flo_execution *execution);
 /* By id, or NULL. */
 struct flo_update *flo_update_find(const struct flo_execution *execution, const char *id);
 /* How many updates of the run events tell of. */

@@ -114,7 +114,7 @@ int flo_update_read(struct flo_core *core, struct flo_execution *execution,
     int rc = check_bounds(core, request, status);
     if (rc)
         return rc;
-    struct flo_updates *updates = flo_updates_of(execution);
+    struct flo_updates *updates = flo_updates_of(core, execution);
     struct flo_update_said *said = flo_arena_calloc(
         &core->scratch, 1, sizeof *said + request->n_messages * sizeof *said->messages);
     if (!updates || !said)

@@ -501,6 +501,29 @@ static void test_too_many_updates_in_flight_are_refused(void **state)
     assert_int_equal(next_task(e)->n_messages, 10);
 }
 
+/* All runs together: those that no worker has accepted have a bound, and give their room back. */
+static void test_updates_of_all_runs_have_a_bound(void **state)
+{
+    static const struct flo_core_options options = {.update_bytes_limit = 120};
+    engine_free(*state);
+    struct engine *e = engine_new_with(9, &options);
+    *state = e;
+    idle(e);
+    update(e, "u1");
+    update(e, "u2");
+    static const char full[] = "RESOURCE_EXHAUSTED | too many updates of all workflows together "
+                               "wait for a worker";
+    assert_memory_equal(told(e, update(e, "u3")), full, sizeof full - 1);
+    finish(e, next_task(e)); /* says nothing about u2, which is rejected */
+    update(e, "u4");
+    engine_terminate(e, "wf");
+    idle(e);
+    update(e, "u5");
+    uint64_t call = update(e, "u6");
+    assert_string_equal(engine_outcome(e, call), "waits");
+    assert_memory_equal(told(e, update(e, "u7")), full, sizeof full - 1);
+}
+
 /* ---- after a kill ---- */
 
 /* What events tell of comes back: an outcome, and an accepted update that is completed later. */
@@ -697,6 +720,7 @@ int main(void)
         TEST(test_terminate_aborts_updates),
         TEST(test_callers_wait_for_their_stage),
         TEST(test_too_many_updates_in_flight_are_refused),
+        TEST(test_updates_of_all_runs_have_a_bound),
         TEST(test_updates_come_back_out_of_the_history),
         TEST(test_speculative_task_is_gone_after_a_kill),
         TEST(test_refused_answer_brings_no_update_back),
