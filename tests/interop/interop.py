@@ -27,6 +27,7 @@ import codecs_check  # noqa: E402
 import histories  # noqa: E402
 import updates  # noqa: E402,F401: its scenarios join those of histories
 import entities  # noqa: E402
+import headers  # noqa: E402
 import feature_entities  # noqa: E402,F401: their scenarios join those of features
 import feature_messages  # noqa: E402,F401
 import feature_steps  # noqa: E402,F401
@@ -258,6 +259,7 @@ check_on_both(poison, "poison_on_engine", "poison_on_real_server")
 # Local activities of C workflows; runs with them that a Python worker begins and a C worker ends.
 check_on_both(local.run, "local_activities_engine", "local_activities_real_server")
 check_on_both(codecs_check.run, "sealed_payloads_engine", "sealed_payloads_real_server")
+check_on_both(headers.run, "headers_engine", "headers_real_server")
 # Signals, queries and updates of C workflows.
 check_on_both(messages.run, "messages_engine", "messages_real_server")
 check_on_both(messages.of_the_only_task, "messages_of_the_only_task_engine", "messages_of_the_only_task_real_server")
