@@ -14,6 +14,7 @@
 
 #include "cli/output.h"
 #include "cli/session.h"
+#include "codec/codec.h"
 #include "wire/history.h"
 #include "worker/registry.h"
 #include "workflow/names.h"
@@ -22,8 +23,9 @@
 struct replay {
     const struct cli_options *options;
     struct flo_registry *registry;
-    struct flo_arena memory; /* as long as the modules */
-    json_t *report;          /* of all files; NULL: as text */
+    struct flo_codec_row *codecs; /* of the modules, and the built-in ones */
+    struct flo_arena memory;      /* as long as the modules */
+    json_t *report;               /* of all files; NULL: as text */
     /* the file at hand */
     json_t *activations, *jobs, *commands;
     size_t activation_count;
@@ -67,6 +69,45 @@ static int load_modules(struct replay *replay)
         rc = flo_fail(&err, FLO_ENOMEM, "no memory for the types");
     if (rc)
         fprintf(stderr, "flotilla replay: %s\n", err.message);
+    return rc ? flo_exit_code(rc) : 0;
+}
+
+/* A payload that nobody had the key for: code would see it as it is stored and seem not to match.
+ */
+static int refuse_sealed(void *ctx, const struct flo_payload *in, struct flo_payload_writer *out,
+                         struct flo_err *err)
+{
+    (void)ctx, (void)out;
+    return flo_payload_encoded_as(in, "binary/encrypted")
+               ? flo_fail(err, FLO_EPERM,
+                          "a payload is encrypted, and no key was given: --codec-key-file or "
+                          "FLOTILLA_CODEC_KEY_FILE names the workers' key")
+               : FLO_CODEC_PASS;
+}
+
+static int pass_on(void *ctx, const struct flo_payload *in, struct flo_payload_writer *out,
+                   struct flo_err *err)
+{
+    (void)ctx, (void)in, (void)out, (void)err;
+    return FLO_CODEC_PASS;
+}
+
+/* What a worker with these modules would read payloads with. Decoding goes from the end of the row
+ * to its front, so what is still encrypted when it comes to sealed stays so. */
+static int make_codecs(struct replay *replay)
+{
+    static const struct flo_codec sealed = {"of encrypted payloads", pass_on, refuse_sealed, NULL};
+    const struct flo_codec_options options = {.zstd_read = true,
+                                              .key_file = replay->options->codec_key,
+                                              .keys_dir = replay->options->codec_keys};
+    struct flo_err err = {0};
+    int rc = flo_codec_row_new(&options, &replay->codecs, &err);
+    if (rc == 0)
+        rc = flo_codec_row_add(replay->codecs, &sealed);
+    if (rc == 0)
+        rc = flo_registry_codecs(replay->registry, replay->codecs);
+    if (rc)
+        fprintf(stderr, "flotilla replay: %s\n", err.code ? err.message : flo_error_text(rc));
     return rc ? flo_exit_code(rc) : 0;
 }
 
@@ -155,9 +196,31 @@ static void print_verdict(struct replay *replay, const char *name,
     }
 }
 
-static void replay_one(struct replay *replay, const char *name, const FloApi__History *history,
+static void trouble(struct replay *replay, const char *name, const char *what, int exit_code)
+{
+    fprintf(stderr, "flotilla replay: %s: %s\n", name, what);
+    note_exit(replay, exit_code);
+}
+
+/* False after a message. */
+static bool decode(struct replay *replay, const char *name, FloApi__History *history,
+                   struct flo_arena *arena)
+{
+    struct flo_err err = {0};
+    int rc = flo_codec_decode(replay->codecs, &history->base, arena, &err);
+    if (rc)
+        trouble(replay, name, err.code ? err.message : flo_error_text(rc),
+                rc == FLO_EPERM    ? FLO_EXIT_CONFIG
+                : rc == FLO_ENOMEM ? FLO_EXIT_INTERNAL
+                                   : FLO_EXIT_DATA);
+    return rc == 0;
+}
+
+static void replay_one(struct replay *replay, const char *name, FloApi__History *history,
                        struct flo_arena *arena)
 {
+    if (!decode(replay, name, history, arena))
+        return;
     const struct flo_run_observer observer = {
         .activation = on_activation, .job = on_job, .command = on_command, .ctx = replay};
     struct flo_run_env env = {
@@ -200,12 +263,6 @@ static int read_all(FILE *file, struct flo_buf *out, struct flo_err *err)
             return flo_fail(err, rc, "a history takes at most %u bytes", FLO_HISTORY_FILE_MAX);
     }
     return ferror(file) ? flo_fail(err, FLO_EIO, "%s", strerror(errno)) : 0;
-}
-
-static void trouble(struct replay *replay, const char *name, const char *what, int exit_code)
-{
-    fprintf(stderr, "flotilla replay: %s: %s\n", name, what);
-    note_exit(replay, exit_code);
 }
 
 static void replay_file(struct replay *replay, const char *path)
@@ -280,8 +337,8 @@ static void replay_path(struct replay *replay, const char *path)
 /* ---- from a server ---- */
 
 /* All pages in arena; NULL after a message. */
-static const FloApi__History *fetch(struct cli_session *session, const struct cli_options *options,
-                                    struct flo_arena *arena, int *out_exit)
+static FloApi__History *fetch(struct cli_session *session, const struct cli_options *options,
+                              struct flo_arena *arena, int *out_exit)
 {
     FloApi__WorkflowExecution execution = FLO_API__WORKFLOW_EXECUTION__INIT;
     FloApi__GetWorkflowExecutionHistoryRequest request =
@@ -327,13 +384,15 @@ static void replay_workflow(struct replay *replay)
 {
     struct cli_session session;
     struct flo_arena arena;
-    int exit_code = cli_session_open(&session, replay->options, false);
+    struct cli_options options = *replay->options;
+    options.codec_key = options.codec_keys = NULL; /* payloads as files have them: see decode() */
+    int exit_code = cli_session_open(&session, &options, false);
     if (exit_code) {
         note_exit(replay, exit_code);
         return;
     }
     flo_arena_init(&arena, 0);
-    const FloApi__History *history = fetch(&session, replay->options, &arena, &exit_code);
+    FloApi__History *history = fetch(&session, replay->options, &arena, &exit_code);
     if (history)
         replay_one(replay, replay->options->workflow_id, history, &arena);
     else
@@ -350,7 +409,9 @@ const char *cli_replay_help(void)
            "--output json', of the web UI or of an SDK, or a packed history; a folder stands for\n"
            "its .json, .pb and .bin files; - is stdin.\n"
            "exit code: 0 all match; 1 one does not; 64 usage; 65 a file is no history; 66 a file\n"
-           "cannot be read; 69 no server; 78 a module does not load.\n";
+           "cannot be read; 69 no server; 78 a module does not load, or the key of payloads is "
+           "not\n"
+           "there.\n";
 }
 
 int cli_replay(const struct cli_options *options)
@@ -364,6 +425,8 @@ int cli_replay(const struct cli_options *options)
     flo_workflow_jansson_install();
     flo_arena_init(&replay.memory, 0);
     replay.exit_code = load_modules(&replay);
+    if (replay.exit_code == 0)
+        replay.exit_code = make_codecs(&replay);
     if (replay.exit_code == 0) {
         replay.report = options->json ? json_array() : NULL;
         for (int i = 0; i < options->operand_count; i++)
@@ -376,6 +439,7 @@ int cli_replay(const struct cli_options *options)
         else if (replay.good + replay.bad > 1)
             printf("%zu of %zu histories match\n", replay.good, replay.good + replay.bad);
     }
+    flo_codec_row_destroy(&replay.codecs);
     flo_registry_destroy(&replay.registry);
     flo_arena_fini(&replay.memory);
     return replay.exit_code;

@@ -74,7 +74,7 @@ int cli_session_open(struct cli_session *session, const struct cli_options *opti
     char host[256] = "", identity[300];
     gethostname(host, sizeof host - 1);
     snprintf(identity, sizeof identity, "flotilla:%d@%s", (int)getpid(), host);
-    struct flo_err err;
+    struct flo_err err = {0};
     const struct flo_codec_options codecs = {
         .zstd_read = true, .key_file = options->codec_key, .keys_dir = options->codec_keys};
     if (flo_codec_row_new(&codecs, &session->codecs, &err)) {
@@ -175,6 +175,9 @@ const ProtobufCMessage *cli_wait(struct cli_waiter *waiter, int rc, int *out_exi
         fprintf(stderr, "flotilla: cannot reach the server at %s: %s\n", session->address,
                 *session->reason ? session->reason : waiter->message);
         *out_exit = FLO_EXIT_UNAVAILABLE;
+    } else if (waiter->code == FLO_GRPC_DATA_LOSS) {
+        fprintf(stderr, "flotilla: the answer cannot be read: %s\n", waiter->message);
+        *out_exit = FLO_EXIT_DATA;
     } else {
         fprintf(stderr, "flotilla: the server refused (%s): %s\n", flo_grpc_code_name(waiter->code),
                 waiter->message);

@@ -241,11 +241,13 @@ static void deliver(struct flo_client_call *call, const struct flo_grpc_status *
 {
     struct delivery delivery = {.client = call->client, .body = body, .len = len};
     ProtobufCMessage *response = NULL;
-    struct flo_err err;
+    struct flo_err err = {0};
     flo_arena_init(&delivery.arena, flo_wire_budget(len));
     flo_buf_init(&delivery.packed, 0);
     if (decode_response(call, &delivery, &response, &err)) {
-        const struct flo_grpc_status bad = {.code = FLO_GRPC_INTERNAL, .message = err.message};
+        const struct flo_grpc_status bad = {
+            .code = delivery.decoded ? FLO_GRPC_DATA_LOSS : FLO_GRPC_INTERNAL, /* by a codec */
+            .message = err.message};
         finish(call, &bad, NULL);
     } else {
         call->client->delivery = &delivery;

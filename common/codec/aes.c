@@ -27,6 +27,7 @@
 #define KEY_BYTES 32
 #define NONCE_BYTES 12
 #define TAG_BYTES 16
+#define OVERHEAD (NONCE_BYTES + TAG_BYTES)
 #define ID_MAX 200
 #define KEY_LINE_MAX (ID_MAX + 80)
 
@@ -203,8 +204,10 @@ static int encode(void *ctx, const struct flo_payload *in, struct flo_payload_wr
     if (rc)
         return rc;
     if (len > FLO_CODEC_PAYLOAD_MAX)
-        return flo_fail(err, FLO_ELIMIT, "a payload of %zu bytes is too large", len);
-    uint8_t *to = flo_payload_write_room(out, NONCE_BYTES + len + TAG_BYTES);
+        return flo_fail(err, FLO_ELIMIT,
+                        "a payload of %zu bytes is too large to encrypt: at most %zu MiB", len,
+                        FLO_CODEC_PAYLOAD_MAX >> 20);
+    uint8_t *to = flo_payload_write_room(out, len + OVERHEAD);
     if (!to)
         return FLO_ENOMEM;
     if (getrandom(to, NONCE_BYTES, 0) != NONCE_BYTES ||
@@ -212,6 +215,21 @@ static int encode(void *ctx, const struct flo_payload *in, struct flo_payload_wr
         return flo_fail(err, FLO_ESYS, "OpenSSL does not encrypt");
     rc = flo_payload_write_metadata(out, "encoding", ENCODING, sizeof ENCODING - 1);
     return rc ? rc : flo_payload_write_metadata(out, KEY_ID, key->id, strlen(key->id));
+}
+
+/* The sentence goes back to the server: what it says the key is called is repeated when it is text,
+ * and not cut inside a character. */
+static int unknown_key(const void *id, size_t len, struct flo_err *err)
+{
+    if (!id || !flo_utf8_valid(id, len) || memchr(id, '\0', len))
+        return flo_fail(err, FLO_EPERM,
+                        "a payload is encrypted with a key whose name is %s, so it is none of "
+                        "codec.key_file and codec.keys_dir",
+                        id ? "no text" : "missing");
+    return flo_fail(err, FLO_EPERM,
+                    "a payload is encrypted with the key \"%.*s\", which is none of "
+                    "codec.key_file and codec.keys_dir",
+                    (int)flo_utf8_cut(id, len, 50), (const char *)id);
 }
 
 static int decode(void *ctx, const struct flo_payload *in, struct flo_payload_writer *out,
@@ -224,13 +242,10 @@ static int decode(void *ctx, const struct flo_payload *in, struct flo_payload_wr
     const uint8_t *data = flo_payload_data(in, &len);
     const struct key *key = key_named(ctx, id, id_len);
     if (!key)
-        return flo_fail(err, FLO_EPERM,
-                        "a payload is encrypted with the key \"%.*s\", which is none of "
-                        "codec.key_file and codec.keys_dir",
-                        id_len > 50 ? 50 : (int)id_len, id ? (const char *)id : "");
-    if (len < NONCE_BYTES + TAG_BYTES || len > FLO_CODEC_PAYLOAD_MAX)
+        return unknown_key(id, id_len, err);
+    if (len < OVERHEAD || len > FLO_CODEC_PAYLOAD_MAX + OVERHEAD)
         return flo_fail(err, FLO_EPROTO, "an encrypted payload cannot have %zu bytes", len);
-    len -= NONCE_BYTES + TAG_BYTES;
+    len -= OVERHEAD;
     uint8_t tag[TAG_BYTES];
     memcpy(tag, data + NONCE_BYTES + len, TAG_BYTES);
     uint8_t *plain = flo_payload_write_room(out, len);

@@ -42,6 +42,9 @@ static int add_built_in(struct flo_codec_row *row, const struct flo_codec_option
 {
     bool encrypt = options->key_file && *options->key_file;
     int rc = 0;
+    if (!encrypt && options->keys_dir && *options->keys_dir)
+        return flo_fail(err, FLO_ECONFIG,
+                        "codec.keys_dir is set, codec.key_file is not: name the key to write with");
     if (options->zstd || options->zstd_read || encrypt) {
         rc = flo_zstd_new(options->zstd ? options->zstd_level : 0, options->zstd_above, &row->zstd,
                           err);
@@ -93,22 +96,37 @@ struct pass {
     struct flo_arena *arena;
     struct flo_err *err;
     bool encode;
+    size_t decoded_bytes; /* that codecs have written so far */
 };
 
-static int apply(const struct pass *pass, const struct flo_codec *codec, FloApi__Payload **place)
+static int count_decoded(struct pass *pass, const FloApi__Payload *payload)
+{
+    pass->decoded_bytes += payload->data.len;
+    return pass->encode || pass->decoded_bytes <= FLO_CODEC_MESSAGE_MAX
+               ? 0
+               : flo_fail(pass->err, FLO_ELIMIT,
+                          "the payloads of one message become more than %zu MiB",
+                          FLO_CODEC_MESSAGE_MAX >> 20);
+}
+
+static int apply(struct pass *pass, const struct flo_codec *codec, FloApi__Payload **place)
 {
     struct flo_payload_writer out = {pass->arena,
                                      flo_arena_alloc(pass->arena, sizeof(FloApi__Payload))};
     if (!out.payload)
         return FLO_ENOMEM;
     flo_api__payload__init(out.payload);
+    if (pass->err)
+        pass->err->code = 0; /* it may hold anything: what is there afterwards is this codec's */
     int rc = (pass->encode ? codec->encode : codec->decode)(codec->ctx, flo_payload_veil(*place),
                                                             &out, pass->err);
     if (rc == FLO_CODEC_PASS)
         return 0;
-    if (rc == 0)
+    if (rc == 0) {
         *place = out.payload;
-    else if (rc != FLO_ENOMEM && pass->err && pass->err->code)
+        return count_decoded(pass, out.payload);
+    }
+    if (rc != FLO_ENOMEM && pass->err && pass->err->code)
         flo_err_prefix(pass->err, "codec %.50s", codec->name);
     else if (rc != FLO_ENOMEM)
         rc = flo_fail(pass->err, rc < 0 ? rc : FLO_EINVAL, "codec %.50s: %s", codec->name,
@@ -118,7 +136,7 @@ static int apply(const struct pass *pass, const struct flo_codec *codec, FloApi_
 
 static int pass_through(void *ctx, FloApi__Payload **place)
 {
-    const struct pass *pass = ctx;
+    struct pass *pass = ctx;
     int rc = 0;
     for (size_t i = 0; i < pass->row->count && rc == 0; i++) {
         size_t at = pass->encode ? i : pass->row->count - 1 - i;
@@ -130,14 +148,14 @@ static int pass_through(void *ctx, FloApi__Payload **place)
 int flo_codec_encode(const struct flo_codec_row *row, ProtobufCMessage *message,
                      struct flo_arena *arena, struct flo_err *err)
 {
-    struct pass pass = {row, arena, err, true};
+    struct pass pass = {.row = row, .arena = arena, .err = err, .encode = true};
     return flo_codec_row_empty(row) ? 0 : flo_payload_visit(message, arena, pass_through, &pass);
 }
 
 int flo_codec_decode(const struct flo_codec_row *row, ProtobufCMessage *message,
                      struct flo_arena *arena, struct flo_err *err)
 {
-    struct pass pass = {row, arena, err, false};
+    struct pass pass = {.row = row, .arena = arena, .err = err};
     return flo_codec_row_empty(row) ? 0 : flo_payload_visit(message, arena, pass_through, &pass);
 }
 

@@ -15,6 +15,9 @@
 
 /* Most bytes that a compressed payload may become: more is no honest payload. */
 #define FLO_CODEC_PAYLOAD_MAX ((size_t)64 << 20)
+/* The same of all payloads of a message, each counted once a codec: a small message may hold
+ * thousands that are no honest ones together. */
+#define FLO_CODEC_MESSAGE_MAX ((size_t)128 << 20)
 
 struct flo_codec_row; /* opaque: codec.c */
 
@@ -29,8 +32,8 @@ struct flo_codec_options {
 
 /*
  * An empty row that takes nothing from its payloads; NULL options is fine. FLO_ECONFIG: a key file
- * that cannot be read, holds no key, or is open to others; FLO_ESYS: a library is missing;
- * FLO_ENOMEM.
+ * that cannot be read, holds no key, or is open to others, or keys_dir without it; FLO_ESYS: a
+ * library is missing; FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_codec_row_new(const struct flo_codec_options *options,
                                      struct flo_codec_row **out_row, struct flo_err *err);
@@ -45,8 +48,9 @@ bool flo_codec_row_empty(const struct flo_codec_row *row);
  * Encode or decode every payload in message (of any type of the API), in place: new payloads live
  * in arena. Left alone are search attributes, headers, and what Temporal's runtimes themselves read
  * in markers; updates inside protocol messages are reached. A message that holds payloads more than
- * once is to be encoded once. 0; FLO_ENOMEM; what a codec failed with, and a sentence that names
- * it: message is then half done, to be thrown away.
+ * once is to be encoded once. 0; FLO_ENOMEM; FLO_ELIMIT: decoded, it is larger than
+ * FLO_CODEC_MESSAGE_MAX; what a codec failed with, and a sentence that names it. Then message is
+ * half done, to be thrown away.
  */
 FLO_MUST_CHECK int flo_codec_encode(const struct flo_codec_row *row, ProtobufCMessage *message,
                                     struct flo_arena *arena, struct flo_err *err);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "worker/local.h"
@@ -260,10 +261,11 @@ static void answer_damaged(struct flo_workflow_task *wt, const char *reason)
         .failure = flo_failure_application(&wt->arena, reason, FLO_FAILURE_CODEC, false, NULL, 0)};
 
     if (wt->task->query) { /* its token takes no task failure */
+        char *query_error = flo_arena_strdup(&wt->arena, reason);
         activation = (struct flo_activation){
             .outcome = FLO_ACTIVATION_QUERY,
             .query_type = FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_FAILED,
-            .query_error = flo_arena_strdup(&wt->arena, reason)};
+            .query_error = query_error ? flo_utf8_mend(query_error) : NULL};
     }
     flo_respond_workflow(wt, &activation);
 }

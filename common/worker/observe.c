@@ -49,6 +49,8 @@ void flo_observe_unsent(void *ctx, const char *operation, const char *reason)
 {
     struct flo_worker *worker = ctx;
 
+    flo_log(FLO_LOG_ERROR, "codec.failed", "An answer was kept back: a codec failed",
+            FLO_LOG_WHO(worker), "operation", operation, "reason", reason, NULL);
     flo_tell(worker, FLO_LOG_ERROR, "codec.failed", "An answer was kept back: a codec failed",
              "operation", operation, "reason", reason, NULL);
 }

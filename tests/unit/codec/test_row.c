@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Codecs in a row: what is written comes back, what is not theirs is left alone, what is damaged is
  * refused. */
+#include "base/utf8.h"
+#include "codec/internal.h"
 #include "unit/codec/fixture.h"
 
 static struct flo_codec_row *row_of(struct flo_codec_options options)
@@ -82,6 +84,69 @@ static void damaged_frames_are_refused(void **state)
     assert_refused(f, row, payloads, FLO_EPROTO, "codec zstd: a binary/zstd payload");
     data->len = 3;
     assert_refused(f, row, payloads, FLO_EPROTO, "says its size");
+    flo_codec_row_destroy(&row);
+}
+
+/* Frames of a few thousand bytes that become 32 MiB each: one is honest, a message full of them is
+ * refused before it has taken the machine's memory. */
+static void bombs_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_codec_row *row = row_of((struct flo_codec_options){.zstd = true, .zstd_level = 3});
+    FloApi__Payloads *payloads = payloads_of(f, 'x', 32 << 20);
+    FloApi__Payload *many[100];
+    encode(f, row, payloads);
+    assert_true(payloads->payloads[0]->data.len < 10000);
+    for (size_t i = 0; i < 100; i++)
+        many[i] = payloads->payloads[0];
+    payloads->payloads = many;
+    payloads->n_payloads = 100;
+    size_t before = f->arena.held_bytes;
+    assert_refused(f, row, payloads, FLO_ELIMIT, "become more than 128 MiB");
+    assert_true(f->arena.held_bytes - before < (size_t)512 << 20);
+    flo_codec_row_destroy(&row);
+}
+
+/* The largest payload that is encrypted is not too large to be decrypted. */
+static void the_largest_payload_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_codec_row *row = row_of((struct flo_codec_options){.key_file = f->a});
+    FloApi__Payloads *payloads = payloads_of(f, 'x', 1);
+    const void *packed;
+    size_t len;
+    struct flo_payload_writer out = {&f->arena, NULL};
+    assert_int_equal(flo_payload_pack(flo_payload_veil(payloads->payloads[0]), &out, &packed, &len),
+                     0);
+    /* 3: the length of the data takes four bytes then, not one */
+    size_t text = FLO_CODEC_PAYLOAD_MAX - (len - 1) - 3;
+    payloads = payloads_of(f, 'x', text);
+    encode(f, row, payloads);
+    decode(f, row, payloads);
+    assert_text(payloads, 'x', text);
+    struct flo_err err = {0};
+    payloads = payloads_of(f, 'x', text + 1);
+    assert_int_equal(flo_codec_encode(row, &payloads->base, &f->arena, &err), FLO_ELIMIT);
+    flo_codec_row_destroy(&row);
+}
+
+/* What a server says a key is called becomes part of a sentence that goes back to it: text only. */
+static void names_of_keys_that_are_no_text_are_not_repeated(void **state)
+{
+    static uint8_t bytes[] = {'k', 0xff, 0x00, 'x'};
+    static uint8_t letters[52] = "aa";
+    struct fixture *f = *state;
+    struct flo_codec_row *row = row_of((struct flo_codec_options){.key_file = f->a});
+    FloApi__Payloads *payloads = payloads_of(f, 'x', 10);
+    encode(f, row, payloads);
+    payloads->payloads[0]->metadata[1]->value = (ProtobufCBinaryData){sizeof bytes, bytes};
+    assert_refused(f, row, payloads, FLO_EPERM, "with a key whose name is no text");
+    for (size_t i = 1; i + 1 < sizeof letters; i += 2)
+        memcpy(letters + i, "\xc3\xa9", 2); /* a, then e with an accent, cut in the middle at 50 */
+    payloads->payloads[0]->metadata[1]->value = (ProtobufCBinaryData){51, letters};
+    struct flo_err err = {0};
+    assert_int_equal(flo_codec_decode(row, &payloads->base, &f->arena, &err), FLO_EPERM);
+    assert_true(flo_utf8_valid(err.message, strlen(err.message)));
     flo_codec_row_destroy(&row);
 }
 
@@ -223,15 +288,54 @@ static void modules_come_first_and_in_order(void **state)
     flo_codec_row_destroy(&row);
 }
 
+static int fail_silently(void *ctx, const struct flo_payload *in, struct flo_payload_writer *out,
+                         struct flo_err *err)
+{
+    (void)ctx, (void)in, (void)out, (void)err;
+    return FLO_EIO;
+}
+
+/* A codec that fails without a sentence is named all the same, whatever the caller's err held. */
+static void silent_failures_are_named(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_codec_row *row = row_of((struct flo_codec_options){0});
+    const struct flo_codec silent = {"silent", fail_silently, fail_silently, NULL};
+    struct flo_err err = {.code = FLO_EINVAL, .message = "of another time"};
+    assert_int_equal(flo_codec_row_add(row, &silent), 0);
+    FloApi__Payloads *payloads = payloads_of(f, 'x', 1);
+    assert_int_equal(flo_codec_decode(row, &payloads->base, &f->arena, &err), FLO_EIO);
+    assert_memory_equal(err.message, "codec silent: ", 14);
+    assert_null(strstr(err.message, "of another time"));
+    flo_codec_row_destroy(&row);
+}
+
+/* Keys to read with make no encryption: whoever names only those has forgotten the other. */
+static void keys_to_read_need_one_to_write(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_codec_row *row = NULL;
+    struct flo_err err = {0};
+    const struct flo_codec_options options = {.keys_dir = f->folder};
+    assert_int_equal(flo_codec_row_new(&options, &row, &err), FLO_ECONFIG);
+    assert_non_null(strstr(err.message, "codec.keys_dir is set, codec.key_file is not"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_empty_row_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_payloads_are_compressed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_frames_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bombs_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_largest_payload_comes_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_of_keys_that_are_no_text_are_not_repeated, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(encrypted_payloads_need_their_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_samples_of_the_sdks_are_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_key_files_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(silent_failures_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_to_read_need_one_to_write, set_up, tear_down),
         cmocka_unit_test_setup_teardown(modules_come_first_and_in_order, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
