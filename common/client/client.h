@@ -67,8 +67,8 @@ void flo_client_keep_response(struct flo_client *client, struct flo_arena *out_a
 /* For the same: the response as bytes, borrowed until done returns. NULL: no memory. */
 const uint8_t *flo_client_response_bytes(const struct flo_client *client, size_t *out_len);
 /* For the same, of a response that brings a task: why its payloads could not be decoded, so that
- * they are as they came, or some of them; NULL when they were. Other responses that cannot be
- * decoded end their call with INTERNAL. Borrowed until done returns. */
+ * they are as they came, or some of them; NULL when they were. Other responses whose payloads
+ * cannot be decoded end their call with DATA_LOSS. Borrowed until done returns. */
 const char *flo_client_response_damage(const struct flo_client *client);
 
 FLO_MUST_CHECK int flo_client_new(struct event_base *base, const struct flo_client_options *options,
