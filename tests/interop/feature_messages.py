@@ -88,7 +88,7 @@ async def updates(f):
 
 # ---- failures ----
 
-# [kind, message, type, non_retryable, retry state or timeout]: 1 application, 2 timeout, 6 activity
+# [kind, message, type, non_retryable, retry state or timeout, details]: 1 application, 2 timeout, 6 activity
 APPLICATION, TIMEOUT, ACTIVITY = 1, 2, 6
 NON_RETRYABLE, MAXIMUM_ATTEMPTS = 1, 3
 START_TO_CLOSE, SCHEDULE_TO_START, SCHEDULE_TO_CLOSE, HEARTBEAT = 1, 2, 3, 4
@@ -100,12 +100,12 @@ async def failures_of_calls(f):
     assert all(code == FAILED and chain[0][0] == ACTIVITY for code, chain in result), result
     broke, not_yet, *timeouts = (chain for _code, chain in result)
     assert broke[0][4] == NON_RETRYABLE, broke
-    assert broke[1:] == [[APPLICATION, "no money", "Broke", True, 0],
-                         [APPLICATION, "the account is empty", "Bank", False, 0]], broke
-    assert not_yet[0][4] == MAXIMUM_ATTEMPTS and not_yet[1:] == [[APPLICATION, "not yet", "NotYet", False, 0]], not_yet
-    assert [(chain[1][0], chain[1][4]) for chain in timeouts] == [
-        (TIMEOUT, START_TO_CLOSE), (TIMEOUT, HEARTBEAT), (TIMEOUT, SCHEDULE_TO_START),
-        (TIMEOUT, SCHEDULE_TO_CLOSE)], timeouts
+    assert broke[1:] == [[APPLICATION, "no money", "Broke", True, 0, 1],
+                         [APPLICATION, "the account is empty", "Bank", False, 0, 0]], broke
+    assert not_yet[0][4] == MAXIMUM_ATTEMPTS and not_yet[1:] == [[APPLICATION, "not yet", "NotYet", False, 0, 0]], not_yet
+    assert all(chain[1][0] == TIMEOUT for chain in timeouts), timeouts
+    assert [chain[1][4:] for chain in timeouts] == [  # with what the last heartbeat said
+        [START_TO_CLOSE, 1], [HEARTBEAT, 1], [SCHEDULE_TO_START, 0], [SCHEDULE_TO_CLOSE, 1]], timeouts
 
 
 @scenario

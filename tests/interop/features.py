@@ -124,12 +124,11 @@ async def one(features, name):
     return ""
 
 
-def evictions(worker):
-    """How many runs left the cache by chance, as the worker's metrics say."""
+def metric(worker, name, label=""):
+    """The sum of what a worker's metrics say under that name, of those that have the label."""
     with urllib.request.urlopen(f"http://{worker.address('http')}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines
-               if line.startswith("flotilla_sticky_cache_evictions_total{") and 'reason="forced"' in line)
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + "{") and label in line)
 
 
 async def run(fleet, args, way):
@@ -146,8 +145,10 @@ async def run(fleet, args, way):
     worker = start_workers(features)
     failed = list(filter(None, await asyncio.gather(*(one(features, name) for name in SCENARIOS))))
     assert not failed, "\n".join(failed)
-    if way == "evicted":
-        assert evictions(worker) > 10, "hardly a run was evicted"
+    hits = metric(worker, "temporal_sticky_cache_hit_total")
+    assert hits == 0 if way == "without_cache" else hits > 30, hits
+    evicted = metric(worker, "flotilla_sticky_cache_evictions_total", 'reason="forced"')
+    assert evicted > 30 if way == "evicted" else evicted == 0, evicted
     told = await feature_histories.judge(features)
     print(f"      {len(SCENARIOS)} scenarios, {way.replace('_', ' ')}; {told}", flush=True)
 

@@ -5,17 +5,19 @@
 
 static const struct flo_activity_options plain = {.start_to_close_ms = 30000};
 
-/* The chain on wf as [[kind, message, type, non_retryable, retry state or timeout], ...]. */
+/* The chain on wf as [[kind, message, type, non_retryable, retry state or timeout,
+ * details], ...]. */
 static json_t *chain(struct flo_workflow *wf)
 {
     struct flo_failure_link link;
     json_t *links = json_array();
     for (unsigned depth = 0; flo_failure_at(wf, depth, &link); depth++)
-        json_array_append_new(links,
-                              json_pack("[i,s,s,b,i]", (int)link.kind, link.message, link.type,
-                                        (int)link.non_retryable,
-                                        link.kind == FLO_FAILURE_TIMEOUT ? (int)link.timeout
-                                                                         : (int)link.retry_state));
+        json_array_append_new(
+            links,
+            json_pack("[i,s,s,b,i,i]", (int)link.kind, link.message, link.type,
+                      (int)link.non_retryable,
+                      link.kind == FLO_FAILURE_TIMEOUT ? (int)link.timeout : (int)link.retry_state,
+                      (int)link.detail_count));
     return links;
 }
 
