@@ -458,6 +458,40 @@ static void test_each_allocation_for_entities_fails_once(void **state)
                  "L=['red']:KeywordList T='t':Text");
 }
 
+static int packs_in(struct flo_workflow *wf, struct flo_inbound_call *call, json_t **out_result)
+{
+    json_t *packed = json_pack("[O]", call->input);
+    call->input = packed;
+    int rc = packed ? flo_inbound_proceed(wf, call, out_result) : FLO_ENOMEM;
+    json_decref(packed);
+    return rc;
+}
+
+static int packs_out(struct flo_workflow *wf, struct flo_outbound_call *call)
+{
+    (void)wf;
+    int rc = flo_outbound_set_input(call, json_pack("[O]", call->input));
+    return rc ? rc : flo_outbound_set_header(call, "by", json_string("us"));
+}
+
+static void test_each_allocation_for_interceptors_fails_once(void **state)
+{
+    static const struct flo_workflow_interceptor packs = {packs_in, packs_out};
+    static const struct flo_workflow_interceptor *const row[] = {&packs, NULL};
+    static const char *const keys[] = {"tenant", NULL};
+    struct story *s = *state;
+    s->env.interceptors = row;
+    s->env.propagate = keys;
+    story_tell(s, "Started type=Busy input=1 header=tenant header_value='acme'");
+    story_tell(s, "WFTScheduled; WFTStarted");
+    fail_each(s, "ScheduleActivity id=1 type=part queue=queue stc=30000 input=[[1]] "
+                 "tenant='acme' by='us'\n"
+                 "ScheduleActivity id=2 type=part queue=queue stc=30000 input=[[1]] "
+                 "tenant='acme' by='us'\n"
+                 "ScheduleActivity id=3 type=part queue=queue stc=30000 input=[[1]] "
+                 "tenant='acme' by='us'");
+}
+
 static void test_code_that_ignores_missing_memory_is_stopped(void **state)
 {
     struct story *s = *state;
@@ -562,6 +596,7 @@ int main(void)
         T(test_each_allocation_of_many_coroutines_fails_once),
         T(test_each_allocation_for_messages_fails_once),
         T(test_each_allocation_for_entities_fails_once),
+        T(test_each_allocation_for_interceptors_fails_once),
         T(test_options_are_in_the_command),
         T(test_code_that_ignores_missing_memory_is_stopped),
     };
