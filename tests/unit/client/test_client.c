@@ -31,6 +31,8 @@ struct fixture {
     bool destroy_when_done;
     bool connected;
     struct flo_client_call *poll;
+    int ended, code; /* calls that ended, and how the last one did */
+    char damage[160], unsent[160];
 };
 
 static void on_call(void *ctx, struct flo_grpc_server_call *call, const char *path,
@@ -285,6 +287,134 @@ static void test_refusal_is_told_by_its_text(void **state)
     assert_true(flo_client_retryable(FLO_GRPC_RESOURCE_EXHAUSTED, "busy", FLO_RETRY_CALL));
 }
 
+/* ---- codecs ---- */
+
+/* A codec that marks what it has seen, and refuses payloads that begin with '!'. */
+static int mark(void *ctx, const struct flo_payload *in, struct flo_payload_writer *out,
+                struct flo_err *err)
+{
+    size_t len;
+    const char *data = flo_payload_data(in, &len);
+
+    (void)ctx;
+    if (len && *data == '!')
+        return flo_fail(err, FLO_EIO, "the key server is away");
+    return flo_payload_write_data(out, "seen", 4);
+}
+
+static void on_unsent(void *ctx, const char *operation, const char *reason)
+{
+    struct fixture *f = ctx;
+
+    snprintf(f->unsent, sizeof f->unsent, "%s: %s", operation, reason);
+}
+
+/* The fixture's client again, with that codec. */
+static struct flo_codec_row *use_codec(struct fixture *f)
+{
+    static const struct flo_codec codec = {"marker", mark, mark, NULL};
+    struct flo_codec_row *row = NULL;
+    struct flo_err err = {0};
+
+    assert_int_equal(flo_codec_row_new(NULL, &row, &err), 0);
+    assert_int_equal(flo_codec_row_add(row, &codec), 0);
+    flo_client_destroy(&f->client);
+    const struct flo_client_options options = {
+        .channel = {.address = f->address, .on_state = on_state, .on_state_ctx = f},
+        .codecs = row,
+        .on_unsent = on_unsent,
+        .on_try_ctx = f};
+    assert_int_equal(flo_client_new(f->base, &options, &f->client, &err), 0);
+    return row;
+}
+
+/* One payload with this text; lives until the next. */
+static FloApi__Payloads *payloads_of(const char *text)
+{
+    static FloApi__Payload payload, *list[] = {&payload};
+    static FloApi__Payloads payloads;
+
+    flo_api__payload__init(&payload);
+    payload.data = (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
+    flo_api__payloads__init(&payloads);
+    payloads.payloads = list;
+    payloads.n_payloads = 1;
+    return &payloads;
+}
+
+static void on_ended(void *ctx, const struct flo_grpc_status *status,
+                     const ProtobufCMessage *response)
+{
+    struct fixture *f = ctx;
+    const char *damage = response ? flo_client_response_damage(f->client) : status->message;
+
+    f->poll = NULL;
+    f->code = status->code;
+    f->ended++;
+    snprintf(f->damage, sizeof f->damage, "%s", damage ? damage : "");
+}
+
+/* An answer that cannot be encoded never leaves: the call is refused at once, and it is said why.
+ * The caller's request stays as it was. */
+static void test_answer_that_cannot_be_encoded_is_kept_back(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_codec_row *row = use_codec(f);
+    FloApi__RespondActivityTaskCompletedRequest request =
+        FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_REQUEST__INIT;
+    const FloApi__RespondActivityTaskCompletedResponse answer =
+        FLO_API__RESPOND_ACTIVITY_TASK_COMPLETED_RESPONSE__INIT;
+
+    f->answer = &answer.base;
+    request.result = payloads_of("!secret");
+    assert_int_equal(
+        flo_client_respond_activity_task_completed(f->client, &request, on_ended, f, NULL),
+        FLO_EIO);
+    assert_string_equal(f->unsent,
+                        "RespondActivityTaskCompleted: codec marker: the key server is away");
+    assert_int_equal(f->ended, 0);
+
+    request.result = payloads_of("plain");
+    assert_int_equal(
+        flo_client_respond_activity_task_completed(f->client, &request, on_ended, f, NULL), 0);
+    assert_memory_equal(request.result->payloads[0]->data.data, "plain", 5);
+    RUN_UNTIL(f, f->ended == 1);
+    assert_int_equal(f->code, FLO_GRPC_OK);
+    assert_int_equal(f->calls, 1); /* the first one never left */
+    flo_client_destroy(&f->client);
+    flo_codec_row_destroy(&row);
+}
+
+/* A task that cannot be decoded comes all the same, so that somebody can fail it, with the reason;
+ * another answer ends its call. */
+static void test_task_that_cannot_be_decoded_is_damaged(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_codec_row *row = use_codec(f);
+    const FloApi__PollActivityTaskQueueRequest poll =
+        FLO_API__POLL_ACTIVITY_TASK_QUEUE_REQUEST__INIT;
+    const FloApi__QueryWorkflowRequest query = FLO_API__QUERY_WORKFLOW_REQUEST__INIT;
+    FloApi__PollActivityTaskQueueResponse task = FLO_API__POLL_ACTIVITY_TASK_QUEUE_RESPONSE__INIT;
+    FloApi__QueryWorkflowResponse result = FLO_API__QUERY_WORKFLOW_RESPONSE__INIT;
+
+    task.input = payloads_of("!sealed");
+    f->answer = &task.base;
+    assert_int_equal(flo_client_poll_activity_task_queue(f->client, &poll, on_ended, f, &f->poll),
+                     0);
+    RUN_UNTIL(f, f->ended == 1);
+    assert_int_equal(f->code, FLO_GRPC_OK);
+    assert_string_equal(f->damage, "codec marker: the key server is away");
+
+    result.query_result = payloads_of("!sealed");
+    f->answer = &result.base;
+    assert_int_equal(flo_client_query_workflow(f->client, &query, on_ended, f, NULL), 0);
+    RUN_UNTIL(f, f->ended == 2);
+    assert_int_equal(f->code, FLO_GRPC_DATA_LOSS);
+    assert_string_equal(f->damage, "codec marker: the key server is away");
+    flo_client_destroy(&f->client);
+    flo_codec_row_destroy(&row);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -294,6 +424,8 @@ int main(void)
         T(test_silence_outlasts_the_time_limit),
         T(test_keep_response_outlives_the_client),
         T(test_odd_timeouts_stay_out_of_the_header_table),
+        T(test_answer_that_cannot_be_encoded_is_kept_back),
+        T(test_task_that_cannot_be_decoded_is_damaged),
         cmocka_unit_test(test_refusal_is_told_by_its_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
