@@ -332,8 +332,8 @@ FLO_MUST_CHECK int flo_signal_event(struct flo_run *run, const FloApi__HistoryEv
 
 /* ---- observe.c: called when somebody looks on (run->env.observer) ---- */
 
-/* An activation begins. */
-void flo_observe_activation(struct flo_run *run);
+/* An activation begins, for a task with that many events. */
+void flo_observe_activation(struct flo_run *run, int64_t history_length);
 /* One of its jobs; name NULL: that of the event's type. */
 void flo_observe_job(struct flo_run *run, const char *name, const FloApi__HistoryEvent *event);
 /* The code waits again: the commands that it issued. */

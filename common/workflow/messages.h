@@ -47,6 +47,7 @@ struct flo_messages {
     struct flo_list admitted; /* of update.c: requests that history has admitted */
     struct flo_list outgoing; /* struct flo_outgoing, in the memory of the answer */
     char *details;            /* owned; NULL: none */
+    bool refused; /* the step has brought nothing but updates, none of which was accepted so far */
 };
 
 /* A message of the update protocol that the answer is to bring. */
@@ -104,10 +105,8 @@ FLO_MUST_CHECK int flo_update_foresee(struct flo_run *run, const FloApi__History
                                       struct flo_err *err);
 /* Remember the request of an UpdateAdmitted event. */
 FLO_MUST_CHECK int flo_update_admitted(struct flo_run *run, const FloApi__HistoryEvent *event);
-/* Hand those that arrived before event before_id to their handlers. *out_wakes: there were any.
- * FLO_ENOMEM, FLO_EPROTO. */
-FLO_MUST_CHECK int flo_update_deliver(struct flo_run *run, int64_t before_id, bool *out_wakes,
-                                      struct flo_err *err);
+/* Hand those that arrived before event before_id to their handlers. FLO_ENOMEM, FLO_EPROTO. */
+FLO_MUST_CHECK int flo_update_deliver(struct flo_run *run, int64_t before_id, struct flo_err *err);
 /* A handler was registered: updates that wait for one go to it. FLO_ENOMEM, FLO_EPROTO. */
 FLO_MUST_CHECK int flo_update_dispatch_arrived(struct flo_run *run, struct flo_err *err);
 /* All coroutines wait: updates that nobody took are rejected. FLO_ENOMEM. */

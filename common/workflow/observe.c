@@ -5,12 +5,11 @@
  */
 #include "workflow/internal.h"
 
-void flo_observe_activation(struct flo_run *run)
+void flo_observe_activation(struct flo_run *run, int64_t history_length)
 {
     const struct flo_run_observer *observer = run->env.observer;
-    const struct flo_run_step step = {.replaying = run->replaying,
-                                      .history_length = run->info.history_length,
-                                      .now_ns = run->now_ns};
+    const struct flo_run_step step = {
+        .replaying = run->replaying, .history_length = history_length, .now_ns = run->now_ns};
     struct flo_heap *heap = flo_heap_enter(NULL);
     observer->activation(observer->ctx, &step);
     flo_heap_enter(heap);

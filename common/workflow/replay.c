@@ -6,7 +6,8 @@
  * counted: one that WorkflowTaskCompleted follows, or the last event, which is the task at hand. A
  * started task that failed, timed out or was overtaken by the run's end is passed over: its events
  * join the next sequence. A completed task without commands that is followed at once by the next
- * one is a heartbeat of a task held open: it joins, too, with the time of the first.
+ * one is a heartbeat of a task held open: it joins, too, with the time of the first and the length
+ * that history had then, which is what the code saw that ran for it.
  *
  * For each sequence, first all its command events are compared with the commands that code
  * issued in the sequence before; nothing may be left of those. Then what came from outside is
@@ -19,7 +20,9 @@
  * handed to the code one by one, as they were then; the code runs after each.
  *
  * Updates have no events when they come, either: they are messages of a task. Those that were
- * accepted are found behind that task's completion, and delivered with what the task brought.
+ * accepted are found behind that task's completion, and delivered with what the task brought. So a
+ * task that brought nothing but updates which were all rejected has not happened for the code:
+ * only their validators ran, and nobody was asked whether he can go on.
  *
  * Behind the last sequence there may be command events of its completion (a whole history
  * replayed, a query): they are compared and the rest waits for the task that brings them.
@@ -245,7 +248,7 @@ static int apply_group(struct flo_run *run, const struct history *h, const struc
             continue;
         bool wakes;
         int rc = group == JOB_SIGNAL && run->messages
-                     ? flo_update_deliver(run, h->events[i]->event_id, out_wake, err)
+                     ? flo_update_deliver(run, h->events[i]->event_id, err)
                      : 0;
         if (rc == 0)
             rc = apply_job(run, h->events[i], &wakes, err);
@@ -282,7 +285,7 @@ static int apply_jobs(struct flo_run *run, const struct history *h, const struct
         if (rc == 0 && group == JOB_START)
             rc = foresee_values(run, h, s, err);
         else if (rc == 0 && group == JOB_SIGNAL && run->messages)
-            rc = flo_update_deliver(run, INT64_MAX, out_wake, err);
+            rc = flo_update_deliver(run, INT64_MAX, err);
         if (rc)
             return rc;
     }
@@ -307,13 +310,16 @@ static int match_commands(struct flo_run *run, const struct history *h, size_t f
     return flo_command_none_left(run, after, err);
 }
 
-static void read_task_started(struct flo_run *run, const struct history *h,
-                              const struct sequence *s)
+static void read_time(struct flo_run *run, const struct history *h, const struct sequence *s)
 {
-    const FloApi__HistoryEvent *started = h->events[s->end];
     int64_t now_ns = flo_timestamp_ns(h->events[s->first]->event_time);
     if (now_ns > run->now_ns)
         run->now_ns = now_ns;
+}
+
+/* What the code is told of the history for which it runs. */
+static void read_length(struct flo_run *run, const FloApi__HistoryEvent *started)
+{
     run->info.history_length = started->event_id;
     if (started->attributes_case ==
         FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_TASK_STARTED_EVENT_ATTRIBUTES) {
@@ -332,6 +338,26 @@ static int step(struct flo_run *run, struct flo_err *err)
     return rc;
 }
 
+/* Run the code for what was applied. Without an event only updates were. */
+static int run_code(struct flo_run *run, const FloApi__HistoryEvent *started, bool events,
+                    struct flo_err *err)
+{
+    int64_t length = run->info.history_length, bytes = run->info.history_bytes;
+    bool suggested = run->info.continue_as_new_suggested;
+    read_length(run, started);
+    if (!events)
+        run->messages->refused = true;
+    int rc = step(run, err);
+    if (!events && run->messages->refused) { /* all rejected */
+        run->info.history_length = length;
+        run->info.history_bytes = bytes;
+        run->info.continue_as_new_suggested = suggested;
+    }
+    if (!events)
+        run->messages->refused = false;
+    return rc;
+}
+
 static int run_sequence(struct flo_run *run, const struct history *h, const struct sequence *s,
                         struct flo_err *err)
 {
@@ -340,12 +366,13 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
     if (rc)
         return rc;
     run->replaying = !s->live;
-    read_task_started(run, h, s);
+    read_time(run, h, s);
     if (run->env.observer)
-        flo_observe_activation(run);
+        flo_observe_activation(run, h->events[s->end]->event_id);
     rc = h->has_updates || h->message_count ? take_in_updates(run, h, s, err) : 0;
     if (rc)
         return rc;
+    bool updates = run->messages && !flo_list_empty(&run->messages->incoming);
     rc = apply_jobs(run, h, s, &wake, err);
     if (rc)
         return rc;
@@ -359,7 +386,7 @@ static int run_sequence(struct flo_run *run, const struct history *h, const stru
     rc = flo_list_empty(&run->local_pauses) ? 0 : flo_local_resume(run);
     if (rc)
         return rc;
-    return wake ? step(run, err) : 0;
+    return wake || updates ? run_code(run, h->events[s->first], wake, err) : 0;
 }
 
 static bool local_marker_at(const struct history *h, size_t i)
@@ -409,7 +436,7 @@ static int foresee_markers(struct flo_run *run, const struct history *h, const s
         if (!wakes)
             continue;
         if (!last && run->env.observer)
-            flo_observe_activation(run);
+            flo_observe_activation(run, run->processed_id);
         if (run->env.observer)
             flo_observe_job(run, NULL, h->events[i]);
         last = i;

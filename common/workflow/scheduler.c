@@ -204,7 +204,7 @@ static struct flo_workflow *next_fresh(const struct flo_run *run)
     return NULL;
 }
 
-static int begin_fresh(struct flo_run *run)
+int flo_scheduler_begin(struct flo_run *run)
 {
     struct flo_workflow *wf;
     int rc = 0;
@@ -235,7 +235,7 @@ static int pass(struct flo_run *run, bool *out_again)
     size_t living = run->coroutines.count + run->fresh.count;
     uint64_t made = run->coroutine_count;
     bool ran = !flo_list_empty(&run->fresh);
-    int rc = ran ? begin_fresh(run) : 0;
+    int rc = ran ? flo_scheduler_begin(run) : 0;
     bool alone = living == 1 && run->coroutine_count == made;
     if (rc == 0 && !run->main.ended && !(ran && alone))
         rc = ask_all(run, &ran);
@@ -251,7 +251,7 @@ int flo_scheduler_run(struct flo_run *run)
     do {
         rc = pass(run, &again);
     } while (rc == 0 && again);
-    return rc == 0 && run->main.ended ? begin_fresh(run) : rc;
+    return rc == 0 && run->main.ended ? flo_scheduler_begin(run) : rc;
 }
 
 /* ---- waiting ---- */

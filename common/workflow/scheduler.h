@@ -112,6 +112,8 @@ void flo_scheduler_start_first(struct flo_run *run, struct flo_workflow *wf,
  * until they wait. FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_scheduler_run(struct flo_run *run);
+/* Only those that have not begun, each until it waits. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_scheduler_begin(struct flo_run *run);
 /* Drop them all, wherever they stand. */
 void flo_scheduler_drop(struct flo_run *run);
 /* Touched pages of all stacks, and what the coroutines hold outside the run's heap. */

@@ -110,10 +110,20 @@ static int timer_only(struct flo_workflow *wf, json_t *input, json_t **out_resul
     return flo_sleep(wf, 1000);
 }
 
+/* Goes another way when history is long, before and after the work. */
+static int lengthy(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    const struct flo_workflow_info *info = flo_workflow_info(wf);
+    if (info->history_length > 3)
+        flo_timer_start(wf, 1000);
+    int rc = flo_local_activity(wf, "work", input, &options, out_result);
+    return rc == 0 && info->history_length > 3 ? flo_sleep(wf, 1000) : rc;
+}
+
 static const struct flo_workflow_entry workflows[] = {
-    {"One", one},         {"Chain", chain},      {"Race", race},     {"Retried", retried},
-    {"Cancels", cancels}, {"Regrets", regrets},  {"Misuse", misuse}, {"Clock", clock_after},
-    {"Patient", patient}, {"Timer", timer_only}, {NULL, NULL}};
+    {"One", one},         {"Chain", chain},      {"Race", race},       {"Retried", retried},
+    {"Cancels", cancels}, {"Regrets", regrets},  {"Misuse", misuse},   {"Clock", clock_after},
+    {"Patient", patient}, {"Timer", timer_only}, {"Lengthy", lengthy}, {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -259,6 +269,20 @@ static void test_heartbeats_keep_the_work_going(void **state)
                        "Marker core_local_activity " DATA(1, "work", "1009,'nanos':0", 0) //
                        " result=1\n"
                        "Complete result=1009000");
+    story_tell(s, "WFTCompleted; Marker seq=1 type=work result=1 complete=1009000; Completed");
+    story_expect_replayed(s, "");
+}
+
+/* Nor in the length of the history: the replay sees no more of it than the code did then. */
+static void test_heartbeats_do_not_lengthen_the_history(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Lengthy; WFTScheduled; WFTStarted");
+    story_answer(s);
+    story_expect_yielded(s, "more");
+    story_tell(s, "WFTCompleted; WFTScheduled; WFTStarted");
+    story_expect(s, "open");
+    assert_non_null(strstr(story_local(s, "1 result=1 ran=500"), "\nComplete result=1"));
     story_tell(s, "WFTCompleted; Marker seq=1 type=work result=1 complete=1009000; Completed");
     story_expect_replayed(s, "");
 }
@@ -464,6 +488,7 @@ int main(void)
         TEST(test_failure_fails_the_workflow),
         TEST(test_long_backoff_becomes_a_timer),
         TEST(test_heartbeats_keep_the_work_going),
+        TEST(test_heartbeats_do_not_lengthen_the_history),
         TEST(test_signal_between_heartbeats),
         TEST(test_cancel_try),
         TEST(test_cancel_wait),

@@ -104,6 +104,22 @@ static int returns(struct flo_workflow *wf, json_t *input, json_t **out_result)
     return rc;
 }
 
+static bool is_long(void *ctx)
+{
+    return flo_workflow_info(ctx)->history_length > 5;
+}
+
+/* Ends when its history is long, as those do that continue as new. */
+static int grows(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    struct counter *counter = flo_workflow_alloc(wf, sizeof *counter);
+    (void)input;
+    flo_update_handle(wf, "add", check_add, add, counter, NULL);
+    int rc = flo_await_condition(wf, is_long, wf, -1);
+    *out_result = json_integer(counter->total);
+    return rc;
+}
+
 /* Takes every update there is, but only after a timer. */
 static int echo_name(struct flo_workflow *wf, const struct flo_message *m, void *ctx,
                      json_t **out_result)
@@ -166,8 +182,8 @@ static int holds(struct flo_workflow *wf, json_t *input, json_t **out_result)
 }
 
 static const struct flo_workflow_entry workflows[] = {
-    {"Counts", counts}, {"Leaves", leaves},   {"Late", late}, {"Careless", careless},
-    {"Holds", holds},   {"Returns", returns}, {NULL, NULL},
+    {"Counts", counts}, {"Leaves", leaves},   {"Late", late},   {"Careless", careless},
+    {"Holds", holds},   {"Returns", returns}, {"Grows", grows}, {NULL, NULL},
 };
 
 static int setup(void **state)
@@ -256,6 +272,27 @@ static void test_rejected_update_leaves_nothing(void **state)
     story_tell(s, "UpdateCompleted id=u4; WFTScheduled; WFTStarted");
     expect_both(s, "");
     story_expect_replayed(s, "");
+}
+
+/* In history there will be nothing for which the code could have run then: so it does not run. */
+static void test_rejected_update_wakes_nobody(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Grows; WFTScheduled; WFTStarted");
+    expect_both(s, "");
+    story_tell(s, WAITS);
+    story_update(s, "id=u1 name=add input='x' behind=5");
+    story_update(s, "id=u2 name=other behind=5");
+    expect_both(s, "message u1/reject to u1/request behind 5: add takes a number, u1 "
+                   "(type NotANumber)\nmessage u2/reject to u2/request behind 5: unknown update "
+                   "other. KnownUpdates=[add] (type UnknownUpdate)");
+    story_tell(s, "WFTCompleted; WFTScheduled; WFTStarted");
+    story_update(s, "id=u3 name=add input='y' behind=8");
+    story_update(s, "id=u4 name=add input=4 behind=8");
+    expect_both(s, "ProtocolMessage u4/accept\nProtocolMessage u4/complete\nComplete result=4\n"
+                   "message u3/reject to u3/request behind 8: add takes a number, u3 "
+                   "(type NotANumber)\nmessage u4/accept to u4/request behind 8\n"
+                   "message u4/complete result=4");
 }
 
 /* ---- at work over several tasks ---- */
@@ -514,6 +551,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_update_is_accepted_and_completed_in_one_task),
         T(test_rejected_update_leaves_nothing),
+        T(test_rejected_update_wakes_nobody),
         T(test_updates_complete_in_later_tasks),
         T(test_admitted_update_is_found_again),
         T(test_update_with_the_first_task),

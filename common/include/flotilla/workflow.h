@@ -73,7 +73,7 @@ struct flo_workflow_info {
     const char *workflow_id, *run_id, *type, *namespace_, *task_queue;
     int32_t attempt;        /* 1, then one more for each retry of the workflow */
     int64_t start_ms;       /* wall clock, milliseconds since 1970 */
-    int64_t history_length; /* events up to the current task */
+    int64_t history_length; /* events up to the task for which the code runs */
     int64_t history_bytes;
     bool continue_as_new_suggested;
     /* Where the run stands in a distributed trace (W3C Trace Context), as its activities get it; ""

@@ -254,6 +254,13 @@ static int fail_task(const struct flo_run *run, struct flo_err *err)
     return flo_fail(err, rc, "%s", said ? said : flo_error_text(rc));
 }
 
+/* Updates that are refused leave nothing: the code has then nothing to run for. */
+static int run_coroutines(struct flo_run *run)
+{
+    int rc = run->messages && run->messages->refused ? flo_scheduler_begin(run) : 0;
+    return rc || (run->messages && run->messages->refused) ? rc : flo_scheduler_run(run);
+}
+
 int flo_execution_step(struct flo_run *run, struct flo_err *err)
 {
     if (run->machine.state != FLO_RUN_OPEN)
@@ -262,7 +269,7 @@ int flo_execution_step(struct flo_run *run, struct flo_err *err)
     run->task_steps++;
     if (!flo_list_empty(&run->scope_timers))
         flo_scope_expire(run);
-    int rc = flo_scheduler_run(run);
+    int rc = run_coroutines(run);
     run->steps++; /* odd while code runs, even between */
     if (rc == 0 && run->messages)
         rc = flo_update_reject_rest(run);

@@ -382,6 +382,7 @@ static int accept(struct flo_update *update)
     FloApi__ProtocolMessageCommandAttributes *a;
     FloApi__Acceptance body = FLO_API__ACCEPTANCE__INIT;
     int rc = flo_machine_move(&update->machine, ACCEPTING);
+    run->messages->refused = false;
     if (rc == 0)
         rc = issue(update, &accept_ops, &a);
     body.accepted_request_message_id = (char *)(uintptr_t)update->message_id;
@@ -522,7 +523,7 @@ static int dispatch(struct flo_update *update, const struct flo_handler *handler
     return flo_handler_start(run, FLO_UPDATE, handler, &message, update);
 }
 
-int flo_update_deliver(struct flo_run *run, int64_t before_id, bool *out_wakes, struct flo_err *err)
+int flo_update_deliver(struct flo_run *run, int64_t before_id, struct flo_err *err)
 {
     struct flo_messages *messages = run->messages;
     FLO_LIST_FOREACH_SAFE(node, &messages->incoming)
@@ -532,7 +533,6 @@ int flo_update_deliver(struct flo_run *run, int64_t before_id, bool *out_wakes, 
         if (update->sequencing_id >= before_id)
             break;
         flo_list_remove(&messages->incoming, node);
-        *out_wakes = true;
         if (update->event && run->env.observer)
             flo_observe_job(run, "do_update", update->event);
         if (!handler)
