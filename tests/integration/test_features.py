@@ -143,6 +143,16 @@ class Features(FleetTest):
         names = self.events("Updates")
         self.assertEqual([names.count(f"WORKFLOW_EXECUTION_UPDATE_{end}") for end in ("ACCEPTED", "COMPLETED")], [7, 7])
 
+    def running(self, id_):
+        """The ids of its activities of which an attempt runs that was not asked to stop."""
+        pending = json.loads(self.cli("describe", id_, "-o", "json")).get("pendingActivities", [])
+        return [a["activityId"] for a in pending if a["state"] == "PENDING_ACTIVITY_STATE_STARTED"]
+
+    def stopped(self):
+        for activity in ("try", "wait", "abandon"):
+            wait_for(lambda id_=activity: id_ in self.running("ActivityCancel"), f"an attempt of {activity}")
+            self.signal("ActivityCancel", "begun")
+
     def selected(self):
         self.until("Select", "TIMER_FIRED", 2)
         self.cli("stack", "Select")  # it has seen the second timer, too
@@ -213,7 +223,8 @@ class Features(FleetTest):
         for type_, value in {"Signals": None, "Queries": None, "Updates": None, "Select": "sent", "Cancelled": "refund",
                              "Values": None, "Ends": "raise", "Other": None, "External": "Other", "Info": True}.items():
             self.begin(type_, value)
-        for steer in (self.signalled, self.queried, self.updated, self.selected, self.cancelled, self.values):
+        for steer in (self.stopped, self.signalled, self.queried, self.updated, self.selected, self.cancelled,
+                      self.values):
             steer()
         for type_, (_value, result) in RESULTS.items():
             with self.subTest(type_):

@@ -102,7 +102,8 @@ async def failures_of_calls(f):
     assert broke[0][4] == NON_RETRYABLE, broke
     assert broke[1:] == [[APPLICATION, "no money", "Broke", True, 0, 1],
                          [APPLICATION, "the account is empty", "Bank", False, 0, 0]], broke
-    assert not_yet[0][4] == MAXIMUM_ATTEMPTS and not_yet[1:] == [[APPLICATION, "not yet", "NotYet", False, 0, 0]], not_yet
+    assert not_yet[0][4] == MAXIMUM_ATTEMPTS, not_yet
+    assert not_yet[1:] == [[APPLICATION, "not yet", "NotYet", False, 0, 0]], not_yet
     assert all(chain[1][0] == TIMEOUT for chain in timeouts), timeouts
     assert [chain[1][4:] for chain in timeouts] == [  # with what the last heartbeat said
         [START_TO_CLOSE, 1], [HEARTBEAT, 1], [SCHEDULE_TO_START, 0], [SCHEDULE_TO_CLOSE, 1]], timeouts

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenarios of features.py: activities, local activities, timers, awaiting, coroutines, scopes
 (features_steps.c, features_waiting.c)."""
+import asyncio
+
 from features import count, events, failure_of, of_type, scenario, summaries, until
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
@@ -27,9 +30,20 @@ async def activity_options(f):
     assert [a.attempt for a in of_type(history, "ACTIVITY_TASK_STARTED")] == [3, 1]
 
 
+async def until_attempt_runs(handle, activity_id):
+    started = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+    while (activity_id, started) not in [(a.activity_id, a.state) for a in
+                                         (await handle.describe()).raw_description.pending_activities]:
+        await asyncio.sleep(0.05)
+
+
 @scenario
 async def activity_cancellation(f):
-    result, history = await f.result("ActivityCancel")
+    handle = await f.start("ActivityCancel")
+    for activity_id in ("try", "wait", "abandon"):
+        await until_attempt_runs(handle, activity_id)
+        await handle.signal("begun")
+    result, history = await handle.result(), await events(handle)
     assert result == [[CANCELLED, None], [CANCELLED, "tidied"], [CANCELLED, None], CANCELLED], result
     assert count(history, "ACTIVITY_TASK_CANCEL_REQUESTED") == 2, history
     assert count(history, "ACTIVITY_TASK_SCHEDULED") == 3, "what was never sent is in the history"

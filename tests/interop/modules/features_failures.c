@@ -30,7 +30,7 @@ static int failures(struct flo_workflow *wf, json_t *input, json_t **out_result)
         .start_to_close_ms = 30000, .heartbeat_ms = 200, .retry = &once};
     const struct flo_activity_options nobody = {
         .task_queue = "features-nobody", .schedule_to_start_ms = 100, .start_to_close_ms = 30000};
-    const struct flo_activity_options in_all = {.schedule_to_close_ms = 150};
+    const struct flo_activity_options in_all = {.schedule_to_close_ms = 1000};
     const struct {
         const char *type;
         const struct flo_activity_options *options;

@@ -97,21 +97,27 @@ static int activity_options(struct flo_workflow *wf, json_t *input, json_t **out
     return 0;
 }
 
-/* Each cancellation type: what the future says, and how the cancelled attempts end. */
+/* Each cancellation type: what the future says, and how the cancelled attempts end. A signal says
+ * that the attempt has begun. */
 static int activity_cancel(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
-    static const enum flo_cancellation_type ways[] = {FLO_CANCEL_TRY, FLO_CANCEL_WAIT,
-                                                      FLO_CANCEL_ABANDON};
+    static const struct {
+        const char *id;
+        enum flo_cancellation_type how;
+    } ways[] = {
+        {"try", FLO_CANCEL_TRY}, {"wait", FLO_CANCEL_WAIT}, {"abandon", FLO_CANCEL_ABANDON}};
     json_t *seen = json_array();
     (void)input;
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         struct flo_failure_link link;
         json_t *detail = NULL;
         unsigned depth;
-        const struct flo_activity_options options = {
-            .start_to_close_ms = 30000, .heartbeat_ms = 500, .cancellation = ways[i]};
+        const struct flo_activity_options options = {.activity_id = ways[i].id,
+                                                     .start_to_close_ms = 30000,
+                                                     .heartbeat_ms = 500,
+                                                     .cancellation = ways[i].how};
         struct flo_future *staying = flo_activity_start(wf, "stay", NULL, &options);
-        int rc = flo_sleep(wf, 150);
+        int rc = flo_signal_await(wf, "begun", -1, NULL);
         if (rc)
             return rc;
         flo_future_cancel(wf, staying);
