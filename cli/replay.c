@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/utf8.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "codec/codec.h"
@@ -119,6 +120,15 @@ static flo_workflow_fn look_up(void *ctx, const char *type)
 
 /* ---- looking on ---- */
 
+/* For JSON: names of files may be any bytes, and words may have been cut inside a letter. */
+static json_t *text_of(const char *text)
+{
+    char *copy = strdup(text);
+    json_t *json = copy ? json_string(flo_utf8_mend(copy)) : NULL;
+    free(copy);
+    return json;
+}
+
 static void on_activation(void *ctx, const struct flo_run_step *step)
 {
     struct replay *replay = ctx;
@@ -146,8 +156,9 @@ static void on_job(void *ctx, const char *name, const FloApi__HistoryEvent *even
     char what[320];
     flo_event_describe(event, what, sizeof what);
     if (replay->report)
-        json_array_append_new(replay->jobs, json_pack("{s:s, s:I, s:s}", "job", name, "event_id",
-                                                      (json_int_t)event->event_id, "event", what));
+        json_array_append_new(replay->jobs,
+                              json_pack("{s:s, s:I, s:o}", "job", name, "event_id",
+                                        (json_int_t)event->event_id, "event", text_of(what)));
     else
         printf("    job      %s: %s\n", name, what);
 }
@@ -156,8 +167,9 @@ static void on_command(void *ctx, const char *name, const char *what, const char
 {
     struct replay *replay = ctx;
     if (replay->report)
-        json_array_append_new(replay->commands, json_pack("{s:s, s:s, s:s}", "command", name,
-                                                          "what", what, "place", place));
+        json_array_append_new(replay->commands,
+                              json_pack("{s:s, s:o, s:o}", "command", name, "what", text_of(what),
+                                        "place", text_of(place)));
     else
         printf("    command  %s%s%s%s%s%s\n", name, *what ? " (" : "", what, *what ? ")" : "",
                *place ? " at " : "", place);
@@ -179,10 +191,11 @@ static void print_verdict(struct replay *replay, const char *name,
 {
     const char *type = *verdict->workflow_type ? verdict->workflow_type : "-";
     if (replay->report) {
-        json_t *entry = json_pack("{s:s, s:s, s:I, s:b, s:b, s:s, s:s}", "history", name, "type",
-                                  type, "events", (json_int_t)verdict->event_count, "good",
-                                  verdict->good, "nondeterministic", verdict->nondeterministic,
-                                  "message", verdict->message, "why", verdict->why);
+        json_t *entry =
+            json_pack("{s:o, s:s, s:I, s:b, s:b, s:o, s:o}", "history", text_of(name), "type", type,
+                      "events", (json_int_t)verdict->event_count, "good", verdict->good,
+                      "nondeterministic", verdict->nondeterministic, "message",
+                      text_of(verdict->message), "why", text_of(verdict->why));
         if (replay->activations)
             json_object_set(entry, "activations", replay->activations);
         json_array_append_new(replay->report, entry);

@@ -135,7 +135,9 @@ static int add_key(struct keys *keys, const char *path, struct flo_err *err)
     int rc = read_key(path, &key, err);
     const struct key *known = rc ? NULL : key_named(keys, key.id, strlen(key.id));
     if (known && memcmp(known->bytes, key.bytes, KEY_BYTES) != 0) {
-        rc = flo_fail(err, FLO_ECONFIG, "%s: there is another payload key with the name %.50s",
+        rc = flo_fail(err, FLO_ECONFIG,
+                      "%s: there is another payload key with the name %.50s; each needs its own "
+                      "(`flotilla keys payload FILE NAME`)",
                       path, key.id);
     } else if (rc == 0 && !known) {
         struct key *grown = flo_calloc(keys->count + 1, sizeof *grown); /* the old one is wiped */

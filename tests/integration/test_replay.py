@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`flotilla replay`: histories of every form against modules that match them and modules that do not."""
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -77,6 +78,24 @@ class Replay(unittest.TestCase):
             code, out, err = replay(*args)
             self.assertEqual(code, expected, (args, out, err))
             self.assertIn(word, err)
+
+    def test_names_that_are_no_text_are_reported(self):
+        """A file's name may be any bytes, and what identifies an event may be cut inside a letter: JSON has both."""
+        file = self.folder / os.fsdecode(b"a\xff.json")
+        file.write_bytes((EXPORTS / "LocalFail.python.json").read_bytes())
+        code, out, _ = replay(file, "-m", LOCAL, "-o", "json")
+        self.assertEqual(code, 0)
+        self.assertTrue(json.loads(out)["histories"][0]["history"].endswith("/a?.json"))
+        history = json.loads((EXPORTS / "LocalFail.python.json").read_text())
+        for at, name in enumerate(("a" + "\u00e9" * 100, "\u00e9" * 100)):
+            history["events"].insert(1 + at, {"eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED",
+                                              "workflowExecutionSignaledEventAttributes": {"signalName": name}})
+        for number, event in enumerate(history["events"]):
+            event["eventId"] = str(number + 1)
+        file = self.write("cut.json", json.dumps(history))
+        _, out, _ = replay(file, "-m", LOCAL, "-o", "json", "--step")
+        jobs = [job["job"] for a in json.loads(out)["histories"][0]["activations"] for job in a["jobs"]]
+        self.assertEqual(jobs.count("signal_workflow"), 2, out)
 
     def test_stdin_is_a_file(self):
         done = subprocess.run([BIN / "flotilla", "replay", "-", "-m", LOCAL], capture_output=True, text=True,

@@ -8,6 +8,7 @@
  * flo_sleep takes microseconds. Children, retries, timeouts, continue-as-new, local activities are
  * the real thing. The same seed gives the same test, ids included. When a run has closed, it is
  * replayed from its history: code that is not deterministic fails the test, with both sides named.
+ * A module's interceptors are run, its codecs are not: user code never sees their work.
  *
  *     struct flo_test_env *env = flo_test_env_new(&flo_module, NULL);
  *     flo_test_mock(env, "charge", &(struct flo_test_mock){.result = "{\"receipt\": 7}"});
