@@ -5,6 +5,7 @@
  * A tree: the run's own scope, in it those that its coroutines open, and one for each coroutine,
  * inside the scope where it was spawned. A scope stays in the tree after it was closed for as long
  * as something that was started in it goes on: its parent's cancellation must still reach that.
+ * Out of the tree its memory stays as long as code may look at it, which any coroutine may do.
  * Cancelling marks a scope and all inside at once, so that asking is one look.
  */
 #include "workflow/scope.h"
@@ -37,13 +38,41 @@ void flo_scope_ref(struct flo_scope *scope)
     scope->refs++;
 }
 
+static const char *reason_of(const struct flo_scope *scope)
+{
+    while (scope->by_parent)
+        scope = scope->parent;
+    return scope->reason;
+}
+
+static void scope_free(struct flo_scope *scope)
+{
+    flo_heap_free((char *)(uintptr_t)scope->reason);
+    flo_heap_free(scope);
+}
+
+/* The scopes around it may go before it. */
+static void keep_for_code(struct flo_scope *scope)
+{
+    const char *reason = scope->by_parent ? reason_of(scope) : NULL;
+    if (reason) {
+        scope->reason = flo_heap_strdup(scope->run->heap, reason);
+        if (!scope->reason)
+            flo_run_no_memory(scope->run);
+    }
+    scope->by_parent = false;
+    scope->parent = NULL;
+}
+
 void flo_scope_unref(struct flo_scope *scope)
 {
     while (scope && --scope->refs == 0) {
         struct flo_scope *parent = scope->parent;
         flo_list_remove(&parent->inner, &scope->node);
-        flo_heap_free((char *)(uintptr_t)scope->reason);
-        flo_heap_free(scope);
+        if (scope->held)
+            keep_for_code(scope);
+        else
+            scope_free(scope);
         scope = parent;
     }
 }
@@ -105,6 +134,7 @@ static void close_one(struct flo_scope *scope)
         flo_future_unref(scope->timer);
         scope->timer = NULL;
     }
+    scope->ended = true;
     flo_scope_unref(scope);
 }
 
@@ -138,7 +168,10 @@ struct flo_scope *flo_scope_begin(struct flo_workflow *wf, const struct flo_scop
 {
     struct flo_run *run = wf->run;
     struct flo_scope *scope = begin(wf, options && options->shielded);
-    if (scope == &run->scope || scope->cancelled || !options || options->timeout_ms <= 0)
+    if (scope == &run->scope)
+        return scope;
+    scope->held = true;
+    if (scope->cancelled || !options || options->timeout_ms <= 0)
         return scope;
     scope->timer = flo_timer_new(run, NULL, options->timeout_ms, NULL);
     if (scope->timer)
@@ -171,9 +204,18 @@ int flo_scope_end(struct flo_workflow *wf, struct flo_scope *scope)
     return timed_out ? FLO_ETIMEDOUT : 0;
 }
 
+void flo_scope_release(struct flo_workflow *wf, struct flo_scope *scope)
+{
+    if (flo_read_only_check(wf->run, "gives a scope back") || !scope->ended)
+        return;
+    scope->held = false;
+    if (scope->refs == 0)
+        scope_free(scope);
+}
+
 void flo_scope_cancel(struct flo_workflow *wf, struct flo_scope *scope, const char *reason)
 {
-    if (flo_read_only_check(wf->run, "cancels a scope"))
+    if (flo_read_only_check(wf->run, "cancels a scope") || scope->ended)
         return;
     char *copy = reason ? flo_heap_strdup(wf->run->heap, reason) : NULL;
     if (copy)
@@ -188,10 +230,8 @@ bool flo_scope_cancelled(const struct flo_workflow *wf, const struct flo_scope *
 
 const char *flo_scope_cancel_reason(const struct flo_workflow *wf, const struct flo_scope *scope)
 {
-    const struct flo_scope *origin = scope ? scope : wf->scope;
-    while (origin->by_parent)
-        origin = origin->parent;
-    return origin->reason ? origin->reason : "";
+    const char *reason = reason_of(scope ? scope : wf->scope);
+    return reason ? reason : "";
 }
 
 bool flo_workflow_cancelled(const struct flo_workflow *wf)

@@ -19,6 +19,8 @@ struct flo_scope {
     struct flo_list inner;    /* scopes, open or with something that goes on */
     struct flo_list pending;  /* futures that were started in it and are not ready */
     unsigned refs;            /* open: 1; each pending future; each scope inside */
+    bool held;                /* code may look at it: it is not freed with its last reference */
+    bool ended;
     bool shielded;
     bool shield;    /* made by flo_cancel_shield */
     unsigned again; /* flo_cancel_shield's further calls inside */
@@ -35,7 +37,7 @@ void flo_scope_init(struct flo_scope *scope, struct flo_run *run);
 /* An open scope inside parent. NULL: no memory. */
 struct flo_scope *flo_scope_new(struct flo_scope *parent, bool shielded);
 void flo_scope_ref(struct flo_scope *scope);
-/* The last reference frees it. */
+/* With the last reference it leaves the tree, and is freed unless code holds it. */
 void flo_scope_unref(struct flo_scope *scope);
 /* Cancel it, what is pending in it, and the scopes inside that are not shielded. reason: in the
  * run's heap, handed over; NULL: none. */

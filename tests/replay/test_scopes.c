@@ -163,9 +163,59 @@ static int hear_both(struct flo_workflow *wf, json_t *input, json_t **out_result
     return rc;
 }
 
+/* Another coroutine comes too late for a scope, again and again. */
+struct ended {
+    struct flo_scope *scopes[3];
+    struct flo_future *work;
+};
+
+static int comes_late(struct flo_workflow *wf, void *arg, json_t **out_result)
+{
+    struct ended *ended = arg;
+    json_t *seen = json_array();
+    for (size_t i = 0; i < 3; i++) {
+        struct flo_scope *scope = ended->scopes[i];
+        bool before = flo_scope_cancelled(wf, scope);
+        int rc = flo_sleep(wf, 1000);
+        if (rc)
+            return rc;
+        flo_scope_cancel(wf, scope, "too late");
+        json_array_append_new(seen, json_pack("[b,b,s,i]", before, flo_scope_cancelled(wf, scope),
+                                              flo_scope_cancel_reason(wf, scope),
+                                              flo_scope_end(wf, scope)));
+        flo_scope_release(wf, scope);
+    }
+    *out_result = seen;
+    return 0;
+}
+
+/* The first ends as it began, the second was cancelled with the one around it, and work that was
+ * started in the third goes on. */
+static int ended_scopes(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    struct ended *ended = flo_workflow_alloc(wf, sizeof *ended);
+    (void)input;
+    ended->scopes[0] = flo_scope_begin(wf, NULL);
+    flo_scope_release(wf, ended->scopes[0]); /* open: nothing */
+    flo_scope_end(wf, ended->scopes[0]);
+    flo_cancel_shield(wf, true);
+    struct flo_scope *around = flo_scope_begin(wf, NULL);
+    ended->scopes[1] = flo_scope_begin(wf, NULL);
+    flo_scope_cancel(wf, around, "enough");
+    flo_scope_end(wf, around);
+    flo_scope_release(wf, around);
+    flo_cancel_shield(wf, false);
+    ended->scopes[2] = flo_scope_begin(wf, NULL);
+    ended->work = flo_activity_start(wf, "work", NULL, &options);
+    flo_scope_end(wf, ended->scopes[2]);
+    int rc = flo_await(wf, flo_spawn(wf, "late", comes_late, ended), out_result);
+    return rc ? rc : flo_await(wf, ended->work, NULL);
+}
+
 static const struct flo_workflow_entry workflows[] = {
-    {"Timeout", timeout}, {"Nested", nested},   {"Outlives", outlives}, {"Cleanup", cleanup},
-    {"Late", late},       {"Shields", shields}, {"Hear", hear_both},    {NULL, NULL}};
+    {"Timeout", timeout}, {"Nested", nested},      {"Outlives", outlives},
+    {"Cleanup", cleanup}, {"Late", late},          {"Shields", shields},
+    {"Hear", hear_both},  {"Ended", ended_scopes}, {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -292,6 +342,26 @@ static void test_coroutines_hear_the_reason(void **state)
     story_expect_replayed(s, "CancelTimer id=2\nComplete result=['enough','stop']");
 }
 
+/* Whoever still has a scope that has ended may ask and cancel: nothing comes of it. */
+static void test_scope_that_has_ended_may_be_asked(void **state)
+{
+    static const char expected[] =
+        "Complete result=[[false,false,'',-24],[true,true,'enough',-24],[false,false,'',-24]]";
+    struct story *s = *state;
+    story_tell(s, "Started type=Ended; WFTScheduled; WFTStarted");
+    story_expect(s, SCHEDULE("1", "work") "\nStartTimer id=1 ms=1000");
+    story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=work; TimerStarted id=1");
+    story_tell(s, "TimerFired id=1; WFTScheduled; WFTStarted");
+    story_expect(s, "StartTimer id=2 ms=1000");
+    story_tell(s, "WFTCompleted; TimerStarted id=2; TimerFired id=2; WFTScheduled; WFTStarted");
+    story_expect(s, "StartTimer id=3 ms=1000");
+    story_tell(s, "WFTCompleted; TimerStarted id=3; TimerFired id=3; WFTScheduled; WFTStarted");
+    story_expect(s, "");
+    story_tell(s, "WFTCompleted; ActivityCompleted scheduled=5 result=1; WFTScheduled; WFTStarted");
+    story_expect(s, expected);
+    story_expect_replayed(s, expected);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, story_teardown_dropping)
 
 int main(void)
@@ -306,6 +376,7 @@ int main(void)
         T(test_scope_in_a_cancelled_one_begins_cancelled),
         T(test_shields_nest),
         T(test_coroutines_hear_the_reason),
+        T(test_scope_that_has_ended_may_be_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

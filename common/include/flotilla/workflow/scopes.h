@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-struct flo_scope; /* valid until flo_scope_end */
+struct flo_scope; /* lives as long as the run, or until flo_scope_release */
 
 struct flo_scope_options {
     bool shielded;      /* the scope around it does not cancel it: for cleaning up */
@@ -44,10 +44,15 @@ FLO_API struct flo_scope *flo_scope_begin(struct flo_workflow *wf,
  * this coroutine.
  */
 FLO_API int flo_scope_end(struct flo_workflow *wf, struct flo_scope *scope);
-/* Cancel it now, from any coroutine, while it is open. Nothing when it is cancelled already.
- * reason (NULL = none) is copied. */
+/* It is not used any more, by no coroutine: give its memory back once nothing goes on in it.
+ * Nothing while it is open. A loop that opens scopes for months should; else a scope that has ended
+ * takes some 150 bytes until the run does. */
+FLO_API void flo_scope_release(struct flo_workflow *wf, struct flo_scope *scope);
+/* Cancel it now, from any coroutine. Nothing when it is cancelled already or has ended. reason
+ * (NULL = none) is copied. */
 FLO_API void flo_scope_cancel(struct flo_workflow *wf, struct flo_scope *scope, const char *reason);
-/* Is scope (NULL: the innermost one of this coroutine) cancelled? */
+/* Is scope (NULL: the innermost one of this coroutine) cancelled? May be asked of one that has
+ * ended, and so may the reason. */
 FLO_API bool flo_scope_cancelled(const struct flo_workflow *wf, const struct flo_scope *scope);
 /* Why, "" without a reason. The reason of the scope that was cancelled first counts for those
  * inside. */
