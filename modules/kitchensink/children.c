@@ -66,8 +66,7 @@ static int told(struct flo_workflow *wf, int rc)
     return rc && flo_scope_cancelled(wf, NULL) ? FLO_ECANCELLED : rc;
 }
 
-/* Signals for a child, then how it ended; "early": they do not wait for its start, so that the
- * server may find nobody yet. */
+/* Signals for a child, then how it ended; "early": as futures. */
 int kitchen_run_with_child(struct kitchen *k, struct flo_workflow *wf, json_t *step, json_t **out)
 {
     struct flo_child *child = start_child(wf, json_object_get(step, "child"));

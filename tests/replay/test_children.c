@@ -57,6 +57,22 @@ static int two_stages(struct flo_workflow *wf, json_t *input, json_t **out_resul
     return 0;
 }
 
+/* A signal to a child that has only just been asked for; "dropped": and given up at once. */
+static int early_signal(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    const struct flo_child_options options = {.workflow_id = "kid"};
+    struct flo_child *child = flo_child_start(wf, "Child", NULL, &options);
+    if (json_is_string(input))
+        flo_child_cancel(wf, child, NULL);
+    struct flo_future *told = flo_child_signal_start(wf, child, "go", input);
+    bool known = *flo_child_run_id(child);
+    int rc = flo_await(wf, told, NULL);
+    flo_future_release(wf, told);
+    int started = flo_await(wf, flo_child_started(child), NULL);
+    *out_result = json_pack("[b,i,i]", (int)known, rc, started);
+    return 0;
+}
+
 static int all_options(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
     json_t *memo = json_pack("{s:s}", "note", "hello"), *headers = json_pack("{s:i}", "trace", 7);
@@ -168,11 +184,17 @@ static int chosen_ids(struct flo_workflow *wf, json_t *input, json_t **out_resul
     return 0;
 }
 
-static const struct flo_workflow_entry workflows[] = {
-    {"Plain", plain},      {"TwoStages", two_stages},   {"AllOptions", all_options},
-    {"Cancels", cancels},  {"BeforeSent", before_sent}, {"WithParent", with_parent},
-    {"ByScope", by_scope}, {"BadOptions", bad_options}, {"ChosenIds", chosen_ids},
-    {NULL, NULL}};
+static const struct flo_workflow_entry workflows[] = {{"Plain", plain},
+                                                      {"TwoStages", two_stages},
+                                                      {"AllOptions", all_options},
+                                                      {"Cancels", cancels},
+                                                      {"BeforeSent", before_sent},
+                                                      {"WithParent", with_parent},
+                                                      {"ByScope", by_scope},
+                                                      {"BadOptions", bad_options},
+                                                      {"ChosenIds", chosen_ids},
+                                                      {"EarlySignal", early_signal},
+                                                      {NULL, NULL}};
 
 static int setup(void **state)
 {
@@ -246,6 +268,35 @@ static void test_child_is_awaited_in_two_stages_and_signalled(void **state)
     story_tell(s, "WFTCompleted; SignalExternalInitiated id=kid name=go");
     story_tell(s, "ExternalSignaled initiated=13; ChildCompleted initiated=5 result=3" TASK);
     both_expect(s, "Complete result=[true,'kid','r7',{'workflow_id':'kid','run_id':'r7'},3]");
+}
+
+/* The server would find nobody: the signal is sent when the child has started. */
+static void test_child_signal_waits_for_the_start(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=EarlySignal" TASK);
+    both_expect(s, START);
+    story_tell(s, INITIATED TASK);
+    both_expect(s, "");
+    story_tell(s, "WFTCompleted; ChildStarted initiated=5" TASK);
+    both_expect(s, "SignalExternal id=kid name=go child input=null");
+    story_tell(s, "WFTCompleted; SignalExternalInitiated id=kid name=go");
+    story_tell(s, "ExternalSignaled initiated=13" TASK);
+    both_expect(s, "Complete result=[true,0,0]");
+}
+
+static void test_child_signal_to_one_that_does_not_start_says_why(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=EarlySignal input='dropped'" TASK);
+    both_expect(s, "Complete result=[false,-8,-8]");
+    s->event_count = 0;
+    story_tell(s, BEGIN("EarlySignal") "; " INITIATED "; ChildStartFailed initiated=5 cause=1");
+    story_tell(s, "WFTScheduled; WFTStarted");
+    story_expect_replayed(s, "Complete result=[false,-4,-4]");
+    s->event_count = 0;
+    story_tell(s, BEGIN("EarlySignal") "; " INITIATED "; CancelRequested" TASK);
+    story_expect_replayed(s, "CancelExternal id=kid child\nComplete result=[false,-8,-8]");
 }
 
 static void test_child_options_are_sent(void **state)
@@ -399,6 +450,8 @@ int main(void)
         TEST(test_child_that_did_not_complete_says_why),
         TEST(test_child_that_does_not_start_fails_both_stages),
         TEST(test_child_is_awaited_in_two_stages_and_signalled),
+        TEST(test_child_signal_waits_for_the_start),
+        TEST(test_child_signal_to_one_that_does_not_start_says_why),
         TEST(test_child_options_are_sent),
         TEST(test_child_cancel_waits_for_its_end),
         TEST(test_child_cancel_that_is_ignored_gives_the_result),

@@ -622,6 +622,12 @@ struct flo_future *flo_child_signal_start(struct flo_workflow *wf, struct flo_ch
 {
     if (lacks_memory(child))
         return &wf->run->no_memory;
+    /* A server knows nobody to signal before the child has started. */
+    (void)flo_await(wf, child->started, NULL);
+    if (child->started->ready && child->started->rc) {
+        flo_future_ref(child->started);
+        return child->started;
+    }
     /* By its id alone: the signal must reach the run that is current then, as a child may have
      * continued as a new one. */
     const struct flo_target target = {child->namespace_, child->workflow_id, NULL, child};
@@ -634,11 +640,8 @@ struct flo_future *flo_child_signal_start(struct flo_workflow *wf, struct flo_ch
 int flo_child_signal(struct flo_workflow *wf, struct flo_child *child, const char *name,
                      json_t *input)
 {
-    int rc = flo_await(wf, flo_child_started(child), NULL);
-    if (rc)
-        return rc;
     struct flo_future *future = flo_child_signal_start(wf, child, name, input);
-    rc = flo_await(wf, future, NULL);
+    int rc = flo_await(wf, future, NULL);
     flo_future_unref(future);
     return rc;
 }

@@ -95,13 +95,15 @@ FLO_API struct flo_future *flo_child_result(struct flo_child *child);
 FLO_API const char *flo_child_workflow_id(const struct flo_child *child);
 FLO_API const char *flo_child_run_id(const struct flo_child *child);
 
-/* Signal the child, after waiting for its start; results as flo_signal_external.
+/* Signal the child, after waiting for its start, before which a server knows nobody to signal;
+ * results as flo_signal_external, or why it did not start, as flo_child.
  *
  *     rc = flo_child_signal(wf, child, "approve", NULL);
  */
 FLO_API int flo_child_signal(struct flo_workflow *wf, struct flo_child *child, const char *name,
                              json_t *input);
-/* The same as a future. A child that has not started yet is signalled by its id. */
+/* The delivery as a future. This waits for the child's start, too: of one that does not start it
+ * returns another future of why. */
 FLO_API struct flo_future *flo_child_signal_start(struct flo_workflow *wf, struct flo_child *child,
                                                   const char *name, json_t *input);
 /*
