@@ -7,9 +7,11 @@
  * - What a turn of the loop submits waits in each shard's batch until the end of the turn, and is
  *   then handed over at once; the thread is woken only when it sleeps. It looks at its queue before
  *   it does.
- * - A thread tells the loop when it has nothing left to do, or has had something to tell for
- *   TELL_NS; not job by job. The eventfd is written only by the first that has news since the loop
- *   looked. Its event is edge-triggered, so it is never read.
+ * - A thread tells the loop when it has nothing left to do, or when it comes out of a job and has
+ *   had something to tell for TELL_NS; not job by job. The eventfd is written only by the first that
+ *   has news since the loop looked. Its event is edge-triggered, so it is never read.
+ * - A long job must not hold back what was done before it, of which the loop has not been told: while
+ *   a shard has jobs behind the one that it is at, the loop looks by itself each LOOK_US.
  *
  * mu is held for a few instructions, never while code runs or runs are freed.
  */
@@ -36,6 +38,7 @@
 
 #define STACK_BYTES ((size_t)512 << 10) /* of a thread, not of workflow code: touched lazily */
 #define TELL_NS (200 * INT64_C(1000))
+#define LOOK_US 2000
 
 struct flo_shard_thread {
     struct flo_node node; /* all->threads */
@@ -108,8 +111,10 @@ static bool job_done(struct flo_shard_thread *thread, struct flo_shard_job *job)
     late = thread->given_up;
     thread->at = NULL;
     if (!late) {
+        if (flo_list_empty(&shard->done))
+            shard->untold_ns = thread->began_ns;
         flo_list_push_back(&shard->done, &job->node);
-        tell = flo_clock_mono_ns() - thread->began_ns > TELL_NS;
+        tell = flo_clock_mono_ns() - shard->untold_ns > TELL_NS;
     }
     pthread_mutex_unlock(&shard->mu);
     if (tell)
@@ -321,11 +326,21 @@ static void hand_over(struct flo_shard *shard)
         sem_post(&wake->wake);
 }
 
+/* The loop is to look by itself, when it does not hear anything earlier. */
+static void look_soon(struct flo_shards *all)
+{
+    const struct timeval delay = {.tv_usec = LOOK_US};
+
+    if (!all->looks)
+        all->looks = event_add(all->look, &delay) == 0;
+}
+
 static void on_hand_over(evutil_socket_t fd, short what, void *ctx)
 {
     struct flo_shards *all = ctx;
     struct flo_list dirty;
     struct flo_node *node;
+    bool behind = false;
 
     (void)fd;
     (void)what;
@@ -337,7 +352,10 @@ static void on_hand_over(evutil_socket_t fd, short what, void *ctx)
             hand_over(shard);
         else
             do_batch(shard);
+        behind |= shard->out > 1;
     }
+    if (behind)
+        look_soon(all);
 }
 
 /* Threads that had been given up and have come out of their jobs. */
@@ -355,16 +373,14 @@ static void take_late(struct flo_shards *all)
     }
 }
 
-static void on_news(evutil_socket_t fd, short what, void *ctx)
+/* Take what is done. Returns whether a shard still has jobs behind the one that it is at. */
+static bool look(struct flo_shards *all)
 {
-    struct flo_shards *all = ctx;
     struct flo_list done;
     struct flo_node *node;
+    bool behind = false;
 
-    (void)fd;
-    (void)what;
     flo_list_init(&done);
-    atomic_store(&all->told, false);
     for (unsigned i = 0; i < all->count; i++) {
         struct flo_shard *shard = &all->of[i];
         if (shard->out == 0)
@@ -375,9 +391,32 @@ static void on_news(evutil_socket_t fd, short what, void *ctx)
             all->options.done(all->options.ctx, flo_container(node, struct flo_shard_job, node),
                               false);
         }
+        behind |= shard->out > 1;
     }
+    return behind;
+}
+
+static void on_news(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_shards *all = ctx;
+
+    (void)fd;
+    (void)what;
+    atomic_store(&all->told, false);
+    (void)look(all);
     if (atomic_exchange(&all->leaves, false))
         take_late(all);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *ctx)
+{
+    struct flo_shards *all = ctx;
+
+    (void)fd;
+    (void)what;
+    all->looks = false;
+    if (look(all))
+        look_soon(all);
 }
 
 /* ---- starting and stopping ---- */
@@ -411,8 +450,9 @@ static int launch(struct flo_shards *all, struct flo_err *err)
     all->news =
         event_new(all->options.base, all->news_fd, EV_READ | EV_PERSIST | EV_ET, on_news, all);
     all->hand_over = event_new(all->options.base, -1, EV_PERSIST, on_hand_over, all);
+    all->look = evtimer_new(all->options.base, on_look, all);
     all->of = flo_calloc(count, sizeof *all->of);
-    if (!all->news || !all->hand_over || !all->of || event_add(all->news, NULL) < 0)
+    if (!all->news || !all->hand_over || !all->look || !all->of || event_add(all->news, NULL) < 0)
         return flo_fail(err, FLO_ENOMEM, "no memory for the threads of workflows");
     all->bounds.caches = count;
     for (unsigned i = 0; i < count && !rc; i++)
@@ -518,6 +558,8 @@ void flo_shards_destroy(struct flo_shards **shards)
         event_free(gone->news);
     if (gone->hand_over)
         event_free(gone->hand_over);
+    if (gone->look)
+        event_free(gone->look);
     if (gone->news_fd >= 0)
         close(gone->news_fd);
     flo_free(gone->of);

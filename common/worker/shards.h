@@ -4,8 +4,7 @@
  * on the same one, so that its code never meets another thread and needs no lock.
  *
  *   loop ── batch of a turn ──► queue ──► the shard's thread: job after job ──► done ──► loop
- *             one wake-up, if it sleeps                     one eventfd write, if it is not told
- * yet
+ *             one wake-up, if it sleeps            one eventfd write, if it is not told yet
  *
  * A job belongs to the thread from flo_shards_submit until options.done gets it back. What a shard
  * keeps between jobs, its part of the sticky cache, is behind cache_mu, which the thread holds
@@ -60,6 +59,7 @@ struct flo_shard {
     pthread_mutex_t mu;
     struct flo_list queue; /* guarded by mu: jobs to do */
     struct flo_list done;  /* guarded by mu: jobs that are done */
+    int64_t untold_ns;     /* guarded by mu: when the thread began with the first of done */
     bool asleep;           /* guarded by mu: the thread waits for its semaphore */
     bool stop;             /* guarded by mu */
 };
@@ -93,6 +93,8 @@ struct flo_shards {
     bool warned;
     struct event *hand_over; /* made active for the end of the turn */
     struct event *news;
+    struct event *look; /* a timer: what is done that nobody has told of? */
+    bool looks;         /* it runs */
     int news_fd;        /* an eventfd */
     atomic_bool told;   /* it was written, and the loop has not looked since */
     atomic_bool leaves; /* a thread that was given up has come out of its job */

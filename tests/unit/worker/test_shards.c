@@ -144,6 +144,24 @@ static void test_no_threads_the_loop_does_it(void **state)
     teardown(&f);
 }
 
+/* What is done goes back to the loop although the job behind it does not end. */
+static void test_long_job_does_not_hold_back_what_was_done_before(void **state)
+{
+    static struct fixture f;
+
+    (void)state;
+    setup(&f, 1);
+    f.jobs[8].holds = true;
+    for (unsigned i = 0; i < 10; i++)
+        flo_shards_submit(&f.shards->of[0], &f.jobs[i].job);
+    await(&f, 8);
+    sem_wait(&f.began);
+    assert_int_equal(f.back, 8);
+    sem_post(&f.release);
+    await(&f, 10);
+    teardown(&f);
+}
+
 /* Nothing to do: no thread. */
 static void test_idle_has_no_threads(void **state)
 {
@@ -213,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jobs_of_a_run_stay_on_a_thread_in_order),
         cmocka_unit_test(test_no_threads_the_loop_does_it),
+        cmocka_unit_test(test_long_job_does_not_hold_back_what_was_done_before),
         cmocka_unit_test(test_idle_has_no_threads),
         cmocka_unit_test(test_given_up_thread_is_replaced),
         cmocka_unit_test(test_stop_counts_who_does_not_end),
