@@ -7,11 +7,11 @@
  * - What a turn of the loop submits waits in each shard's batch until the end of the turn, and is
  *   then handed over at once; the thread is woken only when it sleeps. It looks at its queue before
  *   it does.
- * - A thread tells the loop when it has nothing left to do, or when it comes out of a job and has
- *   had something to tell for TELL_NS; not job by job. The eventfd is written only by the first that
- *   has news since the loop looked. Its event is edge-triggered, so it is never read.
- * - A long job must not hold back what was done before it, of which the loop has not been told: while
- *   a shard has jobs behind the one that it is at, the loop looks by itself each LOOK_US.
+ * - A thread tells the loop when it has nothing left to do, or comes out of a job that took
+ * TELL_NS; not job by job. The eventfd is written only by the first that has news since the loop
+ * looked. Its event is edge-triggered, so it is never read.
+ * - A long job must not hold back the short ones before it, of which the loop has not been told:
+ *   while a shard has jobs behind the one that it is at, the loop looks by itself each LOOK_US.
  *
  * mu is held for a few instructions, never while code runs or runs are freed.
  */
@@ -38,7 +38,7 @@
 
 #define STACK_BYTES ((size_t)512 << 10) /* of a thread, not of workflow code: touched lazily */
 #define TELL_NS (200 * INT64_C(1000))
-#define LOOK_US 2000
+#define LOOK_US 5000
 
 struct flo_shard_thread {
     struct flo_node node; /* all->threads */
@@ -111,10 +111,8 @@ static bool job_done(struct flo_shard_thread *thread, struct flo_shard_job *job)
     late = thread->given_up;
     thread->at = NULL;
     if (!late) {
-        if (flo_list_empty(&shard->done))
-            shard->untold_ns = thread->began_ns;
         flo_list_push_back(&shard->done, &job->node);
-        tell = flo_clock_mono_ns() - shard->untold_ns > TELL_NS;
+        tell = flo_clock_mono_ns() - thread->began_ns > TELL_NS;
     }
     pthread_mutex_unlock(&shard->mu);
     if (tell)

@@ -49,7 +49,7 @@ struct flo_shard {
     unsigned index;
     pthread_mutex_t cache_mu;
     struct flo_run_cache *cache; /* guarded by cache_mu; NULL: off */
-    struct flo_rng rng;          /* the thread's: which runs are evicted by chance */
+    struct flo_rng rng;          /* guarded by cache_mu: which runs are evicted by chance */
     /* The loop's: */
     struct flo_list batch; /* jobs of this turn */
     struct flo_node dirty; /* on all->dirty while batch is not empty */
@@ -59,7 +59,6 @@ struct flo_shard {
     pthread_mutex_t mu;
     struct flo_list queue; /* guarded by mu: jobs to do */
     struct flo_list done;  /* guarded by mu: jobs that are done */
-    int64_t untold_ns;     /* guarded by mu: when the thread began with the first of done */
     bool asleep;           /* guarded by mu: the thread waits for its semaphore */
     bool stop;             /* guarded by mu */
 };
