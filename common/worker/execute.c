@@ -10,7 +10,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/utf8.h"
+#include "executor/cores.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "worker/local.h"
@@ -247,6 +249,53 @@ void flo_execute_done(void *ctx, struct flo_shard_job *job, bool late)
         return;
     }
     stepped(wt);
+    if (worker->polls_due)
+        flo_poll_fill(worker);
+}
+
+/* ---- start ---- */
+
+static void warn_threadless(void *ctx, const char *message)
+{
+    (void)ctx;
+    flo_log(FLO_LOG_WARN, "workflow.threadless",
+            "A thread for workflows cannot be made: the event loop runs their code", "reason",
+            message, NULL);
+}
+
+/* `executors`: threads for workflow code. */
+int flo_execute_start(struct flo_worker *worker, struct flo_err *err)
+{
+    struct flo_role_config *config = worker->config;
+    struct flo_shards_options options = {.base = worker->base,
+                                         .count = (unsigned)config->executors,
+                                         .run = flo_advance,
+                                         .done = flo_execute_done,
+                                         .drop = flo_execute_dropped,
+                                         .on_warning = warn_threadless,
+                                         .ctx = worker};
+    struct flo_cores cores;
+    int rc;
+
+    if (config->executors < 0) {
+        flo_cores_read("", &cores);
+        options.count = flo_cores_fit(&cores);
+    }
+    if (config->random_eviction.rate > 0) {
+        if (config->random_eviction.seed == 0)
+            config->random_eviction.seed = (int64_t)(flo_random_u64() % 1000000 + 1);
+        flo_log(FLO_LOG_WARN, "cache.random_eviction",
+                "Runs leave the cache by chance, as the settings want it", "#rate",
+                FLO_NUM(config->random_eviction.rate), "#seed",
+                FLO_NUM(config->random_eviction.seed), NULL);
+    }
+    options.seed = (uint64_t)config->random_eviction.seed;
+    rc = flo_shards_new(&options, (size_t)config->sticky_cache.max_bytes,
+                        (size_t)config->sticky_cache.max_entries, &worker->shards, err);
+    if (rc)
+        return rc;
+    flo_replays_init(worker);
+    return flo_deadlock_start(worker, err);
 }
 
 /* ---- a task comes ---- */

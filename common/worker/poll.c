@@ -29,13 +29,13 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/random.h"
-#include "executor/cores.h"
 #include "grpc/status.h"
 #include "worker/control.h"
 
 /* After a poll that the server refused for good (the client retries the rest on its own). */
 #define PAUSE_MS 10000
+/* How long a poll waits for the answer of the task that it follows, to be sent along with it. */
+#define ALONG_MS 1
 
 struct poll {
     struct flo_node node; /* group->polls */
@@ -144,6 +144,29 @@ static bool poll_done(struct poll *poll, const struct flo_grpc_status *status, b
     return false;
 }
 
+static void on_along_over(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    flo_poll_fill(ctx);
+}
+
+/* A thread has the task, and most are through it in less time than a write takes: the next poll
+ * goes along with the answer. Not while there are other tasks: then there is always something to go
+ * along with, and the server can do with polls that are early. */
+static void fill_along(struct flo_worker *worker)
+{
+    const struct timeval delay = {.tv_usec = ALONG_MS * 1000};
+    bool alone = worker->shards->options.count > 0 && worker->workflow_tasks.count == 1;
+
+    if (alone && !worker->polls_along)
+        worker->polls_along = evtimer_new(worker->base, on_along_over, worker);
+    if (alone && worker->polls_along && event_add(worker->polls_along, &delay) == 0)
+        worker->polls_due = true;
+    else
+        flo_poll_fill(worker);
+}
+
 static void on_workflow_poll(void *ctx, const struct flo_grpc_status *status,
                              const ProtobufCMessage *response)
 {
@@ -157,8 +180,10 @@ static void on_workflow_poll(void *ctx, const struct flo_grpc_status *status,
                   task ? task->poller_scaling_decision : NULL)) {
         flo_series_inc(FLO_OWN_METRIC(queue, WORKFLOW_POLL_SUCCEED));
         flo_execute_workflow_task(queue, task);
+        fill_along(worker);
+    } else {
+        flo_poll_fill(worker);
     }
-    flo_poll_fill(worker);
     flo_drain_check(worker);
 }
 
@@ -353,6 +378,10 @@ void flo_poll_fill(struct flo_worker *worker)
 {
     enum flo_lack lack = FLO_LACKS_NOTHING;
 
+    if (worker->polls_due) {
+        worker->polls_due = false;
+        event_del(worker->polls_along);
+    }
     if (worker->state != FLO_WORKER_RUNNING)
         return;
     if (worker->queue_count == 1)
@@ -497,49 +526,6 @@ static int group_init(struct flo_task_queue *queue, enum flo_poller_kind kind, s
     return group->retry ? 0 : flo_fail(err, FLO_ENOMEM, "no memory for pollers");
 }
 
-static void warn_threadless(void *ctx, const char *message)
-{
-    (void)ctx;
-    flo_log(FLO_LOG_WARN, "workflow.threadless",
-            "A thread for workflows cannot be made: the event loop runs their code", "reason",
-            message, NULL);
-}
-
-/* `executors`: threads for workflow code. */
-static int start_shards(struct flo_worker *worker, struct flo_err *err)
-{
-    struct flo_role_config *config = worker->config;
-    struct flo_shards_options options = {.base = worker->base,
-                                         .count = (unsigned)config->executors,
-                                         .run = flo_advance,
-                                         .done = flo_execute_done,
-                                         .drop = flo_execute_dropped,
-                                         .on_warning = warn_threadless,
-                                         .ctx = worker};
-    struct flo_cores cores;
-    int rc;
-
-    if (config->executors < 0) {
-        flo_cores_read("", &cores);
-        options.count = flo_cores_fit(&cores);
-    }
-    if (config->random_eviction.rate > 0) {
-        if (config->random_eviction.seed == 0)
-            config->random_eviction.seed = (int64_t)(flo_random_u64() % 1000000 + 1);
-        flo_log(FLO_LOG_WARN, "cache.random_eviction",
-                "Runs leave the cache by chance, as the settings want it", "#rate",
-                FLO_NUM(config->random_eviction.rate), "#seed",
-                FLO_NUM(config->random_eviction.seed), NULL);
-    }
-    options.seed = (uint64_t)config->random_eviction.seed;
-    rc = flo_shards_new(&options, (size_t)config->sticky_cache.max_bytes,
-                        (size_t)config->sticky_cache.max_entries, &worker->shards, err);
-    if (rc)
-        return rc;
-    flo_replays_init(worker);
-    return flo_deadlock_start(worker, err);
-}
-
 int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t slots,
                               struct flo_err *err)
 {
@@ -550,7 +536,7 @@ int flo_worker_poll_workflows(struct flo_worker *worker, size_t polls, size_t sl
 
     worker->run_env.namespace_ = config->server.name_space;
     worker->run_env.identity = worker->identity;
-    rc = start_shards(worker, err);
+    rc = flo_execute_start(worker, err);
     if (rc)
         return rc;
     if (worker->shards->caching) {
@@ -595,4 +581,8 @@ void flo_poll_fini(struct flo_worker *worker)
     }
     if (worker->limits && worker->limits->next_poll)
         event_free(worker->limits->next_poll);
+    if (worker->polls_along)
+        event_free(worker->polls_along);
+    worker->polls_along = NULL;
+    worker->polls_due = false;
 }

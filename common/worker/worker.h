@@ -107,6 +107,8 @@ struct flo_worker {
     struct flo_worker_limits *limits;          /* tokens, rate; NULL: there are none */
     uint64_t places_given;                     /* how many so far: numbers of share.served */
     size_t polls;                              /* in flight, all queues and kinds */
+    bool polls_due;                            /* they wait to be sent along with an answer */
+    struct event *polls_along;                 /* ends that; NULL until it is needed */
     bool polls_refused; /* the last poll that ended was refused: /ready says so */
 
     struct flo_shards *shards; /* the threads that run workflow code, and their caches */
@@ -293,6 +295,8 @@ struct flo_workflow_task {
     struct flo_client_call *call;
 };
 
+/* The threads, caches, replays and deadlock detector, as the configuration says. */
+FLO_MUST_CHECK int flo_execute_start(struct flo_worker *worker, struct flo_err *err);
 /* A task has come; its slot is running. task is (in) the response of the call that ends: kept. */
 void flo_execute_workflow_task(struct flo_task_queue *queue,
                                const FloApi__PollWorkflowTaskQueueResponse *task);
