@@ -78,18 +78,20 @@ static void put_away(struct flo_shard *shard, struct flo_workflow_task *wt, stru
         flo_run_destroy(&run);
         return;
     }
-    reason = reason_to_drop(shard, wt);
-    wt->picked = reason == FLO_EVICT_FORCED && wt->activation.outcome == FLO_ACTIVATION_COMPLETE &&
-                 flo_rng_unit(&shard->rng) < 0.5;
-    if (reason != FLO_EVICT_REASONS)
-        flo_run_destroy(&run);
     pthread_mutex_lock(&shard->cache_mu);
-    if (reason != FLO_EVICT_REASONS)
-        flo_run_cache_count(shard->cache, reason);
-    else if (flo_shard_given_up() || flo_run_cache_put(shard->cache, run))
-        flo_run_destroy(&run);
-    wt->over = flo_run_cache_over(shard->cache);
+    if (!flo_shard_given_up()) { /* else all that is the shard's is another thread's */
+        reason = reason_to_drop(shard, wt);
+        wt->picked = reason == FLO_EVICT_FORCED &&
+                     wt->activation.outcome == FLO_ACTIVATION_COMPLETE &&
+                     flo_rng_unit(&shard->rng) < 0.5;
+        if (reason != FLO_EVICT_REASONS)
+            flo_run_cache_count(shard->cache, reason);
+        else if (flo_run_cache_put(shard->cache, run) == 0)
+            run = NULL; /* handed over */
+        wt->over = flo_run_cache_over(shard->cache);
+    }
     pthread_mutex_unlock(&shard->cache_mu);
+    flo_run_destroy(&run);
 }
 
 /* ---- steps ---- */

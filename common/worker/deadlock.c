@@ -281,16 +281,16 @@ static void give_up(struct flo_worker *worker, struct flo_shard *shard,
     struct flo_workflow_task *wt =
         flo_container((struct flo_shard_job *)(uintptr_t)at->job, struct flo_workflow_task, job);
     struct flo_workflow_task *twin;
-    struct flo_deadlock *d = flo_calloc(1, sizeof *d);
+    struct flo_deadlock *d;
     uint64_t pc[FLO_THREAD_STACK_DEPTH];
-    size_t depth = flo_shard_stack(shard, pc);
     struct flo_err err = {0};
+    size_t depth;
     int rc;
 
-    if (worker->shards->given_up >= GIVEN_UP_MAX) {
-        flo_free(d);
+    if (worker->shards->given_up >= GIVEN_UP_MAX)
         return;
-    }
+    depth = flo_shard_stack(shard, pc);
+    d = flo_calloc(1, sizeof *d);
     twin = d ? twin_of(wt) : NULL;
     rc = twin ? flo_shard_give_up(shard, at->job, &err) : FLO_ENOMEM;
     if (rc) {
