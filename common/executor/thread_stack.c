@@ -22,6 +22,7 @@ enum { IDLE, WANTED, WRITING, WRITTEN };
 /* The one question at a time. */
 static struct {
     atomic_int state;
+    _Atomic pthread_t whom; /* one that hears of an earlier question only now is not meant */
     bool (*skip)(uintptr_t pc);
     uint64_t pc[FLO_THREAD_STACK_DEPTH];
     size_t depth;
@@ -57,7 +58,8 @@ static void on_ask(int number, siginfo_t *info, void *context)
 
     (void)number;
     (void)info;
-    if (!atomic_compare_exchange_strong(&asked.state, &wanted, WRITING))
+    if (!pthread_equal(atomic_load(&asked.whom), pthread_self()) ||
+        !atomic_compare_exchange_strong(&asked.state, &wanted, WRITING))
         return;
     if (!asked.skip || !asked.skip(pc))
         count = backtrace(raw, RAW_FRAMES);
@@ -120,6 +122,7 @@ size_t flo_thread_stack_take(pthread_t thread, bool (*skip)(uintptr_t pc),
     if (before == WRITING) /* somebody who was asked long ago has not come to an end */
         return 0;
     asked.skip = skip;
+    atomic_store(&asked.whom, thread);
     atomic_store(&asked.state, WANTED);
     if (pthread_kill(thread, FLO_THREAD_STACK_SIGNAL) == 0)
         for (int i = 0; i < ANSWER_MS && atomic_load(&asked.state) != WRITTEN; i++)
