@@ -4,11 +4,13 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "executor/cores.h"
 #include "grpc/status.h"
 #include "spine_fixture.h"
 #include "wire/payload.h"
@@ -212,6 +214,84 @@ static void test_workflow_completion_refused_is_dropped(void **state)
     spine_fini(&s);
 }
 
+static FloApi__PollWorkflowTaskQueueResponse *task_of_run(struct spine *s, size_t number)
+{
+    FloApi__PollWorkflowTaskQueueResponse *task = workflow_task(s, "Echo", 1);
+    char run_id[32];
+
+    snprintf(run_id, sizeof run_id, "run-%zu", number);
+    task->workflow_execution->run_id = spine_copy(s, run_id);
+    return task;
+}
+
+#define READ_HISTORY "GetWorkflowExecutionHistory"
+#define COMPLETED "RespondWorkflowTaskCompleted"
+
+/* As many histories as there are cores are read and replayed at once; the next one's turn comes
+ * when one is through. A task that needs none does not wait behind them. */
+static void test_replays_wait_for_their_turn(void **state)
+{
+    FloApi__GetWorkflowExecutionHistoryResponse page =
+        FLO_API__GET_WORKFLOW_EXECUTION_HISTORY_RESPONSE__INIT;
+    const size_t waiting = 3;
+    struct flo_cores cores;
+    struct spine s;
+
+    (void)state;
+    flo_cores_read("", &cores);
+    if (cores.count > SPINE_MAX / 2)
+        skip(); /* more than the script has room for */
+    spine_init(&s);
+    snprintf(s.unanswered, sizeof s.unanswered, "%s", READ_HISTORY);
+    page.history = first_events(&s, "Echo");
+    page.history->n_events = 2;
+    for (size_t i = 0; i < cores.count + waiting; i++) {
+        FloApi__PollWorkflowTaskQueueResponse *task = task_of_run(&s, i);
+        task->history->events += 2;
+        task->history->n_events = 1;
+        spine_answer(&s, POLL_WORKFLOW, &task->base);
+    }
+    spine_answer(&s, POLL_WORKFLOW, &workflow_task(&s, "Echo", 1)->base);
+    spine_start(&s, &flo_role_workflow, &MODULE, "executors=1", "max_concurrent_workflow_tasks=100",
+                NULL);
+    spine_await(&s, COMPLETED, 1, &flo_api__respond_workflow_task_completed_request__descriptor);
+    assert_int_equal(spine_count(&s, READ_HISTORY), cores.count);
+    for (size_t i = 1; i <= cores.count + waiting; i++) {
+        size_t begun = i < waiting ? cores.count + i : cores.count + waiting;
+        spine_give(&s, READ_HISTORY, &page.base);
+        spine_await(&s, COMPLETED, 1 + i,
+                    &flo_api__respond_workflow_task_completed_request__descriptor);
+        spine_await(&s, READ_HISTORY, begun,
+                    &flo_api__get_workflow_execution_history_request__descriptor);
+        assert_int_equal(spine_count(&s, READ_HISTORY), begun);
+    }
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
+/* A run that was evicted on purpose: the server is told, of some of them, that it is not here. */
+static void test_run_evicted_by_chance_is_taken_off_its_sticky_queue(void **state)
+{
+    const FloApi__ResetStickyTaskQueueRequest *request;
+    struct spine s;
+
+    (void)state;
+    spine_init(&s);
+    for (size_t i = 0; i < 20; i++)
+        spine_answer(&s, POLL_WORKFLOW, &task_of_run(&s, i)->base);
+    spine_start(&s, &flo_role_workflow, &MODULE, "executors=1", "sticky_cache.random_eviction=1",
+                "sticky_cache.random_eviction_seed=7", "log.level=error", NULL);
+    request = (const FloApi__ResetStickyTaskQueueRequest *)spine_await(
+        &s, "ResetStickyTaskQueue", 1, &flo_api__reset_sticky_task_queue_request__descriptor);
+    assert_string_equal(request->execution->workflow_id, spine_execution(&s)->workflow_id);
+    assert_memory_equal(request->execution->run_id, "run-", 4);
+    assert_string_not_equal(request->namespace_, "");
+    spine_await(&s, COMPLETED, 20, &flo_api__respond_workflow_task_completed_request__descriptor);
+    assert_true(spine_count(&s, "ResetStickyTaskQueue") < 20);
+    assert_int_equal(spine_stop(&s, SIGTERM), 0);
+    spine_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +300,8 @@ int main(void)
         cmocka_unit_test(test_workflow_task_cache_miss_reads_the_history),
         cmocka_unit_test(test_workflow_task_failure_is_reported_once),
         cmocka_unit_test(test_workflow_completion_refused_is_dropped),
+        cmocka_unit_test(test_replays_wait_for_their_turn),
+        cmocka_unit_test(test_run_evicted_by_chance_is_taken_off_its_sticky_queue),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
