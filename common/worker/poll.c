@@ -35,7 +35,7 @@
 /* After a poll that the server refused for good (the client retries the rest on its own). */
 #define PAUSE_MS 10000
 /* How long a poll waits for the answer of the task that it follows, to be sent along with it. */
-#define ALONG_MS 1
+#define ALONG_US 1000
 
 struct poll {
     struct flo_node node; /* group->polls */
@@ -156,7 +156,7 @@ static void on_along_over(evutil_socket_t fd, short what, void *ctx)
  * along with, and the server can do with polls that are early. */
 static void fill_along(struct flo_worker *worker)
 {
-    const struct timeval delay = {.tv_usec = ALONG_MS * 1000};
+    const struct timeval delay = {.tv_usec = ALONG_US};
     bool alone = worker->shards->options.count > 0 && worker->workflow_tasks.count == 1;
 
     if (alone && !worker->polls_along)

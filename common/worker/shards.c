@@ -7,9 +7,9 @@
  * - What a turn of the loop submits waits in each shard's batch until the end of the turn, and is
  *   then handed over at once; the thread is woken only when it sleeps. It looks at its queue before
  *   it does.
- * - A thread tells the loop when it has nothing left to do, or comes out of a job that took
- * TELL_NS; not job by job. The eventfd is written only by the first that has news since the loop
- * looked. Its event is edge-triggered, so it is never read.
+ * - A thread tells the loop when it has nothing left to do, or has just been at a job for TELL_NS;
+ *   not job by job. The eventfd is written only by the first that has news since the loop looked.
+ *   Its event is edge-triggered, so it is never read.
  * - A long job must not hold back the short ones before it, of which the loop has not been told:
  *   while a shard has jobs behind the one that it is at, the loop looks by itself each LOOK_US.
  *
