@@ -83,6 +83,19 @@ static inline void flo_list_remove(struct flo_list *list, struct flo_node *node)
     list->count--;
 }
 
+/* Put all of from, which is empty then, behind what to holds. */
+static inline void flo_list_move_all(struct flo_list *to, struct flo_list *from)
+{
+    if (flo_list_empty(from))
+        return;
+    from->head.next->prev = to->head.prev;
+    to->head.prev->next = from->head.next;
+    from->head.prev->next = &to->head;
+    to->head.prev = from->head.prev;
+    to->count += from->count;
+    flo_list_init(from);
+}
+
 /* The first node, or NULL. */
 static inline struct flo_node *flo_list_first(const struct flo_list *list)
 {

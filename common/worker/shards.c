@@ -257,23 +257,10 @@ void flo_shards_submit(struct flo_shard *shard, struct flo_shard_job *job)
     flo_list_push_back(&all->dirty, &shard->dirty);
 }
 
-/* Put all of from behind what to holds. */
-static void move_all(struct flo_list *to, struct flo_list *from)
-{
-    if (flo_list_empty(from))
-        return;
-    from->head.next->prev = to->head.prev;
-    to->head.prev->next = from->head.next;
-    from->head.prev->next = &to->head;
-    to->head.prev = from->head.prev;
-    to->count += from->count;
-    flo_list_init(from);
-}
-
 static void take_done(struct flo_shard *shard, struct flo_list *out)
 {
     pthread_mutex_lock(&shard->mu);
-    move_all(out, &shard->done);
+    flo_list_move_all(out, &shard->done);
     pthread_mutex_unlock(&shard->mu);
 }
 
@@ -285,7 +272,7 @@ static void do_batch(struct flo_shard *shard)
     struct flo_node *node;
 
     flo_list_init(&batch);
-    move_all(&batch, &shard->batch);
+    flo_list_move_all(&batch, &shard->batch);
     while ((node = flo_list_pop_front(&batch))) {
         struct flo_shard_job *job = flo_container(node, struct flo_shard_job, node);
         all->options.run(shard, job);
@@ -315,7 +302,7 @@ static void hand_over(struct flo_shard *shard)
     struct flo_shard_thread *wake = NULL;
 
     pthread_mutex_lock(&shard->mu);
-    move_all(&shard->queue, &shard->batch);
+    flo_list_move_all(&shard->queue, &shard->batch);
     if (shard->asleep)
         wake = shard->thread;
     shard->asleep = false; /* a new thread looks before it sleeps */
@@ -343,7 +330,7 @@ static void on_hand_over(evutil_socket_t fd, short what, void *ctx)
     (void)fd;
     (void)what;
     flo_list_init(&dirty);
-    move_all(&dirty, &all->dirty);
+    flo_list_move_all(&dirty, &all->dirty);
     while ((node = flo_list_pop_front(&dirty))) {
         struct flo_shard *shard = flo_container(node, struct flo_shard, dirty);
         if (has_thread(shard))
