@@ -120,23 +120,6 @@ int flo_may_issue(struct flo_run *run, struct flo_err *err)
                : 0;
 }
 
-int flo_retry_check(const struct flo_retry_policy *retry, struct flo_err *err)
-{
-    if (!retry)
-        return 0;
-    for (size_t i = 0; retry->non_retryable_types && retry->non_retryable_types[i]; i++) {
-        if (!flo_is_text(retry->non_retryable_types[i]))
-            return flo_fail(err, FLO_EINVAL, "a type in its retry policy is not UTF-8");
-    }
-    bool sound = retry->initial_interval_ms >= 0 && retry->maximum_interval_ms >= 0 &&
-                 retry->maximum_attempts >= 0 &&
-                 (retry->backoff_coefficient == 0 || retry->backoff_coefficient >= 1);
-    return sound ? 0
-                 : flo_fail(err, FLO_EINVAL,
-                            "in its retry policy a number is negative, or backoff_coefficient is "
-                            "below 1");
-}
-
 /* Flag 2 of the SDKs that are built on Core: patches change TemporalChangeVersion. They count on it
  * when they replay a history of ours. */
 const FloApi__WorkflowTaskCompletedMetadata *flo_sdk_metadata(struct flo_run *run, bool first)

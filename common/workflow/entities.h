@@ -135,7 +135,5 @@ FloApi__SearchAttributes *flo_properties_attributes(struct flo_run *run, struct 
 int flo_workflow_refuse_err(struct flo_workflow *wf, struct flo_err *err);
 /* May the code that runs issue commands? FLO_ESTATE with a sentence when it only looks. */
 FLO_MUST_CHECK int flo_may_issue(struct flo_run *run, struct flo_err *err);
-/* Options of a retry policy (may be NULL) that cannot be: FLO_EINVAL, a sentence. */
-FLO_MUST_CHECK int flo_retry_check(const struct flo_retry_policy *retry, struct flo_err *err);
 
 #endif

@@ -18,6 +18,26 @@ bool flo_is_fields(const json_t *object)
     return !object || json_is_object(object); /* jansson's keys are UTF-8 */
 }
 
+int flo_retry_check(const struct flo_retry_policy *retry, struct flo_err *err)
+{
+    if (!retry)
+        return 0;
+    for (size_t i = 0; retry->non_retryable_types && retry->non_retryable_types[i]; i++) {
+        if (!flo_is_text(retry->non_retryable_types[i]))
+            return flo_fail(err, FLO_EINVAL, "a type in its retry policy is not UTF-8");
+    }
+    if (retry->initial_interval_ms < 0 || retry->maximum_interval_ms < 0 ||
+        retry->maximum_attempts < 0)
+        return flo_fail(err, FLO_EINVAL, "a number of its retry policy is negative");
+    if (retry->backoff_coefficient != 0 && !(retry->backoff_coefficient >= 1))
+        return flo_fail(err, FLO_EINVAL, "the backoff_coefficient of its retry policy is below 1");
+    if (retry->maximum_interval_ms > 0 && retry->maximum_interval_ms < retry->initial_interval_ms)
+        return flo_fail(err, FLO_EINVAL,
+                        "the maximum_interval_ms of its retry policy is below its "
+                        "initial_interval_ms");
+    return 0;
+}
+
 static void *keep(void *block, bool *no_memory)
 {
     if (!block)

@@ -56,5 +56,7 @@ FLO_MUST_CHECK int flo_attributes_check(const struct flo_search_attribute *list,
 bool flo_is_text(const char *text);
 /* Is it an object whose names are fit to be sent? NULL is. */
 bool flo_is_fields(const json_t *object);
+/* Options of a retry policy (may be NULL) that cannot be: FLO_EINVAL, a sentence. */
+FLO_MUST_CHECK int flo_retry_check(const struct flo_retry_policy *retry, struct flo_err *err);
 
 #endif

@@ -260,11 +260,6 @@ FLO_MUST_CHECK int flo_activity_event(struct flo_run *run, const FloApi__History
 /* What activities and local activities share. Options that cannot be: FLO_EINVAL, a sentence. */
 FLO_MUST_CHECK int flo_activity_check(const char *type, const struct flo_activity_options *options,
                                       struct flo_err *err);
-/* In run->answer; NULL for 0 ms. Without memory *no_memory becomes true. */
-Google__Protobuf__Duration *flo_activity_duration(struct flo_run *run, int64_t ms, bool *no_memory);
-FloApi__RetryPolicy *flo_activity_retry_policy(struct flo_run *run,
-                                               const struct flo_retry_policy *from,
-                                               bool *no_memory);
 /* Fail future with cause (may be NULL) inside an activity failure; info holds all but the type. */
 FLO_MUST_CHECK int flo_activity_fail_future(struct flo_future *future, int rc, const char *message,
                                             const FloApi__Failure *cause,

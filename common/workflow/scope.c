@@ -38,7 +38,7 @@ void flo_scope_ref(struct flo_scope *scope)
     scope->refs++;
 }
 
-static const char *reason_of(const struct flo_scope *scope)
+const char *flo_scope_reason(const struct flo_scope *scope)
 {
     while (scope->by_parent)
         scope = scope->parent;
@@ -54,7 +54,7 @@ static void scope_free(struct flo_scope *scope)
 /* The scopes around it may go before it. */
 static void keep_for_code(struct flo_scope *scope)
 {
-    const char *reason = scope->by_parent ? reason_of(scope) : NULL;
+    const char *reason = scope->by_parent ? flo_scope_reason(scope) : NULL;
     if (reason) {
         scope->reason = flo_heap_strdup(scope->run->heap, reason);
         if (!scope->reason)
@@ -230,7 +230,7 @@ bool flo_scope_cancelled(const struct flo_workflow *wf, const struct flo_scope *
 
 const char *flo_scope_cancel_reason(const struct flo_workflow *wf, const struct flo_scope *scope)
 {
-    const char *reason = reason_of(scope ? scope : wf->scope);
+    const char *reason = flo_scope_reason(scope ? scope : wf->scope);
     return reason ? reason : "";
 }
 

@@ -42,6 +42,8 @@ void flo_scope_unref(struct flo_scope *scope);
 /* Cancel it, what is pending in it, and the scopes inside that are not shielded. reason: in the
  * run's heap, handed over; NULL: none. */
 void flo_scope_cancel_all(struct flo_scope *scope, const char *reason);
+/* Why it was cancelled: the reason of the one that was cancelled first. NULL: none. */
+const char *flo_scope_reason(const struct flo_scope *scope);
 /* Scopes whose timer has fired are cancelled. Before each step, when run->scope_timers has any. */
 void flo_scope_expire(struct flo_run *run);
 /* Close scope and all that lie between it and the coroutine's innermost one. */

@@ -405,9 +405,8 @@ static void test_child_options_that_cannot_be_are_refused(void **state)
                    "workflow Child: a timeout is negative (type FLO_EINVAL)','a child workflow's "
                    "type or one of its options is not UTF-8 (type FLO_EINVAL)','child workflow "
                    "Child: memo and headers are objects (type FLO_EINVAL)','child workflow Child: "
-                   "search attribute K has no value (type FLO_EINVAL)','child workflow Child: in "
-                   "its retry policy a number is negative, or backoff_coefficient is below 1 (type "
-                   "FLO_EINVAL)']");
+                   "search attribute K has no value (type FLO_EINVAL)','child workflow Child: the "
+                   "backoff_coefficient of its retry policy is below 1 (type FLO_EINVAL)']");
 }
 
 /* An id is a UUID of the run's random numbers, another for each child. */

@@ -202,29 +202,6 @@ static int setup(void **state)
     return story_setup(state, workflows);
 }
 
-/* The next task's answer by the cached run, which somebody has asked before, and by a new one that
- * replays all of it and is dropped there. */
-static void expect_both(struct story *s, const char *expected)
-{
-    FloApi__Message **messages = s->messages;
-    size_t count = s->message_count;
-    if (s->run) {
-        s->legacy_query = "__stack_trace";
-        s->messages = NULL;
-        s->message_count = 0;
-        size_t events = s->event_count;
-        s->event_count = s->delivered; /* it comes without news */
-        assert_non_null(strstr(story_answer(s), "query result='"));
-        s->event_count = events;
-        s->messages = messages;
-        s->message_count = count;
-    }
-    s->keep = true;
-    story_expect_replayed(s, expected);
-    s->keep = false;
-    story_expect(s, expected);
-}
-
 /* ---- signals ---- */
 
 #define BEGUN "Started type=Lists; WFTScheduled; WFTStarted"
@@ -234,15 +211,15 @@ static void test_handlers_take_signals_in_their_order(void **state)
 {
     struct story *s = *state;
     story_tell(s, "Started type=Lists; Signaled name=add input=0" NEXT);
-    expect_both(s, "");
+    story_expect_asked(s, "");
     story_tell(s, "WFTCompleted; Signaled name=add input=1; Signaled name=make input=2;"
                   "Signaled name=add input=3" NEXT);
-    expect_both(s, "ScheduleActivity id=1 type=make queue=queue stc=30000 input=2");
+    story_expect_asked(s, "ScheduleActivity id=1 type=make queue=queue stc=30000 input=2");
     story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=make;"
                   "ActivityCompleted scheduled=12 result='two'" NEXT);
-    expect_both(s, "");
+    story_expect_asked(s, "");
     story_tell(s, "WFTCompleted; Signaled name=close" NEXT);
-    expect_both(s, "Complete result=[0,1,3,'two']");
+    story_expect_asked(s, "Complete result=[0,1,3,'two']");
     story_expect_replayed(s, "Complete result=[0,1,3,'two']");
 }
 
@@ -252,13 +229,13 @@ static void test_handler_registered_late_gets_what_was_kept(void **state)
     struct story *s = *state;
     story_tell(s, "Started type=Late; Signaled name=b input=1; Signaled name=add input=2;"
                   "Signaled name=a input=3; Signaled name=b; Signaled name=go" NEXT);
-    expect_both(s, "StartTimer id=1 ms=1000");
+    story_expect_asked(s, "StartTimer id=1 ms=1000");
     story_tell(s, "WFTCompleted; TimerStarted id=1; TimerFired id=1" NEXT);
-    expect_both(s, "StartTimer id=2 ms=1000");
+    story_expect_asked(s, "StartTimer id=2 ms=1000");
     story_tell(s, "WFTCompleted; TimerStarted id=2; Signaled name=add input=4;"
                   "TimerFired id=2" NEXT);
-    expect_both(s, "Complete result=[2,['b',[1],null],['a',[3],null],['b',[],null],"
-                   "['add',[4],null]]");
+    story_expect_asked(s, "Complete result=[2,['b',[1],null],['a',[3],null],['b',[],null],"
+                          "['add',[4],null]]");
     story_expect_replayed(s, "Complete result=[2,['b',[1],null],['a',[3],null],['b',[],null],"
                              "['add',[4],null]]");
 }
@@ -286,18 +263,18 @@ static void test_handler_gets_the_headers(void **state)
     header.fields = fields;
     story_tell(s, "Started type=Late; Signaled name=go; Signaled name=x input=1" NEXT);
     s->events[2]->workflow_execution_signaled_event_attributes->header = &header;
-    expect_both(s, "StartTimer id=1 ms=1000");
+    story_expect_asked(s, "StartTimer id=1 ms=1000");
     story_tell(s, "WFTCompleted; TimerStarted id=1; TimerFired id=1" NEXT);
-    expect_both(s, "StartTimer id=2 ms=1000");
+    story_expect_asked(s, "StartTimer id=2 ms=1000");
     story_tell(s, "WFTCompleted; TimerStarted id=2; TimerFired id=2" NEXT);
-    expect_both(s, "Complete result=[['x',[1],{'who':'me','empty':null}]]");
+    story_expect_asked(s, "Complete result=[['x',[1],{'who':'me','empty':null}]]");
 }
 
 static void test_signal_that_cannot_be_decoded_is_dropped(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGUN "; WFTCompleted; Signaled name=add input={; Signaled name=close" NEXT);
-    expect_both(s, "Complete result=[]");
+    story_expect_asked(s, "Complete result=[]");
     assert_non_null(
         strstr(s->log, "Signal add (event 5) was dropped, its input cannot be decoded"));
 }
@@ -310,7 +287,7 @@ static void test_failing_handler_fails_the_workflow(void **state)
     story_answer(s);
     story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=make;"
                   "ActivityFailed scheduled=10 type=Bad message=broken" NEXT);
-    expect_both(s, "Fail Activity task failed (type Activity): broken (type Bad)");
+    story_expect_asked(s, "Fail Activity task failed (type Activity): broken (type Bad)");
     story_expect_replayed(s, "Fail Activity task failed (type Activity): broken (type Bad)");
 }
 
@@ -319,7 +296,7 @@ static void test_handler_continues_as_new(void **state)
 {
     struct story *s = *state;
     story_tell(s, "Started type=Restarts" NEXT);
-    expect_both(s, "StartTimer id=1 ms=1000");
+    story_expect_asked(s, "StartTimer id=1 ms=1000");
     story_tell(s, "WFTCompleted; TimerStarted id=1; Signaled name=restart input=7" NEXT);
     assert_non_null(strstr(story_answer(s), "ContinueAsNew"));
     assert_true(s->answer.closes);
@@ -349,7 +326,7 @@ static void test_queries_see_what_signals_did(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGUN);
-    expect_both(s, "");
+    story_expect_asked(s, "");
     assert_string_equal(asked(s, "items", NULL), "query result=[]");
     story_tell(s, "WFTCompleted; Signaled name=add input=1; Signaled name=make input=2" NEXT);
     s->query = "items";
@@ -363,7 +340,7 @@ static void test_queries_see_what_signals_did(void **state)
         "query failed: unknown queryType other. KnownQueryTypes=[__stack_trace "
         "__enhanced_stack_trace __temporal_workflow_metadata items refuses sleeps]");
     story_tell(s, "WFTCompleted; ActivityScheduled id=1 type=make; Signaled name=close" NEXT);
-    expect_both(s, "Complete result=[1]");
+    story_expect_asked(s, "Complete result=[1]");
 }
 
 /* A closed run is replayed to be asked. */
@@ -381,7 +358,7 @@ static void test_query_that_waits_fails_and_the_run_goes_on(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGUN);
-    expect_both(s, "");
+    story_expect_asked(s, "");
     for (int i = 0; i < 3; i++) {
         assert_non_null(strstr(asked(s, "sleeps", NULL),
                                "query failed: the handler of query \"sleeps\" may only look, but "
@@ -405,7 +382,7 @@ static void test_query_handlers_may_only_look(void **state)
     };
     struct story *s = *state;
     story_tell(s, "Started type=Late; WFTScheduled; WFTStarted");
-    expect_both(s, "");
+    story_expect_asked(s, "");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *answer = asked(s, cases[i].query, NULL);
         if (!strstr(answer, cases[i].says))
@@ -418,7 +395,7 @@ static void test_query_handlers_may_only_look(void **state)
     assert_string_equal(s->log, "asked start|asked register|asked await|asked details|asked until|"
                                 "asked nothing");
     story_tell(s, "WFTCompleted; Signaled name=go" NEXT);
-    expect_both(s, "StartTimer id=1 ms=1000");
+    story_expect_asked(s, "StartTimer id=1 ms=1000");
 }
 
 /* ---- what the runtime answers ---- */
@@ -438,7 +415,7 @@ static void test_stack_trace_for_programs(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGUN);
-    expect_both(s, "");
+    story_expect_asked(s, "");
     const char *answer = asked(s, "__enhanced_stack_trace", NULL);
     assert_non_null(strstr(answer, "query result={'sdk':{'name':'flotilla-c','version':'"));
     assert_non_null(strstr(answer, "'stacks':[{'locations':[{'filePath':'"));
@@ -449,7 +426,7 @@ static void test_metadata_lists_the_handlers(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGUN);
-    expect_both(s, "");
+    story_expect_asked(s, "");
     assert_string_equal(
         asked(s, "__temporal_workflow_metadata", NULL),
         "query result={'definition':{'type':'Lists','signalDefinitions':[{'name':'add',"
@@ -474,17 +451,19 @@ static void test_context_on_the_stack_is_refused(void **state)
 {
     struct story *s = *state;
     story_tell(s, "Started type=Careless input=true" NEXT);
-    expect_both(s, "Fail the handler of \"items\" was not registered: its context is a variable "
-                   "of the function that registers it; it must be memory of flo_workflow_alloc() "
-                   "(type FLO_EINVAL)");
+    story_expect_asked(
+        s, "Fail the handler of \"items\" was not registered: its context is a variable "
+           "of the function that registers it; it must be memory of flo_workflow_alloc() "
+           "(type FLO_EINVAL)");
 }
 
 static void test_names_of_the_runtime_are_refused(void **state)
 {
     struct story *s = *state;
     story_tell(s, "Started type=Careless" NEXT);
-    expect_both(s, "Fail the handler of \"__mine\" was not registered: names that begin with __ "
-                   "are the runtime's (type FLO_EINVAL)");
+    story_expect_asked(
+        s, "Fail the handler of \"__mine\" was not registered: names that begin with __ "
+           "are the runtime's (type FLO_EINVAL)");
 }
 
 static void test_condition_that_starts_something_fails_the_task(void **state)

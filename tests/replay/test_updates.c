@@ -191,29 +191,6 @@ static int setup(void **state)
     return story_setup(state, workflows);
 }
 
-/* The next task's answer by the cached run, which somebody has asked before, and by a new one that
- * replays all of it and is dropped there. */
-static void expect_both(struct story *s, const char *expected)
-{
-    FloApi__Message **messages = s->messages;
-    size_t count = s->message_count;
-    if (s->run) {
-        s->legacy_query = "__stack_trace";
-        s->messages = NULL;
-        s->message_count = 0;
-        size_t events = s->event_count;
-        s->event_count = s->delivered; /* it comes without news */
-        assert_non_null(strstr(story_answer(s), "query result='"));
-        s->event_count = events;
-        s->messages = messages;
-        s->message_count = count;
-    }
-    s->keep = true;
-    story_expect_replayed(s, expected);
-    s->keep = false;
-    story_expect(s, expected);
-}
-
 /* ---- accepted and rejected ---- */
 
 #define BEGUN "Started type=Counts input=10; WFTScheduled; WFTStarted"
@@ -223,16 +200,18 @@ static void test_update_is_accepted_and_completed_in_one_task(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGUN);
-    expect_both(s, "");
+    story_expect_asked(s, "");
     story_tell(s, WAITS);
     story_update(s, "id=u1 name=add input=5 behind=5");
-    expect_both(s, "ProtocolMessage u1/accept\nProtocolMessage u1/complete\n"
-                   "message u1/accept to u1/request behind 5\nmessage u1/complete result=15");
+    story_expect_asked(s,
+                       "ProtocolMessage u1/accept\nProtocolMessage u1/complete\n"
+                       "message u1/accept to u1/request behind 5\nmessage u1/complete result=15");
     story_tell(s, "WFTCompleted; UpdateAccepted id=u1 name=add input=5 behind=5");
     story_tell(s, "UpdateCompleted id=u1 accepted=8; WFTScheduled; WFTStarted");
     story_update(s, "id=u2 name=finish behind=10");
-    expect_both(s, "ProtocolMessage u2/accept\nProtocolMessage u2/complete\nComplete result=15\n"
-                   "message u2/accept to u2/request behind 10\nmessage u2/complete result=null");
+    story_expect_asked(
+        s, "ProtocolMessage u2/accept\nProtocolMessage u2/complete\nComplete result=15\n"
+           "message u2/accept to u2/request behind 10\nmessage u2/complete result=null");
     story_update(s, "id=u2 name=finish behind=10");
     story_expect_replayed(s, "ProtocolMessage u2/accept\nProtocolMessage u2/complete\n"
                              "Complete result=15\nmessage u2/accept to u2/request behind 10\n"
@@ -248,11 +227,11 @@ static void test_rejected_update_leaves_nothing(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGUN);
-    expect_both(s, "");
+    story_expect_asked(s, "");
     story_tell(s, WAITS); /* which the server forgets */
     story_update(s, "id=u1 name=add input='x' behind=5");
-    expect_both(s, "message u1/reject to u1/request behind 5: add takes a number, u1 "
-                   "(type NotANumber)");
+    story_expect_asked(s, "message u1/reject to u1/request behind 5: add takes a number, u1 "
+                          "(type NotANumber)");
     s->event_count -= 3;
     s->delivered -= 3;
     s->previous_started = 3;
@@ -261,16 +240,17 @@ static void test_rejected_update_leaves_nothing(void **state)
     story_update(s, "id=u2 name=add input=1 behind=5");
     story_update(s, "id=u3 name=nothing behind=5");
     story_update(s, "id=u4 name=add input=2 behind=5");
-    expect_both(s, "ProtocolMessage u2/accept\nProtocolMessage u2/complete\n"
-                   "ProtocolMessage u4/accept\nProtocolMessage u4/complete\n"
-                   "message u2/accept to u2/request behind 5\nmessage u2/complete result=11\n"
-                   "message u4/accept to u4/request behind 5\nmessage u4/complete result=13\n"
-                   "message u3/reject to u3/request behind 5: unknown update nothing. "
-                   "KnownUpdates=[add finish work] (type UnknownUpdate)");
+    story_expect_asked(s,
+                       "ProtocolMessage u2/accept\nProtocolMessage u2/complete\n"
+                       "ProtocolMessage u4/accept\nProtocolMessage u4/complete\n"
+                       "message u2/accept to u2/request behind 5\nmessage u2/complete result=11\n"
+                       "message u4/accept to u4/request behind 5\nmessage u4/complete result=13\n"
+                       "message u3/reject to u3/request behind 5: unknown update nothing. "
+                       "KnownUpdates=[add finish work] (type UnknownUpdate)");
     story_tell(s, "WFTCompleted; UpdateAccepted id=u2 name=add input=1 behind=5");
     story_tell(s, "UpdateCompleted id=u2; UpdateAccepted id=u4 name=add input=2 behind=5");
     story_tell(s, "UpdateCompleted id=u4; WFTScheduled; WFTStarted");
-    expect_both(s, "");
+    story_expect_asked(s, "");
     story_expect_replayed(s, "");
 }
 
@@ -279,20 +259,22 @@ static void test_rejected_update_wakes_nobody(void **state)
 {
     struct story *s = *state;
     story_tell(s, "Started type=Grows; WFTScheduled; WFTStarted");
-    expect_both(s, "");
+    story_expect_asked(s, "");
     story_tell(s, WAITS);
     story_update(s, "id=u1 name=add input='x' behind=5");
     story_update(s, "id=u2 name=other behind=5");
-    expect_both(s, "message u1/reject to u1/request behind 5: add takes a number, u1 "
-                   "(type NotANumber)\nmessage u2/reject to u2/request behind 5: unknown update "
-                   "other. KnownUpdates=[add] (type UnknownUpdate)");
+    story_expect_asked(
+        s, "message u1/reject to u1/request behind 5: add takes a number, u1 "
+           "(type NotANumber)\nmessage u2/reject to u2/request behind 5: unknown update "
+           "other. KnownUpdates=[add] (type UnknownUpdate)");
     story_tell(s, "WFTCompleted; WFTScheduled; WFTStarted");
     story_update(s, "id=u3 name=add input='y' behind=8");
     story_update(s, "id=u4 name=add input=4 behind=8");
-    expect_both(s, "ProtocolMessage u4/accept\nProtocolMessage u4/complete\nComplete result=4\n"
-                   "message u3/reject to u3/request behind 8: add takes a number, u3 "
-                   "(type NotANumber)\nmessage u4/accept to u4/request behind 8\n"
-                   "message u4/complete result=4");
+    story_expect_asked(s,
+                       "ProtocolMessage u4/accept\nProtocolMessage u4/complete\nComplete result=4\n"
+                       "message u3/reject to u3/request behind 8: add takes a number, u3 "
+                       "(type NotANumber)\nmessage u4/accept to u4/request behind 8\n"
+                       "message u4/complete result=4");
 }
 
 /* ---- at work over several tasks ---- */
@@ -311,22 +293,23 @@ static void test_updates_complete_in_later_tasks(void **state)
 {
     struct story *s = *state;
     story_tell(s, BEGUN);
-    expect_both(s, "");
+    story_expect_asked(s, "");
     story_tell(s, WAITS);
     story_update(s, "id=u1 name=work input=1 behind=5");
     story_update(s, "id=u2 name=work input=2 behind=5");
-    expect_both(s, STARTS_1 STARTS_2 ACCEPTS);
+    story_expect_asked(s, STARTS_1 STARTS_2 ACCEPTS);
     story_tell(s, AT_WORK);
     story_tell(s, "ActivityCompleted scheduled=11 result='two'; WFTScheduled; WFTStarted");
-    expect_both(s, "ProtocolMessage u2/complete\nmessage u2/complete result='two'");
+    story_expect_asked(s, "ProtocolMessage u2/complete\nmessage u2/complete result='two'");
     story_expect_replayed(s, "ProtocolMessage u2/complete\nmessage u2/complete result='two'");
     story_tell(s, "WFTCompleted; UpdateCompleted id=u2 accepted=10");
     story_tell(s, "ActivityFailed scheduled=9 type=Bad message=broken; WFTScheduled; WFTStarted");
     story_update(s, "id=u3 name=finish behind=17");
-    expect_both(s, "ProtocolMessage u3/accept\nProtocolMessage u3/complete\n"
-                   "ProtocolMessage u1/complete\nComplete result=10\n"
-                   "message u3/accept to u3/request behind 17\nmessage u3/complete result=null\n"
-                   "message u1/complete Activity task failed (type Activity): broken (type Bad)");
+    story_expect_asked(
+        s, "ProtocolMessage u3/accept\nProtocolMessage u3/complete\n"
+           "ProtocolMessage u1/complete\nComplete result=10\n"
+           "message u3/accept to u3/request behind 17\nmessage u3/complete result=null\n"
+           "message u1/complete Activity task failed (type Activity): broken (type Bad)");
     assert_string_equal(s->log, "");
     story_tell(s, "WFTCompleted; UpdateAccepted id=u3 name=finish behind=17; "
                   "UpdateCompleted id=u3; UpdateCompleted id=u1; Completed");
@@ -342,8 +325,9 @@ static void test_admitted_update_is_found_again(void **state)
                         "WFTStarted; WFTCompleted; UpdateAccepted id=u1 behind=6;"
                         "UpdateCompleted id=u1; WFTScheduled; WFTStarted");
     story_update(s, "id=u2 name=add input=0 behind=11");
-    expect_both(s, "ProtocolMessage u2/accept\nProtocolMessage u2/complete\n"
-                   "message u2/accept to u2/request behind 11\nmessage u2/complete result=17");
+    story_expect_asked(s,
+                       "ProtocolMessage u2/accept\nProtocolMessage u2/complete\n"
+                       "message u2/accept to u2/request behind 11\nmessage u2/complete result=17");
 }
 
 /* ---- in the first task, and before there is a handler ---- */
@@ -353,11 +337,12 @@ static void test_update_with_the_first_task(void **state)
     struct story *s = *state;
     story_tell(s, BEGUN);
     story_update(s, "id=u1 name=add input=1 behind=2");
-    expect_both(s, "ProtocolMessage u1/accept\nProtocolMessage u1/complete\n"
-                   "message u1/accept to u1/request behind 2\nmessage u1/complete result=11");
+    story_expect_asked(s,
+                       "ProtocolMessage u1/accept\nProtocolMessage u1/complete\n"
+                       "message u1/accept to u1/request behind 2\nmessage u1/complete result=11");
     story_tell(s, "WFTCompleted; UpdateAccepted id=u1 name=add input=1 behind=2");
     story_tell(s, "UpdateCompleted id=u1 accepted=5; Signaled name=x; WFTScheduled; WFTStarted");
-    expect_both(s, "");
+    story_expect_asked(s, "");
     story_expect_replayed(s, "");
 }
 
@@ -366,16 +351,17 @@ static void test_update_waits_for_its_handler_until_all_wait(void **state)
     struct story *s = *state;
     story_tell(s, "Started type=Late; WFTScheduled; WFTStarted");
     story_update(s, "id=u1 name=any input=1 behind=2");
-    expect_both(s, "StartTimer id=1 ms=1000\nmessage u1/reject to u1/request behind 2: unknown "
-                   "update any. KnownUpdates=[] (type UnknownUpdate)");
+    story_expect_asked(s,
+                       "StartTimer id=1 ms=1000\nmessage u1/reject to u1/request behind 2: unknown "
+                       "update any. KnownUpdates=[] (type UnknownUpdate)");
     story_tell(s, "WFTCompleted; TimerStarted id=1; TimerFired id=1; WFTScheduled; WFTStarted");
     story_update(s, "id=u2 name=any input=1 behind=7");
-    expect_both(s, "ProtocolMessage u2/accept\nProtocolMessage u2/complete\n"
-                   "message u2/accept to u2/request behind 7\n"
-                   "message u2/complete result=['any','u2',[1]]");
+    story_expect_asked(s, "ProtocolMessage u2/accept\nProtocolMessage u2/complete\n"
+                          "message u2/accept to u2/request behind 7\n"
+                          "message u2/complete result=['any','u2',[1]]");
     story_tell(s, "WFTCompleted; UpdateAccepted id=u2 name=any input=1 behind=7");
     story_tell(s, "UpdateCompleted id=u2; Signaled name=end; WFTScheduled; WFTStarted");
-    expect_both(s, "Complete");
+    story_expect_asked(s, "Complete");
     story_expect_replayed(s, "Complete");
 }
 
@@ -536,13 +522,13 @@ static void test_messages_of_the_last_task_are_taken(void **state)
 {
     struct story *s = *state;
     story_tell(s, "Started type=Returns input=true; WFTScheduled; WFTStarted");
-    expect_both(s, "");
+    story_expect_asked(s, "");
     story_tell(s, "WFTCompleted; Signaled name=end; WFTScheduled; WFTStarted");
     story_update(s, "id=u1 name=add input=1 behind=6");
     story_update(s, "id=u3 name=work input=1 behind=6");
-    expect_both(s, TAKEN "message u1/accept to u1/request behind 6\n"
-                         "message u1/complete result=1\n"
-                         "message u3/accept to u3/request behind 6");
+    story_expect_asked(s, TAKEN "message u1/accept to u1/request behind 6\n"
+                                "message u1/complete result=1\n"
+                                "message u3/accept to u3/request behind 6");
 }
 
 int main(void)

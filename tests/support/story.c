@@ -227,3 +227,24 @@ const char *story_yielded(struct story *s)
     s->answer_rc = flo_run_yield_task(s->run, s->task, &s->arena, &s->answer);
     return story_words(s, s->answer_rc, &s->answer);
 }
+
+void story_expect_asked(struct story *s, const char *expected)
+{
+    FloApi__Message **messages = s->messages;
+    size_t count = s->message_count;
+    if (s->run) {
+        s->legacy_query = "__stack_trace";
+        s->messages = NULL;
+        s->message_count = 0;
+        size_t events = s->event_count;
+        s->event_count = s->delivered; /* it comes without news */
+        assert_non_null(strstr(story_answer(s), "query result='"));
+        s->event_count = events;
+        s->messages = messages;
+        s->message_count = count;
+    }
+    s->keep = true;
+    story_expect_replayed(s, expected);
+    s->keep = false;
+    story_expect(s, expected);
+}

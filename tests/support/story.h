@@ -85,4 +85,8 @@ flo_workflow_fn story_lookup(void *ctx, const char *workflow_type);
 /* A fresh run of this story's environment. */
 struct flo_run *story_run_new(struct story *story);
 
+/* Both: the next task's answer by the cached run, which somebody has asked before, and by a new one
+ * that replays all of it and is dropped there. */
+void story_expect_asked(struct story *s, const char *expected);
+
 #endif

@@ -24,7 +24,6 @@
 
 #include "base/clock.h"
 #include "base/decimal.h"
-#include "base/utf8.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 #include "workflow/fill.h"
@@ -221,70 +220,9 @@ static const struct flo_future_ops future_ops = {.cancel = cancel, .describe = d
 
 /* ---- the command ---- */
 
-Google__Protobuf__Duration *flo_activity_duration(struct flo_run *run, int64_t ms, bool *no_memory)
-{
-    if (ms == 0)
-        return NULL;
-    if (ms > INT64_MAX / FLO_NS_PER_MS)
-        ms = INT64_MAX / FLO_NS_PER_MS;
-    Google__Protobuf__Duration *d = flo_duration_new(run->answer, ms * FLO_NS_PER_MS);
-    if (!d)
-        *no_memory = true;
-    return d;
-}
-
-FloApi__RetryPolicy *flo_activity_retry_policy(struct flo_run *run,
-                                               const struct flo_retry_policy *from, bool *no_memory)
-{
-    FloApi__RetryPolicy *policy = flo_arena_alloc(run->answer, sizeof *policy);
-    if (!policy) {
-        *no_memory = true;
-        return NULL;
-    }
-    flo_api__retry_policy__init(policy);
-    policy->initial_interval = flo_activity_duration(run, from->initial_interval_ms, no_memory);
-    policy->backoff_coefficient = from->backoff_coefficient;
-    policy->maximum_interval = flo_activity_duration(run, from->maximum_interval_ms, no_memory);
-    policy->maximum_attempts = from->maximum_attempts;
-    size_t count = 0;
-    while (from->non_retryable_types && from->non_retryable_types[count])
-        count++;
-    policy->non_retryable_error_types = flo_arena_calloc(run->answer, count + 1, sizeof(char *));
-    if (!policy->non_retryable_error_types) {
-        *no_memory = true;
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++) {
-        char *type = flo_arena_strdup(run->answer, from->non_retryable_types[i]);
-        if (!type)
-            *no_memory = true;
-        policy->non_retryable_error_types[i] = type;
-    }
-    policy->n_non_retryable_error_types = count;
-    return policy;
-}
-
 static bool has_priority(const struct flo_priority *priority)
 {
     return priority->priority_key || priority->fairness_key || priority->fairness_weight != 0;
-}
-
-static FloApi__Priority *priority_new(struct flo_run *run, const struct flo_priority *from,
-                                      bool *no_memory)
-{
-    FloApi__Priority *priority = flo_arena_alloc(run->answer, sizeof *priority);
-    if (!priority) {
-        *no_memory = true;
-        return NULL;
-    }
-    flo_api__priority__init(priority);
-    priority->priority_key = from->priority_key;
-    priority->fairness_key =
-        flo_arena_strdup(run->answer, from->fairness_key ? from->fairness_key : "");
-    priority->fairness_weight = from->fairness_weight;
-    if (!priority->fairness_key)
-        *no_memory = true;
-    return priority;
 }
 
 /* May the server hand it to this process with its answer? */
@@ -319,13 +257,13 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
     a->task_queue = queue;
     a->input = input ? flo_payloads_from_json(arena, input) : NULL;
     a->header = headers ? flo_fill_header(arena, headers, &no_memory) : NULL;
-    a->schedule_to_close_timeout = flo_activity_duration(run, o->schedule_to_close_ms, &no_memory);
-    a->schedule_to_start_timeout = flo_activity_duration(run, o->schedule_to_start_ms, &no_memory);
-    a->start_to_close_timeout = flo_activity_duration(run, o->start_to_close_ms, &no_memory);
-    a->heartbeat_timeout = flo_activity_duration(run, o->heartbeat_ms, &no_memory);
-    a->retry_policy = o->retry ? flo_activity_retry_policy(run, o->retry, &no_memory) : NULL;
+    a->schedule_to_close_timeout = flo_fill_duration(arena, o->schedule_to_close_ms, &no_memory);
+    a->schedule_to_start_timeout = flo_fill_duration(arena, o->schedule_to_start_ms, &no_memory);
+    a->start_to_close_timeout = flo_fill_duration(arena, o->start_to_close_ms, &no_memory);
+    a->heartbeat_timeout = flo_fill_duration(arena, o->heartbeat_ms, &no_memory);
+    a->retry_policy = flo_fill_retry(arena, o->retry, &no_memory);
     a->request_eager_execution = is_eager(run, queue->name, o);
-    a->priority = has_priority(&o->priority) ? priority_new(run, &o->priority, &no_memory) : NULL;
+    a->priority = flo_fill_priority(arena, &o->priority, &no_memory);
     message->attributes_case =
         FLO_API__COMMAND__ATTRIBUTES_SCHEDULE_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
     message->schedule_activity_task_command_attributes = a;
@@ -336,19 +274,14 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
 
 /* ---- options ---- */
 
-static bool is_text(const char *text)
-{
-    return !text || flo_utf8_valid(text, strlen(text));
-}
-
 static int check_texts(const char *type, const struct flo_activity_options *o, struct flo_err *err)
 {
-    const char *what = !is_text(type)                       ? "type"
-                       : !is_text(o->activity_id)           ? "id"
-                       : !is_text(o->task_queue)            ? "task queue"
-                       : !is_text(o->summary)               ? "summary"
-                       : !is_text(o->priority.fairness_key) ? "fairness key"
-                                                            : NULL;
+    const char *what = !flo_is_text(type)                       ? "type"
+                       : !flo_is_text(o->activity_id)           ? "id"
+                       : !flo_is_text(o->task_queue)            ? "task queue"
+                       : !flo_is_text(o->summary)               ? "summary"
+                       : !flo_is_text(o->priority.fairness_key) ? "fairness key"
+                                                                : NULL;
     return what ? flo_fail(err, FLO_EINVAL, "activity %.100s: its %s is not UTF-8", type, what) : 0;
 }
 
@@ -365,24 +298,6 @@ static int check_times(const char *type, const struct flo_activity_options *o, s
     if (o->start_to_close_ms == 0 && o->schedule_to_close_ms == 0)
         return flo_fail(err, FLO_EINVAL,
                         "activity %.100s: set start_to_close_ms or schedule_to_close_ms", type);
-    return 0;
-}
-
-static int check_retry(const char *type, const struct flo_retry_policy *retry, struct flo_err *err)
-{
-    if (retry->initial_interval_ms < 0 || retry->maximum_interval_ms < 0 ||
-        retry->maximum_attempts < 0)
-        return flo_fail(err, FLO_EINVAL,
-                        "activity %.100s: a number of its retry policy is negative", type);
-    if (retry->backoff_coefficient != 0 && !(retry->backoff_coefficient >= 1))
-        return flo_fail(err, FLO_EINVAL,
-                        "activity %.100s: the backoff_coefficient of its retry policy is below 1",
-                        type);
-    if (retry->maximum_interval_ms > 0 && retry->maximum_interval_ms < retry->initial_interval_ms)
-        return flo_fail(err, FLO_EINVAL,
-                        "activity %.100s: the maximum_interval_ms of its retry policy is below its "
-                        "initial_interval_ms",
-                        type);
     return 0;
 }
 
@@ -407,8 +322,11 @@ int flo_activity_check(const char *type, const struct flo_activity_options *o, s
     int rc = check_texts(type, o, err);
     if (rc == 0)
         rc = check_times(type, o, err);
-    if (rc == 0 && o->retry)
-        rc = check_retry(type, o->retry, err);
+    if (rc == 0 && o->retry) {
+        rc = flo_retry_check(o->retry, err);
+        if (rc)
+            flo_err_prefix(err, "activity %.100s", type);
+    }
     if (rc == 0 && has_priority(&o->priority))
         rc = check_priority(type, &o->priority, err);
     if (rc == 0 && !flo_is_fields(o->headers))

@@ -193,10 +193,7 @@ static void cancel_because(struct flo_child *child, const char *reason)
 
 static void cancel(struct flo_future *future)
 {
-    const struct flo_scope *scope = future->scope;
-    while (scope && scope->by_parent)
-        scope = scope->parent;
-    cancel_because(child_of(future), scope && scope->cancelled ? scope->reason : NULL);
+    cancel_because(child_of(future), future->scope ? flo_scope_reason(future->scope) : NULL);
 }
 
 static void describe_result(const struct flo_future *future, char *out_text, size_t size)

@@ -322,10 +322,11 @@ static int pack_task(struct flo_local *local, json_t *input, const json_t *heade
     task.input = input ? flo_payloads_from_json(run->answer, input) : NULL;
     task.header = headers ? flo_fill_header(run->answer, headers, &no_memory) : NULL;
     task.schedule_to_close_timeout =
-        flo_activity_duration(run, o->schedule_to_close_ms, &no_memory);
-    task.start_to_close_timeout = flo_activity_duration(
-        run, o->start_to_close_ms ? o->start_to_close_ms : o->schedule_to_close_ms, &no_memory);
-    task.retry_policy = o->retry ? flo_activity_retry_policy(run, o->retry, &no_memory) : NULL;
+        flo_fill_duration(run->answer, o->schedule_to_close_ms, &no_memory);
+    task.start_to_close_timeout = flo_fill_duration(
+        run->answer, o->start_to_close_ms ? o->start_to_close_ms : o->schedule_to_close_ms,
+        &no_memory);
+    task.retry_policy = flo_fill_retry(run->answer, o->retry, &no_memory);
     if (no_memory || (input && !task.input))
         return FLO_ENOMEM;
     if (run->trace && flo_trace_activity(run, local->type, &task.header))
