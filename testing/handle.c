@@ -67,55 +67,6 @@ static FloApi__Payloads *arguments(struct flo_arena *arena, json_t *input, json_
     return payloads;
 }
 
-static Google__Protobuf__Duration *duration(struct flo_arena *arena, int64_t ms)
-{
-    return ms > 0 ? flo_duration_new(arena, ms * FLO_NS_PER_MS) : NULL;
-}
-
-static FloApi__RetryPolicy *retry_policy(struct flo_arena *arena,
-                                         const struct flo_retry_policy *from)
-{
-    FloApi__RetryPolicy *policy = from ? flo_arena_calloc(arena, 1, sizeof *policy) : NULL;
-    if (!policy)
-        return NULL;
-    flo_api__retry_policy__init(policy);
-    policy->initial_interval = duration(arena, from->initial_interval_ms);
-    policy->backoff_coefficient = from->backoff_coefficient;
-    policy->maximum_interval = duration(arena, from->maximum_interval_ms);
-    policy->maximum_attempts = from->maximum_attempts;
-    while (from->non_retryable_types &&
-           from->non_retryable_types[policy->n_non_retryable_error_types])
-        policy->n_non_retryable_error_types++;
-    policy->non_retryable_error_types = flo_arena_memdup(
-        arena, from->non_retryable_types,
-        policy->n_non_retryable_error_types * sizeof *policy->non_retryable_error_types);
-    return policy;
-}
-
-static FloApi__Memo *memo(struct flo_arena *arena, json_t *from)
-{
-    FloApi__Memo *to = from ? flo_arena_calloc(arena, 1, sizeof *to) : NULL;
-    FloApi__Memo__FieldsEntry **fields =
-        to ? flo_arena_calloc(arena, json_object_size(from) + 1, sizeof *fields) : NULL;
-    const char *key;
-    json_t *value;
-    if (!fields)
-        return NULL;
-    flo_api__memo__init(to);
-    to->fields = fields;
-    json_object_foreach(from, key, value)
-    {
-        FloApi__Memo__FieldsEntry *entry = flo_arena_calloc(arena, 1, sizeof *entry);
-        if (!entry)
-            return NULL;
-        flo_api__memo__fields_entry__init(entry);
-        entry->key = flo_arena_strdup(arena, key);
-        entry->value = flo_payload_from_json(arena, value);
-        fields[to->n_fields++] = entry;
-    }
-    return to;
-}
-
 static FloApi__SearchAttributes *search_attributes(struct flo_arena *arena, json_t *from)
 {
     FloApi__SearchAttributes *to = from ? flo_arena_calloc(arena, 1, sizeof *to) : NULL;
@@ -144,20 +95,25 @@ static FloApi__SearchAttributes *search_attributes(struct flo_arena *arena, json
 /* Both start requests have these fields, of the same types. */
 #define FILL(request, workflow, type_, queue_, input_, options, arena)                             \
     do {                                                                                           \
+        bool none = false;                                                                         \
         (request).namespace_ = KIT_TEXT(KIT_NAMESPACE);                                            \
         (request).identity = KIT_TEXT("test");                                                     \
         (request).workflow_id = (workflow)->workflow_id;                                           \
         (request).workflow_type = (type_);                                                         \
         (request).task_queue = (queue_);                                                           \
         (request).input = arguments((arena), (input_), (options)->arguments);                      \
-        (request).workflow_execution_timeout = duration((arena), (options)->execution_timeout_ms); \
-        (request).workflow_run_timeout = duration((arena), (options)->run_timeout_ms);             \
-        (request).workflow_task_timeout = duration((arena), (options)->task_timeout_ms);           \
-        (request).workflow_start_delay = duration((arena), (options)->start_delay_ms);             \
-        (request).retry_policy = retry_policy((arena), (options)->retry);                          \
-        (request).memo = memo((arena), (options)->memo);                                           \
+        (request).workflow_execution_timeout =                                                     \
+            flo_fill_duration((arena), (options)->execution_timeout_ms, &none);                    \
+        (request).workflow_run_timeout =                                                           \
+            flo_fill_duration((arena), (options)->run_timeout_ms, &none);                          \
+        (request).workflow_task_timeout =                                                          \
+            flo_fill_duration((arena), (options)->task_timeout_ms, &none);                         \
+        (request).workflow_start_delay =                                                           \
+            flo_fill_duration((arena), (options)->start_delay_ms, &none);                          \
+        (request).retry_policy = flo_fill_retry((arena), (options)->retry, &none);                 \
+        (request).memo = flo_fill_memo((arena), (options)->memo, &none);                           \
         (request).search_attributes = search_attributes((arena), (options)->search_attributes);    \
-        (request).header = flo_fill_header((arena), (options)->headers, &(bool){false});           \
+        (request).header = flo_fill_header((arena), (options)->headers, &none);                    \
         (request).cron_schedule =                                                                  \
             KIT_TEXT((options)->cron_schedule ? (options)->cron_schedule : "");                    \
         (request).request_id = uuid(workflow->env, (arena));                                       \
