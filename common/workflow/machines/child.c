@@ -27,6 +27,7 @@
 #include "workflow/entities.h"
 #include "workflow/fill.h"
 #include "workflow/intercept.h"
+#include "workflow/machines/child_command.h"
 #include "workflow/trace.h"
 
 enum state {
@@ -234,88 +235,6 @@ int flo_child_cancel_delivered(struct flo_child *child, bool *out_wakes)
 
 /* ---- starting ---- */
 
-static FloApi__ParentClosePolicy parent_close_of(enum flo_parent_close policy)
-{
-    switch (policy) {
-    case FLO_PARENT_CLOSE_ABANDON:
-        return FLO_API__PARENT_CLOSE_POLICY__PARENT_CLOSE_POLICY_ABANDON;
-    case FLO_PARENT_CLOSE_CANCEL:
-        return FLO_API__PARENT_CLOSE_POLICY__PARENT_CLOSE_POLICY_REQUEST_CANCEL;
-    default:
-        return FLO_API__PARENT_CLOSE_POLICY__PARENT_CLOSE_POLICY_TERMINATE;
-    }
-}
-
-static FloApi__WorkflowIdReusePolicy id_reuse_of(enum flo_id_reuse policy)
-{
-    switch (policy) {
-    case FLO_ID_ALLOW_FAILED_ONLY:
-        return FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY;
-    case FLO_ID_REJECT_DUPLICATE:
-        return FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE;
-    case FLO_ID_TERMINATE_IF_RUNNING:
-        return FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING;
-    default:
-        return FLO_API__WORKFLOW_ID_REUSE_POLICY__WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE;
-    }
-}
-
-static int fill(struct flo_run *run, const struct flo_child *child, json_t *input,
-                const json_t *headers, const struct flo_child_options *o, FloApi__Command *message)
-{
-    struct flo_arena *arena = run->answer;
-    bool none = false;
-    const char *queue = o->task_queue ? o->task_queue : run->info.task_queue;
-    FloApi__StartChildWorkflowExecutionCommandAttributes *a = flo_arena_alloc(arena, sizeof *a);
-    if (!a)
-        return FLO_ENOMEM;
-    flo_api__start_child_workflow_execution_command_attributes__init(a);
-    a->namespace_ = flo_fill_text(arena, child->namespace_, &none);
-    a->workflow_id = flo_fill_text(arena, child->workflow_id, &none);
-    a->workflow_type = flo_fill_type(arena, child->type, &none);
-    a->task_queue = flo_fill_queue(arena, queue, &none);
-    a->input = flo_fill_input(arena, input, &none);
-    a->workflow_execution_timeout = flo_fill_duration(arena, o->execution_timeout_ms, &none);
-    a->workflow_run_timeout = flo_fill_duration(arena, o->run_timeout_ms, &none);
-    a->workflow_task_timeout = flo_fill_duration(arena, o->task_timeout_ms, &none);
-    a->parent_close_policy = parent_close_of(o->parent_close);
-    a->workflow_id_reuse_policy = id_reuse_of(o->id_reuse);
-    a->retry_policy = flo_fill_retry(arena, o->retry, &none);
-    a->cron_schedule = flo_fill_text(arena, o->cron, &none);
-    a->header = flo_fill_header(arena, headers, &none);
-    a->memo = flo_fill_memo(arena, o->memo, &none);
-    a->search_attributes = flo_fill_attributes(arena, o->attributes, &none);
-    a->inherit_build_id = strcmp(queue, run->info.task_queue) == 0;
-    a->priority = flo_fill_priority(arena, &o->priority, &none);
-    message->user_metadata = flo_fill_metadata(arena, o->summary, o->details, &none);
-    message->attributes_case =
-        FLO_API__COMMAND__ATTRIBUTES_START_CHILD_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES;
-    message->start_child_workflow_execution_command_attributes = a;
-    return none ? FLO_ENOMEM : 0;
-}
-
-static int check(const char *type, const struct flo_child_options *o, struct flo_err *err)
-{
-    if (!type || !*type)
-        return flo_fail(err, FLO_EINVAL, "a child workflow needs a type");
-    if (!flo_is_text(type) || !flo_is_text(o->workflow_id) || !flo_is_text(o->task_queue) ||
-        !flo_is_text(o->namespace_) || !flo_is_text(o->cron) || !flo_is_text(o->summary) ||
-        !flo_is_text(o->details))
-        return flo_fail(err, FLO_EINVAL,
-                        "a child workflow's type or one of its options is not UTF-8");
-    if (o->execution_timeout_ms < 0 || o->run_timeout_ms < 0 || o->task_timeout_ms < 0)
-        return flo_fail(err, FLO_EINVAL, "child workflow %.100s: a timeout is negative", type);
-    if (!flo_is_fields(o->memo) || !flo_is_fields(o->headers))
-        return flo_fail(err, FLO_EINVAL, "child workflow %.100s: memo and headers are objects",
-                        type);
-    int rc = flo_retry_check(o->retry, err);
-    if (rc == 0)
-        rc = flo_attributes_check(o->attributes, err);
-    if (rc)
-        flo_err_prefix(err, "child workflow %.100s", type);
-    return rc;
-}
-
 static struct flo_child *child_alloc(struct flo_workflow *wf, const char *workflow_id,
                                      const char *type, const char *namespace_)
 {
@@ -358,7 +277,9 @@ static struct flo_child *issue(struct flo_run *run, struct flo_child *child, jso
     if (!command)
         return NULL;
     flo_future_ref(&child->head.future); /* the machine's */
-    if (command->message && fill(run, child, input, headers, o, command->message))
+    const struct flo_child_call call = {child->namespace_, child->workflow_id, child->type, input,
+                                        headers};
+    if (command->message && flo_child_fill(run, &call, o, command->message))
         return NULL;
     return run->trace && trace_start(run, child, command->message) ? NULL : child;
 }
@@ -390,7 +311,7 @@ static struct flo_child *child_new(struct flo_workflow *wf, const char *type, js
     struct flo_run *run = wf->run;
     struct flo_err why = {0};
     char uuid[37] = "";
-    bool refused = flo_may_issue(run, &why) || check(type, o, &why);
+    bool refused = flo_may_issue(run, &why) || flo_child_check(type, o, &why);
     bool chosen = !o->workflow_id || !*o->workflow_id;
     if (!refused && chosen)
         flo_rng_uuid4(&run->rng, uuid);
