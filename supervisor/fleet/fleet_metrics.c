@@ -118,7 +118,7 @@ static void put_family(struct flo_page *page, const char *name, const struct fam
                     kind == 'c'   ? FLO_COUNTER
                     : kind == 'g' ? FLO_GAUGE
                                   : FLO_HISTOGRAM,
-                    desc ? desc->help : "Counted by activity code.");
+                    desc ? desc->help : "Counted by user code.");
     for (const struct part *part = family->first; part; part = part->next)
         if (part->family->kind == kind)
             put_part(page, part);
