@@ -35,7 +35,7 @@
 #define GROWTH_FROM_ATTEMPT 4        /* attempts from here on get more and more time */
 #define GROWTH_NS (5 * FLO_NS_PER_S) /* doubled with each attempt */
 #define GROWTH_MAX_NS (INT64_C(10) * 60 * FLO_NS_PER_S)
-#define GROWTH_JITTER 0.2
+#define GROWTH_JITTER 0.2 /* the share of it that varies */
 
 /* ---- events ---- */
 
@@ -184,7 +184,7 @@ static int64_t start_to_close(struct flo_core *core, const struct flo_execution 
     int64_t growth = doublings > 7 ? GROWTH_MAX_NS : GROWTH_NS << doublings;
     if (growth > GROWTH_MAX_NS)
         growth = GROWTH_MAX_NS;
-    double jitter = 1 - GROWTH_JITTER + 2 * GROWTH_JITTER * flo_rng_unit(&core->rng);
+    double jitter = 1 - GROWTH_JITTER * flo_rng_unit(&core->rng);
     return timeout + (int64_t)((double)growth * jitter);
 }
 
