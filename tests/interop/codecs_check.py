@@ -10,8 +10,6 @@ import secrets
 import uuid
 from datetime import timedelta
 
-import zstandard
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowFailureError
@@ -24,7 +22,10 @@ TEXT = "a sentence that nobody else reads "
 
 class Sealed(PayloadCodec):
     def __init__(self, key_id, key):
-        self.key_id, self.cipher = key_id.encode(), AESGCM(key)
+        # Not at the top: the SDK's sandbox loads this file for each workflow, and these are not to be loaded twice.
+        import zstandard
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        self.key_id, self.cipher, self.zstd = key_id.encode(), AESGCM(key), zstandard
 
     async def encode(self, payloads):
         out = []
@@ -32,7 +33,7 @@ class Sealed(PayloadCodec):
             plain = payload.SerializeToString()
             if len(plain) > 1024:
                 payload = Payload(metadata={"encoding": b"binary/zstd"},
-                                  data=zstandard.ZstdCompressor(write_content_size=True).compress(plain))
+                                  data=self.zstd.ZstdCompressor(write_content_size=True).compress(plain))
                 plain = payload.SerializeToString()
             nonce = secrets.token_bytes(12)
             out.append(Payload(metadata={"encoding": b"binary/encrypted", "encryption-key-id": self.key_id},
@@ -46,7 +47,7 @@ class Sealed(PayloadCodec):
             assert payload.metadata["encryption-key-id"] == self.key_id
             inner = Payload.FromString(self.cipher.decrypt(payload.data[:12], payload.data[12:], None))
             if inner.metadata["encoding"] == b"binary/zstd":
-                inner = Payload.FromString(zstandard.ZstdDecompressor().decompress(inner.data))
+                inner = Payload.FromString(self.zstd.ZstdDecompressor().decompress(inner.data))
             out.append(inner)
         return out
 
