@@ -38,15 +38,16 @@ install(TARGETS flotilla_sdk flotilla_testing EXPORT flotilla LIBRARY DESTINATIO
 install(DIRECTORY common/include/flotilla DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT sdk)
 install(EXPORT flotilla NAMESPACE flotilla:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla
         COMPONENT sdk)
+# Not in cmake/: CMake looks there when the build's bin/ is in PATH, and would take the build for an installation.
 configure_package_config_file(cmake/flotillaConfig.cmake.in
-  ${CMAKE_BINARY_DIR}/cmake/flotillaConfig.cmake
+  ${CMAKE_BINARY_DIR}/to-install/flotillaConfig.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla)
-write_basic_package_version_file(${CMAKE_BINARY_DIR}/cmake/flotillaConfigVersion.cmake
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/to-install/flotillaConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
-configure_file(cmake/flotilla.pc.in ${CMAKE_BINARY_DIR}/cmake/flotilla.pc @ONLY)
-configure_file(cmake/flotilla-testing.pc.in ${CMAKE_BINARY_DIR}/cmake/flotilla-testing.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/cmake/flotillaConfig.cmake
-              ${CMAKE_BINARY_DIR}/cmake/flotillaConfigVersion.cmake
+configure_file(cmake/flotilla.pc.in ${CMAKE_BINARY_DIR}/to-install/flotilla.pc @ONLY)
+configure_file(cmake/flotilla-testing.pc.in ${CMAKE_BINARY_DIR}/to-install/flotilla-testing.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/to-install/flotillaConfig.cmake
+              ${CMAKE_BINARY_DIR}/to-install/flotillaConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/flotilla COMPONENT sdk)
-install(FILES ${CMAKE_BINARY_DIR}/cmake/flotilla.pc ${CMAKE_BINARY_DIR}/cmake/flotilla-testing.pc
+install(FILES ${CMAKE_BINARY_DIR}/to-install/flotilla.pc ${CMAKE_BINARY_DIR}/to-install/flotilla-testing.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT sdk)
