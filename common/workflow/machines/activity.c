@@ -261,9 +261,10 @@ static int fill_schedule(struct flo_run *run, const struct flo_activity *activit
     a->schedule_to_start_timeout = flo_fill_duration(arena, o->schedule_to_start_ms, &no_memory);
     a->start_to_close_timeout = flo_fill_duration(arena, o->start_to_close_ms, &no_memory);
     a->heartbeat_timeout = flo_fill_duration(arena, o->heartbeat_ms, &no_memory);
-    a->retry_policy = flo_fill_retry(arena, o->retry, &no_memory);
+    a->retry_policy = o->retry ? flo_fill_retry(arena, o->retry, &no_memory) : NULL;
     a->request_eager_execution = is_eager(run, queue->name, o);
-    a->priority = flo_fill_priority(arena, &o->priority, &no_memory);
+    a->priority =
+        has_priority(&o->priority) ? flo_fill_priority(arena, &o->priority, &no_memory) : NULL;
     message->attributes_case =
         FLO_API__COMMAND__ATTRIBUTES_SCHEDULE_ACTIVITY_TASK_COMMAND_ATTRIBUTES;
     message->schedule_activity_task_command_attributes = a;
