@@ -31,8 +31,8 @@ struct replay {
     json_t *activations, *jobs, *commands;
     size_t activation_count;
     /* all */
-    size_t good, bad;
-    int exit_code; /* the first trouble's */
+    size_t good, bad, empty; /* empty: good, and there was nothing to replay yet */
+    int exit_code;           /* the first trouble's */
 };
 
 static void note_exit(struct replay *replay, int code)
@@ -186,23 +186,34 @@ static void print_indented(const char *lines)
     }
 }
 
+/* No workflow task of it has completed: there is nothing yet that code could differ from. */
+static bool is_empty(const FloApi__History *history)
+{
+    for (size_t i = 0; i < history->n_events; i++)
+        if (history->events[i]->event_type ==
+            FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_TASK_COMPLETED)
+            return false;
+    return true;
+}
+
 static void print_verdict(struct replay *replay, const char *name,
-                          const struct flo_replay_verdict *verdict)
+                          const struct flo_replay_verdict *verdict, bool empty)
 {
     const char *type = *verdict->workflow_type ? verdict->workflow_type : "-";
     if (replay->report) {
         json_t *entry =
-            json_pack("{s:o, s:s, s:I, s:b, s:b, s:o, s:o}", "history", text_of(name), "type", type,
-                      "events", (json_int_t)verdict->event_count, "good", verdict->good,
-                      "nondeterministic", verdict->nondeterministic, "message",
-                      text_of(verdict->message), "why", text_of(verdict->why));
+            json_pack("{s:o, s:s, s:I, s:b, s:b, s:b, s:o, s:o}", "history", text_of(name), "type",
+                      type, "events", (json_int_t)verdict->event_count, "good", verdict->good,
+                      "nothing_to_replay", empty, "nondeterministic", verdict->nondeterministic,
+                      "message", text_of(verdict->message), "why", text_of(verdict->why));
         if (replay->activations)
             json_object_set(entry, "activations", replay->activations);
         json_array_append_new(replay->report, entry);
         return;
     }
-    printf("%s  %s: %s, %zu events\n", verdict->good ? "ok    " : "FAILED", name, type,
-           verdict->event_count);
+    printf("%s  %s: %s, %zu events%s\n", verdict->good ? "ok    " : "FAILED", name, type,
+           verdict->event_count,
+           empty ? ": nothing to replay yet, no workflow task has completed" : "");
     if (!verdict->good) {
         printf("  %s\n", verdict->message);
         print_indented(verdict->why);
@@ -252,7 +263,9 @@ static void replay_one(struct replay *replay, const char *name, FloApi__History 
         fprintf(stderr, "flotilla replay: %s: out of memory\n", name);
         note_exit(replay, FLO_EXIT_INTERNAL);
     } else {
-        print_verdict(replay, name, &verdict);
+        const bool empty = verdict.good && is_empty(history);
+        print_verdict(replay, name, &verdict, empty);
+        replay->empty += empty;
         if (verdict.good)
             replay->good++;
         else
@@ -427,6 +440,14 @@ const char *cli_replay_help(void)
            "there.\n";
 }
 
+static void print_sum(const struct replay *replay)
+{
+    printf("%zu of %zu histories match", replay->good, replay->good + replay->bad);
+    if (replay->empty)
+        printf("; in %zu of them there is nothing to replay yet", replay->empty);
+    printf("\n");
+}
+
 int cli_replay(const struct cli_options *options)
 {
     struct replay replay = {.options = options};
@@ -450,7 +471,7 @@ int cli_replay(const struct cli_options *options)
             cli_print_json(json_pack("{s:o, s:I, s:I}", "histories", replay.report, "good",
                                      (json_int_t)replay.good, "bad", (json_int_t)replay.bad));
         else if (replay.good + replay.bad > 1)
-            printf("%zu of %zu histories match\n", replay.good, replay.good + replay.bad);
+            print_sum(&replay);
     }
     flo_codec_row_destroy(&replay.codecs);
     flo_registry_destroy(&replay.registry);

@@ -67,6 +67,15 @@ class Replay(unittest.TestCase):
         self.assertEqual([c["command"] for c in activations[2]["commands"]], ["RecordMarker", "ScheduleActivityTask"])
         self.assertRegex(activations[2]["commands"][1]["place"], r"^local\.c:[0-9]+$")
 
+    def test_history_without_a_completed_task_is_no_proof(self):
+        history = json.loads((EXPORTS / "LocalFail.python.json").read_text())
+        file = self.write("young.json", json.dumps({"events": history["events"][:2]}))
+        code, out, err = replay(file, "-m", LOCAL)
+        self.assertEqual(code, 0, err)
+        self.assertIn("young.json: LocalFail, 2 events: nothing to replay yet", out)
+        _, out, _ = replay(file, EXPORTS / "LocalFail.python.json", "-m", LOCAL, "-o", "json")
+        self.assertEqual([h["nothing_to_replay"] for h in json.loads(out)["histories"]], [True, False])
+
     def test_trouble_has_its_exit_code(self):
         bad = self.write("bad.json", '{"events": [{"eventId": "x"}]}')
         for args, expected, word in [
