@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
+#include "flotilla/payload.h"
 #include "wire/failure.h"
 #include "wire/json.h"
 #include "wire/payload.h"
@@ -43,6 +44,18 @@ void cli_format_time(const Google__Protobuf__Timestamp *timestamp, char out[32])
     snprintf(out, 32, "%.19sZ", text);
 }
 
+/* json/protobuf is JSON, which people want to read and code must pass on as it is: *value, when it
+ * is such a raw value, becomes what its bytes say. */
+static void show_protobuf_json(const FloApi__Payload *payload, json_t **value)
+{
+    json_t *shown;
+    if (!flo_payload_encoded_as(flo_payload_veil(payload), "json/protobuf") ||
+        flo_json_parse((const char *)payload->data.data, payload->data.len, &shown, NULL))
+        return;
+    json_decref(*value);
+    *value = shown;
+}
+
 int cli_print_result(const FloApi__Payloads *payloads)
 {
     json_t *value = NULL;
@@ -50,6 +63,13 @@ int cli_print_result(const FloApi__Payloads *payloads)
     if (flo_payloads_to_json(payloads, true, &value, &err)) {
         fprintf(stderr, "flotilla: the result cannot be shown: %s\n", err.message);
         return FLO_EXIT_REFUSED;
+    }
+    if (payloads && payloads->n_payloads == 1)
+        show_protobuf_json(payloads->payloads[0], &value);
+    for (size_t i = 0; payloads && payloads->n_payloads > 1 && i < payloads->n_payloads; i++) {
+        json_t *item = json_incref(json_array_get(value, i));
+        show_protobuf_json(payloads->payloads[i], &item);
+        (void)json_array_set_new(value, i, item);
     }
     cli_print_json(value);
     return 0;

@@ -18,7 +18,8 @@ void cli_print_message(const ProtobufCMessage *message);
 /* "2026-11-21T09:04:05Z", or "-" for 0. */
 void cli_format_time(const Google__Protobuf__Timestamp *timestamp, char out[32]);
 
-/* A result as JSON on stdout. 0, or an exit code after a message: it cannot be read. */
+/* A result as JSON on stdout, json/protobuf as what it says. 0, or an exit code after a message: it
+ * cannot be read. */
 int cli_print_result(const FloApi__Payloads *payloads);
 /*
  * Print how a workflow ended, from its close event: the result as JSON on stdout, or the status
