@@ -26,27 +26,19 @@ static char *text_of(const char *text)
     return (char *)(uintptr_t)(text ? text : "");
 }
 
-/* The workflow and the name from operands and options: 0, or an exit code after a message. */
+/* The workflow and the name (given, else an operand): 0, or an exit code after a message. */
 static int find_target(const struct cli_options *options, const char *command, const char *name,
                        struct target *out)
 {
-    char **operands = options->operands;
-    int left = options->operand_count;
-    const char *id = options->workflow_id;
-    if (!id && left) {
-        id = *operands++;
-        left--;
-    }
-    out->name = name ? name : options->name;
-    if (!out->name && left) {
-        out->name = *operands;
-        left--;
-    }
-    if (!id || !out->name || left) {
-        fprintf(stderr, "flotilla %s: give one WORKFLOW_ID%s\n", command,
-                name ? "" : " and one NAME");
+    const char *id = NULL;
+    int rc = 0;
+    if (name)
+        id = cli_workflow_id(options, command);
+    else
+        rc = cli_workflow_id_and_name(options, command, &id, &name);
+    if (rc || !id)
         return FLO_EXIT_USAGE;
-    }
+    out->name = name;
     flo_api__workflow_execution__init(&out->execution);
     out->execution.workflow_id = text_of(id);
     out->execution.run_id = text_of(options->run_id);
@@ -144,6 +136,27 @@ static int read_stage(const struct cli_options *options, stage_t *out)
     return FLO_EXIT_USAGE;
 }
 
+/* An update that its validator, or nobody, took leaves nothing in the run: when it has an outcome
+ * and the server does not know it any more, it was rejected. */
+static bool was_rejected(const struct update *update)
+{
+    struct cli_waiter waiter;
+    FloApi__WorkflowExecution execution = update->target->execution;
+    FloApi__UpdateRef ref = FLO_API__UPDATE_REF__INIT;
+    FloApi__PollWorkflowExecutionUpdateRequest request =
+        FLO_API__POLL_WORKFLOW_EXECUTION_UPDATE_REQUEST__INIT;
+    cli_waiter_init(&waiter, update->session);
+    execution.run_id = text_of(update->run_id);
+    ref.workflow_execution = &execution;
+    ref.update_id = text_of(update->id);
+    request.update_ref = &ref;
+    int rc = flo_client_poll_workflow_execution_update(update->session->client, &request,
+                                                       cli_waiter_done, &waiter, NULL);
+    bool gone = cli_waiter_run(&waiter, rc) == FLO_GRPC_NOT_FOUND;
+    cli_waiter_fini(&waiter);
+    return gone;
+}
+
 /* It has gone as far as was asked for: the exit code. */
 static int print_outcome(const struct update *update, const FloApi__Outcome *outcome)
 {
@@ -164,7 +177,8 @@ static int print_outcome(const struct update *update, const FloApi__Outcome *out
     }
     flo_buf_init(&text, 0);
     flo_failure_describe(outcome->failure, &text);
-    fprintf(stderr, "flotilla: the update failed: %s\n", flo_buf_cstr(&text));
+    fprintf(stderr, "flotilla: the update %s: %s\n",
+            was_rejected(update) ? "was rejected" : "failed", flo_buf_cstr(&text));
     flo_buf_fini(&text);
     return FLO_EXIT_REFUSED;
 }

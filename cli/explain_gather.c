@@ -30,15 +30,6 @@ static const char *keep(struct cli_explain_gather *gather, const char *text)
     return kept ? kept : "";
 }
 
-/* Run the loop until the call that was started with rc has ended. The gRPC code, INTERNAL when it
- * could not even be made; the response, if any, is in waiter. */
-static int await(struct cli_waiter *waiter, int rc)
-{
-    while (rc == 0 && !waiter->done)
-        event_base_loop(waiter->session->base, EVLOOP_ONCE);
-    return rc ? FLO_GRPC_INTERNAL : waiter->code;
-}
-
 /* ---- the workflow ---- */
 
 static bool has_namespace(struct cli_explain_gather *gather)
@@ -47,8 +38,9 @@ static bool has_namespace(struct cli_explain_gather *gather)
     struct cli_waiter waiter;
     cli_waiter_init(&waiter, gather->session);
     request.namespace_ = borrowed(gather->facts->name_space);
-    int code = await(&waiter, flo_client_describe_namespace(gather->session->client, &request,
-                                                            cli_waiter_done, &waiter, NULL));
+    int code =
+        cli_waiter_run(&waiter, flo_client_describe_namespace(gather->session->client, &request,
+                                                              cli_waiter_done, &waiter, NULL));
     cli_waiter_fini(&waiter);
     return code != FLO_GRPC_NOT_FOUND;
 }
@@ -155,9 +147,9 @@ static bool describe(struct cli_explain_gather *gather, FloApi__WorkflowExecutio
         FLO_API__DESCRIBE_WORKFLOW_EXECUTION_REQUEST__INIT;
     cli_waiter_init(&waiter, gather->session);
     request.execution = execution;
-    int code =
-        await(&waiter, flo_client_describe_workflow_execution(gather->session->client, &request,
-                                                              cli_waiter_done, &waiter, NULL));
+    int code = cli_waiter_run(
+        &waiter, flo_client_describe_workflow_execution(gather->session->client, &request,
+                                                        cli_waiter_done, &waiter, NULL));
     const FloApi__DescribeWorkflowExecutionResponse *description =
         waiter.response ? (const void *)flo_wire_copy(waiter.response, gather->arena) : NULL;
     if (code == FLO_GRPC_OK && description)
@@ -194,9 +186,9 @@ static bool read_page(struct cli_explain_gather *gather, FloApi__WorkflowExecuti
     if (!scan)
         request.history_event_filter_type =
             FLO_API__HISTORY_EVENT_FILTER_TYPE__HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT;
-    int code =
-        await(&waiter, flo_client_get_workflow_execution_history(gather->session->client, &request,
-                                                                 cli_waiter_done, &waiter, NULL));
+    int code = cli_waiter_run(
+        &waiter, flo_client_get_workflow_execution_history(gather->session->client, &request,
+                                                           cli_waiter_done, &waiter, NULL));
     const FloApi__GetWorkflowExecutionHistoryResponse *response =
         (const FloApi__GetWorkflowExecutionHistoryResponse *)waiter.response;
     flo_buf_clear(token);
@@ -292,8 +284,9 @@ static void ask_queue(struct cli_explain_gather *gather, struct cli_explain_queu
     request.task_queue_type = queue->activities
                                   ? FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_ACTIVITY
                                   : FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_WORKFLOW;
-    int code = await(&waiter, flo_client_describe_task_queue(gather->session->client, &request,
-                                                             cli_waiter_done, &waiter, NULL));
+    int code =
+        cli_waiter_run(&waiter, flo_client_describe_task_queue(gather->session->client, &request,
+                                                               cli_waiter_done, &waiter, NULL));
     if (code == FLO_GRPC_OK && waiter.response)
         take_queue(queue, (const FloApi__DescribeTaskQueueResponse *)waiter.response);
     else

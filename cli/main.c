@@ -35,7 +35,7 @@ static const struct cli_command commands[] = {
      TARGET | CLI_OPT(MODULES) | CLI_OPT(STEP), cli_replay},
     {"explain", "[WORKFLOW_ID]", "say why a workflow does not move",
      TARGET | CLI_OPT(FLEET) | CLI_OPT(SUPERVISOR), cli_explain},
-    {"signal", "[WORKFLOW_ID]", "send a signal to a workflow", TARGET | CLI_OPT(NAME) | INPUTS,
+    {"signal", "[WORKFLOW_ID] NAME", "send a signal to a workflow", TARGET | CLI_OPT(NAME) | INPUTS,
      cli_signal},
     {"query", "[WORKFLOW_ID] NAME", "ask a workflow something", TARGET | CLI_OPT(NAME) | INPUTS,
      cli_query},

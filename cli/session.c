@@ -161,6 +161,13 @@ void cli_waiter_done(void *ctx, const struct flo_grpc_status *status,
     event_base_loopbreak(waiter->session->base);
 }
 
+int cli_waiter_run(struct cli_waiter *waiter, int rc)
+{
+    while (rc == 0 && !waiter->done)
+        event_base_loop(waiter->session->base, EVLOOP_ONCE);
+    return rc ? FLO_GRPC_INTERNAL : waiter->code;
+}
+
 const ProtobufCMessage *cli_wait(struct cli_waiter *waiter, int rc, int *out_exit)
 {
     struct cli_session *session = waiter->session;
@@ -258,6 +265,27 @@ const char *cli_workflow_id(const struct cli_options *options, const char *comma
         return NULL;
     }
     return id;
+}
+
+int cli_workflow_id_and_name(const struct cli_options *options, const char *command,
+                             const char **out_id, const char **out_name)
+{
+    char **operands = options->operands;
+    int left = options->operand_count;
+    *out_id = options->workflow_id;
+    *out_name = options->name;
+    if (!*out_id && left) {
+        *out_id = *operands++;
+        left--;
+    }
+    if (!*out_name && left) {
+        *out_name = *operands;
+        left--;
+    }
+    if (*out_id && *out_name && !left)
+        return 0;
+    fprintf(stderr, "flotilla %s: give one WORKFLOW_ID and one NAME\n", command);
+    return FLO_EXIT_USAGE;
 }
 
 void cli_new_uuid(char out[37])

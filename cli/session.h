@@ -48,6 +48,9 @@ void cli_waiter_init(struct cli_waiter *waiter, struct cli_session *session);
 void cli_waiter_fini(struct cli_waiter *waiter);
 void cli_waiter_done(void *ctx, const struct flo_grpc_status *status,
                      const ProtobufCMessage *response);
+/* Run the loop until the call (started with code rc) has ended, and say nothing. The gRPC code,
+ * INTERNAL when the call could not even be made; the response, if any, is in waiter. */
+int cli_waiter_run(struct cli_waiter *waiter, int rc);
 /*
  * Run the loop until the call (started with code rc) has ended. The response, or NULL with the
  * reason on stderr and *out_exit set.
@@ -69,6 +72,10 @@ void cli_start_request_init(struct cli_start_request *start, const char *workflo
 int cli_read_input(const struct cli_options *options, json_t **out_value);
 /* The workflow's id from --workflow-id or the operand; NULL after a message. */
 const char *cli_workflow_id(const struct cli_options *options, const char *command);
+/* The workflow's id and --name: from the options, else from the operands in that order. Out texts
+ * are borrowed. 0, or an exit code after a message. */
+int cli_workflow_id_and_name(const struct cli_options *options, const char *command,
+                             const char **out_id, const char **out_name);
 /* A fresh random UUID. */
 void cli_new_uuid(char out[37]);
 

@@ -39,7 +39,8 @@ class Usage(unittest.TestCase):
         self.refused("start", "--type", "T", "-t", "q", "--id-reuse-policy", "Maybe", needle="Maybe")
         self.refused("list", "--limit", "many", needle="whole number")
         self.refused("list", "--output", "xml", needle="text or json")
-        self.refused("signal", "w", needle="--name")
+        self.refused("signal", "w", needle="NAME")
+        self.refused("signal", "w", "go", "more", needle="one NAME")
         self.refused("query", "w", needle="NAME")
         self.refused("stack", needle="WORKFLOW_ID")
         self.refused("update", "w", needle="NAME")
@@ -163,10 +164,11 @@ class Commands(FleetTest):
     def test_signal_cancel_terminate(self):
         self.ok("start", "--type", "T", "-t", "nobody", "-w", "w")
         self.ok("signal", "w", "--name", "go", "--input", "[1]")
+        self.ok("signal", "w", "again")
         self.ok("cancel", "w", "--reason", "later")
         self.ok("terminate", "w", "--reason", "enough")
         events = [line.split()[2] for line in self.ok("history", "w").splitlines()]
-        self.assertEqual(events[2:], ["WORKFLOW_EXECUTION_SIGNALED", "WORKFLOW_EXECUTION_CANCEL_REQUESTED",
+        self.assertEqual(events[2:], ["WORKFLOW_EXECUTION_SIGNALED"] * 2 + ["WORKFLOW_EXECUTION_CANCEL_REQUESTED",
                                       "WORKFLOW_EXECUTION_TERMINATED"])
         code, out, err = flotilla(self.fleet.target, "result", "w")
         self.assertEqual((code, out), (1, ""))

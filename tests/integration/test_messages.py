@@ -65,12 +65,13 @@ class Messages(Client):
         self.assertIsNone(self.update("set_address", "Elm Street"))
         self.assertEqual(self.update("set_address", "Oak Street"), "Elm Street")
         before = self.events("Cart")
-        self.update("set_address", 17, fails="that is no address")
-        self.update("other", 1, fails="unknown update other. KnownUpdates=[pay set_address take_time]")
+        self.update("set_address", 17, fails="the update was rejected: that is no address")
+        self.update("other", 1, fails="was rejected: unknown update other. KnownUpdates=[pay set_address take_time]")
         self.assertEqual(self.events("Cart"), before, "a rejected update left events")
         self.cli("query", "Cart", "nap", fails="may only look, but it starts a timer at messages.c:")
         self.cli("query", "Cart", "other", fails="unknown queryType other.")
         self.assertIn("main at messages.c:", self.cli("stack", "Cart"))
+        self.assertEqual(self.query("__temporal_workflow_metadata")["definition"]["type"], "Cart")
 
     def end(self):
         self.assertEqual(self.update("pay", None), 2)
