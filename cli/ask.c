@@ -8,6 +8,7 @@
 
 #include "cli/output.h"
 #include "cli/session.h"
+#include "cli/waiting.h"
 #include "wire/failure.h"
 #include "wire/payload.h"
 
@@ -47,15 +48,30 @@ static int find_target(const struct cli_options *options, const char *command, c
 
 /* ---- query and stack ---- */
 
-/* A stack trace is text for people. */
-static int print_text(const FloApi__Payloads *payloads)
+/* What explain says of the workflow, after words of one's own; which: of an open or a closed one.
+ */
+static void say_why(struct cli_session *session, const struct cli_options *options,
+                    const struct target *target, enum cli_why which, const char *words)
+{
+    struct flo_buf why;
+    flo_buf_init(&why, 0);
+    if (cli_why(session, options, target->execution.workflow_id, target->execution.run_id, &why) ==
+        which)
+        fprintf(stderr, "flotilla: %s: %s\n", words, flo_buf_cstr(&why));
+    flo_buf_fini(&why);
+}
+
+/* A stack trace is text for people; *out_empty: there is none. */
+static int print_text(const FloApi__Payloads *payloads, bool *out_empty)
 {
     json_t *value = NULL;
     if (flo_payloads_to_json(payloads, true, &value, NULL) || !json_is_string(value)) {
         json_decref(value);
         return cli_print_result(payloads);
     }
-    printf("%s\n", json_string_value(value));
+    *out_empty = json_string_length(value) == 0;
+    if (!*out_empty)
+        printf("%s\n", json_string_value(value));
     json_decref(value);
     return 0;
 }
@@ -78,9 +94,14 @@ static int ask(const struct cli_options *options, struct target *target, const j
     const FloApi__QueryWorkflowResponse *response = (const FloApi__QueryWorkflowResponse *)cli_wait(
         &waiter,
         flo_client_query_workflow(session.client, &request, cli_waiter_done, &waiter, NULL), &rc);
+    bool empty = false;
     if (response)
-        rc =
-            as_text ? print_text(response->query_result) : cli_print_result(response->query_result);
+        rc = as_text ? print_text(response->query_result, &empty)
+                     : cli_print_result(response->query_result);
+    if (empty)
+        say_why(&session, options, target, CLI_WHY_CLOSED, "it is closed, none of its code waits");
+    if (!response && waiter.code == FLO_GRPC_DEADLINE_EXCEEDED)
+        say_why(&session, options, target, CLI_WHY_OPEN, "what explain says of the workflow");
     cli_waiter_fini(&waiter);
     cli_session_close(&session);
     return rc;
@@ -271,6 +292,7 @@ int cli_update(const struct cli_options *options)
 {
     struct target target;
     struct cli_session session;
+    struct cli_waiting waiting;
     json_t *input = NULL;
     char new_id[37];
     struct update update = {.options = options, .session = &session, .target = &target};
@@ -285,7 +307,13 @@ int cli_update(const struct cli_options *options)
         cli_new_uuid(new_id);
         update.input = input;
         update.id = options->update_id ? options->update_id : new_id;
-        rc = follow_update(&update);
+        const bool ready =
+            cli_waiting_init(&waiting, &session, options, target.execution.workflow_id,
+                             target.execution.run_id, "updates");
+        rc = ready ? follow_update(&update) : FLO_EXIT_INTERNAL;
+        if (!ready)
+            fprintf(stderr, "flotilla: out of memory\n");
+        cli_waiting_fini(&waiting);
         cli_session_close(&session);
     }
     json_decref(input);

@@ -135,6 +135,10 @@ struct cli_explain_facts {
  */
 json_t *cli_explain_reasons(const struct cli_explain_facts *facts);
 
+/* Do the sentences of two moments say the same, but for times, durations and counts: words that
+ * begin with a digit, and the unit behind one? */
+bool cli_explain_same(const char *a, const char *b);
+
 /* "12 s", "3 min", "2 h 5 min", "4 days"; below a second "240 ms". */
 struct cli_explain_text {
     char text[48];

@@ -486,3 +486,41 @@ json_t *cli_explain_reasons(const struct cli_explain_facts *f)
     say_poison(f, out);
     return out;
 }
+
+/* ---- news ---- */
+
+static bool is_unit(const char *word, size_t len)
+{
+    static const char *const units[] = {"ms", "s", "min", "h", "days"};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strlen(units[i]) == len && strncmp(units[i], word, len) == 0)
+            return true;
+    return false;
+}
+
+/* The next word that is no number and no unit of one; *len 0 at the end. */
+static const char *next_word(const char *text, size_t *len)
+{
+    static const char *const between = " ,;:.()";
+    bool number = false;
+    for (;; text += *len) {
+        text += strspn(text, between);
+        *len = strcspn(text, between);
+        if (*len == 0 || !((*text >= '0' && *text <= '9') || (number && is_unit(text, *len))))
+            return text;
+        number = *text >= '0' && *text <= '9';
+    }
+}
+
+bool cli_explain_same(const char *a, const char *b)
+{
+    size_t a_len, b_len;
+    for (;; a += a_len, b += b_len) {
+        a = next_word(a, &a_len);
+        b = next_word(b, &b_len);
+        if (a_len != b_len || strncmp(a, b, a_len) != 0)
+            return false;
+        if (a_len == 0)
+            return true;
+    }
+}

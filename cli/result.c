@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "cli/output.h"
-#include "cli/pollers.h"
-#include "cli/progress.h"
+#include "cli/waiting.h"
 #include "wire/decode.h"
 
 /* One long poll. True: *out_done says whether the end was seen (then *out_exit and next_run). */
@@ -47,45 +46,24 @@ static bool poll_once(struct cli_session *session, const char *workflow_id, char
     return response != NULL;
 }
 
-/* What is told while it does not end. */
-struct waiting {
-    struct cli_progress progress;
-    struct cli_pollers pollers;
-    const char *workflow_id, *run_id;
-    unsigned times;
-};
-
-/* Soon at first, then once a minute: it may take days. */
-static void on_still(void *ctx)
+int cli_follow(struct cli_session *session, const struct cli_options *options,
+               const char *workflow_id, const char *run_id)
 {
-    struct waiting *waiting = ctx;
-    const unsigned minute = 60000 * 2 / CLI_PROGRESS_EVERY_MS;
-    const unsigned times = ++waiting->times;
-    if ((times & (times - 1)) == 0 || times % minute == 0)
-        cli_pollers_ask(&waiting->pollers, waiting->workflow_id, waiting->run_id);
-}
-
-int cli_follow(struct cli_session *session, const char *workflow_id, const char *run_id, bool json)
-{
+    struct cli_waiting waiting;
     struct flo_buf token;
     char run[128];
     bool done = false;
     int exit_code = 0;
-    struct waiting waiting = {.workflow_id = workflow_id, .run_id = run};
-    const struct cli_progress_options options = {
-        .what = "workflows", .total = 1, .away_ms = -1, .on_still = on_still, .ctx = &waiting};
     snprintf(run, sizeof run, "%s", run_id);
     flo_buf_init(&token, 0);
-    cli_pollers_init(&waiting.pollers, session, &waiting.progress, NULL);
-    if (!cli_progress_init(&waiting.progress, session, &options)) {
+    if (!cli_waiting_init(&waiting, session, options, workflow_id, run, "workflows")) {
         fprintf(stderr, "flotilla: out of memory\n");
         exit_code = FLO_EXIT_INTERNAL;
         done = true;
     }
-    while (!done && poll_once(session, workflow_id, run, &token, json, &done, &exit_code))
+    while (!done && poll_once(session, workflow_id, run, &token, options->json, &done, &exit_code))
         continue;
-    cli_pollers_fini(&waiting.pollers);
-    cli_progress_fini(&waiting.progress);
+    cli_waiting_fini(&waiting);
     flo_buf_fini(&token);
     return exit_code;
 }
@@ -99,7 +77,7 @@ int cli_result(const struct cli_options *options)
     int rc = cli_session_open(&session, options, false);
     if (rc)
         return rc;
-    rc = cli_follow(&session, workflow_id, options->run_id ? options->run_id : "", options->json);
+    rc = cli_follow(&session, options, workflow_id, options->run_id ? options->run_id : "");
     cli_session_close(&session);
     return rc;
 }

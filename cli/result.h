@@ -5,8 +5,9 @@
 
 #include "cli/session.h"
 
-/* Follow the workflow (run_id "" = the newest) to its end and print it. The exit code. Queues that
- * no worker polls are named on stderr while it does not end. */
-int cli_follow(struct cli_session *session, const char *workflow_id, const char *run_id, bool json);
+/* Follow the workflow (run_id "" = the newest) to its end and print it. The exit code. While it
+ * does not end it is said on stderr why. */
+int cli_follow(struct cli_session *session, const struct cli_options *options,
+               const char *workflow_id, const char *run_id);
 
 #endif

@@ -171,8 +171,11 @@ int cli_waiter_run(struct cli_waiter *waiter, int rc)
 const ProtobufCMessage *cli_wait(struct cli_waiter *waiter, int rc, int *out_exit)
 {
     struct cli_session *session = waiter->session;
-    while (rc == 0 && !waiter->done)
+    while (rc == 0 && !waiter->done) {
         event_base_loop(session->base, EVLOOP_ONCE);
+        if (!waiter->done && session->on_turn)
+            session->on_turn(session->on_turn_ctx);
+    }
     if (rc == 0 && waiter->response)
         return waiter->response;
     if (rc || waiter->code == FLO_GRPC_OK || !waiter->message) {

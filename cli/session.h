@@ -22,6 +22,10 @@ struct cli_session {
     /* The connection came, or went (again and again while it cannot be had). May be NULL. */
     void (*on_state)(void *ctx, bool connected);
     void *on_state_ctx;
+    /* cli_wait has run the loop once and goes on; may make calls that are waited for with
+     * cli_waiter_run. May be NULL. */
+    void (*on_turn)(void *ctx);
+    void *on_turn_ctx;
 };
 
 /* Connect in the background; patient sessions wait for a server that is away, others fail their

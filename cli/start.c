@@ -97,7 +97,7 @@ static int start(struct cli_session *session, const struct cli_options *options,
     const FloApi__StartWorkflowExecutionResponse *response =
         (const FloApi__StartWorkflowExecutionResponse *)cli_wait(&waiter, rc, &exit_code);
     if (response && options->wait)
-        exit_code = cli_follow(session, workflow_id, response->run_id, options->json);
+        exit_code = cli_follow(session, options, workflow_id, response->run_id);
     else if (response)
         print_started(workflow_id, response->run_id, options->json);
     cli_waiter_fini(&waiter);

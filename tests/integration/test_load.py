@@ -169,7 +169,7 @@ class Waiting(FleetTest):
         self.fleet.engine()
         start = self.fleet.start("start", [BIN / "flotilla", "start", "--address", self.fleet.target, "--type",
                                            "EchoWorkflow", "-t", "benchmark", "-i", "5", "--wait"])
-        start.said("flotilla: no worker polls task queue benchmark (workflows)")
+        start.said("flotilla: still waiting: Its workflow task waits for a worker on queue benchmark since ")
         self.fleet.echo_workers()
         code, said = self.end_of(start)
         self.assertEqual((code, said.splitlines()[-1]), (0, "5"), said)

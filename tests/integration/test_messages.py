@@ -115,6 +115,49 @@ class Messages(Client):
         worker.said("update take_time (id late)")
 
 
+class Waits(Client):
+    """Commands that wait for a workflow say why."""
+
+    def setUp(self):
+        super().setUp()
+        self.fleet.engine()
+
+    def start(self, name, *args):
+        return self.fleet.start(name, [BIN / "flotilla", *args, "--address", self.fleet.target])
+
+    def test_they_say_why(self):
+        """An unknown type and a queue that nobody polls: said once, by start, result and update."""
+        self.worker()
+        self.begin("Cart", ["a"])
+        self.cli("start", "--type", "T", "-t", "desert", "-w", "lonely")
+        failing = self.start("start", "start", "--type", "Nosuch", "-t", "messages", "-w", "nosuch", "--wait")
+        waiting = {name: self.start(name, *args) for name, args in {
+            "result": ("result", "lonely"), "update": ("update", "lonely", "go")}.items()}
+        healthy = self.start("healthy", "result", "Cart")
+        failing.said("still waiting: Its workflow task fails again and again")
+        for process in waiting.values():
+            process.said("still waiting: Its workflow task waits for a worker on queue desert since ")
+        healthy.said("still waiting: Nothing is pending: it waits for a signal or an update from outside")
+        self.cli("terminate", "nosuch")
+        self.cli("terminate", "lonely")
+        self.cli("terminate", "Cart")
+        for process in (failing, healthy, *waiting.values()):
+            self.fleet.processes.remove(process)  # its exit code is no fleet's
+            self.assertEqual(process.child.wait(60), 1)
+            process.reader.join(20)
+            process.child.stdout.close()
+            self.assertEqual("\n".join(process.output).count("still waiting"), 1, process.output)
+
+    def test_stack_of_a_closed_run(self):
+        self.worker()
+        self.begin("Plain")
+        self.cli("signal", "Plain", "end", "-i", "1")
+        self.cli("result", "Plain")
+        code, out, err = flotilla(self.fleet.target, "stack", "Plain")
+        self.assertEqual((code, out), (0, ""))
+        self.assertIn("flotilla: it is closed, none of its code waits: It completed at ", err)
+
+
 class EngineKilled(Client):
     """kill -9 of the engine between the acceptance of an update and its outcome."""
 

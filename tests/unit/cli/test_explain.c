@@ -412,6 +412,19 @@ static void test_durations(void **state)
     assert_string_equal(cli_explain_duration(INT64_C(86400) * 4000).text, "4 days");
 }
 
+static void test_only_other_words_are_news(void **state)
+{
+    (void)state;
+    assert_true(cli_explain_same("", ""));
+    assert_true(cli_explain_same("waits on q1 since 14:02:10 (5 s); no worker polls it.",
+                                 "waits on q1 since 14:02:10 (2 h 3 min); no worker polls it."));
+    assert_true(cli_explain_same("fails (attempt 2): unknown", "fails (attempt 17): unknown"));
+    assert_false(cli_explain_same("", "It waits."));
+    assert_false(cli_explain_same("It waits.", "It waits now."));
+    assert_false(cli_explain_same("waits on q1", "waits on q2"));
+    assert_false(cli_explain_same("waits (5 s); no worker polls it", "waits (9 s); 1 polls it"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_timers_children_signals),
         cmocka_unit_test(test_paused),
         cmocka_unit_test(test_long_texts_are_cut_at_a_character),
+        cmocka_unit_test(test_only_other_words_are_news),
         cmocka_unit_test(test_durations),
     };
     setenv("TZ", "UTC", 1);
