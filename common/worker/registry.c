@@ -270,6 +270,19 @@ static int register_module(struct flo_registry *registry, enum flo_role role, st
     return rc ? rc : check_list(registry, module, only, workflows ? "workflow" : "activity", err);
 }
 
+/* A bare name is looked for among the installed modules; one of the same name may lie right here.
+ */
+static int fail_absent(const char *path, int error, struct flo_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+
+    if (error == ENOENT && slash && access(name, F_OK) == 0)
+        return flo_fail(err, FLO_ECONFIG, "module %s: %s; did you mean \"./%s\"?", path,
+                        strerror(error), name);
+    return flo_fail(err, FLO_ECONFIG, "module %s: %s", path, strerror(error));
+}
+
 /* What dlopen would say less clearly. */
 static int check_file(const char *path, struct flo_err *err)
 {
@@ -279,7 +292,7 @@ static int check_file(const char *path, struct flo_err *err)
     int rc = 0;
 
     if (fd < 0)
-        return flo_fail(err, FLO_ECONFIG, "module %s: %s", path, strerror(errno));
+        return fail_absent(path, errno, err);
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         rc = flo_fail(err, FLO_ECONFIG, "module %s: not a regular file", path);
     else if (st.st_mode & S_IWOTH)
@@ -304,6 +317,10 @@ static int module_open(struct module *module, const struct flo_module_config *co
     if (!module->table)
         return flo_fail(err, FLO_ECONFIG,
                         "module %s: no symbol flo_module (is the table exported and not static?)",
+                        config->path);
+    if (module->table->abi == 0)
+        return flo_fail(err, FLO_ECONFIG,
+                        "module %s: its table has no .abi: set .abi = FLO_MODULE_ABI",
                         config->path);
     if (module->table->abi != FLO_MODULE_ABI)
         return flo_fail(err, FLO_ECONFIG,

@@ -42,10 +42,10 @@ def ready(process):
     return wait_for(lambda: get(process.address("http"), "/ready")[0] == 200, f"{process.name} ready")
 
 
-def run(program, *args, env=None, timeout=60):
+def run(program, *args, env=None, cwd=None, timeout=60):
     """A program to its end: (exit code, stdout, stderr)."""
     done = subprocess.run([str(BIN / program), *map(str, args)], capture_output=True, text=True, timeout=timeout,
-                          stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
+                          stdin=subprocess.DEVNULL, cwd=cwd, env={**os.environ, **(env or {})})
     return done.returncode, done.stdout, done.stderr
 
 

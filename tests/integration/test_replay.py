@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -57,6 +58,13 @@ class Replay(unittest.TestCase):
         self.assertIn("    history:\n", out)
         self.assertIn("      > event 13 is TimerStarted (timer id 9)", out)
         self.assertIn("1 of 2 histories match", out)
+
+    def test_module_of_this_folder_without_a_slash(self):
+        shutil.copy(LOCAL, self.folder / "here.so")
+        for name in ("here.so", "here"):
+            code, _, err = run("flotilla", "replay", EXPORTS, "-m", name, cwd=self.folder)
+            self.assertEqual(code, 78)
+            self.assertIn('did you mean "./here.so"?', err)
 
     def test_steps_show_jobs_and_commands(self):
         code, out, _ = replay(HISTORIES / "LocalBoth.pb", "-m", LOCAL, "--step", "-o", "json")

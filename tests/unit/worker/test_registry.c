@@ -93,6 +93,7 @@ static void test_load_bad_file_is_refused_with_its_reason(void **state)
     check_refused(TEST_SOURCE "/CMakeLists.txt", "not a shared object");
     check_refused(TEST_SOURCE, "not a regular file");
     check_refused(TEST_MODULES "/wrong_abi.so", "ABI");
+    check_refused(TEST_MODULES "/no_abi.so", "set .abi = FLO_MODULE_ABI");
     check_refused(TEST_MODULES "/no_table.so", "flo_module");
     check_refused(TEST_MODULES "/unresolved.so", "flo_test_function_that_nobody_has");
 }
