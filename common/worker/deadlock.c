@@ -14,8 +14,8 @@
  * A thread that computes but gets no CPU is not to blame: then it has until it has used half of the
  * time. A long replay is no deadlock either: its code waits at each step.
  *
- * Tasks of the same run that come while its code still spins are left to their time limits: they
- * would take one thread after the other.
+ * Tasks of the same run that come while its code still spins are not begun, since they would take
+ * one thread after the other: they fail at once.
  *
  * The task itself stays with the thread that was given up: what is answered is a twin of it, made
  * of what the answer needs.
@@ -140,23 +140,20 @@ void flo_deadlock_forget(struct flo_workflow_task *wt)
         deadlock_free(d);
 }
 
-static void answer(struct flo_deadlock *d)
+static void say_deadlock(const struct flo_worker *worker, const char *more, char *out, size_t size)
 {
-    struct flo_workflow_task *wt = d->wt;
-    struct flo_worker *worker = wt->worker;
-    const char *stack = flo_buf_cstr(&d->text);
-    char message[160];
-    FloApi__Failure *failure;
-
-    snprintf(message, sizeof message,
+    snprintf(out, size,
              "[TMPRL1101] Potential deadlock detected: the workflow's code has not yielded within "
-             "%g seconds",
-             (double)worker->config->deadlock_timeout_ms / 1000);
-    flo_log(FLO_LOG_ERROR, "workflow.deadlock", message, FLO_LOG_WHO(worker), "workflow_type",
-            wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, "stack", stack, NULL);
-    flo_tell(worker, FLO_LOG_ERROR, "workflow.deadlock", message, "task_queue", wt->queue->name,
-             "workflow_type", wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, NULL);
-    failure = flo_failure_application(&wt->arena, message, "PotentialDeadlock", false, NULL, 0);
+             "%g seconds%s",
+             (double)worker->config->deadlock_timeout_ms / 1000, more);
+}
+
+/* The answer to a task that its run's code holds up. */
+static void answer_stuck(struct flo_workflow_task *wt, const char *message, const char *stack)
+{
+    FloApi__Failure *failure =
+        flo_failure_application(&wt->arena, message, "PotentialDeadlock", false, NULL, 0);
+
     if (failure && *stack) {
         char *copy = flo_arena_strdup(&wt->arena, stack);
         if (copy)
@@ -170,6 +167,21 @@ static void answer(struct flo_deadlock *d)
     wt->activation.failure = failure;
     flo_deadlock_forget(wt);
     flo_respond_workflow(wt, &wt->activation);
+}
+
+static void answer(struct flo_deadlock *d)
+{
+    struct flo_workflow_task *wt = d->wt;
+    struct flo_worker *worker = wt->worker;
+    const char *stack = flo_buf_cstr(&d->text);
+    char message[160];
+
+    say_deadlock(worker, "", message, sizeof message);
+    flo_log(FLO_LOG_ERROR, "workflow.deadlock", message, FLO_LOG_WHO(worker), "workflow_type",
+            wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, "stack", stack, NULL);
+    flo_tell(worker, FLO_LOG_ERROR, "workflow.deadlock", message, "task_queue", wt->queue->name,
+             "workflow_type", wt->type, "workflow_id", wt->workflow_id, "run_id", wt->run_id, NULL);
+    answer_stuck(wt, message, stack);
 }
 
 static void on_late(evutil_socket_t fd, short what, void *ctx)
@@ -377,6 +389,15 @@ bool flo_deadlock_holds(const struct flo_worker *worker, const char *run_id)
             return true;
     }
     return false;
+}
+
+void flo_deadlock_refuse(struct flo_workflow_task *wt)
+{
+    char message[200];
+
+    say_deadlock(wt->worker, " in an earlier task, and still runs in this worker", message,
+                 sizeof message);
+    answer_stuck(wt, message, "");
 }
 
 void flo_deadlock_watch(struct flo_worker *worker)

@@ -356,7 +356,7 @@ void flo_execute_workflow_task(struct flo_task_queue *queue,
     if (flo_client_response_damage(worker->client))
         answer_damaged(wt, flo_client_response_damage(worker->client));
     else if (flo_deadlock_holds(worker, wt->run_id))
-        flo_workflow_task_end(&wt);
+        flo_deadlock_refuse(wt);
     else if (task->next_page_token.len > 0)
         flo_history_fetch(wt, false);
     else

@@ -330,6 +330,8 @@ void flo_deadlock_fini(struct flo_worker *worker);
 void flo_deadlock_watch(struct flo_worker *worker);
 /* Is a thread that was given up still in the code of this run? */
 bool flo_deadlock_holds(const struct flo_worker *worker, const char *run_id);
+/* Then: answer wt, a task of that run which has just come, with the reason why it is not begun. */
+void flo_deadlock_refuse(struct flo_workflow_task *wt);
 /* The thread that was given up over wt has come out of it. */
 void flo_deadlock_over(struct flo_workflow_task *wt);
 /* wt ends. */

@@ -98,6 +98,22 @@ class Executors(FleetTest):
         self.assertEqual(worker.stop(signal.SIGTERM), 0)  # its thread never ends
         self.fleet.processes.remove(worker)
 
+    def test_tasks_of_a_run_whose_code_spins(self):
+        """None is begun, and none waits in silence: queries and the workflow's next task fail at once."""
+        worker = self.worker(executors=2, deadlock_timeout="300ms")
+        self.begin("AskedWorkflow", "asked", 1)
+        for _ in range(3):
+            code, _, err = flotilla(self.fleet.target, "query", "asked", "spin")
+            self.assertNotEqual(code, 0)
+            self.assertIn("[TMPRL1101]", err)
+        self.cli("signal", "asked", "--name", "add", "-i", "1")
+        failed = wait_for(lambda: [e for e in self.events("asked") if e["eventType"].endswith("TASK_FAILED")],
+                          "the failed task")[0]["workflowTaskFailedEventAttributes"]
+        self.assertIn("[TMPRL1101]", failed["failure"]["message"])
+        self.assertIn("still", failed["failure"]["message"])
+        self.assertIn("[TMPRL1101]", worker.said("workflow.task_failed"))
+        self.assertEqual(self.sample(worker, "flotilla_workflow_threads_stuck" + LABELS), 1)  # no second one
+
     def test_code_that_yields_late(self):
         """What it comes to is dropped, its thread ends, and the worker stops as any other."""
         worker = self.worker(executors=2, deadlock_timeout="200ms")

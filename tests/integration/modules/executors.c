@@ -4,7 +4,8 @@
  *
  * SpinWorkflow ROUNDS computes so many rounds without ever yielding (a billion: seconds); 0: for
  * ever. AddWorkflow N waits for N signals `add` with a number each and returns the sum.
- * NapWorkflow N sleeps N times for 20 ms, and says how often.
+ * NapWorkflow N sleeps N times for 20 ms, and says how often. AskedWorkflow is AddWorkflow with a
+ * query `spin`, whose answer never comes.
  */
 #include <flotilla/worker.h>
 
@@ -40,6 +41,21 @@ static int add_workflow(struct flo_workflow *wf, json_t *input, json_t **out_res
     return 0;
 }
 
+static int spin_query(struct flo_workflow *wf, const struct flo_message *message, void *ctx,
+                      json_t **out_result)
+{
+    (void)message;
+    (void)ctx;
+    return spin_workflow(wf, NULL, out_result);
+}
+
+static int asked_workflow(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    int rc = flo_query_handle(wf, "spin", spin_query, NULL, NULL);
+
+    return rc ? rc : add_workflow(wf, input, out_result);
+}
+
 static int nap_workflow(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
     json_int_t naps = 0;
@@ -58,5 +74,5 @@ const struct flo_module flo_module = {
     .abi = FLO_MODULE_ABI,
     .name = "executors",
     .workflows = FLO_WORKFLOWS({"SpinWorkflow", spin_workflow}, {"AddWorkflow", add_workflow},
-                               {"NapWorkflow", nap_workflow}),
+                               {"NapWorkflow", nap_workflow}, {"AskedWorkflow", asked_workflow}),
 };
