@@ -52,6 +52,11 @@ def run(program, *args, env=None, cwd=None, timeout=60):
 BATCHES = []  # what start_batch started, for the end of a test that failed before their end
 
 
+def unhurried(err):
+    """What a command said, but for why it had to wait: on a slow machine it may have to."""
+    return "".join(line for line in err.splitlines(True) if not line.startswith("flotilla: still waiting: "))
+
+
 def start_batch(target, command, *args):
     """`flotilla documents` or `load` in the background, answering in JSON."""
     batch = subprocess.Popen([str(BIN / "flotilla"), command, "--address", target, "--output", "json", *map(str, args)],
