@@ -65,7 +65,7 @@ static void say_why(struct cli_session *session, const struct cli_options *optio
 static int print_text(const FloApi__Payloads *payloads, bool *out_empty)
 {
     json_t *value = NULL;
-    if (flo_payloads_to_json(payloads, true, &value, NULL) || !json_is_string(value)) {
+    if (flo_payloads_show(payloads, true, &value, NULL) || !json_is_string(value)) {
         json_decref(value);
         return cli_print_result(payloads);
     }

@@ -161,8 +161,8 @@ static enum cli_end check_result(struct item *item, const FloApi__HistoryEvent *
 {
     const struct cli_batch_options *options = item->batch->options;
     struct flo_err err = {0};
-    if (flo_payloads_to_json(event->workflow_execution_completed_event_attributes->result, false,
-                             out_result, &err)) {
+    if (flo_payloads_show(event->workflow_execution_completed_event_attributes->result, false,
+                          out_result, &err)) {
         flo_buf_append_str(text, err.message);
         return CLI_END_WRONG_RESULT;
     }

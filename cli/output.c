@@ -60,7 +60,7 @@ int cli_print_result(const FloApi__Payloads *payloads)
 {
     json_t *value = NULL;
     struct flo_err err;
-    if (flo_payloads_to_json(payloads, true, &value, &err)) {
+    if (flo_payloads_show(payloads, true, &value, &err)) {
         fprintf(stderr, "flotilla: the result cannot be shown: %s\n", err.message);
         return FLO_EXIT_REFUSED;
     }

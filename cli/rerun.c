@@ -45,7 +45,7 @@ static const char *add_input(struct flo_buf *out, const FloApi__Payloads *input)
         return "its input has several values; start it from its own client";
     if (input->payloads[0]->data.len > INPUT_SHOWN_MAX)
         return "its input is large; start it from its own client";
-    if (flo_payload_to_json(input->payloads[0], &value, NULL))
+    if (flo_payload_show(input->payloads[0], &value, NULL))
         return "its input is no JSON; start it from its own client";
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     if (text)

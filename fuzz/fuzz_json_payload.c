@@ -29,7 +29,7 @@ static void check_payload(const char *encoding, const uint8_t *data, size_t size
 
     struct flo_err err = {0};
     json_t *value = NULL, *again = NULL;
-    int rc = flo_payload_to_json(&payload, &value, &err);
+    int rc = flo_payload_show(&payload, &value, &err);
     if (rc == 0) {
         FloApi__Payload *second = flo_payload_from_json(&arena, value);
         FUZZ_CHECK(second);
@@ -37,7 +37,7 @@ static void check_payload(const char *encoding, const uint8_t *data, size_t size
             FUZZ_CHECK(second->data.len == size && !memcmp(second->data.data, data, size));
             FUZZ_CHECK(strcmp(flo_raw_encoding(value), encoding) == 0);
         }
-        FUZZ_CHECK(flo_payload_to_json(second, &again, &err) == 0);
+        FUZZ_CHECK(flo_payload_show(second, &again, &err) == 0);
         FUZZ_CHECK(json_equal(value, again));
     } else {
         FUZZ_CHECK(rc == FLO_EPROTO && err.message[0]);

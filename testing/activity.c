@@ -135,7 +135,7 @@ void kit_activity_count(struct flo_test_env *env, const char *type, int32_t atte
     if (attempt > 1)
         return;
     count->activities++;
-    if (flo_payloads_to_json(input, false, &value, NULL))
+    if (flo_payloads_show(input, false, &value, NULL))
         value = json_null();
     (void)json_array_append_new(count->inputs, value);
 }

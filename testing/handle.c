@@ -225,7 +225,7 @@ static void keep_result(struct flo_test_workflow *workflow, const FloApi__Payloa
 {
     json_t *value = NULL;
     struct flo_err err = {0};
-    if (flo_payloads_to_json(payloads, false, &value, &err))
+    if (flo_payloads_show(payloads, false, &value, &err))
         kit_problem(workflow->env, err.code, "the result of %s: %s", workflow->workflow_id,
                     err.message);
     workflow->result = kit_keep(workflow->env, value);

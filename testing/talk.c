@@ -142,7 +142,7 @@ int flo_test_query(struct flo_test_workflow *workflow, const char *name, json_t 
     int rc = kit_ask_and_wait(env, "QueryWorkflow", &request.base,
                               &flo_api__query_workflow_response__descriptor, &arena, &answer, err);
     if (rc == 0)
-        rc = flo_payloads_to_json(answer->query_result, false, &value, err);
+        rc = flo_payloads_show(answer->query_result, false, &value, err);
     if (rc == 0 && out_answer)
         *out_answer = value;
     (void)kit_keep(env, value);

@@ -42,7 +42,7 @@ static void take_outcome(struct flo_test_update *update, const FloApi__Outcome *
     json_t *value = NULL;
     update->stage = FLO_TEST_UPDATE_OVER;
     if (outcome->value_case == FLO_API__OUTCOME__VALUE_SUCCESS) {
-        if (flo_payloads_to_json(outcome->success, false, &value, &update->why) == 0)
+        if (flo_payloads_show(outcome->success, false, &value, &update->why) == 0)
             update->result = kit_keep(env_of(update), value);
         return;
     }

@@ -216,9 +216,36 @@ static void reply_unregistered(struct flo_activity_context *ctx, struct flo_buf 
     flo_buf_fini(&names);
 }
 
-static void run_activity(struct flo_activity_context *ctx, struct flo_buf *out_reply)
+/* What code will be given. Arguments after the first are only looked at, they are read when they
+ * are asked for. */
+static int read_given(struct flo_activity_context *ctx, struct flo_err *err)
 {
     const task_message *task = ctx->task;
+    int rc = flo_payloads_to_json(task->input, false, &ctx->input, err);
+
+    for (size_t i = 1; rc == 0 && task->input && i < task->input->n_payloads; i++)
+        rc = flo_payload_readable(task->input->payloads[i], err);
+    if (rc || !task->heartbeat_details)
+        return rc;
+    rc = flo_payloads_to_json(task->heartbeat_details, false, &ctx->last_heartbeat, err);
+    return rc == FLO_EPERM ? rc : 0; /* else: of another worker, in a form that is not ours */
+}
+
+/* A payload that this worker has no codec for is for another worker, or a later attempt here. */
+static void fail_unread(struct flo_activity_context *ctx, int rc, const struct flo_err *err,
+                        struct flo_buf *out_reply)
+{
+    bool unreadable = rc == FLO_EPERM;
+
+    json_decref(ctx->input);
+    ctx->input = NULL;
+    fail_attempt(ctx->arena, out_reply,
+                 unreadable ? FLO_FAILURE_CODEC : FLO_FAILURE_PAYLOAD_INVALID, !unreadable,
+                 err->message);
+}
+
+static void run_activity(struct flo_activity_context *ctx, struct flo_buf *out_reply)
+{
     json_t *result = NULL;
     struct flo_err err = {0};
     int rc;
@@ -227,13 +254,11 @@ static void run_activity(struct flo_activity_context *ctx, struct flo_buf *out_r
         reply_unregistered(ctx, out_reply);
         return;
     }
-    if (flo_payloads_to_json(task->input, false, &ctx->input, &err)) {
-        fail_attempt(ctx->arena, out_reply, FLO_FAILURE_PAYLOAD_INVALID, true, err.message);
+    rc = read_given(ctx, &err);
+    if (rc) {
+        fail_unread(ctx, rc, &err, out_reply);
         return;
     }
-    if (task->heartbeat_details &&
-        flo_payloads_to_json(task->heartbeat_details, false, &ctx->last_heartbeat, NULL))
-        ctx->last_heartbeat = NULL; /* of another worker, in a form that is not ours */
     rc = flo_activity_proceed(ctx, ctx->input, &result);
     flo_activity_notices_end(ctx);
     flo_activity_tally_end(ctx);

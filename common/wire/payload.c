@@ -2,16 +2,21 @@
 /* payload.c - payloads, durations and timestamps. */
 #include "wire/payload.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/base64.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "flotilla/payload.h"
 #include "wire/raw.h"
 
 #define ENCODING "encoding"
 #define JSON_PLAIN "json/plain"
 #define BINARY_NULL "binary/null"
+#define BINARY_ENCRYPTED "binary/encrypted"
+#define KEY_ID "encryption-key-id"
+#define KEY_ID_SHOWN 100
 
 /* Text up to this size is serialised once, onto the stack. */
 #define SHORT_TEXT 1024
@@ -195,7 +200,21 @@ no_memory:
     return NULL;
 }
 
-int flo_payload_to_json(const FloApi__Payload *payload, json_t **out_value, struct flo_err *err)
+/* Nobody here had a codec for it: whoever takes it for a value goes wrong. */
+static int refuse_encrypted(const FloApi__Payload *payload, struct flo_err *err)
+{
+    const FloApi__Payload__MetadataEntry *key = find_metadata(payload, KEY_ID);
+    char id[KEY_ID_SHOWN + 1] = "";
+    if (key && key->value.len <= KEY_ID_SHOWN && flo_utf8_valid(key->value.data, key->value.len))
+        snprintf(id, sizeof id, "%.*s", (int)key->value.len, (const char *)key->value.data);
+    return flo_fail(err, FLO_EPERM,
+                    "the payload is encrypted with key \"%s\" and this process has no codec that "
+                    "reads it: set codec.key_file",
+                    id);
+}
+
+static int to_json(const FloApi__Payload *payload, bool show, json_t **out_value,
+                   struct flo_err *err)
 {
     json_t *value = NULL;
     if (has_encoding(payload, BINARY_NULL)) {
@@ -212,6 +231,8 @@ int flo_payload_to_json(const FloApi__Payload *payload, json_t **out_value, stru
         }
     } else if (!encoding_is_text(payload)) {
         return flo_fail(err, FLO_EPROTO, "a payload's encoding is not ASCII text");
+    } else if (!show && has_encoding(payload, BINARY_ENCRYPTED)) {
+        return refuse_encrypted(payload, err);
     } else {
         value = raw_from_payload(payload);
     }
@@ -221,19 +242,19 @@ int flo_payload_to_json(const FloApi__Payload *payload, json_t **out_value, stru
     return 0;
 }
 
-int flo_payloads_to_json(const FloApi__Payloads *payloads, bool as_array, json_t **out_value,
-                         struct flo_err *err)
+static int all_to_json(const FloApi__Payloads *payloads, bool as_array, bool show,
+                       json_t **out_value, struct flo_err *err)
 {
     if (!payloads || payloads->n_payloads == 0) {
         *out_value = json_null();
         return 0;
     }
     if (payloads->n_payloads == 1 || !as_array)
-        return flo_payload_to_json(payloads->payloads[0], out_value, err);
+        return to_json(payloads->payloads[0], show, out_value, err);
     json_t *array = json_array();
     for (size_t i = 0; i < payloads->n_payloads; i++) {
         json_t *value = NULL;
-        int rc = flo_payload_to_json(payloads->payloads[i], &value, err);
+        int rc = to_json(payloads->payloads[i], show, &value, err);
         if (rc == 0 && json_array_append_new(array, value))
             rc = flo_fail(err, FLO_ENOMEM, "no memory for a payload's value");
         if (rc) {
@@ -243,6 +264,33 @@ int flo_payloads_to_json(const FloApi__Payloads *payloads, bool as_array, json_t
     }
     *out_value = array;
     return 0;
+}
+
+int flo_payload_to_json(const FloApi__Payload *payload, json_t **out_value, struct flo_err *err)
+{
+    return to_json(payload, false, out_value, err);
+}
+
+int flo_payload_readable(const FloApi__Payload *payload, struct flo_err *err)
+{
+    return has_encoding(payload, BINARY_ENCRYPTED) ? refuse_encrypted(payload, err) : 0;
+}
+
+int flo_payload_show(const FloApi__Payload *payload, json_t **out_value, struct flo_err *err)
+{
+    return to_json(payload, true, out_value, err);
+}
+
+int flo_payloads_to_json(const FloApi__Payloads *payloads, bool as_array, json_t **out_value,
+                         struct flo_err *err)
+{
+    return all_to_json(payloads, as_array, false, out_value, err);
+}
+
+int flo_payloads_show(const FloApi__Payloads *payloads, bool as_array, json_t **out_value,
+                      struct flo_err *err)
+{
+    return all_to_json(payloads, as_array, true, out_value, err);
 }
 
 int64_t flo_duration_ns(const Google__Protobuf__Duration *duration)

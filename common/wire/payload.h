@@ -33,7 +33,9 @@ FloApi__Payloads *flo_payloads_from_json(struct flo_arena *arena, const json_t *
 /*
  * The value of one payload as JSON, a new reference. binary/null gives JSON null; encodings other
  * than json/plain and binary/null give a raw value (flotilla/payload.h), which user code may pass
- * on untouched. FLO_EPROTO with a sentence when json/plain does not parse; FLO_ENOMEM.
+ * on untouched. FLO_EPROTO with a sentence when json/plain does not parse; FLO_EPERM with one
+ * when it is still of encoding binary/encrypted, which no codec of this process could read: code
+ * must not take it for the value; FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_payload_to_json(const FloApi__Payload *payload, json_t **out_value,
                                        struct flo_err *err);
@@ -43,6 +45,16 @@ FLO_MUST_CHECK int flo_payload_to_json(const FloApi__Payload *payload, json_t **
  */
 FLO_MUST_CHECK int flo_payloads_to_json(const FloApi__Payloads *payloads, bool as_array,
                                         json_t **out_value, struct flo_err *err);
+
+/* 0, or that FLO_EPERM with its sentence, without making the value. */
+FLO_MUST_CHECK int flo_payload_readable(const FloApi__Payload *payload, struct flo_err *err);
+
+/* flo_payload(s)_to_json for whoever only shows or keeps values: an encrypted payload is a raw
+ * value, too. */
+FLO_MUST_CHECK int flo_payload_show(const FloApi__Payload *payload, json_t **out_value,
+                                    struct flo_err *err);
+FLO_MUST_CHECK int flo_payloads_show(const FloApi__Payloads *payloads, bool as_array,
+                                     json_t **out_value, struct flo_err *err);
 
 /* A payload of these bytes (copied), with this encoding; NULL when memory is out. */
 FloApi__Payload *flo_payload_from_bytes(struct flo_arena *arena, const char *encoding,

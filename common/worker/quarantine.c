@@ -273,7 +273,7 @@ static json_t *input_of(const struct flo_activity_task *at, size_t *out_bytes)
         *out_bytes += input->payloads[i]->data.len;
     for (size_t i = 0; values && input && i < input->n_payloads; i++) {
         if (!at->worker->config->quarantine.keep_input || *out_bytes > FLO_QUARANTINE_INPUT_MAX ||
-            flo_payload_to_json(input->payloads[i], &value, NULL) ||
+            flo_payload_show(input->payloads[i], &value, NULL) ||
             json_array_append_new(values, value)) {
             json_decref(values);
             return NULL;
@@ -305,7 +305,7 @@ static json_t *details_of(const FloApi__Failure *failure)
     if (failure &&
         failure->failure_info_case == FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO &&
         failure->application_failure_info->details &&
-        flo_payloads_to_json(failure->application_failure_info->details, true, &details, NULL))
+        flo_payloads_show(failure->application_failure_info->details, true, &details, NULL))
         return NULL;
     return details;
 }

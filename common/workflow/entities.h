@@ -98,7 +98,7 @@ FLO_MUST_CHECK int flo_patch_skips(struct flo_run *run, const FloApi__HistoryEve
 bool flo_evolution_describe(const FloApi__HistoryEvent *event, char *out_text, size_t size);
 /* What a patch id says in its marker. FLO_ENOENT: event is no patch marker. *out_id: in data. */
 FLO_MUST_CHECK int flo_patch_decode(const FloApi__HistoryEvent *event, const char **out_id,
-                                    bool *out_deprecated, json_t **out_data);
+                                    bool *out_deprecated, json_t **out_data, struct flo_err *err);
 /* The ids of all patches of the run, sorted, as the value of TemporalChangeVersion. */
 json_t *flo_patch_ids(struct flo_run *run);
 
@@ -114,9 +114,10 @@ struct flo_marker_detail {
 FLO_MUST_CHECK int flo_marker_command(struct flo_run *run, FloApi__Command *message,
                                       const char *name, const struct flo_marker_detail *details,
                                       size_t count);
-/* The JSON of one detail of a MarkerRecorded event. FLO_ENOENT: it has none of that key. */
+/* The JSON of one detail of a MarkerRecorded event. FLO_ENOENT: it has none of that key; FLO_EPERM
+ * with a sentence: it is encrypted. */
 FLO_MUST_CHECK int flo_marker_detail(const FloApi__HistoryEvent *event, const char *key,
-                                     json_t **out_value);
+                                     json_t **out_value, struct flo_err *err);
 
 /* What a task's answer tells of this runtime: its name in the run's first one, and its flags once a
  * patch used one. NULL: nothing new. */
@@ -124,9 +125,10 @@ const FloApi__WorkflowTaskCompletedMetadata *flo_sdk_metadata(struct flo_run *ru
 
 /* ---- properties ---- */
 
-/* What the execution was started with. FLO_ENOMEM. */
+/* What the execution was started with. FLO_ENOMEM; FLO_EPERM with a sentence: it is encrypted. */
 FLO_MUST_CHECK int flo_properties_start(struct flo_run *run, const FloApi__Memo *memo,
-                                        const FloApi__SearchAttributes *attributes);
+                                        const FloApi__SearchAttributes *attributes,
+                                        struct flo_err *err);
 /* The current ones, for the next run. NULL: none, or *no_memory. */
 FloApi__SearchAttributes *flo_properties_attributes(struct flo_run *run, struct flo_arena *arena,
                                                     bool *no_memory);

@@ -176,7 +176,12 @@ int flo_failure_detail(const struct flo_workflow *wf, unsigned depth, size_t ind
     const FloApi__Payloads *details = failure ? details_of(failure) : NULL;
     if (!details || index >= details->n_payloads)
         return FLO_ENOENT;
-    int rc = flo_payload_to_json(details->payloads[index], out_value, NULL);
+    struct flo_err err = {0};
+    int rc = flo_payload_to_json(details->payloads[index], out_value, &err);
+    if (rc == FLO_EPERM) {
+        flo_err_prefix(&err, "a failure's details");
+        flo_run_misuse(wf->run, &err);
+    }
     return rc == FLO_ENOMEM ? flo_run_no_memory(wf->run) : rc;
 }
 

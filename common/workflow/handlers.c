@@ -65,7 +65,7 @@ json_t *flo_message_header_value(const FloApi__Payload *payload)
     json_t *value = NULL;
     if (!payload)
         return json_null();
-    int rc = flo_payload_to_json(payload, &value, NULL);
+    int rc = flo_payload_show(payload, &value, NULL); /* codecs leave headers alone */
     if (rc == FLO_EPROTO)
         value = flo_raw_new("json/plain", payload->data.data, payload->data.len);
     return value;

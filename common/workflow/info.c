@@ -126,7 +126,7 @@ static int read_header(struct flo_run *run, const FloApi__Header *header)
     return 0;
 }
 
-int flo_info_start(struct flo_run *run, const FloApi__HistoryEvent *event)
+int flo_info_start(struct flo_run *run, const FloApi__HistoryEvent *event, struct flo_err *err)
 {
     const started_attributes *a = event->workflow_execution_started_event_attributes;
     int rc = read_common(run, a);
@@ -146,11 +146,11 @@ int flo_info_start(struct flo_run *run, const FloApi__HistoryEvent *event)
     if (rc == 0 && a->header && a->header->n_fields)
         rc = read_header(run, a->header);
     if (rc == 0 && a->last_completion_result && a->last_completion_result->n_payloads) {
-        rc = flo_payloads_to_json(a->last_completion_result, false, &run->info.last_result, NULL);
-        rc = rc == FLO_ENOMEM ? rc : 0; /* one that does not parse is none */
+        rc = flo_payloads_to_json(a->last_completion_result, false, &run->info.last_result, err);
+        rc = rc == FLO_EPROTO ? 0 : rc; /* one that does not parse is none */
     }
     if (rc == 0 && (a->memo || a->search_attributes))
-        rc = flo_properties_start(run, a->memo, a->search_attributes);
+        rc = flo_properties_start(run, a->memo, a->search_attributes, err);
     return rc;
 }
 

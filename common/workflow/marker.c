@@ -61,7 +61,7 @@ int flo_marker_decode(const FloApi__HistoryEvent *event, struct flo_marker *out,
     const FloApi__Payloads *packed = detail(a, DATA);
     json_t *data = NULL;
     int rc = flo_payloads_to_json(packed, false, &data, err);
-    if (rc == FLO_EPROTO)
+    if (rc == FLO_EPROTO || rc == FLO_EPERM)
         flo_err_prefix(err, "the local activity marker of event %" PRId64, event->event_id);
     if (rc)
         return rc;

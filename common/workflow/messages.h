@@ -68,7 +68,7 @@ struct flo_handler *flo_handler_find(const struct flo_run *run, enum flo_message
 FLO_MUST_CHECK int flo_handler_names(const struct flo_run *run, enum flo_message_kind kind,
                                      bool more, struct flo_buf *out);
 /* Decode what came with a message: *out gets name (copied), args, input and headers. FLO_EPROTO
- * with a sentence, FLO_ENOMEM. */
+ * or FLO_EPERM (encrypted) with a sentence, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_message_decode(struct flo_run *run, const char *name,
                                       const FloApi__Payloads *input, const FloApi__Header *header,
                                       struct flo_message *out, struct flo_err *err);

@@ -130,9 +130,9 @@ static int answer_by(struct flo_run *run, const FloApi__WorkflowQuery *query, st
     struct flo_message message;
     struct flo_err err = {0};
     int rc = flo_message_decode(run, name, query->query_args, query->header, &message, &err);
-    if (rc == FLO_EPROTO) {
+    if (rc == FLO_EPROTO || rc == FLO_EPERM) {
         flo_err_prefix(&err, "the input of query %.100s", name);
-        return fail(run, out, "DecodeError", err.message);
+        return fail(run, out, rc == FLO_EPERM ? flo_error_name(rc) : "DecodeError", err.message);
     }
     if (rc)
         return rc;

@@ -147,6 +147,8 @@ static const char *failure_type_of(int rc)
         return "NotFoundError";
     case FLO_EPROTO:
         return "DecodeError";
+    case FLO_EPERM:
+        return "PayloadCodecError";
     case FLO_ETASK:
         return "WorkflowTaskFailed";
     default:

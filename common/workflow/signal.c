@@ -64,10 +64,13 @@ int flo_signal_event(struct flo_run *run, const FloApi__HistoryEvent *event, str
         event->workflow_execution_signaled_event_attributes;
     struct flo_message message;
     struct flo_err corrupt = {0};
-    (void)err;
     int rc = flo_message_decode(run, a->signal_name, a->input, a->header, &message, &corrupt);
+    if (rc == FLO_EPROTO)
+        return drop_corrupt(run, event, &corrupt);
+    if (rc == FLO_EPERM) /* only this worker cannot read it: it waits for one that can */
+        return flo_fail(err, rc, "the input of signal %.100s: %s", a->signal_name, corrupt.message);
     if (rc)
-        return rc == FLO_EPROTO ? drop_corrupt(run, event, &corrupt) : rc;
+        return rc;
     const struct flo_handler *handler = flo_handler_find(run, FLO_SIGNAL, a->signal_name);
     rc =
         handler ? flo_handler_start(run, FLO_SIGNAL, handler, &message, NULL) : keep(run, &message);

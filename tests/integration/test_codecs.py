@@ -92,6 +92,17 @@ class Codecs(FleetTest):
         self.assertEqual(failed[0]["failure"]["applicationFailureInfo"]["type"], "PayloadCodecError")
         self.assertEqual(worker.stop(), 0)
 
+    def test_task_without_any_key_fails_by_name(self):
+        """Neither worker has a codec: no code sees the encrypted value, and one with the key goes on."""
+        one = self.key("one")
+        worker = self.worker("workflow-worker", "keyless")
+        self.begin("keyless", TEXT, one)
+        failed = wait_for(lambda: self.events("keyless", "WORKFLOW_TASK_FAILED"), "the failed task")
+        self.assertIn('encrypted with key "one"', failed[0]["failure"]["message"])
+        self.assertIn("codec.key_file", failed[0]["failure"]["message"])
+        self.assertEqual(failed[0]["failure"]["applicationFailureInfo"]["type"], "PayloadCodecError")
+        self.assertEqual(worker.stop(), 0)
+
     def test_activity_for_a_wrong_key_is_tried_again_and_keys_change(self):
         """The activity worker's key is another one; a worker that reads both keys ends the workflow with its own."""
         one, two = self.key("one"), self.key("two")

@@ -160,6 +160,44 @@ static void test_workflow_fails_with_its_own_failure(void **state)
     story_expect_replayed(s, "");
 }
 
+/* What no codec of the worker could read is not run: input, result, signal; once it can be read
+ * the run goes on. */
+#define ENCRYPTED                                                                                  \
+    "{'__flo_raw':{'encoding':'binary/encrypted','data':'AAEC',"                                   \
+    "'metadata':{'encryption-key-id':'azE='}}}"
+
+static void expect_unread(struct story *s)
+{
+    const char *answer = story_answer(s);
+    if (!strstr(answer, "task failed") || !strstr(answer, "encrypted with key \"k1\"") ||
+        !strstr(answer, "codec.key_file"))
+        fail_msg("%s", answer);
+}
+
+static void test_encrypted_payloads_fail_the_task(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Echo input=" ENCRYPTED "; WFTScheduled; WFTStarted");
+    expect_unread(s);
+}
+
+static void test_encrypted_result_fails_the_task(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, "Started type=Echo; WFTScheduled; WFTStarted; WFTCompleted");
+    story_tell(s, "ActivityScheduled id=1 type=echo; ActivityStarted scheduled=5");
+    story_tell(s, "ActivityCompleted scheduled=5 result=" ENCRYPTED "; WFTScheduled; WFTStarted");
+    expect_unread(s);
+}
+
+static void test_encrypted_signal_fails_the_task(void **state)
+{
+    struct story *s = *state;
+    story_tell(s,
+               "Started type=Echo; Signaled name=go input=" ENCRYPTED "; WFTScheduled; WFTStarted");
+    expect_unread(s);
+}
+
 /* A code without a failure on wf is the failure; FLO_ECANCELLED without a request, too. */
 static void test_bare_code_becomes_the_failure(void **state)
 {
@@ -256,6 +294,9 @@ int main(void)
         T(test_user_code_retries),
         T(test_failure_can_be_read_and_forgotten),
         T(test_workflow_fails_with_its_own_failure),
+        T(test_encrypted_payloads_fail_the_task),
+        T(test_encrypted_result_fails_the_task),
+        T(test_encrypted_signal_fails_the_task),
         T(test_bare_code_becomes_the_failure),
         T(test_activity_without_timeout_is_refused),
         T(test_group_ends_with_the_first_failure),

@@ -30,11 +30,29 @@ char *story_text(struct story *s, const struct words *w, const char *key, const 
     return flo_arena_strdup(&s->arena, story_word(w, key, otherwise));
 }
 
+#define RAW "{'__flo_raw'"
+
+/* A raw value is the payload that it stands for, not its JSON. */
+static FloApi__Payloads *raw_payloads(struct story *s, const char *text)
+{
+    char *json = flo_arena_strdup(&s->arena, text);
+    json_t *value = NULL;
+    for (char *c = json; *c; c++)
+        *c = *c == '\'' ? '"' : *c;
+    FloApi__Payloads *all = flo_json_parse(json, strlen(json), &value, NULL) == 0
+                                ? flo_payloads_from_json(&s->arena, value)
+                                : NULL;
+    json_decref(value);
+    return all;
+}
+
 FloApi__Payloads *story_payloads(struct story *s, const struct words *w, const char *key)
 {
     const char *text = story_word(w, key, NULL);
     if (!text)
         return NULL;
+    if (strncmp(text, RAW, sizeof RAW - 1) == 0)
+        return raw_payloads(s, text);
     FloApi__Payloads *all = flo_payloads_from_json(&s->arena, json_null());
     FloApi__Payload *one = flo_arena_alloc(&s->arena, sizeof *one);
     FloApi__Payload__MetadataEntry *meta = flo_arena_alloc(&s->arena, sizeof *meta);

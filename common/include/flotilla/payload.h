@@ -9,10 +9,11 @@
  *     {"__flo_raw": {"encoding": "binary/plain", "data": "<base64>",
  *                    "metadata": {"<other key>": "<base64>", ...}}}
  *
- * ("metadata" only when there is any). Code that does not know an encoding may store such a value
- * and pass it on: it leaves as the payload that came. Only a whole input, result, detail or
- * argument can be raw, not a member inside one. A json/plain text that happens to have this shape
- * arrives as a raw value of encoding json/plain, so that it too leaves unchanged.
+ * ("metadata" only when there is any). Of encoding binary/encrypted none reaches code: a worker
+ * that has no codec for it fails the task (docs/codecs.md). Code that does not know an encoding may
+ * store such a value and pass it on: it leaves as the payload that came. Only a whole input,
+ * result, detail or argument can be raw, not a member inside one. A json/plain text that happens to
+ * have this shape arrives as a raw value of encoding json/plain, so that it too leaves unchanged.
  *
  * Limits of incoming JSON: nesting 64, no duplicate keys, integers of 64 bits (larger ones are an
  * error, never rounded), no U+0000 in strings.
@@ -67,7 +68,8 @@ FLO_API const void *flo_payload_metadata(const struct flo_payload *payload, cons
 FLO_API bool flo_payload_encoded_as(const struct flo_payload *payload, const char *encoding);
 
 /* Its value as JSON (a raw value when it is of another encoding), a new reference. FLO_EPROTO with
- * a sentence when json/plain does not parse; FLO_ENOMEM. */
+ * a sentence when json/plain does not parse, FLO_EPERM with one when it is encrypted; FLO_ENOMEM.
+ */
 FLO_API FLO_MUST_CHECK int flo_payload_json(const struct flo_payload *payload, json_t **out_value,
                                             struct flo_err *err);
 

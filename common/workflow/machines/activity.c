@@ -487,7 +487,7 @@ int flo_activity_event(struct flo_run *run, const FloApi__HistoryEvent *event, s
         return activity->machine.state == SCHEDULED ? move(activity, STARTED) : 0;
     }
     int rc = resolve(activity, event, err);
-    if (rc == FLO_EPROTO)
+    if (rc == FLO_EPROTO || rc == FLO_EPERM)
         flo_err_prefix(err, "the result of activity %.100s (event %" PRId64 ")", activity->type,
                        event->event_id);
     return rc ? rc : move(activity, CLOSED);

@@ -478,7 +478,7 @@ int flo_child_event(struct flo_run *run, const FloApi__HistoryEvent *event, stru
     if (event->event_type == FLO_EVENT(CHILD_WORKFLOW_EXECUTION_STARTED))
         return on_started(child, event, err);
     rc = resolve(child, event, err);
-    if (rc == FLO_EPROTO)
+    if (rc == FLO_EPROTO || rc == FLO_EPERM)
         flo_err_prefix(err, "the result of child workflow %.100s (event %" PRId64 ")", child->type,
                        event->event_id);
     return rc ? rc : move(related, CLOSED);

@@ -119,11 +119,11 @@ int flo_execution_start(struct flo_run *run, const FloApi__HistoryEvent *event, 
     if (!run->fn)
         return unknown_type(run, type, err);
     int rc = flo_payloads_to_json(a->input, false, &run->input, err);
-    if (rc == FLO_EPROTO)
+    if (rc == FLO_EPROTO || rc == FLO_EPERM)
         flo_err_prefix(err, "the input of workflow type %.100s", type);
     if (rc)
         return rc;
-    rc = flo_info_start(run, event);
+    rc = flo_info_start(run, event, err);
     if (rc)
         return rc;
     flo_execution_reseed(run, *a->original_execution_run_id ? a->original_execution_run_id

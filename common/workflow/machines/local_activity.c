@@ -207,7 +207,7 @@ static int apply(struct flo_local *local, const struct ending *end, struct flo_e
     if (end->failure)
         return fail_as(local, end);
     int rc = flo_future_succeed(&local->future, end->result, err);
-    if (rc == FLO_EPROTO)
+    if (rc == FLO_EPROTO || rc == FLO_EPERM)
         flo_err_prefix(err, "the result of local activity %.100s", local->type);
     return rc;
 }

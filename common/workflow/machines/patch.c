@@ -63,10 +63,10 @@ static struct flo_patch *patch_of(const struct flo_future *future)
 static int decode_old(const FloApi__HistoryEvent *event, json_t **out_data)
 {
     json_t *id = NULL, *deprecated = NULL;
-    int rc = flo_marker_detail(event, "patch_id", &id);
+    int rc = flo_marker_detail(event, "patch_id", &id, NULL);
     if (rc)
         return rc;
-    rc = flo_marker_detail(event, "deprecated", &deprecated);
+    rc = flo_marker_detail(event, "deprecated", &deprecated, NULL);
     if (rc == FLO_ENOMEM) {
         json_decref(id);
         return rc;
@@ -77,13 +77,13 @@ static int decode_old(const FloApi__HistoryEvent *event, json_t **out_data)
 }
 
 int flo_patch_decode(const FloApi__HistoryEvent *event, const char **out_id, bool *out_deprecated,
-                     json_t **out_data)
+                     json_t **out_data, struct flo_err *err)
 {
     const FloApi__MarkerRecordedEventAttributes *a = event->marker_recorded_event_attributes;
     if (event->event_type != FLO_EVENT(MARKER_RECORDED) || strcmp(a->marker_name, MARKER_NAME) != 0)
         return FLO_ENOENT;
     json_t *data = NULL;
-    int rc = flo_marker_detail(event, DATA, &data);
+    int rc = flo_marker_detail(event, DATA, &data, err);
     if (rc == FLO_ENOENT)
         rc = decode_old(event, &data);
     if (rc)
@@ -137,7 +137,7 @@ static int recorded(struct flo_command *command, const FloApi__HistoryEvent *eve
     const char *id;
     bool deprecated;
     json_t *data;
-    int rc = flo_patch_decode(event, &id, &deprecated, &data);
+    int rc = flo_patch_decode(event, &id, &deprecated, &data, NULL);
     if (rc)
         return rc == FLO_ENOMEM ? rc : FLO_ENONDET;
     bool same = strcmp(id, patch_of(command->future)->id) == 0;
@@ -325,12 +325,13 @@ void flo_patch_deprecate(struct flo_workflow *wf, const char *id)
 /* ---- history ---- */
 
 /* event, a marker at index i, tells of a patch that code may ask for. */
-static int foresee(struct flo_run *run, FloApi__HistoryEvent *const *events, size_t i, size_t count)
+static int foresee(struct flo_run *run, FloApi__HistoryEvent *const *events, size_t i, size_t count,
+                   struct flo_err *err)
 {
     const char *id;
     bool deprecated;
     json_t *data;
-    int rc = flo_patch_decode(events[i], &id, &deprecated, &data);
+    int rc = flo_patch_decode(events[i], &id, &deprecated, &data, err);
     if (rc)
         return rc == FLO_ENOENT ? 0 : rc;
     struct flo_patch *patch = patch_get(run, id);
@@ -357,7 +358,7 @@ int flo_evolution_foresee(struct flo_run *run, FloApi__HistoryEvent *const *even
             break;
         if (events[i]->event_type != FLO_EVENT(MARKER_RECORDED))
             continue;
-        rc = foresee(run, events, i, count);
+        rc = foresee(run, events, i, count, err);
         if (rc == 0)
             rc = flo_side_effect_foresee(run, events[i], err);
     }
@@ -379,7 +380,7 @@ int flo_patch_skips(struct flo_run *run, const FloApi__HistoryEvent *event,
     }
     if (event->event_type != FLO_EVENT(MARKER_RECORDED))
         return 0;
-    int rc = flo_patch_decode(event, &id, &deprecated, &data);
+    int rc = flo_patch_decode(event, &id, &deprecated, &data, NULL);
     if (rc)
         return rc == FLO_ENOENT ? 0 : rc;
     bool mine = first && first->ops == &marker_ops && strcmp(patch_of(first->future)->id, id) == 0;
@@ -398,7 +399,7 @@ bool flo_evolution_describe(const FloApi__HistoryEvent *event, char *out_text, s
     const char *id;
     bool deprecated;
     json_t *data;
-    if (flo_patch_decode(event, &id, &deprecated, &data))
+    if (flo_patch_decode(event, &id, &deprecated, &data, NULL))
         return flo_side_effect_describe(event, out_text, size);
     snprintf(out_text, size, " (patch %.100s%s)", id, deprecated ? ", deprecated" : "");
     json_decref(data);

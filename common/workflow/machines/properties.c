@@ -339,12 +339,13 @@ int flo_memo_upsert(struct flo_workflow *wf, json_t *changes)
 /* ---- starting ---- */
 
 /* One that does not parse is kept as the bytes that came. */
-static int memo_start(struct flo_entities *e, const FloApi__Memo__FieldsEntry *field)
+static int memo_start(struct flo_entities *e, const FloApi__Memo__FieldsEntry *field,
+                      struct flo_err *err)
 {
     json_t *value = NULL;
     if (!field->value)
         return 0;
-    int rc = flo_payload_to_json(field->value, &value, NULL);
+    int rc = flo_payload_to_json(field->value, &value, err);
     if (rc == FLO_EPROTO) {
         value = flo_raw_new("json/plain", field->value->data.data, field->value->data.len);
         rc = value ? 0 : FLO_ENOMEM;
@@ -353,7 +354,7 @@ static int memo_start(struct flo_entities *e, const FloApi__Memo__FieldsEntry *f
 }
 
 int flo_properties_start(struct flo_run *run, const FloApi__Memo *memo,
-                         const FloApi__SearchAttributes *attributes)
+                         const FloApi__SearchAttributes *attributes, struct flo_err *err)
 {
     bool any = (memo && memo->n_fields) || (attributes && attributes->n_indexed_fields);
     struct flo_entities *e = any ? flo_entities_of(run) : NULL;
@@ -362,7 +363,7 @@ int flo_properties_start(struct flo_run *run, const FloApi__Memo *memo,
         e->memo = json_object();
         rc = e->memo ? 0 : FLO_ENOMEM;
         for (size_t i = 0; rc == 0 && i < memo->n_fields; i++)
-            rc = memo_start(e, memo->fields[i]);
+            rc = memo_start(e, memo->fields[i], err);
     }
     for (size_t i = 0; rc == 0 && attributes && i < attributes->n_indexed_fields; i++)
         rc = attribute_start(run, e, attributes->indexed_fields[i]->key,

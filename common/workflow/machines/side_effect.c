@@ -57,13 +57,16 @@ static struct flo_effect *effect_of(const struct flo_command *command)
 
 /* ---- markers ---- */
 
-int flo_marker_detail(const FloApi__HistoryEvent *event, const char *key, json_t **out_value)
+int flo_marker_detail(const FloApi__HistoryEvent *event, const char *key, json_t **out_value,
+                      struct flo_err *err)
 {
     const FloApi__MarkerRecordedEventAttributes *a = event->marker_recorded_event_attributes;
     for (size_t i = 0; i < a->n_details; i++) {
         if (strcmp(a->details[i]->key, key) != 0)
             continue;
-        int rc = flo_payloads_to_json(a->details[i]->value, false, out_value, NULL);
+        int rc = flo_payloads_to_json(a->details[i]->value, false, out_value, err);
+        if (rc == FLO_EPERM)
+            flo_err_prefix(err, "the marker of event %" PRId64, event->event_id);
         return rc == FLO_EPROTO ? FLO_ENOENT : rc;
     }
     return FLO_ENOENT;
@@ -105,16 +108,16 @@ struct which {
 };
 
 /* FLO_ENOENT: it is of none, or says not of which. */
-static int decode(const FloApi__HistoryEvent *event, struct which *out)
+static int decode(const FloApi__HistoryEvent *event, struct which *out, struct flo_err *err)
 {
     const char *name = event->marker_recorded_event_attributes->marker_name;
     bool is_mutable = strcmp(name, MUTABLE_NAME) == 0;
     json_t *number = NULL, *id = NULL;
     if (!is_mutable && strcmp(name, NAME) != 0)
         return FLO_ENOENT;
-    int rc = flo_marker_detail(event, is_mutable ? COUNTER : ID, &number);
+    int rc = flo_marker_detail(event, is_mutable ? COUNTER : ID, &number, err);
     if (rc == 0 && is_mutable)
-        rc = flo_marker_detail(event, ID, &id);
+        rc = flo_marker_detail(event, ID, &id, err);
     if (rc == 0 && (!json_is_integer(number) || (is_mutable && !json_is_string(id))))
         rc = FLO_ENOENT;
     if (rc)
@@ -140,13 +143,13 @@ int flo_side_effect_foresee(struct flo_run *run, const FloApi__HistoryEvent *eve
 {
     struct which which;
     json_t *value = NULL;
-    int rc = decode(event, &which);
+    int rc = decode(event, &which, err);
     if (rc)
         return rc == FLO_ENOENT ? 0 : rc;
     struct flo_entities *e = flo_entities_of(run);
     char *key = e ? key_of(run, which.number, json_string_value(which.id)) : NULL;
     json_decref(which.id);
-    rc = key ? flo_marker_detail(event, DATA, &value) : FLO_ENOMEM;
+    rc = key ? flo_marker_detail(event, DATA, &value, err) : FLO_ENOMEM;
     if (rc == FLO_ENOENT)
         rc = flo_fail(err, FLO_EPROTO, "the marker of event %" PRId64 " has no value",
                       event->event_id);
@@ -163,7 +166,7 @@ int flo_side_effect_foresee(struct flo_run *run, const FloApi__HistoryEvent *eve
 bool flo_side_effect_describe(const FloApi__HistoryEvent *event, char *out_text, size_t size)
 {
     struct which which;
-    if (decode(event, &which))
+    if (decode(event, &which, NULL))
         return false;
     if (which.id)
         snprintf(out_text, size, " (mutable side effect %.80s, call %" PRIu64 ")",
@@ -180,7 +183,7 @@ static int recorded(struct flo_command *command, const FloApi__HistoryEvent *eve
 {
     struct flo_effect *effect = effect_of(command);
     struct which which;
-    int rc = decode(event, &which);
+    int rc = decode(event, &which, NULL);
     if (rc)
         return rc == FLO_ENOMEM ? rc : FLO_ENONDET;
     const char *id = json_string_value(which.id);

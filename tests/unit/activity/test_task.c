@@ -109,7 +109,8 @@ struct attempt {
     struct flo_arena arena;
     struct flo_buf reply;
     struct flo_outcome outcome;
-    bool shared; /* run from the message itself, as a thread does */
+    const char *encoding; /* of the input; NULL: json/plain */
+    bool shared;          /* run from the message itself, as a thread does */
 };
 
 /* Run an attempt of type with input (JSON text as it stands) and decode its outcome. */
@@ -128,6 +129,9 @@ static void run(struct attempt *a, const char *type, const char *input, const ch
     flo_buf_init(&a->reply, 0);
     flo_buf_init(&packed, 0);
     payloads = flo_payloads_from_json(&a->arena, json_true());
+    if (a->encoding)
+        payloads->payloads[0] =
+            flo_payload_from_bytes(&a->arena, a->encoding, input, strlen(input));
     payloads->payloads[0]->data.data = flo_arena_memdup(&a->arena, input, strlen(input));
     payloads->payloads[0]->data.len = strlen(input);
     if (heartbeat) {
@@ -244,6 +248,21 @@ static void test_run_unknown_type_fails_like_the_sdks(void **state)
                         "worker, available activities: known");
     assert_string_equal(failure(&a)->application_failure_info->type, "NotFoundError");
     assert_false(failure(&a)->application_failure_info->non_retryable);
+    end(&a);
+}
+
+/* What this worker has no codec for is not handed to code; another worker may read it. */
+static void test_run_encrypted_input_fails_the_attempt(void **state)
+{
+    struct attempt a = {0};
+
+    (void)state;
+    a.encoding = "binary/encrypted";
+    run(&a, "known", "secret", NULL);
+    assert_int_equal(a.outcome.kind, FLO_OUTCOME_FAILED);
+    assert_string_equal(failure(&a)->application_failure_info->type, "PayloadCodecError");
+    assert_false(failure(&a)->application_failure_info->non_retryable);
+    assert_non_null(strstr(failure(&a)->message, "codec.key_file"));
     end(&a);
 }
 
@@ -379,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_run_shared_returns_the_result),
         cmocka_unit_test(test_run_info_is_the_tasks),
         cmocka_unit_test(test_run_unknown_type_fails_like_the_sdks),
+        cmocka_unit_test(test_run_encrypted_input_fails_the_attempt),
         cmocka_unit_test(test_run_input_not_json_fails_for_good),
         cmocka_unit_test(test_run_damaged_task_fails),
         cmocka_unit_test(test_run_typed_failure),

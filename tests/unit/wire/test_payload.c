@@ -135,8 +135,7 @@ static void test_payloads_none_one_several(void **state)
 static void test_payload_other_encodings_pass_through(void **state)
 {
     struct flo_arena *arena = *state;
-    static const char *const encodings[] = {"binary/plain", "binary/encrypted", "json/protobuf",
-                                            NULL};
+    static const char *const encodings[] = {"binary/plain", "binary/sealed", "json/protobuf", NULL};
     for (size_t i = 0; i < 4; i++) {
         FloApi__Payload *payload = payload_of(arena, encodings[i], "\0\xff{", 3, "key-id", "k1");
         json_t *value;
@@ -276,6 +275,26 @@ static void test_json_malformed_refused(void **state)
     }
 }
 
+/* What no codec could read is no value, except for those who only show it. */
+static void test_payload_encrypted_refused(void **state)
+{
+    static const char text[] =
+        "{\"__flo_raw\":{\"encoding\":\"binary/encrypted\",\"data\":\"AAEC\","
+        "\"metadata\":{\"encryption-key-id\":\"azE=\"}}}";
+    struct flo_err err = {0};
+    json_t *value, *again = NULL;
+    assert_int_equal(flo_json_parse(text, strlen(text), &value, NULL), 0);
+    FloApi__Payload *payload = flo_payload_from_json(*state, value);
+    assert_int_equal(flo_payload_to_json(payload, &again, &err), FLO_EPERM);
+    assert_non_null(strstr(err.message, "key \"k1\""));
+    assert_non_null(strstr(err.message, "codec.key_file"));
+    assert_int_equal(flo_payload_readable(payload, NULL), FLO_EPERM);
+    assert_int_equal(flo_payload_show(payload, &again, NULL), 0);
+    assert_true(json_equal(value, again));
+    json_decref(value);
+    json_decref(again);
+}
+
 /* Numbers that a double cannot spoil come back exactly. */
 static void test_json_numbers_exact(void **state)
 {
@@ -366,6 +385,7 @@ int main(void)
         T(test_raw_shape_is_exact),
         T(test_json_depth_cap),
         T(test_json_malformed_refused),
+        T(test_payload_encrypted_refused),
         T(test_json_numbers_exact),
         T(test_json_many_keys_fast),
         T(test_duration_clamped),
