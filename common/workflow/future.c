@@ -208,7 +208,10 @@ FloApi__Failure *flo_workflow_failure_of(const struct flo_workflow *wf, struct f
                  wf == &wf->run->main ? "workflow" : "coroutine's", rc);
         return flo_failure_application(arena, text, "FLO_EINVAL", false, NULL, 0);
     }
-    return flo_failure_application(arena, flo_error_text(rc), flo_error_name(rc), false, NULL, 0);
+    const char *text = rc == FLO_EFAILED
+                           ? "FLO_EFAILED was returned without a failure that says why"
+                           : flo_error_text(rc);
+    return flo_failure_application(arena, text, flo_error_name(rc), false, NULL, 0);
 }
 
 int flo_workflow_refuse(struct flo_workflow *wf, int code, const char *sentence)

@@ -211,6 +211,13 @@ static void test_bare_code_becomes_the_failure(void **state)
     story_tell(s, "Started type=BareCode input=42; WFTScheduled; WFTStarted");
     story_expect_replayed(
         s, "Fail the workflow function returned 42, which is no error code (type FLO_EINVAL)");
+    s->event_count = 0;
+    story_tell(s, "Started type=BareCode input=-1; WFTScheduled; WFTStarted");
+    story_expect_replayed(s, "Fail out of memory (type FLO_ENOMEM)");
+    s->event_count = 0;
+    story_tell(s, "Started type=BareCode input=-15; WFTScheduled; WFTStarted");
+    story_expect_replayed(s, "Fail FLO_EFAILED was returned without a failure that says why "
+                             "(type FLO_EFAILED)");
 }
 
 static void test_activity_without_timeout_is_refused(void **state)

@@ -276,8 +276,6 @@ int flo_execution_step(struct flo_run *run, struct flo_err *err)
     if (rc || !run->main.ended)
         return rc;
     switch (run->main.rc) {
-    case FLO_ENOMEM:
-        return FLO_ENOMEM;
     case FLO_ENONDET:
     case FLO_ETASK:
         return fail_task(run, err);
