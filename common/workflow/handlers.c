@@ -175,6 +175,10 @@ static int refuse(struct flo_workflow *wf, const char *name, const char *why)
     flo_workflow_fail(wf, "FLO_EINVAL", true, NULL, "the handler of \"%s\" was not registered: %s",
                       name ? name : "", why);
     wf->failure_rc = FLO_EINVAL;
+    char place[200];
+    flo_place_describe(&wf->at, place, sizeof place);
+    flo_workflow_log(wf, FLO_LOG_WARN, "The handler of \"%.100s\" was not registered%s%s: %s",
+                     name ? name : "", *place ? " at " : "", place, why);
     return FLO_EINVAL;
 }
 

@@ -464,6 +464,7 @@ static void test_names_of_the_runtime_are_refused(void **state)
     story_expect_asked(
         s, "Fail the handler of \"__mine\" was not registered: names that begin with __ "
            "are the runtime's (type FLO_EINVAL)");
+    assert_non_null(strstr(s->log, "was not registered at test_messages.c:"));
 }
 
 static void test_condition_that_starts_something_fails_the_task(void **state)
