@@ -149,6 +149,13 @@ static int only_says_so(struct flo_workflow *wf, json_t *input, json_t **out_res
     return FLO_ECONTINUE;
 }
 
+/* Forgets to return what the call returned. */
+static int forgets(struct flo_workflow *wf, json_t *input, json_t **out_result)
+{
+    (void)out_result;
+    return flo_continue_as_new(wf, input, NULL) == FLO_ECONTINUE ? 0 : FLO_EIO;
+}
+
 static int bug(struct flo_workflow *wf, json_t *input, json_t **out_result)
 {
     (void)out_result;
@@ -198,6 +205,7 @@ static const struct flo_workflow_entry workflows[] = {{"SetAll", set_all},
                                                       {"GoesOn", goes_on},
                                                       {"GoesOnOtherwise", goes_on_otherwise},
                                                       {"OnlySaysSo", only_says_so},
+                                                      {"Forgets", forgets},
                                                       {"Bug", bug},
                                                       {"Raises", raises},
                                                       {NULL, NULL}};
@@ -314,6 +322,14 @@ static void test_code_alone_continues_nothing(void **state)
     both_expect(s, "Fail the workflow continues as a new run (type FLO_ECONTINUE)");
 }
 
+static void test_continuing_without_its_code_is_warned_of(void **state)
+{
+    struct story *s = *state;
+    story_tell(s, BEGIN("Forgets"));
+    story_expect_asked(s, "Complete");
+    assert_non_null(strstr(s->log, "although it had called flo_continue_as_new()"));
+}
+
 static void test_bug_fails_the_task(void **state)
 {
     struct story *s = *state;
@@ -349,6 +365,7 @@ int main(void)
         DROPPING(test_run_continues_with_what_it_has),
         DROPPING(test_run_continues_as_told),
         DROPPING(test_code_alone_continues_nothing),
+        DROPPING(test_continuing_without_its_code_is_warned_of),
         TEST(test_bug_fails_the_task),
         DROPPING(test_failures_are_looked_into_and_raised),
     };

@@ -242,6 +242,10 @@ static int finish(struct flo_run *run)
         flo_task_log_failures(run);
     if (run->messages)
         flo_handlers_warn(run);
+    if (run->main.rc != FLO_ECONTINUE && run->entities && run->entities->next_run)
+        flo_workflow_log(&run->main, FLO_LOG_WARN,
+                         "The workflow ended although it had called flo_continue_as_new(): it goes "
+                         "on as a new run only when its function returns what that call returned");
     flo_scheduler_drop(run);
     return rc ? rc : flo_machine_move(&run->machine, FLO_RUN_CLOSED);
 }
