@@ -74,11 +74,18 @@ static const void **longer(struct flo_test_env *env, const void *all_ended, cons
     return made;
 }
 
-/* Its workflow interceptors and the keys of headers that travel. */
-static int put_around(struct flo_test_env *env, const struct flo_module *module)
+/* Its workflow types, for messages, its workflow interceptors and the keys of headers that travel.
+ */
+static int put_into_runs(struct flo_test_env *env, const struct flo_module *module)
 {
     struct flo_run_env *to = &env->run_env;
     const struct flo_workflow_interceptor *by = module->workflow_interceptors;
+    for (const struct flo_workflow_entry *e = module->workflows; e && e->type; e++) {
+        const void **all = longer(env, to->workflow_types, e->type);
+        if (!all)
+            return FLO_ENOMEM;
+        to->workflow_types = (const char *const *)all;
+    }
     for (; by && (by->inbound || by->outbound); by++) {
         const void **all = longer(env, to->interceptors, by);
         if (!all)
@@ -91,6 +98,7 @@ static int put_around(struct flo_test_env *env, const struct flo_module *module)
             return FLO_ENOMEM;
         to->propagate = (const char *const *)all;
     }
+    env->quiet_env.workflow_types = to->workflow_types;
     env->quiet_env.interceptors = to->interceptors;
     env->quiet_env.propagate = to->propagate;
     return 0;
@@ -108,8 +116,8 @@ void flo_test_env_add(struct flo_test_env *env, const struct flo_module *module)
                     (unsigned)module->abi, (unsigned)FLO_MODULE_ABI);
     entry->module = module;
     flo_list_push_back(&env->modules, &entry->node);
-    if (put_around(env, module))
-        kit_problem(env, FLO_ENOMEM, "no memory for the interceptors of a module");
+    if (put_into_runs(env, module))
+        kit_problem(env, FLO_ENOMEM, "no memory for a module");
 }
 
 flo_workflow_fn kit_find_workflow(void *ctx, const char *type)
