@@ -502,11 +502,15 @@ static void test_everything_at_once(void **state)
     }
     /* It is as good as new: a sound file, everything by hand undone. */
     struct flo_err err = {0};
-    manager_write(f, "engine: {program: fake_child, http: \"\"}\nworkers:\n"
+    manager_write(f, "start_timeout: 1s\nengine: {program: fake_child, http: \"\"}\nworkers:\n"
                      "  - {name: a, program: fake_child, count: 2, set: {task_queue: last}}\n");
     assert_int_equal(flo_manager_reload(f->manager, &err), 0);
     (void)!scale(f, "a", 2);
     (void)!flo_manager_start_one(f->manager, "a", &err);
+    TURN_UNTIL(f, !worker(f, 0).rolling);
+    /* A replacement that met a mute process of before is given up: it is asked for again. */
+    if (!manager_all_up(f) || flo_manager_count(f->manager) != 3)
+        (void)!flo_manager_restart(f->manager, "a", &err);
     TURN_UNTIL(f, manager_all_up(f) && flo_manager_count(f->manager) == 3 && !worker(f, 0).rolling);
     assert_int_equal(worker(f, 0).ready, 2);
     end(f);
