@@ -112,10 +112,11 @@ static int activity_cancel(struct flo_workflow *wf, json_t *input, json_t **out_
         struct flo_failure_link link;
         json_t *detail = NULL;
         unsigned depth;
-        const struct flo_activity_options options = {.activity_id = ways[i].id,
-                                                     .start_to_close_ms = 30000,
-                                                     .heartbeat_ms = 500,
-                                                     .cancellation = ways[i].how};
+        const struct flo_activity_options options = {
+            .activity_id = ways[i].id,
+            .start_to_close_ms = 30000,
+            .heartbeat_ms = 2000, /* a cancel request comes with a heartbeat */
+            .cancellation = ways[i].how};
         struct flo_future *staying = flo_activity_start(wf, "stay", NULL, &options);
         int rc = flo_signal_await(wf, "begun", -1, NULL);
         if (rc)
