@@ -12,6 +12,8 @@
 #define FLO_WIRE_API_H
 
 #include "activity.pb-c.h"
+#include "batch.pb-c.h"
+#include "batch_service.pb-c.h"
 #include "command.pb-c.h"
 #include "common.pb-c.h"
 #include "deployment.pb-c.h"
