@@ -319,6 +319,14 @@ async def histories_agree(args):
 
 
 @check
+async def differential(args):
+    """Scenarios by raw gRPC on our engine and on a real server at once: tests/interop/differential."""
+    script = pathlib.Path(__file__).parent / "differential/run.py"
+    done = await asyncio.to_thread(subprocess.run, [sys.executable, script, "--bin", args.bin, "--temporal", args.temporal])
+    assert done.returncode == 0, "answers differ from the real server's"
+
+
+@check
 async def recorded_traces(args):
     """The recorded answers of a real server, where the recording lies beside this checkout."""
     await histories.recorded(args)

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the two servers are started: a scenario names one of these (@scenario(profile="...")). A profile costs a start of
+both servers, two or three seconds: those that can share one do."""
+
+PROFILES = {
+    "default": {
+        "ours": [],
+        "real": ["--dynamic-config-value", "system.enableActivityEagerExecution=true"],
+    },
+}
