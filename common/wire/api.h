@@ -33,6 +33,7 @@
 #include "service.pb-c.h"
 #include "status.pb-c.h"
 #include "taskqueue.pb-c.h"
+#include "testservice.pb-c.h"
 #include "update.pb-c.h"
 #include "version.pb-c.h"
 #include "wellknown.pb-c.h"

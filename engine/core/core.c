@@ -55,6 +55,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     flo_rng_seed(&core->rng, env->seed);
     flo_arena_init(&core->scratch, 0);
     flo_core_timers_init(&core->timers);
+    flo_core_timers_init(&core->waits);
     flo_map_init(&core->namespaces);
     flo_map_init(&core->namespace_ids);
     flo_list_init(&core->residents);
@@ -102,6 +103,7 @@ void flo_core_destroy(struct flo_core **pcore)
     flo_map_fini(&core->calls);
     flo_map_fini(&core->queries);
     flo_core_timers_fini(&core->timers);
+    flo_core_timers_fini(&core->waits);
     flo_arena_fini(&core->scratch);
     flo_free(core->handed);
     flo_free(core);
@@ -216,10 +218,17 @@ void flo_core_call(struct flo_core *core, const char *name, const struct flo_cor
     core_settle(core);
 }
 
+/* The earliest timer that is due, or NULL. */
+static struct flo_core_timer *pop_due(struct flo_core *core)
+{
+    const bool waits = flo_core_timers_next(&core->waits) < flo_core_timers_next(&core->timers);
+    return flo_core_timers_pop_due(waits ? &core->waits : &core->timers, core->now_ns);
+}
+
 void flo_core_fire(struct flo_core *core)
 {
     struct flo_core_timer *timer;
-    while (!core->fatal && (timer = flo_core_timers_pop_due(&core->timers, core->now_ns))) {
+    while (!core->fatal && (timer = pop_due(core))) {
         timer->fire(core, timer);
         core_settle(core);
     }
@@ -227,7 +236,9 @@ void flo_core_fire(struct flo_core *core)
 
 int64_t flo_core_next_deadline(const struct flo_core *core)
 {
-    const int64_t timer = flo_core_timers_next(&core->timers);
+    const int64_t due = flo_core_timers_next(&core->timers);
+    const int64_t wait = flo_core_timers_next(&core->waits);
+    const int64_t timer = due < wait ? due : wait;
     /* While a batch is out there is nothing to do for the next one: waking up would be spinning. */
     const bool committing = core->committed_seq + 1 < core->next_seq;
     const int64_t save = committing ? INT64_MAX : flo_core_lazy_commit_ns(core);

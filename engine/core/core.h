@@ -144,6 +144,20 @@ void flo_core_fire(struct flo_core *core);
 /* When flo_core_fire should next be called; INT64_MAX = nothing is waiting. */
 int64_t flo_core_next_deadline(const struct flo_core *core);
 
+/* ---- a clock that skips (engine/skip.c) ---- */
+
+/*
+ * Does something go on that takes its time outside: a workflow task that is ready or started, an
+ * attempt of an activity that is ready or started, a query? A look at every open run.
+ */
+bool flo_core_busy(const struct flo_core *core);
+/* When the next thing is due that belongs to runs, schedules and the like, not to calls that wait;
+ * INT64_MAX = nothing is. */
+int64_t flo_core_next_due(const struct flo_core *core);
+/* The clock is about to jump forward by so much: calls that wait go on waiting as long as before.
+ * Before the next flo_core_begin; not while the core is busy. */
+void flo_core_jump(struct flo_core *core, int64_t by_ns);
+
 /* ---- output: what must be stored ---- */
 
 /* One row of the visibility table and the run's state; strings borrowed until the batch is freed.

@@ -212,7 +212,7 @@ static bool answer_resident(struct flo_core *core, struct flo_execution *executi
 static void waiter_free(struct flo_core *core, struct history_waiter *waiter)
 {
     flo_core_wait_over(core, &waiter->waiting);
-    flo_core_timers_clear(&core->timers, &waiter->timer);
+    flo_core_timers_clear(&core->waits, &waiter->timer);
     flo_list_remove(&waiter->execution->hooks.history_waiters, &waiter->node);
     waiter->execution->hooks.ns->history_waits--;
     flo_free(waiter);
@@ -268,7 +268,7 @@ static int wait_for(struct flo_core *core, const struct flo_core_call_info *info
     }
     flo_list_push_back(&execution->hooks.history_waiters, &waiter->node);
     execution->hooks.ns->history_waits++;
-    if (flo_core_timers_set(&core->timers, &waiter->timer, hold_until(core, info), waiter_due)) {
+    if (flo_core_timers_set(&core->waits, &waiter->timer, hold_until(core, info), waiter_due)) {
         waiter_free(core, waiter);
         return FLO_ENOMEM;
     }

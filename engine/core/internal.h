@@ -43,7 +43,8 @@ struct flo_core {
     int64_t now_ns;
     int64_t last_event_ns; /* time of the newest history event: they never go back */
     struct flo_arena scratch;
-    struct flo_core_timers timers;
+    struct flo_core_timers timers; /* of runs and all that is not a call */
+    struct flo_core_timers waits;  /* of calls that wait: a clock that skips takes them along */
     int fatal; /* FLO_ENOMEM, FLO_EIO in the middle of a transition: nothing may be answered */
 
     struct flo_map namespaces;    /* name -> struct flo_namespace */

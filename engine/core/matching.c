@@ -82,7 +82,7 @@ static void seen_free(struct flo_seen *seen)
 
 static void queue_free(struct flo_core *core, struct flo_queue *queue)
 {
-    flo_core_timers_clear(&core->timers, &queue->rate_timer);
+    flo_core_timers_clear(&core->waits, &queue->rate_timer);
     if (flo_node_linked(&queue->hot))
         flo_list_remove(&core->hot_queues, &queue->hot);
     for (struct flo_map_entry *it = flo_map_first(&queue->seen); it; it = flo_map_next(it))
@@ -274,7 +274,7 @@ static bool rate_allows(struct flo_core *core, struct flo_queue *queue)
     if (queue->rate_limit > 0) {
         const double wait_ns = (1 - queue->rate_tokens) / queue->rate_limit * 1e9;
         /* A rate of nearly nothing is nothing: the next poll brings a new one. */
-        if (wait_ns < 1e17 && flo_core_timers_set(&core->timers, &queue->rate_timer,
+        if (wait_ns < 1e17 && flo_core_timers_set(&core->waits, &queue->rate_timer,
                                                   core->now_ns + (int64_t)wait_ns + 1, rate_due))
             return true; /* without memory for the timer rather early than never */
     }
@@ -295,7 +295,7 @@ static void rate_set(struct flo_core *core, struct flo_queue *queue,
         queue->rate_tokens = 0;
     queue->rate_limit = rate;
     queue->rate_refilled_ns = core->now_ns;
-    flo_core_timers_clear(&core->timers, &queue->rate_timer);
+    flo_core_timers_clear(&core->waits, &queue->rate_timer);
 }
 
 /* ---- polls ---- */
@@ -313,10 +313,28 @@ static void poller_due(struct flo_core *core, struct flo_core_timer *timer)
 void flo_matching_poller_free(struct flo_core *core, struct flo_poller *poller)
 {
     flo_core_wait_over(core, &poller->waiting);
-    flo_core_timers_clear(&core->timers, &poller->timer);
+    flo_core_timers_clear(&core->waits, &poller->timer);
     flo_list_remove(&poller->queue->pollers, &poller->node);
     poller->queue->ns->polls[poller->queue->type]--;
     flo_free(poller);
+}
+
+void flo_matching_jump(struct flo_core *core, int64_t by_ns)
+{
+    for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it)) {
+        struct flo_queue *queue = flo_map_value(it);
+        if (queue->last_poll_ns != INT64_MIN)
+            queue->last_poll_ns += by_ns;
+        queue->rate_refilled_ns += by_ns;
+        FLO_LIST_FOREACH(node, &queue->pollers)
+        {
+            flo_container(node, struct flo_poller, node)->began_ns += by_ns;
+        }
+        for (struct flo_map_entry *at = flo_map_first(&queue->seen); at; at = flo_map_next(at)) {
+            struct flo_seen *seen = flo_map_value(at);
+            seen->last_poll_ns += by_ns;
+        }
+    }
 }
 
 /* Note who polled. Not knowing it is no reason to refuse the poll. */
@@ -372,7 +390,7 @@ int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll)
         flo_free(poller);
         return FLO_ENOMEM;
     }
-    if (flo_core_timers_set(&core->timers, &poller->timer, poll->until_ns, poller_due)) {
+    if (flo_core_timers_set(&core->waits, &poller->timer, poll->until_ns, poller_due)) {
         flo_core_wait_over(core, &poller->waiting);
         flo_free(poller);
         return FLO_ENOMEM;

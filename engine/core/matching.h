@@ -109,6 +109,8 @@ FLO_MUST_CHECK int flo_matching_add_query_task(struct flo_core *core, struct flo
 void flo_matching_shutdown(struct flo_core *core, const struct flo_namespace *ns,
                            const char *sticky_queue, const char *identity,
                            const char *instance_key);
+/* The clock is about to jump (flo_core_jump): who polled when moves along. */
+void flo_matching_jump(struct flo_core *core, int64_t by_ns);
 /* The end of a step: let the polls and the tasks of one hot queue meet. */
 void flo_matching_settle(struct flo_core *core);
 void flo_matching_fini(struct flo_core *core);

@@ -96,6 +96,12 @@ struct flo_core_timer *flo_core_timers_pop_due(struct flo_core_timers *timers, i
     return timer;
 }
 
+void flo_core_timers_shift(struct flo_core_timers *timers, int64_t by_ns)
+{
+    for (size_t i = 0; i < timers->count; i++)
+        timers->heap[i]->deadline_ns += by_ns;
+}
+
 int64_t flo_core_timers_next(const struct flo_core_timers *timers)
 {
     return timers->count ? timers->heap[0]->deadline_ns : INT64_MAX;

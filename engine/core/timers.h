@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * timers.h - one heap of deadlines for everything that waits in the core: timeouts of runs, tasks
- * and activities, user timers, poll deadlines, long polls, queries.
+ * timers.h - heaps of deadlines: the core has one for timeouts of runs, tasks and activities, user
+ * timers and queries, and one for polls and other calls that wait.
  *
  * A timer sits inside the struct that waits (never allocated alone). Equal deadlines fire in the
  * order in which they were set, so that a simulated run repeats itself exactly.
@@ -49,6 +49,8 @@ FLO_MUST_CHECK int flo_core_timers_set(struct flo_core_timers *timers, struct fl
 void flo_core_timers_clear(struct flo_core_timers *timers, struct flo_core_timer *timer);
 /* Take out the earliest timer that is due at now_ns, or NULL. */
 struct flo_core_timer *flo_core_timers_pop_due(struct flo_core_timers *timers, int64_t now_ns);
+/* Move all deadlines by so much. */
+void flo_core_timers_shift(struct flo_core_timers *timers, int64_t by_ns);
 /* The earliest deadline, INT64_MAX when none is set. */
 int64_t flo_core_timers_next(const struct flo_core_timers *timers);
 

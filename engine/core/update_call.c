@@ -159,7 +159,7 @@ static void reply_standing(struct flo_core *core, uint64_t call, uint64_t after,
 static void waiter_free(struct flo_core *core, struct update_waiter *waiter)
 {
     flo_core_wait_over(core, &waiter->waiting);
-    flo_core_timers_clear(&core->timers, &waiter->timer);
+    flo_core_timers_clear(&core->waits, &waiter->timer);
     flo_list_remove(&waiter->update->waiters, &waiter->node);
     flo_free(waiter);
 }
@@ -293,7 +293,7 @@ static int wait_for(struct flo_core *core, const struct flo_core_call_info *info
     flo_list_push_back(&update->waiters, &waiter->node);
     flo_update_watch(execution, update);
     if (flo_core_wait(core, &waiter->waiting) ||
-        flo_core_timers_set(&core->timers, &waiter->timer, waiter->hard ? hard : soft,
+        flo_core_timers_set(&core->waits, &waiter->timer, waiter->hard ? hard : soft,
                             waiter_due)) {
         waiter_free(core, waiter);
         return flo_status_no_memory(status);
