@@ -12,6 +12,7 @@
 #define FLO_WIRE_API_H
 
 #include "activity.pb-c.h"
+#include "activity_service.pb-c.h"
 #include "batch.pb-c.h"
 #include "batch_service.pb-c.h"
 #include "command.pb-c.h"
@@ -37,6 +38,8 @@
 #include "update.pb-c.h"
 #include "version.pb-c.h"
 #include "wellknown.pb-c.h"
+#include "worker.pb-c.h"
+#include "worker_service.pb-c.h"
 #include "workflow.pb-c.h"
 
 #endif
