@@ -10,6 +10,7 @@
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
+#include "engine/core/record.h"
 #include "engine/core/runs.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/decode.h"
@@ -161,13 +162,15 @@ int flo_core_take_batch(struct flo_core *core, struct flo_core_batch **out_batch
     if (!batch)
         return FLO_ENOMEM;
     flo_arena_init(&batch->arena, 0);
-    if (batch_namespaces(core, batch) || batch_runs(core, batch) || batch_deleted(core, batch)) {
+    if (batch_namespaces(core, batch) || batch_runs(core, batch) || batch_deleted(core, batch) ||
+        flo_core_batch_records(core, batch)) {
         flo_core_set_fatal(core); /* some runs think that their history was taken */
         flo_core_batch_free(&batch);
         return FLO_ENOMEM;
     }
     while (flo_list_pop_front(&core->dirty))
         ;
+    flo_core_records_taken(core);
     for (struct flo_map_entry *it = flo_map_first(&core->namespaces); it; it = flo_map_next(it))
         ((struct flo_namespace *)flo_map_value(it))->dirty = false;
     batch->seq = core->next_seq++;

@@ -14,6 +14,7 @@
 #include "engine/core/methods.h"
 #include "engine/core/namespace.h"
 #include "engine/core/query.h"
+#include "engine/core/record.h"
 #include "engine/core/reply.h"
 #include "engine/core/runs.h"
 #include "engine/core/task.h"
@@ -67,6 +68,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     flo_list_init(&core->touched);
     flo_list_init(&core->unsettled);
     flo_list_init(&core->closed);
+    flo_list_init(&core->records);
     flo_list_init(&core->hot_queues);
     core->next_key = 1;
     core->next_seq = 1;
@@ -95,6 +97,7 @@ void flo_core_destroy(struct flo_core **pcore)
         flo_execution_destroy(core, &execution);
     }
     flo_core_deleted_fini(core);
+    flo_core_records_fini(core);
     flo_matching_fini(core);
     flo_namespaces_fini(core);
     flo_index_fini(&core->runs);

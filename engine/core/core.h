@@ -115,6 +115,21 @@ struct flo_core_history_batch {
 FLO_MUST_CHECK int flo_core_load_run(struct flo_core *core, const struct flo_core_stored_run *run,
                                      const struct flo_core_history_batch *batches, size_t count,
                                      struct flo_err *err);
+/*
+ * A record: what is durable and no run (a schedule, a batch job, settings of a task queue). Its
+ * owner in the core defines the state (engine_state.proto); core/record.h is for owners.
+ */
+struct flo_core_record_row {
+    int kind; /* enum flo_core_record_kind */
+    const char *namespace_id, *id;
+    const uint8_t *state;
+    size_t state_len;
+    bool deleted; /* of a batch: the record goes; there is no state */
+};
+/* After the namespaces, before the runs. FLO_EDATA: a kind that this engine does not know, a state
+ * that makes no sense; FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_core_load_record(struct flo_core *core,
+                                        const struct flo_core_record_row *row, struct flo_err *err);
 /* All is loaded: next_key continues after the largest stored one; tasks are queued, timers armed.
  */
 FLO_MUST_CHECK int flo_core_recovered(struct flo_core *core, uint64_t next_key,
@@ -201,6 +216,8 @@ struct flo_core_batch {
     size_t run_count;
     const struct flo_core_history_row *histories; /* insert only */
     size_t history_count;
+    const struct flo_core_record_row *records; /* insert or replace by kind, namespace and id */
+    size_t record_count;
     uint64_t transitions;         /* state transitions of all runs since the last batch */
     const uint64_t *deleted_keys; /* run rows and histories to delete */
     size_t deleted_count;

@@ -42,6 +42,9 @@ enum flo_store_statement {
     FLO_STORE_SQL_ROLLBACK,
     FLO_STORE_SQL_SET_SEQ,
     FLO_STORE_SQL_PUT_NAMESPACE,
+    FLO_STORE_SQL_PUT_RECORD,
+    FLO_STORE_SQL_DELETE_RECORD,
+    FLO_STORE_SQL_RECORDS,
     FLO_STORE_SQL_UPDATE_OPEN,
     FLO_STORE_SQL_UPDATE_CLOSED,
     FLO_STORE_SQL_INSERT_RUN,
@@ -119,5 +122,16 @@ bool flo_store_reader_idle(const struct flo_store *store);
 uint32_t flo_store_history_crc(uint64_t key, int64_t first_event_id, uint32_t event_count,
                                const void *events, size_t len);
 uint32_t flo_store_state_crc(uint64_t key, const void *state, size_t len);
+/* Of a record: covers what it is, too. */
+uint32_t flo_store_record_crc(const struct flo_core_record_row *row);
+
+/* ---- schema.c ---- */
+
+/* Is the writer's database ours? An empty one becomes it, one of an older version is brought up to
+ * FLO_STORE_SCHEMA_VERSION. FLO_EDATA: another program's, or a newer engine's. */
+FLO_MUST_CHECK int flo_store_check_schema(struct flo_store *store, struct flo_err *err);
+/* The number that sql, constant, gives in the first column of its one row. */
+FLO_MUST_CHECK int flo_store_number(struct flo_store_connection *connection, const char *sql,
+                                    int *out, struct flo_err *err);
 
 #endif

@@ -102,6 +102,40 @@ int flo_store_each_namespace(struct flo_store *store, flo_store_namespace_fn fn,
     return rc;
 }
 
+int flo_store_each_record(struct flo_store *store, flo_store_record_fn fn, void *ctx,
+                          struct flo_err *err)
+{
+    sqlite3_stmt *statement;
+    int step;
+    int rc = flo_store_prepare(store->reader, FLO_STORE_SQL_RECORDS, &statement, err);
+    if (rc)
+        return rc;
+    while (!rc && (step = sqlite3_step(statement)) != SQLITE_DONE) {
+        if (step != SQLITE_ROW) {
+            rc = flo_store_error(store->reader->db, step, "cannot read the records", err);
+            break;
+        }
+        const struct flo_core_record_row row = {
+            .kind = sqlite3_column_int(statement, 0),
+            .namespace_id = column_text(statement, 1),
+            .id = column_text(statement, 2),
+            .state = sqlite3_column_blob(statement, 3),
+            .state_len = (size_t)sqlite3_column_bytes(statement, 3),
+        };
+        if (flo_store_record_crc(&row) == (uint32_t)sqlite3_column_int64(statement, 4))
+            rc = fn(ctx, &row, err);
+        else
+            rc = flo_fail(err, FLO_EDATA, "the stored record %s of kind %d is damaged", row.id,
+                          row.kind);
+        if (rc == FLO_EDATA && store->accept_data_loss) {
+            flo_store_warn(store, "store.record_damaged", err->message);
+            rc = 0;
+        }
+    }
+    sqlite3_reset(statement);
+    return rc;
+}
+
 struct batches {
     struct flo_core_history_batch *items;
     size_t count, capacity;

@@ -20,6 +20,14 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
     [FLO_STORE_SQL_PUT_NAMESPACE] =
         "INSERT INTO namespace (id, name, state) VALUES (?1, ?2, ?3)"
         " ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state",
+    [FLO_STORE_SQL_PUT_RECORD] =
+        "INSERT INTO record (kind, namespace_id, id, state, crc) VALUES (?1, ?2, ?3, ?4, ?5)"
+        " ON CONFLICT (kind, namespace_id, id)"
+        " DO UPDATE SET state = excluded.state, crc = excluded.crc",
+    [FLO_STORE_SQL_DELETE_RECORD] =
+        "DELETE FROM record WHERE kind = ?1 AND namespace_id = ?2 AND id = ?3",
+    [FLO_STORE_SQL_RECORDS] = "SELECT kind, namespace_id, id, state, crc FROM record"
+                              " ORDER BY kind, namespace_id, id",
     /* Most changes of a run touch no index; both updates give up at rows that are not there. */
     [FLO_STORE_SQL_UPDATE_OPEN] =
         "UPDATE run SET status = ?2, execution_ns = ?3, history_length = ?4, history_bytes = ?5,"

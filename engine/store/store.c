@@ -1,50 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store.c - opening and closing: schema, version, and whether what is there is all that was
- * acknowledged.
- *
- * run.close_order is the close time, or the largest integer while the run is open, so that one
- * index serves the order of every list (open first, last closed next), finds the open runs, and
- * those whose retention is over. Two more are for the common filters, by type and by status.
- * Columns that say who a run is never change after the insert; updates of an open run touch no
- * index.
+ * store.c - opening and closing: is what is there ours, and is it all that was acknowledged?
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/store/crc32c.h"
 #include "engine/store/internal.h"
 
-#define APPLICATION_ID 0x464c4f31 /* "FLO1": PRAGMA application_id */
 #define SQLITE_WITH_WAL_RESET_FIX 3051003
 #define SYNCHRONOUS_FULL 2 /* as PRAGMA synchronous says it */
 #define LOG_SIZE_LIMIT "4194304"
 #define QUERY_BUDGET_NS (250 * FLO_NS_PER_MS)
-
-static const char schema[] =
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "INSERT INTO meta (name, value) VALUES ('commit_seq', 0);"
-    "CREATE TABLE namespace (id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE,"
-    " state BLOB NOT NULL) STRICT;"
-    "CREATE TABLE run (key INTEGER PRIMARY KEY,"
-    " status INTEGER NOT NULL, execution_ns INTEGER NOT NULL, history_length INTEGER NOT NULL,"
-    " history_bytes INTEGER NOT NULL, state_transitions INTEGER NOT NULL, memo BLOB,"
-    " search_attributes BLOB, state BLOB NOT NULL, state_crc INTEGER NOT NULL,"
-    " close_ns INTEGER NOT NULL, close_order INTEGER NOT NULL,"
-    " namespace_id TEXT NOT NULL, workflow_id TEXT NOT NULL, run_id TEXT NOT NULL,"
-    " type TEXT NOT NULL, task_queue TEXT NOT NULL, start_request_id TEXT NOT NULL,"
-    " first_run_id TEXT NOT NULL, parent_workflow_id TEXT NOT NULL, parent_run_id TEXT NOT NULL,"
-    " root_workflow_id TEXT NOT NULL, root_run_id TEXT NOT NULL, start_ns INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX run_workflow ON run (namespace_id, workflow_id);"
-    "CREATE UNIQUE INDEX run_id ON run (namespace_id, run_id);"
-    "CREATE INDEX run_list ON run (namespace_id, close_order DESC, start_ns DESC, key DESC);"
-    "CREATE INDEX run_type ON run (namespace_id, type, close_order DESC, start_ns DESC, key DESC);"
-    "CREATE INDEX run_status ON run"
-    " (namespace_id, status, close_order DESC, start_ns DESC, key DESC);"
-    "CREATE TABLE history (key INTEGER NOT NULL, first_event_id INTEGER NOT NULL,"
-    " event_count INTEGER NOT NULL, crc32c INTEGER NOT NULL, events BLOB NOT NULL,"
-    " PRIMARY KEY (key, first_event_id)) STRICT, WITHOUT ROWID;";
 
 uint32_t flo_store_history_crc(uint64_t key, int64_t first_event_id, uint32_t event_count,
                                const void *events, size_t len)
@@ -56,6 +25,15 @@ uint32_t flo_store_history_crc(uint64_t key, int64_t first_event_id, uint32_t ev
 uint32_t flo_store_state_crc(uint64_t key, const void *state, size_t len)
 {
     return flo_crc32c(flo_crc32c(0, &key, sizeof key), state, len);
+}
+
+uint32_t flo_store_record_crc(const struct flo_core_record_row *row)
+{
+    const uint32_t kind = (uint32_t)row->kind;
+    uint32_t crc = flo_crc32c(0, &kind, sizeof kind);
+    crc = flo_crc32c(crc, row->namespace_id, strlen(row->namespace_id) + 1);
+    crc = flo_crc32c(crc, row->id, strlen(row->id) + 1);
+    return flo_crc32c(crc, row->state, row->state_len);
 }
 
 void flo_store_warn(struct flo_store *store, const char *event, const char *message)
@@ -75,52 +53,6 @@ static int read_row(struct flo_store_connection *connection, const char *sql, sq
     if (rc == SQLITE_ROW)
         return 0;
     return flo_store_error(connection->db, rc ? rc : SQLITE_ERROR, "cannot read the database", err);
-}
-
-static int pragma_number(struct flo_store_connection *connection, const char *sql, int *out,
-                         struct flo_err *err)
-{
-    sqlite3_stmt *statement;
-    int rc = read_row(connection, sql, &statement, err);
-    if (!rc)
-        *out = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
-    return rc;
-}
-
-static int create_schema(struct flo_store *store, struct flo_err *err)
-{
-    char version[96];
-    int rc = flo_store_exec(&store->writer, "BEGIN IMMEDIATE", err);
-    if (!rc)
-        rc = flo_store_exec(&store->writer, schema, err);
-    snprintf(version, sizeof version,
-             "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
-             FLO_STORE_SCHEMA_VERSION);
-    if (!rc)
-        rc = flo_store_exec(&store->writer, version, err);
-    return rc;
-}
-
-/* Is it ours, and of our version? An empty one becomes it. */
-static int check_schema(struct flo_store *store, struct flo_err *err)
-{
-    int version = 0, application = 0, tables = 0;
-    int rc = pragma_number(&store->writer, "PRAGMA user_version", &version, err);
-    if (!rc)
-        rc = pragma_number(&store->writer, "PRAGMA application_id", &application, err);
-    if (!rc)
-        rc = pragma_number(&store->writer, "SELECT count(*) FROM sqlite_schema", &tables, err);
-    if (rc)
-        return rc;
-    if (version == 0 && application == 0 && tables == 0)
-        return create_schema(store, err);
-    if (application != APPLICATION_ID)
-        return flo_fail(err, FLO_EDATA, "it is an SQLite database of another program");
-    if (version != FLO_STORE_SCHEMA_VERSION)
-        return flo_fail(err, FLO_EDATA, "it has schema version %d, this engine reads version %d",
-                        version, FLO_STORE_SCHEMA_VERSION);
-    return 0;
 }
 
 /* The last commit that the database knows must not be older than the last that was acknowledged. */
@@ -178,7 +110,7 @@ static int open_memory(struct flo_store *store, struct flo_err *err)
     store->in_memory = true;
     store->reader = &store->writer;
     int rc = flo_store_connect(&store->writer, NULL, false, err);
-    return rc ? rc : check_schema(store, err);
+    return rc ? rc : flo_store_check_schema(store, err);
 }
 
 static void warn_about_surroundings(struct flo_store *store)
@@ -211,7 +143,7 @@ static int set_durable(struct flo_store_connection *connection, struct flo_err *
                             "PRAGMA journal_size_limit = " LOG_SIZE_LIMIT,
                             err);
     if (!rc)
-        rc = pragma_number(connection, "PRAGMA synchronous", &level, err);
+        rc = flo_store_number(connection, "PRAGMA synchronous", &level, err);
     if (!rc && level != SYNCHRONOUS_FULL)
         rc = flo_fail(err, FLO_ESYS, "SQLite does not sync each commit: synchronous is %d", level);
     if (!rc)
@@ -232,7 +164,7 @@ static int open_file(struct flo_store *store, const char *path, struct flo_err *
     if (!rc)
         rc = set_durable(&store->writer, err);
     if (!rc)
-        rc = check_schema(store, err);
+        rc = flo_store_check_schema(store, err);
     if (!rc)
         rc = load_seq(store, err);
     if (!rc)

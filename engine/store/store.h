@@ -30,7 +30,7 @@
 struct flo_store; /* opaque: store.c */
 
 /* The schema that this program writes (PRAGMA user_version). */
-#define FLO_STORE_SCHEMA_VERSION 1
+#define FLO_STORE_SCHEMA_VERSION 2
 
 struct flo_store_options {
     const char *path;        /* NULL = in memory */
@@ -63,6 +63,12 @@ typedef int (*flo_store_namespace_fn)(void *ctx, const uint8_t *state, size_t le
                                       struct flo_err *err);
 FLO_MUST_CHECK int flo_store_each_namespace(struct flo_store *store, flo_store_namespace_fn fn,
                                             void *ctx, struct flo_err *err);
+/* Call fn for each record, borrowed during fn, by kind, namespace and id. A damaged one is
+ * FLO_EDATA, or with accept_data_loss a warning, and is left out. */
+typedef int (*flo_store_record_fn)(void *ctx, const struct flo_core_record_row *record,
+                                   struct flo_err *err);
+FLO_MUST_CHECK int flo_store_each_record(struct flo_store *store, flo_store_record_fn fn, void *ctx,
+                                         struct flo_err *err);
 /*
  * Call fn for each open run with its whole history, in the order of their making. A damaged run is
  * FLO_EDATA, or with accept_data_loss a warning, and is left out. All borrowed during fn.

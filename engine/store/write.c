@@ -39,6 +39,26 @@ static int put_namespace(struct flo_store *store, const struct flo_core_namespac
     return flo_store_run(&store->writer, statement, err);
 }
 
+static int put_record(struct flo_store *store, const struct flo_core_record_row *row,
+                      struct flo_err *err)
+{
+    sqlite3_stmt *statement;
+    int rc = flo_store_prepare(
+        &store->writer, row->deleted ? FLO_STORE_SQL_DELETE_RECORD : FLO_STORE_SQL_PUT_RECORD,
+        &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int(statement, 1, row->kind);
+    bind_text(statement, 2, row->namespace_id);
+    bind_text(statement, 3, row->id);
+    if (!row->deleted) {
+        sqlite3_bind_blob64(statement, 4, row->state_len ? row->state : (const uint8_t *)"",
+                            row->state_len, SQLITE_STATIC);
+        sqlite3_bind_int64(statement, 5, flo_store_record_crc(row));
+    }
+    return flo_store_run(&store->writer, statement, err);
+}
+
 /* Parameters 1 to 10, which all statements of a run share. */
 static void bind_run(sqlite3_stmt *statement, const struct flo_core_run_row *row)
 {
@@ -134,6 +154,8 @@ static int apply(struct flo_store *store, const struct flo_core_batch *batch, st
     int rc = 0;
     for (size_t i = 0; i < batch->namespace_count && !rc; i++)
         rc = put_namespace(store, &batch->namespaces[i], err);
+    for (size_t i = 0; i < batch->record_count && !rc; i++)
+        rc = put_record(store, &batch->records[i], err);
     for (size_t i = 0; i < batch->run_count && !rc; i++)
         rc = put_run(store, &batch->runs[i], err);
     for (size_t i = 0; i < batch->history_count && !rc; i++)

@@ -32,11 +32,21 @@ static void free_run(struct disk_run *run)
     flo_free(run);
 }
 
+static void free_record(struct disk_record *record)
+{
+    flo_free(record->namespace_id);
+    flo_free(record->id);
+    flo_free(record->state);
+}
+
 void disk_fini(struct disk *disk)
 {
     for (size_t i = 0; i < disk->run_count; i++)
         free_run(disk->runs[i]);
     flo_free(disk->runs);
+    for (size_t i = 0; i < disk->record_count; i++)
+        free_record(&disk->records[i]);
+    flo_free(disk->records);
     for (size_t i = 0; i < disk->namespace_count; i++) {
         flo_free(disk->namespaces[i].id);
         flo_free(disk->namespaces[i].state);
@@ -78,6 +88,44 @@ static void put_namespace(struct disk *disk, const struct flo_core_namespace_row
     }
     flo_free(found->state);
     found->state = must(flo_memdup(row->state, row->state_len));
+    found->len = row->state_len;
+}
+
+static struct disk_record *find_record(struct disk *disk, const struct flo_core_record_row *row)
+{
+    for (size_t i = 0; i < disk->record_count; i++) {
+        struct disk_record *it = &disk->records[i];
+        if (it->kind == row->kind && strcmp(it->namespace_id, row->namespace_id) == 0 &&
+            strcmp(it->id, row->id) == 0)
+            return it;
+    }
+    return NULL;
+}
+
+static void put_record(struct disk *disk, const struct flo_core_record_row *row)
+{
+    struct disk_record *found = find_record(disk, row);
+    if (row->deleted) {
+        if (found) {
+            free_record(found);
+            *found = disk->records[--disk->record_count];
+        }
+        return;
+    }
+    if (!found) {
+        if (disk->record_count == disk->record_capacity) {
+            disk->record_capacity = disk->record_capacity ? disk->record_capacity * 2 : 8;
+            disk->records =
+                must(flo_reallocarray(disk->records, disk->record_capacity, sizeof *disk->records));
+        }
+        found = &disk->records[disk->record_count++];
+        *found = (struct disk_record){.kind = row->kind,
+                                      .namespace_id = must(flo_strdup(row->namespace_id)),
+                                      .id = must(flo_strdup(row->id))};
+    }
+    flo_free(found->state);
+    found->state = must(flo_memdup(row->state_len ? row->state : (const uint8_t *)"",
+                                   row->state_len ? row->state_len : 1));
     found->len = row->state_len;
 }
 
@@ -140,6 +188,8 @@ void disk_apply(struct disk *disk, const struct flo_core_batch *batch)
 {
     for (size_t i = 0; i < batch->namespace_count; i++)
         put_namespace(disk, &batch->namespaces[i]);
+    for (size_t i = 0; i < batch->record_count; i++)
+        put_record(disk, &batch->records[i]);
     for (size_t i = 0; i < batch->run_count; i++)
         put_run(disk, &batch->runs[i]);
     for (size_t i = 0; i < batch->history_count; i++)
@@ -220,6 +270,15 @@ int disk_recover(struct disk *disk, struct flo_core *core, struct flo_err *err)
     uint64_t next_key = 1;
     for (size_t i = 0; i < disk->namespace_count && !rc; i++)
         rc = flo_core_load_namespace(core, disk->namespaces[i].state, disk->namespaces[i].len, err);
+    for (size_t i = 0; i < disk->record_count && !rc; i++) {
+        const struct disk_record *it = &disk->records[i];
+        const struct flo_core_record_row row = {.kind = it->kind,
+                                                .namespace_id = it->namespace_id,
+                                                .id = it->id,
+                                                .state = it->state,
+                                                .state_len = it->len};
+        rc = flo_core_load_record(core, &row, err);
+    }
     for (size_t i = 0; i < disk->run_count && !rc; i++) {
         const struct disk_run *run = disk->runs[i];
         struct flo_core_stored_run stored;

@@ -29,7 +29,16 @@ struct disk_namespace {
     size_t len;
 };
 
+struct disk_record {
+    int kind;
+    char *namespace_id, *id;
+    uint8_t *state;
+    size_t len;
+};
+
 struct disk {
+    struct disk_record *records;
+    size_t record_count, record_capacity;
     struct disk_run **runs; /* in the order of their making */
     size_t run_count, run_capacity;
     struct disk_namespace namespaces[8];

@@ -147,6 +147,7 @@ void engine_free(struct engine *engine)
     flo_core_destroy(&engine->core);
     flo_free(engine->replies);
     flo_free(engine->runs);
+    flo_free(engine->records);
     flo_free(engine->batches);
     flo_arena_fini(&engine->arena);
     flo_free(engine);
@@ -191,6 +192,16 @@ void engine_restart(struct engine *engine)
         assert_int_equal(flo_core_load_namespace(engine->core, engine->namespaces[i].data,
                                                  engine->namespaces[i].len, &err),
                          0);
+    for (size_t i = 0; i < engine->record_count; i++) {
+        const struct engine_stored_record *it = &engine->records[i];
+        const struct flo_core_record_row row = {.kind = it->kind,
+                                                .namespace_id = it->namespace_id,
+                                                .id = it->id,
+                                                .state = it->state,
+                                                .state_len = it->state_len};
+        if (!it->deleted && flo_core_load_record(engine->core, &row, &err))
+            fail_msg("recover: %s", err.message);
+    }
     for (size_t i = 0; i < engine->run_count; i++) {
         if (engine->runs[i].key >= next_key)
             next_key = engine->runs[i].key + 1;

@@ -41,6 +41,7 @@ struct engine_reply {
 
 struct engine_stored_run;
 struct engine_stored_batch;
+struct engine_stored_record;
 
 struct engine {
     struct flo_core *core;
@@ -67,6 +68,8 @@ struct engine {
         char *id;
     } namespaces[16];
     size_t namespace_count;
+    struct engine_stored_record *records;
+    size_t record_count, record_cap;
     uint64_t durable_seq;
     int fail_store; /* FLO_E... that reads of the store give; 0 = none */
     int dead;       /* FLO_E... with which a batch could not be taken: only a restart helps */

@@ -35,6 +35,14 @@ struct engine_stored_run {
     bool deleted;
 };
 
+struct engine_stored_record {
+    int kind;
+    char *namespace_id, *id;
+    uint8_t *state;
+    size_t state_len;
+    bool deleted;
+};
+
 struct engine_stored_batch {
     uint64_t key;
     int64_t first_event_id;

@@ -86,6 +86,29 @@ static void store_batch(struct engine *engine, const struct flo_core_history_row
                                      .len = row->len};
 }
 
+static void store_record(struct engine *engine, const struct flo_core_record_row *row)
+{
+    size_t i = 0;
+    for (; i < engine->record_count; i++) {
+        const struct engine_stored_record *it = &engine->records[i];
+        if (it->kind == row->kind && strcmp(it->namespace_id, row->namespace_id) == 0 &&
+            strcmp(it->id, row->id) == 0)
+            break;
+    }
+    if (i == engine->record_count) {
+        engine->records = engine_grow(engine->records, engine->record_count, &engine->record_cap,
+                                      sizeof *engine->records);
+        engine->record_count++;
+    }
+    engine->records[i] = (struct engine_stored_record){
+        .kind = row->kind,
+        .namespace_id = engine_dup_text(engine, row->namespace_id),
+        .id = engine_dup_text(engine, row->id),
+        .state = row->deleted ? NULL : engine_dup(engine, row->state, row->state_len),
+        .state_len = row->state_len,
+        .deleted = row->deleted};
+}
+
 static void store_namespace(struct engine *engine, const struct flo_core_namespace_row *row)
 {
     size_t i = 0;
@@ -105,6 +128,8 @@ uint64_t engine_store_batch(struct engine *engine, struct flo_core_batch **pbatc
     const uint64_t seq = batch->seq;
     for (size_t i = 0; i < batch->namespace_count; i++)
         store_namespace(engine, &batch->namespaces[i]);
+    for (size_t i = 0; i < batch->record_count; i++)
+        store_record(engine, &batch->records[i]);
     for (size_t i = 0; i < batch->run_count; i++)
         store_run(engine, &batch->runs[i]);
     for (size_t i = 0; i < batch->history_count; i++)
