@@ -77,34 +77,48 @@ static int check_prefix(struct flo_grpc_message *message, struct flo_grpc_messag
     return len > message->max_bytes ? too_large(message, out_error, len) : 0;
 }
 
-int flo_grpc_message_add(struct flo_grpc_message *message, const uint8_t *data, size_t len,
-                         struct flo_grpc_message_error *out_error)
+int flo_grpc_message_take(struct flo_grpc_message *message, const uint8_t *data, size_t len,
+                          size_t *out_used, bool *out_whole,
+                          struct flo_grpc_message_error *out_error)
 {
     struct flo_buf *buf = &message->data;
+    size_t used = 0;
+    *out_whole = false;
+    *out_used = len;
     if (message->rejected)
         return 0;
     if (buf->len < FLO_GRPC_PREFIX) {
         if (!flo_buf_reserve(buf, len)) /* prefix and message mostly come together: one block */
             return no_memory(message, out_error);
         size_t want = FLO_GRPC_PREFIX - buf->len;
-        size_t n = len < want ? len : want;
-        if (flo_buf_append(buf, data, n))
+        used = len < want ? len : want;
+        if (flo_buf_append(buf, data, used))
             return no_memory(message, out_error);
-        data += n;
-        len -= n;
         if (buf->len < FLO_GRPC_PREFIX)
             return 0;
         int rc = check_prefix(message, out_error);
         if (rc)
             return rc;
     }
-    size_t whole = FLO_GRPC_PREFIX + prefix_length(buf->data);
-    if (len > whole - buf->len)
-        return reject(message, out_error, FLO_EPROTO, FLO_GRPC_INTERNAL,
-                      "grpc: more than one message in a unary call");
-    if (len > 0 && flo_buf_append(buf, data, len))
+    size_t left = FLO_GRPC_PREFIX + prefix_length(buf->data) - buf->len;
+    size_t n = len - used < left ? len - used : left;
+    if (n > 0 && flo_buf_append(buf, data + used, n))
         return no_memory(message, out_error);
+    *out_used = used + n;
+    *out_whole = n == left;
     return 0;
+}
+
+int flo_grpc_message_add(struct flo_grpc_message *message, const uint8_t *data, size_t len,
+                         struct flo_grpc_message_error *out_error)
+{
+    size_t used;
+    bool whole;
+    int rc = flo_grpc_message_take(message, data, len, &used, &whole, out_error);
+    if (!rc && used < len)
+        rc = reject(message, out_error, FLO_EPROTO, FLO_GRPC_INTERNAL,
+                    "grpc: more than one message in a unary call");
+    return rc;
 }
 
 static int inflate_failed(struct flo_grpc_message *message,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * message.h - the one length-prefixed message of a unary request or response: collected from DATA,
- * checked against the limit before memory is spent, inflated when it is gzip.
+ * message.h - a length-prefixed message, the one of a unary request or response or the next of a
+ * stream: collected from DATA, checked against the limit before memory is spent, inflated when it
+ * is gzip.
  *
  * The buffer grows with the data that came, never with the length that was promised.
  */
@@ -38,6 +39,13 @@ void flo_grpc_message_fini(struct flo_grpc_message *message);
 /* Take DATA. 0, or FLO_EPROTO / FLO_ELIMIT / FLO_ENOMEM with *out_error filled. */
 FLO_MUST_CHECK int flo_grpc_message_add(struct flo_grpc_message *message, const uint8_t *data,
                                         size_t len, struct flo_grpc_message_error *out_error);
+/*
+ * The same for one message of several: takes no more than belongs to it; *out_used says how much.
+ * *out_whole: it is complete, flo_grpc_message_end gives it.
+ */
+FLO_MUST_CHECK int flo_grpc_message_take(struct flo_grpc_message *message, const uint8_t *data,
+                                         size_t len, size_t *out_used, bool *out_whole,
+                                         struct flo_grpc_message_error *out_error);
 /*
  * The stream ended: exactly one whole message must be there. *out_body is borrowed until fini.
  * Errors as above; FLO_ENOENT when there is no message at all.

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server.h - gRPC server half: unary and server-streaming calls on HTTP/2 (h2c or TLS with ALPN
- * h2), on one event loop.
+ * server.h - gRPC server half: calls of all four kinds (one message or a stream of them, each way)
+ * on HTTP/2 (h2c or TLS with ALPN h2), on one event loop.
  *
  * A handler gets the whole request message, already decompressed (gzip), and answers now or any
  * time later through flo_grpc_respond*; a long poll is a call that is answered late. Answers made
  * in one turn of the loop leave in one write per connection. What a peer may take is bounded, by
  * the options below and by http2/guard.h. One thread: the loop's.
+ *
+ * A call whose requests are a stream (on_stream) gets its messages one by one, each once the peer
+ * has taken what was answered before: who sends without reading is stopped by its own window
+ * (1 MiB a stream), not by our memory. Half of a message must be whole within request_timeout_ms,
+ * and answers that wait must move within stall_timeout_ms; else the call is ended.
  */
 #ifndef FLO_GRPC_SERVER_H
 #define FLO_GRPC_SERVER_H
@@ -45,6 +50,18 @@ struct flo_grpc_server_options {
      */
     void (*on_call)(void *ctx, struct flo_grpc_server_call *call, const char *path,
                     const uint8_t *body, size_t len);
+    /*
+     * The headers of a request arrived. True: its messages come one by one (client streaming,
+     * bidirectional streaming). The call is open from here on, may be answered, and must be, as in
+     * on_call, which is not called. False, or NULL: one message, on_call.
+     */
+    bool (*on_stream)(void *ctx, struct flo_grpc_server_call *call, const char *path);
+    /* The next message of such a call; body is borrowed during the callback. Nothing of earlier
+     * answers waits: flo_grpc_stream takes one of any size now. */
+    void (*on_message)(void *ctx, struct flo_grpc_server_call *call, const uint8_t *body,
+                       size_t len);
+    /* The client sends no more messages; the call is still to be answered. */
+    void (*on_half_close)(void *ctx, struct flo_grpc_server_call *call);
     /*
      * An unanswered call is gone (client reset, deadline, connection lost): do not answer it. The
      * call is freed after this returns.
@@ -90,16 +107,17 @@ uint64_t flo_grpc_server_call_user(const struct flo_grpc_server_call *call);
 void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, size_t len);
 /*
  * Server streaming: send one message (copied); the call stays open until flo_grpc_stream_end, an
- * error, or on_cancel (the deadline, too). FLO_EFULL: more than FLO_GRPC_STREAM_MAX bytes wait that
- * the peer does not take, nothing was sent; FLO_ENOMEM: the call is gone, without on_cancel.
+ * error, or on_cancel (the deadline, too). FLO_EFULL: with this one more than FLO_GRPC_STREAM_MAX
+ * bytes would wait that the peer does not take, nothing was sent (a message of any size is taken
+ * when nothing waits); FLO_ENOMEM: the call is gone, without on_cancel.
  */
 #define FLO_GRPC_STREAM_MAX ((size_t)64 * 1024)
 FLO_MUST_CHECK int flo_grpc_stream(struct flo_grpc_server_call *call, const uint8_t *body,
                                    size_t len);
-/* OK, no more messages. The call is gone afterwards. */
+/* OK, no more messages, or none at all. The call is gone afterwards. */
 void flo_grpc_stream_end(struct flo_grpc_server_call *call);
 /*
- * Answer with an error (after messages of a stream: the stream is reset instead); details as in
+ * Answer with an error, in a stream after the messages that were sent; details as in
  * struct flo_grpc_status (raw google.rpc.Status bytes, may be NULL); trailers are extra (at most
  * 16). A message is cut at 2 KiB and details of more than 12 KiB are left out: clients bound the
  * size of headers. The call is gone afterwards.

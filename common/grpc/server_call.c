@@ -22,7 +22,6 @@ enum {
     HEADER_LIST_ABORT = 64 * 1024, /* over it the stream is reset (HPACK bomb) */
     MESSAGE_TEXT_MAX = 2048,       /* grpc-message before coding */
     DETAILS_MAX = 12 * 1024,       /* grpc-status-details-bin before coding */
-    TRAILERS_MAX = 16,
 };
 
 /* The client's own timer ends the call at the deadline; ours is for clients that do not, and must
@@ -36,9 +35,9 @@ enum {
         .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE                      \
     }
 
-static const nghttp2_nv ok_headers[] = {NV(":status", "200"),
-                                        NV("content-type", "application/grpc")};
-static const nghttp2_nv ok_trailers[] = {NV("grpc-status", "0")};
+const nghttp2_nv flo_grpc_ok_headers[2] = {NV(":status", "200"),
+                                           NV("content-type", "application/grpc")};
+const nghttp2_nv flo_grpc_ok_trailer = NV("grpc-status", "0");
 
 static struct flo_grpc_server_call *call_of(struct flo_h2_stream *stream)
 {
@@ -54,6 +53,13 @@ static void unhold(struct flo_grpc_server_call *call)
         flo_list_remove(&call->conn->held, &call->node);
 }
 
+static void free_end(struct flo_grpc_call_end *end)
+{
+    if (end)
+        flo_buf_fini(&end->text);
+    flo_free(end);
+}
+
 static void call_free(struct flo_grpc_server_call *call)
 {
     unhold(call);
@@ -61,7 +67,11 @@ static void call_free(struct flo_grpc_server_call *call)
     call->server->buffered_bytes -= call->buffered_bytes;
     flo_grpc_message_fini(&call->message);
     flo_buf_fini(&call->headers);
+    flo_buf_fini(&call->waiting);
+    free_end(call->end);
     flo_free(call->answer);
+    if (call->gone)
+        *call->gone = true;
     flo_free(call);
 }
 
@@ -91,8 +101,14 @@ static void arm(struct flo_grpc_server_call *call, int64_t at_ns, int64_t now_ns
         call->timer_ns = at_ns;
 }
 
-/* Give the stream up without an answer. */
-static void call_abort(struct flo_grpc_server_call *call, uint32_t h2_error)
+void flo_grpc_call_expect(struct flo_grpc_server_call *call, int64_t at_ns, int64_t now_ns)
+{
+    call->progress_by_ns = at_ns;
+    if (at_ns < INT64_MAX)
+        arm(call, at_ns, now_ns);
+}
+
+void flo_grpc_call_abort(struct flo_grpc_server_call *call, uint32_t h2_error)
 {
     flo_h2_reset(&call->stream, h2_error);
     call_cancel(call);
@@ -101,7 +117,7 @@ static void call_abort(struct flo_grpc_server_call *call, uint32_t h2_error)
 
 /* ---- answers ---- */
 
-static void call_answered(struct flo_grpc_server_call *call, int rc)
+void flo_grpc_call_answered(struct flo_grpc_server_call *call, int rc)
 {
     struct flo_grpc_server *server = call->server;
     if (call->state == FLO_GRPC_CALL_OPEN)
@@ -110,7 +126,7 @@ static void call_answered(struct flo_grpc_server_call *call, int rc)
     unhold(call);
     call->message.rejected = true; /* what still comes of the request is dropped */
     if (rc) {
-        call_abort(call, NGHTTP2_INTERNAL_ERROR);
+        flo_grpc_call_abort(call, NGHTTP2_INTERNAL_ERROR);
         return;
     }
     int64_t now = flo_clock_mono_ns();
@@ -131,64 +147,11 @@ void flo_grpc_respond(struct flo_grpc_server_call *call, const uint8_t *body, si
             memcpy(call->answer + FLO_GRPC_PREFIX, body, len);
         call->stream.body = call->answer;
         call->stream.body_len = FLO_GRPC_PREFIX + len;
-        call->stream.trailers = ok_trailers;
+        call->stream.trailers = &flo_grpc_ok_trailer;
         call->stream.trailer_count = 1;
-        rc = flo_h2_respond(&call->stream, ok_headers, 2);
+        rc = flo_h2_respond(&call->stream, flo_grpc_ok_headers, 2);
     }
-    call_answered(call, rc);
-}
-
-/* What the peer has not taken of a stream, and one more message, in one block. */
-static uint8_t *stream_block(const struct flo_grpc_server_call *call, size_t unsent,
-                             const uint8_t *body, size_t len)
-{
-    uint8_t *block = flo_malloc(unsent + FLO_GRPC_PREFIX + len);
-    if (!block)
-        return NULL;
-    if (unsent > 0)
-        memcpy(block, call->stream.body + call->stream.body_off, unsent);
-    flo_grpc_message_prefix(block + unsent, len);
-    if (len > 0)
-        memcpy(block + unsent + FLO_GRPC_PREFIX, body, len);
-    return block;
-}
-
-int flo_grpc_stream(struct flo_grpc_server_call *call, const uint8_t *body, size_t len)
-{
-    size_t unsent = call->stream.body_len - call->stream.body_off;
-    if (call->state != FLO_GRPC_CALL_OPEN)
-        return FLO_ECLOSED;
-    if (unsent + len > FLO_GRPC_STREAM_MAX)
-        return FLO_EFULL;
-    int rc = FLO_ENOMEM;
-    uint8_t *block = stream_block(call, unsent, body, len), *old = call->answer;
-    if (block && call->streaming) {
-        rc = flo_h2_continue(&call->stream, block, unsent + FLO_GRPC_PREFIX + len, true);
-    } else if (block) {
-        call->stream.body = block;
-        call->stream.body_len = FLO_GRPC_PREFIX + len;
-        call->stream.more = true;
-        call->stream.trailers = ok_trailers;
-        call->stream.trailer_count = 1;
-        rc = flo_h2_respond(&call->stream, ok_headers, 2);
-    }
-    if (block) {
-        call->answer = block;
-        flo_free(old);
-    }
-    call->streaming = true;
-    if (rc)
-        call_answered(call, rc);
-    return rc;
-}
-
-void flo_grpc_stream_end(struct flo_grpc_server_call *call)
-{
-    struct flo_h2_stream *stream = &call->stream;
-    if (call->state != FLO_GRPC_CALL_OPEN || !call->streaming)
-        return;
-    call_answered(call, flo_h2_continue(stream, stream->body + stream->body_off,
-                                        stream->body_len - stream->body_off, false));
+    flo_grpc_call_answered(call, rc);
 }
 
 /* Append data as base64; the text's offset in buf is *out_off. */
@@ -202,96 +165,112 @@ static int add_base64(struct flo_buf *buf, const void *data, size_t len, size_t 
     return 0;
 }
 
-/* The coded texts of an error answer, in one buffer; offsets, since the buffer moves. */
-struct error_texts {
-    struct flo_buf buf;
-    size_t message_len;
-    size_t details_off, details_len;
-    size_t trailer_off[TRAILERS_MAX], trailer_len[TRAILERS_MAX];
-};
+static int encode_trailer(struct flo_grpc_call_end *end, size_t i,
+                          const struct flo_grpc_header *trailer)
+{
+    size_t name_len = strlen(trailer->name);
+    end->trailers[i].name_off = end->text.len;
+    end->trailers[i].name_len = name_len;
+    int rc = flo_buf_append(&end->text, trailer->name, name_len);
+    end->trailers[i].value_off = end->text.len;
+    if (!rc && flo_grpc_is_bin(trailer->name, name_len))
+        rc =
+            add_base64(&end->text, trailer->value, trailer->value_len, &end->trailers[i].value_off);
+    else if (!rc)
+        rc = flo_buf_append(&end->text, trailer->value,
+                            trailer->value_len ? trailer->value_len : strlen(trailer->value));
+    end->trailers[i].value_len = end->text.len - end->trailers[i].value_off;
+    return rc;
+}
 
-static int encode_error(struct error_texts *t, const char *message, const uint8_t *details,
+static int encode_error(struct flo_grpc_call_end *end, const char *message, const uint8_t *details,
                         size_t details_len, const struct flo_grpc_header *trailers, size_t count)
 {
     char cut[MESSAGE_TEXT_MAX + 1];
     size_t len = strnlen(message, MESSAGE_TEXT_MAX);
     memcpy(cut, message, len);
     cut[len] = '\0';
-    if (flo_grpc_percent_encode(&t->buf, cut))
+    if (flo_grpc_percent_encode(&end->text, cut))
         return FLO_ENOMEM;
-    t->message_len = t->buf.len;
+    end->message_len = end->text.len;
     if (details_len > 0 && details_len <= DETAILS_MAX) {
-        if (add_base64(&t->buf, details, details_len, &t->details_off))
+        if (add_base64(&end->text, details, details_len, &end->details_off))
             return FLO_ENOMEM;
-        t->details_len = t->buf.len - t->details_off;
+        end->details_len = end->text.len - end->details_off;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!flo_grpc_is_bin(trailers[i].name, strlen(trailers[i].name)))
-            continue;
-        if (add_base64(&t->buf, trailers[i].value, trailers[i].value_len, &t->trailer_off[i]))
+    for (size_t i = 0; i < count; i++)
+        if (encode_trailer(end, i, &trailers[i]))
             return FLO_ENOMEM;
-        t->trailer_len[i] = t->buf.len - t->trailer_off[i];
-    }
     return 0;
 }
 
-static int submit_error(struct flo_grpc_server_call *call, int code, const struct error_texts *t,
-                        const struct flo_grpc_header *trailers, size_t count)
+static void add_field(struct flo_grpc_call_end *end, const char *name, size_t off, size_t len)
 {
-    nghttp2_nv nv[6 + TRAILERS_MAX];
-    char code_text[4];
-    size_t n = 0;
-    snprintf(code_text, sizeof code_text, "%u", (unsigned)code % 100);
-    nv[n++] = ok_headers[0];
-    nv[n++] = ok_headers[1];
-    nv[n++] = flo_grpc_nv("grpc-status", code_text, strlen(code_text), NGHTTP2_NV_FLAG_NONE);
-    if (t->message_len > 0)
-        nv[n++] = flo_grpc_nv("grpc-message", t->buf.data, t->message_len, NGHTTP2_NV_FLAG_NONE);
-    if (t->details_len > 0)
-        nv[n++] = flo_grpc_nv("grpc-status-details-bin", t->buf.data + t->details_off,
-                              t->details_len, NGHTTP2_NV_FLAG_NONE);
-    if (code == FLO_GRPC_UNIMPLEMENTED)
-        nv[n++] = flo_grpc_nv("grpc-accept-encoding", "identity,gzip", 13, NGHTTP2_NV_FLAG_NONE);
+    end->nv[end->count++] =
+        flo_grpc_nv(name, end->text.data + off, len, NGHTTP2_NV_FLAG_NO_COPY_NAME);
+}
+
+/* The fields, behind the usual ones of an answer when they are its headers. */
+static void list_fields(struct flo_grpc_call_end *end, bool headers, int code, size_t count)
+{
+    snprintf(end->code, sizeof end->code, "%u", (unsigned)code % 100);
+    if (headers) {
+        end->nv[end->count++] = flo_grpc_ok_headers[0];
+        end->nv[end->count++] = flo_grpc_ok_headers[1];
+    }
+    end->nv[end->count++] =
+        flo_grpc_nv("grpc-status", end->code, strlen(end->code), NGHTTP2_NV_FLAG_NO_COPY_NAME);
+    if (end->message_len > 0)
+        add_field(end, "grpc-message", 0, end->message_len);
+    if (end->details_len > 0)
+        add_field(end, "grpc-status-details-bin", end->details_off, end->details_len);
+    if (headers && code == FLO_GRPC_UNIMPLEMENTED)
+        end->nv[end->count++] =
+            flo_grpc_nv("grpc-accept-encoding", "identity,gzip", 13, FLO_GRPC_NO_COPY);
     for (size_t i = 0; i < count; i++)
-        nv[n++] = t->trailer_len[i] ? flo_grpc_nv(trailers[i].name, t->buf.data + t->trailer_off[i],
-                                                  t->trailer_len[i], NGHTTP2_NV_FLAG_NONE)
-                                    : flo_grpc_nv(trailers[i].name, trailers[i].value,
-                                                  trailers[i].value_len ? trailers[i].value_len
-                                                                        : strlen(trailers[i].value),
-                                                  NGHTTP2_NV_FLAG_NONE);
-    return flo_h2_respond(&call->stream, nv, n);
+        end->nv[end->count++] = (nghttp2_nv){.name = end->text.data + end->trailers[i].name_off,
+                                             .namelen = end->trailers[i].name_len,
+                                             .value = end->text.data + end->trailers[i].value_off,
+                                             .valuelen = end->trailers[i].value_len};
 }
 
 static void answer_error(struct flo_grpc_server_call *call, int code, const char *message,
                          const uint8_t *details, size_t details_len,
                          const struct flo_grpc_header *trailers, size_t count)
 {
-    struct error_texts texts = {0};
-    flo_buf_init(&texts.buf, 0);
-    if (count > TRAILERS_MAX)
-        count = TRAILERS_MAX;
-    int rc = encode_error(&texts, message ? message : "", details, details_len, trailers, count);
+    struct flo_grpc_call_end *end = flo_calloc(1, sizeof *end);
+    int rc = FLO_ENOMEM;
+    if (count > FLO_GRPC_TRAILERS_MAX)
+        count = FLO_GRPC_TRAILERS_MAX;
+    if (end) {
+        flo_buf_init(&end->text, 0);
+        rc = encode_error(end, message ? message : "", details, details_len, trailers, count);
+    }
     if (!rc)
-        rc = submit_error(call, code, &texts, trailers, count);
-    flo_buf_fini(&texts.buf);
-    call_answered(call, rc);
+        list_fields(end, !call->streaming, code, count);
+    if (!rc && call->streaming) {
+        flo_grpc_stream_fail(call, &end);
+        return;
+    }
+    if (!rc)
+        rc = flo_h2_respond(&call->stream, end->nv, end->count);
+    free_end(end);
+    flo_grpc_call_answered(call, rc);
 }
 
 void flo_grpc_respond_error(struct flo_grpc_server_call *call, int code, const char *message,
                             const uint8_t *details, size_t details_len,
                             const struct flo_grpc_header *trailers, size_t trailer_count)
 {
-    if (call->state == FLO_GRPC_CALL_OPEN && call->streaming)
-        call_answered(call, FLO_ECLOSED);
-    else if (call->state == FLO_GRPC_CALL_OPEN)
+    if (call->state == FLO_GRPC_CALL_OPEN)
         answer_error(call, code, message, details, details_len, trailers, trailer_count);
 }
 
-/* Refuse a request that the handler never saw. */
-static void refuse(struct flo_grpc_server_call *call, int code, const char *message,
-                   const char *reason)
+void flo_grpc_call_refuse(struct flo_grpc_server_call *call, int code, const char *message,
+                          const char *reason)
 {
     flo_grpc_server_reject(call->server, reason);
+    call_cancel(call);
     answer_error(call, code, message, NULL, 0, NULL, 0);
 }
 
@@ -299,7 +278,42 @@ static void refuse_http(struct flo_grpc_server_call *call, const char *status, c
 {
     nghttp2_nv nv[] = {flo_grpc_nv(":status", status, strlen(status), NGHTTP2_NV_FLAG_NONE)};
     flo_grpc_server_reject(call->server, reason);
-    call_answered(call, flo_h2_respond(&call->stream, nv, 1));
+    flo_grpc_call_answered(call, flo_h2_respond(&call->stream, nv, 1));
+}
+
+/* An answer that the peer does not take, or half a message that stays one. */
+static void end_overdue(struct flo_grpc_server_call *call, int64_t now)
+{
+    const struct flo_h2_stream *stream = &call->stream;
+    if (stream->body_len == stream->body_off) {
+        flo_grpc_call_refuse(call, FLO_GRPC_DEADLINE_EXCEEDED, "the request did not arrive in time",
+                             "grpc.request_timeout");
+    } else if (stream->body_off == call->stall_off) {
+        flo_grpc_server_reject(call->server, "h2.stream_stalled");
+        flo_grpc_call_abort(call, NGHTTP2_CANCEL);
+    } else {
+        call->stall_off = stream->body_off;
+        flo_grpc_call_expect(call, now + call->server->opt.stall_timeout_ms * FLO_NS_PER_MS, now);
+    }
+}
+
+static void on_open_timer(struct flo_grpc_server_call *call, int64_t now)
+{
+    int64_t at = call->deadline_ns == INT64_MAX ? INT64_MAX : call->deadline_ns + DEADLINE_GRACE_NS;
+    /* Of one whole request it was the request timeout, and the request is here. */
+    int64_t progress_by = call->client_streams ? call->progress_by_ns : INT64_MAX;
+    if (now >= at) {
+        call_cancel(call);
+        if (call->streaming)
+            flo_grpc_call_abort(call, NGHTTP2_CANCEL);
+        else
+            answer_error(call, FLO_GRPC_DEADLINE_EXCEEDED, "context deadline exceeded", NULL, 0,
+                         NULL, 0);
+    } else if (now >= progress_by) {
+        end_overdue(call, now);
+    } else if (at < INT64_MAX || progress_by < INT64_MAX) {
+        arm(call, at < progress_by ? at : progress_by, now);
+    }
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -314,22 +328,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         if (now < call->progress_by_ns)
             arm(call, call->progress_by_ns, now);
         else
-            refuse(call, FLO_GRPC_DEADLINE_EXCEEDED, "the request did not arrive in time",
-                   "grpc.request_timeout");
+            flo_grpc_call_refuse(call, FLO_GRPC_DEADLINE_EXCEEDED,
+                                 "the request did not arrive in time", "grpc.request_timeout");
         break;
     case FLO_GRPC_CALL_OPEN:
-        if (call->deadline_ns == INT64_MAX)
-            break; /* it was the request timeout, and the request is here */
-        if (now < call->deadline_ns + DEADLINE_GRACE_NS) {
-            arm(call, call->deadline_ns + DEADLINE_GRACE_NS, now);
-            break;
-        }
-        call_cancel(call);
-        if (call->streaming)
-            call_abort(call, NGHTTP2_CANCEL);
-        else
-            answer_error(call, FLO_GRPC_DEADLINE_EXCEEDED, "context deadline exceeded", NULL, 0,
-                         NULL, 0);
+        on_open_timer(call, now);
         break;
     case FLO_GRPC_CALL_ANSWERED:
         if (now < call->progress_by_ns) {
@@ -338,7 +341,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         }
         if (call->stream.body_off == call->stall_off) {
             flo_grpc_server_reject(call->server, "h2.stream_stalled");
-            call_abort(call, NGHTTP2_CANCEL);
+            flo_grpc_call_abort(call, NGHTTP2_CANCEL);
             break;
         }
         call->stall_off = call->stream.body_off;
@@ -458,6 +461,27 @@ int flo_grpc_server_on_header(void *ctx, struct flo_h2_stream *stream, const uin
     return 0;
 }
 
+/* Does the handler take the call as one whose requests are a stream? */
+static bool open_stream(struct flo_grpc_server_call *call)
+{
+    struct flo_grpc_server *server = call->server;
+    const char *path = flo_grpc_server_call_header(call, ":path");
+    if (!server->opt.on_stream)
+        return false;
+    call->state = FLO_GRPC_CALL_OPEN;
+    call->client_streams = true;
+    call->progress_by_ns = INT64_MAX;
+    server->open_calls++;
+    if (call->deadline_ns < INT64_MAX)
+        arm(call, call->deadline_ns + DEADLINE_GRACE_NS, flo_h2_conn_received_ns(call->conn->h2));
+    if (server->opt.on_stream(server->opt.ctx, call, path ? path : ""))
+        return true;
+    call->state = FLO_GRPC_CALL_RECEIVING;
+    call->client_streams = false;
+    server->open_calls--;
+    return false;
+}
+
 void flo_grpc_server_on_headers(void *ctx, struct flo_h2_stream *stream)
 {
     (void)ctx;
@@ -468,14 +492,14 @@ void flo_grpc_server_on_headers(void *ctx, struct flo_h2_stream *stream)
     /* NOLINTNEXTLINE(bugprone-branch-clone): the questions have an order */
     if (call->refuse_code && call->header_bytes > HEADER_LIST_MAX) {
         /* content-type may be among the fields that were not looked at */
-        refuse(call, call->refuse_code, call->refuse_text, call->refuse_reason);
+        flo_grpc_call_refuse(call, call->refuse_code, call->refuse_text, call->refuse_reason);
     } else if (!call->post) {
         refuse_http(call, "405", "grpc.method");
     } else if (!call->grpc_type) {
         refuse_http(call, "415", "grpc.content_type");
     } else if (call->refuse_code) {
-        refuse(call, call->refuse_code, call->refuse_text, call->refuse_reason);
-    } else {
+        flo_grpc_call_refuse(call, call->refuse_code, call->refuse_text, call->refuse_reason);
+    } else if (!open_stream(call)) {
         int64_t now = flo_h2_conn_received_ns(call->conn->h2);
         call->progress_by_ns = now + call->server->opt.request_timeout_ms * FLO_NS_PER_MS;
         if (call->deadline_ns < call->progress_by_ns)
@@ -490,18 +514,23 @@ void flo_grpc_server_on_data(void *ctx, struct flo_h2_stream *stream, const uint
     (void)ctx;
     struct flo_grpc_server_call *call = call_of(stream);
     struct flo_grpc_server *server = call->server;
+    if (call->client_streams) {
+        if (call->state == FLO_GRPC_CALL_OPEN)
+            flo_grpc_stream_data(call, data, len); /* the call may be gone now */
+        return;
+    }
     if (call->state != FLO_GRPC_CALL_RECEIVING)
         return;
     struct flo_grpc_message_error error;
     if (flo_grpc_message_add(&call->message, data, len, &error)) {
-        refuse(call, error.code, error.message, "grpc.message");
+        flo_grpc_call_refuse(call, error.code, error.message, "grpc.message");
         return;
     }
     call->buffered_bytes += len;
     server->buffered_bytes += len;
     if (server->buffered_bytes > server->opt.max_buffered_bytes)
-        refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "too many requests are under way",
-               "grpc.buffered");
+        flo_grpc_call_refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "too many requests are under way",
+                             "grpc.buffered");
 }
 
 /* The request is whole: check its message and give it to the handler. */
@@ -512,7 +541,7 @@ static void hand_over(struct flo_grpc_server_call *call)
     const uint8_t *body;
     size_t len;
     if (flo_grpc_message_end(&call->message, &body, &len, &error)) {
-        refuse(call, error.code, error.message, "grpc.message");
+        flo_grpc_call_refuse(call, error.code, error.message, "grpc.message");
         return;
     }
     /* The message is ours during on_call, whatever the handler does to the call. */
@@ -531,6 +560,10 @@ void flo_grpc_server_on_end(void *ctx, struct flo_h2_stream *stream)
 {
     struct flo_grpc_server_conn *conn = ctx;
     struct flo_grpc_server_call *call = call_of(stream);
+    if (call->state == FLO_GRPC_CALL_OPEN && call->client_streams) {
+        flo_grpc_stream_half_close(call);
+        return;
+    }
     if (call->state != FLO_GRPC_CALL_RECEIVING)
         return;
     if (flo_h2_conn_queued(conn->h2) > FLO_H2_QUEUE_SOFT)
@@ -549,7 +582,11 @@ void flo_grpc_server_on_room(void *ctx, struct flo_h2_conn *h2)
         struct flo_node *node = flo_list_pop_front(&conn->held);
         if (!node)
             break;
-        hand_over(flo_container(node, struct flo_grpc_server_call, node));
+        struct flo_grpc_server_call *call = flo_container(node, struct flo_grpc_server_call, node);
+        if (call->client_streams)
+            flo_grpc_stream_resume(call);
+        else
+            hand_over(call);
         if (gone)
             return;
     }

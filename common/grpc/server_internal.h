@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * server_internal.h - the inside of the server half: server.c (listening, connections),
- * server_call.c (a request and its answer), server_headers.c (the headers that it keeps).
+ * server_call.c (a request and its answer), server_stream.c (messages one by one, each way),
+ * server_headers.c (the headers that it keeps).
  */
 #ifndef FLO_GRPC_SERVER_INTERNAL_H
 #define FLO_GRPC_SERVER_INTERNAL_H
@@ -29,13 +30,14 @@ struct flo_grpc_server_conn {
     struct flo_grpc_server *server;
     struct flo_h2_conn *h2;
     bool *gone;           /* set when the connection ends under flo_grpc_server_on_room */
-    struct flo_list held; /* whole requests that wait until earlier answers are taken */
+    struct flo_list held; /* calls whose next message waits until earlier answers are taken */
 };
 
 /*
  *   RECEIVING ──whole request──► OPEN ──respond, deadline──► ANSWERED ──stream closed──► freed
  *       └──refused, timed out──────────────────────────────────┘
- * OPEN is what the handler knows: a call that leaves it without respond gets on_cancel.
+ * OPEN is what the handler knows: a call that leaves it without respond gets on_cancel. A call
+ * whose requests are a stream is OPEN from its headers on.
  */
 enum flo_grpc_call_state { FLO_GRPC_CALL_RECEIVING, FLO_GRPC_CALL_OPEN, FLO_GRPC_CALL_ANSWERED };
 
@@ -58,12 +60,54 @@ struct flo_grpc_server_call {
     uint8_t *answer;        /* prefix and message, owned */
     bool headers_done;      /* the first header block is complete */
     bool streaming;         /* messages have been sent, more may follow */
-    bool post, grpc_type;   /* what the headers said so far */
+    bool client_streams;    /* its messages are given one by one */
+    bool half_closed;       /* of client_streams: the client has sent all */
+    struct flo_buf waiting; /* of client_streams: what came while the call was held */
+    size_t waiting_off;     /* how much of it the handler has been given */
+    size_t unconsumed;      /* how much of that is still charged to the peer's window */
+    bool *gone;             /* set when the call is freed under a handler of client_streams */
+    struct flo_grpc_call_end *end; /* the error at the end of a stream; NULL: none */
+    bool post, grpc_type;          /* what the headers said so far */
     bool has_timeout;
     int refuse_code;           /* the headers' first fault; 0 = none */
     const char *refuse_text;   /* static */
     const char *refuse_reason; /* static, for on_reject */
 };
+
+/* An error's texts as header fields: freed with its call when they are trailers. */
+enum { FLO_GRPC_TRAILERS_MAX = 16 };
+struct flo_grpc_call_end {
+    struct flo_buf text; /* all coded texts; offsets, since the buffer moves */
+    size_t message_len;
+    size_t details_off, details_len;
+    struct {
+        size_t name_off, name_len, value_off, value_len;
+    } trailers[FLO_GRPC_TRAILERS_MAX];
+    char code[4];
+    nghttp2_nv nv[6 + FLO_GRPC_TRAILERS_MAX];
+    size_t count;
+};
+
+/* The beginning and the end of an answer that is fine. */
+extern const nghttp2_nv flo_grpc_ok_headers[2], flo_grpc_ok_trailer;
+
+/* server_call.c, for server_stream.c: the call is answered (rc: or cannot be, and is given up). */
+void flo_grpc_call_answered(struct flo_grpc_server_call *call, int rc);
+/* Answer with an error, after on_cancel when the handler knows the call. */
+void flo_grpc_call_refuse(struct flo_grpc_server_call *call, int code, const char *message,
+                          const char *reason);
+/* Give the stream up without an answer, with on_cancel. Frees the call. */
+void flo_grpc_call_abort(struct flo_grpc_server_call *call, uint32_t h2_error);
+/* The request or more of the answer must be through by at_ns (INT64_MAX: it need not). */
+void flo_grpc_call_expect(struct flo_grpc_server_call *call, int64_t at_ns, int64_t now_ns);
+
+/* server_stream.c: calls whose requests are a stream. The call may be gone afterwards. */
+void flo_grpc_stream_data(struct flo_grpc_server_call *call, const uint8_t *data, size_t len);
+void flo_grpc_stream_half_close(struct flo_grpc_server_call *call);
+/* There may be room: go on with what was held. */
+void flo_grpc_stream_resume(struct flo_grpc_server_call *call);
+/* End the stream with this error after the messages that were sent. */
+void flo_grpc_stream_fail(struct flo_grpc_server_call *call, struct flo_grpc_call_end **end);
 
 /* server_call.c: the handler of every server connection; ctx is a flo_grpc_server_conn. */
 struct flo_h2_stream *flo_grpc_server_on_open(void *ctx, struct flo_h2_conn *h2);

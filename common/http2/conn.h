@@ -49,6 +49,7 @@ struct flo_h2_stream {
     bool more;                  /* more of the body comes later: flo_h2_continue */
     const nghttp2_nv *trailers; /* sent after the body; NULL: the last DATA ends the stream */
     size_t trailer_count;
+    bool hold;   /* what arrives is given back to the peer's window by flo_h2_consume only */
     bool opened; /* its HEADERS have left (client) or arrived (server) */
 };
 
@@ -129,6 +130,11 @@ FLO_MUST_CHECK int flo_h2_respond(struct flo_h2_stream *stream, const nghttp2_nv
  */
 FLO_MUST_CHECK int flo_h2_continue(struct flo_h2_stream *stream, const uint8_t *body, size_t len,
                                    bool more);
+/*
+ * len more bytes of on_data, which came while `hold` was set, are used up: the peer may send as
+ * many again. (The connection's window is given back at once: one stream must not stop the others.)
+ */
+void flo_h2_consume(struct flo_h2_stream *stream, size_t len);
 /* RST_STREAM and unbind: no callback comes for it any more. Nothing when it is not bound. */
 void flo_h2_reset(struct flo_h2_stream *stream, uint32_t error_code);
 /*

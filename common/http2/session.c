@@ -118,13 +118,17 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
                          size_t len, void *user)
 {
-    (void)session;
     (void)flags;
     struct flo_h2_conn *conn = user;
     struct flo_h2_stream *stream = find(conn, id);
+    bool hold = stream && stream->hold; /* as it is before: what it decides is for what follows */
     if (stream)
         conn->handler->on_data(conn->ctx, stream, data, len);
-    return conn->doomed ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    if (conn->doomed)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    int rc = hold ? nghttp2_session_consume_connection(session, len)
+                  : nghttp2_session_consume(session, id, len);
+    return rc ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static void on_settings(struct flo_h2_conn *conn, const nghttp2_frame *frame)
@@ -294,7 +298,8 @@ static int new_session(struct flo_h2_conn *conn)
     /* Closed streams are forgotten: late frames for them are dropped instead of being answered with
      * STREAM_CLOSED, and ten thousand dead streams a connection cost nothing. */
     nghttp2_option_set_no_closed_streams(option, 1);
-    nghttp2_option_set_no_auto_ping_ack(option, 1); /* ping.c */
+    nghttp2_option_set_no_auto_ping_ack(option, 1);      /* ping.c */
+    nghttp2_option_set_no_auto_window_update(option, 1); /* on_data_chunk, flo_h2_consume */
     nghttp2_option_set_max_settings(option, MAX_SETTINGS);
     nghttp2_option_set_max_continuations(option, MAX_CONTINUATIONS);
     nghttp2_option_set_max_outbound_ack(option, MAX_OUTBOUND_ACK);
@@ -426,6 +431,16 @@ int flo_h2_continue(struct flo_h2_stream *stream, const uint8_t *body, size_t le
     int rc = nghttp2_session_resume_data(conn->session, stream->id);
     flo_h2_conn_schedule(conn);
     return rc && rc != NGHTTP2_ERR_INVALID_ARGUMENT ? FLO_ENOMEM : 0;
+}
+
+void flo_h2_consume(struct flo_h2_stream *stream, size_t len)
+{
+    struct flo_h2_conn *conn = stream->conn;
+    if (!conn || len == 0)
+        return;
+    if (nghttp2_session_consume_stream(conn->session, stream->id, len))
+        conn->fatal = "out of memory";
+    flo_h2_conn_schedule(conn);
 }
 
 void flo_h2_reset(struct flo_h2_stream *stream, uint32_t error_code)
