@@ -24,6 +24,11 @@ int64_t flo_clock_mono_ns(void)
     return read_clock(CLOCK_BOOTTIME);
 }
 
+int64_t flo_clock_thread_cpu_ns(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 /* The date of a day after 1970-01-01, by arithmetic alone: gmtime_r takes a lock, and this is
  * wanted in signal handlers, too. Years begin in March here, so that the leap day is their last;
  * 400 of them are 146097 days. */

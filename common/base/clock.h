@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clock.h - the two clocks, in nanoseconds. Only shells call these: pure cores (common/workflow,
+ * clock.h - the clocks, in nanoseconds. Only shells call these: pure cores (common/workflow,
  * engine/core, common/tuner) get the time as an argument.
  */
 #ifndef FLO_BASE_CLOCK_H
@@ -16,6 +16,8 @@
 int64_t flo_clock_wall_ns(void);
 /* CLOCK_BOOTTIME: never steps, goes on while the machine sleeps. For waiting. */
 int64_t flo_clock_mono_ns(void);
+/* CPU time that the calling thread has used. For what something costs. */
+int64_t flo_clock_thread_cpu_ns(void);
 
 /* "2026-11-21T09:04:05.123456Z", microseconds, UTC; out_text holds at least 28 bytes. */
 void flo_clock_rfc3339(int64_t wall_ns, char *out_text, size_t size);

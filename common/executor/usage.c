@@ -53,21 +53,13 @@ static void forget_peak(void)
     close(fd);
 }
 
-static int64_t thread_cpu_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return now.tv_sec * FLO_NS_PER_S + now.tv_nsec;
-}
-
 void flo_usage_begin(struct flo_usage_meter *meter, enum flo_usage_of of)
 {
     *meter = (struct flo_usage_meter){.of = of};
     if (of == FLO_USAGE_PROCESS)
         forget_peak();
     else
-        meter->cpu_ns = thread_cpu_ns();
+        meter->cpu_ns = flo_clock_thread_cpu_ns();
     getrusage(of == FLO_USAGE_THREAD ? RUSAGE_THREAD : RUSAGE_SELF, &meter->last);
 }
 
@@ -96,7 +88,7 @@ static void take_thread(struct flo_usage_meter *meter, struct flo_job_usage *out
     struct rusage now;
     int64_t cpu_ns;
 
-    meter->cpu_ns = thread_cpu_ns();
+    meter->cpu_ns = flo_clock_thread_cpu_ns();
     cpu_ns = meter->cpu_ns - cpu_before_ns;
     if (flo_clock_mono_ns() - meter->began_ns < FLO_USAGE_SHORT_NS) {
         *out = (struct flo_job_usage){.user_ns = cpu_ns};

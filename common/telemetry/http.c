@@ -111,14 +111,14 @@ void flo_http_metrics_serve(struct flo_http_metrics *page, enum flo_naming namin
     }
     struct flo_http_text **text = &page->forms[form.naming][form.openmetrics].text;
     int64_t *until_ns = &page->forms[form.naming][form.openmetrics].until_ns;
-    int64_t now = flo_clock_mono_ns();
     reply->content_type = flo_page_content_type(form.openmetrics);
-    if (!*text || now >= *until_ns) {
+    if (!*text || flo_clock_mono_ns() >= *until_ns) {
         flo_http_text_unref(text);
+        int64_t before = flo_clock_thread_cpu_ns();
         if (render(ctx, &form, &reply->body) == 0)
             *text = flo_http_text_new(&reply->body);
-        int64_t done = flo_clock_mono_ns(), keep = (done - now) * METRICS_SHARE;
-        *until_ns = done + (keep < METRICS_MAX_AGE_NS ? keep : METRICS_MAX_AGE_NS);
+        int64_t keep = (flo_clock_thread_cpu_ns() - before) * METRICS_SHARE;
+        *until_ns = flo_clock_mono_ns() + (keep < METRICS_MAX_AGE_NS ? keep : METRICS_MAX_AGE_NS);
     }
     if (*text)
         reply->text = flo_http_text_ref(*text);
