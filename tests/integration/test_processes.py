@@ -69,7 +69,8 @@ class Processes(ProcessesTest):
         after = self.pids()
         self.assertEqual(before["engine"], after["engine"])
         self.assertFalse(set(before.values()) & set(after.values()) - {before["engine"]})
-        self.assertEqual(self.cli("restart", "nobody")[0], 66)
+        code, out, err = self.cli("restart", "nobody")
+        self.assertEqual(code, 66, f"{out}{err}\n{self.log()}")
         self.assertIn("engine: replaced", self.good("restart", "engine"))
         self.all_good(self.load("--count", 20))
 
