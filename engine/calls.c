@@ -68,6 +68,9 @@ struct flo_call_method *flo_calls_method(struct flo_calls *calls, const char *na
     memcpy(method->name, name, len + 1);
     method->task_poll = strncmp(name, "Poll", 4) == 0;
     method->long_poll = method->task_poll || strcmp(name, "GetWorkflowExecutionHistory") == 0;
+    method->client = !method->task_poll && strncmp(name, "Respond", 7) != 0 &&
+                     strncmp(name, "Record", 6) != 0 && strcmp(name, "ShutdownWorker") != 0 &&
+                     strcmp(name, "UnlockTimeSkipping") != 0;
     calls->methods[calls->method_count++] = method;
     return method;
 }
@@ -166,6 +169,7 @@ static void send(struct flo_calls *calls, struct flo_call_slot *slot, int code, 
     if (code < 0 || code >= FLO_CALLS_CODES)
         code = FLO_GRPC_UNKNOWN;
     count_answer(calls, slot, code);
+    calls->client_answers += slot->method->client;
     free_slot(calls, slot); /* first: answering may call back */
     if (code == FLO_GRPC_OK)
         flo_grpc_respond(grpc, data, len);

@@ -28,6 +28,7 @@ struct flo_call_slot;
 
 /* What all calls of a method have in common. Its figures are found at the first answer. */
 struct flo_call_method {
+    bool client;    /* its caller may be about to do something else */
     bool task_poll; /* waits for a task: answered empty at the end */
     bool long_poll; /* says nothing about how fast the engine is */
     struct flo_series *latency;
@@ -47,6 +48,7 @@ struct flo_calls {
     struct flo_metrics *metrics; /* may be NULL */
     struct flo_call_method *methods[FLO_CALLS_METHODS_MAX];
     size_t method_count;
+    uint64_t client_answers; /* so many of flo_call_method.client were answered */
 };
 
 void flo_calls_init(struct flo_calls *calls, struct flo_metrics *metrics);

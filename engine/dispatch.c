@@ -20,11 +20,17 @@ static void refuse(struct flo_grpc_server_call *call, int code, const char *mess
     flo_grpc_respond_error(call, code, message, NULL, 0, NULL, 0);
 }
 
+static bool is_test_service(const char *service, size_t len)
+{
+    return strlen(FLO_TEST_SERVICE) == len && memcmp(service, FLO_TEST_SERVICE, len) == 0;
+}
+
 static void refuse_unknown(struct flo_shell *shell, struct flo_grpc_server_call *call,
                            const char *service, size_t service_len, const char *method)
 {
     const char *message =
-        flo_route_service_known(service, service_len)
+        flo_route_service_known(service, service_len) ||
+                (shell->skip.on && is_test_service(service, service_len))
             ? flo_arena_printf(&shell->arena, "unknown method %.*s for service %.*s", PATH_SHOWN,
                                method, (int)service_len, service)
             : flo_arena_printf(&shell->arena, "unknown service %.*s",
@@ -124,7 +130,11 @@ static const struct flo_served *add_served(struct flo_shell *shell,
     const struct flo_route *route = flo_route_find(service, service_len, name);
     const ProtobufCMessageDescriptor *request = route ? route->request : NULL;
 
-    if (!route && flo_route_is_cores(service, service_len, name))
+    const bool test_service = shell->skip.on && is_test_service(service, service_len);
+
+    if (test_service)
+        request = flo_skip_method(name);
+    else if (!route && flo_route_is_cores(service, service_len, name))
         request = flo_core_method(name);
     if (!request) {
         refuse_unknown(shell, call, service, service_len, name);
@@ -140,6 +150,7 @@ static const struct flo_served *add_served(struct flo_shell *shell,
     *served = (struct flo_served){.path = copy,
                                   .path_len = strlen(copy),
                                   .route = route,
+                                  .test_service = test_service,
                                   .request = request,
                                   .method = method,
                                   .only_reads = only_reads(name)};
@@ -193,7 +204,9 @@ void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char 
         return;
     }
     flo_core_begin(shell->core, flo_shell_now(shell));
-    if (served->route)
+    if (served->test_service)
+        flo_skip_call(shell, id, served->method->name, request);
+    else if (served->route)
         call_route(shell, id, served->route, request);
     else
         call_core(shell, call, id, served->method->name, request);
@@ -206,6 +219,7 @@ void flo_shell_on_cancel(void *ctx, struct flo_grpc_server_call *call)
     if (!id)
         return;
     flo_calls_forget(&shell->calls, id);
+    flo_skip_cancel(shell, id);
     flo_core_begin(shell->core, flo_shell_now(shell));
     flo_core_cancel_call(shell->core, id);
 }

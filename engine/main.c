@@ -33,7 +33,27 @@ static bool parse_duration(const char *text, int64_t *out_ns)
     return false;
 }
 
+/* As SDKs start Temporal's test server: its port alone. Its clock begins with a lock, unless
+ * skipping is asked for. */
+static bool be_test_server(const struct flo_cmdline *cmdline, char *listen, size_t size,
+                           struct flo_shell_options *options)
+{
+    const char *port = cmdline->operands[0];
+    const size_t digits = strspn(port, "0123456789");
+    if (cmdline->operand_count > 1 || !digits || digits > 5 || port[digits]) {
+        fprintf(stderr, "flotilla-engine: the one operand is a port, not %.100s\n", port);
+        return false;
+    }
+    snprintf(listen, size, "127.0.0.1:%s", port);
+    options->listen = listen;
+    options->time_locked = !options->time_skipping;
+    options->time_skipping = true;
+    return true;
+}
+
 static const char epilog[] = "Without --db the state is in memory and gone at the end.\n"
+                             "PORT alone: be Temporal's test server, as the SDKs' time-skipping "
+                             "test environments start it.\n"
                              "Signals: SIGTERM and SIGINT answer what is open, make it durable and "
                              "exit 0; a second one exits\n"
                              "at once. Exit codes: 64 usage, 65 stored data damaged, 70 internal, "
@@ -44,6 +64,7 @@ int main(int argc, char **argv)
 {
     struct flo_shell_options options = {.listen = "127.0.0.1:7233"};
     const char *shutdown_timeout = "30s", *log_level = "info", *log_format = "auto";
+    char listen[32];
     enum flo_log_format format;
     enum flo_log_level level;
     const struct flo_cmdline_option table[] = {
@@ -66,6 +87,11 @@ int main(int argc, char **argv)
         {"--log-format", "FORMAT", "auto (the default), json, text or logfmt", &log_format, NULL},
         {"--shutdown-timeout", "TIME", "how long SIGTERM waits for open commits (30s)",
          &shutdown_timeout, NULL},
+        {"--time-skipping", NULL,
+         "time jumps to what is due next when nothing is going on: for tests", NULL,
+         &options.time_skipping},
+        {"--enable-time-skipping", NULL, "the same, as Temporal's test server calls it", NULL,
+         &options.time_skipping},
         {"--accept-data-loss", NULL, "serve a database that lost commits or has damaged runs", NULL,
          &options.accept_data_loss},
         {0},
@@ -74,6 +100,7 @@ int main(int argc, char **argv)
         .program = "flotilla-engine",
         .summary = "Temporal's WorkflowService API on SQLite, in one process",
         .options = table,
+        .positional = "[PORT]",
         .epilog = epilog,
     };
     struct flo_cmdline cmdline;
@@ -95,6 +122,8 @@ int main(int argc, char **argv)
                         "--log-format auto, json, text or logfmt\n");
         return FLO_EXIT_USAGE;
     }
+    if (cmdline.operand_count > 0 && !be_test_server(&cmdline, listen, sizeof listen, &options))
+        return FLO_EXIT_USAGE;
     flo_log_open(level, format, "flotilla-engine");
     int rc = flo_shell_new(&options, &shell, &err);
     if (rc) {

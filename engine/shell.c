@@ -48,6 +48,7 @@ int64_t flo_shell_now(const struct flo_shell *shell)
 static void cancel_in_core(void *ctx, uint64_t id)
 {
     struct flo_shell *shell = ctx;
+    flo_skip_cancel(shell, id);
     flo_core_cancel_call(shell->core, id);
 }
 
@@ -156,7 +157,8 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     shell->timer_at_ns = INT64_MAX; /* end_turn fires what is due and sets it anew */
 }
 
-static void set_timer(struct flo_shell *shell, int64_t now)
+/* look_ns: when the skipping clock wants to look again. */
+static void set_timer(struct flo_shell *shell, int64_t now, int64_t look_ns)
 {
     int64_t at = shell->state == FLO_SHELL_DRAINING
                      ? shell->drain_until_ns - shell->mono_base_ns + shell->wall_base_ns
@@ -165,6 +167,8 @@ static void set_timer(struct flo_shell *shell, int64_t now)
         at = shell->retention_at_ns;
     if (shell->state == FLO_SHELL_SERVING && at > shell->give_back_at_ns)
         at = shell->give_back_at_ns;
+    if (at > look_ns)
+        at = look_ns;
     if (at > now + TIMER_MAX_NS)
         at = now + TIMER_MAX_NS;
     if (at >= shell->timer_at_ns && shell->timer_at_ns != INT64_MAX)
@@ -225,8 +229,13 @@ static void end_turn(struct flo_shell *shell)
         flo_shell_give_back(shell, now);
     watch_disk(shell);
     limit_drain(shell);
+    int64_t look_ns = INT64_MAX;
+    if (shell->skip.on && shell->state == FLO_SHELL_SERVING) {
+        look_ns = flo_skip_turn(shell, now);
+        now = flo_shell_now(shell); /* it may be much later */
+    }
     if (shell->state == FLO_SHELL_SERVING || shell->state == FLO_SHELL_DRAINING)
-        set_timer(shell, now);
+        set_timer(shell, now, look_ns);
 }
 
 /* May a draining engine end: nothing held, nothing being committed, nothing to commit? */
@@ -446,6 +455,9 @@ int flo_shell_new(const struct flo_shell_options *options, struct flo_shell **ou
         options->shutdown_timeout_ns ? options->shutdown_timeout_ns : SHUTDOWN_TIMEOUT_NS;
     shell->wall_base_ns = flo_clock_wall_ns();
     shell->mono_base_ns = flo_clock_mono_ns();
+    flo_skip_init(&shell->skip, options->time_skipping, options->time_locked);
+    if (shell->skip.on) /* ends of long ago may be minutes old */
+        shell->retention_at_ns = INT64_MAX;
     flo_arena_init(&shell->arena, 0);
     int rc = flo_metrics_new(&shell->metrics, err);
     flo_calls_init(&shell->calls, shell->metrics);
@@ -497,6 +509,7 @@ void flo_shell_destroy(struct flo_shell **shell_pointer)
     flo_core_destroy(&shell->core);
     flo_committer_destroy(&shell->committer);
     flo_store_close(&shell->store);
+    flo_skip_fini(&shell->skip);
     flo_shell_served_fini(shell);
     flo_calls_fini(&shell->calls);
     flo_health_destroy(&shell->health);

@@ -25,6 +25,8 @@ struct flo_shell_options {
     const char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* NULL = plain text */
     bool insecure;               /* plain text on other than loopback addresses is meant */
     const char *namespaces;      /* more than `default`, separated by commas; NULL = none */
+    bool time_skipping;          /* serve the test service; closed runs are then never deleted */
+    bool time_locked;            /* ... the clock begins with one lock */
     int64_t shutdown_timeout_ns; /* how long SIGTERM waits for open commits; 0 = 30 s */
     struct flo_core_options core;
 };

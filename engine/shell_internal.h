@@ -11,6 +11,7 @@
 #include "engine/core/core.h"
 #include "engine/rpc/routes.h"
 #include "engine/shell.h"
+#include "engine/skip.h"
 #include "engine/store/committer.h"
 #include "engine/store/store.h"
 #include "grpc/server.h"
@@ -33,7 +34,8 @@ enum flo_shell_state {
 struct flo_served {
     char *path;
     size_t path_len;
-    const struct flo_route *route; /* NULL: the core's */
+    const struct flo_route *route; /* NULL: the core's, or the test service's */
+    bool test_service;
     const ProtobufCMessageDescriptor *request;
     struct flo_call_method *method;
     bool only_reads; /* goes on while the disk is full or behind */
@@ -61,6 +63,7 @@ struct flo_shell {
     struct flo_health *health;
     struct flo_http *http;
     bool stalled;            /* the disk is full: only reads are served */
+    struct flo_skip skip;    /* how the clock skips */
     int64_t retention_at_ns; /* when closed runs are next looked at; on flo_shell_now's clock */
     size_t peak_runs;        /* most open runs since memory was given back; heap.c */
     int64_t gave_back_ns;    /* when that was; on flo_shell_now's clock */
