@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "base/random.h"
+#include "base/zoneinfo.h"
 #include "config/exit_code.h"
 #include "config/process.h"
 #include "engine/shell_internal.h"
@@ -397,7 +398,8 @@ static int ensure_namespaces(struct flo_shell *shell, const char *names, struct 
 static int open_core(struct flo_shell *shell, const struct flo_shell_options *options,
                      struct flo_err *err)
 {
-    struct flo_core_env env = {.ctx = shell, .reply = on_reply, .seed = flo_random_u64()};
+    struct flo_core_env env = {
+        .ctx = shell, .reply = on_reply, .zone = flo_zoneinfo_read, .seed = flo_random_u64()};
     flo_store_as_core_store(shell->store, &env.store);
     int rc = flo_core_new(&env, &options->core, &shell->core);
     if (rc)

@@ -30,6 +30,8 @@
 #include "protocol.pb-c.h"
 #include "query.pb-c.h"
 #include "replication.pb-c.h"
+#include "schedule.pb-c.h"
+#include "schedule_service.pb-c.h"
 #include "sdk.pb-c.h"
 #include "service.pb-c.h"
 #include "status.pb-c.h"

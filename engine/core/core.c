@@ -57,6 +57,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     flo_arena_init(&core->scratch, 0);
     flo_core_timers_init(&core->timers);
     flo_core_timers_init(&core->waits);
+    flo_zones_init(&core->zones, env->zone, env->ctx);
     flo_map_init(&core->namespaces);
     flo_map_init(&core->namespace_ids);
     flo_list_init(&core->residents);
@@ -103,6 +104,7 @@ void flo_core_destroy(struct flo_core **pcore)
     flo_index_fini(&core->runs);
     flo_index_fini(&core->current);
     flo_names_fini(&core->names);
+    flo_zones_fini(&core->zones);
     flo_map_fini(&core->calls);
     flo_map_fini(&core->queries);
     flo_core_timers_fini(&core->timers);

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/random.h"
 #include "flotilla/error.h"
 #include "wire/api.h"
@@ -74,6 +75,8 @@ struct flo_core_env {
     void *ctx;
     void (*reply)(void *ctx, const struct flo_core_reply *reply);
     struct flo_core_store store;
+    /* Appends the zone file of that name to out: what zone.h says. NULL: UTC is the only zone. */
+    int (*zone)(void *ctx, const char *name, struct flo_buf *out);
     uint64_t seed; /* of run ids, tokens, jitter */
 };
 

@@ -30,6 +30,7 @@
 #include "engine/core/core.h"
 #include "engine/core/names.h"
 #include "engine/core/timers.h"
+#include "engine/core/zone.h"
 #include "flotilla/error.h"
 
 struct flo_execution; /* execution.h */
@@ -54,6 +55,7 @@ struct flo_core {
     struct flo_index runs;     /* the same by run id */
     struct flo_index current;  /* the newest of each namespace and workflow id */
     struct flo_names names;    /* texts that runs share */
+    struct flo_zones zones;    /* time zones that were asked for */
     size_t open_runs;
     uint64_t next_key;
 

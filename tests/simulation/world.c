@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/zoneinfo.h"
 #include "wire/decode.h"
 
 #define START_NS (INT64_C(1800000000) * SECOND) /* some day in 2027 */
@@ -353,7 +354,8 @@ static bool read_fails(void *ctx)
 
 static void boot(struct world *world, void *ctx, uint64_t arg)
 {
-    struct flo_core_env env = {.ctx = world, .reply = on_core_reply, .seed = world->seed + arg};
+    struct flo_core_env env = {
+        .ctx = world, .reply = on_core_reply, .zone = flo_zoneinfo_read, .seed = world->seed + arg};
     struct flo_core_options options = {0};
     struct flo_err err = {0};
     (void)ctx;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/zoneinfo.h"
 #include "support/cmocka_env.h"
 #include "support/engine_internal.h"
 #include "wire/decode.h"
@@ -91,6 +92,7 @@ static void core_up(struct engine *engine)
         .ctx = engine,
         .reply = on_reply,
         .store = {.ctx = engine, .find = engine_store_find, .history = engine_store_history},
+        .zone = flo_zoneinfo_read,
         .seed = engine->seed};
     assert_int_equal(flo_core_new(&env, &engine->options, &engine->core), 0);
     flo_core_begin(engine->core, engine->now_ns);
