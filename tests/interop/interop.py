@@ -39,6 +39,7 @@ import monitoring  # noqa: E402
 import oracle  # noqa: E402
 import outcomes  # noqa: E402
 import scaling  # noqa: E402
+import time_skipping  # noqa: E402
 import tracing  # noqa: E402
 from fleet import Fleet  # noqa: E402
 
@@ -325,6 +326,20 @@ async def differential(args):
     script = pathlib.Path(__file__).parent / "differential/run.py"
     done = await asyncio.to_thread(subprocess.run, [sys.executable, script, "--bin", args.bin, "--temporal", args.temporal])
     assert done.returncode == 0, "answers differ from the real server's"
+
+
+@check
+async def time_skipping_environment(args):
+    engine = str(pathlib.Path(args.bin) / "flotilla-engine")
+    await time_skipping.skips(engine)
+    await time_skipping.delayed(engine)
+
+
+@check
+async def time_skipping_engine(args):
+    with Fleet(args.bin) as fleet:
+        fleet.engine("--time-skipping")
+        await time_skipping.unlocked(fleet.target)
 
 
 @check

@@ -413,6 +413,23 @@ def test_sigterm_hung_disk_is_74(folder):
         engine.stop()
 
 
+def test_time_skips(folder):
+    """Started as SDKs start Temporal's test server: its clock skips, unless it is locked or a worker is busy."""
+    server = Process("flotilla-engine", [ENGINE, "0"])
+    try:
+        done = subprocess.run([os.environ["FLO_SKIP_DRIVER"], server.address("grpc")], capture_output=True, text=True,
+                              timeout=DEADLINE_S)
+        assert done.returncode == 0, done.stderr
+    finally:
+        server.child.terminate()
+        assert server.child.wait(DEADLINE_S) == 0
+        server.reader.join(DEADLINE_S)
+        server.child.stdout.close()
+    for wrong in (["70000x"], ["1", "2"], ["-1"]):
+        code, log = fails_to_start(*wrong)
+        assert code == 64 and log.count("\n") == 1, (wrong, code, log)
+
+
 def main():
     tests = {name[5:]: test for name, test in globals().items() if name.startswith("test_")}
     for name in sys.argv[3:] or tests:
