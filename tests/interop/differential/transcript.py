@@ -20,7 +20,10 @@ import temporalio.api.update.v1  # noqa: F401
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TOKENS = {"task_token", "next_page_token", "conflict_token"}
 NUMBERS = {"task_id", "history_size_bytes", "last_heartbeat_timestamp", "rate_per_second"}
-DROPPED = {"server_version", "stack_trace"}
+# Not compared: what a server says of itself, and its advice of the moment.
+DROPPED = {"server_version", "stack_trace", "poller_scaling_decision"}
+LONG = re.compile(r"(.)\1{40,}")  # a run of one letter, told by its length
+INCIDENT = re.compile(r"please retry \([0-9a-f]{8}\)")
 
 
 class Names:
@@ -31,6 +34,7 @@ class Names:
 
     def plain(self, text):
         text = UUID.sub(lambda m: f"uuid {self.seen.setdefault(m[0], len(self.seen) + 1)}", text)
+        text = LONG.sub(lambda m: f"{m[1]}... ({len(m[0])} times)", INCIDENT.sub("please retry (...)", text))
         return text.replace(self.ending, "*")
 
 
@@ -84,7 +88,7 @@ def submessage_lines(label, value, names):
     if isinstance(value, Timestamp):
         return [f"{label}: {'a time' if value.seconds > 0 else 'no time'}"]
     if isinstance(value, Duration):
-        return [f"{label}: {duration(value)}"]
+        return [f"{label}: {'a duration' if label == 'execution_duration' else duration(value)}"]
     if isinstance(value, Payload):
         metadata = ", ".join(f"{k}={value.metadata[k].decode('utf-8', 'backslashreplace')}" for k in sorted(value.metadata))
         text = names.plain(value.data.decode("utf-8", "backslashreplace"))
