@@ -95,6 +95,7 @@ void flo_core_activity_free(struct flo_core *core, struct flo_core_activity *act
     flo_free(activity->identity);
     flo_free(activity->request_id);
     flo_free(activity->build_id);
+    flo_free(activity->paused);
     flo_free(activity);
 }
 
@@ -127,6 +128,9 @@ struct flo_core_activity *flo_core_activity_add(
     activity->schedule_to_start_ns = flo_duration_ns(attributes->schedule_to_start_timeout);
     activity->start_to_close_ns = flo_duration_ns(attributes->start_to_close_timeout);
     activity->heartbeat_ns = flo_duration_ns(attributes->heartbeat_timeout);
+    if (activity->schedule_to_close_ns)
+        activity->retry_until_ns =
+            flo_add_ns(activity->first_scheduled_ns, activity->schedule_to_close_ns);
     struct flo_core_retry_policy policy = flo_core_retry_normalise(attributes->retry_policy);
     activity->initial_interval_ns = policy.initial_ns;
     activity->maximum_interval_ns = policy.maximum_ns;
@@ -149,6 +153,8 @@ fail:
 
 int flo_core_activity_queue(struct flo_core *core, struct flo_core_activity *activity)
 {
+    if (activity->paused)
+        return 0;
     return flo_matching_add_activity_task(core, &activity->task, activity->execution, activity,
                                           activity->task_queue);
 }
@@ -172,6 +178,8 @@ static void consider(struct deadline *best, int64_t from_ns, int64_t timeout_ns,
 static struct deadline next_deadline(const struct flo_core_activity *activity)
 {
     struct deadline best = {INT64_MAX, FLO_API__TIMEOUT_TYPE__TIMEOUT_TYPE_UNSPECIFIED};
+    if (activity->paused)
+        return best;
     if (activity->stage == FLO_CORE_ACTIVITY_BACKOFF)
         best.at_ns = activity->scheduled_ns;
     if (activity->stage == FLO_CORE_ACTIVITY_STARTED)
@@ -342,11 +350,28 @@ static FloApi__RetryState decide(struct flo_core *core, const struct flo_core_ac
     }
     struct flo_core_retry_policy policy =
         flo_core_retry_normalise(event->activity_task_scheduled_event_attributes->retry_policy);
-    int64_t deadline = activity->schedule_to_close_ns ? flo_add_ns(activity->first_scheduled_ns,
-                                                                   activity->schedule_to_close_ns)
-                                                      : 0;
-    return flo_core_retry_decide(&policy, activity->attempt, failure, core->now_ns, deadline,
+    int64_t until = activity->retry_until_ns;
+    policy.initial_ns = activity->initial_interval_ns;
+    policy.maximum_ns = activity->maximum_interval_ns;
+    policy.coefficient = activity->backoff_coefficient;
+    policy.maximum_attempts = activity->maximum_attempts;
+    if (activity->paused) { /* when to try again, and whether, is for the one who unpauses it */
+        policy.maximum_attempts = 0;
+        until = 0;
+    }
+    return flo_core_retry_decide(&policy, activity->attempt, failure, core->now_ns, until,
                                  out_delay_ns);
+}
+
+/* The attempt is over, and what was asked of it. */
+static void clear_attempt(struct flo_core_activity *activity)
+{
+    activity->started_ns = 0;
+    if (activity->heartbeat_reset) {
+        flo_blob_clear(&activity->heartbeat_details);
+        activity->last_heartbeat_ns = 0;
+    }
+    activity->was_reset = activity->heartbeat_reset = false;
 }
 
 static void retry(struct flo_core *core, struct flo_core_activity *activity,
@@ -354,12 +379,31 @@ static void retry(struct flo_core *core, struct flo_core_activity *activity,
 {
     flo_blob_set(core, &activity->last_failure, &failure->base);
     activity->attempt++;
-    activity->stage = FLO_CORE_ACTIVITY_BACKOFF;
     activity->last_attempt_complete_ns = core->now_ns;
-    activity->scheduled_ns = flo_add_ns(core->now_ns, delay_ns);
-    activity->started_ns = 0;
+    if (activity->paused) {
+        activity->stage = FLO_CORE_ACTIVITY_SCHEDULED;
+        activity->started_ns = 0;
+    } else {
+        activity->stage = FLO_CORE_ACTIVITY_BACKOFF;
+        activity->scheduled_ns = flo_add_ns(core->now_ns, delay_ns);
+        clear_attempt(activity);
+    }
     flo_core_activity_arm(core, activity);
     flo_execution_end(core, activity->execution, true);
+}
+
+void flo_core_activity_again(struct flo_core *core, struct flo_core_activity *activity,
+                             int64_t at_ns)
+{
+    flo_matching_remove(core, &activity->task);
+    flo_blob_clear(&activity->last_failure);
+    clear_attempt(activity);
+    activity->scheduled_ns = at_ns;
+    activity->stage =
+        at_ns > core->now_ns ? FLO_CORE_ACTIVITY_BACKOFF : FLO_CORE_ACTIVITY_SCHEDULED;
+    if (activity->stage == FLO_CORE_ACTIVITY_SCHEDULED && flo_core_activity_queue(core, activity))
+        flo_core_set_fatal(core);
+    flo_core_activity_arm(core, activity);
 }
 
 void flo_core_activity_fail(struct flo_core *core, struct flo_core_activity *activity,
@@ -489,6 +533,17 @@ static int fill_token(struct flo_core *core, const struct flo_core_activity *act
     return flo_token_encode(core, &token, out);
 }
 
+/* The policy of the Scheduled event as it is now. */
+static int set_policy(struct flo_arena *arena, const struct flo_core_activity *activity,
+                      FloApi__RetryPolicy *policy)
+{
+    policy->initial_interval = flo_duration_new(arena, activity->initial_interval_ns);
+    policy->maximum_interval = flo_duration_new(arena, activity->maximum_interval_ns);
+    policy->backoff_coefficient = activity->backoff_coefficient;
+    policy->maximum_attempts = activity->maximum_attempts;
+    return policy->initial_interval && policy->maximum_interval ? 0 : FLO_ENOMEM;
+}
+
 int flo_core_activity_fill_task(struct flo_core *core, struct flo_core_activity *activity,
                                 FloApi__PollActivityTaskQueueResponse *body)
 {
@@ -524,6 +579,8 @@ int flo_core_activity_fill_task(struct flo_core *core, struct flo_core_activity 
     body->start_to_close_timeout = scheduled->start_to_close_timeout;
     body->heartbeat_timeout = scheduled->heartbeat_timeout;
     body->retry_policy = scheduled->retry_policy;
+    if (body->retry_policy && set_policy(arena, activity, body->retry_policy))
+        return FLO_ENOMEM;
     body->priority = scheduled->priority;
     return body->scheduled_time && body->current_attempt_scheduled_time && body->started_time
                ? 0

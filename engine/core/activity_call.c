@@ -270,22 +270,27 @@ void flo_rpc_respond_activity_task_canceled_by_id(struct flo_core *core,
 
 /* ---- heartbeat: kept in memory, stored with whatever is stored next ---- */
 
-/* False: it is refused and answered. *out_cancel: is the activity asked to stop? */
+/* What the worker is told: the attempt is asked to stop, since it is cancelled, paused, reset. */
+struct told {
+    bool cancel, paused, reset;
+};
+
+/* False: it is refused and answered. */
 static bool heartbeat(struct flo_core *core, const struct flo_core_call_info *info,
                       const struct target *target, const FloApi__Payloads *details,
-                      protobuf_c_boolean *out_cancel)
+                      struct told *out)
 {
     struct flo_core_activity *activity = find(core, info, target);
     if (!activity)
         return false;
-    *out_cancel = true;
+    *out = (struct told){.cancel = true};
     if (too_large(core, details)) {
         fail_too_large(core, activity, "Heartbeat details exceed size limit.", target->identity);
         return true;
     }
     flo_blob_set(core, &activity->heartbeat_details, details ? &details->base : NULL);
     activity->last_heartbeat_ns = core->now_ns;
-    *out_cancel = activity->cancel_requested;
+    *out = (struct told){activity->cancel_requested, activity->paused != NULL, activity->was_reset};
     flo_execution_end(core, activity->execution, true);
     return true;
 }
@@ -297,8 +302,13 @@ void flo_rpc_record_activity_task_heartbeat(struct flo_core *core,
     const FloApi__RecordActivityTaskHeartbeatRequest *request = message;
     FloApi__RecordActivityTaskHeartbeatResponse response =
         FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_RESPONSE__INIT;
-    if (heartbeat(core, info, &BY_TOKEN(request), request->details, &response.cancel_requested))
-        flo_reply_ok(core, info->id, 0, &response.base);
+    struct told told;
+    if (!heartbeat(core, info, &BY_TOKEN(request), request->details, &told))
+        return;
+    response.cancel_requested = told.cancel;
+    response.activity_paused = told.paused;
+    response.activity_reset = told.reset;
+    flo_reply_ok(core, info->id, 0, &response.base);
 }
 
 void flo_rpc_record_activity_task_heartbeat_by_id(struct flo_core *core,
@@ -308,6 +318,11 @@ void flo_rpc_record_activity_task_heartbeat_by_id(struct flo_core *core,
     const FloApi__RecordActivityTaskHeartbeatByIdRequest *request = message;
     FloApi__RecordActivityTaskHeartbeatByIdResponse response =
         FLO_API__RECORD_ACTIVITY_TASK_HEARTBEAT_BY_ID_RESPONSE__INIT;
-    if (heartbeat(core, info, &BY_ID(request), request->details, &response.cancel_requested))
-        flo_reply_ok(core, info->id, 0, &response.base);
+    struct told told;
+    if (!heartbeat(core, info, &BY_ID(request), request->details, &told))
+        return;
+    response.cancel_requested = told.cancel;
+    response.activity_paused = told.paused;
+    response.activity_reset = told.reset;
+    flo_reply_ok(core, info->id, 0, &response.base);
 }

@@ -180,9 +180,8 @@ static const char *build_id_of(const request_t *request)
     return request->binary_checksum;
 }
 
-/* BuildIds gets what the real server puts there: how the run is versioned, and the build. */
-static void note_build_ids(struct flo_core *core, struct flo_execution *execution,
-                           const char *build_id)
+void flo_set_keyword_list(struct flo_core *core, struct flo_execution *execution, const char *name,
+                          const char *json)
 {
     FloApi__Payload__MetadataEntry encoding = FLO_API__PAYLOAD__METADATA_ENTRY__INIT;
     FloApi__Payload__MetadataEntry type = FLO_API__PAYLOAD__METADATA_ENTRY__INIT;
@@ -192,14 +191,6 @@ static void note_build_ids(struct flo_core *core, struct flo_execution *executio
         FLO_API__SEARCH_ATTRIBUTES__INDEXED_FIELDS_ENTRY__INIT;
     FloApi__SearchAttributes__IndexedFieldsEntry *fields = &field;
     FloApi__SearchAttributes upserted = FLO_API__SEARCH_ATTRIBUTES__INIT;
-    bool plain = *build_id && !strpbrk(build_id, "\"\\\n\r\t");
-    const char *json =
-        plain ? flo_arena_printf(&core->scratch, "[\"unversioned\",\"unversioned:%s\"]", build_id)
-              : "[\"unversioned\"]";
-    if (!json) {
-        flo_core_set_fatal(core);
-        return;
-    }
     encoding.key = flo_text("encoding");
     encoding.value = (ProtobufCBinaryData){10, (uint8_t *)flo_text("json/plain")};
     type.key = flo_text("type");
@@ -207,11 +198,25 @@ static void note_build_ids(struct flo_core *core, struct flo_execution *executio
     payload.metadata = metadata;
     payload.n_metadata = 2;
     payload.data = (ProtobufCBinaryData){strlen(json), (uint8_t *)flo_text(json)};
-    field.key = flo_text("BuildIds");
+    field.key = flo_text(name);
     field.value = &payload;
     upserted.indexed_fields = &fields;
     upserted.n_indexed_fields = 1;
     flo_merge_search_attributes(core, execution, &upserted);
+}
+
+/* BuildIds gets what the real server puts there: how the run is versioned, and the build. */
+static void note_build_ids(struct flo_core *core, struct flo_execution *execution,
+                           const char *build_id)
+{
+    bool plain = *build_id && !strpbrk(build_id, "\"\\\n\r\t");
+    const char *json =
+        plain ? flo_arena_printf(&core->scratch, "[\"unversioned\",\"unversioned:%s\"]", build_id)
+              : "[\"unversioned\"]";
+    if (json)
+        flo_set_keyword_list(core, execution, "BuildIds", json);
+    else
+        flo_core_set_fatal(core);
 }
 
 /* A build that completes a task of this chain of runs for the first time: reset point. */

@@ -14,6 +14,7 @@
 #include "engine/core/namespace.h"
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
+#include "engine/core/run.h"
 #include "engine/core/runs.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/decode.h"
@@ -250,6 +251,10 @@ struct activity_view {
     double backoff_coefficient;
     bool cancel_requested;
     int64_t last_heartbeat_ns, last_attempt_complete_ns;
+    int64_t retry_until_ns;
+    bool paused;
+    int64_t paused_ns;
+    const char *paused_identity, *paused_reason;
     ProtobufCBinaryData heartbeat_details, last_failure;
 };
 
@@ -275,8 +280,20 @@ static struct activity_view activity_resident(const struct flo_core_activity *a)
                                   .cancel_requested = a->cancel_requested,
                                   .last_heartbeat_ns = a->last_heartbeat_ns,
                                   .last_attempt_complete_ns = a->last_attempt_complete_ns,
+                                  .retry_until_ns = a->retry_until_ns,
+                                  .paused = a->paused != NULL,
+                                  .paused_ns = a->paused ? a->paused->since_ns : 0,
+                                  .paused_identity = a->paused ? a->paused->identity : "",
+                                  .paused_reason = a->paused ? a->paused->reason : "",
                                   .heartbeat_details = blob(&a->heartbeat_details),
                                   .last_failure = blob(&a->last_failure)};
+}
+
+static int64_t stored_retry_until(const FloEngine__ActivityState *a)
+{
+    if (a->retry_until_ns || !a->schedule_to_close_ns)
+        return a->retry_until_ns > 0 ? a->retry_until_ns : 0;
+    return a->first_scheduled_ns + a->schedule_to_close_ns;
 }
 
 static struct activity_view activity_stored(const FloEngine__ActivityState *a)
@@ -301,6 +318,11 @@ static struct activity_view activity_stored(const FloEngine__ActivityState *a)
                                   .cancel_requested = a->cancel_requested,
                                   .last_heartbeat_ns = a->last_heartbeat_ns,
                                   .last_attempt_complete_ns = a->last_attempt_complete_ns,
+                                  .retry_until_ns = stored_retry_until(a),
+                                  .paused = a->paused != NULL,
+                                  .paused_ns = a->paused ? a->paused->since_ns : 0,
+                                  .paused_identity = a->paused ? a->paused->identity : "",
+                                  .paused_reason = a->paused ? a->paused->reason : "",
                                   .heartbeat_details = a->heartbeat_details,
                                   .last_failure = a->last_failure};
 }
@@ -319,6 +341,7 @@ static FloApi__ActivityOptions *activity_options(struct flo_core *core,
     }
     flo_api__task_queue__init(queue);
     queue->name = (char *)v->task_queue;
+    queue->normal_name = (char *)v->task_queue;
     flo_api__retry_policy__init(retry);
     retry->initial_interval = flo_duration_new(arena, v->initial_interval_ns);
     retry->maximum_interval = flo_duration_new(arena, v->maximum_interval_ns);
@@ -341,9 +364,48 @@ static FloApi__PendingActivityState activity_stage(const struct activity_view *v
 {
     if (v->cancel_requested)
         return FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_CANCEL_REQUESTED;
-    return v->stage == FLO_CORE_ACTIVITY_STARTED
-               ? FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_STARTED
-               : FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_SCHEDULED;
+    const bool started = v->stage == FLO_CORE_ACTIVITY_STARTED;
+    if (v->paused)
+        return started ? FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
+                       : FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_PAUSED;
+    return started ? FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_STARTED
+                   : FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_SCHEDULED;
+}
+
+static void fill_paused(struct flo_core *core, const struct activity_view *v,
+                        FloApi__PendingActivityInfo *out, bool *ok)
+{
+    FloApi__PendingActivityInfo__PauseInfo *info = flo_arena_alloc(&core->scratch, sizeof *info);
+    FloApi__PendingActivityInfo__PauseInfo__Manual *manual =
+        flo_arena_alloc(&core->scratch, sizeof *manual);
+    if (!info || !manual) {
+        *ok = false;
+        return;
+    }
+    flo_api__pending_activity_info__pause_info__manual__init(manual);
+    manual->identity = (char *)v->paused_identity;
+    manual->reason = (char *)v->paused_reason;
+    flo_api__pending_activity_info__pause_info__init(info);
+    info->pause_time = at(core, v->paused_ns, ok);
+    info->paused_by_case = FLO_API__PENDING_ACTIVITY_INFO__PAUSE_INFO__PAUSED_BY_MANUAL;
+    info->manual = manual;
+    out->paused = true;
+    out->pause_info = info;
+}
+
+/* Of one that no worker has: when its next attempt begins, how long such a wait is. */
+static void fill_next_attempt(struct flo_core *core, const struct activity_view *v,
+                              FloApi__PendingActivityInfo *out, bool *ok)
+{
+    if (v->stage == FLO_CORE_ACTIVITY_BACKOFF && v->scheduled_ns > core->now_ns) {
+        out->next_attempt_schedule_time = at(core, v->scheduled_ns, ok);
+        out->current_retry_interval =
+            lasting(core, v->scheduled_ns - v->last_attempt_complete_ns, ok);
+        return;
+    }
+    const struct flo_core_retry_policy policy = {.initial_ns = v->initial_interval_ns,
+                                                 .coefficient = v->backoff_coefficient};
+    out->current_retry_interval = lasting(core, flo_core_retry_backoff(&policy, v->attempt), ok);
 }
 
 static FloApi__PendingActivityInfo *pending_activity(struct flo_core *core,
@@ -363,17 +425,15 @@ static FloApi__PendingActivityInfo *pending_activity(struct flo_core *core,
     out->state = activity_stage(v);
     out->attempt = v->attempt;
     out->maximum_attempts = v->maximum_attempts;
+    out->scheduled_time = at(core, v->scheduled_ns, ok);
     if (v->stage == FLO_CORE_ACTIVITY_STARTED)
         out->last_started_time = at(core, v->started_ns, ok);
-    else
-        out->scheduled_time = at(core, v->scheduled_ns, ok);
-    if (v->stage == FLO_CORE_ACTIVITY_BACKOFF) {
-        out->next_attempt_schedule_time = at(core, v->scheduled_ns, ok);
-        out->current_retry_interval =
-            lasting(core, v->scheduled_ns - v->last_attempt_complete_ns, ok);
-    }
-    if (v->schedule_to_close_ns)
-        out->expiration_time = at(core, v->first_scheduled_ns + v->schedule_to_close_ns, ok);
+    else if (!v->cancel_requested)
+        fill_next_attempt(core, v, out, ok);
+    if (v->paused)
+        fill_paused(core, v, out, ok);
+    if (v->retry_until_ns)
+        out->expiration_time = at(core, v->retry_until_ns, ok);
     out->last_heartbeat_time = at(core, v->last_heartbeat_ns, ok);
     out->last_attempt_complete_time = at(core, v->last_attempt_complete_ns, ok);
     if (v->heartbeat_details.len)

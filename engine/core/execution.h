@@ -113,6 +113,13 @@ enum flo_core_activity_stage {
     FLO_CORE_ACTIVITY_BACKOFF, /* the next attempt waits for its time, scheduled_ns */
 };
 
+/* An activity that an operator has paused: since when, who, and why. One block. */
+struct flo_activity_paused {
+    int64_t since_ns;
+    const char *identity, *reason; /* in text */
+    char text[];
+};
+
 struct flo_core_activity {
     struct flo_task task;        /* while SCHEDULED: in matching */
     struct flo_core_timer timer; /* the next of its timeouts, or the next attempt */
@@ -129,7 +136,11 @@ struct flo_core_activity {
     int64_t initial_interval_ns, maximum_interval_ns; /* retry policy */
     double backoff_coefficient;
     int32_t maximum_attempts; /* 0 = no bound */
+    int64_t retry_until_ns;   /* no retry begins later; 0 = none. Other options do not move it. */
+    struct flo_activity_paused *paused; /* heap; NULL = it is not. Then nothing times out. */
     bool cancel_requested;
+    bool was_reset;       /* while an attempt runs: its next heartbeat is told */
+    bool heartbeat_reset; /* the next attempt gets no details of this one */
     int64_t cancel_requested_id;
     int64_t last_heartbeat_ns, last_attempt_complete_ns; /* 0 = never */
     struct flo_blob heartbeat_details;                   /* Payloads */

@@ -48,7 +48,11 @@ typedef void (*flo_method_fn)(struct flo_core *core, const struct flo_core_call_
     X(RespondActivityTaskCanceled, respond_activity_task_canceled)                                 \
     X(RespondActivityTaskCanceledById, respond_activity_task_canceled_by_id)                       \
     X(RecordActivityTaskHeartbeat, record_activity_task_heartbeat)                                 \
-    X(RecordActivityTaskHeartbeatById, record_activity_task_heartbeat_by_id)
+    X(RecordActivityTaskHeartbeatById, record_activity_task_heartbeat_by_id)                       \
+    X(PauseActivity, pause_activity)                                                               \
+    X(UnpauseActivity, unpause_activity)                                                           \
+    X(ResetActivity, reset_activity)                                                               \
+    X(UpdateActivityOptions, update_activity_options)
 
 #define FLO_METHOD_DECLARE(Name, name)                                                             \
     void flo_rpc_##name(struct flo_core *core, const struct flo_core_call_info *info,              \

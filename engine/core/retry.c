@@ -70,11 +70,11 @@ static bool is_retryable(const struct flo_core_retry_policy *policy, const FloAp
     }
 }
 
-/* initial * coefficient^(attempt - 1), at most the maximum. */
-static int64_t backoff(const struct flo_core_retry_policy *policy, int32_t attempt)
+int64_t flo_core_retry_backoff(const struct flo_core_retry_policy *policy, int32_t attempt)
 {
-    double delay = (double)policy->initial_ns * pow(policy->coefficient, attempt - 1);
-    return delay < (double)policy->maximum_ns ? (int64_t)delay : policy->maximum_ns;
+    const double delay = (double)policy->initial_ns * pow(policy->coefficient, attempt - 1);
+    const int64_t most = policy->maximum_ns > 0 ? policy->maximum_ns : INT64_MAX;
+    return delay < (double)most ? (int64_t)delay : most;
 }
 
 FloApi__RetryState flo_core_retry_decide(const struct flo_core_retry_policy *policy,
@@ -90,7 +90,7 @@ FloApi__RetryState flo_core_retry_decide(const struct flo_core_retry_policy *pol
         failure->failure_info_case == FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO)
         delay = flo_duration_ns(failure->application_failure_info->next_retry_delay);
     if (delay <= 0)
-        delay = backoff(policy, attempt);
+        delay = flo_core_retry_backoff(policy, attempt);
     if (deadline_ns && flo_add_ns(now_ns, delay) > deadline_ns)
         return FLO_API__RETRY_STATE__RETRY_STATE_TIMEOUT;
     *out_delay_ns = delay;

@@ -198,6 +198,15 @@ bool flo_core_activity_request_cancel(struct flo_core *core, struct flo_core_act
 void flo_core_activity_arm(struct flo_core *core, struct flo_core_activity *activity);
 FLO_MUST_CHECK int flo_core_activity_queue(struct flo_core *core,
                                            struct flo_core_activity *activity);
+/* One that does not run is to begin its next attempt at at_ns (at once when that is past), with
+ * nothing left of the last one's end. Paused: when it is unpaused. */
+void flo_core_activity_again(struct flo_core *core, struct flo_core_activity *activity,
+                             int64_t at_ns);
+/* What is paused has changed: the run's TemporalPauseInfo says which types are. */
+void flo_activities_note_paused(struct flo_core *core, struct flo_execution *execution);
+/* Remember who paused it. NULL without memory. */
+struct flo_activity_paused *flo_activity_paused_new(int64_t since_ns, const char *identity,
+                                                    const char *reason);
 /* Insert into the run's array (scheduled_id set). */
 FLO_MUST_CHECK int flo_core_activity_insert(struct flo_core_activity *activity);
 void flo_core_activity_free(struct flo_core *core, struct flo_core_activity *activity);
@@ -224,6 +233,9 @@ struct flo_core_activity *flo_command_apply(struct flo_core *core, struct flo_ex
 /* Merge into the run's search attributes or memo; empty and null values remove. */
 void flo_merge_search_attributes(struct flo_core *core, struct flo_execution *execution,
                                  const FloApi__SearchAttributes *upserted);
+/* Set a KeywordList of the engine's own; json: the list, "[]" removes. */
+void flo_set_keyword_list(struct flo_core *core, struct flo_execution *execution, const char *name,
+                          const char *json);
 void flo_merge_memo(struct flo_core *core, struct flo_execution *execution,
                     const FloApi__Memo *upserted);
 
@@ -243,6 +255,9 @@ FloApi__RetryState flo_core_retry_decide(const struct flo_core_retry_policy *pol
                                          int32_t attempt, const FloApi__Failure *failure,
                                          int64_t now_ns, int64_t deadline_ns,
                                          int64_t *out_delay_ns);
+/* How long to wait after that attempt: initial * coefficient^(attempt - 1), at most the maximum
+ * (maximum_ns 0: it has none). */
+int64_t flo_core_retry_backoff(const struct flo_core_retry_policy *policy, int32_t attempt);
 /* Fill in what a policy leaves open; borrows non_retryable. NULL gives the default policy. */
 struct flo_core_retry_policy flo_core_retry_normalise(const FloApi__RetryPolicy *policy);
 

@@ -59,6 +59,34 @@ static void pack_task(const struct flo_core_workflow_task *task, FloEngine__Work
     out->history_size_bytes = task->history_bytes;
 }
 
+static int pack_paused(const struct flo_core_activity *activity, struct flo_arena *arena,
+                       FloEngine__ActivityState *to)
+{
+    if (!activity->paused)
+        return 0;
+    FloEngine__PausedState *paused = flo_arena_alloc(arena, sizeof *paused);
+    if (!paused)
+        return FLO_ENOMEM;
+    flo_engine__paused_state__init(paused);
+    paused->since_ns = activity->paused->since_ns;
+    paused->identity = flo_text(activity->paused->identity);
+    paused->reason = flo_text(activity->paused->reason);
+    to->paused = paused;
+    return 0;
+}
+
+/* Told only where other options have come between the two. */
+static int64_t pack_retry_until(const struct flo_core_activity *activity)
+{
+    const int64_t follows =
+        activity->schedule_to_close_ns
+            ? flo_add_ns(activity->first_scheduled_ns, activity->schedule_to_close_ns)
+            : 0;
+    if (activity->retry_until_ns == follows)
+        return 0;
+    return activity->retry_until_ns ? activity->retry_until_ns : -1;
+}
+
 static int pack_activities(const struct flo_execution *execution, struct flo_arena *arena,
                            FloEngine__ExecutionState *out)
 {
@@ -97,6 +125,11 @@ static int pack_activities(const struct flo_execution *execution, struct flo_are
         to->request_id = flo_text(activity->request_id);
         to->build_id = flo_text(activity->build_id);
         to->has_build_id = activity->has_build_id;
+        to->was_reset = activity->was_reset;
+        to->heartbeat_reset = activity->heartbeat_reset;
+        to->retry_until_ns = pack_retry_until(activity);
+        if (pack_paused(activity, arena, to))
+            return FLO_ENOMEM;
     }
     return 0;
 }

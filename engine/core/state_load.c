@@ -86,6 +86,18 @@ static int load_activity(struct flo_core *core, struct flo_execution *execution,
     activity->request_id = dup_or_null(from->request_id, &failed);
     activity->build_id = dup_or_null(from->build_id, &failed);
     activity->has_build_id = from->has_build_id;
+    activity->was_reset = from->was_reset;
+    activity->heartbeat_reset = from->heartbeat_reset;
+    if (from->retry_until_ns > 0)
+        activity->retry_until_ns = from->retry_until_ns;
+    else if (from->retry_until_ns == 0 && activity->schedule_to_close_ns)
+        activity->retry_until_ns =
+            flo_add_ns(activity->first_scheduled_ns, activity->schedule_to_close_ns);
+    if (from->paused) {
+        activity->paused = flo_activity_paused_new(from->paused->since_ns, from->paused->identity,
+                                                   from->paused->reason);
+        failed = failed || !activity->paused;
+    }
     load_blob(core, &activity->heartbeat_details, &from->heartbeat_details);
     load_blob(core, &activity->last_failure, &from->last_failure);
     if (failed || !activity->id || !activity->type || !activity->task_queue ||

@@ -293,8 +293,7 @@ static int wait_for(struct flo_core *core, const struct flo_core_call_info *info
     flo_list_push_back(&update->waiters, &waiter->node);
     flo_update_watch(execution, update);
     if (flo_core_wait(core, &waiter->waiting) ||
-        flo_core_timers_set(&core->waits, &waiter->timer, waiter->hard ? hard : soft,
-                            waiter_due)) {
+        flo_core_timers_set(&core->waits, &waiter->timer, waiter->hard ? hard : soft, waiter_due)) {
         waiter_free(core, waiter);
         return flo_status_no_memory(status);
     }
