@@ -31,6 +31,7 @@ struct flo_call_slot {
     struct held_reply *held; /* NULL while OPEN */
     int64_t begun_ns;
     size_t request_bytes;
+    unsigned *open; /* a count that this call is part of; NULL = none */
     uint32_t next_free;
 };
 
@@ -121,6 +122,8 @@ static struct flo_call_slot *find(struct flo_calls *calls, uint64_t id)
 
 static void free_slot(struct flo_calls *calls, struct flo_call_slot *slot)
 {
+    if (slot->open)
+        --*slot->open;
     *slot = (struct flo_call_slot){.next_free = calls->first_free};
     calls->first_free = (uint32_t)(slot - calls->slots) + 1;
 }
@@ -132,6 +135,15 @@ static void drop_held(struct flo_calls *calls, struct held_reply *held)
     flo_list_remove(&calls->held, &held->node);
     calls->held_bytes -= held->cost_bytes;
     flo_free(held);
+}
+
+void flo_calls_count(struct flo_calls *calls, uint64_t id, unsigned *open)
+{
+    struct flo_call_slot *slot = find(calls, id);
+    if (slot)
+        slot->open = open;
+    else
+        --*open;
 }
 
 void flo_calls_forget(struct flo_calls *calls, uint64_t id)

@@ -61,6 +61,8 @@ struct flo_call_method *flo_calls_method(struct flo_calls *calls, const char *na
 /* Take a call in; request_bytes is the size of its request. Its id, or 0 without memory. */
 uint64_t flo_calls_add(struct flo_calls *calls, struct flo_grpc_server_call *grpc,
                        struct flo_call_method *method, size_t request_bytes);
+/* The call is counted in *open: it goes down when the call is over. */
+void flo_calls_count(struct flo_calls *calls, uint64_t id, unsigned *open);
 /* The client is gone: forget the call and its reply. Unknown ids are fine. */
 void flo_calls_forget(struct flo_calls *calls, uint64_t id);
 

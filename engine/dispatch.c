@@ -153,6 +153,7 @@ static const struct flo_served *add_served(struct flo_shell *shell,
                                   .test_service = test_service,
                                   .request = request,
                                   .method = method,
+                                  .gate = flo_gate_method(service, service_len, name, request),
                                   .only_reads = only_reads(name)};
     return served;
 }
@@ -161,6 +162,22 @@ void flo_shell_served_fini(struct flo_shell *shell)
 {
     while (shell->served_count > 0)
         flo_free(shell->served[--shell->served_count].path);
+}
+
+/* May the call be served? Else it is answered. */
+static bool admit(struct flo_shell *shell, const struct flo_served *served,
+                  const ProtobufCMessage *request, uint64_t id)
+{
+    struct flo_core_reply refusal;
+    unsigned *open;
+    if (flo_gate_admits(shell->gate, &served->gate, request, &shell->arena, &refusal, &open)) {
+        if (open)
+            flo_calls_count(&shell->calls, id, open);
+        return true;
+    }
+    refusal.call = id;
+    flo_calls_reply(&shell->calls, &refusal);
+    return false;
 }
 
 void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char *path,
@@ -173,11 +190,13 @@ void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char 
     flo_arena_reset(&shell->arena);
     shell->arena.budget_bytes = flo_wire_budget(len);
     const struct flo_served *served = find_served(shell, path);
+    if (!served && flo_streams_watch(shell, call, path, body, len))
+        return;
     if (!served)
         served = add_served(shell, call, path);
-    if (!served)
+    if (!served || (shell->gate && !flo_gate_knows(shell->gate, call, served->gate.policy)))
         return;
-    if (shell->state != FLO_SHELL_SERVING) {
+    if (shell->state != FLO_SHELL_SERVING && served->gate.policy != FLO_GATE_ANYONE) {
         refuse(call, FLO_GRPC_UNAVAILABLE, "the engine is shutting down");
         return;
     }
@@ -203,6 +222,8 @@ void flo_shell_on_call(void *ctx, struct flo_grpc_server_call *call, const char 
         refuse(call, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
         return;
     }
+    if (shell->gate && !admit(shell, served, request, id))
+        return;
     flo_core_begin(shell->core, flo_shell_now(shell));
     if (served->test_service)
         flo_skip_call(shell, id, served->method->name, request);
@@ -216,7 +237,9 @@ void flo_shell_on_cancel(void *ctx, struct flo_grpc_server_call *call)
 {
     struct flo_shell *shell = ctx;
     uint64_t id = flo_grpc_server_call_user(call);
-    if (!id)
+    if (id == FLO_STREAM_USER)
+        flo_streams_cancel(shell, call);
+    if (id <= FLO_STREAM_USER)
         return;
     flo_calls_forget(&shell->calls, id);
     flo_skip_cancel(shell, id);

@@ -33,6 +33,19 @@ static bool parse_duration(const char *text, int64_t *out_ns)
     return false;
 }
 
+static bool parse_limits(const char *rps, const char *concurrent, struct flo_limits_options *out)
+{
+    const double most = 1e6;
+    char *end, *concurrent_end;
+    out->rps = strtod(rps, &end);
+    const double count = strtod(concurrent, &concurrent_end);
+    if (end == rps || *end || !(out->rps >= 0 && out->rps <= most) ||
+        concurrent_end == concurrent || *concurrent_end || !(count >= 0 && count <= most))
+        return false;
+    out->concurrent = (unsigned)count;
+    return true;
+}
+
 /* As SDKs start Temporal's test server: its port alone. Its clock begins with a lock, unless
  * skipping is asked for. */
 static bool be_test_server(const struct flo_cmdline *cmdline, char *listen, size_t size,
@@ -63,6 +76,7 @@ static const char epilog[] = "Without --db the state is in memory and gone at th
 int main(int argc, char **argv)
 {
     struct flo_shell_options options = {.listen = "127.0.0.1:7233"};
+    const char *namespace_rps = "0", *namespace_concurrent = "0";
     const char *shutdown_timeout = "30s", *log_level = "info", *log_format = "auto";
     char listen[32];
     enum flo_log_format format;
@@ -80,6 +94,13 @@ int main(int argc, char **argv)
         {"--tls-key", "FILE", "its private key, PEM", &options.tls_key_file, NULL},
         {"--tls-client-ca", "FILE", "require client certificates signed by these",
          &options.tls_client_ca_file, NULL},
+        {"--api-keys", "FILE", "serve only callers with a key of this file (flotilla keys api)",
+         &options.keys_file, NULL},
+        {"--namespace-rps", "N", "calls a second of one namespace (no limit), with bursts of 2 N",
+         &namespace_rps, NULL},
+        {"--namespace-concurrent", "N",
+         "open polls, queries, updates ... of one namespace, each kind (no limit)",
+         &namespace_concurrent, NULL},
         {"--insecure", NULL, "allow plain text on addresses that other machines reach", NULL,
          &options.insecure},
         {"--log-level", "LEVEL", "trace, debug, info (the default), warn or error", &log_level,
@@ -115,6 +136,11 @@ int main(int argc, char **argv)
     if (!parse_duration(shutdown_timeout, &options.shutdown_timeout_ns)) {
         fprintf(stderr, "flotilla-engine: --shutdown-timeout wants a time like 30s, not %s\n",
                 shutdown_timeout);
+        return FLO_EXIT_USAGE;
+    }
+    if (!parse_limits(namespace_rps, namespace_concurrent, &options.limits)) {
+        fprintf(stderr, "flotilla-engine: --namespace-rps and --namespace-concurrent want a number "
+                        "up to a million; 0 is no limit\n");
         return FLO_EXIT_USAGE;
     }
     if (!flo_log_level_parse(log_level, &level) || !flo_log_format_parse(log_format, &format)) {

@@ -87,6 +87,7 @@ static void begin_drain(struct flo_shell *shell, const char *signal_name)
     flo_grpc_server_drain(shell->server);
     flo_core_begin(shell->core, flo_shell_now(shell));
     flo_calls_end(&shell->calls, false, "the engine is shutting down", cancel_in_core, shell);
+    flo_streams_end(shell);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *ctx)
@@ -416,6 +417,18 @@ static bool is_open(const char *listen)
     return flo_net_split(listen, 0, host, &port, NULL) || !flo_net_is_loopback(host);
 }
 
+static int open_gate(struct flo_shell *shell, const struct flo_shell_options *options,
+                     struct flo_err *err)
+{
+    const struct flo_gate_options gate = {
+        .keys_file = options->keys_file,
+        .limits = options->limits,
+        .on_reject = flo_shell_on_reject,
+        .ctx = shell,
+    };
+    return flo_gate_new(shell->base, &gate, &shell->gate, err);
+}
+
 static int open_server(struct flo_shell *shell, const struct flo_shell_options *options,
                        struct flo_err *err)
 {
@@ -435,6 +448,9 @@ static int open_server(struct flo_shell *shell, const struct flo_shell_options *
         .tls_key_file = options->tls_key_file,
         .tls_client_ca_file = options->tls_client_ca_file,
         .on_call = flo_shell_on_call,
+        .on_stream = flo_streams_on_stream,
+        .on_message = flo_streams_on_message,
+        .on_half_close = flo_streams_on_half_close,
         .on_cancel = flo_shell_on_cancel,
         .on_reject = flo_shell_on_reject,
         .ctx = shell,
@@ -463,6 +479,7 @@ int flo_shell_new(const struct flo_shell_options *options, struct flo_shell **ou
     flo_arena_init(&shell->arena, 0);
     int rc = flo_metrics_new(&shell->metrics, err);
     flo_calls_init(&shell->calls, shell->metrics);
+    flo_streams_init(&shell->streams);
     if (!rc)
         rc = flo_health_new(&shell->health, err);
     if (!rc)
@@ -471,6 +488,8 @@ int flo_shell_new(const struct flo_shell_options *options, struct flo_shell **ou
         rc = open_store(shell, options, err);
     if (!rc)
         rc = open_core(shell, options, err);
+    if (!rc)
+        rc = open_gate(shell, options, err);
     if (!rc)
         rc = open_server(shell, options, err);
     if (!rc)
@@ -514,6 +533,8 @@ void flo_shell_destroy(struct flo_shell **shell_pointer)
     flo_skip_fini(&shell->skip);
     flo_shell_served_fini(shell);
     flo_calls_fini(&shell->calls);
+    flo_streams_fini(&shell->streams);
+    flo_gate_destroy(&shell->gate);
     flo_health_destroy(&shell->health);
     flo_metrics_destroy(&shell->metrics);
     flo_arena_fini(&shell->arena);

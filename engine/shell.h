@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "engine/core/core.h"
+#include "engine/limits.h"
 #include "flotilla/error.h"
 
 struct flo_shell; /* opaque: shell.c */
@@ -23,8 +24,10 @@ struct flo_shell_options {
     const char *db;          /* NULL = in memory */
     bool accept_data_loss;
     const char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* NULL = plain text */
-    bool insecure;               /* plain text on other than loopback addresses is meant */
-    const char *namespaces;      /* more than `default`, separated by commas; NULL = none */
+    const char *keys_file;            /* API keys (access.h); NULL = everybody may call */
+    struct flo_limits_options limits; /* of each namespace's calls */
+    bool insecure;                    /* plain text on other than loopback addresses is meant */
+    const char *namespaces;           /* more than `default`, separated by commas; NULL = none */
     bool time_skipping;          /* serve the test service; closed runs are then never deleted */
     bool time_locked;            /* ... the clock begins with one lock */
     int64_t shutdown_timeout_ns; /* how long SIGTERM waits for open commits; 0 = 30 s */

@@ -9,11 +9,13 @@
 #include "base/arena.h"
 #include "engine/calls.h"
 #include "engine/core/core.h"
+#include "engine/gate.h"
 #include "engine/rpc/routes.h"
 #include "engine/shell.h"
 #include "engine/skip.h"
 #include "engine/store/committer.h"
 #include "engine/store/store.h"
+#include "engine/streams.h"
 #include "grpc/server.h"
 #include "telemetry/http.h"
 #include "telemetry/metrics.h"
@@ -38,6 +40,7 @@ struct flo_served {
     bool test_service;
     const ProtobufCMessageDescriptor *request;
     struct flo_call_method *method;
+    struct flo_gate_method gate;
     bool only_reads; /* goes on while the disk is full or behind */
 };
 #define FLO_SERVED_MAX 128 /* many more than the engine serves */
@@ -55,7 +58,9 @@ struct flo_shell {
     struct flo_committer *committer;
     struct flo_core *core;
     struct flo_grpc_server *server;
+    struct flo_gate *gate; /* API keys and limits; NULL = none */
     struct flo_calls calls;
+    struct flo_streams streams;
     struct flo_served served[FLO_SERVED_MAX]; /* by first use; dispatch.c */
     size_t served_count;
     struct flo_arena arena; /* of the request being served */

@@ -4,7 +4,8 @@
  *
  * Names: temporal.api.<anything>.v1.Foo becomes FloApi__Foo, with flo_api__foo__init,
  * flo_api__foo__descriptor; google.protobuf.Foo is Google__Protobuf__Foo, google.rpc.Status is
- * Google__Rpc__Status, grpc.health.v1.Foo is Grpc__Health__V1__Foo,
+ * Google__Rpc__Status, grpc.health.v1.Foo is Grpc__Health__V1__Foo
+ * (and grpc.reflection.v1 likewise),
  * externalscaler.Foo is FloKeda__Foo. Enum values carry both names:
  * FLO_API__EVENT_TYPE__EVENT_TYPE_TIMER_FIRED. proto/README.md has the whole rule.
  */
@@ -29,6 +30,7 @@
 #include "operator.pb-c.h"
 #include "protocol.pb-c.h"
 #include "query.pb-c.h"
+#include "reflection.pb-c.h"
 #include "replication.pb-c.h"
 #include "schedule.pb-c.h"
 #include "schedule_service.pb-c.h"

@@ -194,6 +194,11 @@ static const struct method *find_method(const char *name)
     return NULL;
 }
 
+const char *flo_core_method_at(size_t i)
+{
+    return i < sizeof METHODS / sizeof *METHODS ? METHODS[i].name : NULL;
+}
+
 const ProtobufCMessageDescriptor *flo_core_method(const char *name)
 {
     const struct method *method = find_method(name);

@@ -150,6 +150,8 @@ void flo_core_begin(struct flo_core *core, int64_t now_ns);
  * name is in both): "StartWorkflowExecution". The descriptor of its request, or NULL. (Visibility
  * lists, health and the like are the shell's.) */
 const ProtobufCMessageDescriptor *flo_core_method(const char *name);
+/* The calls that the core serves, one by one, for those who list them; NULL past the last. */
+const char *flo_core_method_at(size_t i);
 /* Serve it. request is of the descriptor's type, borrowed. Answers through env->reply once, now or
  * later, unless flo_core_cancel_call comes first. */
 void flo_core_call(struct flo_core *core, const char *name, const struct flo_core_call_info *info,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operator.c - OperatorService.ListSearchAttributes and grpc.health.v1.Health/Check. */
+/* operator.c - OperatorService.ListSearchAttributes and grpc.health.v1.Health's Check and List. */
 #include <string.h>
 
 #include "engine/core/search_attributes.h"
@@ -92,10 +92,18 @@ void flo_route_list_search_attributes(struct flo_route_context *context, const v
     answer->body = &response->base;
 }
 
-/* Services that the check may be asked about by name; "" is the server as a whole. */
-static bool healthy_service(const char *name)
+bool flo_route_healthy(const char *name)
 {
     return *name == '\0' || flo_route_service_known(name, strlen(name));
+}
+
+static void set_status(const struct flo_route_context *context,
+                       Grpc__Health__V1__HealthCheckResponse *response)
+{
+    grpc__health__v1__health_check_response__init(response);
+    response->status = context->draining
+                           ? GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
+                           : GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
 }
 
 void flo_route_health_check(struct flo_route_context *context, const void *request_message,
@@ -107,13 +115,39 @@ void flo_route_health_check(struct flo_route_context *context, const void *reque
         flo_route_fail(answer, arena, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
         return;
     }
-    if (!healthy_service(request->service)) {
+    if (!flo_route_healthy(request->service)) {
         flo_route_fail(answer, arena, FLO_GRPC_NOT_FOUND, "unknown service");
         return;
     }
-    grpc__health__v1__health_check_response__init(response);
-    response->status = context->draining
-                           ? GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
-                           : GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+    set_status(context, response);
+    answer->body = &response->base;
+}
+
+void flo_route_health_list(struct flo_route_context *context, const void *request,
+                           struct flo_arena *arena, struct flo_route_answer *answer)
+{
+    typedef Grpc__Health__V1__HealthListResponse__StatusesEntry entry_t;
+    static const char *const services[] = {"", FLO_WORKFLOW_SERVICE, FLO_OPERATOR_SERVICE,
+                                           FLO_HEALTH_SERVICE};
+    enum { COUNT = sizeof services / sizeof *services };
+    Grpc__Health__V1__HealthListResponse *response = flo_arena_alloc(arena, sizeof *response);
+    Grpc__Health__V1__HealthCheckResponse *status = flo_arena_alloc(arena, sizeof *status);
+    entry_t *entries = flo_arena_calloc(arena, COUNT, sizeof *entries);
+    entry_t **list = flo_arena_calloc(arena, COUNT, sizeof(void *));
+    (void)request;
+    if (!response || !status || !entries || !list) {
+        flo_route_fail(answer, arena, FLO_GRPC_RESOURCE_EXHAUSTED, "the engine is out of memory");
+        return;
+    }
+    set_status(context, status);
+    for (size_t i = 0; i < COUNT; i++) {
+        grpc__health__v1__health_list_response__statuses_entry__init(&entries[i]);
+        entries[i].key = (char *)(uintptr_t)services[i];
+        entries[i].value = status;
+        list[i] = &entries[i];
+    }
+    grpc__health__v1__health_list_response__init(response);
+    response->statuses = list;
+    response->n_statuses = COUNT;
     answer->body = &response->base;
 }

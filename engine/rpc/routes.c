@@ -23,6 +23,8 @@ static const struct flo_route routes[] = {
      &flo_api__list_search_attributes_request__descriptor, flo_route_list_search_attributes},
     {FLO_HEALTH_SERVICE, "Check", &grpc__health__v1__health_check_request__descriptor,
      flo_route_health_check},
+    {FLO_HEALTH_SERVICE, "List", &grpc__health__v1__health_list_request__descriptor,
+     flo_route_health_list},
 };
 
 static bool is_service(const char *name, const char *service, size_t len)
@@ -37,6 +39,11 @@ const struct flo_route *flo_route_find(const char *service, size_t service_len, 
             is_service(routes[i].service, service, service_len))
             return &routes[i];
     return NULL;
+}
+
+const struct flo_route *flo_route_at(size_t i)
+{
+    return i < sizeof routes / sizeof *routes ? &routes[i] : NULL;
 }
 
 bool flo_route_is_cores(const char *service, size_t service_len, const char *method)

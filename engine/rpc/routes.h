@@ -38,6 +38,8 @@ struct flo_route {
 
 /* The route of "/service/method", or NULL. */
 const struct flo_route *flo_route_find(const char *service, size_t service_len, const char *method);
+/* The routes one by one; NULL past the last. */
+const struct flo_route *flo_route_at(size_t i);
 /* Is "/service/method", without a route, a call for the core (flo_core_method)? */
 bool flo_route_is_cores(const char *service, size_t service_len, const char *method);
 /* Is it a service that we have methods of? */
@@ -65,6 +67,10 @@ void flo_route_count(struct flo_route_context *context, const void *request,
 /* operator.c */
 void flo_route_list_search_attributes(struct flo_route_context *context, const void *request,
                                       struct flo_arena *arena, struct flo_route_answer *answer);
+/* May the health check be asked about it by name ("": the engine as a whole)? */
+bool flo_route_healthy(const char *service);
+void flo_route_health_list(struct flo_route_context *context, const void *request,
+                           struct flo_arena *arena, struct flo_route_answer *answer);
 void flo_route_health_check(struct flo_route_context *context, const void *request,
                             struct flo_arena *arena, struct flo_route_answer *answer);
 
