@@ -22,6 +22,8 @@ struct cli_command {
 
 int cli_up(const struct cli_options *options);
 int cli_down(const struct cli_options *options);
+int cli_server(const struct cli_options *options);
+int cli_engine(const struct cli_options *options);
 int cli_ps(const struct cli_options *options);
 int cli_logs(const struct cli_options *options);
 int cli_restart(const struct cli_options *options);

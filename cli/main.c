@@ -22,6 +22,10 @@ static const struct cli_command commands[] = {
      cli_restart},
     {"scale", "NAME|ROLE=N ...", "run so many processes of a worker",
      CLI_OPT(STATE_DIR) | CLI_OPT(TIMEOUT) | CLI_OPT(TOKEN_FILE) | CLI_ASKS_NO_SERVER, cli_scale},
+    {"server", "start-dev [OPTION ...]", "run an engine, as `temporal server start-dev` does", 0,
+     cli_server},
+    {"engine", "backup|check|compact ...", "care for an engine's database, or run an engine", 0,
+     cli_engine},
     {"start", "", "start a workflow",
      CLI_OPT(WORKFLOW_ID) | CLI_OPT(TYPE) | CLI_OPT(TASK_QUEUE) | INPUTS | CLI_OPT(WAIT) |
          CLI_OPT(EXECUTION_TIMEOUT) | CLI_OPT(RUN_TIMEOUT) | CLI_OPT(TASK_TIMEOUT) |
@@ -115,8 +119,9 @@ int main(int argc, char **argv)
             continue;
         struct cli_options options = {.rest = argv + 2};
         int exit_code = 0;
-        if (commands[i].run != cli_up &&
-            !cli_options_parse(&commands[i], argv + 2, &options, &exit_code))
+        const bool own_options = commands[i].run == cli_up || commands[i].run == cli_server ||
+                                 commands[i].run == cli_engine;
+        if (!own_options && !cli_options_parse(&commands[i], argv + 2, &options, &exit_code))
             return exit_code;
         return commands[i].run(&options);
     }

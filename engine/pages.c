@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pages.c - the engine's figures, and /health, /ready, /metrics. */
+#include <stdio.h>
+#include <string.h>
+
 #include "base/net.h"
 #include "config/process.h"
 #include "engine/shell_internal.h"
+#include "telemetry/log.h"
 
 /* Gauges of one queue, as they are now. */
 static void set_queue(void *ctx, const char *namespace_, const char *queue, bool activity,
@@ -42,10 +46,42 @@ void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_
                        (double)stats->last_ns / 1e9);
 }
 
-int flo_shell_pages_open(struct flo_shell *shell, const char *listen, struct flo_err *err)
+/* Serve the pages on "host:port". */
+static int listen_on(struct flo_shell *shell, const char *listen,
+                     char out_address[FLO_HTTP_ADDRESS_MAX], struct flo_err *err)
 {
-    char host[FLO_NET_HOST_MAX], address[FLO_HTTP_ADDRESS_MAX];
+    char host[FLO_NET_HOST_MAX];
     uint16_t port = 0;
+    int rc = flo_net_split(listen, 0, host, &port, err);
+    if (!rc && !shell->http)
+        rc = flo_http_new(shell->base, shell->metrics, shell->health, &shell->http, err);
+    return rc ? rc : flo_http_listen(shell->http, host, port, out_address, err);
+}
+
+/* One line of the banner: the host as it was given, the port as it is. */
+static void print_line(const char *what, const char *listen, const char *bound, const char *path)
+{
+    const char *host_end = listen ? strrchr(listen, ':') : NULL;
+    const char *port = strrchr(bound, ':');
+    if (host_end && port)
+        printf("%s%.*s%s%s\n", what, (int)(host_end - listen), listen, port, path);
+}
+
+/* What Temporal's dev server says when it serves. */
+static void print_banner(const struct flo_shell *shell, const struct flo_shell_options *options,
+                         const char *ui, const char *metrics)
+{
+    printf("Flotilla %s (Server " FLO_CORE_SERVER_VERSION ")\n\n", flo_version());
+    print_line("Server:  ", options->listen, flo_grpc_server_address(shell->server), "");
+    print_line("UI:      http://", options->http_listen, ui, "");
+    print_line("Metrics: http://", options->metrics_listen, metrics, "/metrics");
+    fflush(stdout);
+}
+
+int flo_shell_pages_open(struct flo_shell *shell, const struct flo_shell_options *options,
+                         struct flo_err *err)
+{
+    char ui[FLO_HTTP_ADDRESS_MAX] = "", metrics[FLO_HTTP_ADDRESS_MAX] = "";
     int rc = flo_metrics_add_process(shell->metrics, flo_version(), "engine");
     if (!rc)
         rc = flo_metrics_on_collect(shell->metrics, collect, shell);
@@ -53,16 +89,27 @@ int flo_shell_pages_open(struct flo_shell *shell, const char *listen, struct flo
         rc = flo_health_export(shell->health, shell->metrics);
     if (rc)
         return flo_fail(err, rc, "cannot set up the metrics: %s", flo_error_text(rc));
-    if (!listen)
-        return 0;
-    rc = flo_net_split(listen, 0, host, &port, err);
-    if (!rc)
-        rc = flo_http_new(shell->base, shell->metrics, shell->health, &shell->http, err);
-    if (!rc)
-        rc = flo_http_listen(shell->http, host, port, address, err);
-    if (!rc)
-        flo_process_announce("flotilla-engine", "http", address);
-    return rc;
+    if (options->http_listen) {
+        rc = listen_on(shell, options->http_listen, ui, err);
+        if (rc && options->http_optional) {
+            flo_log(FLO_LOG_WARN, "engine.no_pages", "The pages are not served", "error",
+                    err->message, NULL);
+            rc = 0;
+        }
+    }
+    if (!rc && options->metrics_listen)
+        rc = listen_on(shell, options->metrics_listen, metrics, err);
+    if (rc)
+        return rc;
+    if (options->banner) {
+        print_banner(shell, options, ui, metrics);
+    } else {
+        if (*ui)
+            flo_process_announce("flotilla-engine", "http", ui);
+        if (*metrics)
+            flo_process_announce("flotilla-engine", "metrics", metrics);
+    }
+    return 0;
 }
 
 void flo_shell_pages_close(struct flo_shell *shell)

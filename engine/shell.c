@@ -78,6 +78,10 @@ static void begin_drain(struct flo_shell *shell, const char *signal_name)
 {
     flo_log(FLO_LOG_INFO, "engine.stopping", "Stopping: open calls are answered", "signal",
             signal_name, NULL);
+    if (shell->banner) {
+        printf("Stopping server...\n");
+        fflush(stdout);
+    }
     shell->state = FLO_SHELL_DRAINING;
     shell->drain_until_ns = flo_clock_mono_ns() + shell->shutdown_timeout_ns;
     flo_health_set_ready(shell->health, "serving", false, "draining");
@@ -380,9 +384,33 @@ static int open_store(struct flo_shell *shell, const struct flo_shell_options *o
     return 0;
 }
 
-static int ensure_namespaces(struct flo_shell *shell, const char *names, struct flo_err *err)
+/* list: "NAME=TYPE,NAME=TYPE". */
+static int ensure_attributes(struct flo_shell *shell, const char *namespace_name, const char *list,
+                             struct flo_err *err)
+{
+    int rc = 0;
+    for (const char *at = list; *at && !rc;) {
+        const size_t len = strcspn(at, ","), name_len = strcspn(at, "=,");
+        char *name = flo_strndup(at, name_len);
+        char *type =
+            flo_strndup(at + name_len + (name_len < len), len - name_len - (name_len < len));
+        if (!name || !type)
+            rc = flo_fail(err, FLO_ENOMEM, "no memory for the search attributes");
+        else
+            rc = flo_core_ensure_attribute(shell->core, namespace_name, name, type, err);
+        flo_free(name);
+        flo_free(type);
+        at += len + (at[len] == ',');
+    }
+    return rc;
+}
+
+static int ensure_namespaces(struct flo_shell *shell, const char *names, const char *attributes,
+                             struct flo_err *err)
 {
     int rc = flo_core_ensure_namespace(shell->core, "default", 0);
+    if (rc)
+        flo_fail(err, rc, "cannot make the namespaces: %s", flo_error_text(rc));
     for (const char *at = names; at && *at && !rc;) {
         size_t len = strcspn(at, ",");
         char *name = flo_strndup(at, len);
@@ -390,10 +418,16 @@ static int ensure_namespaces(struct flo_shell *shell, const char *names, struct 
             rc = FLO_ENOMEM;
         else if (len)
             rc = flo_core_ensure_namespace(shell->core, name, 0);
+        if (rc)
+            flo_fail(err, rc, "cannot make the namespaces: %s", flo_error_text(rc));
+        else if (len && attributes)
+            rc = ensure_attributes(shell, name, attributes, err);
         flo_free(name);
         at += len + (at[len] == ',');
     }
-    return rc ? flo_fail(err, rc, "cannot make the namespaces: %s", flo_error_text(rc)) : 0;
+    if (!rc && attributes)
+        rc = ensure_attributes(shell, "default", attributes, err);
+    return rc;
 }
 
 static int open_core(struct flo_shell *shell, const struct flo_shell_options *options,
@@ -406,7 +440,7 @@ static int open_core(struct flo_shell *shell, const struct flo_shell_options *op
     if (rc)
         return flo_fail(err, rc, "cannot make the engine's core: %s", flo_error_text(rc));
     rc = flo_shell_recover(shell, err);
-    return rc ? rc : ensure_namespaces(shell, options->namespaces, err);
+    return rc ? rc : ensure_namespaces(shell, options->namespaces, options->search_attributes, err);
 }
 
 /* Others may reach the address; what is no address, the listener refuses. */
@@ -458,7 +492,8 @@ static int open_server(struct flo_shell *shell, const struct flo_shell_options *
     int rc = flo_grpc_server_new(shell->base, &server, &shell->server, err);
     if (rc)
         return rc;
-    flo_process_announce(PROGRAM, "grpc", flo_grpc_server_address(shell->server));
+    if (!options->banner)
+        flo_process_announce(PROGRAM, "grpc", flo_grpc_server_address(shell->server));
     return 0;
 }
 
@@ -471,6 +506,7 @@ int flo_shell_new(const struct flo_shell_options *options, struct flo_shell **ou
     shell->timer_at_ns = INT64_MAX;
     shell->shutdown_timeout_ns =
         options->shutdown_timeout_ns ? options->shutdown_timeout_ns : SHUTDOWN_TIMEOUT_NS;
+    shell->banner = options->banner;
     shell->wall_base_ns = flo_clock_wall_ns();
     shell->mono_base_ns = flo_clock_mono_ns();
     flo_skip_init(&shell->skip, options->time_skipping, options->time_locked);
@@ -493,7 +529,7 @@ int flo_shell_new(const struct flo_shell_options *options, struct flo_shell **ou
     if (!rc)
         rc = open_server(shell, options, err);
     if (!rc)
-        rc = flo_shell_pages_open(shell, options->http_listen, err);
+        rc = flo_shell_pages_open(shell, options, err);
     if (rc) {
         flo_shell_destroy(&shell);
         return rc;

@@ -19,9 +19,13 @@
 struct flo_shell; /* opaque: shell.c */
 
 struct flo_shell_options {
-    const char *listen;      /* gRPC, "host:port" */
-    const char *http_listen; /* /health, /ready, /metrics; NULL = none */
-    const char *db;          /* NULL = in memory */
+    const char *listen;         /* gRPC, "host:port" */
+    const char *http_listen;    /* /health, /ready, /metrics; NULL = none */
+    const char *metrics_listen; /* the same once more; NULL = none */
+    bool http_optional;         /* http_listen may be taken: a warning, and no pages there */
+    bool banner; /* say on stdout what Temporal's dev server says, not what is ours */
+    const char *search_attributes; /* "NAME=TYPE,...": of all namespaces named here; NULL = none */
+    const char *db;                /* NULL = in memory */
     bool accept_data_loss;
     const char *tls_cert_file, *tls_key_file, *tls_client_ca_file; /* NULL = plain text */
     const char *keys_file;            /* API keys (access.h); NULL = everybody may call */
@@ -35,7 +39,7 @@ struct flo_shell_options {
 };
 
 /*
- * Open the store, recover, listen; announces each listener on stdout. The exit code of a failure is
+ * Open the store, recover, listen; announces the listeners on stdout. The exit code of a failure is
  * flo_exit_code(its error). Strings are borrowed for the shell's life.
  */
 FLO_MUST_CHECK int flo_shell_new(const struct flo_shell_options *options,

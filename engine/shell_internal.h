@@ -67,6 +67,7 @@ struct flo_shell {
     struct flo_metrics *metrics;
     struct flo_health *health;
     struct flo_http *http;
+    bool banner;             /* we speak as Temporal's dev server does */
     bool stalled;            /* the disk is full: only reads are served */
     struct flo_skip skip;    /* how the clock skips */
     int64_t retention_at_ns; /* when closed runs are next looked at; on flo_shell_now's clock */
@@ -90,7 +91,8 @@ void flo_shell_on_reject(void *ctx, const char *reason);
 void flo_shell_served_fini(struct flo_shell *shell);
 
 /* pages.c: metrics, health, HTTP. */
-FLO_MUST_CHECK int flo_shell_pages_open(struct flo_shell *shell, const char *listen,
+FLO_MUST_CHECK int flo_shell_pages_open(struct flo_shell *shell,
+                                        const struct flo_shell_options *options,
                                         struct flo_err *err);
 void flo_shell_pages_close(struct flo_shell *shell);
 void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_stats *stats,

@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "config/process.h"
+#include "config/schema.h"
 
 #define ARG_MAX_BYTES 65536
 
@@ -29,7 +30,7 @@ static void print_options(const struct flo_cmdline_option *options)
         char left[64];
         snprintf(left, sizeof left, "%s%s%s", options->name, options->arg ? " " : "",
                  options->arg ? options->arg : "");
-        printf("  %-24s %s\n", left, options->help);
+        printf("  %-28s %s\n", left, options->help);
     }
 }
 
@@ -49,21 +50,56 @@ static void print_help(const struct flo_cmdline_spec *spec)
 static bool misuse(const struct flo_cmdline_spec *spec, int *out_exit, const char *what,
                    const char *argument)
 {
-    fprintf(stderr, "%s: %s%.100s; usage: %s [OPTION ...]%s%s (--help lists the options)\n",
+    fprintf(stderr, "%s: %s%.160s; usage: %s [OPTION ...]%s%s (--help lists the options)\n",
             spec->program, what, argument, spec->program, spec->positional ? " " : "",
             spec->positional ? spec->positional : "");
     *out_exit = FLO_EXIT_USAGE;
     return false;
 }
 
-/* Does argument name this option? *out_value: what stands behind '=', or NULL. */
+/* Does argument name this option, in its short form or the long one? *out_value: what stands
+ * behind '=', or NULL. */
 static bool names_option(const char *argument, const char *name, const char **out_value)
 {
-    size_t len = strlen(name);
-    if (strncmp(argument, name, len) != 0 || (argument[len] && argument[len] != '='))
-        return false;
-    *out_value = argument[len] ? argument + len + 1 : NULL;
-    return true;
+    for (size_t len; *name; name += len + strspn(name + len, ", ")) {
+        len = strcspn(name, ",");
+        if (strncmp(argument, name, len) != 0 || (argument[len] && argument[len] != '='))
+            continue;
+        *out_value = argument[len] ? argument + len + 1 : NULL;
+        return true;
+    }
+    return false;
+}
+
+#define NAMES_MAX 128
+
+/* The option that was probably meant, without its dashes, or NULL. */
+static const char *meant(const struct flo_cmdline_spec *spec, const char *argument)
+{
+    const struct flo_cmdline_option *const lists[] = {spec->config_options ? config_options : NULL,
+                                                      spec->options, common_options};
+    const char *names[NAMES_MAX];
+    char word[64];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (const struct flo_cmdline_option *o = lists[i]; o && o->name && count < NAMES_MAX;
+             o++) {
+            const char *longer = strstr(o->name, "--");
+            names[count++] = longer ? longer + 2 : o->name;
+        }
+    argument += strspn(argument, "-");
+    snprintf(word, sizeof word, "%.*s", (int)strcspn(argument, "="), argument);
+    return flo_did_you_mean(word, names, count);
+}
+
+/* An option that nobody knows; returns false for the caller to return. */
+static bool unknown(const struct flo_cmdline_spec *spec, int *out_exit, const char *argument)
+{
+    char text[256];
+    const char *near = meant(spec, argument);
+    snprintf(text, sizeof text, "%.100s%s%s%s", argument, near ? "; did you mean --" : "",
+             near ? near : "", near ? "?" : "");
+    return misuse(spec, out_exit, "unknown option: ", text);
 }
 
 struct cursor {
@@ -125,26 +161,34 @@ static enum taken take_config_option(const struct flo_cmdline_spec *spec, struct
 }
 
 static enum taken take_own_option(const struct flo_cmdline_spec *spec, struct cursor *cursor,
-                                  int *out_exit)
+                                  struct flo_cmdline *out, int *out_exit)
 {
     const char *argument = cursor->argv[cursor->at], *value = NULL;
     for (const struct flo_cmdline_option *o = spec->options; o && o->name; o++) {
         if (!names_option(argument, o->name, &value))
             continue;
-        if (o->flag && !o->value && value) {
+        if (!o->arg && value) {
             misuse(spec, out_exit, "no value is allowed: ", argument);
+            return MISUSED;
+        }
+        if (out->given_count == FLO_CMDLINE_GIVEN_MAX) {
+            misuse(spec, out_exit, "too many options", "");
             return MISUSED;
         }
         if (o->flag)
             *o->flag = true;
-        if (!o->value || (o->flag && !value && !next_is_value(cursor)))
-            return TAKEN;
-        value = take_value(cursor, value);
-        if (!value) {
-            misuse(spec, out_exit, "no value for ", argument);
-            return MISUSED;
+        const bool has_value = o->arg && (!o->flag || value || next_is_value(cursor));
+        if (has_value) {
+            value = take_value(cursor, value);
+            if (!value) {
+                misuse(spec, out_exit, "no value for ", argument);
+                return MISUSED;
+            }
+            if (o->value)
+                *o->value = value;
         }
-        *o->value = value;
+        out->given[out->given_count++] =
+            (struct flo_cmdline_given){.option = o, .value = has_value ? value : NULL};
         return TAKEN;
     }
     return NOT_MINE;
@@ -192,11 +236,11 @@ bool flo_cmdline_parse(const struct flo_cmdline_spec *spec, int argc, char **arg
         enum taken taken =
             spec->config_options ? take_config_option(spec, &cursor, out, out_exit) : NOT_MINE;
         if (taken == NOT_MINE)
-            taken = take_own_option(spec, &cursor, out_exit);
+            taken = take_own_option(spec, &cursor, out, out_exit);
         if (taken == MISUSED)
             return false;
         if (taken == NOT_MINE)
-            return misuse(spec, out_exit, "unknown option: ", argument);
+            return unknown(spec, out_exit, argument);
     }
     return true;
 }

@@ -17,10 +17,12 @@
 
 #define FLO_CMDLINE_SETS_MAX 128
 
+#define FLO_CMDLINE_GIVEN_MAX 256
+
 /* An option of the program's own: with a value, or a flag, or with both, which is a flag that may
  * have a value (the next argument, unless that begins with a dash, or behind '='). */
 struct flo_cmdline_option {
-    const char *name;   /* "--listen" */
+    const char *name;   /* "--listen"; with a short form "-p, --port" */
     const char *arg;    /* what --help calls its value, "HOST:PORT", "[DIR]"; NULL for a flag */
     const char *help;   /* one line */
     const char **value; /* set to the value (from argv, borrowed); the last one wins */
@@ -44,6 +46,12 @@ struct flo_cmdline {
     size_t set_count;
     const char *log_level, *log_format; /* --log-level, --log-format: as --set, or NULL */
     bool check_config, print_config;
+    /* The program's own options as they were given, for those that may be given more than once. */
+    struct flo_cmdline_given {
+        const struct flo_cmdline_option *option;
+        const char *value; /* NULL: a flag */
+    } given[FLO_CMDLINE_GIVEN_MAX];
+    size_t given_count;
     char **operands; /* points into argv */
     int operand_count;
 };

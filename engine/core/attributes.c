@@ -53,11 +53,13 @@ type_t flo_attribute_type(const struct flo_namespace *ns, const char *name)
     return known ? known->type : own ? (type_t)own->type : TYPE(UNSPECIFIED);
 }
 
+static const char *const type_names[] = {"Unspecified", "Text", "Keyword",  "Int",
+                                         "Double",      "Bool", "Datetime", "KeywordList"};
+#define TYPE_COUNT (sizeof type_names / sizeof *type_names)
+
 static const char *type_name(type_t type)
 {
-    static const char *const names[] = {"Unspecified", "Text", "Keyword",  "Int",
-                                        "Double",      "Bool", "Datetime", "KeywordList"};
-    return (size_t)type < sizeof names / sizeof *names ? names[type] : "Unspecified";
+    return (size_t)type < TYPE_COUNT ? type_names[type] : type_names[0];
 }
 
 /* How many of a type a namespace may have: the columns of the real server's SQL stores. */
@@ -428,6 +430,39 @@ void flo_rpc_add_search_attributes(struct flo_core *core, const struct flo_core_
         flo_reply_status(core, info->id, 0, &status);
     else
         flo_reply_ok(core, info->id, after, &response.base);
+}
+
+int flo_core_ensure_attribute(struct flo_core *core, const char *namespace_name, const char *name,
+                              const char *type, struct flo_err *err)
+{
+    struct flo_namespace *ns = flo_map_get_str(&core->namespaces, namespace_name);
+    size_t i = 1;
+    if (!ns)
+        return flo_fail(err, FLO_ENOENT, "there is no namespace %s", namespace_name);
+    while (i < TYPE_COUNT && strcmp(type_names[i], type) != 0)
+        i++;
+    if (!*name || i == TYPE_COUNT)
+        return flo_fail(err, FLO_EINVAL,
+                        "the search attribute %s=%s has no type: Text, Keyword, Int, Double, Bool, "
+                        "Datetime or KeywordList",
+                        name, type);
+    FloApi__AddSearchAttributesRequest__SearchAttributesEntry
+        entry = FLO_API__ADD_SEARCH_ATTRIBUTES_REQUEST__SEARCH_ATTRIBUTES_ENTRY__INIT,
+        *entries[] = {&entry};
+    FloApi__AddSearchAttributesRequest request = FLO_API__ADD_SEARCH_ATTRIBUTES_REQUEST__INIT;
+    entry.key = flo_text(name);
+    entry.value = (type_t)i;
+    request.n_search_attributes = 1;
+    request.search_attributes = entries;
+    struct flo_status status = {0};
+    FloEngine__NamespaceState state;
+    uint64_t after;
+    int rc = add_all(core, ns, &request, &state, &status);
+    if (!rc && state.n_search_attributes > ns->state->n_search_attributes)
+        rc = flo_namespace_replace(core, ns, &state, &after, &status);
+    if (rc)
+        flo_fail(err, rc == FLO_ENOMEM ? rc : FLO_EINVAL, "%s", status.message);
+    return rc && rc != FLO_ENOMEM ? FLO_EINVAL : rc;
 }
 
 void flo_rpc_remove_search_attributes(struct flo_core *core, const struct flo_core_call_info *info,

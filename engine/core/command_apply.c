@@ -81,7 +81,8 @@ static bool grants_eager(struct flo_core *core, const struct flo_execution *exec
                          const FloApi__ScheduleActivityTaskCommandAttributes *command,
                          const char *queue)
 {
-    return command->request_eager_execution && !strcmp(queue, execution->task_queue) &&
+    return command->request_eager_execution && !core->options.no_eager_activities &&
+           !strcmp(queue, execution->task_queue) &&
            !flo_matching_rate_limited(core, execution->hooks.ns, queue);
 }
 

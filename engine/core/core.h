@@ -90,6 +90,7 @@ struct flo_core_options {
     int64_t blob_size_limit;                 /* one payload field: 2 MiB */
     int64_t update_bytes_limit;              /* updates in flight, all runs': 256 MiB */
     int64_t continue_as_new_min_interval_ns; /* 1 s */
+    bool no_eager_start, no_eager_activities; /* never hand out tasks with an answer */
 };
 
 /* How a call came in. Borrowed during flo_core_call. */
@@ -140,6 +141,12 @@ FLO_MUST_CHECK int flo_core_recovered(struct flo_core *core, uint64_t next_key,
 /* Register a namespace when it is not there (start: `default` and those of the command line). */
 FLO_MUST_CHECK int flo_core_ensure_namespace(struct flo_core *core, const char *name,
                                              int64_t retention_ns);
+
+/* Define a search attribute of a namespace when it is not there. type: "Keyword", "Int", ...
+ * FLO_EINVAL with a sentence: no such type, the name is taken or bad; FLO_ENOENT; FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_core_ensure_attribute(struct flo_core *core, const char *namespace_name,
+                                             const char *name, const char *type,
+                                             struct flo_err *err);
 
 /* ---- input ---- */
 

@@ -322,8 +322,8 @@ void flo_rpc_start_workflow_execution(struct flo_core *core, const struct flo_co
         .build_id = request->eager_worker_deployment_options
                         ? request->eager_worker_deployment_options->build_id
                         : "",
-        .eager =
-            request->request_eager_execution && flo_duration_ns(request->workflow_start_delay) == 0,
+        .eager = request->request_eager_execution && !core->options.no_eager_start &&
+                 flo_duration_ns(request->workflow_start_delay) == 0,
     };
     serve_start(core, &start);
 }

@@ -37,6 +37,7 @@ import local  # noqa: E402
 import messages  # noqa: E402
 import monitoring  # noqa: E402
 import oracle  # noqa: E402
+import dev_server  # noqa: E402
 import outcomes  # noqa: E402
 import scaling  # noqa: E402
 import time_skipping  # noqa: E402
@@ -66,6 +67,11 @@ def check_on_both(scenario, on_engine, on_real_server):
 
     CHECKS[on_engine] = engine
     CHECKS[on_real_server] = real_server
+
+
+@check
+async def python_helper_starts_engine(args):
+    await dev_server.dev_server(args)
 
 
 def new_id(prefix):

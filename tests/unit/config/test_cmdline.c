@@ -84,6 +84,30 @@ static void test_parse_without_argv(void **state)
     assert_null(out.config);
 }
 
+/* A short form, a repeated option without a place for its value, and what was given in order. */
+static void test_parse_notes_what_was_given(void **state)
+{
+    (void)state;
+    static const char *port;
+    static const struct flo_cmdline_option own[] = {
+        {"-p, --port", "N", "the port", &port, NULL},
+        {"-n, --name", "NAME", "names", NULL, NULL},
+        {"--quiet", NULL, "a flag without a place", NULL, NULL},
+        {NULL, NULL, NULL, NULL, NULL}};
+    const struct flo_cmdline_spec given = {.program = "prog", .summary = "Tests.", .options = own};
+    char *argv[] = {"prog", "-n", "a", "-p=7", "--name=b", "--quiet", "-n", "c"};
+    struct flo_cmdline out;
+    int code;
+    assert_true(flo_cmdline_parse(&given, 8, argv, &out, &code));
+    assert_string_equal(port, "7");
+    assert_int_equal(out.given_count, 5);
+    assert_string_equal(out.given[0].value, "a");
+    assert_ptr_equal(out.given[2].option, &own[1]);
+    assert_string_equal(out.given[2].value, "b");
+    assert_null(out.given[3].value);
+    assert_string_equal(out.given[4].value, "c");
+}
+
 /* Everything wrong ends with 64 and one line on stderr. */
 static void test_parse_misuse_is_64(void **state)
 {
@@ -108,6 +132,8 @@ static void test_parse_misuse_is_64(void **state)
     int null = open("/dev/null", O_WRONLY);
     saved = dup(2);
     dup2(null, 2);
+    assert_false(PARSE(&out, &code, "prog", "--liste", "x")); /* "did you mean --listen?" */
+    assert_int_equal(code, 64);
     assert_false(PARSE(&out, &code, "prog", "--config"));
     assert_int_equal(code, 64);
     assert_false(PARSE(&out, &code, "prog", "--set="));
@@ -183,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse_takes_all_forms),
         cmocka_unit_test(test_parse_optional_value),
+        cmocka_unit_test(test_parse_notes_what_was_given),
         cmocka_unit_test(test_parse_without_argv),
         cmocka_unit_test(test_parse_misuse_is_64),
         cmocka_unit_test(test_announcement_round_trip),
