@@ -2,7 +2,9 @@
 /*
  * fuzz_h2_server.c - any bytes from a client into the gRPC server: over a real socket, since the
  * connection's life (GOAWAY, lingering, resets) is part of what is tested. An even first byte
- * sends the client preface before the rest. Odd calls are parked and answered late or never.
+ * sends the client preface before the rest. Odd calls are parked and answered late or never. Calls
+ * of /t/chat are streams: their messages come back, the first byte 'e' ends them, 'f' with an
+ * error.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,6 +41,30 @@ static void on_call(void *ctx, struct flo_grpc_server_call *call, const char *pa
         parked[slot] = call;
 }
 
+static bool on_stream(void *ctx, struct flo_grpc_server_call *call, const char *path)
+{
+    (void)ctx, (void)call;
+    return strcmp(path, "/t/chat") == 0;
+}
+
+static void on_message(void *ctx, struct flo_grpc_server_call *call, const uint8_t *body,
+                       size_t len)
+{
+    (void)ctx;
+    if (len > 0 && body[0] == 'e')
+        flo_grpc_stream_end(call);
+    else if (len > 0 && body[0] == 'f')
+        flo_grpc_respond_error(call, FLO_GRPC_NOT_FOUND, "f", body, len, NULL, 0);
+    else
+        FUZZ_CHECK(flo_grpc_stream(call, body, len) == 0); /* nothing waits */
+}
+
+static void on_half_close(void *ctx, struct flo_grpc_server_call *call)
+{
+    (void)ctx;
+    flo_grpc_stream_end(call);
+}
+
 static void on_cancel(void *ctx, struct flo_grpc_server_call *call)
 {
     (void)ctx;
@@ -53,6 +79,9 @@ static void start(void)
     struct flo_grpc_server_options opt = {.listen = "127.0.0.1:0",
                                           .max_receive_bytes = 64 * 1024,
                                           .on_call = on_call,
+                                          .on_stream = on_stream,
+                                          .on_message = on_message,
+                                          .on_half_close = on_half_close,
                                           .on_cancel = on_cancel};
     base = event_base_new();
     FUZZ_CHECK(base && flo_grpc_server_new(base, &opt, &server, NULL) == 0);

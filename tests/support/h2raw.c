@@ -167,7 +167,8 @@ void h2raw_message(struct h2raw *raw, int32_t stream, uint8_t flags, uint8_t com
 
 static struct h2raw_answer *slot(struct h2raw *raw, int32_t stream)
 {
-    struct h2raw_answer *answer = &raw->answers[(stream / 2) % H2RAW_STREAMS];
+    struct h2raw_answer *answer =
+        stream == 0 ? &raw->connection : &raw->answers[(stream / 2) % H2RAW_STREAMS];
     if (answer->id != stream)
         *answer = (struct h2raw_answer){.id = stream};
     return answer;

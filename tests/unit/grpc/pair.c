@@ -76,6 +76,42 @@ static void on_call(void *ctx, struct flo_grpc_server_call *call, const char *pa
     }
 }
 
+static bool on_stream(void *ctx, struct flo_grpc_server_call *call, const char *path)
+{
+    (void)ctx, (void)call;
+    return strcmp(path, "/t/chat") == 0;
+}
+
+static void on_message(void *ctx, struct flo_grpc_server_call *call, const uint8_t *body,
+                       size_t len)
+{
+    struct pair *pair = ctx;
+    char text[16] = "";
+    memcpy(text, body, len < sizeof text ? len : sizeof text - 1);
+    pair->messages++;
+    if (strcmp(text, "end") == 0) {
+        flo_grpc_stream_end(call);
+    } else if (strcmp(text, "refuse") == 0) {
+        const struct flo_grpc_header extra = {"x-why", "tired", 5};
+        flo_grpc_respond_error(call, FLO_GRPC_FAILED_PRECONDITION, "no\nmore",
+                               (const uint8_t *)"\x08\x09", 2, &extra, 1);
+    } else if (strncmp(text, "big ", 4) == 0) {
+        size_t size = strtoul(text + 4, NULL, 10);
+        uint8_t *data = calloc(1, size);
+        assert_int_equal(flo_grpc_stream(call, data, size), 0);
+        free(data);
+    } else if (strncmp(text, "quiet ", 6) != 0) {
+        assert_int_equal(flo_grpc_stream(call, body, len), 0);
+    }
+}
+
+static void on_half_close(void *ctx, struct flo_grpc_server_call *call)
+{
+    struct pair *pair = ctx;
+    pair->half_closes++;
+    flo_grpc_stream_end(call);
+}
+
 static void on_cancel(void *ctx, struct flo_grpc_server_call *call)
 {
     struct pair *pair = ctx;
@@ -109,6 +145,9 @@ void pair_serve(struct pair *pair, const struct flo_grpc_server_options *opt)
     if (!options.listen)
         options.listen = "127.0.0.1:0";
     options.on_call = on_call;
+    options.on_stream = on_stream;
+    options.on_message = on_message;
+    options.on_half_close = on_half_close;
     options.on_cancel = on_cancel;
     options.on_reject = on_reject;
     options.ctx = pair;

@@ -39,11 +39,14 @@ struct pair {
     /*
      * The server's handler by path: "/t/echo" answers the request's bytes, "/t/park" keeps the call
      * in parked, "/t/fail" answers an error with details, "/t/meta" answers the header named in the
-     * body, "/t/big" answers as many bytes as the body (decimal) says.
+     * body, "/t/big" answers as many bytes as the body (decimal) says. "/t/chat" takes a stream and
+     * answers each message with itself, but "big N" with N bytes, "quiet ..." not at all; "end"
+     * ends the stream, "refuse" with an error; so does the client's half-close.
      */
     struct flo_grpc_server_call *parked[PARKED_MAX];
     size_t parked_count;
-    int calls, cancels; /* seen by the handler */
+    int calls, cancels;        /* seen by the handler */
+    int messages, half_closes; /* of streams */
     int rejects;
     char last_reject[64];
     bool connected; /* as on_state said */
