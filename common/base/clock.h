@@ -6,6 +6,7 @@
 #ifndef FLO_BASE_CLOCK_H
 #define FLO_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,5 +22,9 @@ int64_t flo_clock_thread_cpu_ns(void);
 
 /* "2026-11-21T09:04:05.123456Z", microseconds, UTC; out_text holds at least 28 bytes. */
 void flo_clock_rfc3339(int64_t wall_ns, char *out_text, size_t size);
+/* The other way, as lenient as Go: "2024-02-29T12:00:00.5+02:00" or ...Z, any number of decimals
+ * (nine count), also behind a comma; an hour of one digit. Times that do not fit become the
+ * earliest or latest. False when text is none. */
+bool flo_clock_parse_rfc3339(const char *text, int64_t *out_ns);
 
 #endif

@@ -176,7 +176,7 @@ static bool fits(const json_t *value, type_t type)
     if (json_is_null(value))
         return true;
     if (!json_is_array(value))
-        return is_of(value, type);
+        return type != TYPE(KEYWORD_LIST) && is_of(value, type);
     if (type != TYPE(KEYWORD_LIST) && json_array_size(value) > 1)
         return false;
     json_array_foreach(value, i, item)

@@ -410,6 +410,7 @@ static void upsert_search_attributes(struct flo_core *core, struct flo_execution
         command->upsert_workflow_search_attributes_command_attributes->search_attributes;
     write(core, execution, EVENT(UPSERT_WORKFLOW_SEARCH_ATTRIBUTES), &upserted, command);
     flo_merge_search_attributes(core, execution, upserted.search_attributes);
+    execution->attributes_changed = true;
 }
 
 static void modify_properties(struct flo_core *core, struct flo_execution *execution,

@@ -187,9 +187,18 @@ void flo_core_jump(struct flo_core *core, int64_t by_ns);
 
 /* ---- output: what must be stored ---- */
 
+/* A search attribute of a run that lists find it by. */
+struct flo_core_attribute {
+    const char *name;
+    FloApi__IndexedValueType type;
+    const uint8_t *json; /* a value of that type, a list of such, or null */
+    size_t len;
+};
+
 /* One row of the visibility table and the run's state; strings borrowed until the batch is freed.
  */
 struct flo_core_run_row {
+    bool is_new; /* no batch held it before: there is no such row */
     uint64_t key;
     const char *namespace_id, *workflow_id, *run_id, *type, *task_queue;
     const char *start_request_id, *first_run_id;
@@ -200,6 +209,11 @@ struct flo_core_run_row {
     int64_t history_length, history_bytes, state_transitions;
     const uint8_t *memo, *search_attributes; /* wire form of Memo and SearchAttributes, or NULL */
     size_t memo_len, search_attributes_len;
+    /* The attributes that have rows of their own, when attributes_changed: in place of all that
+     * were there before. has_attributes: there are such rows. */
+    const struct flo_core_attribute *attributes;
+    size_t attribute_count;
+    bool attributes_changed, has_attributes;
     const uint8_t *state; /* flotilla.engine.v1.ExecutionState */
     size_t state_len;
 };

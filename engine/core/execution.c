@@ -274,8 +274,10 @@ struct flo_execution *flo_execution_new(struct flo_core *core,
     flo_history_write(core, execution, &event);
     if (args->started->memo)
         flo_blob_set(core, &execution->memo, &args->started->memo->base);
-    if (args->started->search_attributes)
+    if (args->started->search_attributes) {
         flo_blob_set(core, &execution->search_attributes, &args->started->search_attributes->base);
+        execution->attributes_changed = true;
+    }
     if (args->started->prev_auto_reset_points)
         flo_blob_set(core, &execution->reset_points, &args->started->prev_auto_reset_points->base);
     if (args->user_metadata)

@@ -198,6 +198,8 @@ struct flo_execution {
     int64_t execution_deadline_ns; /* of the chain of runs; 0 = none */
     int32_t attempt;
     bool has_retry_policy;
+    bool attributes_changed; /* search_attributes, since a batch had them */
+    bool has_attributes;     /* the last batch that had them had some */
     bool first_task_pending; /* the first workflow task waits for execution_ns */
     char *new_run_id;        /* that took over when this one closed; heap; NULL = none */
 

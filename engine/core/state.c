@@ -7,6 +7,7 @@
  * Scheduled event when it is handed out, the request ids of signals are read from the Signaled
  * events when a run is loaded. So the row of a run is small, and packing it cheap.
  */
+#include "engine/core/attributes.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
@@ -14,6 +15,7 @@
 #include "engine/core/run.h"
 #include "engine/core/update.h"
 #include "flotilla/engine_state.pb-c.h"
+#include "wire/decode.h"
 
 static ProtobufCBinaryData bytes_of(const struct flo_blob *blob)
 {
@@ -308,10 +310,48 @@ static int fill_row(struct flo_execution *execution, struct flo_arena *arena,
         .history_bytes = (int64_t)execution->history.len,
         .state_transitions = execution->state_transitions,
     };
+    row->is_new = execution->history.stored_next_id == 1;
+    row->has_attributes = execution->has_attributes;
     row->memo = copy_blob(arena, &execution->memo, &row->memo_len, &failed);
     row->search_attributes =
         copy_blob(arena, &execution->search_attributes, &row->search_attributes_len, &failed);
     return failed ? FLO_ENOMEM : pack_state(execution, arena, row);
+}
+
+/* What lists find the run by, of the attributes copied to row. A name that is not defined any more
+ * is left out. */
+static int collect_attributes(struct flo_execution *execution, struct flo_arena *arena,
+                              struct flo_core_run_row *row)
+{
+    ProtobufCMessage *message = NULL;
+    row->attributes_changed = true;
+    if (row->search_attributes_len) {
+        int rc = flo_wire_decode(&flo_api__search_attributes__descriptor, row->search_attributes,
+                                 row->search_attributes_len, arena, &message, NULL);
+        if (rc == FLO_ENOMEM)
+            return rc;
+    }
+    const FloApi__SearchAttributes *all = (const void *)message;
+    const size_t count = all ? all->n_indexed_fields : 0;
+    struct flo_core_attribute *attributes =
+        flo_arena_alloc(arena, (count + 1) * sizeof *attributes);
+    if (!attributes)
+        return FLO_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const FloApi__SearchAttributes__IndexedFieldsEntry *field = all->indexed_fields[i];
+        const FloApi__IndexedValueType type = flo_attribute_type(execution->hooks.ns, field->key);
+        if (field->value && field->value->data.len &&
+            type != FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_UNSPECIFIED)
+            attributes[row->attribute_count++] =
+                (struct flo_core_attribute){.name = field->key,
+                                            .type = type,
+                                            .json = field->value->data.data,
+                                            .len = field->value->data.len};
+    }
+    row->attributes = attributes;
+    execution->attributes_changed = false;
+    execution->has_attributes = row->attribute_count > 0;
+    return 0;
 }
 
 /* Does nothing go on, until somebody signals or a timer fires? */
@@ -332,7 +372,8 @@ int flo_execution_collect(struct flo_execution *execution, struct flo_arena *are
          id = last + 1)
         count++;
     struct flo_core_history_row *rows = flo_arena_calloc(arena, count + 1, sizeof *rows);
-    if (!rows || fill_row(execution, arena, out_row))
+    if (!rows || fill_row(execution, arena, out_row) ||
+        (execution->attributes_changed && collect_attributes(execution, arena, out_row)))
         return FLO_ENOMEM;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *events;

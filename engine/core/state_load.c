@@ -165,6 +165,7 @@ static int load_fields(struct flo_core *core, struct flo_execution *execution,
     execution->signal_count = state->signal_count;
     load_blob(core, &execution->memo, &state->memo);
     load_blob(core, &execution->search_attributes, &state->search_attributes);
+    execution->has_attributes = execution->search_attributes.len > 0; /* maybe */
     load_blob(core, &execution->reset_points, &state->reset_points);
     load_blob(core, &execution->user_metadata, &state->user_metadata);
     load_task(core, &execution->workflow_task, state->workflow_task);

@@ -25,6 +25,9 @@
 #include "engine/store/store.h"
 #include "wire/api.h"
 
+/* Runs that belong to a division are only seen by queries that name this attribute. */
+#define FLO_QUERY_DIVISION "TemporalNamespaceDivision"
+
 struct flo_query {
     struct flo_store_filter filter;
     bool group_by_status; /* GROUP BY ExecutionStatus */
@@ -45,9 +48,8 @@ FLO_MUST_CHECK int flo_query_compile(const char *text, const struct flo_query_na
                                      struct flo_arena *arena, struct flo_query *out_query,
                                      struct flo_err *err);
 
-/* query_value.c: RFC 3339 to nanoseconds since 1970; "1h2m3.5s" (also d), "hh:mm:ss" or plain
- * nanoseconds to nanoseconds. False when text is none. */
-bool flo_query_parse_time(const char *text, int64_t *out_ns);
-bool flo_query_parse_duration(const char *text, int64_t *out_ns);
+/* query_value.c: "1h2m3.5s" (also d), "hh:mm:ss" or plain nanoseconds to nanoseconds. False when
+ * text is none; *out_why, static, may then say why (": ..."). */
+bool flo_query_parse_duration(const char *text, int64_t *out_ns, const char **out_why);
 
 #endif

@@ -7,23 +7,24 @@
 
 static bool is_name_start(char c)
 {
-    return isalpha((unsigned char)c) || c == '_' || c == '@' || (unsigned char)c >= 0x80;
+    return isalpha((unsigned char)c) || c == '_' || c == '@';
 }
 
 static bool is_name_part(char c)
 {
-    return is_name_start(c) || isdigit((unsigned char)c) || c == '$' || c == '.';
+    return is_name_start(c) || isdigit((unsigned char)c) || c == '.';
 }
 
-/* Blanks and comments: "-- to the end of the line", slash-star ones. */
-static void skip_blanks(struct flo_query_lexer *lexer)
+/* Blanks and comments: "-- to the end of the line", "# to it", slash-star ones. */
+static void skip_blanks(struct flo_query_lexer *lexer, size_t *out_end)
 {
     const char *text = lexer->text;
-    for (;;) {
+    *out_end = lexer->at; /* blanks at the end do not count, comments do */
+    for (;; *out_end = lexer->at) {
         while (isspace((unsigned char)text[lexer->at]))
             lexer->at++;
         const char *at = text + lexer->at;
-        if (at[0] == '-' && at[1] == '-') {
+        if ((at[0] == '-' && at[1] == '-') || at[0] == '#') {
             lexer->at += strcspn(at, "\n");
         } else if (at[0] == '/' && at[1] == '*' && strstr(at + 2, "*/")) {
             lexer->at = (size_t)(strstr(at + 2, "*/") + 2 - text);
@@ -81,29 +82,29 @@ static size_t number_length(const char *at, enum flo_query_token_kind *out_kind)
             len++;
     }
     if (at[len] == 'e' || at[len] == 'E') {
-        size_t sign = at[len + 1] == '-' || at[len + 1] == '+';
-        if (isdigit((unsigned char)at[len + 1 + sign])) {
-            *out_kind = FLO_TOKEN_FLOAT;
-            for (len += 1 + sign; isdigit((unsigned char)at[len]);)
-                len++;
-        }
+        *out_kind = FLO_TOKEN_FLOAT; /* "1e" too, which is no number when it is used */
+        len += 1 + (at[len + 1] == '-' || at[len + 1] == '+');
+        while (isdigit((unsigned char)at[len]))
+            len++;
     }
     return len;
 }
 
 static size_t symbol_length(const char *at)
 {
-    static const char *const pairs[] = {"<=", ">=", "<>", "!=", "&&", "||"};
+    static const char *const pairs[] = {"<=", ">=", "<>", "!=", "&&", "||", "<<", ">>", "->"};
+    if (strncmp(at, "<=>", 3) == 0)
+        return 3;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         if (at[0] == pairs[i][0] && at[1] == pairs[i][1])
             return 2;
-    return strchr("()=<>!,+-*/%;", at[0]) ? 1 : 0;
+    return strchr("()=<>!,+-*/%;|&^~", at[0]) ? 1 : 0;
 }
 
 int flo_query_next_token(struct flo_query_lexer *lexer, struct flo_query_token *out)
 {
-    size_t before = lexer->at; /* blanks at the end do not count */
-    skip_blanks(lexer);
+    size_t before;
+    skip_blanks(lexer, &before);
     const char *at = lexer->text + lexer->at;
     size_t len = 0;
     *out = (struct flo_query_token){.kind = FLO_TOKEN_END, .text = "", .end = before};
@@ -120,6 +121,8 @@ int flo_query_next_token(struct flo_query_lexer *lexer, struct flo_query_token *
             len++;
     } else if (isdigit((unsigned char)*at) || (*at == '.' && isdigit((unsigned char)at[1]))) {
         len = number_length(at, &out->kind);
+        if (is_name_start(at[len]))
+            out->kind = FLO_TOKEN_BAD;
     } else {
         out->kind = FLO_TOKEN_SYMBOL;
         len = symbol_length(at);

@@ -3,6 +3,7 @@
  * query_parse.c - recursive descent over the tokens, one function a rule. Depth and size are
  * bounded, since a query may be 4 MiB of "((((".
  */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -39,7 +40,9 @@ static void *syntax_error(struct parser *p)
     const struct flo_query_token *token = &p->token;
     if (p->rc)
         return NULL;
-    if (token->kind != FLO_TOKEN_END && token->kind != FLO_TOKEN_SYMBOL && *token->text) {
+    if (token->kind == FLO_TOKEN_BAD && (unsigned char)*token->text >= 0x80) {
+        snprintf(near, sizeof near, "%s", "\xef\xbf\xbd"); /* one byte is no character */
+    } else if (token->kind != FLO_TOKEN_END && token->kind != FLO_TOKEN_SYMBOL && *token->text) {
         size_t len = 0;
         for (; token->text[len] && len < sizeof near - 1; len++) {
             char c = token->text[len];
@@ -111,14 +114,31 @@ static bool enter(struct parser *p)
     return true;
 }
 
-/* Words that end an expression or join two: no names unless backquoted. */
+/* What the server's grammar, a dialect of SQL, keeps for itself: no names unless backquoted. */
 static bool is_keyword(const char *word)
 {
     static const char *const words[] = {
-        "and",    "or",     "not",    "in",     "between",     "is",     "null",
-        "like",   "regexp", "xor",    "order",  "group",       "by",     "limit",
-        "select", "from",   "where",  "drop",   "table",       "insert", "update",
-        "delete", "union",  "having", "exists", "starts_with",
+        "add",      "against",     "all",           "alter",     "analyze",
+        "and",      "as",          "asc",           "between",   "by",
+        "call",     "cascade",     "change",        "check",     "column",
+        "create",   "cross",       "database",      "delete",    "desc",
+        "describe", "distinct",    "div",           "drop",      "else",
+        "end",      "escape",      "exists",        "explain",   "fetch",
+        "for",      "force",       "foreign",       "from",      "fulltext",
+        "grant",    "group",       "having",        "if",        "ignore",
+        "in",       "index",       "inner",         "insert",    "interval",
+        "into",     "is",          "join",          "key",       "keys",
+        "kill",     "left",        "like",          "limit",     "load",
+        "lock",     "match",       "mod",           "natural",   "not",
+        "null",     "on",          "option",        "or",        "order",
+        "outer",    "primary",     "range",         "read",      "regexp",
+        "rename",   "replace",     "require",       "revoke",    "right",
+        "rlike",    "schema",      "select",        "separator", "set",
+        "show",     "starts_with", "straight_join", "table",     "then",
+        "to",       "trigger",     "union",         "unique",    "unlock",
+        "update",   "usage",       "use",           "using",     "values",
+        "when",     "where",       "while",         "with",      "write",
+        "xor",
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcasecmp(word, words[i]) == 0)
@@ -166,6 +186,8 @@ static struct flo_query_node *parse_name(struct parser *p)
     if (!plain || !at_symbol(p, "("))
         return node(p, FLO_NODE_COLUMN, name, NULL);
     advance(p);
+    if (take_symbol(p, "*") && !at_symbol(p, ")"))
+        return syntax_error(p);
     if (!take_symbol(p, ")")) {
         do
             parse_or(p);
@@ -174,6 +196,38 @@ static struct flo_query_node *parse_name(struct parser *p)
             return syntax_error(p);
     }
     return node(p, FLO_NODE_FUNCTION, name, NULL);
+}
+
+/* Behind "(": a condition, an operand, or a list. */
+static struct flo_query_node *parse_parenthesis(struct parser *p)
+{
+    struct flo_query_node *items = NULL, **tail = &items;
+    size_t count = 0;
+    do {
+        append(&tail, parse_or(p));
+        count++;
+    } while (take_symbol(p, ","));
+    if (!p->rc && !take_symbol(p, ")"))
+        return syntax_error(p);
+    return node(p, count > 1 ? FLO_NODE_TUPLE : FLO_NODE_PAREN, NULL, items);
+}
+
+static struct flo_query_node *parse_primary(struct parser *p);
+
+/* Behind a sign, which becomes part of a number. */
+static struct flo_query_node *parse_signed(struct parser *p, const char *sign)
+{
+    bool number = p->token.kind == FLO_TOKEN_INT || p->token.kind == FLO_TOKEN_FLOAT;
+    struct flo_query_node *operand = enter(p) ? parse_primary(p) : NULL;
+    p->depth--;
+    if (!operand || !number)
+        return node(p, FLO_NODE_UNARY, sign, operand);
+    if (*sign == '+')
+        return operand;
+    operand->text = flo_arena_printf(p->arena, "-%s", operand->text);
+    if (!operand->text)
+        p->rc = flo_fail(p->err, FLO_ENOMEM, "no memory for the query");
+    return operand;
 }
 
 static struct flo_query_node *parse_primary(struct parser *p)
@@ -200,32 +254,32 @@ static struct flo_query_node *parse_primary(struct parser *p)
     default:
         break;
     }
-    if (take_symbol(p, "(")) {
-        struct flo_query_node *inner = parse_or(p);
-        if (!p->rc && !take_symbol(p, ")"))
-            return syntax_error(p);
-        return node(p, FLO_NODE_PAREN, NULL, inner);
-    }
-    if (take_symbol(p, "-")) {
-        bool number = p->token.kind == FLO_TOKEN_INT || p->token.kind == FLO_TOKEN_FLOAT;
+    if (take_symbol(p, "("))
+        return parse_parenthesis(p);
+    if (take_symbol(p, "-") || take_symbol(p, "+"))
+        return parse_signed(p, token.text);
+    if (take_symbol(p, "!") || take_symbol(p, "~")) {
         struct flo_query_node *operand = enter(p) ? parse_primary(p) : NULL;
         p->depth--;
-        if (!operand || !number)
-            return node(p, FLO_NODE_UNARY, "-", operand);
-        operand->text = flo_arena_printf(p->arena, "-%s", operand->text);
-        if (!operand->text)
-            p->rc = flo_fail(p->err, FLO_ENOMEM, "no memory for the query");
-        return operand;
+        return node(p, FLO_NODE_UNARY, token.text, operand);
     }
     return syntax_error(p);
+}
+
+static bool at_arithmetic(const struct parser *p)
+{
+    static const char *const symbols[] = {"+", "-", "*", "/", "%", "|", "&", "^", "<<", ">>", "->"};
+    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
+        if (at_symbol(p, symbols[i]))
+            return true;
+    return at_word(p, "div") || at_word(p, "mod");
 }
 
 /* Arithmetic is understood only to be refused by its name. */
 static struct flo_query_node *parse_operand(struct parser *p)
 {
     struct flo_query_node *left = parse_primary(p);
-    while (!p->rc && (at_symbol(p, "+") || at_symbol(p, "-") || at_symbol(p, "*") ||
-                      at_symbol(p, "/") || at_symbol(p, "%"))) {
+    while (!p->rc && at_arithmetic(p)) {
         advance(p);
         parse_primary(p);
         left = node(p, FLO_NODE_BINARY, NULL, left);
@@ -266,7 +320,7 @@ static struct flo_query_node *parse_word_test(struct parser *p, struct flo_query
         return pair(p, FLO_NODE_COMPARE, negated ? "not in" : "in", left, parse_tuple(p));
     if (take_word(p, "like"))
         return pair(p, FLO_NODE_COMPARE, negated ? "not like" : "like", left, parse_operand(p));
-    if (take_word(p, "regexp"))
+    if (take_word(p, "regexp") || take_word(p, "rlike"))
         return pair(p, FLO_NODE_COMPARE, negated ? "not regexp" : "regexp", left, parse_operand(p));
     if (take_word(p, "starts_with"))
         return pair(p, FLO_NODE_COMPARE, negated ? "not starts_with" : "starts_with", left,
@@ -285,7 +339,7 @@ static struct flo_query_node *parse_word_test(struct parser *p, struct flo_query
 
 static struct flo_query_node *parse_test(struct parser *p)
 {
-    static const char *const operators[] = {"=", "!=", "<>", "<=", ">=", "<", ">"};
+    static const char *const operators[] = {"=", "!=", "<>", "<=>", "<=", ">=", "<", ">"};
     struct flo_query_node *left = parse_operand(p);
     if (p->rc)
         return NULL;
@@ -300,7 +354,7 @@ static struct flo_query_node *parse_test(struct parser *p)
 
 static struct flo_query_node *parse_not(struct parser *p)
 {
-    if (!take_word(p, "not") && !take_symbol(p, "!"))
+    if (!take_word(p, "not"))
         return parse_test(p);
     struct flo_query_node *inner = enter(p) ? parse_not(p) : NULL;
     p->depth--;
@@ -364,9 +418,9 @@ int flo_query_parse(const char *text, struct flo_arena *arena, struct flo_query_
     text += strspn(text, " \t\r\n");
     p.lexer = (struct flo_query_lexer){.text = text, .arena = arena};
     advance(&p);
-    bool no_where = at_word(&p, "order") || at_word(&p, "group");
+    bool no_where = strncasecmp(text, "order by", 8) == 0 || strncasecmp(text, "group by", 8) == 0;
     p.prefix = strlen(no_where ? "select * from table1 " : "select * from table1 where ");
-    if (!no_where && p.token.kind != FLO_TOKEN_END)
+    if (!no_where && *text)
         tree.where = parse_or(&p);
     if (take_word(&p, "group"))
         parse_group_by(&p, &tree);
@@ -375,6 +429,8 @@ int flo_query_parse(const char *text, struct flo_arena *arena, struct flo_query_
     if (take_word(&p, "limit")) {
         tree.limit = true;
         parse_operand(&p);
+        if (take_word(&p, "offset") || take_symbol(&p, ","))
+            parse_operand(&p);
     }
     take_symbol(&p, ";");
     if (!p.rc && p.token.kind != FLO_TOKEN_END)

@@ -18,7 +18,6 @@
 #define PAGE_MAX 1000
 /* A page is cut when its rows pass this: clients receive 4 MiB. */
 #define PAGE_BYTES ((size_t)3 << 20)
-#define RUNNING FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_RUNNING
 
 /* ---- page tokens: version, close order, start, key; little endian ---- */
 
@@ -334,19 +333,28 @@ struct conditions {
     char sql[256];
     struct flo_store_value values[8];
     size_t count;
+    enum flo_store_path path;
 };
 
-static void add_condition(struct conditions *c, const char *sql, struct flo_store_value value)
+static void add_sql(struct conditions *c, const char *sql)
 {
     size_t used = strlen(c->sql);
     snprintf(c->sql + used, sizeof c->sql - used, "%s%s", used ? " AND " : "", sql);
+}
+
+static void add_condition(struct conditions *c, const char *sql, struct flo_store_value value)
+{
+    add_sql(c, sql);
     c->values[c->count++] = value;
 }
 
-static void add_text_condition(struct conditions *c, const char *sql, const char *text)
+static void add_text_condition(struct conditions *c, const char *sql, const char *text,
+                               enum flo_store_path path)
 {
-    if (text && *text)
-        add_condition(c, sql, (struct flo_store_value){.kind = FLO_STORE_TEXT, .text = text});
+    if (!text || !*text)
+        return;
+    add_condition(c, sql, (struct flo_store_value){.kind = FLO_STORE_TEXT, .text = text});
+    c->path = path;
 }
 
 static void add_int_condition(struct conditions *c, const char *sql, int64_t value)
@@ -375,13 +383,14 @@ static void add_times(struct conditions *c, const FloApi__StartTimeFilter *filte
 
 static void add_execution(struct conditions *c, const FloApi__WorkflowExecutionFilter *filter)
 {
-    add_text_condition(c, "workflow_id = ?", filter->workflow_id);
-    add_text_condition(c, "run_id = ?", filter->run_id);
+    add_text_condition(c, "workflow_id = ?", filter->workflow_id, FLO_STORE_BY_WORKFLOW);
+    add_text_condition(c, "run_id = ?", filter->run_id, FLO_STORE_BY_RUN);
 }
 
 static struct flo_store_filter as_filter(const struct conditions *c)
 {
-    return (struct flo_store_filter){.sql = c->sql, .values = c->values, .value_count = c->count};
+    return (struct flo_store_filter){
+        .sql = c->sql, .values = c->values, .value_count = c->count, .path = c->path};
 }
 
 void flo_route_list_open(struct flo_route_context *context, const void *message,
@@ -389,14 +398,14 @@ void flo_route_list_open(struct flo_route_context *context, const void *message,
 {
     const FloApi__ListOpenWorkflowExecutionsRequest *request = message;
     struct conditions c = {0};
-    add_int_condition(&c, "close_order = ?", INT64_MAX);
+    add_sql(&c, FLO_STORE_IS_OPEN);
     add_times(&c, request->start_time_filter, false);
     if (request->filters_case ==
         FLO_API__LIST_OPEN_WORKFLOW_EXECUTIONS_REQUEST__FILTERS_EXECUTION_FILTER)
         add_execution(&c, request->execution_filter);
     else if (request->filters_case ==
              FLO_API__LIST_OPEN_WORKFLOW_EXECUTIONS_REQUEST__FILTERS_TYPE_FILTER)
-        add_text_condition(&c, "type = ?", request->type_filter->name);
+        add_text_condition(&c, "type = ?", request->type_filter->name, FLO_STORE_BY_TYPE);
     struct list_request list = {.namespace_ = request->namespace_,
                                 .page_size = request->maximum_page_size,
                                 .token = &request->next_page_token,
@@ -411,17 +420,18 @@ void flo_route_list_closed(struct flo_route_context *context, const void *messag
 {
     const FloApi__ListClosedWorkflowExecutionsRequest *request = message;
     struct conditions c = {0};
-    add_int_condition(&c, "status <> ?", RUNNING);
+    add_sql(&c, FLO_STORE_IS_CLOSED " AND close_order < 9223372036854775807");
     add_times(&c, request->start_time_filter, true);
     switch (request->filters_case) {
     case FLO_API__LIST_CLOSED_WORKFLOW_EXECUTIONS_REQUEST__FILTERS_EXECUTION_FILTER:
         add_execution(&c, request->execution_filter);
         break;
     case FLO_API__LIST_CLOSED_WORKFLOW_EXECUTIONS_REQUEST__FILTERS_TYPE_FILTER:
-        add_text_condition(&c, "type = ?", request->type_filter->name);
+        add_text_condition(&c, "type = ?", request->type_filter->name, FLO_STORE_BY_TYPE);
         break;
     case FLO_API__LIST_CLOSED_WORKFLOW_EXECUTIONS_REQUEST__FILTERS_STATUS_FILTER:
         add_int_condition(&c, "status = ?", request->status_filter->status);
+        c.path = FLO_STORE_BY_STATUS;
         break;
     default:
         break;

@@ -46,9 +46,13 @@ enum flo_store_statement {
     FLO_STORE_SQL_DELETE_RECORD,
     FLO_STORE_SQL_RECORDS,
     FLO_STORE_SQL_UPDATE_OPEN,
+    FLO_STORE_SQL_UPDATE_STATUS,
     FLO_STORE_SQL_UPDATE_CLOSED,
     FLO_STORE_SQL_INSERT_RUN,
     FLO_STORE_SQL_INSERT_HISTORY,
+    FLO_STORE_SQL_INSERT_ATTRIBUTE,
+    FLO_STORE_SQL_END_ATTRIBUTES,
+    FLO_STORE_SQL_DELETE_ATTRIBUTES,
     FLO_STORE_SQL_DELETE_RUN,
     FLO_STORE_SQL_DELETE_HISTORY,
     FLO_STORE_SQL_GET_SEQ,
@@ -62,6 +66,7 @@ enum flo_store_statement {
     FLO_STORE_SQL_HISTORY,
     FLO_STORE_SQL_HISTORY_REVERSE,
     FLO_STORE_SQL_EXPIRED,
+    FLO_STORE_SQL_STARTED,
     FLO_STORE_STATEMENTS
 };
 
@@ -92,7 +97,25 @@ int flo_store_error(sqlite3 *db, int sqlite_rc, const char *what, struct flo_err
  * had, and the default one is only slower. Any thread. */
 const char *flo_store_log_writer(void);
 
-/* attribute.c: the SQL functions that filters use. */
+/* ---- value.c, attribute.c, attribute_rows.c: search attributes ---- */
+
+/* Call fn with each value that the JSON of an attribute of that type has: none for null or what is
+ * no JSON of the type, several for a list. A code other than 0 stops and is returned. */
+typedef int (*flo_store_value_fn)(void *ctx, const struct flo_store_value *value);
+int flo_store_attribute_values(FloApi__IndexedValueType type, const uint8_t *json, size_t len,
+                               flo_store_value_fn fn, void *ctx);
+void flo_store_bind_value(sqlite3_stmt *statement, int index, const struct flo_store_value *value);
+/* The rows of the table attribute for a run that is written: new ones, another close time. */
+FLO_MUST_CHECK int flo_store_put_attributes(struct flo_store *store,
+                                            const struct flo_core_run_row *row,
+                                            struct flo_err *err);
+FLO_MUST_CHECK int flo_store_delete_attributes(struct flo_store *store, uint64_t key,
+                                               struct flo_err *err);
+/* attribute.id of the first value of a run; of the last one is FLO_STORE_VALUES_MAX - 1 more. */
+#define FLO_STORE_VALUE_BITS 14
+#define FLO_STORE_VALUES_MAX (1 << FLO_STORE_VALUE_BITS)
+
+/* The SQL functions that filters use. */
 FLO_MUST_CHECK int flo_store_add_functions(struct flo_store_connection *connection,
                                            struct flo_err *err);
 

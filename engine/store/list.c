@@ -11,23 +11,65 @@
 #include "base/clock.h"
 #include "engine/store/internal.h"
 
-static void bind_values(sqlite3_stmt *statement, int first, const struct flo_store_filter *filter)
+void flo_store_bind_value(sqlite3_stmt *statement, int index, const struct flo_store_value *value)
 {
-    for (size_t i = 0; i < filter->value_count; i++) {
-        const struct flo_store_value *value = &filter->values[i];
-        int index = first + (int)i;
-        switch (value->kind) {
-        case FLO_STORE_INT:
-            sqlite3_bind_int64(statement, index, value->integer);
-            break;
-        case FLO_STORE_REAL:
-            sqlite3_bind_double(statement, index, value->real);
-            break;
-        case FLO_STORE_TEXT:
-            sqlite3_bind_text(statement, index, value->text, -1, SQLITE_STATIC);
-            break;
-        }
+    switch (value->kind) {
+    case FLO_STORE_INT:
+        sqlite3_bind_int64(statement, index, value->integer);
+        break;
+    case FLO_STORE_REAL:
+        sqlite3_bind_double(statement, index, value->real);
+        break;
+    case FLO_STORE_TEXT:
+        sqlite3_bind_text(statement, index, value->text, -1, SQLITE_STATIC);
+        break;
     }
+}
+
+/* Numbered parameters come first, then the filter's plain ones, which SQLite counts on from there.
+ */
+enum { AT_NAMESPACE = 1, AT_ATTRIBUTE, AT_VALUE, AT_FILTER };
+#define CURSOR 3 /* parameters of a cursor, before the filter's */
+
+static bool is_by_attribute(const struct flo_store_filter *filter)
+{
+    return filter->path == FLO_STORE_BY_ATTRIBUTE;
+}
+
+static void bind_filter(sqlite3_stmt *statement, int first, const char *namespace_id,
+                        const struct flo_store_filter *filter)
+{
+    sqlite3_bind_text(statement, AT_NAMESPACE, namespace_id, -1, SQLITE_STATIC);
+    if (is_by_attribute(filter)) {
+        sqlite3_bind_text(statement, AT_ATTRIBUTE, filter->attribute, -1, SQLITE_STATIC);
+        flo_store_bind_value(statement, AT_VALUE, &filter->equals);
+    }
+    for (size_t i = 0; i < filter->value_count; i++)
+        flo_store_bind_value(statement, first + (int)i, &filter->values[i]);
+}
+
+/* From which tables, and what holds of all runs that fit, without the filter's own. ?2 and ?3 are
+ * named in every case, so that the others are counted alike. */
+static void put_from(struct flo_buf *sql, const struct flo_store_filter *filter)
+{
+    static const char *const indexes[] = {
+        [FLO_STORE_IN_ORDER] = "run_list",        [FLO_STORE_BY_RUN] = "run_id",
+        [FLO_STORE_BY_WORKFLOW] = "run_workflow", [FLO_STORE_BY_TYPE] = "run_type",
+        [FLO_STORE_BY_STATUS] = "run_status",     [FLO_STORE_BY_START] = "run_start",
+    };
+    if (is_by_attribute(filter))
+        flo_buf_printf(sql,
+                       " FROM attribute CROSS JOIN run ON run.key = attribute.id >> %d"
+                       " WHERE space = ?1 AND name = ?2 AND value = ?3",
+                       FLO_STORE_VALUE_BITS);
+    else
+        flo_buf_printf(sql, " FROM run INDEXED BY %s WHERE namespace_id = ?1 AND ?2 IS ?3",
+                       indexes[filter->path]);
+    if (!filter->all_divisions)
+        flo_buf_printf(sql,
+                       " AND run.key NOT IN (SELECT id >> %d FROM attribute WHERE space = ?1"
+                       " AND name = 'TemporalNamespaceDivision')",
+                       FLO_STORE_VALUE_BITS);
 }
 
 /* VM steps between two looks at the clock: well under a millisecond. */
@@ -114,36 +156,87 @@ static void read_visible(sqlite3_stmt *s, struct flo_store_visible *out)
     };
 }
 
+/* So many runs are sorted rather than sought in a list. */
+#define SORT_MAX 2000
+
+/* Are there few runs that started in the time that the filter asks for? */
+static int started_few(struct flo_store *store, const char *namespace_id,
+                       const struct flo_store_filter *filter, bool *out_few, struct flo_err *err)
+{
+    sqlite3_stmt *statement;
+    int rc = flo_store_prepare(store->reader, FLO_STORE_SQL_STARTED, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_text(statement, 1, namespace_id, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, filter->start_from_ns);
+    sqlite3_bind_int64(statement, 3, filter->start_to_ns);
+    sqlite3_bind_int64(statement, 4, SORT_MAX);
+    const int step = sqlite3_step(statement);
+    if (step == SQLITE_ROW)
+        *out_few = sqlite3_column_int64(statement, 0) < SORT_MAX;
+    else
+        rc = query_error(store, step, "cannot read the runs", err);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return rc;
+}
+
+/* The filter with the path that is taken. */
+static int choose_path(struct flo_store *store, const char *namespace_id,
+                       const struct flo_store_filter *filter, struct flo_store_filter *out,
+                       struct flo_err *err)
+{
+    bool few = true;
+    *out = *filter;
+    int rc = filter->path == FLO_STORE_BY_START
+                 ? started_few(store, namespace_id, filter, &few, err)
+                 : 0;
+    if (!few)
+        out->path = FLO_STORE_IN_ORDER;
+    return rc;
+}
+
 int flo_store_list(struct flo_store *store, const char *namespace_id,
-                   const struct flo_store_filter *filter, const struct flo_store_cursor *after,
+                   const struct flo_store_filter *asked, const struct flo_store_cursor *after,
                    size_t limit, bool (*fn)(void *ctx, const struct flo_store_visible *run),
                    void *ctx, struct flo_err *err)
 {
+    struct flo_store_filter chosen;
+    const struct flo_store_filter *filter = &chosen;
     struct flo_buf sql;
     sqlite3_stmt *statement = NULL;
     int step;
 
-    /* Numbered parameters first, then the filter's plain ones, which SQLite counts on from there.
-     */
+    budget_begin(store);
+    int rc = choose_path(store, namespace_id, asked, &chosen, err);
+    if (rc) {
+        budget_end(store);
+        return rc;
+    }
     flo_buf_init(&sql, 0);
     flo_buf_append_str(
         &sql, "SELECT key, namespace_id, workflow_id, run_id, type, task_queue, first_run_id,"
               " parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, status, start_ns,"
               " execution_ns, close_ns, history_length, history_bytes, state_transitions, memo,"
-              " search_attributes, close_order FROM run WHERE namespace_id = ?1"
-              " AND (close_order, start_ns, key) < (?2, ?3, ?4)");
+              " search_attributes, close_order");
+    put_from(&sql, filter);
+    if (is_by_attribute(filter))
+        flo_buf_printf(&sql, " AND (ended, started, id) < (?4, ?5, ?6 << %d)",
+                       after ? FLO_STORE_VALUE_BITS : 0);
+    else
+        flo_buf_append_str(&sql, " AND (close_order, start_ns, key) < (?4, ?5, ?6)");
     if (filter->sql && *filter->sql)
         flo_buf_printf(&sql, " AND (%s)", filter->sql);
-    flo_buf_append_str(&sql, " ORDER BY close_order DESC, start_ns DESC, key DESC");
-    budget_begin(store);
-    int rc = prepare(store, &sql, &statement, err);
+    flo_buf_append_str(&sql, is_by_attribute(filter)
+                                 ? " ORDER BY ended DESC, started DESC, id DESC"
+                                 : " ORDER BY close_order DESC, start_ns DESC, key DESC");
+    rc = prepare(store, &sql, &statement, err);
     if (rc)
         goto out;
-    sqlite3_bind_text(statement, 1, namespace_id, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(statement, 2, after ? after->close_order : INT64_MAX);
-    sqlite3_bind_int64(statement, 3, after ? after->start_ns : INT64_MAX);
-    sqlite3_bind_int64(statement, 4, after ? (sqlite3_int64)after->key : INT64_MAX);
-    bind_values(statement, 5, filter);
+    sqlite3_bind_int64(statement, AT_FILTER, after ? after->close_order : INT64_MAX);
+    sqlite3_bind_int64(statement, AT_FILTER + 1, after ? after->start_ns : INT64_MAX);
+    sqlite3_bind_int64(statement, AT_FILTER + 2, after ? (sqlite3_int64)after->key : INT64_MAX);
+    bind_filter(statement, AT_FILTER + CURSOR, namespace_id, filter);
     while (limit-- && (step = sqlite3_step(statement)) != SQLITE_DONE) {
         struct flo_store_visible run;
         if (step != SQLITE_ROW) {
@@ -162,37 +255,51 @@ out:
     return rc;
 }
 
-int flo_store_count(struct flo_store *store, const char *namespace_id,
-                    const struct flo_store_filter *filter, bool by_status,
-                    void (*fn)(void *ctx, int status, int64_t count), void *ctx,
-                    struct flo_err *err)
+static int count_runs(struct flo_store *store, const char *namespace_id,
+                      const struct flo_store_filter *filter, const char *group,
+                      void (*fn)(void *ctx, int status, int64_t count), void *ctx,
+                      struct flo_err *err)
 {
     struct flo_buf sql;
     sqlite3_stmt *statement = NULL;
     int step;
 
     flo_buf_init(&sql, 0);
-    flo_buf_printf(&sql, "SELECT %s, count(*) FROM run WHERE namespace_id = ?1",
-                   by_status ? "status" : "0");
+    flo_buf_printf(&sql, "SELECT %s, count(*)", group ? "status" : "0");
+    put_from(&sql, filter);
+    if (group)
+        flo_buf_printf(&sql, " AND %s", group);
     if (filter->sql && *filter->sql)
         flo_buf_printf(&sql, " AND (%s)", filter->sql);
-    if (by_status)
+    if (group)
         flo_buf_append_str(&sql, " GROUP BY status");
-    budget_begin(store);
     int rc = prepare(store, &sql, &statement, err);
     if (rc)
         goto out;
-    sqlite3_bind_text(statement, 1, namespace_id, -1, SQLITE_STATIC);
-    bind_values(statement, 2, filter);
+    bind_filter(statement, AT_FILTER, namespace_id, filter);
     while ((step = sqlite3_step(statement)) == SQLITE_ROW)
         fn(ctx, sqlite3_column_int(statement, 0), sqlite3_column_int64(statement, 1));
     if (step != SQLITE_DONE)
         rc = query_error(store, step, "cannot count the runs", err);
 out:
-    budget_end(store);
     sqlite3_finalize(statement);
     assert(flo_store_reader_idle(store));
     flo_buf_fini(&sql);
+    return rc;
+}
+
+int flo_store_count(struct flo_store *store, const char *namespace_id,
+                    const struct flo_store_filter *filter, bool by_status,
+                    void (*fn)(void *ctx, int status, int64_t count), void *ctx,
+                    struct flo_err *err)
+{
+    budget_begin(store);
+    /* By status in two parts, each of which has an index. */
+    int rc = by_status ? count_runs(store, namespace_id, filter, FLO_STORE_IS_OPEN, fn, ctx, err)
+                       : count_runs(store, namespace_id, filter, NULL, fn, ctx, err);
+    if (!rc && by_status)
+        rc = count_runs(store, namespace_id, filter, FLO_STORE_IS_CLOSED, fn, ctx, err);
+    budget_end(store);
     return rc;
 }
 

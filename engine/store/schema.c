@@ -12,6 +12,11 @@
  * those whose retention is over. Two more are for the common filters, by type and by status.
  * Columns that say who a run is never change after the insert; updates of an open run touch no
  * index.
+ *
+ * The table attribute has a row for each value of each search attribute of a run, for runs that
+ * have any beyond BuildIds; its index has the order of lists, too (ended, started and id are
+ * close_order, start_ns and key << 14 of the run). id is key << 14 and a number within the run, so
+ * that all rows of a run are one range.
  */
 #include <stdio.h>
 
@@ -49,6 +54,16 @@ static const char *const steps[] = {
     "CREATE TABLE record (kind INTEGER NOT NULL, namespace_id TEXT NOT NULL, id TEXT NOT NULL,"
     " state BLOB NOT NULL, crc INTEGER NOT NULL,"
     " PRIMARY KEY (kind, namespace_id, id)) STRICT, WITHOUT ROWID",
+    /* 3: values of search attributes; status leaves the index that each start and end wrote to for
+     * one of closed runs only, and one by start time takes its place. */
+    "CREATE TABLE attribute (id INTEGER PRIMARY KEY, space TEXT NOT NULL, name TEXT NOT NULL,"
+    " value ANY NOT NULL, ended INTEGER NOT NULL, started INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX attribute_value ON attribute"
+    " (space, name, value, ended DESC, started DESC, id DESC);"
+    "DROP INDEX run_status;"
+    "CREATE INDEX run_status ON run"
+    " (namespace_id, status, close_order DESC, start_ns DESC, key DESC) WHERE close_ns > 0;"
+    "CREATE INDEX run_start ON run (namespace_id, start_ns)",
 };
 _Static_assert(sizeof steps / sizeof *steps == FLO_STORE_SCHEMA_VERSION - 1,
                "a version without a step to it");

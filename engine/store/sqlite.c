@@ -28,8 +28,14 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
         "DELETE FROM record WHERE kind = ?1 AND namespace_id = ?2 AND id = ?3",
     [FLO_STORE_SQL_RECORDS] = "SELECT kind, namespace_id, id, state, crc FROM record"
                               " ORDER BY kind, namespace_id, id",
-    /* Most changes of a run touch no index; both updates give up at rows that are not there. */
+    /* Most changes of a run touch no index. SQLite writes the entries of an index again whenever
+     * one of its columns is set, be it to what it was: so the status, which hardly any open run
+     * changes, is set apart. All updates give up at rows that are not there. */
     [FLO_STORE_SQL_UPDATE_OPEN] =
+        "UPDATE run SET execution_ns = ?3, history_length = ?4, history_bytes = ?5,"
+        " state_transitions = ?6, memo = ?7, search_attributes = ?8, state = ?9, state_crc = ?10"
+        " WHERE key = ?1 AND status = ?2",
+    [FLO_STORE_SQL_UPDATE_STATUS] =
         "UPDATE run SET status = ?2, execution_ns = ?3, history_length = ?4, history_bytes = ?5,"
         " state_transitions = ?6, memo = ?7, search_attributes = ?8, state = ?9, state_crc = ?10"
         " WHERE key = ?1",
@@ -47,6 +53,11 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
     [FLO_STORE_SQL_INSERT_HISTORY] =
         "INSERT INTO history (key, first_event_id, event_count, crc32c, events)"
         " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [FLO_STORE_SQL_INSERT_ATTRIBUTE] =
+        "INSERT INTO attribute (id, space, name, value, ended, started)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [FLO_STORE_SQL_END_ATTRIBUTES] = "UPDATE attribute SET ended = ?3 WHERE id BETWEEN ?1 AND ?2",
+    [FLO_STORE_SQL_DELETE_ATTRIBUTES] = "DELETE FROM attribute WHERE id BETWEEN ?1 AND ?2",
     [FLO_STORE_SQL_DELETE_RUN] = "DELETE FROM run WHERE key = ?1",
     [FLO_STORE_SQL_DELETE_HISTORY] = "DELETE FROM history WHERE key = ?1",
     [FLO_STORE_SQL_GET_SEQ] = "SELECT value FROM meta WHERE name = 'commit_seq'",
@@ -71,6 +82,9 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
     [FLO_STORE_SQL_EXPIRED] =
         "SELECT key, run_id FROM run WHERE namespace_id = ?1 AND close_order < ?2"
         " ORDER BY close_order, start_ns, key LIMIT ?3",
+    [FLO_STORE_SQL_STARTED] =
+        "SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_start WHERE namespace_id = ?1"
+        " AND start_ns BETWEEN ?2 AND ?3 LIMIT ?4)",
     [FLO_STORE_SQL_HISTORY_REVERSE] =
         "SELECT first_event_id, event_count, crc32c, events FROM history"
         " WHERE key = ?1 AND first_event_id <= ?2 ORDER BY first_event_id DESC",

@@ -30,7 +30,7 @@
 struct flo_store; /* opaque: store.c */
 
 /* The schema that this program writes (PRAGMA user_version). */
-#define FLO_STORE_SCHEMA_VERSION 2
+#define FLO_STORE_SCHEMA_VERSION 3
 
 struct flo_store_options {
     const char *path;        /* NULL = in memory */
@@ -108,13 +108,45 @@ struct flo_store_value {
     const char *text; /* borrowed */
 };
 
-/* A condition on runs: an SQL expression over the columns of the table run with `?` for every
- * value. Made by rpc/query.c only, never from a caller's text. "" = all. */
+/* How the runs that fit a filter are found; sql says what the path stands on, too. SQLite would
+ * have to guess, and guesses badly without figures about what is stored. */
+enum flo_store_path {
+    FLO_STORE_IN_ORDER,     /* all runs, in the order of lists */
+    FLO_STORE_BY_RUN,       /* sql asks for some run ids */
+    FLO_STORE_BY_WORKFLOW,  /* for some workflow ids */
+    FLO_STORE_BY_ATTRIBUTE, /* for one value of an attribute */
+    FLO_STORE_BY_TYPE,      /* for one type */
+    FLO_STORE_BY_STATUS,    /* for one status, with FLO_STORE_IS_CLOSED */
+    FLO_STORE_BY_START,     /* for a time of the start, when few runs are that old, else IN_ORDER */
+};
+
+/*
+ * A condition on runs: an SQL expression over the columns of the table run with `?` for every
+ * value. Made by rpc/query.c only, never from a caller's text. "" = all. The functions that it may
+ * use are those of attribute.c.
+ */
 struct flo_store_filter {
     const char *sql;
     const struct flo_store_value *values;
     size_t value_count;
+    enum flo_store_path path;
+    /* BY_ATTRIBUTE: texts of a KeywordList are folded (flo_store_fold). */
+    const char *attribute;
+    struct flo_store_value equals;
+    int64_t start_from_ns, start_to_ns; /* BY_START: of all runs that fit, inclusive */
+    bool all_divisions;                 /* also runs with the attribute TemporalNamespaceDivision */
 };
+
+/* Conditions of a filter that the indexes know: a run is open, is closed. */
+#define FLO_STORE_IS_OPEN "close_order > 9223372036854775806"
+#define FLO_STORE_IS_CLOSED "close_ns > 0"
+
+/* Are there rows for values of this search attribute (a custom one, or one of the few predefined
+ * that are looked for)? BuildIds is none: nearly every run has it. */
+bool flo_store_indexes_attribute(const char *name);
+/* text as words and items of lists are compared: lower case, without the accents of Latin letters.
+ * out has room for strlen(text) + 1 bytes; it may be text. */
+void flo_store_fold(const char *text, char *out);
 
 /* Where a page of a list ends: the sort key of its last row. */
 struct flo_store_cursor {

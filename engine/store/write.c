@@ -96,21 +96,35 @@ static int insert_run(struct flo_store *store, const struct flo_core_run_row *ro
     return flo_store_run(&store->writer, statement, err);
 }
 
-static int put_run(struct flo_store *store, const struct flo_core_run_row *row, struct flo_err *err)
+/* Write with one statement; *out_found: was there a row that it fits? */
+static int update_run(struct flo_store *store, enum flo_store_statement which,
+                      const struct flo_core_run_row *row, bool *out_found, struct flo_err *err)
 {
     sqlite3_stmt *statement;
-    enum flo_store_statement which =
-        row->close_ns ? FLO_STORE_SQL_UPDATE_CLOSED : FLO_STORE_SQL_UPDATE_OPEN;
     int rc = flo_store_prepare(&store->writer, which, &statement, err);
     if (rc)
         return rc;
     bind_run(statement, row);
-    if (row->close_ns)
+    if (which == FLO_STORE_SQL_UPDATE_CLOSED)
         sqlite3_bind_int64(statement, 11, row->close_ns);
     rc = flo_store_run(&store->writer, statement, err);
-    if (rc || sqlite3_changes(store->writer.db))
-        return rc;
-    return insert_run(store, row, err);
+    *out_found = !rc && sqlite3_changes(store->writer.db) > 0;
+    return rc;
+}
+
+static int put_run(struct flo_store *store, const struct flo_core_run_row *row, struct flo_err *err)
+{
+    bool found = false;
+    int rc = 0;
+    if (!row->is_new && row->close_ns)
+        rc = update_run(store, FLO_STORE_SQL_UPDATE_CLOSED, row, &found, err);
+    else if (!row->is_new)
+        rc = update_run(store, FLO_STORE_SQL_UPDATE_OPEN, row, &found, err);
+    if (!rc && !found && !row->is_new && !row->close_ns)
+        rc = update_run(store, FLO_STORE_SQL_UPDATE_STATUS, row, &found, err);
+    if (!rc && !found)
+        rc = insert_run(store, row, err);
+    return rc ? rc : flo_store_put_attributes(store, row, err);
 }
 
 static int put_history(struct flo_store *store, const struct flo_core_history_row *row,
@@ -162,6 +176,8 @@ static int apply(struct flo_store *store, const struct flo_core_batch *batch, st
         rc = put_history(store, &batch->histories[i], err);
     for (size_t i = 0; i < batch->deleted_count && !rc; i++) {
         rc = run_with_number(store, FLO_STORE_SQL_DELETE_HISTORY, batch->deleted_keys[i], err);
+        if (!rc)
+            rc = flo_store_delete_attributes(store, batch->deleted_keys[i], err);
         if (!rc)
             rc = run_with_number(store, FLO_STORE_SQL_DELETE_RUN, batch->deleted_keys[i], err);
     }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "engine/rpc/query.h"
 #include "wire/api.h"
 #include "wire/decode.h"
@@ -70,6 +71,30 @@ static const struct {
     {"'a' = WorkflowId", EXPRESSION "must be a column name but was *sqlparser.SQLVal"},
     {"1 = 1", EXPRESSION "must be a column name but was *sqlparser.SQLVal"},
     {"-1 = WorkflowId", EXPRESSION "must be a column name but was *sqlparser.SQLVal"},
+    {"! WorkflowId = 'a'", EXPRESSION "must be a column name but was *sqlparser.UnaryExpr"},
+    {"WorkflowId <=> 'a'", EXPRESSION "invalid operator '<=>' in `WorkflowId <=> 'a'`"},
+    {"(WorkflowId, RunId) = ('a','b')",
+     EXPRESSION "must be a column name but was sqlparser.ValTuple"},
+    {"WorkflowId STARTS_WITH ('a','b')",
+     EXPRESSION "right-hand side of 'starts_with' must be a literal string (got: ('a', 'b'))"},
+    {"BuildIds = 5", EXPRESSION "unexpected value type (expected string, got 5)"},
+    {"BuildIds IN (5)", EXPRESSION "unexpected value type in tuple (expected string, got 5)"},
+    {"BuildIds = ('a','b')", EXPRESSION "unexpected value type (expected string, got ('a', 'b'))"},
+    {"ExecutionStatus = 1.5",
+     EXPRESSION "unexpected value type float64 for search attribute ExecutionStatus"},
+    {"ExecutionStatus STARTS_WITH 'Running'",
+     EXPRESSION "right-hand side of 'starts_with' must be a literal string (got: 1)"},
+    {"ExecutionDuration < '00:00:60'", "invalid query: invalid value for search attribute "
+                                       "ExecutionDuration: 00:00:60 (invalid duration: seconds "
+                                       "must be from 0 to 59)"},
+    {"count(*) > 1", EXPRESSION "must be a column name but was *sqlparser.FuncExpr"},
+    {"ORDER", MALFORMED "33 near 'order'"},
+    {"GROUP ExecutionStatus", MALFORMED "33 near 'group'"},
+    {"WorkflowId = 5abc", MALFORMED "42 near '5'"},
+    {"WorkflowId = 1e", "invalid expression: unable to parse 1e"},
+    {"WorkflowId & 1 = 1", EXPRESSION "must be a column name but was *sqlparser.BinaryExpr"},
+    {"\xc3\xbc = 'y'", MALFORMED "29 near '\xef\xbf\xbd'"},
+    {"#", MALFORMED "29"},
     {"lower(WorkflowId) = 'a'", EXPRESSION "must be a column name but was *sqlparser.FuncExpr"},
     {"WorkflowId + 1 = 2", EXPRESSION "must be a column name but was *sqlparser.BinaryExpr"},
     {"WorkflowId = null", EXPRESSION "unexpected value type *sqlparser.NullVal"},
@@ -134,7 +159,18 @@ static const struct {
     {"ExecutionDuration > '1h'", "c"},
     {"ExecutionDuration = '00:00:10'", "b"},
     {"ExecutionDuration <= 10000000000", "b"},
-    {"HistoryLength >= '3'", "i"},
+    {"HistoryLength >= '2'", "cb"}, /* of closed runs only */
+    {"HistoryLength IS NULL", "ia"},
+    {"ExecutionStatus = 'WORKFLOW_EXECUTION_STATUS_FAILED'", "c"},
+    {"ExecutionStatus = 2 OR ExecutionStatus = 'Running'", "iab"},
+    {"WorkflowId STARTS_WITH 'A'", "a"}, /* case does not count */
+    {"BuildIds = 'V2'", "c"},
+    {"TemporalScheduledById = 's' AND WorkflowType = 'U'", "c"},
+    {"TemporalScheduledById = 's' AND WorkflowType = 'T'", ""},
+    {"TemporalScheduledById != 's'", ""},
+    {"RootWorkflowId = 'a-1'", "a"},
+    {"HistoryLength = +2", "cb"},
+    {"WorkflowId = 'a-1' # the first", "a"},
     {"HistoryLength = 'x'", ""},
     {"ParentWorkflowId = 'a-1'", "b"},
     {"ParentWorkflowId IS NULL", "iac"},
@@ -206,28 +242,29 @@ static void test_group_by_status_is_noted(void **state)
 /* Times and durations at their edges. */
 static void test_values_edges(void **state)
 {
+    const char *why = "";
     int64_t ns;
     (void)state;
-    assert_true(flo_query_parse_time("1970-01-01T00:00:00Z", &ns));
+    assert_true(flo_clock_parse_rfc3339("1970-01-01T00:00:00Z", &ns));
     assert_int_equal(ns, 0);
-    assert_true(flo_query_parse_time("2024-02-29T12:00:00.000000001+02:00", &ns));
+    assert_true(flo_clock_parse_rfc3339("2024-02-29T12:00:00.000000001+02:00", &ns));
     assert_int_equal(ns, INT64_C(1709200800000000001));
-    assert_true(flo_query_parse_time("9999-12-31T23:59:59Z", &ns));
+    assert_true(flo_clock_parse_rfc3339("9999-12-31T23:59:59Z", &ns));
     assert_int_equal(ns, INT64_MAX);
-    assert_false(flo_query_parse_time("2023-02-29T12:00:00Z", &ns));
-    assert_false(flo_query_parse_time("2023-02-28T24:00:00Z", &ns));
-    assert_false(flo_query_parse_time("2023-02-28T12:00:00", &ns));
-    assert_true(flo_query_parse_duration("1h2m3.5s", &ns));
+    assert_false(flo_clock_parse_rfc3339("2023-02-29T12:00:00Z", &ns));
+    assert_false(flo_clock_parse_rfc3339("2023-02-28T24:00:00Z", &ns));
+    assert_false(flo_clock_parse_rfc3339("2023-02-28T12:00:00", &ns));
+    assert_true(flo_query_parse_duration("1h2m3.5s", &ns, &why));
     assert_int_equal(ns, INT64_C(3723500000000));
-    assert_true(flo_query_parse_duration("-1.5h", &ns));
+    assert_true(flo_query_parse_duration("-1.5h", &ns, &why));
     assert_int_equal(ns, INT64_C(-5400000000000));
-    assert_true(flo_query_parse_duration("100:00:01", &ns));
+    assert_true(flo_query_parse_duration("100:00:01", &ns, &why));
     assert_int_equal(ns, INT64_C(360001000000000));
-    assert_true(flo_query_parse_duration("5", &ns));
+    assert_true(flo_query_parse_duration("5", &ns, &why));
     assert_int_equal(ns, 5);
-    assert_false(flo_query_parse_duration("", &ns));
-    assert_false(flo_query_parse_duration("5x", &ns));
-    assert_false(flo_query_parse_duration("9999999999h", &ns));
+    assert_false(flo_query_parse_duration("", &ns, &why));
+    assert_false(flo_query_parse_duration("5x", &ns, &why));
+    assert_false(flo_query_parse_duration("9999999999h", &ns, &why));
 }
 
 /* SearchAttributes with one entry a call. */
@@ -292,6 +329,15 @@ static int set_up(void **state)
     rows[2].close_ns = T2025 + 7200 * S;
     rows[2].search_attributes = attributes;
     rows[2].search_attributes_len = pack_attributes(attributes, sizeof attributes);
+    static const struct flo_core_attribute indexed[] = {
+        {"BuildIds", FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_KEYWORD_LIST,
+         (const uint8_t *)"[\"v1\",\"v2\"]", 11},
+        {"TemporalScheduledById", FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_KEYWORD,
+         (const uint8_t *)"\"s\"", 3},
+    };
+    rows[2].attributes = indexed;
+    rows[2].attribute_count = 2;
+    rows[2].attributes_changed = rows[2].has_attributes = true;
     rows[3].start_ns = rows[3].execution_ns = T2030;
     rows[3].history_length = 3;
     struct flo_core_batch batch = {.seq = 1, .runs = rows, .run_count = 4};

@@ -155,9 +155,11 @@ static void test_list_common_filters_are_cheap(void **state)
     struct fixture *f = *state;
     struct flo_err err = {0};
     struct flo_store_value type = {.kind = FLO_STORE_TEXT, .text = "U"};
-    struct flo_store_value open = {.kind = FLO_STORE_INT, .integer = 1};
-    struct flo_store_filter by_type = {.sql = "type = ?", .values = &type, .value_count = 1};
-    struct flo_store_filter by_status = {.sql = "status = ?", .values = &open, .value_count = 1};
+    struct flo_store_filter by_type = {
+        .sql = "type = ?", .values = &type, .value_count = 1, .path = FLO_STORE_BY_TYPE};
+    struct flo_store_filter by_status = {.sql = "status = 1 AND " FLO_STORE_IS_OPEN};
+    struct flo_store_filter failed = {.sql = "status = 3 AND " FLO_STORE_IS_CLOSED,
+                                      .path = FLO_STORE_BY_STATUS};
     char ids[IDS_SIZE] = "";
     int64_t counts[8] = {0};
 
@@ -170,6 +172,10 @@ static void test_list_common_filters_are_cheap(void **state)
     ids[0] = '\0';
     assert_int_equal(flo_store_list(f->store, "ns", &by_status, NULL, 9, note_row, ids, &err), 0);
     assert_string_equal(ids, "ba");
+    put_closed(f, 2000, "d", 3, 50);
+    ids[0] = '\0';
+    assert_int_equal(flo_store_list(f->store, "ns", &failed, NULL, 9, note_row, ids, &err), 0);
+    assert_string_equal(ids, "d");
     assert_int_equal(flo_store_count(f->store, "ns", &by_status, false, count_status, counts, &err),
                      0);
     assert_int_equal(counts[0], 2);

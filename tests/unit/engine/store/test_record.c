@@ -102,7 +102,9 @@ static void test_open_version_1_is_migrated(void **state)
     commit_ok(f, sample(&s, 7, "a", "run-1"));
     flo_store_close(&f->store);
     assert_null(strstr(f->warnings, "store.migrated"));
-    spoil(f, "DROP TABLE record; PRAGMA user_version = 1");
+    spoil(f, "DROP TABLE record; DROP TABLE attribute; DROP INDEX run_start; DROP INDEX run_status;"
+             "CREATE INDEX run_status ON run (namespace_id, status);"
+             "PRAGMA user_version = 1");
 
     open_store(f);
     assert_non_null(strstr(f->warnings, "store.migrated"));
