@@ -25,16 +25,17 @@ python_peer() {
   printf '%s' "$*" >"$folder/installed"
 }
 
-# npm_peer FOLDER: $peers/FOLDER has the programs of bench/peers/FOLDER and the packages that they name; what they
-# share lies above it, as it does there.
+# npm_peer FOLDER [FROM]: $peers/FOLDER has the programs of FROM (default: bench/peers/FOLDER) and the packages that
+# they name; what those of bench/peers share lies above it, as it does there.
 npm_peer() {
+  local from=${2:-$ROOT/bench/peers/$1}
   command -v npm >/dev/null 2>&1 || {
     why="$1 needs Node.js with npm, and there is none"
     return 1
   }
   mkdir -p "$peers/$1"
   cp "$ROOT/bench/peers"/*.mjs "$peers/"
-  cp "$ROOT/bench/peers/$1"/* "$peers/$1/"
+  cp "$from"/* "$peers/$1/"
   cmp -s "$peers/$1/package.json" "$peers/$1/installed.json" && return 0
   (cd "$peers/$1" && npm install --ignore-scripts --no-audit --no-fund --no-package-lock &&
     cp package.json installed.json) >"$peers/$1-install.log" 2>&1 || {
@@ -73,6 +74,11 @@ peer_go_worker() { go_peer go-worker "$ROOT/bench/peers/go" build -o "$peers/bin
 
 # The benchmark's worker on the official TypeScript SDK: node runs $peers/typescript/worker.js.
 peer_typescript_worker() { npm_peer typescript; }
+
+# The feature by feature programs on the official Go and TypeScript SDKs: $peers/bin/sdk-go HOST:PORT and
+# node $peers/sdk-typescript/sdk.js HOST:PORT.
+peer_go_sdk() { go_peer sdk-go "$ROOT/tests/interop/sdks/go" build -o "$peers/bin/sdk-go" .; }
+peer_typescript_sdk() { npm_peer sdk-typescript "$ROOT/tests/interop/sdks/typescript"; }
 
 # Restate's server and its TypeScript SDK, with the service and the load of bench/peers/restate.
 peer_restate() { npm_peer restate; }

@@ -316,6 +316,20 @@ async def prometheus_depth_real_server(args):
     await monitoring.depth_on_real_server(args)
 
 
+def check_sdk(language, command):
+    """All that an official SDK can do, on our engine and on a real server: tests/interop/sdks."""
+    async def play(fleet, args):
+        await fleet.client()  # so it is there
+        child = await asyncio.create_subprocess_exec(*command(args), fleet.target)
+        assert await child.wait() == 0, f"the {language} SDK is not content"
+    check_on_both(play, f"sdk_{language}_engine", f"sdk_{language}_real_server")
+
+
+check_sdk("python", lambda args: [sys.executable, pathlib.Path(__file__).parent / "sdks/python/sdk.py"])
+check_sdk("go", lambda args: [f"{args.peers}/bin/sdk-go"])
+check_sdk("typescript", lambda args: ["node", f"{args.peers}/sdk-typescript/sdk.js"])
+
+
 @check
 async def histories_agree(args):
     """The same scenarios on our engine and on the real server: histories differ in ids and times only."""
@@ -368,7 +382,7 @@ async def run_apart(args, name, turns):
     async with turns:
         began = time.monotonic()
         child = await asyncio.create_subprocess_exec(
-            sys.executable, __file__, "--bin", args.bin, "--temporal", args.temporal, "--here", name,
+            sys.executable, __file__, "--bin", args.bin, "--temporal", args.temporal, "--peers", args.peers, "--here", name,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
         said, _ = await child.communicate()
         passed = child.returncode == 0
@@ -398,6 +412,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", required=True, help="folder of the built programs")
     parser.add_argument("--temporal", required=True, help="the real server's command line")
+    parser.add_argument("--peers", default="build/interop", help="folder of the programs on other SDKs (scripts/peers.sh)")
     parser.add_argument("--here", action="store_true", help="one check, in this process")
     parser.add_argument("names", nargs="*", choices=[[], *CHECKS], metavar="NAME")
     args = parser.parse_args()
