@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -74,9 +75,10 @@ func (p *place) until(what string, done func() (bool, error)) error {
 	}
 }
 
+// expect compares what is there with what should be; got may be a pointer to it.
 func expect(what string, got, want any) error {
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		return fmt.Errorf("%s: %v instead of %v", what, got, want)
+	if is := reflect.Indirect(reflect.ValueOf(got)); fmt.Sprint(is) != fmt.Sprint(want) {
+		return fmt.Errorf("%s: %v instead of %v", what, is, want)
 	}
 	return nil
 }

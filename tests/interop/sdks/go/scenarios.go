@@ -75,7 +75,7 @@ func serve(play func(p *place) error) func(p *place) error {
 
 func hello(p *place) error {
 	var said string
-	return errors.Join(p.result("w", &said, Hello, "Go"), expect("greeting", said, "Hello Go!"))
+	return errors.Join(p.result("w", &said, Hello, "Go"), expect("greeting", &said, "Hello Go!"))
 }
 
 func local(p *place) error {
@@ -83,7 +83,7 @@ func local(p *place) error {
 	if err := p.result("w", &said, Local, "x"); err != nil {
 		return err
 	}
-	return expect("greeting", said, "Hello Hello Hello x!!!")
+	return expect("greeting", &said, "Hello Hello Hello x!!!")
 }
 
 func retries(p *place) error {
@@ -91,7 +91,7 @@ func retries(p *place) error {
 	if err := p.result("w", &at, Retried); err != nil {
 		return err
 	}
-	return expect("heartbeats", at, 20)
+	return expect("heartbeats", &at, 20)
 }
 
 func failures(p *place) error {
@@ -101,7 +101,7 @@ func failures(p *place) error {
 		return fmt.Errorf("no application error: %w", err)
 	}
 	var what string
-	return errors.Join(expect("type", refused.Type(), "Refused"), refused.Details(&what), expect("details", what, "money"))
+	return errors.Join(expect("type", refused.Type(), "Refused"), refused.Details(&what), expect("details", &what, "money"))
 }
 
 func signals(p *place) error {
@@ -117,19 +117,19 @@ func signals(p *place) error {
 		return err
 	}
 	var items []string
-	if err := errors.Join(answer.Get(&items), expect("items", items, "[first second]")); err != nil {
+	if err := errors.Join(answer.Get(&items), expect("items", &items, "[first second]")); err != nil {
 		return err
 	}
 	if err := p.SignalWorkflow(p, run.GetID(), "", "close", true); err != nil {
 		return err
 	}
-	if err := errors.Join(run.Get(p, &items), expect("result", items, "[first second]")); err != nil {
+	if err := errors.Join(run.Get(p, &items), expect("result", &items, "[first second]")); err != nil {
 		return err
 	}
 	if answer, err = p.QueryWorkflow(p, run.GetID(), "", "items"); err != nil { // of a closed run
 		return err
 	}
-	return errors.Join(answer.Get(&items), expect("items", items, "[first second]"))
+	return errors.Join(answer.Get(&items), expect("items", &items, "[first second]"))
 }
 
 func updates(p *place) error {
@@ -144,14 +144,14 @@ func updates(p *place) error {
 		return err
 	}
 	var count int
-	if err := errors.Join(accepted.Get(p, &count), expect("count", count, 1)); err != nil {
+	if err := errors.Join(accepted.Get(p, &count), expect("count", &count, 1)); err != nil {
 		return err
 	}
 	again, err := p.UpdateWorkflow(p, ask) // the same id is the same update
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(again.Get(p, &count), expect("count", count, 1)); err != nil {
+	if err := errors.Join(again.Get(p, &count), expect("count", &count, 1)); err != nil {
 		return err
 	}
 	ask.UpdateID, ask.Args, ask.WaitForStage = "two", []any{""}, client.WorkflowUpdateStageCompleted
@@ -166,7 +166,7 @@ func updates(p *place) error {
 		return err
 	}
 	var items []string
-	return errors.Join(run.Get(p, &items), expect("items", items, "[apple]"))
+	return errors.Join(run.Get(p, &items), expect("items", &items, "[apple]"))
 }
 
 func updateWithStart(p *place) error {
@@ -181,7 +181,7 @@ func updateWithStart(p *place) error {
 			return err
 		}
 		var count int
-		if err := errors.Join(update.Get(p, &count), expect("count", count, i+1)); err != nil {
+		if err := errors.Join(update.Get(p, &count), expect("count", &count, i+1)); err != nil {
 			return err
 		}
 	}
@@ -190,7 +190,7 @@ func updateWithStart(p *place) error {
 
 func children(p *place) error {
 	var said string
-	return errors.Join(p.result("w", &said, Parent), expect("greeting", said, "Hello child!"))
+	return errors.Join(p.result("w", &said, Parent), expect("greeting", &said, "Hello child!"))
 }
 
 func external(p *place) error {
@@ -205,12 +205,12 @@ func external(p *place) error {
 		return err
 	}
 	var items []string
-	return errors.Join(p.GetWorkflow(p, id, "").Get(p, &items), expect("items", items, "[from afar]"))
+	return errors.Join(p.GetWorkflow(p, id, "").Get(p, &items), expect("items", &items, "[from afar]"))
 }
 
 func continued(p *place) error {
 	var n int
-	return errors.Join(p.result("w", &n, Count, 1), expect("count", n, 5))
+	return errors.Join(p.result("w", &n, Count, 1), expect("count", &n, 5))
 }
 
 func cancellation(p *place) error {
@@ -237,22 +237,22 @@ func cancellation(p *place) error {
 
 func saga(p *place) error {
 	var undone []string
-	return errors.Join(p.result("w", &undone, Saga), expect("undone", undone, "[no hotel no flight]"))
+	return errors.Join(p.result("w", &undone, Saga), expect("undone", &undone, "[no hotel no flight]"))
 }
 
 func sideEffects(p *place) error {
 	var same bool
-	return errors.Join(p.result("w", &same, Dice), expect("the same", same, true))
+	return errors.Join(p.result("w", &same, Dice), expect("the same", &same, true))
 }
 
 func race(p *place) error {
 	var winner string
-	return errors.Join(p.result("w", &winner, Race), expect("winner", winner, "Hello you!"))
+	return errors.Join(p.result("w", &winner, Race), expect("winner", &winner, "Hello you!"))
 }
 
 func session(p *place) error {
 	var last string
-	return errors.Join(p.result("w", &last, Session), expect("last", last, "second"))
+	return errors.Join(p.result("w", &last, Session), expect("last", &last, "second"))
 }
 
 func workflowRetries(p *place) error {
@@ -263,7 +263,7 @@ func workflowRetries(p *place) error {
 		return err
 	}
 	var attempt int32
-	return errors.Join(run.Get(p, &attempt), expect("attempt", attempt, 3))
+	return errors.Join(run.Get(p, &attempt), expect("attempt", &attempt, 3))
 }
 
 func startDelay(p *place) error {
@@ -301,7 +301,7 @@ func completedLater(p *place) error {
 		return err
 	}
 	var said string
-	return errors.Join(run.Get(p, &said), expect("result", said, "by hand"))
+	return errors.Join(run.Get(p, &said), expect("result", &said, "by hand"))
 }
 
 func reset(p *place) error {
@@ -337,7 +337,7 @@ func reset(p *place) error {
 	}
 	var items []string
 	return errors.Join(p.GetWorkflow(p, run.GetID(), answer.RunId).Get(p, &items),
-		expect("items", items, "[kept reapplied]"))
+		expect("items", &items, "[kept reapplied]"))
 }
 
 func terminate(p *place) error {
@@ -411,7 +411,7 @@ func schedule(p *place) error {
 		return err
 	}
 	var said string
-	if err := errors.Join(p.GetWorkflow(p, id, "").Get(p, &said), expect("greeting", said, "Hello schedule!")); err != nil {
+	if err := errors.Join(p.GetWorkflow(p, id, "").Get(p, &said), expect("greeting", &said, "Hello schedule!")); err != nil {
 		return err
 	}
 	if err := made.Pause(p, client.SchedulePauseOptions{Note: "rest"}); err != nil {
@@ -483,7 +483,7 @@ func versions(p *place) error {
 			id := p.options(fmt.Sprintf("run-%d", j)).ID
 			var said string
 			err = errors.Join(p.SignalWorkflow(p, id, "", "go", true), p.GetWorkflow(p, id, "").Get(p, &said),
-				expect("answer", said, []string{"old", "new"}[j]))
+				expect("answer", &said, []string{"old", "new"}[j]))
 		}
 		stop()
 		if err != nil {

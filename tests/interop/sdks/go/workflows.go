@@ -116,13 +116,18 @@ func Cart(ctx workflow.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	workflow.Go(ctx, func(ctx workflow.Context) {
+	put := workflow.NewSelector(ctx)
+	put.AddReceive(workflow.GetSignalChannel(ctx, "put"), func(c workflow.ReceiveChannel, _ bool) {
 		var item string
-		for workflow.GetSignalChannel(ctx, "put").Receive(ctx, &item) {
-			items = append(items, item)
-		}
+		c.Receive(ctx, &item)
+		items = append(items, item)
 	})
-	workflow.GetSignalChannel(ctx, "close").Receive(ctx, &closed)
+	put.AddReceive(workflow.GetSignalChannel(ctx, "close"), func(c workflow.ReceiveChannel, _ bool) {
+		c.Receive(ctx, &closed)
+	})
+	for !closed || put.HasPending() {
+		put.Select(ctx)
+	}
 	err = workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 	return items, err
 }
