@@ -20,6 +20,9 @@
 #include "engine/core/reply.h"
 #include "engine/core/run.h"
 #include "engine/core/runs.h"
+#include "flotilla/engine_state.pb-c.h"
+
+#define MAX_RESETS 100 /* of a parent, until its child gives up looking for it */
 
 /* ---- the children of a run ---- */
 
@@ -271,34 +274,15 @@ static struct flo_execution *create_child(struct flo_core *core, struct flo_exec
     return run;
 }
 
-static void start_child(struct flo_core *core, struct flo_execution *execution,
-                        FloApi__HistoryEvent *event)
+/* The child runs: its first run is run_id. Ends the transition of an open parent. */
+static void record_child_started(struct flo_core *core, struct flo_execution *execution,
+                                 struct flo_core_child *child, const initiated_t *initiated,
+                                 const char *run_id)
 {
-    const initiated_t *initiated = event->start_child_workflow_execution_initiated_event_attributes;
-    struct flo_core_child *child = flo_core_child_by_event(execution, event->event_id);
-    if (!flo_execution_is_open(execution) &&
-        child->parent_close_policy != FLO_API__PARENT_CLOSE_POLICY__PARENT_CLOSE_POLICY_ABANDON)
-        return; /* the parent closed in the same completion: there is nobody to start it for */
-    if (!child->ns) {
-        child_refused(
-            core, execution, child, initiated,
-            FLO_API__START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE__START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND);
-        return;
-    }
-    if (!may_start(core, child, initiated->workflow_id_reuse_policy)) {
-        child_refused(
-            core, execution, child, initiated,
-            FLO_API__START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE__START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS);
-        return;
-    }
-    struct flo_execution *run =
-        create_child(core, execution, child, initiated, event->user_metadata);
-    if (!run)
-        return;
-    flo_set_text(core, &child->run_id, run->run_id);
+    flo_set_text(core, &child->run_id, run_id);
     if (!flo_execution_is_open(execution))
         return;
-    FloApi__WorkflowExecution ids = ids_of(run->workflow_id, run->run_id);
+    FloApi__WorkflowExecution ids = ids_of(child->workflow_id, child->run_id);
     FloApi__ChildWorkflowExecutionStartedEventAttributes started =
         FLO_API__CHILD_WORKFLOW_EXECUTION_STARTED_EVENT_ATTRIBUTES__INIT;
     started.namespace_ = initiated->namespace_;
@@ -314,6 +298,54 @@ static void start_child(struct flo_core *core, struct flo_execution *execution,
     child->started_id = flo_history_record(core, execution, &out, child->initiated_id);
     flo_core_workflow_task_schedule(core, execution);
     flo_execution_end(core, execution, true);
+}
+
+/*
+ * The child that a reset run had before its reset point, if it still runs: started by this run or
+ * by a run that the same run was reset to. Its parent goes on with it.
+ */
+static struct flo_execution *child_of_before(struct flo_core *core,
+                                             const struct flo_execution *execution,
+                                             const struct flo_core_child *child)
+{
+    struct flo_execution *run =
+        child->ns ? flo_execution_find_open(core, child->ns, child->workflow_id, "") : NULL;
+    if (!run || strcmp(execution->original_run_id, execution->run_id) == 0 ||
+        strcmp(run->parent_workflow_id, execution->workflow_id) != 0 ||
+        run->parent_initiated_id != child->initiated_id)
+        return NULL;
+    return run;
+}
+
+static void start_child(struct flo_core *core, struct flo_execution *execution,
+                        FloApi__HistoryEvent *event)
+{
+    const initiated_t *initiated = event->start_child_workflow_execution_initiated_event_attributes;
+    struct flo_core_child *child = flo_core_child_by_event(execution, event->event_id);
+    if (!flo_execution_is_open(execution) &&
+        child->parent_close_policy != FLO_API__PARENT_CLOSE_POLICY__PARENT_CLOSE_POLICY_ABANDON)
+        return; /* the parent closed in the same completion: there is nobody to start it for */
+    if (!child->ns) {
+        child_refused(
+            core, execution, child, initiated,
+            FLO_API__START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE__START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND);
+        return;
+    }
+    struct flo_execution *before = child_of_before(core, execution, child);
+    if (before) {
+        record_child_started(core, execution, child, initiated, before->first_run_id);
+        return;
+    }
+    if (!may_start(core, child, initiated->workflow_id_reuse_policy)) {
+        child_refused(
+            core, execution, child, initiated,
+            FLO_API__START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE__START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS);
+        return;
+    }
+    struct flo_execution *run =
+        create_child(core, execution, child, initiated, event->user_metadata);
+    if (run)
+        record_child_started(core, execution, child, initiated, run->run_id);
 }
 
 /* ---- signals and cancel requests to other runs ---- */
@@ -513,11 +545,43 @@ static FloApi__EventType fill_end(const struct flo_core_child *child, struct flo
     }
 }
 
+/* The run that a reset made of a parent that has closed, itself reset or not; "" = there is none.
+ * In scratch. */
+static const char *reset_run_of(struct flo_core *core, struct flo_namespace *ns,
+                                const char *workflow_id, const char *run_id)
+{
+    struct flo_core_run_ref ref;
+    struct flo_status status;
+    if (flo_core_find_run(core, ns, workflow_id, run_id, &ref, &status))
+        return "";
+    if (!ref.execution)
+        return ref.state->reset_run_id;
+    return ref.execution->more ? flo_text(ref.execution->more->reset_run_id) : "";
+}
+
+/* The open run that run is a child of: the one that started it, or what resets made of that one. */
+static struct flo_execution *open_parent(struct flo_core *core, const struct flo_execution *run)
+{
+    const char *run_id = run->parent_run_id;
+    struct flo_execution *parent = *run_id ? flo_core_resident(core, run_id) : NULL;
+    if (!*run_id || (parent && flo_execution_is_open(parent)))
+        return parent;
+    struct flo_namespace *ns = flo_namespace_by_id(core, run->parent_namespace_id);
+    parent = ns ? flo_execution_find_open(core, ns, run->parent_workflow_id, "") : NULL;
+    if (!parent || strcmp(parent->original_run_id, parent->run_id) == 0)
+        return NULL; /* no open run, or one that is no reset's: the chain need not be walked */
+    for (int hops = 0; hops < MAX_RESETS && *run_id; hops++) {
+        if (strcmp(run_id, parent->run_id) == 0)
+            return parent;
+        run_id = reset_run_of(core, ns, run->parent_workflow_id, run_id);
+    }
+    return NULL;
+}
+
 static void tell_parent(struct flo_core *core, struct flo_execution *run)
 {
-    struct flo_execution *parent =
-        *run->parent_run_id ? flo_core_resident(core, run->parent_run_id) : NULL;
-    if (!parent || !flo_execution_is_open(parent))
+    struct flo_execution *parent = open_parent(core, run);
+    if (!parent)
         return;
     struct flo_core_child *child = flo_core_child_by_event(parent, run->parent_initiated_id);
     if (!child || !child->run_id || strcmp(child->run_id, run->first_run_id) != 0)
@@ -577,6 +641,8 @@ void flo_core_child_settle(struct flo_core *core, struct flo_execution *executio
     if (!execution->close_unsettled)
         return;
     execution->close_unsettled = false;
+    if (execution->was_reset)
+        return; /* another run goes on with its children, and for its parent */
     if (!execution->new_run_id)
         tell_parent(core, execution);
     for (size_t i = 0; i < execution->child_count; i++)

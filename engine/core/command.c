@@ -219,9 +219,8 @@ static void note_build_ids(struct flo_core *core, struct flo_execution *executio
         flo_core_set_fatal(core);
 }
 
-/* A build that completes a task of this chain of runs for the first time: reset point. */
-static void note_build(struct flo_core *core, struct flo_execution *execution, const char *build_id,
-                       int64_t completed_id)
+void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
+                         const char *build_id, int64_t completed_id)
 {
     if (execution->last_build_id && !strcmp(execution->last_build_id, build_id))
         return;
@@ -383,7 +382,7 @@ static void accept(struct flo_core *core, struct flo_execution *execution,
     int64_t first_scheduled_ns = execution->workflow_task.original_scheduled_ns;
     int64_t completed_id = write_completed(core, execution, request);
     set_sticky(core, execution, request->sticky_attributes);
-    note_build(core, execution, build_id_of(request), completed_id);
+    flo_core_note_build(core, execution, build_id_of(request), completed_id);
     apply_commands(core, execution, request, completed_id, &response);
     flo_update_apply_rest(core, execution);
     if (flo_execution_is_open(execution)) {

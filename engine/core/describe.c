@@ -10,8 +10,10 @@
 #include "engine/core/attributes.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
+#include "engine/core/message.h"
 #include "engine/core/methods.h"
 #include "engine/core/namespace.h"
+#include "engine/core/options.h"
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
 #include "engine/core/run.h"
@@ -32,6 +34,11 @@ struct view {
     int64_t history_length, history_bytes, state_transitions;
     bool cancel_requested;
     ProtobufCBinaryData memo, search_attributes, reset_points, user_metadata; /* wire form */
+    const char *original_run_id, *reset_run_id;
+    int64_t original_start_ns; /* 0: it is no run of a reset */
+    ProtobufCBinaryData versioning_override;
+    const struct flo_run_request *requests;
+    size_t request_count;
 };
 
 /* ---- filling the view ---- */
@@ -48,6 +55,7 @@ static struct view view_resident(const struct flo_execution *e)
                          .type = e->type,
                          .task_queue = e->task_queue,
                          .first_run_id = e->first_run_id,
+                         .original_run_id = e->original_run_id,
                          .start_request_id = e->start_request_id,
                          .parent_namespace_id = e->parent_namespace_id,
                          .parent_workflow_id = e->parent_workflow_id,
@@ -72,6 +80,33 @@ static struct view view_resident(const struct flo_execution *e)
                          .user_metadata = blob(&e->user_metadata)};
 }
 
+/* What few runs have. */
+static void view_more(struct view *v, const struct flo_run_more *more)
+{
+    if (!more)
+        return;
+    v->reset_run_id = more->reset_run_id;
+    v->original_start_ns = more->original_start_ns;
+    v->versioning_override = blob(&more->versioning_override);
+    v->requests = more->requests;
+    v->request_count = more->request_count;
+}
+
+static void view_stored_more(struct flo_core *core, struct view *v,
+                             const FloEngine__ExecutionState *s, bool *ok)
+{
+    struct flo_run_request *requests =
+        flo_arena_calloc(&core->scratch, s->n_requests + 1, sizeof *requests);
+    v->reset_run_id = s->reset_run_id;
+    v->original_start_ns = s->original_start_ns;
+    v->versioning_override = s->versioning_override;
+    *ok = *ok && requests;
+    for (size_t i = 0; requests && i < s->n_requests; i++)
+        requests[i] = (struct flo_run_request){s->requests[i]->id, s->requests[i]->event_id};
+    v->requests = requests;
+    v->request_count = requests ? s->n_requests : 0;
+}
+
 static struct view view_stored(const struct flo_core_stored_run *run,
                                const FloEngine__ExecutionState *s)
 {
@@ -80,6 +115,7 @@ static struct view view_stored(const struct flo_core_stored_run *run,
                          .type = s->type,
                          .task_queue = s->task_queue,
                          .first_run_id = s->first_run_id,
+                         .original_run_id = s->original_run_id,
                          .start_request_id = s->start_request_id,
                          .parent_namespace_id = s->parent_namespace_id,
                          .parent_workflow_id = s->parent_workflow_id,
@@ -159,8 +195,7 @@ struct answer {
     FloApi__WorkflowExecutionInfo info;
     FloApi__WorkflowType type;
     FloApi__WorkflowExecutionExtendedInfo extended;
-    FloApi__WorkflowExecutionExtendedInfo__RequestIdInfosEntry request_id, *request_ids[1];
-    FloApi__RequestIdInfo request_id_info;
+    FloApi__WorkflowExecutionVersioningInfo versioning;
     FloApi__PendingWorkflowTaskInfo workflow_task;
 };
 
@@ -212,7 +247,49 @@ static void fill_info(struct flo_core *core, struct answer *a, const struct view
         info->execution_duration = flo_duration_new(&core->scratch, v->close_ns - v->execution_ns);
         *ok = *ok && info->execution_duration;
     }
+    if (v->versioning_override.len) {
+        FloApi__VersioningOverride *override =
+            parsed(core, &flo_api__versioning_override__descriptor, v->versioning_override, ok);
+        flo_api__workflow_execution_versioning_info__init(&a->versioning);
+        a->versioning.versioning_override = override ? flo_options_shown(core, override) : NULL;
+        *ok = *ok && a->versioning.versioning_override;
+        info->versioning_info = &a->versioning;
+    }
     a->response.workflow_execution_info = info;
+}
+
+/* The request that started the run, then those that were attached to it. */
+static void fill_requests(struct flo_core *core, FloApi__WorkflowExecutionExtendedInfo *extended,
+                          const struct view *v, bool *ok)
+{
+    typedef FloApi__WorkflowExecutionExtendedInfo__RequestIdInfosEntry entry_t;
+    const struct flo_run_request first = {flo_text(v->start_request_id), 1};
+    const size_t count = v->request_count + 1;
+    struct {
+        entry_t entry;
+        FloApi__RequestIdInfo info;
+    } *all = flo_arena_calloc(&core->scratch, count, sizeof *all);
+    entry_t **entries = flo_arena_calloc(&core->scratch, count, sizeof *entries);
+    if (!all || !entries) {
+        *ok = false;
+        return;
+    }
+    extended->request_id_infos = entries;
+    for (size_t i = 0; i < count; i++) {
+        const struct flo_run_request *request = i ? &v->requests[i - 1] : &first;
+        if (!request->id[0])
+            continue;
+        flo_api__request_id_info__init(&all[i].info);
+        all[i].info.event_type =
+            i ? FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED
+              : FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_STARTED;
+        all[i].info.event_id = request->event_id;
+        all[i].info.buffered = request->event_id == 0;
+        flo_api__workflow_execution_extended_info__request_id_infos_entry__init(&all[i].entry);
+        all[i].entry.key = request->id;
+        all[i].entry.value = &all[i].info;
+        entries[extended->n_request_id_infos++] = &all[i].entry;
+    }
 }
 
 static void fill_extended(struct flo_core *core, struct answer *a, const struct view *v, bool *ok)
@@ -223,18 +300,12 @@ static void fill_extended(struct flo_core *core, struct answer *a, const struct 
     if (v->run_timeout_ns)
         extended->run_expiration_time = at(core, v->execution_ns + v->run_timeout_ns, ok);
     extended->cancel_requested = v->cancel_requested;
-    extended->original_start_time = at(core, v->start_ns, ok);
-    flo_api__request_id_info__init(&a->request_id_info);
-    a->request_id_info.event_id = 1;
-    a->request_id_info.event_type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_STARTED;
-    flo_api__workflow_execution_extended_info__request_id_infos_entry__init(&a->request_id);
-    a->request_id.key = (char *)v->start_request_id;
-    a->request_id.value = &a->request_id_info;
-    a->request_ids[0] = &a->request_id;
-    if (v->start_request_id[0]) {
-        extended->request_id_infos = a->request_ids;
-        extended->n_request_id_infos = 1;
-    }
+    extended->original_start_time =
+        at(core, v->original_start_ns ? v->original_start_ns : v->start_ns, ok);
+    extended->reset_run_id = flo_text(v->reset_run_id);
+    if (strcmp(v->original_run_id, v->run_id) != 0)
+        extended->last_reset_time = at(core, v->start_ns, ok);
+    fill_requests(core, extended, v, ok);
     a->response.workflow_extended_info = extended;
 }
 
@@ -568,6 +639,10 @@ void flo_rpc_describe_workflow_execution(struct flo_core *core,
     view.ns = ns;
     struct answer *a = flo_arena_calloc(&core->scratch, 1, sizeof *a);
     bool ok = a != NULL;
+    if (run.execution)
+        view_more(&view, run.execution->more);
+    else
+        view_stored_more(core, &view, run.state, &ok);
     if (ok) {
         flo_api__describe_workflow_execution_response__init(&a->response);
         fill_config(core, a, &view, &ok);

@@ -248,17 +248,38 @@ static void keep_times(struct flo_execution *execution,
     execution->first_task_pending = true; /* until flo_execution_begin says when */
     execution->attempt = started->attempt;
     execution->has_retry_policy = started->retry_policy != NULL;
+    execution->has_cron = started->cron_schedule[0] != '\0';
+}
+
+struct flo_execution *flo_execution_born(struct flo_core *core,
+                                         const struct flo_execution_args *args, int64_t now_ns)
+{
+    const FloApi__WorkflowExecutionStartedEventAttributes *started = args->started;
+    struct flo_execution *execution = blank_of(core, args);
+    if (!execution)
+        return NULL;
+    keep_times(execution, started, now_ns);
+    execution->parent_initiated_id = started->parent_initiated_event_id;
+    if (started->memo)
+        flo_blob_set(core, &execution->memo, &started->memo->base);
+    if (started->search_attributes) {
+        flo_blob_set(core, &execution->search_attributes, &started->search_attributes->base);
+        execution->attributes_changed = true;
+    }
+    if (started->prev_auto_reset_points)
+        flo_blob_set(core, &execution->reset_points, &started->prev_auto_reset_points->base);
+    if (args->user_metadata)
+        flo_blob_set(core, &execution->user_metadata, &args->user_metadata->base);
+    return execution;
 }
 
 struct flo_execution *flo_execution_new(struct flo_core *core,
                                         const struct flo_execution_args *args)
 {
-    struct flo_execution *execution = blank_of(core, args);
+    int64_t now = flo_event_time(core);
+    struct flo_execution *execution = flo_execution_born(core, args, now);
     if (!execution)
         return NULL;
-    int64_t now = flo_event_time(core);
-    keep_times(execution, args->started, now);
-    execution->parent_initiated_id = args->started->parent_initiated_event_id;
     if (flo_core_add_run(core, execution)) {
         flo_execution_destroy(core, &execution);
         return NULL;
@@ -272,16 +293,6 @@ struct flo_execution *flo_execution_new(struct flo_core *core,
         .time_ns = now,
     };
     flo_history_write(core, execution, &event);
-    if (args->started->memo)
-        flo_blob_set(core, &execution->memo, &args->started->memo->base);
-    if (args->started->search_attributes) {
-        flo_blob_set(core, &execution->search_attributes, &args->started->search_attributes->base);
-        execution->attributes_changed = true;
-    }
-    if (args->started->prev_auto_reset_points)
-        flo_blob_set(core, &execution->reset_points, &args->started->prev_auto_reset_points->base);
-    if (args->user_metadata)
-        flo_blob_set(core, &execution->user_metadata, &args->user_metadata->base);
     flo_execution_arm_run(core, execution);
     return execution;
 }
@@ -369,6 +380,7 @@ void flo_execution_destroy(struct flo_core *core, struct flo_execution **pexecut
     if (flo_node_linked(&execution->unsettled))
         flo_list_remove(&core->unsettled, &execution->unsettled);
     free_lists(core, execution);
+    flo_run_more_fini(execution);
     flo_free(execution->workflow_task.start);
     flo_free(execution->new_run_id);
     flo_free(execution->cancel_request_id);

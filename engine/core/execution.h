@@ -58,6 +58,8 @@ struct flo_history {
 #define FLO_HISTORY_FIRST (UINT32_C(1) << 31) /* the event is the first of its batch */
 #define FLO_HISTORY_MAX_BYTES (FLO_HISTORY_FIRST - 1)
 
+#define FLO_REF_REQUEST (-1) /* flo_buffered_event.ref of an event that attaches a request */
+
 /* An event that came while a workflow task was started: it has no id yet. */
 struct flo_buffered_event {
     struct flo_node node;
@@ -170,6 +172,21 @@ struct flo_core_child {
     int parent_close_policy; /* temporal.api.enums.v1.ParentClosePolicy */
 };
 
+/* A request that was attached to the run (OnConflictOptions), by the event that tells of it. */
+struct flo_run_request {
+    char *id;
+    int64_t event_id; /* 0 = buffered */
+};
+
+/* What few runs have (run_more.c). */
+struct flo_run_more {
+    char *reset_run_id;                  /* that a reset made out of this one; NULL = none */
+    int64_t original_start_ns;           /* a reset made this run: when the first one started */
+    struct flo_blob versioning_override; /* VersioningOverride */
+    struct flo_run_request *requests;
+    size_t request_count;
+};
+
 /* Something that flo_execution_settle does to another run, asked for by an Initiated event. */
 struct flo_outbound; /* child.c */
 
@@ -197,11 +214,12 @@ struct flo_execution {
     int64_t execution_timeout_ns, run_timeout_ns, task_timeout_ns; /* 0 = none */
     int64_t execution_deadline_ns; /* of the chain of runs; 0 = none */
     int32_t attempt;
-    bool has_retry_policy;
-    bool attributes_changed; /* search_attributes, since a batch had them */
-    bool has_attributes;     /* the last batch that had them had some */
-    bool first_task_pending; /* the first workflow task waits for execution_ns */
-    char *new_run_id;        /* that took over when this one closed; heap; NULL = none */
+    bool has_retry_policy, has_cron; /* the Started event tells which */
+    bool was_reset;                  /* it closed because a reset took over: not stored */
+    bool attributes_changed;         /* search_attributes, since a batch had them */
+    bool has_attributes;             /* the last batch that had them had some */
+    bool first_task_pending;         /* the first workflow task waits for execution_ns */
+    char *new_run_id;                /* that took over when this one closed; heap; NULL = none */
 
     struct flo_history history;
     struct flo_list buffered; /* struct flo_buffered_event, in order of arrival */
@@ -227,6 +245,7 @@ struct flo_execution {
     int64_t signal_count;
 
     struct flo_updates *updates; /* update.h; NULL: there never was one */
+    struct flo_run_more *more;   /* NULL: nothing of it */
 
     struct flo_blob memo, search_attributes; /* current values: Memo, SearchAttributes */
     struct flo_blob reset_points;            /* ResetPoints */

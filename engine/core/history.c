@@ -70,6 +70,8 @@ static const uint8_t attributes_field[] = {
     [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED] = 46,
     [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED] = 48,
     [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED] = 51,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED] = 52,
+    [FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED] = 60,
 };
 
 void flo_history_init(struct flo_history *history)
@@ -428,6 +430,8 @@ bool flo_history_flush(struct flo_core *core, struct flo_execution *execution)
         int64_t id = write_buffered(core, &execution->history, event->bytes, event->len);
         bool child =
             event->type == FLO_API__EVENT_TYPE__EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED;
+        if (event->ref == FLO_REF_REQUEST)
+            flo_run_request_placed(execution, id);
         if (child || event->type == FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_STARTED)
             starts[start_count++] = (struct flushed_start){event->ref, id};
         struct flo_core_child *pending =

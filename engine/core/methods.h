@@ -25,6 +25,8 @@ typedef void (*flo_method_fn)(struct flo_core *core, const struct flo_core_call_
     X(SignalWorkflowExecution, signal_workflow_execution)                                          \
     X(RequestCancelWorkflowExecution, request_cancel_workflow_execution)                           \
     X(TerminateWorkflowExecution, terminate_workflow_execution)                                    \
+    X(ResetWorkflowExecution, reset_workflow_execution)                                            \
+    X(UpdateWorkflowExecutionOptions, update_workflow_execution_options)                           \
     X(DeleteWorkflowExecution, delete_workflow_execution)                                          \
     X(GetWorkflowExecutionHistory, get_workflow_execution_history)                                 \
     X(GetWorkflowExecutionHistoryReverse, get_workflow_execution_history_reverse)                  \

@@ -9,6 +9,7 @@
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
+#include "engine/core/runs.h"
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
 #include "wire/decode.h"
@@ -72,11 +73,31 @@ struct flo_run_texts {
 /* A run that nothing has happened to. NULL without memory. */
 struct flo_execution *flo_execution_blank(struct flo_core *core, struct flo_namespace *ns,
                                           const struct flo_run_texts *texts);
+/* A run as its Started event makes it: born at now_ns, unknown to the core, without history. NULL
+ * without memory, or fatal. */
+struct flo_execution *flo_execution_born(struct flo_core *core,
+                                         const struct flo_execution_args *args, int64_t now_ns);
+/* A run that has closed and is only stored, in memory again with its history, not yet entered
+ * (flo_core_revive_run does that). 0; with status: FLO_ENOMEM, FLO_EDATA, FLO_EIO. */
+FLO_MUST_CHECK int flo_execution_revive(struct flo_core *core, const struct flo_core_run_ref *run,
+                                        struct flo_execution **out, struct flo_status *status);
 /* Arm the run and execution timeout; the backoff of the first workflow task. */
 void flo_execution_arm_run(struct flo_core *core, struct flo_execution *execution);
 void flo_execution_arm_backoff(struct flo_core *core, struct flo_execution *execution);
 /* Nothing of the run waits any more: its timers are off, its tasks out of their queues. */
 void flo_execution_quiesce(struct flo_core *core, struct flo_execution *execution);
+
+/* ---- what few runs have (run_more.c) ---- */
+
+/* Made when there was none. NULL: fatal. */
+struct flo_run_more *flo_run_more_of(struct flo_core *core, struct flo_execution *execution);
+void flo_run_more_fini(struct flo_execution *execution);
+/* Attach a request; event_id 0: its event is buffered. flo_run_request_placed says where it went
+ * when the buffer is written. */
+void flo_run_request_add(struct flo_core *core, struct flo_execution *execution, const char *id,
+                         int64_t event_id);
+void flo_run_request_placed(struct flo_execution *execution, int64_t event_id);
+bool flo_run_request_known(const struct flo_execution *execution, const char *id);
 
 /* ---- user timers (user_timer.c) ---- */
 
@@ -238,6 +259,11 @@ void flo_set_keyword_list(struct flo_core *core, struct flo_execution *execution
                           const char *json);
 void flo_merge_memo(struct flo_core *core, struct flo_execution *execution,
                     const FloApi__Memo *upserted);
+
+/* A build has completed a task, by that event: the first time in this chain of runs that is a reset
+ * point. */
+void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
+                         const char *build_id, int64_t completed_id);
 
 /* ---- retry (retry.c) ---- */
 

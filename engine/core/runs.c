@@ -107,6 +107,16 @@ int flo_core_add_run(struct flo_core *core, struct flo_execution *execution)
     return 0;
 }
 
+int flo_core_revive_run(struct flo_core *core, struct flo_execution *execution)
+{
+    struct flo_core_run_hooks *hooks = &execution->hooks;
+    if (flo_index_add(&core->runs, &hooks->by_run_id, hash_of_uuid(execution->run_id)))
+        return FLO_ENOMEM;
+    flo_list_push_back(&core->residents, &hooks->resident);
+    flo_list_push_back(&core->closed, &hooks->closed);
+    return 0;
+}
+
 void flo_core_remove_run(struct flo_core *core, struct flo_execution *execution)
 {
     struct flo_core_run_hooks *hooks = &execution->hooks;

@@ -48,6 +48,8 @@ void flo_core_run_hooks_fini(struct flo_core *core, struct flo_core_run_hooks *h
 /* Enter a new run (its ids are set): gives the key, makes it the current run of its workflow id.
  * 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_core_add_run(struct flo_core *core, struct flo_execution *execution);
+/* Enter a closed run that was only stored: it leaves memory with its next commit. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_core_revive_run(struct flo_core *core, struct flo_execution *execution);
 /* Forget a run (its struct stays the caller's): an undone creation, a deletion. */
 void flo_core_remove_run(struct flo_core *core, struct flo_execution *execution);
 /* The run changed: look at its waiters in this step; with store also save it with the next batch

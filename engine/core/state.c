@@ -197,6 +197,26 @@ static int pack_buffered(const struct flo_execution *execution, struct flo_arena
     return 0;
 }
 
+static int pack_more(const struct flo_execution *execution, struct flo_arena *arena,
+                     FloEngine__ExecutionState *out)
+{
+    const struct flo_run_more *more = execution->more;
+    FloEngine__RunRequestState *to =
+        new_list(arena, more->request_count, sizeof *to, (void ***)&out->requests);
+    if (!to)
+        return FLO_ENOMEM;
+    out->reset_run_id = flo_text(more->reset_run_id);
+    out->original_start_ns = more->original_start_ns;
+    out->versioning_override = bytes_of(&more->versioning_override);
+    out->n_requests = more->request_count;
+    for (size_t i = 0; i < more->request_count; i++, to++) {
+        flo_engine__run_request_state__init(to);
+        to->id = more->requests[i].id;
+        to->event_id = more->requests[i].event_id;
+    }
+    return 0;
+}
+
 static void pack_fields(struct flo_execution *execution, FloEngine__ExecutionState *out)
 {
     flo_engine__execution_state__init(out);
@@ -220,6 +240,7 @@ static void pack_fields(struct flo_execution *execution, FloEngine__ExecutionSta
     out->task_timeout_ns = execution->task_timeout_ns;
     out->attempt = execution->attempt;
     out->has_retry_policy = execution->has_retry_policy;
+    out->has_cron = execution->has_cron;
     out->first_task_pending = execution->first_task_pending;
     out->next_event_id = execution->history.next_event_id;
     out->history_bytes = (int64_t)execution->history.len;
@@ -260,6 +281,8 @@ static int pack_state(struct flo_execution *execution, struct flo_arena *arena,
         rc = pack_children(execution, &lists, &state);
     if (!rc && execution->buffered.count)
         rc = pack_buffered(execution, &lists, &state);
+    if (!rc && execution->more)
+        rc = pack_more(execution, &lists, &state);
     if (!rc)
         rc = flo_wire_encode_arena(&state.base, arena, &data, &row->state_len);
     row->state = data;

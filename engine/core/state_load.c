@@ -7,6 +7,7 @@
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
 #include "engine/core/namespace.h"
+#include "engine/core/reply.h"
 #include "engine/core/run.h"
 #include "engine/core/runs.h"
 #include "engine/core/update.h"
@@ -138,6 +139,23 @@ static int load_pending(struct flo_core *core, struct flo_execution *execution,
     return 0;
 }
 
+static void load_more(struct flo_core *core, struct flo_execution *execution,
+                      const FloEngine__ExecutionState *state)
+{
+    if (!*state->reset_run_id && !state->original_start_ns && !state->versioning_override.data &&
+        !state->n_requests)
+        return;
+    struct flo_run_more *more = flo_run_more_of(core, execution);
+    if (!more)
+        return;
+    if (*state->reset_run_id)
+        flo_set_text(core, &more->reset_run_id, state->reset_run_id);
+    more->original_start_ns = state->original_start_ns;
+    load_blob(core, &more->versioning_override, &state->versioning_override);
+    for (size_t i = 0; i < state->n_requests; i++)
+        flo_run_request_add(core, execution, state->requests[i]->id, state->requests[i]->event_id);
+}
+
 static int load_fields(struct flo_core *core, struct flo_execution *execution,
                        const struct flo_core_stored_run *run,
                        const FloEngine__ExecutionState *state)
@@ -158,6 +176,7 @@ static int load_fields(struct flo_core *core, struct flo_execution *execution,
     execution->task_timeout_ns = state->task_timeout_ns;
     execution->attempt = state->attempt;
     execution->has_retry_policy = state->has_retry_policy;
+    execution->has_cron = state->has_cron;
     execution->first_task_pending = state->first_task_pending;
     execution->state_transitions = state->state_transitions;
     execution->last_completed_started_id = state->last_completed_started_id;
@@ -168,6 +187,7 @@ static int load_fields(struct flo_core *core, struct flo_execution *execution,
     execution->has_attributes = execution->search_attributes.len > 0; /* maybe */
     load_blob(core, &execution->reset_points, &state->reset_points);
     load_blob(core, &execution->user_metadata, &state->user_metadata);
+    load_more(core, execution, state);
     load_task(core, &execution->workflow_task, state->workflow_task);
     return core->fatal ? FLO_ENOMEM : load_pending(core, execution, state);
 }
@@ -288,6 +308,62 @@ int flo_execution_load(struct flo_core *core, const struct flo_core_stored_run *
                  run->run_id, run->workflow_id);
         flo_execution_destroy(core, &execution);
     }
+    return rc;
+}
+
+/* ---- closed runs ---- */
+
+struct revival {
+    struct flo_history *history;
+    int rc;
+};
+
+static bool revive_batch(void *ctx, int64_t first_event_id, uint32_t event_count,
+                         const uint8_t *events, size_t len)
+{
+    struct revival *revival = ctx;
+    const struct flo_core_history_batch batch = {first_event_id, event_count, events, len};
+    revival->rc = flo_history_restore(revival->history, &batch);
+    return revival->rc == 0;
+}
+
+static int revive_history(struct flo_core *core, struct flo_execution *execution,
+                          const struct flo_core_run_ref *run)
+{
+    struct revival revival = {.history = &execution->history};
+    const FloEngine__ExecutionState *state = run->state;
+    int rc = core->env.store.history(core->env.store.ctx, run->stored.key, 1, false, revive_batch,
+                                     &revival);
+    rc = rc ? rc : revival.rc;
+    if (!rc && execution->history.next_event_id != state->next_event_id)
+        rc = FLO_EDATA;
+    execution->history.stored_next_id = execution->history.next_event_id;
+    return rc;
+}
+
+int flo_execution_revive(struct flo_core *core, const struct flo_core_run_ref *run,
+                         struct flo_execution **out, struct flo_status *status)
+{
+    struct flo_namespace *ns = flo_namespace_by_id(core, run->stored.namespace_id);
+    struct flo_execution *execution = ns ? blank_of(core, ns, &run->stored, run->state) : NULL;
+    if (!execution)
+        return flo_status_no_memory(status);
+    int rc = load_fields(core, execution, &run->stored, run->state);
+    if (!rc)
+        rc = revive_history(core, execution, run);
+    if (!rc && run->state->update_count > 0)
+        rc = flo_updates_load(core, execution);
+    if (!rc) {
+        *out = execution;
+        return 0;
+    }
+    flo_execution_destroy(core, &execution);
+    if (rc == FLO_ENOMEM)
+        return flo_status_no_memory(status);
+    flo_status_put(core, status, rc == FLO_EDATA ? FLO_GRPC_DATA_LOSS : FLO_GRPC_UNAVAILABLE,
+                   rc == FLO_EDATA ? "the history of workflow ID \"%s\" is damaged"
+                                   : "the store cannot be read for workflow ID \"%s\"",
+                   run->stored.workflow_id);
     return rc;
 }
 

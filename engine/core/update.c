@@ -146,6 +146,25 @@ int flo_update_admit(struct flo_core *core, struct flo_execution *execution, con
     return 0;
 }
 
+/* NULL: no memory. */
+static struct flo_update *add_readmitted(struct flo_updates *updates, const char *id)
+{
+    struct flo_update *update = add(updates, id);
+    if (!update)
+        return NULL;
+    update->in_history = true;
+    updates->in_flight++;
+    updates->recorded++;
+    return update;
+}
+
+void flo_update_readmit(struct flo_core *core, struct flo_execution *execution, const char *id)
+{
+    struct flo_updates *updates = flo_updates_of(core, execution);
+    if (!updates || !add_readmitted(updates, id))
+        flo_core_set_fatal(core);
+}
+
 void flo_update_schedule(struct flo_core *core, struct flo_execution *execution)
 {
     if (execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_NONE)
@@ -199,11 +218,13 @@ int flo_update_attach(struct flo_core *core, struct flo_execution *execution, bo
         struct flo_update *update = flo_container(node, struct flo_update, node);
         if (update->stage != FLO_UPDATE_ADMITTED && (update->stage != FLO_UPDATE_SENT || sticky))
             continue;
+        update->stage = FLO_UPDATE_SENT;
+        if (update->in_history)
+            continue;
         FloApi__Message *message = message_of(core, execution, update);
         if (!message)
             return FLO_ENOMEM;
         body->messages[body->n_messages++] = message;
-        update->stage = FLO_UPDATE_SENT;
     }
     return 0;
 }
@@ -234,7 +255,8 @@ void flo_update_accepted(struct flo_execution *execution, struct flo_update *upd
 {
     update->stage = FLO_UPDATE_ACCEPTED;
     update->accepted_id = event_id;
-    execution->updates->recorded++;
+    if (!update->in_history)
+        execution->updates->recorded++;
     forget_request(execution->updates, update);
 }
 
@@ -356,8 +378,13 @@ static int load_accepted(struct flo_updates *updates,
                          int64_t event_id)
 {
     struct flo_update *update = flo_map_get_str(&updates->by_id, accepted->protocol_instance_id);
-    if (update)
+    if (update && (!update->in_history || update->accepted_id))
         return FLO_EDATA;
+    if (update) {
+        update->stage = FLO_UPDATE_ACCEPTED;
+        update->accepted_id = event_id;
+        return 0;
+    }
     update = add(updates, accepted->protocol_instance_id);
     if (!update)
         return FLO_ENOMEM;
@@ -381,6 +408,13 @@ static int load_completed(struct flo_execution *execution,
     return 0;
 }
 
+static int load_admitted(struct flo_updates *updates, const FloApi__Request *request)
+{
+    if (!request || !request->meta || flo_map_get_str(&updates->by_id, request->meta->update_id))
+        return FLO_EDATA;
+    return add_readmitted(updates, request->meta->update_id) ? 0 : FLO_ENOMEM;
+}
+
 int flo_updates_load(struct flo_core *core, struct flo_execution *execution)
 {
     const struct flo_history *history = &execution->history;
@@ -391,6 +425,11 @@ int flo_updates_load(struct flo_core *core, struct flo_execution *execution)
         if (!event)
             return FLO_EDATA;
         if (event->attributes_case ==
+            FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_UPDATE_ADMITTED_EVENT_ATTRIBUTES)
+            rc = load_admitted(updates,
+                               event->workflow_execution_update_admitted_event_attributes->request);
+        else if (
+            event->attributes_case ==
             FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_UPDATE_ACCEPTED_EVENT_ATTRIBUTES)
             rc = load_accepted(updates, event->workflow_execution_update_accepted_event_attributes,
                                id);

@@ -58,6 +58,7 @@ struct flo_update {
     struct flo_node node; /* on flo_updates.active or .done */
     enum flo_update_stage stage;
     bool is_done;                  /* which of them */
+    bool in_history;               /* an Admitted event (of a reset) has its request */
     enum flo_update_abort abort;   /* ABORTED */
     int64_t accepted_id;           /* event; 0 = not accepted */
     int64_t completed_id;          /* event; 0 = not completed */
@@ -101,6 +102,9 @@ FLO_MUST_CHECK int flo_update_admit(struct flo_core *core, struct flo_execution 
                                     const char *id, const FloApi__Request *request,
                                     bool resurrected, struct flo_update **out,
                                     struct flo_status *status);
+/* A reset has written the Admitted event of an update that the run does not know: its worker reads
+ * the request there. */
+void flo_update_readmit(struct flo_core *core, struct flo_execution *execution, const char *id);
 /* Schedule the workflow task that will carry an admitted update; a speculative one is enough. */
 void flo_update_schedule(struct flo_core *core, struct flo_execution *execution);
 /* Somebody waits for it: the end of this step looks at it, even when it was done. */

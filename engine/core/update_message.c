@@ -344,9 +344,10 @@ static void write_accepted(struct flo_core *core, struct flo_execution *executio
         flo_arena_printf(&core->scratch, "%s/request", said->update->id);
     accepted.accepted_request_sequencing_event_id =
         said->acceptance->accepted_request_sequencing_event_id;
-    accepted.accepted_request =
-        flo_blob_decode(core, &said->update->request, &flo_api__request__descriptor);
-    if (!accepted.accepted_request_message_id || !accepted.accepted_request) {
+    if (!said->update->in_history)
+        accepted.accepted_request =
+            flo_blob_decode(core, &said->update->request, &flo_api__request__descriptor);
+    if (!accepted.accepted_request_message_id) {
         flo_core_set_fatal(core);
         return;
     }

@@ -121,6 +121,7 @@ static void write_started(struct flo_core *core, struct flo_execution *execution
         .time_ns = task->started_ns,
     };
     task->started_id = flo_history_write(core, execution, &event);
+    flo_history_seal(&execution->history); /* a batch ends here: a reset may begin behind it */
 }
 
 static void synthetic_event(FloApi__HistoryEvent *event, Google__Protobuf__Timestamp *time,
