@@ -4,8 +4,8 @@
  *
  * A long poll is a struct on the run: after every change of the run flo_history_settle looks
  * whether the poll has something to answer; after 20 s it is answered empty with a token to come
- * back with. What tells of the end of a run waits for the commit of that end, because a caller
- * must never see a result that a crash can undo; other reads may run ahead of the disk.
+ * back with. What is shown waits for its commit, because a caller must never see an event that a
+ * crash can undo. Only the pages of a workflow task run ahead of the disk: the task itself does.
  */
 #include "engine/core/history_read.h"
 
@@ -202,7 +202,8 @@ static bool answer_resident(struct flo_core *core, struct flo_execution *executi
     if (rc)
         reply_failed(core, reading->call, rc);
     else
-        reply_page(core, reading->call, open || last < end ? 0 : flo_core_after(core, execution),
+        reply_page(core, reading->call,
+                   reading->flags & FLO_HISTORY_OF_TASK ? 0 : flo_core_after(core, execution),
                    parts, count, &token);
     return true;
 }
@@ -556,7 +557,6 @@ void flo_rpc_get_workflow_execution_history_reverse(struct flo_core *core,
         reply_failed(core, info->id, rc);
         return;
     }
-    const bool closed_here = run.execution && !flo_execution_is_open(run.execution) && last == end;
-    flo_reply_raw(core, info->id, closed_here ? flo_core_after(core, run.execution) : 0,
+    flo_reply_raw(core, info->id, run.execution ? flo_core_after(core, run.execution) : 0,
                   &response.base, history.data, history.len);
 }

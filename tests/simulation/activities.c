@@ -22,6 +22,17 @@ static void completed(struct cast *cast, void *ctx, int code, const uint8_t *bod
         cast->results[cast->result_count++] = *(const struct result *)ctx;
 }
 
+/* What an activity does is there for good, whatever becomes of its result. */
+static void note_effect(struct cast *cast, const struct result *effect)
+{
+    if (cast->world->broken == BROKEN_I4 && world_random(cast->world, 5) == 0)
+        return;
+    if (cast->effect_count == RESULTS_MAX)
+        world_fail(cast->world, "the simulation has more effects than it can check");
+    else
+        cast->effects[cast->effect_count++] = *effect;
+}
+
 /* The result is a number of its own for each attempt. */
 static void complete_activity(struct cast *cast, const FloApi__PollActivityTaskQueueResponse *task)
 {
@@ -44,6 +55,7 @@ static void complete_activity(struct cast *cast, const FloApi__PollActivityTaskQ
     request.namespace_ = NAME("default");
     request.task_token = task->task_token;
     request.result = &result;
+    note_effect(cast, value);
     say_until_heard(cast, "RespondActivityTaskCompleted", &request.base, completed, value);
     if (world_fault(cast->world, 100))
         say_until_heard(cast, "RespondActivityTaskCompleted", &request.base, completed, value);

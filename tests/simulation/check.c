@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check.c - the promises, by the numbers that a failure is printed with: I1 nothing acknowledged is
- * lost, I2 what has ended stays as it was (disk.c), I3 one terminal event for each activity, I4
- * every workflow task can be done (runtime.c), I5 histories without gaps, I6 what got no answer is
- * wholly there or not at all and never twice, I12 every workflow ends (simulation.c).
+ * check.c - the promises. A failure is printed with the name of the one that is broken:
+ *
+ *   I1   nothing that was acknowledged is lost: starts, signals, results, updates, resets
+ *   I2   what has ended stays as it was (also disk.c)
+ *   I3   one end for each activity and child that was scheduled
+ *   I4   what is recorded was done: each result is an activity's; and every workflow task can be
+ *        done (runtime.c)
+ *   I5   histories only grow, without gaps; what was seen of one stays (disk.c, readers.c)
+ *   I6   what got no answer is wholly there or not at all, and asking again does it once
+ *   I12  when the faults are over, everything ends (simulation.c)
+ *   I13  damage is loud: DATA_LOSS, never a shorter history (readers.c)
+ *
+ * (I7 to I11 are of the process, not of the core.) For each of them `engine_simulation --break`
+ * breaks it on purpose; a test each sees that the checks then fail.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "simulation/actors.h"
 #include "wire/api.h"
 #include "wire/decode.h"
@@ -103,6 +114,7 @@ static void count_event(struct world *world, struct tally *tally, const FloApi__
         tally->closed = true;
         break;
     case EVENT(WORKFLOW_EXECUTION_CANCELED):
+    case EVENT(WORKFLOW_EXECUTION_FAILED):
     case EVENT(WORKFLOW_EXECUTION_TIMED_OUT):
     case EVENT(WORKFLOW_EXECUTION_TERMINATED):
         tally->closed = true;
@@ -151,6 +163,27 @@ static void check_results(struct cast *cast, const struct disk_run *run, const s
     }
 }
 
+/* Every result that is recorded was an activity's doing. */
+static void check_effects(struct cast *cast, const struct disk_run *run, const struct tally *tally)
+{
+    /* A run that was made by a reset has the results of the one before it. */
+    const struct client *client = client_of(cast, run->workflow_id);
+    if (client && client->reset)
+        return;
+    for (size_t at = 1; at < EVENTS_MAX; at++) {
+        bool found = !tally->values[at];
+        for (unsigned i = 0; i < cast->effect_count && !found; i++) {
+            const struct result *effect = &cast->effects[i];
+            found = effect->value == tally->values[at] &&
+                    strcmp(effect->run_id, run->run_id) == 0 &&
+                    strcmp(effect->activity_id, tally->activity[at]) == 0;
+        }
+        if (!found)
+            world_fail(cast->world, "I4: the result of %s in %s is nobody's", tally->activity[at],
+                       run->workflow_id);
+    }
+}
+
 /* One run, of a client or a child; its signals are added up. */
 static void check_run(struct cast *cast, const struct disk_run *run, unsigned signals[STEPS_MAX])
 {
@@ -165,11 +198,12 @@ static void check_run(struct cast *cast, const struct disk_run *run, unsigned si
                        run->workflow_id, tally.ends[at]);
     for (unsigned i = 0; i < STEPS_MAX; i++) {
         if (tally.signals[i] > 1)
-            world_fail(world, "I1: signal s%u of %s is there %u times", i, run->workflow_id,
+            world_fail(world, "I6: signal s%u of %s is there %u times", i, run->workflow_id,
                        tally.signals[i]);
         signals[i] += tally.signals[i];
     }
     check_results(cast, run, &tally);
+    check_effects(cast, run, &tally);
 }
 
 static void check_client(struct cast *cast, const struct client *client)
@@ -187,28 +221,82 @@ static void check_client(struct cast *cast, const struct client *client)
             world_fail(cast->world, "I1: signal s%u of %s is lost", i, client->id);
 }
 
-/* Of "wf/c1.0" that of "wf", whose second run starts its children anew. */
-static enum fate fate_of_parent(const char *workflow_id)
-{
-    char parent[64];
-    snprintf(parent, sizeof parent, "%.*s", (int)strcspn(workflow_id, "/"), workflow_id);
-    return fate_of(parent);
-}
-
-/* No workflow id has two runs, unless one continues the other. Whoever has continued as new may
- * also be started again by a start that is repeated late: request ids are a run's, as on the real
- * server. */
-static void check_started_once(struct world *world, const struct disk_run *older,
+/* No workflow id has two runs, unless one follows the other, or the parent has two. Whoever has
+ * continued as new may also be started again by a start that is repeated late: request ids are a
+ * run's, as on the real server. */
+static void check_started_once(struct cast *cast, const struct disk_run *older,
                                const struct disk_run *newer)
 {
-    if (strcmp(older->workflow_id, newer->workflow_id) == 0 &&
-        fate_of(newer->workflow_id) != FATE_CONTINUES &&
-        fate_of_parent(newer->workflow_id) != FATE_CONTINUES)
-        world_fail(world, "I6: %s was started twice", newer->workflow_id);
+    if (strcmp(older->workflow_id, newer->workflow_id) != 0)
+        return;
+    const struct client *client = client_of(cast, newer->workflow_id);
+    if (!has_runs(fate_of(newer->workflow_id)) && !has_runs(fate_of_parent(newer->workflow_id)) &&
+        !(client && client->reset))
+        world_fail(cast->world, "I6: %s was started twice", newer->workflow_id);
+}
+
+/* ---- broken on purpose, before the checks look ---- */
+
+/* Change the first history for which change() finds something to change. */
+static void tamper(struct cast *cast, bool (*change)(FloApi__History *history))
+{
+    const struct disk *disk = &cast->world->disk;
+    for (size_t i = 0; i < disk->run_count; i++) {
+        for (size_t j = 0; j < disk->runs[i]->batch_count; j++) {
+            struct flo_core_history_batch *batch = &disk->runs[i]->batches[j];
+            struct flo_arena *arena = &cast->world->arena;
+            ProtobufCMessage *message;
+            if (flo_wire_decode(&flo_api__history__descriptor, batch->events, batch->len, arena,
+                                &message, NULL))
+                abort();
+            if (!change((FloApi__History *)(void *)message))
+                continue;
+            struct flo_buf packed;
+            flo_buf_init(&packed, 0);
+            if (flo_wire_encode(message, &packed))
+                abort();
+            disk_replace(disk->runs[i], j, packed.data, packed.len);
+            flo_buf_fini(&packed);
+            return;
+        }
+    }
+}
+
+/* I3: the end of an activity is that of another one. */
+static bool end_another(FloApi__History *history)
+{
+    static int64_t before; /* its scheduling event, in the run that is being looked at */
+    for (size_t i = 0; i < history->n_events; i++) {
+        FloApi__HistoryEvent *event = history->events[i];
+        if (event->event_id == 1)
+            before = 0;
+        if (event->event_type != EVENT(ACTIVITY_TASK_COMPLETED))
+            continue;
+        int64_t *scheduled = &event->activity_task_completed_event_attributes->scheduled_event_id;
+        if (before) {
+            *scheduled = before;
+            return true;
+        }
+        before = *scheduled;
+    }
+    return false;
+}
+
+/* I5: an event is not there. */
+static bool lose_event(FloApi__History *history)
+{
+    if (history->n_events < 2)
+        return false;
+    history->n_events--;
+    return true;
 }
 
 void cast_check_histories(struct cast *cast)
 {
+    if (cast->world->broken == BROKEN_I3)
+        tamper(cast, end_another);
+    if (cast->world->broken == BROKEN_I5)
+        tamper(cast, lose_event);
     const struct disk *disk = &cast->world->disk;
     for (unsigned i = 0; i < cast->client_count; i++)
         check_client(cast, &cast->clients[i]);
@@ -217,6 +305,6 @@ void cast_check_histories(struct cast *cast)
         if (strchr(disk->runs[i]->workflow_id, '/'))
             check_run(cast, disk->runs[i], signals);
         for (size_t j = 0; j < i; j++)
-            check_started_once(cast->world, disk->runs[j], disk->runs[i]);
+            check_started_once(cast, disk->runs[j], disk->runs[i]);
     }
 }

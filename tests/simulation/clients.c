@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "simulation/actors.h"
+#include "simulation/feature.h"
 #include "simulation/workers.h"
 #include "wire/api.h"
 
@@ -28,19 +28,49 @@ unsigned program_of(const char *workflow_id, enum step out_steps[STEPS_MAX])
 
 enum fate fate_of(const char *workflow_id)
 {
-    static const enum fate fates[] = {FATE_CONTINUES, FATE_CANCELED, FATE_TIMES_OUT};
+    static const enum fate fates[] = {FATE_CONTINUES, FATE_CANCELED, FATE_TIMES_OUT, FATE_RETRIES};
     unsigned sum = 0;
     for (const char *at = workflow_id; *at; at++)
         sum = sum * 31 + (uint8_t)*at;
-    bool plain = workflow_step_kinds() < STEP_KINDS || strchr(workflow_id, '/') || sum % 7 > 2;
+    bool plain = workflow_step_kinds() < STEP_KINDS || strchr(workflow_id, '/') || sum % 7 > 3;
     return plain ? FATE_PLAIN : fates[sum % 7];
+}
+
+enum fate fate_of_parent(const char *workflow_id)
+{
+    char parent[64];
+    snprintf(parent, sizeof parent, "%.*s", (int)strcspn(workflow_id, "/"), workflow_id);
+    return fate_of(parent);
+}
+
+bool has_runs(enum fate fate)
+{
+    return fate == FATE_CONTINUES || fate == FATE_RETRIES;
+}
+
+struct client *client_of(struct cast *cast, const char *workflow_id)
+{
+    const size_t len = strcspn(workflow_id, "/");
+    for (unsigned i = 0; i < cast->client_count; i++)
+        if (strlen(cast->clients[i].id) == len &&
+            memcmp(cast->clients[i].id, workflow_id, len) == 0)
+            return &cast->clients[i];
+    return NULL;
+}
+
+const struct disk_run *newest_run(const struct cast *cast, const char *workflow_id)
+{
+    const struct disk *disk = &cast->world->disk;
+    for (size_t i = disk->run_count; i-- > 0;)
+        if (!disk->runs[i]->deleted && strcmp(disk->runs[i]->workflow_id, workflow_id) == 0)
+            return disk->runs[i];
+    return NULL;
 }
 
 static void start(struct world *world, void *ctx, uint64_t arg);
 static void wait_end(struct world *world, void *ctx, uint64_t arg);
 static void send_signal(struct world *world, void *ctx, uint64_t number);
 static void send_cancel(struct world *world, void *ctx, uint64_t arg);
-static void send_update(struct world *world, void *ctx, uint64_t arg);
 
 static bool is_unknown(int code)
 {
@@ -55,23 +85,26 @@ static void go_on(struct client *client)
     struct world *world = client->cast->world;
     for (unsigned i = 0; i < client->signals; i++)
         world_after(world, (int64_t)world_random(world, 20 * SECOND), send_signal, client, i);
-    if (world_random(world, 3) == 0)
-        world_after(world, (int64_t)world_random(world, 20 * SECOND), send_update, client, 0);
     if (client->fate == FATE_CANCELED)
         world_after(world, (int64_t)world_random(world, 20 * SECOND), send_cancel, client, 0);
     world_after(world, 0, wait_end, client, 0);
 }
 
-/* The start was answered by nobody, and its run has continued as new since: request ids are a
- * run's, so the repeated start is refused. The failure's detail would name the run. */
+/* The newest run is the client's now. */
+static void follow_newest(struct client *client)
+{
+    const struct disk_run *run = newest_run(client->cast, client->id);
+    if (run)
+        snprintf(client->run_id, sizeof client->run_id, "%s", run->run_id);
+}
+
+/* The start was answered by nobody, and its run was followed by another one since: request ids are
+ * a run's, so the repeated start is refused. The failure's detail would name the run. */
 static bool has_continued(struct client *client, int code)
 {
-    const struct disk *disk = &client->cast->world->disk;
-    if (code != FLO_GRPC_ALREADY_EXISTS || client->fate != FATE_CONTINUES)
+    if (code != FLO_GRPC_ALREADY_EXISTS || !(has_runs(client->fate) || client->reset))
         return false;
-    for (size_t i = 0; i < disk->run_count; i++)
-        if (strcmp(disk->runs[i]->workflow_id, client->id) == 0)
-            snprintf(client->run_id, sizeof client->run_id, "%s", disk->runs[i]->run_id);
+    follow_newest(client);
     return true;
 }
 
@@ -115,10 +148,21 @@ static void start(struct world *world, void *ctx, uint64_t arg)
     request.workflow_type = &type;
     request.task_queue = &queue;
     request.request_id = client->id; /* the same with each attempt */
+    char other_id[64];
+    snprintf(other_id, sizeof other_id, "%s-%u", client->id, client->starts++);
+    if (world->broken == BROKEN_I6) {
+        request.request_id = other_id;
+        request.workflow_id_conflict_policy =
+            FLO_API__WORKFLOW_ID_CONFLICT_POLICY__WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING;
+    }
     Google__Protobuf__Duration timeout = GOOGLE__PROTOBUF__DURATION__INIT;
     timeout.seconds = 15;
     if (client->fate == FATE_TIMES_OUT)
         request.workflow_run_timeout = &timeout;
+    FloApi__RetryPolicy retries = FLO_API__RETRY_POLICY__INIT;
+    retries.maximum_attempts = 3;
+    if (client->fate == FATE_RETRIES)
+        request.retry_policy = &retries;
     world_call(world, "StartWorkflowExecution", &request.base, started, client);
 }
 
@@ -170,46 +214,6 @@ static void send_signal(struct world *world, void *ctx, uint64_t number)
     world_call(world, "SignalWorkflowExecution", &request.base, signalled, signal);
 }
 
-/* ---- updates ---- */
-
-/* No workflow here takes an update: it is rejected, or its run has ended, or was too busy. What it
- * must not do is disturb the run: a task that was only for it leaves nothing behind. */
-static void updated(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
-{
-    struct client *client = ctx;
-    (void)body, (void)len;
-    if (is_unknown(code))
-        world_after(world, 100 * MS, send_update, client, 0);
-    else if (code != FLO_GRPC_OK && code != FLO_GRPC_NOT_FOUND &&
-             code != FLO_GRPC_RESOURCE_EXHAUSTED && code != FLO_GRPC_FAILED_PRECONDITION)
-        world_fail(world, "update of %s: code %d", client->id, code);
-}
-
-static void send_update(struct world *world, void *ctx, uint64_t arg)
-{
-    struct client *client = ctx;
-    FloApi__UpdateWorkflowExecutionRequest request;
-    FloApi__WorkflowExecution execution;
-    FloApi__Request update;
-    FloApi__Meta meta;
-    FloApi__Input input;
-    (void)arg;
-    flo_api__update_workflow_execution_request__init(&request);
-    flo_api__workflow_execution__init(&execution);
-    flo_api__request__init(&update);
-    flo_api__meta__init(&meta);
-    flo_api__input__init(&input);
-    execution.workflow_id = client->id;
-    meta.update_id = client->id;
-    input.name = NAME("u");
-    update.meta = &meta;
-    update.input = &input;
-    request.namespace_ = NAME("default");
-    request.workflow_execution = &execution;
-    request.request = &update;
-    world_call(world, "UpdateWorkflowExecution", &request.base, updated, client);
-}
-
 /* ---- cancel ---- */
 
 static void cancel_sent(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
@@ -239,6 +243,16 @@ static void send_cancel(struct world *world, void *ctx, uint64_t arg)
 
 /* ---- the end ---- */
 
+/* The run has closed, but it is not the last one. */
+static void go_on_with(struct client *client, const char *run_id)
+{
+    if (run_id)
+        snprintf(client->run_id, sizeof client->run_id, "%s", run_id);
+    else
+        follow_newest(client);
+    world_after(client->cast->world, 0, wait_end, client, 0);
+}
+
 /* The run has closed; does that fit the workflow's fate? */
 static void ended(struct client *client, const FloApi__HistoryEvent *event)
 {
@@ -255,12 +269,24 @@ static void ended(struct client *client, const FloApi__HistoryEvent *event)
         fits = client->fate == FATE_TIMES_OUT;
         break;
     case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
-        snprintf(client->run_id, sizeof client->run_id, "%s",
-                 event->workflow_execution_continued_as_new_event_attributes->new_execution_run_id);
-        world_after(world, 0, wait_end, client, 0);
+        go_on_with(
+            client,
+            event->workflow_execution_continued_as_new_event_attributes->new_execution_run_id);
         if (client->fate != FATE_CONTINUES)
             world_fail(world, "%s continued as new", client->id);
         return;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+        go_on_with(client, event->workflow_execution_failed_event_attributes->new_execution_run_id);
+        if (client->fate != FATE_RETRIES)
+            world_fail(world, "%s failed", client->id);
+        return;
+    case FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+        if (world->broken == BROKEN_I6 || client->reset) {
+            go_on_with(client, NULL);
+            return;
+        }
+        fits = false;
+        break;
     default:
         fits = false;
     }
@@ -329,6 +355,7 @@ void cast_init(struct cast *cast, struct world *world, unsigned clients)
             client->signals += steps[step] == STEP_SIGNAL;
         world_after(world, (int64_t)world_random(world, 20 * SECOND), start, client, 0);
     }
+    features_begin(cast);
     activity_workers_start(cast);
     workflow_workers_start(cast);
 }

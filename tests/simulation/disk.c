@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
+#include "flotilla/engine_state.pb-c.h"
+#include "wire/decode.h"
 
 /* A simulation without memory says nothing: it ends. */
 static void *must(void *block)
@@ -244,6 +247,8 @@ static int history(void *ctx, uint64_t key, int64_t first_event_id, bool reverse
         return FLO_EIO;
     if (!run)
         return 0;
+    if (run->damaged && !disk->damage_unseen)
+        return FLO_EDATA;
     while (at < run->batch_count &&
            run->batches[at].first_event_id + (int64_t)run->batches[at].event_count <=
                first_event_id)
@@ -252,6 +257,8 @@ static int history(void *ctx, uint64_t key, int64_t first_event_id, bool reverse
         at--;
     for (; at < run->batch_count; at += reverse ? (size_t)-1 : 1) {
         const struct flo_core_history_batch *batch = &run->batches[at];
+        if (run->damaged && at + 1 == run->batch_count)
+            break; /* unseen */
         if (!batch_fn(batch_ctx, batch->first_event_id, batch->event_count, batch->events,
                       batch->len))
             break;
@@ -262,6 +269,56 @@ static int history(void *ctx, uint64_t key, int64_t first_event_id, bool reverse
 void disk_as_store(struct disk *disk, struct flo_core_store *out)
 {
     *out = (struct flo_core_store){.ctx = disk, .find = find, .history = history};
+}
+
+/* The run's state says that the last batch is not there. */
+static void forget_last_batch(struct disk_run *run)
+{
+    struct flo_arena arena;
+    struct flo_buf packed;
+    ProtobufCMessage *message;
+    flo_arena_init(&arena, 0);
+    flo_buf_init(&packed, 0);
+    if (flo_wire_decode(&flo_engine__execution_state__descriptor, run->state, run->state_len,
+                        &arena, &message, NULL))
+        abort();
+    ((FloEngine__ExecutionState *)(void *)message)->next_event_id =
+        run->batches[run->batch_count - 1].first_event_id;
+    if (flo_wire_encode(message, &packed))
+        abort();
+    flo_free(run->state);
+    run->state = must(flo_memdup(packed.data, packed.len));
+    run->state_len = packed.len;
+    flo_buf_fini(&packed);
+    flo_arena_fini(&arena);
+}
+
+void disk_damage(const struct disk *disk, struct disk_run *run)
+{
+    if (run->damaged)
+        return;
+    run->damaged = true;
+    if (disk->damage_unseen)
+        forget_last_batch(run);
+}
+
+void disk_replace(struct disk_run *run, size_t batch, const uint8_t *events, size_t len)
+{
+    flo_free((void *)(uintptr_t)run->batches[batch].events);
+    run->batches[batch].events = must(flo_memdup(events, len));
+    run->batches[batch].len = len;
+}
+
+void disk_reopen(struct disk *disk)
+{
+    for (size_t i = disk->run_count; i-- > 0;) {
+        struct disk_run *run = disk->runs[i];
+        if (run->deleted || !run->close_ns)
+            continue;
+        run->close_ns = 0;
+        run->status = 0;
+        return;
+    }
 }
 
 int disk_recover(struct disk *disk, struct flo_core *core, struct flo_err *err)

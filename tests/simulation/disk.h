@@ -21,6 +21,7 @@ struct disk_run {
     size_t batch_count, batch_capacity;
     int64_t next_event_id;
     bool deleted;
+    bool damaged; /* its history cannot be read any more */
 };
 
 struct disk_namespace {
@@ -45,6 +46,7 @@ struct disk {
     size_t namespace_count;
     bool (*fails)(void *ctx); /* does this read fail? NULL: none does */
     void *fails_ctx;
+    bool damage_unseen;  /* broken on purpose: a damaged history looks like a whole, shorter one */
     const char *failure; /* static text of the first breach, or NULL */
 };
 
@@ -54,6 +56,11 @@ void disk_fini(struct disk *disk);
 void disk_apply(struct disk *disk, const struct flo_core_batch *batch);
 struct disk_run *disk_find_run(struct disk *disk, const char *run_id);
 void disk_as_store(struct disk *disk, struct flo_core_store *out);
+/* The history of a run cannot be read any more. */
+void disk_damage(const struct disk *disk, struct disk_run *run);
+/* What a test breaks: replace the bytes of a batch; open the newest run again that has ended. */
+void disk_replace(struct disk_run *run, size_t batch, const uint8_t *events, size_t len);
+void disk_reopen(struct disk *disk);
 /* Feed a new core. */
 int disk_recover(struct disk *disk, struct flo_core *core, struct flo_err *err);
 

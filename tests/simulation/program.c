@@ -2,7 +2,8 @@
 /*
  * program.c - a workflow worker without memory: it derives where a program stands from the events
  * each time (a sticky task, which brings only the newest ones, makes it fetch the rest). Some tasks
- * it loses, some it fails.
+ * it loses, some it fails. A query it answers with the number of signals that it has seen; an
+ * update it accepts and completes at once, or rejects when that is its name (updates.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,10 @@
 
 #include "simulation/workers.h"
 #include "wire/api.h"
+#include "wire/decode.h"
 
 #define NAME(literal) ((char *)(uintptr_t)(literal))
+#define MESSAGES_MAX 64 /* updates that one task may bring */
 #define EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_##name
 
 static void poll_workflow(struct world *world, void *ctx, uint64_t sticky);
@@ -22,7 +25,9 @@ struct progress {
     bool scheduled[STEPS_MAX][2], done[STEPS_MAX][2];
     int64_t scheduled_event[STEPS_MAX][2]; /* of activities */
     unsigned signals;
-    bool continued, cancel_requested;
+    bool continued; /* a run before this one has had the signals */
+    bool cancel_requested;
+    int32_t attempt;
 };
 
 /* The step (and which of two) in ids such as "a3.1", "t3.0" and, after the parent's, "/c3.0". */
@@ -81,6 +86,7 @@ static void follow(struct progress *p, const FloApi__HistoryEvent *event)
     case EVENT(WORKFLOW_EXECUTION_STARTED):
         p->continued =
             *event->workflow_execution_started_event_attributes->continued_execution_run_id;
+        p->attempt = event->workflow_execution_started_event_attributes->attempt;
         break;
     case EVENT(WORKFLOW_EXECUTION_CANCEL_REQUESTED):
         p->cancel_requested = true;
@@ -105,8 +111,10 @@ static void follow(struct progress *p, const FloApi__HistoryEvent *event)
 
 struct commands {
     struct flo_arena arena;
-    FloApi__Command *items[2];
+    FloApi__Command *items[2 + 2 * MESSAGES_MAX];
     size_t count;
+    FloApi__Message *messages[2 * MESSAGES_MAX];
+    size_t message_count;
 };
 
 static void *make(struct commands *c, size_t bytes)
@@ -204,6 +212,28 @@ static void begin_part(struct commands *c, const char *workflow_id, enum step ki
         schedule_activity(c, id);
 }
 
+/* The end of all steps. */
+static void finish(struct commands *c, const char *workflow_id, const struct progress *p)
+{
+    const enum fate fate = fate_of(workflow_id);
+    if (fate == FATE_CONTINUES && !p->continued) {
+        (void)ADD_COMMAND(c, CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
+                          continue_as_new_workflow_execution);
+    } else if (fate == FATE_RETRIES && p->attempt < 2) {
+        FloApi__FailWorkflowExecutionCommandAttributes *attributes =
+            ADD_COMMAND(c, FAIL_WORKFLOW_EXECUTION, fail_workflow_execution);
+        attributes->failure = make(c, sizeof *attributes->failure);
+        flo_api__failure__init(attributes->failure);
+        attributes->failure->failure_info_case =
+            FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO;
+        attributes->failure->application_failure_info =
+            make(c, sizeof *attributes->failure->application_failure_info);
+        flo_api__application_failure_info__init(attributes->failure->application_failure_info);
+    } else {
+        (void)ADD_COMMAND(c, COMPLETE_WORKFLOW_EXECUTION, complete_workflow_execution);
+    }
+}
+
 /* What the program does now; nothing when it waits. */
 static void decide(const char *workflow_id, FloApi__HistoryEvent *const *events, size_t count,
                    struct commands *c)
@@ -233,29 +263,154 @@ static void decide(const char *workflow_id, FloApi__HistoryEvent *const *events,
         if (!done)
             return;
     }
-    if (fate_of(workflow_id) == FATE_CONTINUES && !p.continued)
-        (void)ADD_COMMAND(c, CONTINUE_AS_NEW_WORKFLOW_EXECUTION,
-                          continue_as_new_workflow_execution);
-    else
-        (void)ADD_COMMAND(c, COMPLETE_WORKFLOW_EXECUTION, complete_workflow_execution);
+    finish(c, workflow_id, &p);
+}
+
+/* ---- updates ---- */
+
+static Google__Protobuf__Any *any(struct commands *c, const ProtobufCMessage *message)
+{
+    Google__Protobuf__Any *made = make(c, sizeof *made);
+    google__protobuf__any__init(made);
+    made->type_url =
+        flo_arena_printf(&c->arena, "type.googleapis.com/%s", message->descriptor->name);
+    if (!made->type_url ||
+        flo_wire_encode_arena(message, &c->arena, &made->value.data, &made->value.len))
+        abort();
+    return made;
+}
+
+/* Say body about the update of `request`, and where its event is to stand. */
+static void say_of_update(struct commands *c, const FloApi__Message *request, const char *what,
+                          const ProtobufCMessage *body)
+{
+    FloApi__Message *message = make(c, sizeof *message);
+    flo_api__message__init(message);
+    message->id = flo_arena_printf(&c->arena, "%s/%s", request->protocol_instance_id, what);
+    message->protocol_instance_id = request->protocol_instance_id;
+    message->body = any(c, body);
+    c->messages[c->message_count++] = message;
+    ADD_COMMAND(c, PROTOCOL_MESSAGE, protocol_message)->message_id = message->id;
+}
+
+/* Accept and complete it, or reject it. */
+static void answer_update(struct commands *c, const FloApi__Message *request)
+{
+    FloApi__Request *asked;
+    if (flo_wire_decode(&flo_api__request__descriptor, request->body->value.data,
+                        request->body->value.len, &c->arena, (ProtobufCMessage **)&asked, NULL))
+        abort();
+    if (strcmp(asked->input->name, "reject") == 0) {
+        FloApi__Rejection *rejection = make(c, sizeof *rejection);
+        flo_api__rejection__init(rejection);
+        rejection->rejected_request_message_id = request->id;
+        rejection->rejected_request = asked;
+        rejection->failure = make(c, sizeof *rejection->failure);
+        flo_api__failure__init(rejection->failure);
+        say_of_update(c, request, "rejection", &rejection->base);
+        return;
+    }
+    FloApi__Acceptance *acceptance = make(c, sizeof *acceptance);
+    FloApi__Response *response = make(c, sizeof *response);
+    flo_api__acceptance__init(acceptance);
+    flo_api__response__init(response);
+    acceptance->accepted_request_message_id = request->id;
+    acceptance->accepted_request_sequencing_event_id = request->event_id;
+    acceptance->accepted_request = asked;
+    say_of_update(c, request, "acceptance", &acceptance->base);
+    response->meta = asked->meta;
+    response->outcome = make(c, sizeof *response->outcome);
+    flo_api__outcome__init(response->outcome);
+    response->outcome->value_case = FLO_API__OUTCOME__VALUE_SUCCESS;
+    response->outcome->success = make(c, sizeof *response->outcome->success);
+    flo_api__payloads__init(response->outcome->success);
+    say_of_update(c, request, "response", &response->base);
+}
+
+/* ---- queries ---- */
+
+/* How many signals are there? */
+static FloApi__Payloads *answer_query(struct flo_arena *arena, FloApi__HistoryEvent *const *events,
+                                      size_t count)
+{
+    FloApi__Payload *payload = flo_arena_calloc(arena, 1, sizeof *payload);
+    FloApi__Payload **one = flo_arena_calloc(arena, 1, sizeof *one);
+    FloApi__Payloads *answer = flo_arena_calloc(arena, 1, sizeof *answer);
+    unsigned *signals = flo_arena_calloc(arena, 1, sizeof *signals);
+    if (!payload || !one || !answer || !signals)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        *signals += events[i]->event_type == EVENT(WORKFLOW_EXECUTION_SIGNALED);
+    flo_api__payload__init(payload);
+    flo_api__payloads__init(answer);
+    payload->data.data = (uint8_t *)signals;
+    payload->data.len = sizeof *signals;
+    one[0] = payload;
+    answer->payloads = one;
+    answer->n_payloads = 1;
+    return answer;
+}
+
+/* The queries that came with a workflow task. */
+static void answer_queries(struct commands *c, const FloApi__PollWorkflowTaskQueueResponse *task,
+                           FloApi__HistoryEvent *const *events, size_t count,
+                           FloApi__RespondWorkflowTaskCompletedRequest *request)
+{
+    typedef FloApi__RespondWorkflowTaskCompletedRequest__QueryResultsEntry entry;
+    request->query_results = make(c, (task->n_queries + 1) * sizeof *request->query_results);
+    for (size_t i = 0; i < task->n_queries; i++) {
+        entry *result = make(c, sizeof *result);
+        flo_api__respond_workflow_task_completed_request__query_results_entry__init(result);
+        result->key = task->queries[i]->key;
+        result->value = make(c, sizeof *result->value);
+        flo_api__workflow_query_result__init(result->value);
+        result->value->result_type = FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_ANSWERED;
+        result->value->answer = answer_query(&c->arena, events, count);
+        request->query_results[request->n_query_results++] = result;
+    }
+}
+
+/* A task that is a query alone. */
+static void respond_query(struct cast *cast, const FloApi__PollWorkflowTaskQueueResponse *task,
+                          FloApi__HistoryEvent *const *events, size_t count)
+{
+    FloApi__RespondQueryTaskCompletedRequest request;
+    struct flo_arena arena;
+    flo_arena_init(&arena, 0);
+    flo_api__respond_query_task_completed_request__init(&request);
+    request.namespace_ = NAME("default");
+    request.task_token = task->task_token;
+    request.completed_type = FLO_API__QUERY_RESULT_TYPE__QUERY_RESULT_TYPE_ANSWERED;
+    request.query_result = answer_query(&arena, events, count);
+    say_until_heard(cast, "RespondQueryTaskCompleted", &request.base, NULL, NULL);
+    flo_arena_fini(&arena);
 }
 
 /* ---- workflow tasks ---- */
 
-static void respond_task(struct cast *cast, ProtobufCBinaryData token, const char *workflow_id,
+static void respond_task(struct cast *cast, const FloApi__PollWorkflowTaskQueueResponse *task,
                          FloApi__HistoryEvent *const *events, size_t count)
 {
     FloApi__RespondWorkflowTaskCompletedRequest request;
     FloApi__StickyExecutionAttributes sticky;
     FloApi__TaskQueue queue;
     struct commands c = {0};
+    if (task->query) {
+        respond_query(cast, task, events, count);
+        return;
+    }
     flo_arena_init(&c.arena, 0);
     flo_api__respond_workflow_task_completed_request__init(&request);
-    decide(workflow_id, events, count, &c);
+    for (size_t i = 0; i < task->n_messages && i < MESSAGES_MAX; i++)
+        answer_update(&c, task->messages[i]);
+    decide(task->workflow_execution->workflow_id, events, count, &c);
+    answer_queries(&c, task, events, count, &request);
     request.namespace_ = NAME("default");
-    request.task_token = token;
+    request.task_token = task->task_token;
     request.commands = c.items;
     request.n_commands = c.count;
+    request.messages = c.messages;
+    request.n_messages = c.message_count;
     if (world_random(cast->world, 2)) {
         flo_api__sticky_execution_attributes__init(&sticky);
         flo_api__task_queue__init(&queue);
@@ -273,8 +428,7 @@ static void respond_task(struct cast *cast, ProtobufCBinaryData token, const cha
 /* A sticky task whose older events are being fetched. */
 struct fetch {
     struct cast *cast;
-    ProtobufCBinaryData token;
-    char workflow_id[48];
+    FloApi__PollWorkflowTaskQueueResponse *task;
 };
 
 static void fetched(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
@@ -285,7 +439,7 @@ static void fetched(struct world *world, void *ctx, int code, const uint8_t *bod
     if (code == FLO_GRPC_OK) { /* else the task times out */
         const FloApi__GetWorkflowExecutionHistoryResponse *response = decode_answer(
             &flo_api__get_workflow_execution_history_response__descriptor, body, len, &arena);
-        respond_task(fetch->cast, fetch->token, fetch->workflow_id, response->history->events,
+        respond_task(fetch->cast, fetch->task, response->history->events,
                      response->history->n_events);
         flo_arena_fini(&arena);
     }
@@ -299,10 +453,9 @@ static void fetch_history(struct cast *cast, const FloApi__PollWorkflowTaskQueue
     if (!fetch)
         abort();
     fetch->cast = cast;
-    fetch->token.data = flo_arena_memdup(arena, task->task_token.data, task->task_token.len);
-    fetch->token.len = task->task_token.len;
-    snprintf(fetch->workflow_id, sizeof fetch->workflow_id, "%s",
-             task->workflow_execution->workflow_id);
+    fetch->task = (void *)flo_wire_copy(&task->base, arena);
+    if (!fetch->task)
+        abort();
     flo_api__get_workflow_execution_history_request__init(&request);
     request.namespace_ = NAME("default");
     request.execution = task->workflow_execution;
@@ -330,14 +483,13 @@ static void got_workflow_task(struct cast *cast, int code, const uint8_t *body, 
         decode_answer(&flo_api__poll_workflow_task_queue_response__descriptor, body, len, &arena);
     if (!task->task_token.len || world_fault(world, 40)) {
         /* nothing to do, or the worker dies with it */
-    } else if (world_fault(world, 40)) {
+    } else if (!task->query && world_fault(world, 40)) {
         fail_task(cast, task->task_token);
     } else if (task->next_page_token.len || !task->history || !task->history->n_events ||
                task->history->events[0]->event_id != 1) {
         fetch_history(cast, task);
     } else {
-        respond_task(cast, task->task_token, task->workflow_execution->workflow_id,
-                     task->history->events, task->history->n_events);
+        respond_task(cast, task, task->history->events, task->history->n_events);
     }
     flo_arena_fini(&arena);
 }

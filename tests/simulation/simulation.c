@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * simulation.c - run seeds:  engine_simulation [--seed N] [--count N] [--from N] [--early 1]
+ * simulation.c - run seeds:
+ *
+ *   engine_simulation [--seed N] [--from N] [--count N] [--hashes 1] [--trace 1] [--break I1]
  *
  * Without options: the seeds of SEEDS (each once made a simulation fail, or is there from the
  * start), then COUNT seeds from the operating system's randomness. Each seed runs twice and must
- * give the same hash. A failing seed is printed as FLO_SIM_SEED=N; add it to the list when it is
- * mended.
+ * give the same hash. A failing seed is printed with how to repeat it; add it to the list when it
+ * is mended. --seed runs one, --count so many, --from N those from N on, the listed ones not;
+ * --hashes prints what each came to, --trace all that happens, --break breaks a promise (check.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "simulation/actors.h"
+#include "simulation/feature.h"
 
 #define CLIENTS 12
 #define FAULTS (60 * SECOND)
@@ -35,35 +38,53 @@ struct outcome {
     char failure[256];
 };
 
-static bool early_answers;
+/* How the seeds are run. */
+static struct {
+    const char *program;
+    const char *breaks; /* as it was given, or NULL */
+    enum broken broken;
+    bool traced, hashes;
+} mode;
 
-static void run_seed(uint64_t seed, struct outcome *out)
+static bool all_ended(struct cast *cast)
+{
+    return cast->ended == cast->client_count && features_done(cast);
+}
+
+static void run_seed(uint64_t seed, bool traced, struct outcome *out)
 {
     static struct world world;
     static struct cast cast;
     unsigned deaths = 0;
     size_t at_once = 0;
     int64_t before_ns = 0;
-    world_init(&world, seed, FAULTS);
-    world.early_answers = early_answers;
+    world_init(&world, seed, FAULTS, mode.broken, traced);
     int64_t begun = world.now_ns;
     cast_init(&cast, &world, CLIENTS);
     *out = (struct outcome){0};
-    while (!world.failure && cast.ended < cast.client_count && world_step(&world)) {
+    while (!world.failure && !all_ended(&cast) && world_step(&world)) {
         out->events++;
         at_once = world.now_ns == before_ns ? at_once + 1 : 0;
         before_ns = world.now_ns;
         if (at_once > AT_ONCE_MAX)
             world_fail(&world, "time stands still: the engine wakes up again and again");
-        if (world.deaths != deaths)
+        if (world.deaths != deaths) {
             cast_check_durable(&cast);
+            features_check_durable(&cast);
+        }
         deaths = world.deaths;
         if (world.now_ns > world.faults_end_ns + PATIENCE)
-            world_fail(&world, "I12: %u of %u workflows have not ended",
-                       cast.client_count - cast.ended, cast.client_count);
+            world_fail(&world, "I12: %u of %u workflows have not ended%s",
+                       cast.client_count - cast.ended, cast.client_count,
+                       features_done(&cast) ? "" : ", a feature is not done");
     }
-    if (!world.failure)
+    if (!world.failure && !all_ended(&cast))
+        world_fail(&world, "I12: nothing more happens, and %u of %u workflows have not ended",
+                   cast.client_count - cast.ended, cast.client_count);
+    if (!world.failure) {
         cast_check_histories(&cast);
+        features_check_end(&cast);
+    }
     out->hash = world.hash;
     out->deaths = world.deaths;
     out->virtual_ns = world.now_ns - begun;
@@ -77,15 +98,21 @@ static void run_seed(uint64_t seed, struct outcome *out)
 static bool check_seed(uint64_t seed, struct outcome *total)
 {
     struct outcome first, second;
-    run_seed(seed, &first);
-    run_seed(seed, &second);
+    run_seed(seed, mode.traced, &first);
+    run_seed(seed, false, &second);
     total->deaths += first.deaths;
     total->events += first.events;
     total->virtual_ns += first.virtual_ns;
+    if (mode.hashes)
+        printf("seed %llu: %016llx\n", (unsigned long long)seed, (unsigned long long)first.hash);
     if (!*first.failure && first.hash == second.hash)
         return true;
-    printf("FLO_SIM_SEED=%llu: %s\n", (unsigned long long)seed,
-           *first.failure ? first.failure : "a second run went another way");
+    printf("FLO_SIM_SEED=%llu: %s\n  again: %s --seed %llu%s%s (and --trace 1)\n",
+           (unsigned long long)seed,
+           *first.failure ? first.failure : "a second run went another way", mode.program,
+           (unsigned long long)seed, mode.breaks ? " --break " : "",
+           mode.breaks ? mode.breaks : "");
+    fflush(stdout);
     return false;
 }
 
@@ -97,6 +124,26 @@ static const char *option(int argc, char **argv, const char *name)
     return NULL;
 }
 
+static void read_mode(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        enum broken broken;
+    } promises[] = {{"I1", BROKEN_I1}, {"I2", BROKEN_I2}, {"I3", BROKEN_I3},   {"I4", BROKEN_I4},
+                    {"I5", BROKEN_I5}, {"I6", BROKEN_I6}, {"I12", BROKEN_I12}, {"I13", BROKEN_I13}};
+    mode.program = argv[0];
+    mode.traced = option(argc, argv, "--trace") != NULL;
+    mode.hashes = option(argc, argv, "--hashes") != NULL;
+    mode.breaks = option(argc, argv, "--break");
+    for (size_t i = 0; mode.breaks && i < sizeof promises / sizeof *promises; i++)
+        if (strcmp(promises[i].name, mode.breaks) == 0)
+            mode.broken = promises[i].broken;
+    if (mode.breaks && !mode.broken) {
+        fprintf(stderr, "--break I1, I2, I3, I4, I5, I6, I12 or I13\n");
+        exit(2);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct outcome total = {0};
@@ -104,8 +151,8 @@ int main(int argc, char **argv)
     const char *seed = option(argc, argv, "--seed"), *count = option(argc, argv, "--count");
     const char *from = option(argc, argv, "--from");
     int64_t begun = flo_clock_mono_ns();
-    early_answers = option(argc, argv, "--early") != NULL;
 
+    read_mode(argc, argv);
     if (seed) {
         failed += !check_seed(strtoull(seed, NULL, 10), &total);
         ran++;

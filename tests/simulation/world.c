@@ -41,6 +41,9 @@ static void *must(void *block)
 /* FNV-1a over what happened and when. */
 static void record(struct world *world, const char *what, uint64_t number)
 {
+    if (world->traced)
+        printf("%12.6f %s %llu\n", (double)(world->now_ns - START_NS) / 1e9, what,
+               (unsigned long long)number);
     uint64_t parts[] = {(uint64_t)world->now_ns, number};
     for (const char *at = what; *at; at++)
         world->hash = (world->hash ^ (uint8_t)*at) * UINT64_C(1099511628211);
@@ -169,7 +172,7 @@ static void send_reply(struct call *call)
     struct world *world = call->world;
     int64_t delay = network_delay(world);
     call->state = CALL_ANSWERED;
-    if (world_fault(world, 20)) {
+    if (world_fault(world, world->broken == BROKEN_I6 ? 200 : 20)) {
         call->code = FLO_GRPC_UNAVAILABLE;
         flo_buf_clear(&call->body);
         delay += SECOND;
@@ -198,7 +201,7 @@ static void on_core_reply(void *ctx, const struct flo_core_reply *reply)
         if (reply->raw_len && flo_buf_append(&call->body, reply->raw, reply->raw_len))
             abort();
     }
-    if (reply->after > world->durable && !world->early_answers) {
+    if (reply->after > world->durable && world->broken != BROKEN_I1) {
         call->state = CALL_HELD;
         call->after = reply->after;
     } else {
@@ -236,8 +239,10 @@ static void arrive_request(struct world *world, void *ctx, uint64_t id)
                               strcmp(call->method, "GetWorkflowExecutionHistory") == 0
                           ? POLL_TIMEOUT
                           : CALL_TIMEOUT;
-    struct flo_core_call_info info = {
-        .id = id, .deadline_ns = engine_now(world) + timeout, .client_name = "simulation"};
+    struct flo_core_call_info info = {.id = id,
+                                      .deadline_ns = engine_now(world) + timeout,
+                                      .client_name = "simulation",
+                                      .follows_next_run_id = true};
     flo_arena_init(&arena, 0);
     if (flo_wire_decode(flo_core_method(call->method), call->request.data, call->request.len,
                         &arena, &request, &err))
@@ -250,8 +255,8 @@ static void arrive_request(struct world *world, void *ctx, uint64_t id)
     after_core(world);
 }
 
-void world_call(struct world *world, const char *method, const ProtobufCMessage *request,
-                world_reply_fn reply, void *ctx)
+static struct call *new_call(struct world *world, const char *method,
+                             const ProtobufCMessage *request, world_reply_fn reply, void *ctx)
 {
     struct call *call = must(flo_calloc(1, sizeof *call));
     call->world = world;
@@ -264,6 +269,26 @@ void world_call(struct world *world, const char *method, const ProtobufCMessage 
     if (flo_wire_encode(request, &call->request) ||
         flo_map_put(&world->calls, &call->id, sizeof call->id, call, NULL))
         abort();
+    return call;
+}
+
+/* The answer to a request that arrived a second time: its client has got one, or given up. */
+static void ignore(struct world *world, void *ctx, int code, const uint8_t *body, size_t len)
+{
+    (void)world, (void)ctx, (void)code, (void)body, (void)len;
+}
+
+void world_call(struct world *world, const char *method, const ProtobufCMessage *request,
+                world_reply_fn reply, void *ctx)
+{
+    struct call *call = new_call(world, method, request, reply, ctx);
+    if (world->broken == BROKEN_I12 && strncmp(method, "Poll", 4) == 0 &&
+        world->now_ns >= world->faults_end_ns)
+        return;
+    if (world_fault(world, 10)) {
+        const struct call *again = new_call(world, method, request, ignore, NULL);
+        world_after(world, network_delay(world), arrive_request, NULL, again->id);
+    }
     if (world_fault(world, 20)) {
         call->code = FLO_GRPC_UNAVAILABLE; /* never arrives */
         call->state = CALL_ANSWERED;
@@ -284,11 +309,17 @@ static void release_held(struct world *world)
     }
 }
 
+static void die(struct world *world, void *ctx, uint64_t life);
+
 static void committed(struct world *world, void *ctx, uint64_t life)
 {
     (void)ctx;
     if (life != world->life || !world->committing)
         return;
+    if (world_fault(world, 3)) { /* a write or a sync failed: the engine ends */
+        die(world, NULL, life);
+        return;
+    }
     disk_apply(&world->disk, world->committing);
     world->durable = world->committing->seq;
     flo_core_batch_free(&world->committing);
@@ -310,7 +341,13 @@ static void fire(struct world *world, void *ctx, uint64_t life)
     after_core(world);
 }
 
-static void die(struct world *world, void *ctx, uint64_t life);
+/* How long a commit takes; now and then a disk is very slow. */
+static int64_t commit_time(struct world *world)
+{
+    if (world->broken == BROKEN_I1) /* so that it is seen */
+        return (int64_t)world_random(world, SECOND);
+    return (int64_t)world_random(world, world_fault(world, 5) ? 3 * SECOND : 2 * MS);
+}
 
 /* What the shell does at the end of a turn. */
 static void after_core(struct world *world)
@@ -324,7 +361,7 @@ static void after_core(struct world *world)
         if (rc)
             abort();
         if (world->committing)
-            world_after(world, (int64_t)world_random(world, 2 * MS), committed, NULL, world->life);
+            world_after(world, commit_time(world), committed, NULL, world->life);
     }
     int64_t next = flo_core_next_deadline(world->core);
     if (next != INT64_MAX)
@@ -336,13 +373,14 @@ static void after_core(struct world *world)
     }
 }
 
-/* Suspended, or set: the engine's clock jumps forward. */
+/* The machine was suspended, or its clock was set: it jumps forward, sometimes back. */
 static void jump(struct world *world, void *ctx, uint64_t arg)
 {
     (void)ctx, (void)arg;
     if (world->now_ns >= world->faults_end_ns)
         return;
-    world->ahead_ns += (int64_t)world_random(world, 30 * SECOND);
+    world->ahead_ns += world_random(world, 3) ? (int64_t)world_random(world, 30 * SECOND)
+                                              : -(int64_t)world_random(world, 20 * SECOND);
     world_after(world, (int64_t)world_random(world, 30 * SECOND), jump, NULL, 0);
     fire(world, NULL, world->life);
 }
@@ -363,6 +401,7 @@ static void boot(struct world *world, void *ctx, uint64_t arg)
     world->durable = 0;
     world->timer_ns = INT64_MAX;
     disk_as_store(&world->disk, &env.store);
+    world->disk.damage_unseen = world->broken == BROKEN_I13;
     record(world, "boot", world->life);
     if (flo_core_new(&env, &options, &world->core))
         abort();
@@ -388,6 +427,8 @@ static void die(struct world *world, void *ctx, uint64_t life)
     world->deaths++;
     if (world->committing && world_random(world, 2))
         disk_apply(&world->disk, world->committing);
+    if (world->broken == BROKEN_I2)
+        disk_reopen(&world->disk);
     flo_core_batch_free(&world->committing);
     flo_core_destroy(&world->core);
     world->life++; /* its timers and commits are nobody's now */
@@ -401,9 +442,12 @@ static void die(struct world *world, void *ctx, uint64_t life)
     world_after(world, (int64_t)world_random(world, 2 * SECOND), boot, NULL, world->life);
 }
 
-void world_init(struct world *world, uint64_t seed, int64_t faults_ns)
+void world_init(struct world *world, uint64_t seed, int64_t faults_ns, enum broken broken,
+                bool traced)
 {
     memset(world, 0, sizeof *world);
+    world->broken = broken;
+    world->traced = traced;
     world->seed = seed;
     world->now_ns = START_NS;
     world->faults_end_ns = START_NS + faults_ns;

@@ -2,12 +2,18 @@
 /*
  * world.h - the simulator: engine/core with everything around it played in one thread.
  *
- * Virtual time, one queue of events, one seeded generator that decides how long each message and
- * each commit takes, which messages are lost, which reads of the disk fail, when the engine's clock
- * jumps forward, and when the engine dies. What is on disk (disk.h)
- * survives a death; the core, the replies it holds back and the commit under way do not - the
- * latter is there afterwards or not, as after a real power loss. The same seed gives the same run,
- * which the hash over all that happened proves.
+ * Virtual time, one queue of events, one seeded generator that decides everything that may differ:
+ *
+ *   messages   how long each takes (so they overtake each other), which are lost on the way there
+ *              or back, which requests arrive twice
+ *   the disk   how long a commit takes, which commits and which reads fail, which closed histories
+ *              are damaged
+ *   the clock  when the engine's jumps, forward or back
+ *   the engine when it dies, also while it is coming up
+ *
+ * What is on disk (disk.h) survives a death; the core, the replies it holds back and the commit
+ * under way do not - the latter is there afterwards or not, as after a real power loss. The same
+ * seed gives the same run, which the hash over all that happened proves.
  */
 #ifndef FLO_SIMULATION_WORLD_H
 #define FLO_SIMULATION_WORLD_H
@@ -37,11 +43,24 @@ struct world_event {
     uint64_t arg;
 };
 
+/* Promises that a test has broken on purpose, to see that the checks see it (check.c). */
+enum broken {
+    BROKEN_NONE,
+    BROKEN_I1,  /* answers do not wait for their commits */
+    BROKEN_I2,  /* a death opens a run again that had ended */
+    BROKEN_I3,  /* one of two ends of activities names the other's */
+    BROKEN_I4,  /* what activities do leaves no trace now and then */
+    BROKEN_I5,  /* an event is missing */
+    BROKEN_I6,  /* a start that is repeated is a new one */
+    BROKEN_I12, /* after the faults no poll is ever answered */
+    BROKEN_I13, /* a damaged history is read as if it were a shorter one */
+};
+
 struct world {
     uint64_t seed;
     struct flo_rng rng;
     int64_t now_ns;
-    int64_t ahead_ns;           /* the engine's clock has jumped forward by so much */
+    int64_t ahead_ns;           /* how far the engine's clock has jumped by now */
     int64_t faults_end_ns;      /* from then on nothing fails any more */
     uint64_t hash;              /* over all that happened */
     struct world_event *events; /* a heap */
@@ -57,12 +76,15 @@ struct world {
     struct flo_arena arena; /* what actors keep; freed with the world */
     uint64_t next_call;
     unsigned deaths;
-    bool early_answers;  /* break the rule: answers do not wait for their commits */
+    enum broken broken;
+    bool traced;         /* print what happens */
     const char *failure; /* the first broken promise */
     char failure_text[256];
 };
 
-void world_init(struct world *world, uint64_t seed, int64_t faults_end_ns);
+/* Faults last for faults_ns; broken: what is broken on purpose; traced: print what happens. */
+void world_init(struct world *world, uint64_t seed, int64_t faults_ns, enum broken broken,
+                bool traced);
 void world_fini(struct world *world);
 
 /* Run fn(world, ctx, arg) after delay_ns. */
