@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keys.c - `flotilla keys generate|add|remove|list`: the keys with which a fleet's processes know
- * each other when they report over a network (CURVE), and the folder of those that may report.
+ * keys.c - `flotilla keys generate|add|remove|list|payload|api`: the keys with which a fleet's
+ * processes know each other when they report over a network (CURVE), and the folder of those that
+ * may report.
  *
  *   DIR/supervisor.secret  DIR/supervisor.public      the supervisor's pair
  *   DIR/NAME.secret        DIR/allowed/NAME.public    a pair for each role, or each name
@@ -10,6 +11,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +23,15 @@
 
 #include "base/base64.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "telemetry/curve.h"
 
 #define DEFAULT_DIR "keys"
 #define NAME_LONGEST 64
+#define NAMESPACE_LONGEST 255
+#define API_KEY_PREFIX "flo_"
 #define ENDING ".public"
 
 struct keys {
@@ -50,6 +55,9 @@ const char *cli_keys_help(void)
            "  add NAME KEY         let NAME report; KEY is a public key, or the file of one\n"
            "  remove NAME          let NAME report no more\n"
            "  list                 those that may report\n"
+           "  api FILE NAMESPACE [NAME]  make an API key of the engine (--api-keys FILE): the key "
+           "is\n"
+           "                       printed, FILE gets its hash; NAMESPACE * is all of them\n"
            "  payload FILE [NAME]  make a key that payloads are encrypted with (codec.key_file)\n"
            "A running supervisor takes changes up at SIGHUP: kill -HUP PID, with the \"pid\" of "
            "its\n"
@@ -287,16 +295,73 @@ static int payload(struct keys *keys)
     return 0;
 }
 
+/* Append a line to the engine's file of keys, made if need be. */
+static int append_line(const char *path, const char *line, struct flo_err *err)
+{
+    const size_t len = strlen(line);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return flo_fail(err, FLO_EPERM, "cannot write %s: %s", path, strerror(errno));
+    const bool written = write(fd, line, len) == (ssize_t)len && fsync(fd) == 0;
+    const int why = errno;
+    if (close(fd) || !written)
+        return flo_fail(err, FLO_ESYS, "cannot write %s: %s", path, strerror(why));
+    return 0;
+}
+
+/* An API key of the engine: 256 random bits. The file gets its hash alone. */
+static int api(struct keys *keys)
+{
+    struct flo_err err = {0};
+    uint8_t bytes[32], digest[FLO_SHA256_BYTES];
+    char key[sizeof API_KEY_PREFIX + FLO_BASE64_TEXT_MAX(sizeof bytes)], hex[2 * sizeof digest + 1];
+    char line[NAMESPACE_LONGEST + NAME_LONGEST + sizeof hex + 16];
+    struct flo_sha256 sha;
+    int rc = 0;
+    if (keys->count < 2 || keys->count > 3)
+        return usage("api needs the engine's file of keys and a namespace, and may be given a "
+                     "name: api api-keys.txt payments ci");
+    const char *path = keys->names[0], *namespace_name = keys->names[1];
+    if (!*namespace_name || strlen(namespace_name) > NAMESPACE_LONGEST || *namespace_name == '#' ||
+        strpbrk(namespace_name, " \t\r\n"))
+        return usage("a namespace has no blanks and is no longer than 255 bytes");
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        rc = flo_fail(&err, FLO_ESYS, "the system gives no random bytes: %s", strerror(errno));
+    const int prefix = snprintf(key, sizeof key, API_KEY_PREFIX);
+    key[prefix + (int)flo_base64_encode(bytes, sizeof bytes, false, key + prefix)] = '\0';
+    for (char *c = key; *c; c++) /* the letters of URLs */
+        *c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
+    flo_sha256_init(&sha);
+    flo_sha256_add(&sha, key, strlen(key));
+    flo_sha256_final(&sha, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    snprintf(line, sizeof line, "%s sha256:%s%s%s\n", namespace_name, hex,
+             keys->count == 3 ? " " : "", keys->count == 3 ? keys->names[2] : "");
+    if (!rc)
+        rc = append_line(path, line, &err);
+    if (!rc && keys->options->json)
+        cli_print_json(
+            json_pack("{s:s, s:s, s:s}", "namespace", namespace_name, "key", key, "file", path));
+    else if (!rc)
+        printf("%s\n", key);
+    if (!rc && !keys->options->json)
+        fprintf(stderr,
+                "This key is shown once. %s has its hash; an engine started with --api-keys %s "
+                "takes it up within seconds. Callers send it as TEMPORAL_API_KEY.\n",
+                path, path);
+    explicit_bzero(bytes, sizeof bytes);
+    explicit_bzero(key, sizeof key);
+    return rc ? report(rc, &err) : 0;
+}
+
 int cli_keys(const struct cli_options *options)
 {
     static const struct {
         const char *name;
         int (*run)(struct keys *keys);
-    } actions[] = {{"generate", generate},
-                   {"add", add},
-                   {"remove", remove_key},
-                   {"list", list},
-                   {"payload", payload}};
+    } actions[] = {{"generate", generate}, {"add", add},         {"remove", remove_key},
+                   {"list", list},         {"payload", payload}, {"api", api}};
     const char *word = options->operand_count ? options->operands[0] : "";
     struct keys keys = {.options = options, .dir = options->dir ? options->dir : DEFAULT_DIR};
     int len = snprintf(keys.allowed, sizeof keys.allowed, "%s/" FLO_CURVE_ALLOWED, keys.dir);
@@ -309,6 +374,8 @@ int cli_keys(const struct cli_options *options)
             break; /* the key */
         if (i == 0 && strcmp(word, "payload") == 0)
             continue; /* a file */
+        if (i <= 1 && strcmp(word, "api") == 0)
+            continue; /* a file, a namespace */
         if (!is_name(keys.names[i]) || strcmp(keys.names[i], "supervisor") == 0)
             return usage("a name is 1 to 64 letters, digits, '.', '_' or '-', and not "
                          "\"supervisor\"");
@@ -316,5 +383,6 @@ int cli_keys(const struct cli_options *options)
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
         if (strcmp(actions[i].name, word) == 0)
             return actions[i].run(&keys);
-    return usage("generate, add NAME KEY, remove NAME, list or payload FILE is needed");
+    return usage("generate, add NAME KEY, remove NAME, list, payload FILE or api FILE "
+                 "NAMESPACE is needed");
 }

@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cli/command.h"
+
+#define KEY_FILE_VARIABLE "TEMPORAL_API_KEY_FILE"
+enum { KEY_MAX_BYTES = 16385 };
 
 enum kind { TEXT, FLAG, NUMBER, DURATION, LIST };
 
@@ -233,9 +237,28 @@ static void fill_defaults(struct cli_options *out)
     out->tls_server_name = from_env(out->tls_server_name, "TEMPORAL_TLS_SERVER_NAME", NULL);
     out->codec_key = from_env(out->codec_key, "FLOTILLA_CODEC_KEY_FILE", NULL);
     out->codec_keys = from_env(out->codec_keys, "FLOTILLA_CODEC_KEYS_DIR", NULL);
+    out->api_key = from_env(out->api_key, "TEMPORAL_API_KEY", NULL);
     const char *tls = from_env(NULL, "TEMPORAL_TLS", "");
-    out->tls = out->tls || strcmp(tls, "true") == 0 || strcmp(tls, "1") == 0 ||
-               getenv("TEMPORAL_API_KEY") || out->tls_ca || out->tls_cert;
+    const bool off = strcmp(tls, "false") == 0 || strcmp(tls, "0") == 0;
+    const bool key = out->api_key || from_env(NULL, KEY_FILE_VARIABLE, NULL);
+    out->tls = out->tls || strcmp(tls, "true") == 0 || strcmp(tls, "1") == 0 || (key && !off) ||
+               out->tls_ca || out->tls_cert;
+}
+
+/* The API key out of the file that the environment names. False, with a message: it cannot be. */
+static bool read_key_file(const struct cli_command *command, struct cli_options *out)
+{
+    static char key[KEY_MAX_BYTES];
+    const char *path = from_env(NULL, KEY_FILE_VARIABLE, NULL);
+    struct flo_err err = {0};
+    if (out->api_key || !path || command->accepts & CLI_ASKS_NO_SERVER)
+        return true;
+    if (flo_file_read_secret(path, "the API key", key, sizeof key, &err)) {
+        fprintf(stderr, "flotilla: " KEY_FILE_VARIABLE ": %s\n", err.message);
+        return false;
+    }
+    out->api_key = key;
+    return true;
 }
 
 static bool good_output(const struct cli_command *command, const char *output)
@@ -291,6 +314,10 @@ bool cli_options_parse(const struct cli_command *command, char **argv, struct cl
     if (parsed.operand_count && !*command->operands)
         return usage(command, out_exit, "unexpected argument", argv[0]);
     fill_defaults(&parsed);
+    if (!read_key_file(command, &parsed)) {
+        *out_exit = FLO_EXIT_CONFIG;
+        return false;
+    }
     if (!good_output(command, parsed.output))
         return usage(command, out_exit,
                      command->accepts & CLI_TAKES_YAML    ? "--output is text, json or yaml, not"

@@ -16,7 +16,10 @@
       "server (TEMPORAL_ADDRESS; that of the fleet here; 127.0.0.1:7233)")                         \
     X(NAMESPACE, namespace_, "namespace", 'n', TEXT, "NAME",                                       \
       "namespace (TEMPORAL_NAMESPACE; default)")                                                   \
-    X(TLS, tls, "tls", 0, FLAG, "", "use TLS (TEMPORAL_TLS; on when an API key is set)")           \
+    X(API_KEY, api_key, "api-key", 0, TEXT, "KEY",                                                 \
+      "API key of the server (TEMPORAL_API_KEY, or a file: TEMPORAL_API_KEY_FILE)")                \
+    X(TLS, tls, "tls", 0, FLAG, "",                                                                \
+      "use TLS (TEMPORAL_TLS; on with an API key, unless that is false)")                          \
     X(TLS_CA, tls_ca, "tls-ca-path", 0, TEXT, "FILE", "certificate authorities (PEM)")             \
     X(TLS_CERT, tls_cert, "tls-cert-path", 0, TEXT, "FILE", "client certificate (PEM)")            \
     X(TLS_KEY, tls_key, "tls-key-path", 0, TEXT, "FILE", "client key (PEM)")                       \
@@ -126,9 +129,9 @@ __extension__ typedef unsigned __int128 cli_option_set;
 #define CLI_OPT(id) ((cli_option_set)1 << CLI_ID_##id)
 /* Accepted by every command that talks to a server. */
 #define CLI_OPT_COMMON                                                                             \
-    (CLI_OPT(ADDRESS) | CLI_OPT(NAMESPACE) | CLI_OPT(TLS) | CLI_OPT(TLS_CA) | CLI_OPT(TLS_CERT) |  \
-     CLI_OPT(TLS_KEY) | CLI_OPT(TLS_SERVER_NAME) | CLI_OPT(CODEC_KEY) | CLI_OPT(CODEC_KEYS) |      \
-     CLI_OPT(OUTPUT))
+    (CLI_OPT(ADDRESS) | CLI_OPT(NAMESPACE) | CLI_OPT(API_KEY) | CLI_OPT(TLS) | CLI_OPT(TLS_CA) |   \
+     CLI_OPT(TLS_CERT) | CLI_OPT(TLS_KEY) | CLI_OPT(TLS_SERVER_NAME) | CLI_OPT(CODEC_KEY) |        \
+     CLI_OPT(CODEC_KEYS) | CLI_OPT(OUTPUT))
 
 /* An option that may be given again. */
 #define CLI_LIST_MAX 32

@@ -92,7 +92,7 @@ int cli_session_open(struct cli_session *session, const struct cli_options *opti
                     .on_state_ctx = session},
         .namespace_ = options->namespace_,
         .identity = identity,
-        .api_key = getenv("TEMPORAL_API_KEY"),
+        .api_key = options->api_key,
         .fail_fast = !patient,
         .codecs = session->codecs,
         .on_unsent = on_unsent,

@@ -14,6 +14,8 @@ enum kind {
     NUMBER,   /* int64_t; at least 1, since 0 is the default */
     DURATION, /* int64_t of nanoseconds; "1m30s", or a number of seconds */
     DISABLES, /* bool that is set when the value is false */
+    RATE,     /* double; more than 0, which is no limit */
+    COUNT,    /* unsigned; at least 1, likewise */
 };
 
 static const struct key {
@@ -23,16 +25,19 @@ static const struct key {
 } keys[] = {
 #define KEY(name, kind, member)                                                                    \
     {                                                                                              \
-        name, kind, offsetof(struct flo_core_options, member)                                      \
+        name, kind, offsetof(struct flo_shell_options, member)                                     \
     }
-    KEY("limit.blobSize.error", NUMBER, blob_size_limit),
-    KEY("limit.historySize.error", NUMBER, history_size_limit),
-    KEY("limit.historyCount.error", NUMBER, history_count_limit),
-    KEY("limit.historySize.suggestContinueAsNew", NUMBER, history_size_suggest),
-    KEY("limit.historyCount.suggestContinueAsNew", NUMBER, history_count_suggest),
-    KEY("history.continueAsNewMinInterval", DURATION, continue_as_new_min_interval_ns),
-    KEY("system.enableEagerWorkflowStart", DISABLES, no_eager_start),
-    KEY("system.enableActivityEagerExecution", DISABLES, no_eager_activities),
+    KEY("limit.blobSize.error", NUMBER, core.blob_size_limit),
+    KEY("limit.historySize.error", NUMBER, core.history_size_limit),
+    KEY("limit.historyCount.error", NUMBER, core.history_count_limit),
+    KEY("limit.historySize.suggestContinueAsNew", NUMBER, core.history_size_suggest),
+    KEY("limit.historyCount.suggestContinueAsNew", NUMBER, core.history_count_suggest),
+    KEY("history.continueAsNewMinInterval", DURATION, core.continue_as_new_min_interval_ns),
+    KEY("system.enableEagerWorkflowStart", DISABLES, core.no_eager_start),
+    KEY("system.enableActivityEagerExecution", DISABLES, core.no_eager_activities),
+    KEY("frontend.namespaceRPS", RATE, limits.rps),
+    KEY("frontend.namespaceBurstRatio", RATE, limits.burst_ratio),
+    KEY("frontend.namespaceCount", COUNT, limits.concurrent),
 #undef KEY
 };
 
@@ -107,23 +112,30 @@ static bool read_bool(const json_t *value, bool *out)
     return *out || json_is_false(value) || (text && strcasecmp(text, "false") == 0);
 }
 
-static int set(struct flo_core_options *options, const struct key *key, const json_t *value,
+static int set(struct flo_shell_options *options, const struct key *key, const json_t *value,
                struct flo_err *err)
 {
     static const char *const wanted[] = {"a whole number", "a duration like \"10s\"",
-                                         "true or false"};
+                                         "true or false", "a number more than 0", "a whole number"};
     char *at = (char *)options + key->offset;
     int64_t number = 0;
     bool on = true;
-    const bool ok = key->kind == NUMBER     ? read_number(value, &number)
-                    : key->kind == DURATION ? read_duration(value, &number)
-                                            : read_bool(value, &on);
+    const double real = json_number_value(value);
+    const bool ok = key->kind == NUMBER || key->kind == COUNT ? read_number(value, &number)
+                    : key->kind == DURATION                   ? read_duration(value, &number)
+                    : key->kind == RATE                       ? real > 0
+                                                              : read_bool(value, &on);
     if (!ok)
         return flo_fail(err, FLO_EINVAL, "--dynamic-config-value %s wants %s", key->name,
                         wanted[key->kind]);
     if (key->kind == DISABLES) {
         on = !on;
         memcpy(at, &on, sizeof on);
+    } else if (key->kind == RATE) {
+        memcpy(at, &real, sizeof real);
+    } else if (key->kind == COUNT) {
+        const unsigned count = number < 1 ? 1 : number > INT32_MAX ? INT32_MAX : (unsigned)number;
+        memcpy(at, &count, sizeof count);
     } else {
         if (number < 1)
             number = 1;
@@ -132,7 +144,7 @@ static int set(struct flo_core_options *options, const struct key *key, const js
     return 0;
 }
 
-int flo_engine_dynamic_value(struct flo_core_options *options, const char *text, bool *out_known,
+int flo_engine_dynamic_value(struct flo_shell_options *options, const char *text, bool *out_known,
                              struct flo_err *err)
 {
     const char *equals = strchr(text, '=');

@@ -198,7 +198,7 @@ static bool look_through(const struct flo_cmdline *cmdline, struct flo_engine_op
         }
         if (strcmp(given->option->name, "--dynamic-config-value") != 0)
             continue;
-        if (flo_engine_dynamic_value(&out->shell.core, given->value, &known, &err)) {
+        if (flo_engine_dynamic_value(&out->shell, given->value, &known, &err)) {
             fprintf(stderr, PROGRAM ": %s\n", err.message);
             *out_exit = FLO_EXIT_USAGE;
             return false;

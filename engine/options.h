@@ -33,7 +33,7 @@ void flo_engine_options_fini(struct flo_engine_options *options);
  * here are set in *options (docs/engine.md lists them); others are fine and change nothing:
  * *out_known is false. FLO_EINVAL: no key, no JSON, a value of a wrong type; with a sentence.
  */
-FLO_MUST_CHECK int flo_engine_dynamic_value(struct flo_core_options *options, const char *text,
+FLO_MUST_CHECK int flo_engine_dynamic_value(struct flo_shell_options *options, const char *text,
                                             bool *out_known, struct flo_err *err);
 
 #endif

@@ -71,8 +71,9 @@ static bool tls_wanted(const struct flo_session_options *options, const char *ap
                        const struct flo_grpc_tls *tls)
 {
     const char *variable = getenv("TEMPORAL_TLS");
+    const bool off = variable && (strcmp(variable, "false") == 0 || strcmp(variable, "0") == 0);
 
-    return options->tls || *api_key || tls->ca_file || tls->cert_file ||
+    return options->tls || (*api_key && !off) || tls->ca_file || tls->cert_file ||
            (variable && (strcmp(variable, "true") == 0 || strcmp(variable, "1") == 0));
 }
 

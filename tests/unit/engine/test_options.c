@@ -116,34 +116,42 @@ static void test_misuse_is_64(void **state)
 static void test_dynamic_values(void **state)
 {
     (void)state;
-    struct flo_core_options core = {0};
+    struct flo_shell_options shell = {0};
+    const struct flo_core_options *core = &shell.core;
     struct flo_err err = {0};
     bool known;
-    assert_int_equal(flo_engine_dynamic_value(&core, "Limit.BLOBsize.error=1e3", &known, &err), 0);
+    assert_int_equal(flo_engine_dynamic_value(&shell, "Limit.BLOBsize.error=1e3", &known, &err), 0);
     assert_true(known);
-    assert_int_equal(core.blob_size_limit, 1000);
+    assert_int_equal(core->blob_size_limit, 1000);
+    assert_int_equal(flo_engine_dynamic_value(&shell, "history.continueAsNewMinInterval=\"1m30s\"",
+                                              &known, &err),
+                     0);
+    assert_int_equal(core->continue_as_new_min_interval_ns, INT64_C(90000000000));
     assert_int_equal(
-        flo_engine_dynamic_value(&core, "history.continueAsNewMinInterval=\"1m30s\"", &known, &err),
-        0);
-    assert_int_equal(core.continue_as_new_min_interval_ns, INT64_C(90000000000));
+        flo_engine_dynamic_value(&shell, "history.continueAsNewMinInterval=0", &known, &err), 0);
+    assert_int_equal(core->continue_as_new_min_interval_ns, 1); /* 0 would be the default */
     assert_int_equal(
-        flo_engine_dynamic_value(&core, "history.continueAsNewMinInterval=0", &known, &err), 0);
-    assert_int_equal(core.continue_as_new_min_interval_ns, 1); /* 0 would be the default */
-    assert_int_equal(
-        flo_engine_dynamic_value(&core, "system.enableEagerWorkflowStart=false", &known, &err), 0);
-    assert_true(core.no_eager_start);
-    assert_int_equal(flo_engine_dynamic_value(&core, "some.other={\"a\":[1]}", &known, &err), 0);
+        flo_engine_dynamic_value(&shell, "system.enableEagerWorkflowStart=false", &known, &err), 0);
+    assert_true(core->no_eager_start);
+    assert_int_equal(flo_engine_dynamic_value(&shell, "some.other={\"a\":[1]}", &known, &err), 0);
     assert_false(known);
+    assert_int_equal(flo_engine_dynamic_value(&shell, "frontend.namespaceRPS=12.5", &known, &err),
+                     0);
+    assert_int_equal(flo_engine_dynamic_value(&shell, "frontend.namespaceCount=3", &known, &err),
+                     0);
+    assert_true(shell.limits.rps > 12.4 && shell.limits.rps < 12.6);
+    assert_int_equal(shell.limits.concurrent, 3);
     static const char *const wrong[] = {"limit.blobSize.error=\"many\"",
                                         "limit.blobSize.error=1.5",
                                         "limit.blobSize.error=true",
                                         "history.continueAsNewMinInterval=\"1 fortnight\"",
                                         "system.enableEagerWorkflowStart=3",
+                                        "frontend.namespaceRPS=0",
                                         "=1",
                                         "x",
                                         "x=y"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_int_equal(flo_engine_dynamic_value(&core, wrong[i], &known, &err), FLO_EINVAL);
+        assert_int_equal(flo_engine_dynamic_value(&shell, wrong[i], &known, &err), FLO_EINVAL);
 }
 
 int main(void)
