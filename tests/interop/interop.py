@@ -33,6 +33,7 @@ import feature_entities  # noqa: E402,F401: their scenarios join those of featur
 import feature_messages  # noqa: E402,F401
 import feature_steps  # noqa: E402,F401
 import features  # noqa: E402
+import grpc_extras  # noqa: E402
 import local  # noqa: E402
 import messages  # noqa: E402
 import monitoring  # noqa: E402
@@ -67,6 +68,11 @@ def check_on_both(scenario, on_engine, on_real_server):
 
     CHECKS[on_engine] = engine
     CHECKS[on_real_server] = real_server
+
+
+@check
+async def grpc_around_the_calls(args):
+    await grpc_extras.grpc_extras(args)
 
 
 @check
