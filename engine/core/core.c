@@ -58,6 +58,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     flo_core_timers_init(&core->timers);
     flo_core_timers_init(&core->waits);
     flo_zones_init(&core->zones, env->zone, env->ctx);
+    flo_schedules_init(&core->schedules);
     flo_map_init(&core->namespaces);
     flo_map_init(&core->namespace_ids);
     flo_list_init(&core->residents);
@@ -99,6 +100,7 @@ void flo_core_destroy(struct flo_core **pcore)
     }
     flo_core_deleted_fini(core);
     flo_core_records_fini(core);
+    flo_schedules_fini(core);
     flo_matching_fini(core);
     flo_namespaces_fini(core);
     flo_index_fini(&core->runs);
@@ -165,6 +167,8 @@ static void core_settle(struct flo_core *core)
             flo_update_settle(core, hooks->execution);
             flo_core_query_settle(core, hooks->execution);
             flo_history_settle(core, hooks->execution);
+            if (core->schedules.watched.count && !flo_execution_is_open(hooks->execution))
+                flo_schedules_run_closed(core, hooks->execution);
             continue;
         }
         if (flo_list_empty(&core->hot_queues))
@@ -330,6 +334,7 @@ int flo_core_recovered(struct flo_core *core, uint64_t next_key, struct flo_err 
         flo_execution_resume(core,
                              flo_container(node, struct flo_core_run_hooks, resident)->execution);
     }
+    flo_schedules_resume(core);
     core_settle(core);
     if (core->fatal)
         return flo_fail(err, core->fatal, "the stored runs cannot go on: %s",

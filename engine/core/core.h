@@ -82,14 +82,14 @@ struct flo_core_env {
 
 /* Limits and behaviour; 0 = the default, which is the real server's. */
 struct flo_core_options {
-    int64_t retention_ns;                    /* of the namespace `default`; 24 h */
-    int64_t history_size_suggest;            /* suggest continue-as-new: bytes; 4 MiB */
-    int64_t history_count_suggest;           /* events; 4,096 */
-    int64_t history_size_limit;              /* terminate: 50 MiB */
-    int64_t history_count_limit;             /* terminate: 51,200 */
-    int64_t blob_size_limit;                 /* one payload field: 2 MiB */
-    int64_t update_bytes_limit;              /* updates in flight, all runs': 256 MiB */
-    int64_t continue_as_new_min_interval_ns; /* 1 s */
+    int64_t retention_ns;                     /* of the namespace `default`; 24 h */
+    int64_t history_size_suggest;             /* suggest continue-as-new: bytes; 4 MiB */
+    int64_t history_count_suggest;            /* events; 4,096 */
+    int64_t history_size_limit;               /* terminate: 50 MiB */
+    int64_t history_count_limit;              /* terminate: 51,200 */
+    int64_t blob_size_limit;                  /* one payload field: 2 MiB */
+    int64_t update_bytes_limit;               /* updates in flight, all runs': 256 MiB */
+    int64_t continue_as_new_min_interval_ns;  /* 1 s */
     bool no_eager_start, no_eager_activities; /* never hand out tasks with an answer */
 };
 
@@ -302,6 +302,23 @@ void flo_core_each_attribute(const struct flo_core *core, const char *namespace_
 FLO_MUST_CHECK int flo_core_show_attributes(const struct flo_core *core, const char *namespace_name,
                                             FloApi__SearchAttributes *attributes,
                                             struct flo_arena *arena);
+struct flo_schedule; /* the core's own */
+
+/* A schedule that is alive, as lists look at it. Borrowed. */
+struct flo_core_schedule {
+    const struct flo_schedule *schedule;
+    const char *id, *run_id; /* run_id: of no run, but unique */
+    int64_t create_ns;
+    bool paused;
+    const FloApi__SearchAttributes *attributes; /* as stored; NULL = none */
+};
+/* Calls fn with each schedule of a namespace, in no order that means anything. */
+void flo_core_each_schedule(const struct flo_core *core, const char *namespace_id,
+                            void (*fn)(void *ctx, const struct flo_core_schedule *schedule),
+                            void *ctx);
+/* Its line in a list; memory is arena's. 0, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_core_show_schedule(const struct flo_core_schedule *schedule,
+                                          struct flo_arena *arena, FloApi__ScheduleListEntry **out);
 /* The id of a namespace by name, or NULL; for the shell's own calls. */
 const char *flo_core_namespace_id(const struct flo_core *core, const char *name);
 

@@ -29,6 +29,7 @@
 #include "base/random.h"
 #include "engine/core/core.h"
 #include "engine/core/names.h"
+#include "engine/core/schedule/schedules.h"
 #include "engine/core/timers.h"
 #include "engine/core/zone.h"
 #include "flotilla/error.h"
@@ -55,7 +56,8 @@ struct flo_core {
     struct flo_index runs;     /* the same by run id */
     struct flo_index current;  /* the newest of each namespace and workflow id */
     struct flo_names names;    /* texts that runs share */
-    struct flo_zones zones;    /* time zones that were asked for */
+    struct flo_schedules schedules;
+    struct flo_zones zones; /* time zones that were asked for */
     size_t open_runs;
     uint64_t next_key;
 

@@ -49,6 +49,12 @@ typedef void (*flo_method_fn)(struct flo_core *core, const struct flo_core_call_
     X(RespondActivityTaskFailedById, respond_activity_task_failed_by_id)                           \
     X(RespondActivityTaskCanceled, respond_activity_task_canceled)                                 \
     X(RespondActivityTaskCanceledById, respond_activity_task_canceled_by_id)                       \
+    X(CreateSchedule, create_schedule)                                                             \
+    X(DescribeSchedule, describe_schedule)                                                         \
+    X(UpdateSchedule, update_schedule)                                                             \
+    X(PatchSchedule, patch_schedule)                                                               \
+    X(DeleteSchedule, delete_schedule)                                                             \
+    X(ListScheduleMatchingTimes, list_schedule_matching_times)                                     \
     X(RecordActivityTaskHeartbeat, record_activity_task_heartbeat)                                 \
     X(RecordActivityTaskHeartbeatById, record_activity_task_heartbeat_by_id)                       \
     X(PauseActivity, pause_activity)                                                               \

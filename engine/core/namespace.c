@@ -261,6 +261,7 @@ static struct description *describe(struct flo_core *core, const struct flo_name
     d->capabilities.async_update = true;
     d->capabilities.worker_poll_complete_on_shutdown = true;
     d->capabilities.poller_autoscaling = true;
+    d->info.supports_schedules = true;
     d->info.capabilities = &d->capabilities;
     flo_api__namespace_info__limits__init(&d->limits);
     d->limits.blob_size_limit_error = core->options.blob_size_limit;

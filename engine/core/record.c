@@ -111,8 +111,9 @@ void flo_core_records_fini(struct flo_core *core)
 int flo_core_load_record(struct flo_core *core, const struct flo_core_record_row *row,
                          struct flo_err *err)
 {
-    (void)core;
     switch (row->kind) { /* one line an owner: case KIND: return its function */
+    case FLO_CORE_RECORD_SCHEDULE:
+        return flo_schedules_load(core, row, err);
     default:
         return flo_fail(err, FLO_EDATA,
                         "the record %s is of kind %d, which this engine does not know", row->id,

@@ -371,6 +371,35 @@ int flo_start_for_update(struct flo_core *core, const struct flo_core_call_info 
     return 0;
 }
 
+/* ---- by a schedule ---- */
+
+int flo_start_for_schedule(struct flo_core *core,
+                           const FloApi__StartWorkflowExecutionRequest *request,
+                           struct flo_execution **out, struct flo_status *status)
+{
+    const struct flo_core_call_info info = {.client_name = ""};
+    struct flo_start start = {COMMON_FIELDS(&info, request),
+                              .last_completion_result = request->last_completion_result,
+                              .continued_failure = request->continued_failure, .build_id = ""};
+    struct flo_core_run_ref run;
+    int rc = flo_start_check(core, &start, status);
+    if (!rc) {
+        rc = flo_core_find_run(core, start.ns, start.workflow_id, "", &run, status);
+        if (rc == FLO_ENOENT) {
+            rc = 0;
+        } else if (!rc) {
+            const struct current current = current_of(&run);
+            rc = is_running(&current) ? refuse_running(core, &start, &current, status)
+                                      : check_reuse(core, &start, &current, status);
+        }
+    }
+    if (!rc)
+        rc = create(core, &start, NULL, out, status);
+    if (!rc)
+        flo_execution_end(core, *out, true);
+    return rc;
+}
+
 /* ---- signal-with-start ---- */
 
 static void reply_signal_with_start(struct flo_core *core, const struct flo_start *start,

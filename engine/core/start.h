@@ -56,6 +56,11 @@ FLO_MUST_CHECK int flo_start_for_update(struct flo_core *core,
                                         const FloApi__StartWorkflowExecutionRequest *request,
                                         const char *update_id, struct flo_core_run_ref *out,
                                         bool *out_started, struct flo_status *status);
+/* Start a workflow for a schedule, unless its policies say no (status says why). *out: the new run,
+ * whose first transition is over. */
+FLO_MUST_CHECK int flo_start_for_schedule(struct flo_core *core,
+                                          const FloApi__StartWorkflowExecutionRequest *request,
+                                          struct flo_execution **out, struct flo_status *status);
 /* The Started event of run_id (borrowed), in scratch; NULL without memory. */
 FloApi__WorkflowExecutionStartedEventAttributes *flo_start_event(struct flo_core *core,
                                                                  const struct flo_start *start,

@@ -23,6 +23,7 @@ void flo_rpc_get_system_info(struct flo_core *core, const struct flo_core_call_i
     capabilities.activity_failure_include_heartbeat = true;
     capabilities.encoded_failure_attributes = true;
     capabilities.build_id_based_versioning = true;
+    capabilities.supports_schedules = true;
     capabilities.upsert_memo = true;
     capabilities.eager_workflow_start = true;
     capabilities.sdk_metadata = true;

@@ -49,6 +49,10 @@ bool flo_route_service_known(const char *service, size_t service_len);
 #define FLO_OPERATOR_SERVICE "temporal.api.operatorservice.v1.OperatorService"
 #define FLO_HEALTH_SERVICE "grpc.health.v1.Health"
 
+/* The id of a namespace that a request names; NULL: answer holds the error. */
+const char *flo_route_namespace(struct flo_route_context *context, const char *name,
+                                struct flo_arena *arena, struct flo_route_answer *answer);
+void flo_route_out_of_memory(struct flo_route_answer *answer);
 /* Fill answer with an error; the sentence is made in arena. */
 void flo_route_fail(struct flo_route_answer *answer, struct flo_arena *arena, int code,
                     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
@@ -64,6 +68,9 @@ void flo_route_list_closed(struct flo_route_context *context, const void *reques
                            struct flo_arena *arena, struct flo_route_answer *answer);
 void flo_route_count(struct flo_route_context *context, const void *request,
                      struct flo_arena *arena, struct flo_route_answer *answer);
+/* schedules.c */
+void flo_route_list_schedules(struct flo_route_context *context, const void *request,
+                              struct flo_arena *arena, struct flo_route_answer *answer);
 /* operator.c */
 void flo_route_list_search_attributes(struct flo_route_context *context, const void *request,
                                       struct flo_arena *arena, struct flo_route_answer *answer);

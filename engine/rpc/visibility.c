@@ -164,7 +164,7 @@ struct list_request {
     struct flo_store_filter filter;
 };
 
-static void out_of_memory(struct flo_route_answer *answer)
+void flo_route_out_of_memory(struct flo_route_answer *answer)
 {
     *answer = (struct flo_route_answer){.code = FLO_GRPC_RESOURCE_EXHAUSTED,
                                         .message = "the engine is out of memory"};
@@ -178,7 +178,7 @@ static void read_failed(int error, const struct flo_err *err, struct flo_arena *
                    err->message);
 }
 
-static const char *namespace_id(struct flo_route_context *context, const char *name,
+const char *flo_route_namespace(struct flo_route_context *context, const char *name,
                                 struct flo_arena *arena, struct flo_route_answer *answer)
 {
     if (!*name) {
@@ -204,7 +204,7 @@ static struct page *read_page(struct flo_route_context *context, const struct li
 {
     struct flo_store_cursor after;
     struct flo_err err = {0};
-    const char *id = namespace_id(context, list->namespace_, arena, answer);
+    const char *id = flo_route_namespace(context, list->namespace_, arena, answer);
     if (!id)
         return NULL;
     if (list->token->len && !decode_token(list->token, &after)) {
@@ -213,7 +213,7 @@ static struct page *read_page(struct flo_route_context *context, const struct li
     }
     struct page *page = flo_arena_calloc(arena, 1, sizeof *page);
     if (!page) {
-        out_of_memory(answer);
+        flo_route_out_of_memory(answer);
         return NULL;
     }
     page->arena = arena;
@@ -227,7 +227,7 @@ static struct page *read_page(struct flo_route_context *context, const struct li
     if (rc)
         read_failed(rc, &err, arena, answer);
     else if (page->failed)
-        out_of_memory(answer);
+        flo_route_out_of_memory(answer);
     return rc || page->failed ? NULL : page;
 }
 
@@ -259,7 +259,7 @@ static bool put_page(const struct page *page, FloApi__WorkflowExecutionInfo ***o
                                  &response->next_page_token))                                      \
             answer->body = &response->base;                                                        \
         else if (page)                                                                             \
-            out_of_memory(answer);                                                                 \
+            flo_route_out_of_memory(answer);                                                       \
     } while (0)
 
 struct namespace_names {
@@ -285,7 +285,7 @@ static bool compile(struct flo_route_context *context, const char *namespace_nam
     if (rc == FLO_EINVAL)
         flo_route_fail(answer, arena, FLO_GRPC_INVALID_ARGUMENT, "%s", err.message);
     else if (rc)
-        out_of_memory(answer);
+        flo_route_out_of_memory(answer);
     else if (out->group_by_status && !may_group)
         flo_route_fail(answer, arena, FLO_GRPC_INVALID_ARGUMENT,
                        "invalid query: operation is not supported: 'group by' clause");
@@ -298,7 +298,7 @@ static struct page *read_by_query(struct flo_route_context *context, const char 
                                   struct flo_route_answer *answer)
 {
     struct flo_query query;
-    if (!namespace_id(context, name, arena, answer) ||
+    if (!flo_route_namespace(context, name, arena, answer) ||
         !compile(context, name, query_text, false, arena, &query, answer))
         return NULL;
     struct list_request list = {
@@ -524,7 +524,7 @@ void flo_route_count(struct flo_route_context *context, const void *message,
     struct counts counts = {0};
     struct flo_query query;
     struct flo_err err = {0};
-    const char *id = namespace_id(context, request->namespace_, arena, answer);
+    const char *id = flo_route_namespace(context, request->namespace_, arena, answer);
     if (!id || !compile(context, request->namespace_, request->query, true, arena, &query, answer))
         return;
     int rc = flo_store_count(context->store, id, &query.filter, query.group_by_status, add_count,
@@ -535,13 +535,13 @@ void flo_route_count(struct flo_route_context *context, const void *message,
     }
     FloApi__CountWorkflowExecutionsResponse *response = flo_arena_alloc(arena, sizeof *response);
     if (!response) {
-        out_of_memory(answer);
+        flo_route_out_of_memory(answer);
         return;
     }
     flo_api__count_workflow_executions_response__init(response);
     response->count = counts.total;
     if (query.group_by_status && !add_groups(&counts, arena, response))
-        out_of_memory(answer);
+        flo_route_out_of_memory(answer);
     else
         answer->body = &response->base;
 }

@@ -188,7 +188,8 @@ static bool make_request(struct flo_schedule *schedule, const struct flo_schedul
     out->workflow_execution_timeout = given->workflow_execution_timeout;
     out->workflow_run_timeout = given->workflow_run_timeout;
     out->workflow_task_timeout = given->workflow_task_timeout;
-    out->workflow_id_reuse_policy = start->manual ? REUSE(ALLOW_DUPLICATE) : REUSE(REJECT_DUPLICATE);
+    out->workflow_id_reuse_policy =
+        start->manual ? REUSE(ALLOW_DUPLICATE) : REUSE(REJECT_DUPLICATE);
     out->retry_policy = given->retry_policy;
     out->memo = given->memo;
     out->header = given->header;
@@ -208,9 +209,8 @@ static int record_action(struct flo_schedule *schedule, const struct flo_schedul
                          const struct flo_execution *execution, bool tracked)
 {
     struct flo_schedule_action *recent = schedule->recent;
-    struct flo_schedule_action action = {.due_ns = start->due_ns,
-                                         .actual_ns = schedule->core->now_ns,
-                                         .status = STATUS(RUNNING)};
+    struct flo_schedule_action action = {
+        .due_ns = start->due_ns, .actual_ns = schedule->core->now_ns, .status = STATUS(RUNNING)};
     memcpy(action.run.run_id, execution->run_id, sizeof action.run.run_id);
     action.run.workflow_id = flo_strdup(execution->workflow_id);
     if (!action.run.workflow_id)
@@ -241,7 +241,8 @@ static int record_action(struct flo_schedule *schedule, const struct flo_schedul
     return flo_schedule_watch(schedule, run.workflow_id);
 }
 
-/* Start one. false: it was not possible (a run of that id is there, say), and is not tried again. */
+/* Start one. false: it was not possible (a run of that id is there, say), and is not tried again.
+ */
 static bool start_one(struct flo_schedule *schedule, const struct flo_schedule_start *start,
                       bool tracked)
 {
@@ -352,8 +353,7 @@ static void keep_outcome(struct flo_schedule *schedule, const FloApi__HistoryEve
         keep_message(schedule, &schedule->continued_failure, NULL);
     } else if (event->attributes_case ==
                FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_FAILED_EVENT_ATTRIBUTES) {
-        const FloApi__Failure *failure =
-            event->workflow_execution_failed_event_attributes->failure;
+        const FloApi__Failure *failure = event->workflow_execution_failed_event_attributes->failure;
         if (failure)
             keep_message(schedule, &schedule->continued_failure, &failure->base);
     }
@@ -424,8 +424,8 @@ static size_t find_running(const struct flo_schedule *schedule, const char *work
 
 void flo_schedules_run_closed(struct flo_core *core, const struct flo_execution *execution)
 {
-    char *key = flo_arena_printf(&core->scratch, "%s/%s", execution->hooks.ns->id,
-                                 execution->workflow_id);
+    char *key =
+        flo_arena_printf(&core->scratch, "%s/%s", execution->hooks.ns->id, execution->workflow_id);
     if (!key) {
         flo_core_set_fatal(core);
         return;
@@ -458,8 +458,9 @@ void flo_schedule_refresh(struct flo_schedule *schedule)
             flo_core_set_fatal_as(core, rc == FLO_ENOMEM ? FLO_ENOMEM : FLO_EIO);
             return;
         }
-        const char *first =
-            rc ? "" : ref.execution ? ref.execution->first_run_id : ref.state->first_run_id;
+        const char *first = rc              ? ""
+                            : ref.execution ? ref.execution->first_run_id
+                                            : ref.state->first_run_id;
         const bool same = strcmp(first, run->run_id) == 0;
         if (same && ref.execution && flo_execution_is_open(ref.execution))
             continue;

@@ -3,9 +3,9 @@
  * machine.c - how a schedule wakes up (schedule.h has the order): which moments have come, what a
  * call changes, and when to wake up next. action.c does what is due.
  *
- * Where it had better not surprise anybody, it is the real server's scheduler to the letter: moments
- * before the last update do not count, a paused schedule does not catch up, an update begins to
- * look from the last action on, backfills take ten starts at a time.
+ * Where it had better not surprise anybody, it is the real server's scheduler to the letter:
+ * moments before the last update do not count, a paused schedule does not catch up, an update
+ * begins to look from the last action on, backfills take ten starts at a time.
  */
 #include <string.h>
 
@@ -141,8 +141,8 @@ static void process_backfills(struct flo_schedule *schedule)
     while (schedule->backfill_count && limit > 0 &&
            schedule->buffered_count < FLO_SCHEDULE_BUFFER / 2) {
         struct flo_schedule_backfill *backfill = &schedule->backfills[0];
-        const struct looked looked = look(schedule, backfill->start_ns, backfill->end_ns,
-                                          backfill->policy, true, &limit);
+        const struct looked looked =
+            look(schedule, backfill->start_ns, backfill->end_ns, backfill->policy, true, &limit);
         if (looked.next_ns > backfill->end_ns) {
             schedule->backfill_count--;
             memmove(backfill, backfill + 1, schedule->backfill_count * sizeof *backfill);
@@ -175,8 +175,8 @@ static void apply_patch(struct flo_schedule *schedule, const FloApi__SchedulePat
     if (trigger) {
         const int64_t at_ns = trigger->scheduled_time ? flo_timestamp_ns(trigger->scheduled_time)
                                                       : schedule->core->now_ns;
-        add_start(schedule, &(struct flo_schedule_start){at_ns, at_ns,
-                                                         (int)trigger->overlap_policy, true});
+        add_start(schedule,
+                  &(struct flo_schedule_start){at_ns, at_ns, (int)trigger->overlap_policy, true});
     }
     for (size_t i = 0; i < patch->n_backfill_request; i++)
         add_backfill(schedule, patch->backfill_request[i]);

@@ -42,9 +42,9 @@ struct flo_status;    /* reply.h */
 #define FLO_OVERLAP(name) FLO_API__SCHEDULE_OVERLAP_POLICY__SCHEDULE_OVERLAP_POLICY_##name
 
 enum {
-    FLO_SCHEDULE_RECENT = 10,    /* actions that are remembered */
-    FLO_SCHEDULE_REQUESTS = 64,  /* ids of calls that are remembered */
-    FLO_SCHEDULE_BUFFER = 1000,  /* most starts that wait, and most backfills */
+    FLO_SCHEDULE_RECENT = 10,     /* actions that are remembered */
+    FLO_SCHEDULE_REQUESTS = 64,   /* ids of calls that are remembered */
+    FLO_SCHEDULE_BUFFER = 1000,   /* most starts that wait, and most backfills */
     FLO_SCHEDULE_NOTE_MAX = 1000, /* bytes of a note */
 };
 
@@ -83,12 +83,12 @@ struct flo_schedule {
     char run_id[FLO_UUID_LEN + 1];
     char *request_id;
 
-    struct flo_arena definition;  /* holds schedule; replaced whole */
-    FloApi__Schedule *schedule;   /* canonical, all parts set; state->notes is `notes` */
-    char *notes;                  /* heap */
-    struct flo_spec *spec;        /* NULL: its time zone is not there any more */
-    struct flo_arena labels;      /* holds memo and attributes */
-    FloApi__Memo *memo;           /* or NULL */
+    struct flo_arena definition; /* holds schedule; replaced whole */
+    FloApi__Schedule *schedule;  /* canonical, all parts set; state->notes is `notes` */
+    char *notes;                 /* heap */
+    struct flo_spec *spec;       /* NULL: its time zone is not there any more */
+    struct flo_arena labels;     /* holds memo and attributes */
+    FloApi__Memo *memo;          /* or NULL */
     struct flo_arena attributes_arena;
     FloApi__SearchAttributes *attributes; /* or NULL */
 
@@ -128,6 +128,8 @@ FLO_MUST_CHECK int flo_schedule_set_memo(struct flo_schedule *schedule, const Fl
 FLO_MUST_CHECK int flo_schedule_set_attributes(struct flo_schedule *schedule,
                                                const FloApi__SearchAttributes *attributes);
 FLO_MUST_CHECK int flo_schedule_set_note(struct flo_schedule *schedule, const char *note);
+/* The id of the call that made it. */
+FLO_MUST_CHECK int flo_schedule_set_request(struct flo_schedule *schedule, const char *request_id);
 /* Remember the id of a call. true: it is known already. */
 bool flo_schedule_known_request(struct flo_schedule *schedule, const char *request_id);
 /* Find its running ones when they end; or not any more. 0, FLO_ENOMEM. */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
+#include "engine/core/request.h"
 #include "engine/core/schedule/schedule.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
@@ -145,6 +146,11 @@ static int fill_in(struct flo_arena *arena, FloApi__Schedule *schedule)
         flo_api__schedule_state__init(schedule->state);
     if (!schedule->action || !schedule->policies || !schedule->state)
         return FLO_ENOMEM;
+    if (schedule->action->action_case == FLO_API__SCHEDULE_ACTION__ACTION_START_WORKFLOW) {
+        FloApi__TaskQueue *queue = schedule->action->start_workflow->task_queue;
+        if (queue && !queue->kind)
+            queue->kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
+    }
     FloApi__SchedulePolicies *policies = schedule->policies;
     if (!policies->overlap_policy)
         policies->overlap_policy = FLO_OVERLAP(SKIP);
@@ -217,6 +223,16 @@ int flo_schedule_set_note(struct flo_schedule *schedule, const char *note)
         return FLO_ENOMEM;
     flo_free(schedule->notes);
     schedule->notes = schedule->schedule->state->notes = copy;
+    return 0;
+}
+
+int flo_schedule_set_request(struct flo_schedule *schedule, const char *request_id)
+{
+    char *copy = flo_strdup(request_id);
+    if (!copy)
+        return FLO_ENOMEM;
+    flo_free(schedule->request_id);
+    schedule->request_id = copy;
     return 0;
 }
 

@@ -110,8 +110,8 @@ int flo_schedule_encode(const struct flo_core_record *record, struct flo_arena *
     out.overlap_skipped = schedule->skipped;
     out.buffer_dropped = schedule->dropped;
     out.last_result = (ProtobufCBinaryData){schedule->last_result.len, schedule->last_result.data};
-    out.continued_failure = (ProtobufCBinaryData){schedule->continued_failure.len,
-                                                  schedule->continued_failure.data};
+    out.continued_failure =
+        (ProtobufCBinaryData){schedule->continued_failure.len, schedule->continued_failure.data};
     out.requests = (char **)schedule->requests;
     out.n_requests = schedule->request_count;
     uint8_t *state;
@@ -235,9 +235,7 @@ static int get_record(struct flo_schedule *schedule, const FloEngine__ScheduleRe
     if (strlen(from->run_id) != FLO_UUID_LEN || from->n_requests > FLO_SCHEDULE_REQUESTS)
         return FLO_EDATA;
     memcpy(schedule->run_id, from->run_id, FLO_UUID_LEN + 1);
-    flo_free(schedule->request_id);
-    schedule->request_id = flo_strdup(from->request_id);
-    if (!schedule->request_id)
+    if (flo_schedule_set_request(schedule, from->request_id))
         return FLO_ENOMEM;
     schedule->conflict_token = from->conflict_token;
     schedule->create_ns = from->create_ns;
@@ -269,8 +267,8 @@ int flo_schedules_load(struct flo_core *core, const struct flo_core_record_row *
                                &core->scratch, &message, NULL))
         return flo_fail(err, FLO_EDATA, "the record of the schedule %s is damaged", row->id);
     struct flo_schedule *schedule = flo_schedule_new(core, ns, row->id);
-    int rc = schedule ? get_record(schedule, (const FloEngine__ScheduleRecord *)message)
-                      : FLO_ENOMEM;
+    int rc =
+        schedule ? get_record(schedule, (const FloEngine__ScheduleRecord *)message) : FLO_ENOMEM;
     if (rc) {
         flo_schedule_destroy(core, &schedule);
         return flo_fail(err, rc, "the record of the schedule %s cannot be read: %s", row->id,
