@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "engine/core/search_attributes.h"
 #include "wire/payload.h"
 
@@ -132,8 +133,8 @@ static bool compare(const json_t *value, const struct flo_query_node *literal,
         return false;
     if (type == TYPE(DATETIME)) {
         int64_t left, right;
-        if (!flo_query_parse_time(json_string_value(value), &left) ||
-            !flo_query_parse_time(literal->text, &right))
+        if (!flo_clock_parse_rfc3339(json_string_value(value), &left) ||
+            !flo_clock_parse_rfc3339(literal->text, &right))
             return false;
         *out = (left > right) - (left < right);
         return true;
