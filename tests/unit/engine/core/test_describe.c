@@ -196,7 +196,9 @@ static void test_system_info(void **state)
     const FloApi__GetSearchAttributesResponse *keys =
         engine_do(e, "GetSearchAttributes", &attributes.base);
     assert_true(keys->n_keys > 20);
-    assert_null(flo_core_method("CreateSchedule"));
+    assert_true(info->capabilities->supports_schedules);
+    assert_non_null(flo_core_method("CreateSchedule"));
+    assert_null(flo_core_method("CountSchedules"));
     assert_null(flo_core_method("NoSuchMethod"));
 }
 
