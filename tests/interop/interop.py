@@ -34,6 +34,7 @@ import feature_messages  # noqa: E402,F401
 import feature_steps  # noqa: E402,F401
 import features  # noqa: E402
 import grpc_extras  # noqa: E402
+import kill  # noqa: E402
 import local  # noqa: E402
 import messages  # noqa: E402
 import monitoring  # noqa: E402
@@ -352,6 +353,12 @@ async def differential(args):
     script = pathlib.Path(__file__).parent / "differential/run.py"
     done = await asyncio.to_thread(subprocess.run, [sys.executable, script, "--bin", args.bin, "--temporal", args.temporal])
     assert done.returncode == 0, "answers differ from the real server's"
+
+
+@check
+async def killed_engine_loses_nothing(args):
+    with Fleet(args.bin) as fleet:
+        await kill.kills(fleet)
 
 
 @check
