@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/cgroup.h"
 #include "base/net.h"
 #include "config/cmdline.h"
 #include "config/exit_code.h"
@@ -20,7 +21,7 @@
 struct texts {
     const char *ip, *port, *ui_ip, *ui_port, *metrics_port;
     const char *shutdown_timeout, *retention, *log_level, *log_format;
-    const char *namespace_rps, *namespace_concurrent;
+    const char *namespace_rps, *namespace_concurrent, *max_memory;
     bool headless, start_dev;
 };
 
@@ -82,6 +83,41 @@ static char *address(const char *ip, long port)
 {
     const bool bare_v6 = strchr(ip, ':') && *ip != '[';
     return flo_asprintf(bare_v6 ? "[%s]:%ld" : "%s:%ld", ip, port);
+}
+
+/* "64M", "1G", "100000000"; at most 2^50. */
+static bool parse_size(const char *text, int64_t *out)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    if (!strchr("0123456789", *text) || !*text)
+        return false;
+    const double number = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    double bytes = number;
+    for (int i = 0; unit && i <= unit - units; i++)
+        bytes *= 1024;
+    end += unit != NULL;
+    if (unit && strcmp(end, "iB") == 0)
+        end += 2;
+    if (*end || !(bytes >= 1) || !(bytes <= 0x1p50))
+        return false;
+    *out = (int64_t)bytes;
+    return true;
+}
+
+/* Without a word: half of what the machine has, or of what the container may use. */
+static bool set_memory(const struct texts *texts, bool time_skipping, struct flo_core_options *core,
+                       int *out_exit)
+{
+    if (texts->max_memory)
+        return parse_size(texts->max_memory, &core->memory_limit) ||
+               misuse(out_exit, "--max-memory", "a size like 500M", texts->max_memory);
+    if (time_skipping)
+        return true; /* what is going on is seen in memory */
+    const uint64_t all = flo_cgroup_memory();
+    core->memory_limit = all ? (int64_t)(all / 2) : 0;
+    return true;
 }
 
 static bool parse_limits(const struct texts *texts, struct flo_limits_options *out, int *out_exit)
@@ -232,6 +268,8 @@ static bool finish(const struct flo_cmdline *cmdline, const struct texts *texts,
     if (texts->retention &&
         !parse_duration(texts->retention, 36500 * day_ns, &out->shell.core.retention_ns))
         return misuse(out_exit, "--retention", "a time like 24h or 30d", texts->retention);
+    if (!set_memory(texts, out->shell.time_skipping, &out->shell.core, out_exit))
+        return false;
     if (!parse_limits(texts, &out->shell.limits, out_exit))
         return false;
     if (!set_log(texts, out, out_exit) || !make_addresses(texts, out, out_exit) ||
@@ -266,6 +304,9 @@ bool flo_engine_options_parse(int argc, char **argv, struct flo_engine_options *
          NULL},
         {"--search-attribute", "NAME=TYPE",
          "a search attribute of these namespaces (Keyword, Text, Int, Double, ...)", NULL, NULL},
+        {"--max-memory", "SIZE",
+         "what open workflows may take in memory; more of them wait on disk (half of all)",
+         &texts.max_memory, NULL},
         {"--retention", "TIME", "how long closed workflows of new namespaces are kept (24h)",
          &texts.retention, NULL},
         {"--dynamic-config-value", "KEY=JSON", "a setting by Temporal's name (docs/engine.md)",

@@ -229,13 +229,14 @@ static void end_turn(struct flo_shell *shell)
         flo_core_fire(shell->core);
     if (shell->state == FLO_SHELL_SERVING)
         flo_shell_retain(shell, now);
+    const bool waking = shell->state == FLO_SHELL_SERVING && flo_shell_wake(shell);
     watch_core(shell);
     start_commit(shell, shell->state == FLO_SHELL_DRAINING);
     if (shell->state == FLO_SHELL_SERVING)
         flo_shell_give_back(shell, now);
     watch_disk(shell);
     limit_drain(shell);
-    int64_t look_ns = INT64_MAX;
+    int64_t look_ns = waking ? now : INT64_MAX;
     if (shell->skip.on && shell->state == FLO_SHELL_SERVING) {
         look_ns = flo_skip_turn(shell, now);
         now = flo_shell_now(shell); /* it may be much later */
@@ -566,6 +567,7 @@ void flo_shell_destroy(struct flo_shell **shell_pointer)
     flo_core_destroy(&shell->core);
     flo_committer_destroy(&shell->committer);
     flo_store_close(&shell->store);
+    flo_free(shell->waking.keys);
     flo_skip_fini(&shell->skip);
     flo_shell_served_fini(shell);
     flo_calls_fini(&shell->calls);

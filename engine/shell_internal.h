@@ -45,6 +45,12 @@ struct flo_served {
 };
 #define FLO_SERVED_MAX 128 /* many more than the engine serves */
 
+/* Open runs that were not loaded at the start: their keys (recover.c). */
+struct flo_waking {
+    uint64_t *keys; /* heap */
+    size_t count, next;
+};
+
 struct flo_shell {
     enum flo_shell_state state;
     int exit_code;
@@ -71,6 +77,7 @@ struct flo_shell {
     bool stalled;            /* the disk is full: only reads are served */
     struct flo_skip skip;    /* how the clock skips */
     int64_t retention_at_ns; /* when closed runs are next looked at; on flo_shell_now's clock */
+    struct flo_waking waking;
     size_t peak_runs;        /* most open runs since memory was given back; heap.c */
     int64_t gave_back_ns;    /* when that was; on flo_shell_now's clock */
     int64_t give_back_at_ns; /* when it is due again; INT64_MAX = there is nothing to give */
@@ -108,5 +115,7 @@ void flo_shell_give_back(struct flo_shell *shell, int64_t now_ns);
 
 /* recover.c: feed the core with what is stored. */
 FLO_MUST_CHECK int flo_shell_recover(struct flo_shell *shell, struct flo_err *err);
+/* Look at some more of the open runs; at the end of a turn, while SERVING. True: there are more. */
+bool flo_shell_wake(struct flo_shell *shell);
 
 #endif

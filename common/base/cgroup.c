@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -120,4 +121,30 @@ double flo_cgroup_cpu_quota(const char *folder, bool v1)
         !read_number(folder, "cpu.cfs_period_us", &period) || period == 0)
         return 0;
     return (double)quota / (double)period;
+}
+
+/* The smallest limit of a group and those above it, and of what there is. */
+static uint64_t least_memory(struct flo_cgroup *group, const char *file, uint64_t least)
+{
+    do {
+        char text[64], *end;
+        if (!flo_cgroup_read(text, sizeof text, "%s/%s", group->folder, file))
+            continue;
+        const unsigned long long limit = strtoull(text, &end, 10);
+        if (end != text && limit < least) /* "max" is no number */
+            least = limit;
+    } while (flo_cgroup_up(group));
+    return least;
+}
+
+uint64_t flo_cgroup_memory(void)
+{
+    struct flo_cgroup group;
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t least = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : UINT64_MAX;
+    if (flo_cgroup_find("/proc", "", NULL, &group))
+        least = least_memory(&group, "memory.max", least);
+    if (flo_cgroup_find("/proc", "", "memory", &group))
+        least = least_memory(&group, "memory.limit_in_bytes", least);
+    return least == UINT64_MAX ? 0 : least;
 }

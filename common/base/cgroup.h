@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define FLO_CGROUP_PATH_MAX 512
 
@@ -28,6 +29,10 @@ bool flo_cgroup_up(struct flo_cgroup *group);
 
 /* The CPU quota of one folder in cores (v1: of the controller "cpu"); 0: none. */
 double flo_cgroup_cpu_quota(const char *folder, bool v1);
+
+/* Bytes of memory that this process may use: the machine's, or what its groups allow; 0: unknown.
+ */
+uint64_t flo_cgroup_memory(void);
 
 /* Read a whole small file as text, cut at size - 1. False: not there, or empty. */
 bool flo_cgroup_read(char *out, size_t size, const char *format, ...)

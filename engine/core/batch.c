@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/cold.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
@@ -122,6 +123,7 @@ static int batch_runs(struct flo_core *core, struct flo_core_batch *batch)
             continue; /* it would come back */
         if (flo_execution_collect(hooks->execution, &batch->arena, &rows[i], &parts[i], &counts[i]))
             return FLO_ENOMEM;
+        flo_core_weigh(core, hooks->execution);
         total += counts[i++];
     }
     struct flo_core_history_row *histories =
@@ -210,4 +212,5 @@ void flo_core_committed(struct flo_core *core, uint64_t seq)
         flo_map_remove(&core->deleted, &deleted->key, sizeof deleted->key);
         flo_free(deleted);
     }
+    flo_core_cool(core);
 }

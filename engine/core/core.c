@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/cold.h"
 #include "engine/core/execution.h"
 #include "engine/core/history_read.h"
 #include "engine/core/internal.h"
@@ -51,6 +52,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     default_to(&core->options.history_size_limit, INT64_C(50) << 20);
     default_to(&core->options.history_count_limit, 51200);
     default_to(&core->options.blob_size_limit, INT64_C(2) << 20);
+    default_to(&core->options.memory_limit, INT64_MAX);
     default_to(&core->options.update_bytes_limit, INT64_C(256) << 20);
     default_to(&core->options.continue_as_new_min_interval_ns, FLO_NS_PER_S);
     flo_rng_seed(&core->rng, env->seed);
@@ -101,6 +103,7 @@ void flo_core_destroy(struct flo_core **pcore)
     flo_core_deleted_fini(core);
     flo_core_records_fini(core);
     flo_schedules_fini(core);
+    flo_core_cold_fini(core);
     flo_matching_fini(core);
     flo_namespaces_fini(core);
     flo_index_fini(&core->runs);
@@ -176,6 +179,7 @@ static void core_settle(struct flo_core *core)
         flo_matching_settle(core);
     }
     scratch_clear(core);
+    flo_core_cool(core);
 }
 
 struct method {
@@ -325,14 +329,25 @@ int flo_core_load_run(struct flo_core *core, const struct flo_core_stored_run *r
     return rc;
 }
 
+void flo_core_expect(struct flo_core *core, size_t runs)
+{
+    core->unseen_runs = runs;
+}
+
+void flo_core_wake(struct flo_core *core, uint64_t key)
+{
+    flo_core_cold_wake(core, key);
+    core_settle(core);
+}
+
 int flo_core_recovered(struct flo_core *core, uint64_t next_key, struct flo_err *err)
 {
     if (next_key > core->next_key)
         core->next_key = next_key;
     FLO_LIST_FOREACH_SAFE(node, &core->residents)
     {
-        flo_execution_resume(core,
-                             flo_container(node, struct flo_core_run_hooks, resident)->execution);
+        flo_execution_resume(
+            core, flo_container(node, struct flo_core_run_hooks, resident)->execution, true);
     }
     flo_schedules_resume(core);
     core_settle(core);
@@ -346,13 +361,15 @@ int flo_core_recovered(struct flo_core *core, uint64_t next_key, struct flo_err 
 
 size_t flo_core_open_runs(const struct flo_core *core)
 {
-    return core->open_runs;
+    return core->open_runs + core->unseen_runs;
 }
 
 void flo_core_stats(const struct flo_core *core, struct flo_core_stats *out)
 {
     *out = core->stats;
-    out->open_runs = core->open_runs;
+    out->open_runs = flo_core_open_runs(core);
+    out->cold_runs = core->cold_runs.count + core->unseen_runs;
+    out->resident_bytes = core->resident_bytes;
     for (struct flo_map_entry *it = flo_map_first(&core->namespaces); it; it = flo_map_next(it)) {
         const struct flo_namespace *ns = flo_map_value(it);
         out->pollers += ns->polls[FLO_QUEUE_WORKFLOW] + ns->polls[FLO_QUEUE_ACTIVITY];

@@ -52,6 +52,14 @@ struct flo_core_stored_run {
     size_t state_len;
 };
 
+/* Some events of a history: those of one transition. Borrowed. */
+struct flo_core_history_batch {
+    int64_t first_event_id;
+    uint32_t event_count;
+    const uint8_t *events;
+    size_t len;
+};
+
 /* What the core may read of the past: runs that are closed and committed are not kept in memory. */
 struct flo_core_store {
     void *ctx;
@@ -69,6 +77,20 @@ struct flo_core_store {
                    bool (*batch)(void *batch_ctx, int64_t first_event_id, uint32_t event_count,
                                  const uint8_t *events, size_t len),
                    void *batch_ctx);
+    /*
+     * One run with its whole history, by key: calls run(), which borrows everything and whose code
+     * is returned. FLO_ENOENT: there is none; FLO_EDATA: damaged, and the store has said so;
+     * FLO_EIO, FLO_ENOMEM. NULL: runs stay in memory while they are open.
+     */
+    int (*load)(void *ctx, uint64_t key,
+                int (*run)(void *run_ctx, const struct flo_core_stored_run *run,
+                           const struct flo_core_history_batch *batches, size_t count,
+                           struct flo_err *err),
+                void *run_ctx, struct flo_err *err);
+    /* The key of an open run: by run_id (namespace_id and workflow_id are not looked at), or with
+     * run_id "" by the other two. FLO_ENOENT; FLO_EIO. */
+    int (*locate)(void *ctx, const char *namespace_id, const char *workflow_id, const char *run_id,
+                  uint64_t *out_key);
 };
 
 struct flo_core_env {
@@ -82,14 +104,15 @@ struct flo_core_env {
 
 /* Limits and behaviour; 0 = the default, which is the real server's. */
 struct flo_core_options {
-    int64_t retention_ns;                     /* of the namespace `default`; 24 h */
-    int64_t history_size_suggest;             /* suggest continue-as-new: bytes; 4 MiB */
-    int64_t history_count_suggest;            /* events; 4,096 */
-    int64_t history_size_limit;               /* terminate: 50 MiB */
-    int64_t history_count_limit;              /* terminate: 51,200 */
-    int64_t blob_size_limit;                  /* one payload field: 2 MiB */
-    int64_t update_bytes_limit;               /* updates in flight, all runs': 256 MiB */
-    int64_t continue_as_new_min_interval_ns;  /* 1 s */
+    int64_t retention_ns;                    /* of the namespace `default`; 24 h */
+    int64_t history_size_suggest;            /* suggest continue-as-new: bytes; 4 MiB */
+    int64_t history_count_suggest;           /* events; 4,096 */
+    int64_t history_size_limit;              /* terminate: 50 MiB */
+    int64_t history_count_limit;             /* terminate: 51,200 */
+    int64_t blob_size_limit;                 /* one payload field: 2 MiB */
+    int64_t update_bytes_limit;              /* updates in flight, all runs': 256 MiB */
+    int64_t continue_as_new_min_interval_ns; /* 1 s */
+    int64_t memory_limit; /* bytes of open runs; past it idle ones are only stored; none */
     bool no_eager_start, no_eager_activities; /* never hand out tasks with an answer */
 };
 
@@ -109,13 +132,7 @@ void flo_core_destroy(struct flo_core **core);
 
 FLO_MUST_CHECK int flo_core_load_namespace(struct flo_core *core, const uint8_t *state, size_t len,
                                            struct flo_err *err);
-/* An open run with its whole history (batches in order, as given to the store). */
-struct flo_core_history_batch {
-    int64_t first_event_id;
-    uint32_t event_count;
-    const uint8_t *events;
-    size_t len;
-};
+/* An open run with its whole history. */
 FLO_MUST_CHECK int flo_core_load_run(struct flo_core *core, const struct flo_core_stored_run *run,
                                      const struct flo_core_history_batch *batches, size_t count,
                                      struct flo_err *err);
@@ -138,6 +155,13 @@ FLO_MUST_CHECK int flo_core_load_record(struct flo_core *core,
  */
 FLO_MUST_CHECK int flo_core_recovered(struct flo_core *core, uint64_t next_key,
                                       struct flo_err *err);
+/*
+ * Not all open runs have to be loaded before the first call: so many more, at most, are in the
+ * store; called before flo_core_recovered. Each is found when it is asked for; flo_core_wake, with
+ * the keys of all of them in order, brings what they have to do.
+ */
+void flo_core_expect(struct flo_core *core, size_t runs);
+void flo_core_wake(struct flo_core *core, uint64_t key);
 /* Register a namespace when it is not there (start: `default` and those of the command line). */
 FLO_MUST_CHECK int flo_core_ensure_namespace(struct flo_core *core, const char *name,
                                              int64_t retention_ns);
@@ -280,6 +304,8 @@ bool flo_core_deleting(const struct flo_core *core);
 
 struct flo_core_stats {
     size_t open_runs, pollers;
+    size_t cold_runs;                        /* of the open ones: not in memory */
+    size_t resident_bytes;                   /* that those in memory take, about */
     uint64_t workflow_tasks, activity_tasks; /* given out since the start */
 };
 void flo_core_stats(const struct flo_core *core, struct flo_core_stats *out);

@@ -400,7 +400,8 @@ FLO_MUST_CHECK int flo_execution_collect(struct flo_execution *execution, struct
 FLO_MUST_CHECK int flo_execution_load(struct flo_core *core, const struct flo_core_stored_run *run,
                                       const struct flo_core_history_batch *batches, size_t count,
                                       struct flo_err *err);
-/* After all runs are loaded: queue what is not started, arm timers. Not sticky any more. */
-void flo_execution_resume(struct flo_core *core, struct flo_execution *execution);
+/* After that, when all runs are loaded: queue what is not started, arm timers. restarted: it comes
+ * from before the start of the process, and is not sticky any more. */
+void flo_execution_resume(struct flo_core *core, struct flo_execution *execution, bool restarted);
 
 #endif

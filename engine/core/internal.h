@@ -52,13 +52,16 @@ struct flo_core {
     struct flo_map namespaces;    /* name -> struct flo_namespace */
     struct flo_map namespace_ids; /* id -> struct flo_namespace */
 
-    struct flo_list residents; /* runs in memory: open, or closed and unsaved; oldest first */
+    struct flo_list residents; /* runs in memory: open, or closed and unsaved; stored last: last */
     struct flo_index runs;     /* the same by run id */
     struct flo_index current;  /* the newest of each namespace and workflow id */
     struct flo_names names;    /* texts that runs share */
     struct flo_schedules schedules;
     struct flo_zones zones; /* time zones that were asked for */
     size_t open_runs;
+    size_t resident_bytes;                /* flo_core_run_hooks.bytes of the residents */
+    struct flo_index cold_runs, cold_ids; /* open runs that are not in memory (cold.c) */
+    size_t unseen_runs;                   /* stored open runs that flo_core_wake has to come to */
     uint64_t next_key;
 
     uint64_t transitions;      /* of runs that are stored, not yet in a batch */

@@ -3,11 +3,15 @@
  * runs.c - the set of runs.
  *
  *    resident open run --closes--> resident closed run --commit durable--> only in the store
+ *          |   ^
+ *          v   |    cold.c
+ *      cold open run
  *
- * The indexes hold the resident ones; lookups fall back to env.store.
+ * The indexes hold the resident ones; lookups fall back to the cold ones, then to env.store.
  */
 #include <string.h>
 
+#include "engine/core/cold.h"
 #include "engine/core/execution.h"
 #include "engine/core/history_read.h"
 #include "engine/core/internal.h"
@@ -63,6 +67,16 @@ static uint64_t hash_of_uuid(const char *id)
 static uint64_t hash_of_workflow(const struct flo_namespace *ns, const char *workflow_id)
 {
     return flo_hash(workflow_id, strlen(workflow_id)) + hash_of_uuid(ns->id);
+}
+
+uint64_t flo_core_hash_run(const char *run_id)
+{
+    return hash_of_uuid(run_id);
+}
+
+uint64_t flo_core_hash_workflow(const struct flo_namespace *ns, const char *workflow_id)
+{
+    return hash_of_workflow(ns, workflow_id);
 }
 
 static struct flo_execution *find_current(const struct flo_core *core,
@@ -122,6 +136,7 @@ void flo_core_remove_run(struct flo_core *core, struct flo_execution *execution)
     struct flo_core_run_hooks *hooks = &execution->hooks;
     if (!flo_node_linked(&hooks->resident))
         return;
+    flo_core_unweigh(core, execution);
     flo_list_remove(&core->residents, &hooks->resident);
     flo_index_remove(&core->runs, &hooks->by_run_id);
     if (hooks->is_current)
@@ -160,7 +175,7 @@ uint64_t flo_core_after(const struct flo_core *core, const struct flo_execution 
     return seq > core->committed_seq ? seq : 0;
 }
 
-struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_id)
+struct flo_execution *flo_core_in_memory(const struct flo_core *core, const char *run_id)
 {
     if (strlen(run_id) != FLO_UUID_LEN)
         return NULL;
@@ -172,6 +187,14 @@ struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_i
             return execution;
     }
     return NULL;
+}
+
+struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_id)
+{
+    struct flo_execution *execution = flo_core_in_memory(core, run_id);
+    if (execution || !flo_core_has_cold(core) || strlen(run_id) != FLO_UUID_LEN)
+        return execution;
+    return flo_core_cold_find(core, NULL, NULL, run_id);
 }
 
 /* Copy what the store lent into scratch, and decode the state. */
@@ -207,6 +230,9 @@ static int find_stored(struct flo_core *core, const struct flo_namespace *ns,
         return rc;
     if (flo_core_is_deleted(core, stored.key))
         return FLO_ENOENT;
+    if (stored.status == FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_RUNNING ||
+        stored.status == FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_PAUSED)
+        return FLO_EDATA; /* open, and yet it could not be loaded */
     return adopt_stored(core, &stored, out);
 }
 
@@ -221,7 +247,10 @@ struct flo_execution *flo_core_find_resident(struct flo_core *core, const struct
                    ? execution
                    : NULL;
     }
-    return find_current(core, ns, workflow_id, hash_of_workflow(ns, workflow_id));
+    execution = find_current(core, ns, workflow_id, hash_of_workflow(ns, workflow_id));
+    if (execution || !flo_core_has_cold(core))
+        return execution;
+    return flo_core_cold_find(core, ns, workflow_id, "");
 }
 
 int flo_core_find_run(struct flo_core *core, struct flo_namespace *ns, const char *workflow_id,

@@ -33,6 +33,7 @@ struct flo_core_run_hooks {
     struct flo_index_node by_run_id, by_workflow_id; /* in core->runs, core->current */
     struct flo_node resident;                        /* on core->residents */
     bool is_current;                                 /* it is in core->current */
+    uint32_t bytes;                                  /* in core->resident_bytes (cold.c) */
     struct flo_node dirty, touched, closed;
     uint64_t dirty_seq;              /* batch that holds or will hold the last change; 0 = none */
     struct flo_task workflow_task;   /* the pending workflow task, while not started */
@@ -74,10 +75,15 @@ struct flo_core_run_ref {
     struct flo_core_stored_run stored; /* copied to scratch, and its state decoded: */
     struct FloEngine__ExecutionState *state;
 };
-/* The resident run, open or just closed, or NULL. */
+/* The run if it is open or just closed, or NULL. One that is not in memory (cold.h) is brought
+ * back: NULL says for certain that none is open, or that it is damaged. */
 struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_id);
-/* The same by workflow id; run_id "" = the newest. An open run is always resident: NULL says for
- * certain that none is open. */
+/* The same, but only if it is in memory already. */
+struct flo_execution *flo_core_in_memory(const struct flo_core *core, const char *run_id);
+/* Hashes of a run id (of FLO_UUID_LEN) and of a workflow id, for the indexes. */
+uint64_t flo_core_hash_run(const char *run_id);
+uint64_t flo_core_hash_workflow(const struct flo_namespace *ns, const char *workflow_id);
+/* As flo_core_resident by workflow id; run_id "" = the newest. */
 struct flo_execution *flo_core_find_resident(struct flo_core *core, const struct flo_namespace *ns,
                                              const char *workflow_id, const char *run_id);
 /* run_id "" or NULL = the newest run. 0; else with status: FLO_ENOENT `workflow not found for

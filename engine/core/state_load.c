@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/cold.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
@@ -166,6 +167,9 @@ static int load_fields(struct flo_core *core, struct flo_execution *execution,
         flo_set_text(core, &execution->cancel_request_id, state->cancel_request_id);
     if (state->has_build)
         flo_set_name(core, &execution->last_build_id, state->last_build_id);
+    if (*state->sticky_queue)
+        flo_set_name(core, &execution->sticky_queue, state->sticky_queue);
+    execution->sticky_schedule_to_start_ns = state->sticky_schedule_to_start_ns;
     execution->parent_initiated_id = state->parent_initiated_event_id;
     execution->start_ns = state->start_ns;
     execution->execution_ns = state->execution_ns;
@@ -301,6 +305,8 @@ int flo_execution_load(struct flo_core *core, const struct flo_core_stored_run *
         rc = flo_core_add_run(core, execution);
     if (!rc && core->fatal)
         rc = FLO_ENOMEM;
+    if (!rc)
+        flo_core_weigh(core, execution);
     if (rc) {
         flo_fail(err, rc,
                  rc == FLO_EDATA ? "the history of run %s of workflow \"%s\" is damaged"
@@ -367,10 +373,12 @@ int flo_execution_revive(struct flo_core *core, const struct flo_core_run_ref *r
     return rc;
 }
 
-void flo_execution_resume(struct flo_core *core, struct flo_execution *execution)
+void flo_execution_resume(struct flo_core *core, struct flo_execution *execution, bool restarted)
 {
     if (!flo_execution_is_open(execution))
         return;
+    if (restarted)
+        flo_names_put(&core->names, &execution->sticky_queue);
     flo_execution_arm_run(core, execution);
     flo_user_timers_arm(core, execution);
     if (execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_SCHEDULED) {

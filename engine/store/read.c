@@ -194,8 +194,8 @@ static int load_history(struct flo_store *store, uint64_t key, struct batches *b
 }
 
 /* Keys of the open runs. They are read first, so that no statement stays open for long. */
-static int open_keys(struct flo_store *store, uint64_t **out_keys, size_t *out_count,
-                     struct flo_err *err)
+int flo_store_open_keys(struct flo_store *store, uint64_t **out_keys, size_t *out_count,
+                        struct flo_err *err)
 {
     sqlite3_stmt *statement;
     uint64_t *keys = NULL;
@@ -230,8 +230,8 @@ out:
     return rc;
 }
 
-static int load_open_run(struct flo_store *store, uint64_t key, flo_store_run_fn fn, void *ctx,
-                         struct flo_err *err)
+static int load_run(struct flo_store *store, uint64_t key, flo_store_run_fn fn, void *ctx,
+                    struct flo_err *err)
 {
     struct batches batches = {0};
     struct flo_core_stored_run run = {0};
@@ -245,7 +245,7 @@ static int load_open_run(struct flo_store *store, uint64_t key, flo_store_run_fn
     int step = sqlite3_step(statement);
     if (step != SQLITE_ROW)
         rc = step == SQLITE_DONE
-                 ? flo_fail(err, FLO_EDATA, "run %llu is in an index only", (unsigned long long)key)
+                 ? flo_fail(err, FLO_ENOENT, "there is no run %llu", (unsigned long long)key)
                  : flo_store_error(store->reader->db, step, "cannot read a run", err);
     if (!rc)
         rc = copy_run(statement, &batches.arena, &run, err);
@@ -262,19 +262,27 @@ static int load_open_run(struct flo_store *store, uint64_t key, flo_store_run_fn
     return rc;
 }
 
+int flo_store_load_open_run(struct flo_store *store, uint64_t key, flo_store_run_fn fn, void *ctx,
+                            struct flo_err *err)
+{
+    int rc = load_run(store, key, fn, ctx, err);
+    if (rc == FLO_ENOENT)
+        rc = flo_fail(err, FLO_EDATA, "run %llu is in an index only", (unsigned long long)key);
+    if (rc == FLO_EDATA && store->accept_data_loss) {
+        flo_store_warn(store, "store.run_damaged", err->message);
+        rc = 0;
+    }
+    return rc;
+}
+
 int flo_store_each_open_run(struct flo_store *store, flo_store_run_fn fn, void *ctx,
                             struct flo_err *err)
 {
     uint64_t *keys = NULL;
     size_t count = 0;
-    int rc = open_keys(store, &keys, &count, err);
-    for (size_t i = 0; i < count && !rc; i++) {
-        rc = load_open_run(store, keys[i], fn, ctx, err);
-        if (rc == FLO_EDATA && store->accept_data_loss) {
-            flo_store_warn(store, "store.run_damaged", err->message);
-            rc = 0;
-        }
-    }
+    int rc = flo_store_open_keys(store, &keys, &count, err);
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = flo_store_load_open_run(store, keys[i], fn, ctx, err);
     flo_free(keys);
     return rc;
 }
@@ -388,7 +396,44 @@ static int core_history(void *ctx, uint64_t key, int64_t first_event_id, bool re
     return step == SQLITE_ROW || step == SQLITE_DONE ? 0 : FLO_EIO;
 }
 
+static int core_load(void *ctx, uint64_t key, flo_store_run_fn fn, void *run_ctx,
+                     struct flo_err *err)
+{
+    struct flo_store *store = ctx;
+    int rc = load_run(store, key, fn, run_ctx, err);
+    if (rc == FLO_EDATA)
+        flo_store_warn(store, "store.run_damaged", err->message);
+    assert(flo_store_reader_idle(store));
+    return rc;
+}
+
+static int core_locate(void *ctx, const char *namespace_id, const char *workflow_id,
+                       const char *run_id, uint64_t *out_key)
+{
+    struct flo_store *store = ctx;
+    struct flo_err err;
+    sqlite3_stmt *statement;
+    int rc = flo_store_prepare(store->reader,
+                               *run_id ? FLO_STORE_SQL_LOCATE_RUN : FLO_STORE_SQL_LOCATE_WORKFLOW,
+                               &statement, &err);
+    if (rc)
+        return FLO_EIO;
+    sqlite3_bind_text(statement, 1, *run_id ? run_id : namespace_id, -1, SQLITE_STATIC);
+    if (!*run_id)
+        sqlite3_bind_text(statement, 2, workflow_id, -1, SQLITE_STATIC);
+    const int step = sqlite3_step(statement);
+    if (step == SQLITE_ROW)
+        *out_key = (uint64_t)sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return step == SQLITE_ROW ? 0 : step == SQLITE_DONE ? FLO_ENOENT : FLO_EIO;
+}
+
 void flo_store_as_core_store(struct flo_store *store, struct flo_core_store *out)
 {
-    *out = (struct flo_core_store){.ctx = store, .find = core_find, .history = core_history};
+    *out = (struct flo_core_store){.ctx = store,
+                                   .find = core_find,
+                                   .history = core_history,
+                                   .load = core_load,
+                                   .locate = core_locate};
 }

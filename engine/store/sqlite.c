@@ -69,6 +69,12 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
     [FLO_STORE_SQL_GET_RUN] =
         "SELECT key, namespace_id, workflow_id, run_id, status, state, state_crc FROM run"
         " WHERE key = ?1",
+    [FLO_STORE_SQL_LOCATE_RUN] =
+        "SELECT key FROM run WHERE namespace_id IN (SELECT id FROM namespace) AND run_id = ?1"
+        " AND close_order = 9223372036854775807",
+    [FLO_STORE_SQL_LOCATE_WORKFLOW] =
+        "SELECT key FROM run WHERE namespace_id = ?1 AND workflow_id = ?2"
+        " AND close_order = 9223372036854775807 ORDER BY key DESC LIMIT 1",
     [FLO_STORE_SQL_FIND_RUN] =
         "SELECT key, namespace_id, workflow_id, run_id, status, state, state_crc FROM run"
         " WHERE namespace_id = ?1 AND run_id = ?3 AND workflow_id = ?2",

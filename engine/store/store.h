@@ -78,6 +78,12 @@ typedef int (*flo_store_run_fn)(void *ctx, const struct flo_core_stored_run *run
                                 struct flo_err *err);
 FLO_MUST_CHECK int flo_store_each_open_run(struct flo_store *store, flo_store_run_fn fn, void *ctx,
                                            struct flo_err *err);
+/* The two halves of that: the keys of the open runs in order, on the heap (flo_free; NULL: none),
+ * and one run. */
+FLO_MUST_CHECK int flo_store_open_keys(struct flo_store *store, uint64_t **out_keys,
+                                       size_t *out_count, struct flo_err *err);
+FLO_MUST_CHECK int flo_store_load_open_run(struct flo_store *store, uint64_t key,
+                                           flo_store_run_fn fn, void *ctx, struct flo_err *err);
 /* The largest key of a run plus one. */
 FLO_MUST_CHECK int flo_store_next_key(struct flo_store *store, uint64_t *out_key,
                                       struct flo_err *err);

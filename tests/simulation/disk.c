@@ -47,6 +47,7 @@ void disk_fini(struct disk *disk)
     for (size_t i = 0; i < disk->run_count; i++)
         free_run(disk->runs[i]);
     flo_free(disk->runs);
+    flo_free(disk->unseen);
     for (size_t i = 0; i < disk->record_count; i++)
         free_record(&disk->records[i]);
     flo_free(disk->records);
@@ -266,9 +267,23 @@ static int history(void *ctx, uint64_t key, int64_t first_event_id, bool reverse
     return 0;
 }
 
-void disk_as_store(struct disk *disk, struct flo_core_store *out)
+static int load(void *ctx, uint64_t key,
+                int (*run_fn)(void *run_ctx, const struct flo_core_stored_run *run,
+                              const struct flo_core_history_batch *batches, size_t count,
+                              struct flo_err *err),
+                void *run_ctx, struct flo_err *err)
 {
-    *out = (struct flo_core_store){.ctx = disk, .find = find, .history = history};
+    struct disk *disk = ctx;
+    const struct disk_run *run = by_key(disk, key);
+    struct flo_core_stored_run stored;
+    if (disk->fails && disk->fails(disk->fails_ctx))
+        return FLO_EIO;
+    if (!run || run->deleted)
+        return FLO_ENOENT;
+    if (run->damaged)
+        return FLO_EDATA;
+    as_stored(run, &stored);
+    return run_fn(run_ctx, &stored, run->batches, run->batch_count, err);
 }
 
 /* The run's state says that the last batch is not there. */
@@ -316,15 +331,43 @@ void disk_reopen(struct disk *disk)
         if (run->deleted || !run->close_ns)
             continue;
         run->close_ns = 0;
-        run->status = 0;
+        run->status = 1; /* running */
         return;
     }
 }
 
-int disk_recover(struct disk *disk, struct flo_core *core, struct flo_err *err)
+static int locate(void *ctx, const char *namespace_id, const char *workflow_id, const char *run_id,
+                  uint64_t *out_key)
+{
+    struct disk *disk = ctx;
+    if (disk->fails && disk->fails(disk->fails_ctx))
+        return FLO_EIO;
+    for (size_t i = disk->run_count; i-- > 0;) {
+        const struct disk_run *run = disk->runs[i];
+        if (run->deleted || run->close_ns ||
+            (*run_id ? strcmp(run->run_id, run_id) != 0
+                     : strcmp(run->namespace_id, namespace_id) != 0 ||
+                           strcmp(run->workflow_id, workflow_id) != 0))
+            continue;
+        *out_key = run->key;
+        return 0;
+    }
+    return FLO_ENOENT;
+}
+
+void disk_as_store(struct disk *disk, struct flo_core_store *out)
+{
+    *out = (struct flo_core_store){
+        .ctx = disk, .find = find, .history = history, .load = load, .locate = locate};
+}
+
+int disk_recover(struct disk *disk, struct flo_core *core, size_t eager, struct flo_err *err)
 {
     int rc = 0;
     uint64_t next_key = 1;
+    flo_free(disk->unseen);
+    disk->unseen = must(flo_calloc(disk->run_count + 1, sizeof *disk->unseen));
+    disk->unseen_count = disk->unseen_next = 0;
     for (size_t i = 0; i < disk->namespace_count && !rc; i++)
         rc = flo_core_load_namespace(core, disk->namespaces[i].state, disk->namespaces[i].len, err);
     for (size_t i = 0; i < disk->record_count && !rc; i++) {
@@ -343,8 +386,21 @@ int disk_recover(struct disk *disk, struct flo_core *core, struct flo_err *err)
             next_key = run->key + 1;
         if (run->deleted || run->close_ns)
             continue;
+        if (eager == 0) {
+            disk->unseen[disk->unseen_count++] = run->key;
+            continue;
+        }
+        eager--;
         as_stored(run, &stored);
         rc = flo_core_load_run(core, &stored, run->batches, run->batch_count, err);
     }
+    flo_core_expect(core, disk->unseen_count);
     return rc ? rc : flo_core_recovered(core, next_key, err);
+}
+
+bool disk_wake(struct disk *disk, struct flo_core *core, size_t count)
+{
+    for (; count > 0 && disk->unseen_next < disk->unseen_count; count--)
+        flo_core_wake(core, disk->unseen[disk->unseen_next++]);
+    return disk->unseen_next < disk->unseen_count;
 }

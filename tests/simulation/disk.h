@@ -44,6 +44,8 @@ struct disk {
     size_t run_count, run_capacity;
     struct disk_namespace namespaces[8];
     size_t namespace_count;
+    uint64_t *unseen; /* keys that wait for disk_wake */
+    size_t unseen_count, unseen_next;
     bool (*fails)(void *ctx); /* does this read fail? NULL: none does */
     void *fails_ctx;
     bool damage_unseen;  /* broken on purpose: a damaged history looks like a whole, shorter one */
@@ -61,7 +63,9 @@ void disk_damage(const struct disk *disk, struct disk_run *run);
 /* What a test breaks: replace the bytes of a batch; open the newest run again that has ended. */
 void disk_replace(struct disk_run *run, size_t batch, const uint8_t *events, size_t len);
 void disk_reopen(struct disk *disk);
-/* Feed a new core. */
-int disk_recover(struct disk *disk, struct flo_core *core, struct flo_err *err);
+/* Feed a new core with the namespaces, the records and so many open runs; disk_wake brings the
+ * others, which come earlier when they are asked for: up to so many at once. False: that was all. */
+int disk_recover(struct disk *disk, struct flo_core *core, size_t eager, struct flo_err *err);
+bool disk_wake(struct disk *disk, struct flo_core *core, size_t count);
 
 #endif

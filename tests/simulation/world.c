@@ -352,6 +352,11 @@ static int64_t commit_time(struct world *world)
 /* What the shell does at the end of a turn. */
 static void after_core(struct world *world)
 {
+    const char *why;
+    if (flo_core_failed(world->core, &why) == FLO_EIO) {
+        die(world, NULL, world->life);
+        return;
+    }
     if (!world->committing && flo_core_wants_commit(world->core)) {
         int rc = flo_core_take_batch(world->core, &world->committing);
         if (rc == FLO_EIO) { /* the engine ends, and is started anew */
@@ -390,6 +395,19 @@ static bool read_fails(void *ctx)
     return world_fault(ctx, 30);
 }
 
+/* Some of the runs that were not loaded at the start have their turn. */
+static void wake(struct world *world, void *ctx, uint64_t life)
+{
+    (void)ctx;
+    if (life != world->life)
+        return;
+    flo_core_begin(world->core, engine_now(world));
+    const bool more = disk_wake(&world->disk, world->core, 1 + world_random(world, 3));
+    after_core(world);
+    if (more && world->life == life)
+        world_after(world, (int64_t)world_random(world, SECOND), wake, NULL, life);
+}
+
 static void boot(struct world *world, void *ctx, uint64_t arg)
 {
     struct flo_core_env env = {
@@ -397,6 +415,8 @@ static void boot(struct world *world, void *ctx, uint64_t arg)
     struct flo_core_options options = {0};
     struct flo_err err = {0};
     (void)ctx;
+    if (world->seed % 2) /* whatever can leave memory, does */
+        options.memory_limit = 1 + (int64_t)world_random(world, 20000);
     world->life++;
     world->durable = 0;
     world->timer_ns = INT64_MAX;
@@ -406,13 +426,15 @@ static void boot(struct world *world, void *ctx, uint64_t arg)
     if (flo_core_new(&env, &options, &world->core))
         abort();
     flo_core_begin(world->core, engine_now(world));
-    if (disk_recover(&world->disk, world->core, &err)) {
+    if (disk_recover(&world->disk, world->core, world->seed % 3 ? SIZE_MAX : world_random(world, 3),
+                     &err)) {
         world_fail(world, "recovery: %s", err.message);
         return;
     }
     if (flo_core_ensure_namespace(world->core, "default", 0))
         abort();
     after_core(world);
+    world_after(world, (int64_t)world_random(world, SECOND), wake, NULL, world->life);
     if (world->now_ns < world->faults_end_ns)
         world_after(world, (int64_t)world_random(world, 12 * SECOND), die, NULL, world->life);
 }

@@ -88,12 +88,15 @@ static void on_reply(void *ctx, const struct flo_core_reply *reply)
 
 static void core_up(struct engine *engine)
 {
-    const struct flo_core_env env = {
-        .ctx = engine,
-        .reply = on_reply,
-        .store = {.ctx = engine, .find = engine_store_find, .history = engine_store_history},
-        .zone = flo_zoneinfo_read,
-        .seed = engine->seed};
+    const struct flo_core_env env = {.ctx = engine,
+                                     .reply = on_reply,
+                                     .store = {.ctx = engine,
+                                               .find = engine_store_find,
+                                               .history = engine_store_history,
+                                               .load = engine_store_load,
+                                               .locate = engine_store_locate},
+                                     .zone = flo_zoneinfo_read,
+                                     .seed = engine->seed};
     assert_int_equal(flo_core_new(&env, &engine->options, &engine->core), 0);
     flo_core_begin(engine->core, engine->now_ns);
 }
@@ -184,6 +187,7 @@ void engine_restart(struct engine *engine)
 {
     struct flo_err err = {0};
     uint64_t next_key = 1;
+    size_t unseen = 0;
     flo_core_destroy(&engine->core);
     engine->dead = 0;
     engine->durable_seq = 0;
@@ -207,11 +211,25 @@ void engine_restart(struct engine *engine)
     for (size_t i = 0; i < engine->run_count; i++) {
         if (engine->runs[i].key >= next_key)
             next_key = engine->runs[i].key + 1;
-        if (!engine->runs[i].deleted && engine->runs[i].close_ns == 0)
-            load_run(engine, &engine->runs[i]);
+        if (!engine->runs[i].deleted && engine->runs[i].close_ns == 0) {
+            if (engine->lazy)
+                unseen++;
+            else
+                load_run(engine, &engine->runs[i]);
+        }
     }
+    flo_core_expect(engine->core, unseen);
     if (flo_core_recovered(engine->core, next_key, &err))
         fail_msg("recover: %s", err.message);
+    if (engine->auto_commit)
+        engine_commit(engine);
+}
+
+void engine_wake_all(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->run_count; i++)
+        if (!engine->runs[i].deleted && engine->runs[i].close_ns == 0)
+            flo_core_wake(engine->core, engine->runs[i].key);
     if (engine->auto_commit)
         engine_commit(engine);
 }

@@ -70,6 +70,8 @@ struct engine {
     size_t namespace_count;
     struct engine_stored_record *records;
     size_t record_count, record_cap;
+    size_t loads; /* runs that came back into memory */
+    bool lazy;    /* engine_restart loads no run: engine_wake_all does */
     uint64_t durable_seq;
     int fail_store; /* FLO_E... that reads of the store give; 0 = none */
     int dead;       /* FLO_E... with which a batch could not be taken: only a restart helps */
@@ -85,6 +87,8 @@ struct engine *engine_new_reserved(uint64_t seed, size_t bytes);
 void engine_free(struct engine *engine);
 /* As after a kill: what was not committed is gone, the rest is loaded into a new core. */
 void engine_restart(struct engine *engine);
+/* After a lazy restart: each stored open run has its turn. */
+void engine_wake_all(struct engine *engine);
 
 /* ---- calls ---- */
 

@@ -58,5 +58,12 @@ int engine_store_history(void *ctx, uint64_t key, int64_t first_event_id, bool r
                          bool (*batch)(void *batch_ctx, int64_t first_event_id,
                                        uint32_t event_count, const uint8_t *events, size_t len),
                          void *batch_ctx);
+int engine_store_load(void *ctx, uint64_t key,
+                      int (*run_fn)(void *run_ctx, const struct flo_core_stored_run *run,
+                                    const struct flo_core_history_batch *batches, size_t count,
+                                    struct flo_err *err),
+                      void *run_ctx, struct flo_err *err);
+int engine_store_locate(void *ctx, const char *namespace_id, const char *workflow_id,
+                        const char *run_id, uint64_t *out_key);
 
 #endif

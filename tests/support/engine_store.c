@@ -53,6 +53,59 @@ int engine_store_history(void *ctx, uint64_t key, int64_t first_event_id, bool r
     return 0;
 }
 
+int engine_store_load(void *ctx, uint64_t key,
+                      int (*run_fn)(void *run_ctx, const struct flo_core_stored_run *run,
+                                    const struct flo_core_history_batch *batches, size_t count,
+                                    struct flo_err *err),
+                      void *run_ctx, struct flo_err *err)
+{
+    struct engine *engine = ctx;
+    const struct engine_stored_run *found = NULL;
+    size_t count = 0;
+    if (engine->fail_store)
+        return engine->fail_store;
+    for (size_t i = 0; i < engine->run_count; i++)
+        if (engine->runs[i].key == key && !engine->runs[i].deleted)
+            found = &engine->runs[i];
+    if (!found)
+        return FLO_ENOENT;
+    struct flo_core_history_batch *batches =
+        engine_take(engine, (engine->batch_count + 1) * sizeof *batches);
+    for (size_t i = 0; i < engine->batch_count; i++) {
+        const struct engine_stored_batch *b = &engine->batches[i];
+        if (b->key == key)
+            batches[count++] = (struct flo_core_history_batch){b->first_event_id, b->event_count,
+                                                               b->events, b->len};
+    }
+    const struct flo_core_stored_run run = {.key = found->key,
+                                            .namespace_id = found->namespace_id,
+                                            .workflow_id = found->workflow_id,
+                                            .run_id = found->run_id,
+                                            .status = found->status,
+                                            .state = found->state,
+                                            .state_len = found->state_len};
+    engine->loads++;
+    return run_fn(run_ctx, &run, batches, count, err);
+}
+
+int engine_store_locate(void *ctx, const char *namespace_id, const char *workflow_id,
+                        const char *run_id, uint64_t *out_key)
+{
+    struct engine *engine = ctx;
+    int rc = FLO_ENOENT;
+    for (size_t i = 0; i < engine->run_count; i++) {
+        const struct engine_stored_run *run = &engine->runs[i];
+        if (run->deleted || run->close_ns ||
+            (*run_id ? strcmp(run->run_id, run_id) != 0
+                     : strcmp(run->namespace_id, namespace_id) != 0 ||
+                           strcmp(run->workflow_id, workflow_id) != 0))
+            continue;
+        *out_key = run->key;
+        rc = 0;
+    }
+    return rc;
+}
+
 static void store_run(struct engine *engine, const struct flo_core_run_row *row)
 {
     struct engine_stored_run *run = NULL;

@@ -98,6 +98,25 @@ static void test_port_alone_is_the_test_server(void **state)
     flo_engine_options_fini(&options);
 }
 
+/* What open workflows may take: in units, or a part of what there is. */
+static void test_memory(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } cases[] = {{"1000", 1000}, {"64M", 64 << 20}, {"1.5K", 1536}, {"1GiB", 1 << 30}};
+    struct flo_engine_options options;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(PARSE(&options, "e", "--max-memory", (char *)(uintptr_t)cases[i].text), 0);
+        assert_int_equal(options.shell.core.memory_limit, cases[i].bytes);
+        flo_engine_options_fini(&options);
+    }
+    assert_int_equal(PARSE(&options, "e"), 0);
+    assert_true(options.shell.core.memory_limit > 16 << 20);
+    flo_engine_options_fini(&options);
+}
+
 static void test_misuse_is_64(void **state)
 {
     (void)state;
@@ -108,6 +127,9 @@ static void test_misuse_is_64(void **state)
     assert_int_equal(PARSE(&options, "e", "server", "start"), FLO_EXIT_USAGE);
     assert_int_equal(PARSE(&options, "e", "--log-level", "loud"), FLO_EXIT_USAGE);
     assert_int_equal(PARSE(&options, "e", "--retention", "0s"), FLO_EXIT_USAGE);
+    assert_int_equal(PARSE(&options, "e", "--max-memory", "much"), FLO_EXIT_USAGE);
+    assert_int_equal(PARSE(&options, "e", "--max-memory", "1X"), FLO_EXIT_USAGE);
+    assert_int_equal(PARSE(&options, "e", "--max-memory", "0"), FLO_EXIT_USAGE);
     assert_int_equal(PARSE(&options, "e", "--dynamic-config-value", "a=b"), FLO_EXIT_USAGE);
     assert_int_equal(PARSE(&options, "e", "--dynamic-config-value"), FLO_EXIT_USAGE);
 }
@@ -161,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_start_dev_of_sdk_helpers),
         cmocka_unit_test(test_start_dev_pages),
         cmocka_unit_test(test_port_alone_is_the_test_server),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_misuse_is_64),
         cmocka_unit_test(test_dynamic_values),
     };
