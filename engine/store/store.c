@@ -65,8 +65,11 @@ static int check_mark(struct flo_store *store, struct flo_err *err)
         flo_store_warn(store, "store.mark_damaged", err->message);
         return flo_store_mark_write(&store->files, store->commit_seq, err);
     }
-    if (rc || mark <= store->commit_seq)
+    if (rc || mark == store->commit_seq)
         return rc;
+    if (mark <
+        store->commit_seq) /* it was not written, or is older: from here on that shows again */
+        return flo_store_mark_write(&store->files, store->commit_seq, err);
     snprintf(message, sizeof message,
              "it ends at commit %llu but commit %llu was acknowledged: %llu commits are lost",
              (unsigned long long)store->commit_seq, (unsigned long long)mark,
