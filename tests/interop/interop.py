@@ -366,6 +366,7 @@ async def time_skipping_environment(args):
     engine = str(pathlib.Path(args.bin) / "flotilla-engine")
     await time_skipping.skips(engine)
     await time_skipping.delayed(engine)
+    await time_skipping.schedules(engine)
 
 
 @check

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta, timezone
 
 from temporalio import activity, workflow
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import (Client, Schedule, ScheduleActionStartWorkflow, ScheduleIntervalSpec, ScheduleSpec,
+                               WorkflowFailureError)
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
 from temporalio.testing import WorkflowEnvironment
@@ -161,6 +162,19 @@ async def delayed(path):
             await env.client.execute_workflow(Month.run, id="later", task_queue=QUEUE, start_delay=10 * DAY)
             passed = await env.get_current_time() - before
             assert 40 * DAY <= passed < 41 * DAY, passed
+
+
+async def schedules(path):
+    """A day of a schedule, whose workflows themselves take hours."""
+    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=path) as env:
+        async with worker(env.client):
+            twice = await env.client.create_schedule("twice", Schedule(
+                action=ScheduleActionStartWorkflow(Retries.run, id="twice", task_queue=QUEUE),
+                spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=12))])))
+            await env.sleep(DAY)
+            info = (await twice.describe()).info
+            assert info.num_actions == 2 and info.num_actions_missed_catchup_window == 0, info
+            await twice.delete()
 
 
 async def unlocked(address):
