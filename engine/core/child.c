@@ -227,7 +227,9 @@ static struct flo_execution *create_child(struct flo_core *core, struct flo_exec
     flo_core_new_id(core, request_id);
     FloApi__WorkflowExecution parent_ids = ids_of(parent->workflow_id, parent->run_id);
     FloApi__WorkflowExecution root_ids = ids_of(parent->root_workflow_id, parent->root_run_id);
-    Google__Protobuf__Duration no_backoff = flo_make_duration(0);
+    const bool cron = *initiated->cron_schedule;
+    const int64_t backoff_ns = cron ? flo_cron_wait(core, initiated->cron_schedule) : 0;
+    Google__Protobuf__Duration backoff = flo_make_duration(backoff_ns);
     FloApi__WorkflowExecutionStartedEventAttributes started =
         FLO_API__WORKFLOW_EXECUTION_STARTED_EVENT_ATTRIBUTES__INIT;
     started.workflow_type = initiated->workflow_type;
@@ -249,7 +251,12 @@ static struct flo_execution *create_child(struct flo_core *core, struct flo_exec
     started.workflow_task_timeout = initiated->workflow_task_timeout;
     started.original_execution_run_id = run_id;
     started.first_execution_run_id = run_id;
-    started.first_workflow_task_backoff = &no_backoff;
+    started.first_workflow_task_backoff = &backoff;
+    if (cron) {
+        started.cron_schedule = initiated->cron_schedule;
+        started.initiator =
+            FLO_API__CONTINUE_AS_NEW_INITIATOR__CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE;
+    }
     started.attempt = 1;
     Google__Protobuf__Timestamp expiration;
     int64_t execution_timeout = flo_duration_ns(initiated->workflow_execution_timeout);

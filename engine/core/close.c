@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * close.c - the end of a run, and the run that takes over from it: workflow retry and
+ * close.c - the end of a run, and the run that takes over from it: workflow retry, cron,
  * continue-as-new.
  *
  * The close event names the run that takes over, so its id is chosen first; both runs change in the
@@ -10,12 +10,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/cron.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
+#include "engine/core/namespace.h"
 #include "engine/core/run.h"
 #include "engine/core/runs.h"
 #include "engine/core/timers.h"
+#include "flotilla/engine_state.pb-c.h"
 
 void flo_execution_closed(struct flo_core *core, struct flo_execution *execution, int status)
 {
@@ -44,6 +47,40 @@ static FloApi__HistoryEvent *first_event(struct flo_core *core,
     return event;
 }
 
+/* The reset points of the chain so far; those of this run can be used as long as it is kept. In
+ * scratch; NULL: fatal. */
+static FloApi__ResetPoints *points_so_far(struct flo_core *core, struct flo_execution *execution)
+{
+    FloApi__ResetPoints *points =
+        flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);
+    if (!points) {
+        points = flo_arena_alloc(&core->scratch, sizeof *points);
+        if (!points)
+            return NULL;
+        flo_api__reset_points__init(points);
+    }
+    const int64_t end_ns = flo_add_ns(core->now_ns, execution->hooks.ns->state->retention_ns);
+    for (size_t i = 0; i < points->n_points; i++) {
+        if (strcmp(points->points[i]->run_id, execution->run_id) != 0)
+            continue;
+        points->points[i]->expire_time = flo_timestamp_new(&core->scratch, end_ns);
+        if (!points->points[i]->expire_time)
+            return NULL;
+    }
+    return points;
+}
+
+/* A chain of runs that follow at once would spin: runs are at least so long apart. */
+static int64_t backoff_of(struct flo_core *core, const struct flo_execution *execution,
+                          int64_t asked_ns)
+{
+    int64_t lived = core->now_ns - execution->execution_ns;
+    int64_t least = core->options.continue_as_new_min_interval_ns;
+    if (lived < 0)
+        lived = 0;
+    return flo_add_ns(lived, asked_ns) < least ? least - lived : asked_ns;
+}
+
 /* What all takeovers share; started is a shallow copy of the old run's attributes. */
 static void inherit(struct flo_core *core, struct flo_execution *execution,
                     FloApi__WorkflowExecutionStartedEventAttributes *started,
@@ -51,19 +88,21 @@ static void inherit(struct flo_core *core, struct flo_execution *execution,
 {
     started->continued_execution_run_id = execution->run_id;
     started->initiator = initiator;
+    started->identity = flo_text("");
     started->original_execution_run_id = flo_text(execution->new_run_id);
     started->first_execution_run_id = flo_text(execution->first_run_id);
     started->eager_execution_accepted = false;
-    started->first_workflow_task_backoff = flo_duration_new(&core->scratch, backoff_ns);
-    started->prev_auto_reset_points =
-        flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);
-    if (!started->first_workflow_task_backoff)
+    started->first_workflow_task_backoff =
+        flo_duration_new(&core->scratch, backoff_of(core, execution, backoff_ns));
+    started->prev_auto_reset_points = points_so_far(core, execution);
+    if (!started->first_workflow_task_backoff || !started->prev_auto_reset_points)
         flo_core_set_fatal(core);
 }
 
+/* first: the Started event of the run that is taken over from. */
 static void take_over(struct flo_core *core, struct flo_execution *execution,
-                      const FloApi__WorkflowExecutionStartedEventAttributes *started,
-                      FloApi__UserMetadata *user_metadata)
+                      const FloApi__HistoryEvent *first,
+                      const FloApi__WorkflowExecutionStartedEventAttributes *started)
 {
     char request_id[FLO_UUID_LEN + 1];
     if (!execution->new_run_id)
@@ -74,7 +113,8 @@ static void take_over(struct flo_core *core, struct flo_execution *execution,
         .run_id = execution->new_run_id,
         .request_id = request_id,
         .started = started,
-        .user_metadata = user_metadata,
+        .links = first->links,
+        .n_links = first->n_links,
     };
     struct flo_execution *next = flo_execution_new(core, &args);
     if (!next) {
@@ -85,7 +125,16 @@ static void take_over(struct flo_core *core, struct flo_execution *execution,
     flo_execution_end(core, next, true);
 }
 
-/* ---- retry of the workflow ---- */
+/* ---- retry and cron ---- */
+
+/* Does another run follow by itself, why, and how the close event puts it. */
+struct follow {
+    FloApi__ContinueAsNewInitiator initiator; /* UNSPECIFIED: none does */
+    FloApi__RetryState state;
+    int64_t backoff_ns;
+};
+
+#define INITIATOR(name) FLO_API__CONTINUE_AS_NEW_INITIATOR__CONTINUE_AS_NEW_INITIATOR_##name
 
 /* The run that takes over gets its id. */
 static void choose_next(struct flo_core *core, struct flo_execution *execution)
@@ -95,38 +144,77 @@ static void choose_next(struct flo_core *core, struct flo_execution *execution)
     flo_set_text(core, &execution->new_run_id, id);
 }
 
-/* Does the retry policy start the workflow again? Then new_run_id is chosen. */
-static FloApi__RetryState decide_retry(struct flo_core *core, struct flo_execution *execution,
-                                       const FloApi__Failure *failure, int64_t *out_backoff_ns)
+static void decide_retry(struct flo_core *core, struct flo_execution *execution,
+                         const FloApi__Failure *failure, struct follow *out)
 {
     if (!execution->has_retry_policy)
-        return FLO_API__RETRY_STATE__RETRY_STATE_RETRY_POLICY_NOT_SET;
+        return;
     FloApi__HistoryEvent *event = first_event(core, execution);
     if (!event)
-        return FLO_API__RETRY_STATE__RETRY_STATE_INTERNAL_SERVER_ERROR;
+        return;
     struct flo_core_retry_policy policy =
         flo_core_retry_normalise(event->workflow_execution_started_event_attributes->retry_policy);
-    FloApi__RetryState state =
-        flo_core_retry_decide(&policy, execution->attempt, failure, core->now_ns,
-                              execution->execution_deadline_ns, out_backoff_ns);
-    if (state == FLO_API__RETRY_STATE__RETRY_STATE_IN_PROGRESS)
-        choose_next(core, execution);
-    return state;
+    out->state = flo_core_retry_decide(&policy, execution->attempt, failure, core->now_ns,
+                                       execution->execution_deadline_ns, &out->backoff_ns);
+    if (out->state == FLO_API__RETRY_STATE__RETRY_STATE_IN_PROGRESS)
+        out->initiator = INITIATOR(RETRY);
 }
 
-static void start_retry(struct flo_core *core, struct flo_execution *execution,
-                        FloApi__Failure *failure, int64_t backoff_ns)
+static void decide_cron(struct flo_core *core, struct flo_execution *execution, struct follow *out)
 {
+    if (!execution->has_cron)
+        return;
     FloApi__HistoryEvent *event = first_event(core, execution);
+    struct flo_cron cron;
+    if (!event)
+        return;
+    int rc = flo_cron_parse(&core->zones,
+                            event->workflow_execution_started_event_attributes->cron_schedule,
+                            &cron, NULL);
+    if (rc == FLO_ENOMEM)
+        flo_core_set_fatal(core);
+    if (rc)
+        return; /* a worker's: nobody has looked at it before */
+    const int64_t backoff_ns = flo_cron_backoff(&cron, execution->execution_ns, core->now_ns);
+    if (backoff_ns < 0)
+        return;
+    out->initiator = INITIATOR(CRON_SCHEDULE);
+    out->backoff_ns = backoff_ns;
+}
+
+/* Does a run follow this one, which closes with failure (NULL: it completes)? Then new_run_id is
+ * chosen. */
+static struct follow decide(struct flo_core *core, struct flo_execution *execution,
+                            const FloApi__Failure *failure)
+{
+    struct follow out = {.state = FLO_API__RETRY_STATE__RETRY_STATE_RETRY_POLICY_NOT_SET};
+    if (failure)
+        decide_retry(core, execution, failure, &out);
+    if (out.initiator == INITIATOR(UNSPECIFIED))
+        decide_cron(core, execution, &out);
+    if (out.initiator != INITIATOR(UNSPECIFIED))
+        choose_next(core, execution);
+    return out;
+}
+
+/* Start the run that follows. keeps_result: it is given what the last completed run of the chain
+ * returned; else result. */
+static void start_follow(struct flo_core *core, struct flo_execution *execution,
+                         const struct follow *follow, FloApi__Failure *failure, bool keeps_result,
+                         FloApi__Payloads *result)
+{
+    FloApi__HistoryEvent *event =
+        follow->initiator == INITIATOR(UNSPECIFIED) ? NULL : first_event(core, execution);
     if (!event)
         return;
     FloApi__WorkflowExecutionStartedEventAttributes started =
         *event->workflow_execution_started_event_attributes;
-    inherit(core, execution, &started,
-            FLO_API__CONTINUE_AS_NEW_INITIATOR__CONTINUE_AS_NEW_INITIATOR_RETRY, backoff_ns);
+    inherit(core, execution, &started, follow->initiator, follow->backoff_ns);
     started.continued_failure = failure;
-    started.attempt = execution->attempt + 1;
-    take_over(core, execution, &started, event->user_metadata);
+    if (!keeps_result)
+        started.last_completion_result = result;
+    started.attempt = follow->initiator == INITIATOR(RETRY) ? execution->attempt + 1 : 1;
+    take_over(core, execution, event, &started);
 }
 
 /* ---- the ways to close ---- */
@@ -137,8 +225,10 @@ void flo_close_completed(struct flo_core *core, struct flo_execution *execution,
 {
     FloApi__WorkflowExecutionCompletedEventAttributes completed =
         FLO_API__WORKFLOW_EXECUTION_COMPLETED_EVENT_ATTRIBUTES__INIT;
+    const struct follow follow = decide(core, execution, NULL);
     completed.result = command->result;
     completed.workflow_task_completed_event_id = completed_id;
+    completed.new_execution_run_id = flo_text(execution->new_run_id);
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
         .attributes = &completed,
@@ -147,6 +237,7 @@ void flo_close_completed(struct flo_core *core, struct flo_execution *execution,
     flo_history_write(core, execution, &event);
     flo_execution_closed(core, execution,
                          FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_COMPLETED);
+    start_follow(core, execution, &follow, NULL, false, command->result);
 }
 
 void flo_close_failed(struct flo_core *core, struct flo_execution *execution,
@@ -155,8 +246,9 @@ void flo_close_failed(struct flo_core *core, struct flo_execution *execution,
 {
     FloApi__WorkflowExecutionFailedEventAttributes failed =
         FLO_API__WORKFLOW_EXECUTION_FAILED_EVENT_ATTRIBUTES__INIT;
-    int64_t backoff_ns = 0;
-    failed.retry_state = decide_retry(core, execution, failure, &backoff_ns);
+    static const FloApi__Failure none = FLO_API__FAILURE__INIT;
+    const struct follow follow = decide(core, execution, failure ? failure : &none);
+    failed.retry_state = follow.state;
     failed.new_execution_run_id = flo_text(execution->new_run_id);
     failed.failure = failure;
     failed.workflow_task_completed_event_id = completed_id;
@@ -168,8 +260,8 @@ void flo_close_failed(struct flo_core *core, struct flo_execution *execution,
     flo_history_write(core, execution, &event);
     flo_execution_closed(core, execution,
                          FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_FAILED);
-    if (execution->new_run_id)
-        start_retry(core, execution, failure, backoff_ns);
+    start_follow(core, execution, &follow, failure, follow.initiator == INITIATOR(CRON_SCHEDULE),
+                 NULL);
 }
 
 void flo_close_canceled(struct flo_core *core, struct flo_execution *execution,
@@ -221,11 +313,10 @@ void flo_close_timed_out(struct flo_core *core, struct flo_core_timer *timer)
     failure.timeout_failure_info = &info;
     FloApi__WorkflowExecutionTimedOutEventAttributes timed_out =
         FLO_API__WORKFLOW_EXECUTION_TIMED_OUT_EVENT_ATTRIBUTES__INIT;
-    int64_t backoff_ns = 0;
-    bool chain_over =
-        execution->execution_deadline_ns && execution->execution_deadline_ns <= core->now_ns;
-    timed_out.retry_state = chain_over ? FLO_API__RETRY_STATE__RETRY_STATE_TIMEOUT
-                                       : decide_retry(core, execution, &failure, &backoff_ns);
+    struct follow follow = {.state = FLO_API__RETRY_STATE__RETRY_STATE_TIMEOUT};
+    if (!execution->execution_deadline_ns || execution->execution_deadline_ns > core->now_ns)
+        follow = decide(core, execution, &failure);
+    timed_out.retry_state = follow.state;
     timed_out.new_execution_run_id = flo_text(execution->new_run_id);
     flo_core_workflow_task_force_close(core, execution);
     struct flo_event event = {
@@ -235,23 +326,11 @@ void flo_close_timed_out(struct flo_core *core, struct flo_core_timer *timer)
     flo_history_write(core, execution, &event);
     flo_execution_closed(core, execution,
                          FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_TIMED_OUT);
-    if (execution->new_run_id)
-        start_retry(core, execution, &failure, backoff_ns);
+    start_follow(core, execution, &follow, &failure, true, NULL);
     flo_execution_end(core, execution, true);
 }
 
 /* ---- continue as new ---- */
-
-/* A chain of runs that continue at once would spin: runs are at least so long apart. */
-static int64_t continue_backoff(struct flo_core *core, const struct flo_execution *execution,
-                                int64_t asked_ns)
-{
-    int64_t lived = core->now_ns - execution->execution_ns;
-    int64_t least = core->options.continue_as_new_min_interval_ns;
-    if (lived < 0)
-        lived = 0;
-    return flo_add_ns(lived, asked_ns) < least ? least - lived : asked_ns;
-}
 
 void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
                          const FloApi__ContinueAsNewWorkflowExecutionCommandAttributes *command,
@@ -271,10 +350,8 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
     Google__Protobuf__Duration run_timeout = flo_make_duration(run_ns);
     Google__Protobuf__Duration task_timeout = flo_make_duration(flo_min_timeout(task_ns, run_ns));
     choose_next(core, execution);
-    int64_t backoff_ns =
-        continue_backoff(core, execution, flo_duration_ns(command->backoff_start_interval));
-    inherit(core, execution, &next,
-            FLO_API__CONTINUE_AS_NEW_INITIATOR__CONTINUE_AS_NEW_INITIATOR_WORKFLOW, backoff_ns);
+    inherit(core, execution, &next, INITIATOR(WORKFLOW),
+            flo_duration_ns(command->backoff_start_interval));
     if (command->workflow_type && *command->workflow_type->name)
         next.workflow_type = command->workflow_type;
     if (command->task_queue && *command->task_queue->name)
@@ -287,6 +364,7 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
     next.memo = command->memo;
     next.search_attributes = command->search_attributes;
     next.retry_policy = command->retry_policy;
+    next.cron_schedule = command->cron_schedule;
     next.continued_failure = command->failure;
     next.last_completion_result = command->last_completion_result;
     next.attempt = 1;
@@ -316,5 +394,5 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
     flo_execution_closed(
         core, execution,
         FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW);
-    take_over(core, execution, &next, NULL);
+    take_over(core, execution, first, &next);
 }

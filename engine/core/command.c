@@ -11,11 +11,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/core/cron.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/matching.h"
 #include "engine/core/message.h"
 #include "engine/core/methods.h"
+#include "engine/core/namespace.h"
 #include "engine/core/poll.h"
 #include "engine/core/query.h"
 #include "engine/core/reply.h"
@@ -103,6 +105,34 @@ static int check_sequence(struct flo_core *core, const request_t *request,
                                   "Unknown command type: %d", (int)type);
         if (closes(type) && i + 1 < request->n_commands)
             return bad_sequence(core, request, i, status);
+    }
+    return 0;
+}
+
+/* The real server looks at these schedules before it takes a completion on, so that its task stays
+ * as it is. Those of a continue-as-new are not looked at. */
+static int check_cron(struct flo_core *core, const struct flo_execution *execution,
+                      const request_t *request, struct flo_status *status)
+{
+    for (size_t i = 0; i < request->n_commands; i++) {
+        if (request->commands[i]->attributes_case !=
+            FLO_API__COMMAND__ATTRIBUTES_START_CHILD_WORKFLOW_EXECUTION_COMMAND_ATTRIBUTES)
+            continue;
+        const FloApi__StartChildWorkflowExecutionCommandAttributes *a =
+            request->commands[i]->start_child_workflow_execution_command_attributes;
+        struct flo_err err = {0};
+        if (!*a->cron_schedule)
+            continue;
+        int rc = flo_cron_check(&core->zones, a->cron_schedule, core->now_ns, &err);
+        if (rc == FLO_EINVAL)
+            return flo_status_set(
+                core, status, FLO_GRPC_INVALID_ARGUMENT,
+                "invalid CronSchedule on StartChildWorkflowExecutionCommand: %s. WorkflowId=%s "
+                "WorkflowType=%s Namespace=%s",
+                err.message, a->workflow_id, a->workflow_type ? a->workflow_type->name : "",
+                *a->namespace_ ? a->namespace_ : execution->hooks.ns->name);
+        if (rc)
+            return flo_status_no_memory(status);
     }
     return 0;
 }
@@ -421,7 +451,7 @@ void flo_rpc_respond_workflow_task_completed(struct flo_core *core,
         flo_reply_status(core, info->id, flo_core_after(core, execution), &status);
         return;
     }
-    if (check_sequence(core, request, &status) ||
+    if (check_sequence(core, request, &status) || check_cron(core, execution, request, &status) ||
         flo_update_read(core, execution, request, &status)) {
         flo_reply_status(core, info->id, 0, &status);
         return;

@@ -247,6 +247,7 @@ static void start_child(struct flo_core *core, struct flo_execution *execution,
         fill_policy(asked->retry_policy, &times, &policy);
         initiated.retry_policy = &policy;
     }
+    initiated.cron_schedule = asked->cron_schedule;
     initiated.control = asked->control;
     initiated.header = asked->header;
     initiated.memo = asked->memo;

@@ -372,8 +372,6 @@ static bool check_continue(struct check *check, const FloApi__Command *command)
         return false;
     if ((a->workflow_type && !id_fits(a->workflow_type->name)) || !queue_fits(a->task_queue))
         return refuse(check, bad, "WorkflowType or TaskQueue is not valid.");
-    if (*a->cron_schedule)
-        return refuse(check, bad, "cron schedules are not supported by this engine.");
     return blob_fits(check, bad, "ContinueAsNewWorkflowExecutionCommandAttributes.Input",
                      a->input) &&
            blob_fits(check, bad, "ContinueAsNewWorkflowExecutionCommandAttributes.Memo", a->memo);
@@ -423,8 +421,6 @@ static bool check_child(struct check *check, const FloApi__Command *command)
                    &flo_api__workflow_id_reuse_policy__descriptor,
                    (int)a->workflow_id_reuse_policy))
         return false;
-    if (*a->cron_schedule)
-        return refuse(check, bad, "cron schedules are not supported by this engine.");
     if (!blob_fits(check, bad, "StartChildWorkflowExecutionCommandAttributes.Input", a->input) ||
         !blob_fits(check, bad, "StartChildWorkflowExecutionCommandAttributes.Memo", a->memo))
         return false;

@@ -523,5 +523,8 @@ void flo_execution_request_cancel(
         .attributes = (void *)(uintptr_t)attributes,
     };
     flo_history_record(core, execution, &event, 0);
-    flo_core_workflow_task_schedule(core, execution);
+    if (execution->first_task_pending) /* what waits for its time need not wait to be cancelled */
+        flo_execution_begin(core, execution, true);
+    else
+        flo_core_workflow_task_schedule(core, execution);
 }

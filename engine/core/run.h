@@ -303,6 +303,9 @@ void flo_close_canceled(struct flo_core *core, struct flo_execution *execution,
 void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
                          const FloApi__ContinueAsNewWorkflowExecutionCommandAttributes *command,
                          FloApi__UserMetadata *user_metadata, int64_t completed_id);
+/* How long a new run waits for the first time of its checked cron schedule; 0 when there is none.
+ * (start_event.c) */
+int64_t flo_cron_wait(struct flo_core *core, const char *schedule);
 /* The run or execution timeout is over. */
 void flo_close_timed_out(struct flo_core *core, struct flo_core_timer *timer);
 

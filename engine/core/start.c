@@ -12,10 +12,13 @@
 
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
+#include "engine/core/message.h"
 #include "engine/core/methods.h"
 #include "engine/core/namespace.h"
+#include "engine/core/options.h"
 #include "engine/core/poll.h"
 #include "engine/core/reply.h"
+#include "engine/core/run.h"
 #include "engine/core/runs.h"
 #include "engine/core/start.h"
 #include "engine/core/task.h"
@@ -36,7 +39,35 @@ struct current {
     const char *run_id, *request_id, *first_run_id;
     int status;
     struct flo_execution *execution; /* NULL: stored, hence closed */
+    bool attached;                   /* the request was attached to it (OnConflictOptions) */
 };
+
+/* Has this request been attached to the run before? */
+static bool is_attached(const struct flo_core_run_ref *run, const char *request_id)
+{
+    if (run->execution)
+        return run->execution->more && flo_run_request_known(run->execution, request_id);
+    for (size_t i = 0; i < run->state->n_requests; i++)
+        if (strcmp(run->state->requests[i]->id, request_id) == 0)
+            return true;
+    return false;
+}
+
+/* A start that uses the run that is there leaves what its options say. */
+static void attach(struct flo_core *core, const struct flo_start *start,
+                   struct flo_execution *execution)
+{
+    const FloApi__OnConflictOptions *options = start->on_conflict;
+    if (!options)
+        return;
+    FloApi__WorkflowExecutionOptionsUpdatedEventAttributes updated =
+        FLO_API__WORKFLOW_EXECUTION_OPTIONS_UPDATED_EVENT_ATTRIBUTES__INIT;
+    if (options->attach_request_id)
+        updated.attached_request_id = flo_text(start->request_id);
+    flo_options_record(core, execution, &updated, start->links,
+                       options->attach_links ? start->n_links : 0);
+    flo_execution_end(core, execution, true);
+}
 
 static struct current current_of(const struct flo_core_run_ref *run)
 {
@@ -75,6 +106,7 @@ static int find_current(struct flo_core *core, struct flo_start *start, struct c
         return rc;
     }
     *out = current_of(&run);
+    out->attached = is_attached(&run, start->request_id);
     return 0;
 }
 
@@ -280,8 +312,13 @@ static void serve_start(struct flo_core *core, struct flo_start *start)
         reply_start(core, start, &current, true, eager_task_out(start, &current));
         return;
     }
+    if (current.attached) {
+        reply_start(core, start, &current, false, false);
+        return;
+    }
     const bool running = is_running(&current);
     if (running && start->conflict == FLO_CONFLICT(USE_EXISTING)) {
+        attach(core, start, current.execution);
         reply_start(core, start, &current, false, false);
         return;
     }
@@ -317,13 +354,14 @@ void flo_rpc_start_workflow_execution(struct flo_core *core, const struct flo_co
     const FloApi__StartWorkflowExecutionRequest *request = message;
     struct flo_start start = {
         COMMON_FIELDS(info, request),
+        .on_conflict = request->on_conflict_options,
         .last_completion_result = request->last_completion_result,
         .continued_failure = request->continued_failure,
         .build_id = request->eager_worker_deployment_options
                         ? request->eager_worker_deployment_options->build_id
                         : "",
         .eager = request->request_eager_execution && !core->options.no_eager_start &&
-                 flo_duration_ns(request->workflow_start_delay) == 0,
+                 !request->cron_schedule[0] && flo_duration_ns(request->workflow_start_delay) == 0,
     };
     serve_start(core, &start);
 }
@@ -336,6 +374,7 @@ int flo_start_for_update(struct flo_core *core, const struct flo_core_call_info 
                          struct flo_status *status)
 {
     struct flo_start start = {COMMON_FIELDS(info, request),
+                              .on_conflict = request->on_conflict_options,
                               .last_completion_result = request->last_completion_result,
                               .continued_failure = request->continued_failure, .build_id = ""};
     struct flo_execution *old = NULL;
@@ -350,10 +389,13 @@ int flo_start_for_update(struct flo_core *core, const struct flo_core_call_info 
     if (!rc) {
         const struct current current = current_of(out);
         rc = flo_update_is_known(core, out, update_id, &known, status);
-        if (rc || known || strcmp(current.request_id, start.request_id) == 0)
+        if (rc || known || strcmp(current.request_id, start.request_id) == 0 ||
+            is_attached(out, start.request_id))
             return rc;
-        if (is_running(&current) && start.conflict == FLO_CONFLICT(USE_EXISTING))
+        if (is_running(&current) && start.conflict == FLO_CONFLICT(USE_EXISTING)) {
+            attach(core, &start, current.execution);
             return 0;
+        }
         if (!is_running(&current))
             rc = check_reuse(core, &start, &current, status);
         else if (start.conflict != FLO_CONFLICT(TERMINATE_EXISTING))

@@ -27,6 +27,7 @@ struct flo_start {
     size_t n_links;
     FloApi__WorkflowIdReusePolicy reuse;
     FloApi__WorkflowIdConflictPolicy conflict;
+    const FloApi__OnConflictOptions *on_conflict; /* or NULL */
     bool eager;
     struct flo_namespace *ns;
     /* signal-with-start only */

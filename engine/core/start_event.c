@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "engine/core/attributes.h"
+#include "engine/core/cron.h"
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
+#include "engine/core/run.h"
 #include "engine/core/start.h"
 #include "wire/payload.h"
 
@@ -48,6 +50,15 @@ static int check_names(struct flo_core *core, const struct flo_start *start,
     return rc ? rc : flo_check_id(core, "Identity", start->identity, status);
 }
 
+static int check_cron(struct flo_core *core, const char *schedule, struct flo_status *status)
+{
+    struct flo_err err = {0};
+    int rc = flo_cron_check(&core->zones, schedule, core->now_ns, &err);
+    if (rc == FLO_EINVAL)
+        return invalid(core, status, flo_arena_strdup(&core->scratch, err.message));
+    return rc ? flo_status_no_memory(status) : 0;
+}
+
 static int check_times(struct flo_core *core, const struct flo_start *start,
                        struct flo_status *status)
 {
@@ -61,11 +72,11 @@ static int check_times(struct flo_core *core, const struct flo_start *start,
         rc = flo_check_retry_policy(core, start->retry_policy, status);
     if (rc)
         return rc;
-    if (start->cron_schedule[0])
-        return flo_status_set(core, status, FLO_GRPC_UNIMPLEMENTED,
-                              "cron_schedule is not supported by this engine; start the workflow "
-                              "without it, or use a Temporal cluster");
-    return flo_check_duration(core, "WorkflowStartDelay", start->delay, status);
+    if (start->cron_schedule[0] && start->delay)
+        return invalid(core, status,
+                       "CronSchedule and WorkflowStartDelay may not be used together.");
+    rc = flo_check_duration(core, "WorkflowStartDelay", start->delay, status);
+    return rc ? rc : check_cron(core, start->cron_schedule, status);
 }
 
 static int check_policies(struct flo_core *core, struct flo_start *start, struct flo_status *status)
@@ -90,6 +101,10 @@ static int check_policies(struct flo_core *core, struct flo_start *start, struct
                        "Invalid WorkflowIDReusePolicy: "
                        "WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE cannot be used together with "
                        "WorkflowIDConflictPolicy WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING.");
+    if (start->on_conflict && start->on_conflict->attach_completion_callbacks &&
+        !start->on_conflict->attach_request_id)
+        return invalid(core, status,
+                       "attaching request ID is required for attaching completion callbacks");
     if (start->reuse == FLO_REUSE(TERMINATE_IF_RUNNING)) {
         start->reuse = FLO_REUSE(ALLOW_DUPLICATE);
         start->conflict = FLO_CONFLICT(TERMINATE_EXISTING);
@@ -135,6 +150,15 @@ int flo_start_check(struct flo_core *core, struct flo_start *start, struct flo_s
 
 /* ---- the Started event ---- */
 
+int64_t flo_cron_wait(struct flo_core *core, const char *schedule)
+{
+    struct flo_cron cron;
+    if (flo_cron_parse(&core->zones, schedule, &cron, NULL))
+        return 0;
+    const int64_t backoff_ns = flo_cron_backoff(&cron, core->now_ns, core->now_ns);
+    return backoff_ns < 0 ? 0 : backoff_ns;
+}
+
 /* Fill in what the policy leaves open: 1 s, doubled each time, at most a hundredfold. NULL without
  * memory. */
 static FloApi__RetryPolicy *full_retry_policy(struct flo_arena *arena,
@@ -175,7 +199,8 @@ static bool put_times(struct flo_core *core, const struct flo_start *start,
 {
     struct flo_arena *arena = &core->scratch;
     const int64_t execution_ns = flo_duration_ns(start->execution_timeout);
-    const int64_t backoff_ns = flo_duration_ns(start->delay);
+    const int64_t backoff_ns = start->cron_schedule[0] ? flo_cron_wait(core, start->cron_schedule)
+                                                       : flo_duration_ns(start->delay);
     int64_t run_ns = flo_duration_ns(start->run_timeout);
     int64_t task_ns = flo_duration_ns(start->task_timeout);
     if (execution_ns && (!run_ns || run_ns > execution_ns))
@@ -188,7 +213,7 @@ static bool put_times(struct flo_core *core, const struct flo_start *start,
     out->first_workflow_task_backoff = flo_duration_new(arena, backoff_ns);
     if (execution_ns)
         out->workflow_execution_expiration_time =
-            flo_timestamp_new(arena, core->now_ns + backoff_ns + execution_ns);
+            flo_timestamp_new(arena, core->now_ns + execution_ns);
     return put_duration(arena, execution_ns, &out->workflow_execution_timeout) &&
            put_duration(arena, run_ns, &out->workflow_run_timeout) &&
            put_duration(arena, task_ns, &out->workflow_task_timeout) &&
@@ -224,6 +249,11 @@ FloApi__WorkflowExecutionStartedEventAttributes *flo_start_event(struct flo_core
     out->continued_failure = start->continued_failure;
     out->last_completion_result = start->last_completion_result;
     out->eager_execution_accepted = start->eager;
+    if (start->cron_schedule[0]) {
+        out->cron_schedule = (char *)start->cron_schedule;
+        out->initiator =
+            FLO_API__CONTINUE_AS_NEW_INITIATOR__CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE;
+    }
     if (start->retry_policy) {
         out->retry_policy = full_retry_policy(arena, start->retry_policy);
         if (!out->retry_policy)
