@@ -65,8 +65,13 @@ static void test_start_invalid_requests_are_refused(void **state)
     assert_string_equal(try_start(e, r),
                         "NOT_FOUND | Namespace nowhere is not found. | NamespaceNotFoundFailure");
     r = engine_start_request(e, "wf", "q");
+    r->cron_schedule = "* * * *";
+    assert_string_equal(try_start(e, r), "INVALID_ARGUMENT | invalid CronSchedule.");
     r->cron_schedule = "* * * * *";
-    assert_non_null(strstr(try_start(e, r), "UNIMPLEMENTED | cron_schedule"));
+    r->workflow_start_delay = flo_duration_new(&e->arena, 0);
+    assert_string_equal(try_start(e, r),
+                        "INVALID_ARGUMENT | CronSchedule and WorkflowStartDelay may not be used "
+                        "together.");
     r = engine_start_request(e, "wf", "q");
     r->workflow_run_timeout = flo_duration_new(&e->arena, -1);
     assert_non_null(strstr(try_start(e, r), "INVALID_ARGUMENT | Invalid WorkflowRunTimeout"));
