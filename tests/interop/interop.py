@@ -11,6 +11,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 import uuid
@@ -25,6 +26,7 @@ from temporalio.worker import Worker
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parents[1] / "support")]
 import builds  # noqa: E402
 import codecs_check  # noqa: E402
+import command_line as commands  # noqa: E402
 import histories  # noqa: E402
 import updates  # noqa: E402,F401: its scenarios join those of histories
 import entities  # noqa: E402
@@ -335,6 +337,16 @@ def check_sdk(language, command):
 check_sdk("python", lambda args: [sys.executable, pathlib.Path(__file__).parent / "sdks/python/sdk.py"])
 check_sdk("go", lambda args: [f"{args.peers}/bin/sdk-go"])
 check_sdk("typescript", lambda args: ["node", f"{args.peers}/sdk-typescript/sdk.js"])
+
+
+@check
+async def command_line(args):
+    """What the temporal command line prints, command by command, on our engine and on the real server."""
+    with Fleet(args.bin) as ours, Fleet(args.bin, args.temporal) as real, tempfile.TemporaryDirectory() as folder:
+        ours.engine()
+        real.real_server()
+        differ = await commands.compare(ours, real, args.temporal, folder)
+    assert not differ, "\n" + differ
 
 
 @check
