@@ -307,6 +307,7 @@ static void start_eagerly(struct flo_core *core, struct flo_core_activity *activ
     struct flo_core_worker worker = {
         .identity = request->identity,
         .build_id = build_id_of(request),
+        .has_build_id = request->worker_version_stamp != NULL,
         .request_id = request_id,
     };
     flo_core_activity_begin(core, activity, &worker);

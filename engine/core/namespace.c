@@ -279,6 +279,8 @@ static struct description *describe(struct flo_core *core, const struct flo_name
     d->replication.active_cluster_name = CLUSTER_NAME;
     d->replication.n_clusters = 1;
     d->replication.clusters = d->clusters;
+    if (state->registered)
+        d->replication.state = FLO_API__REPLICATION_STATE__REPLICATION_STATE_NORMAL;
     return d->config.workflow_execution_retention_ttl ? d : NULL;
 }
 
@@ -421,6 +423,7 @@ void flo_rpc_register_namespace(struct flo_core *core, const struct flo_core_cal
     state.name = request->namespace_;
     state.description = request->description;
     state.owner_email = request->owner_email;
+    state.registered = true;
     state.retention_ns = flo_duration_ns(request->workflow_execution_retention_period);
     /* The generated entry types of both maps have the same members: string key, string value. */
     state.n_data = request->n_data;

@@ -185,11 +185,9 @@ static int64_t least(int64_t a_ns, int64_t b_ns)
     return a_ns < b_ns ? a_ns : b_ns;
 }
 
-/* A duration for an event; 0 stays unset. */
+/* A duration for an event; 0 is there, too. */
 static bool put_duration(struct flo_arena *arena, int64_t ns, Google__Protobuf__Duration **out)
 {
-    if (ns == 0)
-        return true;
     *out = flo_duration_new(arena, ns);
     return *out != NULL;
 }

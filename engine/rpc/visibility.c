@@ -91,6 +91,18 @@ static void *decode_part(struct flo_arena *arena, const ProtobufCMessageDescript
     return message;
 }
 
+/* A memo is always there, if empty. NULL: no memory. */
+static FloApi__Memo *decode_memo(struct flo_arena *arena, const struct flo_core_run_row *row)
+{
+    FloApi__Memo *memo = decode_part(arena, &flo_api__memo__descriptor, row->memo, row->memo_len);
+    if (memo)
+        return memo;
+    memo = flo_arena_alloc(arena, sizeof *memo);
+    if (memo)
+        flo_api__memo__init(memo);
+    return memo;
+}
+
 static bool fill_closed(FloApi__WorkflowExecutionInfo *info, const struct flo_core_run_row *row,
                         struct flo_arena *arena)
 {
@@ -119,8 +131,7 @@ static FloApi__WorkflowExecutionInfo *make_info(const struct flo_core_run_row *r
     info->history_size_bytes = row->history_bytes;
     info->state_transition_count = row->state_transitions;
     info->task_queue = flo_arena_strdup(arena, row->task_queue);
-    info->first_run_id = flo_arena_strdup(arena, row->first_run_id);
-    info->memo = decode_part(arena, &flo_api__memo__descriptor, row->memo, row->memo_len);
+    info->memo = decode_memo(arena, row);
     info->search_attributes = decode_part(arena, &flo_api__search_attributes__descriptor,
                                           row->search_attributes, row->search_attributes_len);
     if (*row->parent_workflow_id)
@@ -129,7 +140,7 @@ static FloApi__WorkflowExecutionInfo *make_info(const struct flo_core_run_row *r
                                ? execution(arena, row->root_workflow_id, row->root_run_id)
                                : execution(arena, row->workflow_id, row->run_id);
     if (!type->name || !info->execution || !info->start_time || !info->execution_time ||
-        !info->task_queue || !info->first_run_id || !info->root_execution ||
+        !info->task_queue || !info->memo || !info->root_execution ||
         (*row->parent_workflow_id && !info->parent_execution))
         return NULL;
     return !row->close_ns || fill_closed(info, row, arena) ? info : NULL;
