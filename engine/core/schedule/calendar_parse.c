@@ -205,8 +205,10 @@ struct complaints {
 
 static void complain(struct complaints *all, const char *sentence)
 {
-    const size_t len = strlen(all->text);
-    (void)snprintf(all->text + len, sizeof all->text - len, "%s%s", len ? ", " : "", sentence);
+    const size_t len = strlen(all->text), room = sizeof all->text - len;
+    const int need = snprintf(all->text + len, room, "%s%s", len ? ", " : "", sentence);
+    if (need < 0 || (size_t)need >= room)
+        all->text[len] = '\0'; /* what does not fit is left out */
 }
 
 int flo_calendar_parse(struct flo_arena *arena, const FloApi__CalendarSpec *words,
