@@ -97,14 +97,25 @@ static bool sort_buffer(struct flo_schedule *schedule, struct sorted *out)
 
 /* A field of search attributes whose value is a JSON text. */
 static bool put_attribute(struct flo_arena *arena, FloApi__SearchAttributes *attributes,
-                          const char *name, const char *text)
+                          const char *name, const char *text, const char *type)
 {
+    FloApi__Payload__MetadataEntry *typed = flo_arena_alloc(arena, sizeof *typed);
     FloApi__SearchAttributes__IndexedFieldsEntry *entry = flo_arena_alloc(arena, sizeof *entry);
     json_t *value = json_string(text);
     FloApi__Payload *payload = flo_payload_from_json(arena, value);
     json_decref(value);
-    if (!entry || !payload)
+    if (!entry || !payload || !typed)
         return false;
+    flo_api__payload__metadata_entry__init(typed);
+    typed->key = flo_text("type");
+    typed->value = (ProtobufCBinaryData){strlen(type), (uint8_t *)flo_text(type)};
+    FloApi__Payload__MetadataEntry **metadata =
+        flo_arena_calloc(arena, payload->n_metadata + 1, sizeof(void *));
+    if (!metadata)
+        return false;
+    memcpy(metadata, payload->metadata, payload->n_metadata * sizeof(void *));
+    metadata[payload->n_metadata++] = typed;
+    payload->metadata = metadata;
     flo_api__search_attributes__indexed_fields_entry__init(entry);
     entry->key = flo_text(name);
     entry->value = payload;
@@ -135,8 +146,8 @@ static FloApi__SearchAttributes *attributes_for(struct flo_schedule *schedule,
         return NULL;
     for (size_t i = 0; i < count; i++)
         made->indexed_fields[made->n_indexed_fields++] = given->indexed_fields[i];
-    return put_attribute(arena, made, "TemporalScheduledStartTime", moment) &&
-                   put_attribute(arena, made, "TemporalScheduledById", schedule->id)
+    return put_attribute(arena, made, "TemporalScheduledStartTime", moment, "Datetime") &&
+                   put_attribute(arena, made, "TemporalScheduledById", schedule->id, "Keyword")
                ? made
                : NULL;
 }

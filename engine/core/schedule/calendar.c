@@ -163,6 +163,9 @@ static bool step(struct search *search)
 int64_t flo_calendar_next(const struct flo_calendar *calendar, const struct flo_zone *zone,
                           int64_t after_s)
 {
+    if (!calendar->second || !calendar->minute || !calendar->hour || !calendar->day ||
+        !calendar->month || !calendar->weekday)
+        return FLO_CALENDAR_NEVER; /* a field without ranges: no need to look at 2.4e9 seconds */
     struct search search = {
         .calendar = calendar, .zone = zone, .at = flo_zone_civil(zone, after_s)};
     search.second_pass = flo_zone_civil(zone, after_s - HOUR_S).hour == search.at.hour;

@@ -48,8 +48,10 @@ static int check_queue(struct flo_core *core, const FloApi__TaskQueue *queue,
                        struct flo_status *status)
 {
     static const char RESERVED[] = "/_sys/";
-    if (!queue || !queue->name[0])
+    if (!queue)
         return invalid(core, status, "taskQueue is not set");
+    if (!queue->name[0])
+        return invalid(core, status, "missing task queue name");
     if (strncmp(queue->name, RESERVED, sizeof RESERVED - 1) == 0)
         return invalid(core, status, "task queue name cannot start with reserved prefix /_sys/");
     return flo_check_id(core, "taskQueue", queue->name, status);

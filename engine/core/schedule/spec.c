@@ -18,6 +18,7 @@ enum {
     /* Moments looked at for one answer; then there is none: a few tenths of a second. */
     TRIES = 1000000,
     SEED_MAX = 1200,
+    NEAR_S = 2 * 86400,
 };
 
 /* ---- the canonical form ---- */
@@ -164,7 +165,15 @@ struct interval {
     int64_t every_s, phase_s;
 };
 
+/* A calendar's last answer: from from_s to before next_s it is next_s. Searches that go far (to the
+ * end of the last year, when nothing matches any more) are made once so, not for each moment of a
+ * list. */
+struct memo {
+    int64_t from_s, next_s;
+};
+
 struct flo_spec {
+    struct memo *memos; /* of calendars */
     const struct flo_zone *zone;
     struct flo_zone *own_zone; /* from zone data of the specification; NULL: zone is the core's */
     struct flo_calendar *calendars, *excludes;
@@ -208,8 +217,9 @@ int flo_spec_new(struct flo_zones *zones, const FloApi__ScheduleSpec *from, stru
     spec->excludes =
         compile(from->exclude_structured_calendar, from->n_exclude_structured_calendar);
     spec->intervals = flo_calloc(from->n_interval + 1, sizeof *spec->intervals);
+    spec->memos = flo_calloc(from->n_structured_calendar + 1, sizeof *spec->memos);
     int rc = 0;
-    if (!spec->calendars || !spec->excludes || !spec->intervals)
+    if (!spec->calendars || !spec->excludes || !spec->intervals || !spec->memos)
         rc = no_memory(err);
     else
         rc = find_zone(zones, from, spec, err);
@@ -241,6 +251,7 @@ void flo_spec_destroy(struct flo_spec **pspec)
     flo_free(spec->calendars);
     flo_free(spec->excludes);
     flo_free(spec->intervals);
+    flo_free(spec->memos);
     flo_free(spec);
     *pspec = NULL;
 }
@@ -253,12 +264,22 @@ static int64_t next_of_interval(const struct interval *interval, int64_t after_s
            interval->phase_s;
 }
 
+static int64_t next_of_calendar(const struct flo_spec *spec, size_t i, int64_t after_s)
+{
+    struct memo *memo = &spec->memos[i];
+    /* Near its moment it is asked again: clocks that change are its own to know. */
+    if (after_s >= memo->from_s && after_s < memo->next_s && memo->next_s - after_s > NEAR_S)
+        return memo->next_s;
+    *memo = (struct memo){after_s, flo_calendar_next(&spec->calendars[i], spec->zone, after_s)};
+    return memo->next_s;
+}
+
 /* Of all parts, without exclusions and bounds. */
 static int64_t next_raw(const struct flo_spec *spec, int64_t after_s)
 {
     int64_t first = FLO_SPEC_NEVER;
     for (size_t i = 0; i < spec->calendar_count; i++) {
-        const int64_t next = flo_calendar_next(&spec->calendars[i], spec->zone, after_s);
+        const int64_t next = next_of_calendar(spec, i, after_s);
         first = next < first ? next : first;
     }
     for (size_t i = 0; i < spec->interval_count; i++) {

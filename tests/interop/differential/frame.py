@@ -190,7 +190,8 @@ class Play:
 
     def note(self, label, *lines):
         """A step of the scenario's own making: lines of text, or messages."""
-        self.steps[self.step(label)] = (self.steps[-1][0], [
+        step = self.step(label)
+        self.steps[step] = (self.steps[step][0], [
             line if hasattr(line, "ListFields") else str(line) for line in lines])
 
     async def until(self, condition, what, timeout=20):

@@ -51,7 +51,7 @@ class Dice(random.Random):
     def structured(self):
         result = {}
         for name, low, high, _ in FIELDS:
-            if self.random() < 0.75:
+            if name != "year" or self.random() < 0.5:  # without a value the real server looks for one for minutes
                 high = 6 if name == "day_of_week" else high
                 result[name] = [{"start": first, "end": last if self.random() < 0.5 else 0, "step": self.choice([0, 0, 0, 2, 5])}
                                 for first, last in (self.pair(low, high) for _ in range(self.randint(1, 3)))]
@@ -83,9 +83,9 @@ class Dice(random.Random):
 
 async def times(p, part):
     dice = Dice(f"{SEED} {part}")
-    for n in range(40):
+    for n in range(20):
         spec, start = dice.spec(), dice.moment()
-        end = Timestamp(seconds=start.seconds + 2 * 365 * 86400)
+        end = Timestamp(seconds=start.seconds + 365 * 86400)
         name = f"s{n}-{p.ending}"
         await p.ask("CreateSchedule", schedule_id=name, request_id="r", schedule={"spec": spec, "state": {"paused": True}})
         answer = await p.ask("ListScheduleMatchingTimes", schedule_id=name, start_time=start, end_time=end)
@@ -95,29 +95,29 @@ async def times(p, part):
 
 @scenario
 async def schedule_times_1(p):
-    """Forty random specifications."""
+    """Twenty random specifications."""
     await times(p, 1)
 
 
 @scenario
 async def schedule_times_2(p):
-    """Forty more."""
+    """Twenty more."""
     await times(p, 2)
 
 
 @scenario
 async def schedule_times_3(p):
-    """Forty more."""
+    """Twenty more."""
     await times(p, 3)
 
 
 @scenario
 async def schedule_times_4(p):
-    """Forty more."""
+    """Twenty more."""
     await times(p, 4)
 
 
 @scenario
 async def schedule_times_5(p):
-    """Forty more."""
+    """Twenty more."""
     await times(p, 5)
