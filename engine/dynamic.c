@@ -38,6 +38,7 @@ static const struct key {
     KEY("frontend.namespaceRPS", RATE, limits.rps),
     KEY("frontend.namespaceBurstRatio", RATE, limits.burst_ratio),
     KEY("frontend.namespaceCount", COUNT, limits.concurrent),
+    KEY("frontend.MaxConcurrentBatchOperationPerNamespace", NUMBER, core.batch_jobs_limit),
 #undef KEY
 };
 

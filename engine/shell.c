@@ -230,13 +230,14 @@ static void end_turn(struct flo_shell *shell)
     if (shell->state == FLO_SHELL_SERVING)
         flo_shell_retain(shell, now);
     const bool waking = shell->state == FLO_SHELL_SERVING && flo_shell_wake(shell);
+    const bool more = shell->state == FLO_SHELL_SERVING && flo_shell_read_for_jobs(shell);
     watch_core(shell);
     start_commit(shell, shell->state == FLO_SHELL_DRAINING);
     if (shell->state == FLO_SHELL_SERVING)
         flo_shell_give_back(shell, now);
     watch_disk(shell);
     limit_drain(shell);
-    int64_t look_ns = waking ? now : INT64_MAX;
+    int64_t look_ns = waking || more ? now : INT64_MAX;
     if (shell->skip.on && shell->state == FLO_SHELL_SERVING) {
         look_ns = flo_skip_turn(shell, now);
         now = flo_shell_now(shell); /* it may be much later */

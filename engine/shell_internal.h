@@ -109,6 +109,10 @@ void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_
  * nothing before retention_at_ns, which it sets. */
 void flo_shell_retain(struct flo_shell *shell, int64_t now_ns);
 
+/* jobs.c: read the next runs for a batch job that asks, one window a turn; while SERVING. Is there
+ * more to read at once? */
+bool flo_shell_read_for_jobs(struct flo_shell *shell);
+
 /* heap.c: give memory back to the system when many runs are gone and nobody waits; at the end of a
  * turn, after the commit was started, while SERVING. Sets give_back_at_ns. */
 void flo_shell_give_back(struct flo_shell *shell, int64_t now_ns);

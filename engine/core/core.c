@@ -11,6 +11,7 @@
 #include "engine/core/execution.h"
 #include "engine/core/history_read.h"
 #include "engine/core/internal.h"
+#include "engine/core/job.h"
 #include "engine/core/matching.h"
 #include "engine/core/methods.h"
 #include "engine/core/namespace.h"
@@ -55,6 +56,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     default_to(&core->options.memory_limit, INT64_MAX);
     default_to(&core->options.update_bytes_limit, INT64_C(256) << 20);
     default_to(&core->options.continue_as_new_min_interval_ns, FLO_NS_PER_S);
+    default_to(&core->options.batch_jobs_limit, 1);
     flo_rng_seed(&core->rng, env->seed);
     flo_arena_init(&core->scratch, 0);
     flo_core_timers_init(&core->timers);
@@ -72,6 +74,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     flo_list_init(&core->touched);
     flo_list_init(&core->unsettled);
     flo_list_init(&core->closed);
+    flo_list_init(&core->jobs);
     flo_list_init(&core->records);
     flo_list_init(&core->hot_queues);
     core->next_key = 1;
@@ -100,6 +103,7 @@ void flo_core_destroy(struct flo_core **pcore)
             flo_container(node, struct flo_core_run_hooks, closed)->execution;
         flo_execution_destroy(core, &execution);
     }
+    flo_jobs_fini(core);
     flo_core_deleted_fini(core);
     flo_core_records_fini(core);
     flo_schedules_fini(core);

@@ -113,6 +113,7 @@ struct flo_core_options {
     int64_t update_bytes_limit;              /* updates in flight, all runs': 256 MiB */
     int64_t continue_as_new_min_interval_ns; /* 1 s */
     int64_t memory_limit; /* bytes of open runs; past it idle ones are only stored; none */
+    int64_t batch_jobs_limit; /* running in one namespace: 1 */
     bool no_eager_start, no_eager_activities; /* never hand out tasks with an answer */
 };
 
@@ -299,6 +300,36 @@ void flo_core_each_namespace(const struct flo_core *core,
 FLO_MUST_CHECK int flo_core_expire(struct flo_core *core, uint64_t key, const char *run_id);
 /* Are deletions under way that are not durable yet? The store still shows those runs. */
 bool flo_core_deleting(const struct flo_core *core);
+
+/* ---- batch jobs: the shell reads their runs from the store (engine/jobs.c) ---- */
+
+struct flo_job; /* job.h */
+
+/* A job asks for the next runs that its query finds. Strings are borrowed until the answer. */
+struct flo_core_job_question {
+    struct flo_job *job;
+    const char *namespace_id, *namespace_name, *query;
+    bool open_only;               /* and they are open */
+    bool count;                   /* also, how many its query finds in all */
+    uint64_t after_key, last_key; /* with keys in this range, exclusive and inclusive */
+};
+/* Does a job ask for something? */
+bool flo_core_job_asks(struct flo_core *core, struct flo_core_job_question *out);
+
+/* The answer: flo_core_job_begin_answer, flo_core_job_target for each run in the order of keys,
+ * FLO_CORE_JOB_WINDOW at most, then flo_core_job_answer. */
+#define FLO_CORE_JOB_WINDOW 1000
+struct flo_core_job_answer {
+    bool refused;     /* the query cannot be asked: the job fails */
+    uint64_t end_key; /* all that fit up to this one were given */
+    bool counted;
+    int64_t total;
+};
+void flo_core_job_begin_answer(struct flo_job *job);
+FLO_MUST_CHECK int flo_core_job_target(struct flo_core *core, struct flo_job *job, uint64_t key,
+                                       const char *workflow_id, const char *run_id);
+void flo_core_job_answer(struct flo_core *core, struct flo_job *job,
+                         const struct flo_core_job_answer *answer);
 
 /* ---- figures ---- */
 

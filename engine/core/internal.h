@@ -75,6 +75,7 @@ struct flo_core {
     struct flo_list
         closed; /* flo_core_run_hooks.closed: closed runs until their commit is durable */
     struct flo_list records; /* struct flo_core_record, changed or deleted: for the next batch */
+    struct flo_list jobs;    /* struct flo_job: batch jobs, running or over */
     struct flo_map deleted;  /* key of 8 bytes -> struct flo_core_deleted, until durable */
 
     struct flo_map calls;       /* call id of 8 bytes -> struct flo_waiting: calls not answered */

@@ -28,6 +28,10 @@ typedef void (*flo_method_fn)(struct flo_core *core, const struct flo_core_call_
     X(ResetWorkflowExecution, reset_workflow_execution)                                            \
     X(UpdateWorkflowExecutionOptions, update_workflow_execution_options)                           \
     X(DeleteWorkflowExecution, delete_workflow_execution)                                          \
+    X(StartBatchOperation, start_batch_operation)                                                  \
+    X(StopBatchOperation, stop_batch_operation)                                                    \
+    X(DescribeBatchOperation, describe_batch_operation)                                            \
+    X(ListBatchOperations, list_batch_operations)                                                  \
     X(GetWorkflowExecutionHistory, get_workflow_execution_history)                                 \
     X(GetWorkflowExecutionHistoryReverse, get_workflow_execution_history_reverse)                  \
     X(DescribeWorkflowExecution, describe_workflow_execution)                                      \

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "engine/core/internal.h"
+#include "engine/core/job.h"
 #include "engine/core/record.h"
 
 struct deleted {
@@ -114,6 +115,8 @@ int flo_core_load_record(struct flo_core *core, const struct flo_core_record_row
     switch (row->kind) { /* one line an owner: case KIND: return its function */
     case FLO_CORE_RECORD_SCHEDULE:
         return flo_schedules_load(core, row, err);
+    case FLO_CORE_RECORD_BATCH:
+        return flo_job_load(core, row, err);
     default:
         return flo_fail(err, FLO_EDATA,
                         "the record %s is of kind %d, which this engine does not know", row->id,

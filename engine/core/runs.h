@@ -75,6 +75,10 @@ struct flo_core_run_ref {
     struct flo_core_stored_run stored; /* copied to scratch, and its state decoded: */
     struct FloEngine__ExecutionState *state;
 };
+/* Delete a run that was found, open or closed: an open one is terminated, so that its parent and
+ * children learn of it. An answer waits for core->next_seq. 0, FLO_ENOMEM. (signal.c) */
+FLO_MUST_CHECK int flo_core_delete_whole_run(struct flo_core *core,
+                                             const struct flo_core_run_ref *run);
 /* The run if it is open or just closed, or NULL. One that is not in memory (cold.h) is brought
  * back: NULL says for certain that none is open, or that it is damaged. */
 struct flo_execution *flo_core_resident(struct flo_core *core, const char *run_id);

@@ -201,7 +201,7 @@ void flo_rpc_terminate_workflow_execution(struct flo_core *core,
  * and that the rows go, is one batch, and the answer waits for it: no crash can bring the run back
  * once its deletion is acknowledged.
  */
-static int delete_run(struct flo_core *core, const struct flo_core_run_ref *run)
+int flo_core_delete_whole_run(struct flo_core *core, const struct flo_core_run_ref *run)
 {
     struct flo_execution *execution = run->execution;
     if (flo_core_delete_run(core, execution ? execution->hooks.key : run->stored.key))
@@ -226,7 +226,7 @@ void flo_rpc_delete_workflow_execution(struct flo_core *core, const struct flo_c
     struct flo_namespace *ns;
     struct flo_core_run_ref run;
     int rc = find_run(core, request->namespace_, request->workflow_execution, &ns, &run, &status);
-    if (!rc && delete_run(core, &run))
+    if (!rc && flo_core_delete_whole_run(core, &run))
         rc = flo_status_no_memory(&status);
     if (rc) {
         flo_reply_status(core, info->id, 0, &status);

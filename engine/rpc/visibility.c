@@ -11,6 +11,7 @@
 
 #include "engine/rpc/query.h"
 #include "engine/rpc/routes.h"
+#include "engine/rpc/visibility.h"
 #include "grpc/status.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
@@ -282,6 +283,22 @@ static FloApi__IndexedValueType type_in_namespace(void *ctx, const char *name)
 {
     const struct namespace_names *in = ctx;
     return flo_core_attribute_type(in->core, in->namespace_name, name);
+}
+
+int flo_visibility_compile(const struct flo_core *core, const char *namespace_name,
+                           const char *text, struct flo_arena *arena, struct flo_store_filter *out,
+                           struct flo_err *err)
+{
+    struct namespace_names in = {core, namespace_name};
+    const struct flo_query_names names = {type_in_namespace, &in};
+    struct flo_query query;
+    int rc = flo_query_compile(text, &names, arena, &query, err);
+    if (!rc && query.group_by_status)
+        rc = flo_fail(err, FLO_EINVAL,
+                      "invalid query: operation is not supported: 'group by' clause");
+    if (!rc)
+        *out = query.filter;
+    return rc;
 }
 
 /* Compile a query for a list or a count. */

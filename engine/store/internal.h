@@ -69,6 +69,7 @@ enum flo_store_statement {
     FLO_STORE_SQL_HISTORY_REVERSE,
     FLO_STORE_SQL_EXPIRED,
     FLO_STORE_SQL_STARTED,
+    FLO_STORE_SQL_WINDOW,
     FLO_STORE_STATEMENTS
 };
 
@@ -120,6 +121,19 @@ FLO_MUST_CHECK int flo_store_delete_attributes(struct flo_store *store, uint64_t
 /* The SQL functions that filters use. */
 FLO_MUST_CHECK int flo_store_add_functions(struct flo_store_connection *connection,
                                            struct flo_err *err);
+
+/* ---- list.c, walk.c ---- */
+
+/* From here to the end of the query SQLite stops itself when the budget is used up. */
+void flo_store_budget_begin(struct flo_store *store);
+void flo_store_budget_end(struct flo_store *store);
+/* The code of a step that gave no row: FLO_ELIMIT when the budget was used up. */
+int flo_store_query_error(struct flo_store *store, int step, const char *what, struct flo_err *err);
+/* Prepare SQL that was put together. */
+FLO_MUST_CHECK int flo_store_prepare_text(struct flo_store *store, struct flo_buf *sql,
+                                          sqlite3_stmt **out, struct flo_err *err);
+/* The runs of a division are out, unless the filter wants them; ?1 is the namespace. */
+void flo_store_put_divisions(struct flo_buf *sql, const struct flo_store_filter *filter);
 
 /* ---- store.c ---- */
 

@@ -48,6 +48,15 @@ static void bind_filter(sqlite3_stmt *statement, int first, const char *namespac
         flo_store_bind_value(statement, first + (int)i, &filter->values[i]);
 }
 
+void flo_store_put_divisions(struct flo_buf *sql, const struct flo_store_filter *filter)
+{
+    if (!filter->all_divisions)
+        flo_buf_printf(sql,
+                       " AND run.key NOT IN (SELECT id >> %d FROM attribute WHERE space = ?1"
+                       " AND name = 'TemporalNamespaceDivision')",
+                       FLO_STORE_VALUE_BITS);
+}
+
 /* From which tables, and what holds of all runs that fit, without the filter's own. ?2 and ?3 are
  * named in every case, so that the others are counted alike. */
 static void put_from(struct flo_buf *sql, const struct flo_store_filter *filter)
@@ -65,11 +74,7 @@ static void put_from(struct flo_buf *sql, const struct flo_store_filter *filter)
     else
         flo_buf_printf(sql, " FROM run INDEXED BY %s WHERE namespace_id = ?1 AND ?2 IS ?3",
                        indexes[filter->path]);
-    if (!filter->all_divisions)
-        flo_buf_printf(sql,
-                       " AND run.key NOT IN (SELECT id >> %d FROM attribute WHERE space = ?1"
-                       " AND name = 'TemporalNamespaceDivision')",
-                       FLO_STORE_VALUE_BITS);
+    flo_store_put_divisions(sql, filter);
 }
 
 /* VM steps between two looks at the clock: well under a millisecond. */
@@ -81,19 +86,18 @@ static int over_budget(void *ctx)
     return flo_clock_mono_ns() >= store->query_until_ns;
 }
 
-/* From here to the end of the query SQLite stops itself when the budget is used up. */
-static void budget_begin(struct flo_store *store)
+void flo_store_budget_begin(struct flo_store *store)
 {
     store->query_until_ns = flo_clock_mono_ns() + store->query_budget_ns;
     sqlite3_progress_handler(store->reader->db, STEPS_PER_LOOK, over_budget, store);
 }
 
-static void budget_end(struct flo_store *store)
+void flo_store_budget_end(struct flo_store *store)
 {
     sqlite3_progress_handler(store->reader->db, 0, NULL, NULL);
 }
 
-static int query_error(struct flo_store *store, int step, const char *what, struct flo_err *err)
+int flo_store_query_error(struct flo_store *store, int step, const char *what, struct flo_err *err)
 {
     if ((step & 0xff) == SQLITE_INTERRUPT)
         return flo_fail(err, FLO_ELIMIT,
@@ -102,8 +106,8 @@ static int query_error(struct flo_store *store, int step, const char *what, stru
     return flo_store_error(store->reader->db, step, what, err);
 }
 
-static int prepare(struct flo_store *store, struct flo_buf *sql, sqlite3_stmt **out,
-                   struct flo_err *err)
+int flo_store_prepare_text(struct flo_store *store, struct flo_buf *sql, sqlite3_stmt **out,
+                           struct flo_err *err)
 {
     const char *text = flo_buf_cstr(sql);
     if (sql->failed)
@@ -175,7 +179,7 @@ static int started_few(struct flo_store *store, const char *namespace_id,
     if (step == SQLITE_ROW)
         *out_few = sqlite3_column_int64(statement, 0) < SORT_MAX;
     else
-        rc = query_error(store, step, "cannot read the runs", err);
+        rc = flo_store_query_error(store, step, "cannot read the runs", err);
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     return rc;
@@ -207,10 +211,10 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
     sqlite3_stmt *statement = NULL;
     int step;
 
-    budget_begin(store);
+    flo_store_budget_begin(store);
     int rc = choose_path(store, namespace_id, asked, &chosen, err);
     if (rc) {
-        budget_end(store);
+        flo_store_budget_end(store);
         return rc;
     }
     flo_buf_init(&sql, 0);
@@ -230,7 +234,7 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
     flo_buf_append_str(&sql, is_by_attribute(filter)
                                  ? " ORDER BY ended DESC, started DESC, id DESC"
                                  : " ORDER BY close_order DESC, start_ns DESC, key DESC");
-    rc = prepare(store, &sql, &statement, err);
+    rc = flo_store_prepare_text(store, &sql, &statement, err);
     if (rc)
         goto out;
     sqlite3_bind_int64(statement, AT_FILTER, after ? after->close_order : INT64_MAX);
@@ -240,7 +244,7 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
     while (limit-- && (step = sqlite3_step(statement)) != SQLITE_DONE) {
         struct flo_store_visible run;
         if (step != SQLITE_ROW) {
-            rc = query_error(store, step, "cannot read the runs", err);
+            rc = flo_store_query_error(store, step, "cannot read the runs", err);
             break;
         }
         read_visible(statement, &run);
@@ -248,7 +252,7 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
             break;
     }
 out:
-    budget_end(store);
+    flo_store_budget_end(store);
     sqlite3_finalize(statement);
     assert(flo_store_reader_idle(store));
     flo_buf_fini(&sql);
@@ -273,14 +277,14 @@ static int count_runs(struct flo_store *store, const char *namespace_id,
         flo_buf_printf(&sql, " AND (%s)", filter->sql);
     if (group)
         flo_buf_append_str(&sql, " GROUP BY status");
-    int rc = prepare(store, &sql, &statement, err);
+    int rc = flo_store_prepare_text(store, &sql, &statement, err);
     if (rc)
         goto out;
     bind_filter(statement, AT_FILTER, namespace_id, filter);
     while ((step = sqlite3_step(statement)) == SQLITE_ROW)
         fn(ctx, sqlite3_column_int(statement, 0), sqlite3_column_int64(statement, 1));
     if (step != SQLITE_DONE)
-        rc = query_error(store, step, "cannot count the runs", err);
+        rc = flo_store_query_error(store, step, "cannot count the runs", err);
 out:
     sqlite3_finalize(statement);
     assert(flo_store_reader_idle(store));
@@ -293,13 +297,13 @@ int flo_store_count(struct flo_store *store, const char *namespace_id,
                     void (*fn)(void *ctx, int status, int64_t count), void *ctx,
                     struct flo_err *err)
 {
-    budget_begin(store);
+    flo_store_budget_begin(store);
     /* By status in two parts, each of which has an index. */
     int rc = by_status ? count_runs(store, namespace_id, filter, FLO_STORE_IS_OPEN, fn, ctx, err)
                        : count_runs(store, namespace_id, filter, NULL, fn, ctx, err);
     if (!rc && by_status)
         rc = count_runs(store, namespace_id, filter, FLO_STORE_IS_CLOSED, fn, ctx, err);
-    budget_end(store);
+    flo_store_budget_end(store);
     return rc;
 }
 

@@ -91,6 +91,8 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
     [FLO_STORE_SQL_STARTED] =
         "SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_start WHERE namespace_id = ?1"
         " AND start_ns BETWEEN ?2 AND ?3 LIMIT ?4)",
+    [FLO_STORE_SQL_WINDOW] =
+        "SELECT key FROM run WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT 1 OFFSET ?3",
     [FLO_STORE_SQL_HISTORY_REVERSE] =
         "SELECT first_event_id, event_count, crc32c, events FROM history"
         " WHERE key = ?1 AND first_event_id <= ?2 ORDER BY first_event_id DESC",

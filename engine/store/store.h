@@ -178,6 +178,18 @@ FLO_MUST_CHECK int flo_store_list(struct flo_store *store, const char *namespace
                                   const struct flo_store_cursor *after, size_t limit,
                                   bool (*fn)(void *ctx, const struct flo_store_visible *run),
                                   void *ctx, struct flo_err *err);
+/*
+ * A window of a walk over the runs of a namespace in the order of their keys, which never change:
+ * from the first one behind after_key on, for up to limit runs and up to last_key, calls fn for
+ * those that fit filter. *out_end: all up to this key were looked at; last_key at the end. Errors
+ * as flo_store_list.
+ */
+FLO_MUST_CHECK int flo_store_walk(struct flo_store *store, const char *namespace_id,
+                                  const struct flo_store_filter *filter, uint64_t after_key,
+                                  uint64_t last_key, size_t limit,
+                                  int (*fn)(void *ctx, uint64_t key, const char *workflow_id,
+                                            const char *run_id),
+                                  void *ctx, uint64_t *out_end, struct flo_err *err);
 /* Count them, in all or one call for each status. FLO_ELIMIT as above. */
 FLO_MUST_CHECK int flo_store_count(struct flo_store *store, const char *namespace_id,
                                    const struct flo_store_filter *filter, bool by_status,
