@@ -6,6 +6,7 @@
 #include "engine/core/job.h"
 #include "engine/core/message.h"
 #include "engine/core/namespace.h"
+#include "engine/core/options.h"
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
 #include "engine/core/runs.h"
@@ -27,6 +28,10 @@ const char *flo_job_identity(const request_t *request)
         return request->cancellation_operation->identity;
     case CASE(DELETION_OPERATION):
         return request->deletion_operation->identity;
+    case CASE(RESET_OPERATION):
+        return request->reset_operation->identity;
+    case CASE(UPDATE_WORKFLOW_OPTIONS_OPERATION):
+        return request->update_workflow_options_operation->identity;
     case CASE(UNPAUSE_ACTIVITIES_OPERATION):
         return request->unpause_activities_operation->identity;
     case CASE(RESET_ACTIVITIES_OPERATION):
@@ -49,6 +54,8 @@ FloApi__BatchOperationType flo_job_type(const request_t *request)
         return TYPE(CANCEL);
     case CASE(DELETION_OPERATION):
         return TYPE(DELETE);
+    case CASE(UPDATE_WORKFLOW_OPTIONS_OPERATION):
+        return TYPE(UPDATE_EXECUTION_OPTIONS);
     case CASE(UNPAUSE_ACTIVITIES_OPERATION):
         return TYPE(UNPAUSE_ACTIVITY);
     case CASE(RESET_ACTIVITIES_OPERATION):
@@ -66,6 +73,7 @@ bool flo_job_wants_open(const request_t *request)
     case CASE(TERMINATION_OPERATION):
     case CASE(SIGNAL_OPERATION):
     case CASE(CANCELLATION_OPERATION):
+    case CASE(UPDATE_WORKFLOW_OPTIONS_OPERATION):
     case CASE(UNPAUSE_ACTIVITIES_OPERATION):
     case CASE(RESET_ACTIVITIES_OPERATION):
     case CASE(UPDATE_ACTIVITY_OPTIONS_OPERATION):
@@ -145,6 +153,10 @@ int flo_job_check(struct flo_core *core, const request_t *request, struct flo_st
         return flo_check_blob(core, request->termination_operation->details, status);
     case CASE(SIGNAL_OPERATION):
         return check_signal(core, request->signal_operation, status);
+    case CASE(UPDATE_WORKFLOW_OPTIONS_OPERATION):
+        return flo_options_check(
+            core, request->update_workflow_options_operation->workflow_execution_options,
+            request->update_workflow_options_operation->update_mask, status);
     case CASE(UNPAUSE_ACTIVITIES_OPERATION):
         return check_unpause(core, request->unpause_activities_operation, status);
     case CASE(RESET_ACTIVITIES_OPERATION):
@@ -224,6 +236,16 @@ static int update_activities(struct flo_core *core, struct flo_execution *execut
     return flo_activities_update_options(core, execution, &which, &how, &updated, status);
 }
 
+static int update_options(struct flo_core *core, struct flo_execution *execution,
+                          const request_t *request, struct flo_status *status)
+{
+    const FloApi__BatchOperationUpdateWorkflowExecutionOptions *o =
+        request->update_workflow_options_operation;
+    FloApi__WorkflowExecutionOptions *updated;
+    return flo_options_update(core, execution, o->workflow_execution_options, o->update_mask,
+                              &updated, status);
+}
+
 /* What ends with flo_execution_end here; the others end their transition themselves. */
 static int do_open(struct flo_core *core, struct flo_execution *execution, const request_t *request,
                    struct flo_status *status)
@@ -242,6 +264,9 @@ static int do_open(struct flo_core *core, struct flo_execution *execution, const
         break;
     case CASE(SIGNAL_OPERATION):
         rc = signal(core, execution, request, status);
+        break;
+    case CASE(UPDATE_WORKFLOW_OPTIONS_OPERATION):
+        rc = update_options(core, execution, request, status);
         break;
     case CASE(UNPAUSE_ACTIVITIES_OPERATION):
         return unpause(core, execution, request, status);
@@ -263,10 +288,10 @@ static int do_it(struct flo_core *core, struct flo_job *job, const struct flo_jo
 {
     FloApi__WorkflowExecution execution = FLO_API__WORKFLOW_EXECUTION__INIT;
     struct flo_core_run_ref run;
-    (void)number;
     execution.workflow_id = flo_text(target->workflow_id);
     execution.run_id = flo_text(target->run_id);
     int rc = flo_check_execution(core, &execution, status);
+    (void)number;
     if (!rc)
         rc = flo_core_find_run(core, job->ns, target->workflow_id, target->run_id, &run, status);
     if (rc)
