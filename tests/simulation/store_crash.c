@@ -50,7 +50,7 @@ struct crash {
 static void fail(struct crash *c, const char *text)
 {
     if (!*c->failure)
-        snprintf(c->failure, sizeof c->failure, "%s", text);
+        snprintf(c->failure, sizeof c->failure, "%.255s", text);
 }
 
 /* ---- what is written follows from where it stands ---- */
