@@ -8,6 +8,7 @@ static const struct feature *const features[] = {
     &queries_feature,
     &readers_feature,
     &resets_feature,
+    &schedules_feature,
     &updates_feature,
 };
 

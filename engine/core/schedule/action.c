@@ -252,22 +252,27 @@ static int record_action(struct flo_schedule *schedule, const struct flo_schedul
     return flo_schedule_watch(schedule, run.workflow_id);
 }
 
-/* Start one. false: it was not possible (a run of that id is there, say), and is not tried again.
- */
-static bool start_one(struct flo_schedule *schedule, const struct flo_schedule_start *start,
-                      bool tracked)
+enum started {
+    STARTED,
+    REFUSED, /* a run of that id is there, say: it is not tried again */
+    LATER,   /* the store cannot be read now */
+};
+
+static enum started start_one(struct flo_schedule *schedule, const struct flo_schedule_start *start,
+                              bool tracked)
 {
     struct flo_core *core = schedule->core;
     FloApi__StartWorkflowExecutionRequest request;
     struct flo_status status = {0};
     struct flo_execution *execution;
     if (!make_request(schedule, start, &request))
-        return false;
-    if (flo_start_for_schedule(core, &request, &execution, &status))
-        return false;
+        return REFUSED;
+    const int rc = flo_start_for_schedule(core, &request, &execution, &status);
+    if (rc)
+        return rc == FLO_EIO || rc == FLO_ENOMEM ? LATER : REFUSED;
     if (record_action(schedule, start, execution, tracked))
         flo_core_set_fatal(core);
-    return true;
+    return STARTED;
 }
 
 /* ---- those in the way ---- */
@@ -318,18 +323,35 @@ bool flo_schedule_process_buffer(struct flo_schedule *schedule)
     if (!sort_buffer(schedule, &sorted))
         return false;
     bool again = false;
+    size_t kept_count = 0;
+    struct flo_schedule_start *kept =
+        flo_arena_calloc(&schedule->core->scratch, sorted.now_count + 1, sizeof *kept);
+    if (!kept) {
+        flo_core_set_fatal(schedule->core);
+        return false;
+    }
     for (size_t i = 0; i < sorted.now_count + (sorted.one ? 1 : 0); i++) {
         const bool overlapping = i < sorted.now_count;
         const struct flo_schedule_start *start = overlapping ? &sorted.now[i] : sorted.one;
-        if (!flo_schedule_may_act(schedule, start->manual, true) ||
-            !start_one(schedule, start, !overlapping))
+        if (!flo_schedule_may_act(schedule, start->manual, false)) {
             again = true; /* the next one has its turn */
+            continue;
+        }
+        const enum started result = start_one(schedule, start, !overlapping);
+        if (result == LATER) {
+            kept[kept_count++] = *start;
+            continue;
+        }
+        (void)flo_schedule_may_act(schedule, start->manual, true);
+        again = again || result == REFUSED;
     }
-    memcpy(schedule->buffered, sorted.rest, sorted.rest_count * sizeof *sorted.rest);
-    schedule->buffered_count = sorted.rest_count;
+    schedule->retry = kept_count > 0;
+    memcpy(schedule->buffered, kept, kept_count * sizeof *kept);
+    memcpy(schedule->buffered + kept_count, sorted.rest, sorted.rest_count * sizeof *sorted.rest);
+    schedule->buffered_count = kept_count + sorted.rest_count;
     if (sorted.cancel || sorted.terminate)
         end_running(schedule, sorted.terminate);
-    return again;
+    return again && !schedule->retry;
 }
 
 /* ---- the end of a run ---- */
@@ -465,15 +487,14 @@ void flo_schedule_refresh(struct flo_schedule *schedule)
         struct flo_core_run_ref ref;
         const struct flo_schedule_run *run = &schedule->running[i];
         int rc = flo_core_find_run(core, schedule->ns, run->workflow_id, "", &ref, &status);
-        if (rc && rc != FLO_ENOENT) {
-            flo_core_set_fatal_as(core, rc == FLO_ENOMEM ? FLO_ENOMEM : FLO_EIO);
-            return;
-        }
+        if (rc && rc != FLO_ENOENT && rc != FLO_EDATA)
+            continue; /* nobody knows now: then it runs */
         const char *first = rc              ? ""
                             : ref.execution ? ref.execution->first_run_id
                                             : ref.state->first_run_id;
         const bool same = strcmp(first, run->run_id) == 0;
-        if (same && ref.execution && flo_execution_is_open(ref.execution))
+        if (same && (ref.execution ? flo_execution_is_open(ref.execution)
+                                   : ref.stored.status == (int)STATUS(RUNNING)))
             continue;
         const int ended = !same           ? (int)STATUS(UNSPECIFIED)
                           : ref.execution ? ref.execution->status

@@ -18,7 +18,8 @@
 
 /* How long a schedule that has nothing left to do is kept. */
 #define IDLE_NS (INT64_C(7) * 24 * 3600 * FLO_NS_PER_S)
-#define BACKFILL_PAUSE_NS FLO_NS_PER_S
+/* Before the next backfills, and before a start that met a store that could not be read. */
+#define SHORT_PAUSE_NS FLO_NS_PER_S
 
 enum { BACKFILLS_AT_ONCE = 10 };
 
@@ -221,7 +222,7 @@ static int64_t later(int64_t a_ns, int64_t b_ns)
 /* When a schedule with nothing left to do closes; FLO_SPEC_NEVER: it has something to do. */
 static int64_t expiry(struct flo_schedule *schedule, int64_t next_ns)
 {
-    if (schedule->schedule->state->paused || backfills_by_time(schedule) ||
+    if (schedule->schedule->state->paused || backfills_by_time(schedule) || schedule->retry ||
         (next_ns != FLO_SPEC_NEVER && flo_schedule_may_act(schedule, false, false)))
         return FLO_SPEC_NEVER;
     int64_t last_ns = later(schedule->create_ns, schedule->update_ns);
@@ -256,8 +257,8 @@ static void set_timer(struct flo_schedule *schedule, int64_t at_ns, flo_core_tim
 
 static void sleep_until(struct flo_schedule *schedule, int64_t next_ns)
 {
-    if (backfills_by_time(schedule))
-        next_ns = schedule->core->now_ns + BACKFILL_PAUSE_NS;
+    if (backfills_by_time(schedule) || schedule->retry)
+        next_ns = schedule->core->now_ns + SHORT_PAUSE_NS;
     else if (!flo_schedule_may_act(schedule, false, false))
         next_ns = FLO_SPEC_NEVER;
     const int64_t expires_ns = expiry(schedule, next_ns);
@@ -288,6 +289,8 @@ void flo_schedule_wake(struct flo_schedule *schedule, const FloApi__SchedulePatc
     if (update && apply_update(schedule, update))
         looked = look(schedule, schedule->processed_ns, now_ns, 0, false, NULL);
     process_backfills(schedule);
+    if (schedule->buffered_count)
+        flo_schedule_refresh(schedule);
     while (!core->fatal && flo_schedule_process_buffer(schedule)) {
     }
     if (core->fatal)
@@ -306,6 +309,5 @@ void flo_schedule_resume(struct flo_schedule *schedule)
         set_timer(schedule, schedule->closed_ns + schedule->ns->retention_ns, forget);
         return;
     }
-    flo_schedule_refresh(schedule);
-    flo_schedule_wake(schedule, NULL, NULL);
+    set_timer(schedule, schedule->core->now_ns, fire); /* once all else is there */
 }

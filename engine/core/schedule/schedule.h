@@ -101,6 +101,7 @@ struct flo_schedule {
     size_t running_count, running_cap;
     struct flo_schedule_start *buffered;
     size_t buffered_count, buffered_cap;
+    bool retry; /* the buffer holds starts that could not be made for now */
     struct flo_schedule_backfill *backfills;
     size_t backfill_count, backfill_cap;
     struct flo_blob last_result, continued_failure;
@@ -150,7 +151,7 @@ void flo_schedule_wake(struct flo_schedule *schedule, const FloApi__SchedulePatc
                        const FloApi__UpdateScheduleRequest *update);
 /* Close it: nothing more is started. It is forgotten when the namespace's retention is over. */
 void flo_schedule_close(struct flo_schedule *schedule);
-/* After a restart: its timer, and what ended while the engine was down. */
+/* After a restart: what has come due meanwhile, and its timer. */
 void flo_schedule_resume(struct flo_schedule *schedule);
 /* The overlap policy that counts: that of a start, or the schedule's. */
 int flo_schedule_policy(const struct flo_schedule *schedule, int policy);
