@@ -4,6 +4,7 @@
  */
 #include "config/cmdline.h"
 #include "config/process.h"
+#include "engine/care.h"
 #include "engine/options.h"
 #include "engine/shell.h"
 #include "telemetry/log.h"
@@ -17,6 +18,8 @@ int main(int argc, char **argv)
     int exit_code;
 
     flo_process_init();
+    if (flo_engine_care(argc, argv, &exit_code))
+        return exit_code;
     flo_notify_init();
     if (!flo_engine_options_parse(argc, argv, &options, &exit_code))
         return exit_code;

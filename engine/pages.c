@@ -28,6 +28,9 @@ static void collect(void *ctx, struct flo_metrics *metrics)
     struct flo_core_stats stats;
     flo_core_stats(shell->core, &stats);
     flo_series_set(flo_metrics_get(metrics, FLO_METRIC_ENGINE_OPEN, NULL), (double)stats.open_runs);
+    flo_series_set(flo_metrics_get(metrics, FLO_METRIC_ENGINE_COLD, NULL), (double)stats.cold_runs);
+    flo_series_set(flo_metrics_get(metrics, FLO_METRIC_ENGINE_RESIDENT, NULL),
+                   (double)stats.resident_bytes);
     flo_series_set(flo_metrics_get(metrics, FLO_METRIC_ENGINE_CONNECTIONS, NULL),
                    (double)flo_grpc_server_connections(shell->server));
     /* Queues that are gone since the last time are at 0, like empty ones. */

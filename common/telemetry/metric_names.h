@@ -99,6 +99,8 @@
     X(ENGINE_COMMIT_LATENCY, HISTOGRAM, "flotilla_engine_commit_latency_seconds", "", COMMIT, "Duration of a commit, sync included.") \
     X(ENGINE_COMMIT_CALLS, COUNTER, "flotilla_engine_commit_transitions_total", "", NONE, "State transitions made durable.") \
     X(ENGINE_OPEN, GAUGE, "flotilla_engine_open_workflows", "", NONE, "Open workflow runs.") \
+    X(ENGINE_COLD, GAUGE, "flotilla_engine_cold_workflows", "", NONE, "Open workflow runs that are on disk only.") \
+    X(ENGINE_RESIDENT, GAUGE, "flotilla_engine_resident_bytes", "", NONE, "What the others take in memory, about.") \
     X(ENGINE_CONNECTIONS, GAUGE, "flotilla_engine_connections", "", NONE, "Client connections.") \
     X(ENGINE_POLLERS, GAUGE, "flotilla_engine_pollers", "namespace,task_queue,task_type", NONE, "Polls waiting for a task.") \
     X(ENGINE_BACKLOG, GAUGE, "flotilla_engine_backlog_tasks", "namespace,task_queue,task_type", NONE, "Tasks waiting for a poller.") \

@@ -166,6 +166,8 @@ uint32_t flo_store_record_crc(const struct flo_core_record_row *row);
 
 /* ---- schema.c ---- */
 
+#define FLO_STORE_APPLICATION_ID 0x464c4f31 /* "FLO1": PRAGMA application_id */
+
 /* Is the writer's database ours? An empty one becomes it, one of an older version is brought up to
  * FLO_STORE_SCHEMA_VERSION. FLO_EDATA: another program's, or a newer engine's. */
 FLO_MUST_CHECK int flo_store_check_schema(struct flo_store *store, struct flo_err *err);

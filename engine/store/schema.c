@@ -22,8 +22,6 @@
 
 #include "engine/store/internal.h"
 
-#define APPLICATION_ID 0x464c4f31 /* "FLO1": PRAGMA application_id */
-
 static const char version_1[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "INSERT INTO meta (name, value) VALUES ('commit_seq', 0);"
@@ -100,7 +98,7 @@ static int bring_up(struct flo_store *store, int version, struct flo_err *err)
     for (; !rc && version < FLO_STORE_SCHEMA_VERSION; version++)
         rc = flo_store_exec(&store->writer, steps[version - 1], err);
     snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-             APPLICATION_ID, FLO_STORE_SCHEMA_VERSION);
+             FLO_STORE_APPLICATION_ID, FLO_STORE_SCHEMA_VERSION);
     if (!rc)
         rc = flo_store_exec(&store->writer, mark, err);
     return rc; /* an open transaction ends with the connection */
@@ -119,7 +117,7 @@ int flo_store_check_schema(struct flo_store *store, struct flo_err *err)
         return rc;
     if (version == 0 && application == 0 && tables == 0)
         return bring_up(store, 0, err);
-    if (application != APPLICATION_ID)
+    if (application != FLO_STORE_APPLICATION_ID)
         return flo_fail(err, FLO_EDATA, "it is an SQLite database of another program");
     if (version == FLO_STORE_SCHEMA_VERSION)
         return 0;

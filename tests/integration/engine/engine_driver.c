@@ -6,6 +6,10 @@
  *   engine_driver start ADDRESS PREFIX COUNT IN_FLIGHT FILE   start workflows; after each
  *       acknowledgement append "workflow-id run-id" to FILE. Stops when COUNT are started or the
  *       engine is gone; prints how many were acknowledged, at the end and after each 20.
+ *   engine_driver sleep ADDRESS PREFIX COUNT IN_FLIGHT FILE SECONDS
+ *       the same, but their first task comes so much later
+ *   engine_driver signal ADDRESS FILE
+ *       signals every run in FILE
  *   engine_driver verify ADDRESS FILE
  *       every run in FILE is there, with the run id that was given
  *   engine_driver terminate ADDRESS FILE
@@ -41,6 +45,7 @@ struct driver {
     const char *prefix;
     FILE *file;
     long count, in_flight, started, acknowledged, finished, failed;
+    long delay_s; /* of the first task of those that are started */
     bool stopped; /* the connection is gone or the work is done */
     int64_t *latencies;
 };
@@ -151,6 +156,9 @@ static void start_next(struct driver *d, done_fn done)
     request.workflow_type = &type;
     request.task_queue = &queue;
     request.request_id = call->id;
+    Google__Protobuf__Duration delay = GOOGLE__PROTOBUF__DURATION__INIT;
+    delay.seconds = d->delay_s;
+    request.workflow_start_delay = d->delay_s ? &delay : NULL;
     send_call(call, SERVICE "StartWorkflowExecution", &request.base, 10000);
 }
 
@@ -194,7 +202,13 @@ static int run_start(struct driver *d, char **args)
     return 0;
 }
 
-/* ---- verify, terminate ---- */
+static int run_sleep(struct driver *d, char **args)
+{
+    d->delay_s = strtol(args[4], NULL, 10);
+    return run_start(d, args);
+}
+
+/* ---- verify, signal, terminate ---- */
 
 /* Count an answer about a run of the file. Was it OK? */
 static bool count_answer(const struct call *call, const struct flo_grpc_status *status)
@@ -250,8 +264,8 @@ static void describe(struct driver *d, const char *id, const char *run_id)
     send_call(call, SERVICE "DescribeWorkflowExecution", &request.base, 30000);
 }
 
-static void terminated(struct call *call, const struct flo_grpc_status *status, const uint8_t *body,
-                       size_t len)
+static void answered(struct call *call, const struct flo_grpc_status *status, const uint8_t *body,
+                     size_t len)
 {
     (void)body, (void)len;
     (void)count_answer(call, status);
@@ -261,11 +275,24 @@ static void terminate(struct driver *d, const char *id, const char *run_id)
 {
     FloApi__TerminateWorkflowExecutionRequest request;
     FloApi__WorkflowExecution execution;
-    struct call *call = new_call_about(d, terminated, id, run_id, &execution);
+    struct call *call = new_call_about(d, answered, id, run_id, &execution);
     flo_api__terminate_workflow_execution_request__init(&request);
     request.namespace_ = TEXT("default");
     request.workflow_execution = &execution;
     send_call(call, SERVICE "TerminateWorkflowExecution", &request.base, 30000);
+}
+
+static void signal_run(struct driver *d, const char *id, const char *run_id)
+{
+    FloApi__SignalWorkflowExecutionRequest request;
+    FloApi__WorkflowExecution execution;
+    struct call *call = new_call_about(d, answered, id, run_id, &execution);
+    flo_api__signal_workflow_execution_request__init(&request);
+    request.namespace_ = TEXT("default");
+    request.workflow_execution = &execution;
+    request.signal_name = TEXT("wake");
+    request.request_id = call->id;
+    send_call(call, SERVICE "SignalWorkflowExecution", &request.base, 30000);
 }
 
 /* Send a call about each run of the file, up to a hundred at a time. */
@@ -293,6 +320,13 @@ static int run_verify(struct driver *d, char **args)
 {
     int code = each_run(d, args[0], describe);
     printf("%ld there, %ld not\n", d->finished - d->failed, d->failed);
+    return code;
+}
+
+static int run_signal(struct driver *d, char **args)
+{
+    int code = each_run(d, args[0], signal_run);
+    printf("%ld signalled, %ld not\n", d->finished - d->failed, d->failed);
     return code;
 }
 
@@ -564,8 +598,9 @@ int main(int argc, char **argv)
         int args;
         int (*run)(struct driver *d, char **args);
     } modes[] = {
-        {"start", 4, run_start}, {"verify", 1, run_verify}, {"terminate", 1, run_terminate},
-        {"echo", 2, run_echo},   {"poll", 1, run_poll},
+        {"start", 4, run_start},   {"verify", 1, run_verify}, {"terminate", 1, run_terminate},
+        {"echo", 2, run_echo},     {"poll", 1, run_poll},     {"sleep", 5, run_sleep},
+        {"signal", 1, run_signal},
     };
     struct driver d = {.base = event_base_new()};
     struct flo_err err = {0};
@@ -581,6 +616,6 @@ int main(int argc, char **argv)
         event_base_free(d.base);
         return rc;
     }
-    die("usage: start|verify|terminate|echo|poll ADDRESS ...");
+    die("usage: start|sleep|signal|verify|terminate|echo|poll ADDRESS ...");
     return 2;
 }

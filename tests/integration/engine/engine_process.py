@@ -301,6 +301,103 @@ def test_closed_give_memory_back(folder):
         engine.stop()
 
 
+def test_memory_is_bounded(folder):
+    """Workflows that wait take no more memory than they may; they answer and start in time, also after a kill."""
+    db, acks = (os.path.join(folder, name) for name in ("engine.db", "acks"))
+    with Engine("--db", db, "--max-memory", "2M") as engine:
+        drive("sleep", engine.address, "warm", "100", "50", os.path.join(folder, "warm"), "3600")
+        few = resident_mb(engine)
+        drive("sleep", engine.address, "wf", "12000", "100", acks, "3600")
+        drive("signal", engine.address, acks)
+        taken = resident_mb(engine) - few
+        assert taken < 13, f"12,000 waiting workflows take {taken} MB"  # without a bound: 20
+        engine.process.kill()
+    with Engine("--db", db, "--max-memory", "2M") as engine:
+        drive("verify", engine.address, acks)
+        drive("terminate", engine.address, acks)
+        engine.stop()
+
+
+def test_cold_workflows_start_in_time(folder):
+    """Those whose first task is yet to come leave memory and are there when it is due."""
+    with Engine("--db", os.path.join(folder, "engine.db"), "--max-memory", "1", http=True) as engine:
+        drive("sleep", engine.address, "later", "50", "50", os.path.join(folder, "acks"), "2")
+        page_with(engine, r'flotilla_engine_backlog_tasks\{[^}]*"Workflow"[^}]*\} 50\n')
+        drive("echo", engine.address, "50", "10")  # its workers serve the old ones, too: they are first in the queue
+        page_with(engine, r"flotilla_engine_open_workflows 0\n")
+        engine.stop()
+
+
+def care(*args):
+    """`flotilla-engine backup|check|compact`: its exit code and all that it says."""
+    done = subprocess.run([ENGINE, *args], capture_output=True, text=True, timeout=DEADLINE_S)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_backups_of_a_running_engine(folder):
+    """Copies that are made under load are whole, hold all that was acknowledged before, and can be served."""
+    db, copy, acks = (os.path.join(folder, name) for name in ("engine.db", "copy.db", "acks"))
+    with Engine("--db", db) as engine:
+        drive("start", engine.address, "before", "300", "20", acks)
+        with subprocess.Popen([DRIVER, "start", engine.address, "during", "2000", "20",
+                               os.path.join(folder, "during")], stdout=subprocess.PIPE, text=True) as load:
+            wait_for_starts(load, 100)
+            code, said = care("backup", db, copy)
+            assert code == 0 and "0 damages" in said, (code, said)
+            code, said = care("check", db)
+            assert code == 0, (code, said)
+            load.communicate(timeout=DEADLINE_S)
+        code, said = care("backup", db, copy)
+        assert code == 73 and "is there already" in said, (code, said)
+        code, said = care("compact", db)
+        assert code == 73 and "in use" in said, (code, said)
+        engine.stop()
+    assert sorted(name for name in os.listdir(folder) if name.startswith("copy")) == ["copy.db", "copy.db.lock",
+                                                                                   "copy.db.mark"]
+    with Engine("--db", copy) as engine:
+        drive("verify", engine.address, acks)
+        drive("terminate", engine.address, acks)
+        engine.stop()
+    with sqlite3.connect(copy) as database:
+        database.execute("DELETE FROM history WHERE key % 2 = 0")
+        database.execute("DELETE FROM run WHERE key % 2 = 0")
+    code, said = care("compact", copy)
+    before_and_after = [int(number) for number in re.findall(r"(\d+) bytes, (\d+) before", said)[0]]
+    assert code == 0 and before_and_after[0] < before_and_after[1], (code, said)
+    code, said = care("check", copy)
+    assert code == 0, (code, said)
+    with Engine("--db", copy) as engine:
+        engine.stop()
+
+
+def test_check_names_damages(folder):
+    """Each kind of damage is a line of `check`, which ends with 65, and no backup is made of it."""
+    db = os.path.join(folder, "engine.db")
+    with Engine("--db", db) as engine:
+        drive("echo", engine.address, "20", "5")
+        engine.stop()
+    assert care("check", db)[0] == 0
+    for spoil, line in [
+            ("UPDATE history SET events = zeroblob(length(events)) WHERE key = 3 AND first_event_id = 1",
+             "history is damaged at event 1"),
+            ("DELETE FROM history WHERE key = 4 AND first_event_id = (SELECT max(first_event_id) FROM history"
+             " WHERE key = 4)", "its history ends at event"),
+            ("DELETE FROM history WHERE key = 5 AND first_event_id > 1 AND first_event_id < 5", "damaged at event 3"),
+            ("UPDATE run SET state = zeroblob(length(state)) WHERE key = 6", "its state is damaged"),
+            ("DELETE FROM run WHERE key = 7", "the history of run 7 belongs to nothing"),
+            ("UPDATE meta SET value = value - 1", "was acknowledged")]:
+        with sqlite3.connect(db) as database:
+            database.execute(spoil)
+        code, said = care("check", db)
+        assert code == 65 and line in said, (spoil, code, said)
+    assert said.count("damage: ") == 6, said
+    code, said = care("backup", db, os.path.join(folder, "copy.db"))
+    assert code == 65 and not any(name.startswith("copy") for name in os.listdir(folder)), (code, said)
+    assert care("check", os.path.join(folder, "none"))[0] == 66
+    assert care("check")[0] == 64
+    assert not os.path.exists(os.path.join(folder, "none"))
+
+
 def test_lost_commits_are_65(folder):
     """A log whose end was cut off is noticed at start, and --accept-data-loss goes on."""
     db, acks = os.path.join(folder, "engine.db"), os.path.join(folder, "acks")
