@@ -8,18 +8,29 @@
 #include "engine/shell_internal.h"
 #include "telemetry/log.h"
 
-/* Gauges of one queue, as they are now. */
-static void set_queue(void *ctx, const char *namespace_, const char *queue, bool activity,
-                      size_t backlog, size_t pollers)
+static void set(struct flo_metrics *metrics, enum flo_metric id,
+                const struct flo_core_queue_figures *queue, double value)
+{
+    flo_series_set(flo_metrics_get(metrics, id, queue->namespace_, queue->queue,
+                                   queue->activity ? "Activity" : "Workflow", NULL),
+                   value);
+}
+
+/* Gauges of one queue, as they are now: under our names, under the names that scalers of Temporal
+ * workers look for, under the real server's. */
+static void set_queue(void *ctx, const struct flo_core_queue_figures *queue)
 {
     struct flo_metrics *metrics = ctx;
-    const char *type = activity ? "Activity" : "Workflow";
-    flo_series_set(
-        flo_metrics_get(metrics, FLO_METRIC_ENGINE_POLLERS, namespace_, queue, type, NULL),
-        (double)pollers);
-    flo_series_set(
-        flo_metrics_get(metrics, FLO_METRIC_ENGINE_BACKLOG, namespace_, queue, type, NULL),
-        (double)backlog);
+    const double backlog = (double)queue->backlog;
+    set(metrics, FLO_METRIC_ENGINE_POLLERS, queue, (double)queue->pollers);
+    set(metrics, FLO_METRIC_ENGINE_BACKLOG, queue, backlog);
+    set(metrics, FLO_METRIC_SERVER_BACKLOG, queue, backlog);
+    set(metrics, FLO_METRIC_SERVER_BACKLOG_AGE, queue, (double)queue->backlog_age_ns / 1e9);
+    flo_series_set(flo_metrics_get(metrics,
+                                   queue->activity ? FLO_METRIC_ACTIVITY_QUEUE_DEPTH
+                                                   : FLO_METRIC_WORKFLOW_QUEUE_DEPTH,
+                                   queue->namespace_, queue->queue, queue->queue, NULL),
+                   backlog);
 }
 
 static void collect(void *ctx, struct flo_metrics *metrics)
@@ -36,6 +47,10 @@ static void collect(void *ctx, struct flo_metrics *metrics)
     /* Queues that are gone since the last time are at 0, like empty ones. */
     flo_metrics_zero(metrics, FLO_METRIC_ENGINE_POLLERS);
     flo_metrics_zero(metrics, FLO_METRIC_ENGINE_BACKLOG);
+    flo_metrics_zero(metrics, FLO_METRIC_SERVER_BACKLOG);
+    flo_metrics_zero(metrics, FLO_METRIC_SERVER_BACKLOG_AGE);
+    flo_metrics_zero(metrics, FLO_METRIC_WORKFLOW_QUEUE_DEPTH);
+    flo_metrics_zero(metrics, FLO_METRIC_ACTIVITY_QUEUE_DEPTH);
     flo_core_each_queue(shell->core, set_queue, metrics);
 }
 

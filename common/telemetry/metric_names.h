@@ -104,6 +104,8 @@
     X(ENGINE_CONNECTIONS, GAUGE, "flotilla_engine_connections", "", NONE, "Client connections.") \
     X(ENGINE_POLLERS, GAUGE, "flotilla_engine_pollers", "namespace,task_queue,task_type", NONE, "Polls waiting for a task.") \
     X(ENGINE_BACKLOG, GAUGE, "flotilla_engine_backlog_tasks", "namespace,task_queue,task_type", NONE, "Tasks waiting for a poller.") \
+    X(SERVER_BACKLOG, GAUGE, "approximate_backlog_count", "namespace,taskqueue,task_type", NONE, "Tasks waiting for a poller, as Temporal's server names it.") \
+    X(SERVER_BACKLOG_AGE, GAUGE, "approximate_backlog_age_seconds", "namespace,taskqueue,task_type", NONE, "How long the oldest of them has waited.") \
     X(WORKFLOW_QUEUE_DEPTH, GAUGE, "temporal_workflow_task_queue_depth", "namespace,queue,task_queue", NONE, "Workflow tasks waiting for a poller.") \
     X(ACTIVITY_QUEUE_DEPTH, GAUGE, "temporal_activity_task_queue_depth", "namespace,queue,task_queue", NONE, "Activity tasks waiting for a poller.") \
     /* queues and scaling */ \

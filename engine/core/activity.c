@@ -96,6 +96,7 @@ void flo_core_activity_free(struct flo_core *core, struct flo_core_activity *act
     flo_free(activity->request_id);
     flo_free(activity->build_id);
     flo_free(activity->paused);
+    flo_free(activity->priority);
     flo_free(activity);
 }
 
@@ -137,6 +138,7 @@ struct flo_core_activity *flo_core_activity_add(
     activity->backoff_coefficient = policy.coefficient;
     activity->maximum_attempts = policy.maximum_attempts;
     if (!activity->id || !activity->type || !activity->task_queue ||
+        flo_priority_new(attributes->priority, &activity->priority) ||
         flo_core_activity_insert(activity))
         goto fail;
     if (queue) {
@@ -581,7 +583,14 @@ int flo_core_activity_fill_task(struct flo_core *core, struct flo_core_activity 
     body->retry_policy = scheduled->retry_policy;
     if (body->retry_policy && set_policy(arena, activity, body->retry_policy))
         return FLO_ENOMEM;
-    body->priority = scheduled->priority;
+    if (scheduled->priority || flo_execution_priority(execution)) {
+        bool ok = true;
+        const FloApi__Priority *base =
+            flo_priority_message(flo_execution_priority(execution), arena, &ok);
+        body->priority = flo_priority_merge(base, scheduled->priority, arena);
+        if (!ok || !body->priority)
+            return FLO_ENOMEM;
+    }
     return body->scheduled_time && body->current_attempt_scheduled_time && body->started_time
                ? 0
                : FLO_ENOMEM;

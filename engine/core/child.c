@@ -216,6 +216,17 @@ static bool may_start(struct flo_core *core, const struct flo_core_child *child,
     return true;
 }
 
+/* What a child has when it says nothing else; in scratch, NULL: nothing. */
+static FloApi__Priority *parent_priority(struct flo_core *core, const struct flo_execution *parent)
+{
+    bool ok = true;
+    FloApi__Priority *priority =
+        flo_priority_message(flo_execution_priority(parent), &core->scratch, &ok);
+    if (!ok)
+        flo_core_set_fatal(core);
+    return priority;
+}
+
 /* Make the run of the child. NULL: fatal. */
 static struct flo_execution *create_child(struct flo_core *core, struct flo_execution *parent,
                                           const struct flo_core_child *child,
@@ -246,6 +257,9 @@ static struct flo_execution *create_child(struct flo_core *core, struct flo_exec
     started.search_attributes = initiated->search_attributes;
     started.retry_policy = initiated->retry_policy;
     started.priority = initiated->priority;
+    FloApi__Priority *inherited = parent_priority(core, parent);
+    if (inherited)
+        started.priority = flo_priority_merge(inherited, initiated->priority, &core->scratch);
     started.workflow_execution_timeout = initiated->workflow_execution_timeout;
     started.workflow_run_timeout = initiated->workflow_run_timeout;
     started.workflow_task_timeout = initiated->workflow_task_timeout;

@@ -112,6 +112,13 @@ static bool policy_fits(struct check *check, FloApi__WorkflowTaskFailedCause cau
     return passes(check, cause, flo_check_retry_policy(check->core, policy, &status), &status);
 }
 
+static bool priority_fits(struct check *check, FloApi__WorkflowTaskFailedCause cause,
+                          const FloApi__Priority *priority)
+{
+    struct flo_status status = {0};
+    return passes(check, cause, flo_check_priority(check->core, priority, &status), &status);
+}
+
 static bool attributes_fit(struct check *check, const FloApi__SearchAttributes *attributes)
 {
     struct flo_status status = {0};
@@ -151,7 +158,8 @@ static bool check_activity_times(struct check *check,
                           "A valid StartToClose or ScheduleToCloseTimeout is not set on "
                           "ScheduleActivityTaskCommand. ActivityId=%s ActivityType=%s",
                           a->activity_id, a->activity_type->name);
-    return policy_fits(check, CAUSE(BAD_SCHEDULE_ACTIVITY_ATTRIBUTES), a->retry_policy);
+    return policy_fits(check, CAUSE(BAD_SCHEDULE_ACTIVITY_ATTRIBUTES), a->retry_policy) &&
+           priority_fits(check, CAUSE(BAD_SCHEDULE_ACTIVITY_ATTRIBUTES), a->priority);
 }
 
 static bool check_activity(struct check *check, const FloApi__Command *command)

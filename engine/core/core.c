@@ -16,6 +16,7 @@
 #include "engine/core/methods.h"
 #include "engine/core/namespace.h"
 #include "engine/core/query.h"
+#include "engine/core/queue_config.h"
 #include "engine/core/record.h"
 #include "engine/core/reply.h"
 #include "engine/core/runs.h"
@@ -69,6 +70,7 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     flo_map_init(&core->deleted);
     flo_map_init(&core->calls);
     flo_map_init(&core->queues);
+    flo_map_init(&core->queue_configs);
     flo_map_init(&core->queries);
     flo_list_init(&core->dirty);
     flo_list_init(&core->touched);
@@ -105,6 +107,7 @@ void flo_core_destroy(struct flo_core **pcore)
     }
     flo_jobs_fini(core);
     flo_core_deleted_fini(core);
+    flo_queue_configs_fini(core);
     flo_core_records_fini(core);
     flo_schedules_fini(core);
     flo_core_cold_fini(core);

@@ -342,10 +342,16 @@ struct flo_core_stats {
 void flo_core_stats(const struct flo_core *core, struct flo_core_stats *out);
 /* open_runs alone, which costs nothing. */
 size_t flo_core_open_runs(const struct flo_core *core);
-/* Backlog of each queue: calls fn(ctx, namespace, queue, is_activity, backlog, pollers). */
+/* What waits in a queue, since when, and for whom. Borrowed. */
+struct flo_core_queue_figures {
+    const char *namespace_, *queue;
+    bool activity; /* else workflow tasks */
+    size_t backlog, pollers;
+    int64_t backlog_age_ns; /* of the oldest task; 0 without any */
+};
+/* Calls fn with the figures of each queue. */
 void flo_core_each_queue(const struct flo_core *core,
-                         void (*fn)(void *ctx, const char *namespace_, const char *queue,
-                                    bool activity, size_t backlog, size_t pollers),
+                         void (*fn)(void *ctx, const struct flo_core_queue_figures *figures),
                          void *ctx);
 /* The type of a search attribute of a namespace; UNSPECIFIED: it has none of that name. */
 FloApi__IndexedValueType flo_core_attribute_type(const struct flo_core *core,

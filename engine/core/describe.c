@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/core/attributes.h"
+#include "engine/core/describe.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
@@ -16,7 +17,6 @@
 #include "engine/core/options.h"
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
-#include "engine/core/run.h"
 #include "engine/core/runs.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "wire/decode.h"
@@ -33,6 +33,7 @@ struct view {
     int64_t execution_timeout_ns, run_timeout_ns, task_timeout_ns, execution_deadline_ns;
     int64_t history_length, history_bytes, state_transitions;
     bool cancel_requested;
+    FloApi__Priority priority;
     ProtobufCBinaryData memo, search_attributes, reset_points, user_metadata; /* wire form */
     const char *original_run_id, *reset_run_id;
     int64_t original_start_ns; /* 0: it is no run of a reset */
@@ -46,6 +47,29 @@ struct view {
 static ProtobufCBinaryData blob(const struct flo_blob *from)
 {
     return (ProtobufCBinaryData){.data = from->data, .len = from->len};
+}
+
+/* With level 0, no key and no weight: none was given. */
+static FloApi__Priority priority_of(int32_t level, const char *key, float weight)
+{
+    FloApi__Priority priority = FLO_API__PRIORITY__INIT;
+    priority.priority_key = level;
+    priority.fairness_key = (char *)key;
+    priority.fairness_weight = weight;
+    return priority;
+}
+
+static FloApi__Priority priority_resident(const struct flo_priority *priority)
+{
+    return priority ? priority_of(priority->level, priority->key, priority->weight)
+                    : priority_of(0, "", 0);
+}
+
+static FloApi__Priority priority_stored(const FloEngine__PriorityState *priority)
+{
+    return priority
+               ? priority_of(priority->level, priority->fairness_key, priority->fairness_weight)
+               : priority_of(0, "", 0);
 }
 
 static struct view view_resident(const struct flo_execution *e)
@@ -63,6 +87,7 @@ static struct view view_resident(const struct flo_execution *e)
                          .root_workflow_id = e->root_workflow_id,
                          .root_run_id = e->root_run_id,
                          .status = e->status,
+                         .priority = priority_resident(flo_execution_priority(e)),
                          .start_ns = e->start_ns,
                          .execution_ns = e->execution_ns,
                          .close_ns = e->close_ns,
@@ -114,6 +139,7 @@ static struct view view_stored(const struct flo_core_stored_run *run,
                          .run_id = run->run_id,
                          .type = s->type,
                          .task_queue = s->task_queue,
+                         .priority = priority_stored(s->priority),
                          .first_run_id = s->first_run_id,
                          .original_run_id = s->original_run_id,
                          .start_request_id = s->start_request_id,
@@ -142,7 +168,7 @@ static struct view view_stored(const struct flo_core_stored_run *run,
 
 /* ---- small parts of the answer; NULL and *ok false without memory ---- */
 
-static Google__Protobuf__Timestamp *at(struct flo_core *core, int64_t ns, bool *ok)
+Google__Protobuf__Timestamp *flo_describe_time(struct flo_core *core, int64_t ns, bool *ok)
 {
     if (ns == 0)
         return NULL;
@@ -151,7 +177,7 @@ static Google__Protobuf__Timestamp *at(struct flo_core *core, int64_t ns, bool *
     return out;
 }
 
-static Google__Protobuf__Duration *lasting(struct flo_core *core, int64_t ns, bool *ok)
+Google__Protobuf__Duration *flo_describe_duration(struct flo_core *core, int64_t ns, bool *ok)
 {
     if (ns == 0)
         return NULL;
@@ -161,8 +187,8 @@ static Google__Protobuf__Duration *lasting(struct flo_core *core, int64_t ns, bo
 }
 
 /* A message out of its wire form; empty bytes give an empty message. */
-static void *parsed(struct flo_core *core, const ProtobufCMessageDescriptor *descriptor,
-                    ProtobufCBinaryData bytes, bool *ok)
+void *flo_describe_message(struct flo_core *core, const ProtobufCMessageDescriptor *descriptor,
+                           ProtobufCBinaryData bytes, bool *ok)
 {
     ProtobufCMessage *out = NULL;
     if (flo_wire_decode(descriptor, bytes.data, bytes.len, &core->scratch, &out, NULL)) {
@@ -206,12 +232,12 @@ static void fill_config(struct flo_core *core, struct answer *a, const struct vi
     a->queue.kind = FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_NORMAL;
     flo_api__workflow_execution_config__init(&a->config);
     a->config.task_queue = &a->queue;
-    a->config.workflow_execution_timeout = lasting(core, v->execution_timeout_ns, ok);
-    a->config.workflow_run_timeout = lasting(core, v->run_timeout_ns, ok);
-    a->config.default_workflow_task_timeout = lasting(core, v->task_timeout_ns, ok);
+    a->config.workflow_execution_timeout = flo_describe_duration(core, v->execution_timeout_ns, ok);
+    a->config.workflow_run_timeout = flo_describe_duration(core, v->run_timeout_ns, ok);
+    a->config.default_workflow_task_timeout = flo_describe_duration(core, v->task_timeout_ns, ok);
     if (v->user_metadata.len)
         a->config.user_metadata =
-            parsed(core, &flo_api__user_metadata__descriptor, v->user_metadata, ok);
+            flo_describe_message(core, &flo_api__user_metadata__descriptor, v->user_metadata, ok);
     a->response.execution_config = &a->config;
 }
 
@@ -223,21 +249,22 @@ static void fill_info(struct flo_core *core, struct answer *a, const struct view
     flo_api__workflow_execution_info__init(info);
     info->execution = run_named(core, v->workflow_id, v->run_id, ok);
     info->type = &a->type;
-    info->start_time = at(core, v->start_ns, ok);
-    info->execution_time = at(core, v->execution_ns, ok);
-    info->close_time = at(core, v->close_ns, ok);
+    info->start_time = flo_describe_time(core, v->start_ns, ok);
+    info->execution_time = flo_describe_time(core, v->execution_ns, ok);
+    info->close_time = flo_describe_time(core, v->close_ns, ok);
     info->status = (FloApi__WorkflowExecutionStatus)v->status;
     info->history_length = v->history_length;
     info->history_size_bytes = v->history_bytes;
     info->state_transition_count = v->state_transitions;
     info->task_queue = (char *)v->task_queue;
     info->first_run_id = (char *)v->first_run_id;
-    info->memo = parsed(core, &flo_api__memo__descriptor, v->memo, ok);
-    info->search_attributes =
-        parsed(core, &flo_api__search_attributes__descriptor, v->search_attributes, ok);
+    info->memo = flo_describe_message(core, &flo_api__memo__descriptor, v->memo, ok);
+    info->search_attributes = flo_describe_message(core, &flo_api__search_attributes__descriptor,
+                                                   v->search_attributes, ok);
     if (flo_attributes_show(v->ns, info->search_attributes, &core->scratch))
         *ok = false;
-    info->auto_reset_points = parsed(core, &flo_api__reset_points__descriptor, v->reset_points, ok);
+    info->auto_reset_points =
+        flo_describe_message(core, &flo_api__reset_points__descriptor, v->reset_points, ok);
     if (v->parent_workflow_id[0]) {
         info->parent_namespace_id = (char *)v->parent_namespace_id;
         info->parent_execution = run_named(core, v->parent_workflow_id, v->parent_run_id, ok);
@@ -248,12 +275,17 @@ static void fill_info(struct flo_core *core, struct answer *a, const struct view
         *ok = *ok && info->execution_duration;
     }
     if (v->versioning_override.len) {
-        FloApi__VersioningOverride *override =
-            parsed(core, &flo_api__versioning_override__descriptor, v->versioning_override, ok);
+        FloApi__VersioningOverride *override = flo_describe_message(
+            core, &flo_api__versioning_override__descriptor, v->versioning_override, ok);
         flo_api__workflow_execution_versioning_info__init(&a->versioning);
         a->versioning.versioning_override = override ? flo_options_shown(core, override) : NULL;
         *ok = *ok && a->versioning.versioning_override;
         info->versioning_info = &a->versioning;
+    }
+    if (v->priority.priority_key || v->priority.fairness_key[0] ||
+        v->priority.fairness_weight > 0) {
+        info->priority = flo_arena_memdup(&core->scratch, &v->priority, sizeof v->priority);
+        *ok = *ok && info->priority;
     }
     a->response.workflow_execution_info = info;
 }
@@ -296,226 +328,21 @@ static void fill_extended(struct flo_core *core, struct answer *a, const struct 
 {
     FloApi__WorkflowExecutionExtendedInfo *extended = &a->extended;
     flo_api__workflow_execution_extended_info__init(extended);
-    extended->execution_expiration_time = at(core, v->execution_deadline_ns, ok);
+    extended->execution_expiration_time = flo_describe_time(core, v->execution_deadline_ns, ok);
     if (v->run_timeout_ns)
-        extended->run_expiration_time = at(core, v->execution_ns + v->run_timeout_ns, ok);
+        extended->run_expiration_time =
+            flo_describe_time(core, v->execution_ns + v->run_timeout_ns, ok);
     extended->cancel_requested = v->cancel_requested;
     extended->original_start_time =
-        at(core, v->original_start_ns ? v->original_start_ns : v->start_ns, ok);
+        flo_describe_time(core, v->original_start_ns ? v->original_start_ns : v->start_ns, ok);
     extended->reset_run_id = flo_text(v->reset_run_id);
     if (strcmp(v->original_run_id, v->run_id) != 0)
-        extended->last_reset_time = at(core, v->start_ns, ok);
+        extended->last_reset_time = flo_describe_time(core, v->start_ns, ok);
     fill_requests(core, extended, v, ok);
     a->response.workflow_extended_info = extended;
 }
 
 /* ---- what is pending ---- */
-
-/* A pending activity, resident or stored. */
-struct activity_view {
-    const char *id, *type, *task_queue, *identity;
-    int stage; /* enum flo_core_activity_stage */
-    int32_t attempt, maximum_attempts;
-    int64_t first_scheduled_ns, scheduled_ns, started_ns;
-    int64_t schedule_to_close_ns, schedule_to_start_ns, start_to_close_ns, heartbeat_ns;
-    int64_t initial_interval_ns, maximum_interval_ns;
-    double backoff_coefficient;
-    bool cancel_requested;
-    int64_t last_heartbeat_ns, last_attempt_complete_ns;
-    int64_t retry_until_ns;
-    bool paused;
-    int64_t paused_ns;
-    const char *paused_identity, *paused_reason;
-    ProtobufCBinaryData heartbeat_details, last_failure;
-};
-
-static struct activity_view activity_resident(const struct flo_core_activity *a)
-{
-    return (struct activity_view){.id = a->id,
-                                  .type = a->type,
-                                  .task_queue = a->task_queue,
-                                  .identity = a->identity ? a->identity : "",
-                                  .stage = (int)a->stage,
-                                  .attempt = a->attempt,
-                                  .maximum_attempts = a->maximum_attempts,
-                                  .first_scheduled_ns = a->first_scheduled_ns,
-                                  .scheduled_ns = a->scheduled_ns,
-                                  .started_ns = a->started_ns,
-                                  .schedule_to_close_ns = a->schedule_to_close_ns,
-                                  .schedule_to_start_ns = a->schedule_to_start_ns,
-                                  .start_to_close_ns = a->start_to_close_ns,
-                                  .heartbeat_ns = a->heartbeat_ns,
-                                  .initial_interval_ns = a->initial_interval_ns,
-                                  .maximum_interval_ns = a->maximum_interval_ns,
-                                  .backoff_coefficient = a->backoff_coefficient,
-                                  .cancel_requested = a->cancel_requested,
-                                  .last_heartbeat_ns = a->last_heartbeat_ns,
-                                  .last_attempt_complete_ns = a->last_attempt_complete_ns,
-                                  .retry_until_ns = a->retry_until_ns,
-                                  .paused = a->paused != NULL,
-                                  .paused_ns = a->paused ? a->paused->since_ns : 0,
-                                  .paused_identity = a->paused ? a->paused->identity : "",
-                                  .paused_reason = a->paused ? a->paused->reason : "",
-                                  .heartbeat_details = blob(&a->heartbeat_details),
-                                  .last_failure = blob(&a->last_failure)};
-}
-
-static int64_t stored_retry_until(const FloEngine__ActivityState *a)
-{
-    if (a->retry_until_ns || !a->schedule_to_close_ns)
-        return a->retry_until_ns > 0 ? a->retry_until_ns : 0;
-    return a->first_scheduled_ns + a->schedule_to_close_ns;
-}
-
-static struct activity_view activity_stored(const FloEngine__ActivityState *a)
-{
-    return (struct activity_view){.id = a->activity_id,
-                                  .type = a->type,
-                                  .task_queue = a->task_queue,
-                                  .identity = a->identity,
-                                  .stage = a->stage,
-                                  .attempt = a->attempt,
-                                  .maximum_attempts = a->maximum_attempts,
-                                  .first_scheduled_ns = a->first_scheduled_ns,
-                                  .scheduled_ns = a->scheduled_ns,
-                                  .started_ns = a->started_ns,
-                                  .schedule_to_close_ns = a->schedule_to_close_ns,
-                                  .schedule_to_start_ns = a->schedule_to_start_ns,
-                                  .start_to_close_ns = a->start_to_close_ns,
-                                  .heartbeat_ns = a->heartbeat_ns,
-                                  .initial_interval_ns = a->initial_interval_ns,
-                                  .maximum_interval_ns = a->maximum_interval_ns,
-                                  .backoff_coefficient = a->backoff_coefficient,
-                                  .cancel_requested = a->cancel_requested,
-                                  .last_heartbeat_ns = a->last_heartbeat_ns,
-                                  .last_attempt_complete_ns = a->last_attempt_complete_ns,
-                                  .retry_until_ns = stored_retry_until(a),
-                                  .paused = a->paused != NULL,
-                                  .paused_ns = a->paused ? a->paused->since_ns : 0,
-                                  .paused_identity = a->paused ? a->paused->identity : "",
-                                  .paused_reason = a->paused ? a->paused->reason : "",
-                                  .heartbeat_details = a->heartbeat_details,
-                                  .last_failure = a->last_failure};
-}
-
-/* Here every duration is set, also 0. */
-static FloApi__ActivityOptions *activity_options(struct flo_core *core,
-                                                 const struct activity_view *v, bool *ok)
-{
-    struct flo_arena *arena = &core->scratch;
-    FloApi__ActivityOptions *out = flo_arena_alloc(arena, sizeof *out);
-    FloApi__TaskQueue *queue = flo_arena_alloc(arena, sizeof *queue);
-    FloApi__RetryPolicy *retry = flo_arena_alloc(arena, sizeof *retry);
-    if (!out || !queue || !retry) {
-        *ok = false;
-        return NULL;
-    }
-    flo_api__task_queue__init(queue);
-    queue->name = (char *)v->task_queue;
-    queue->normal_name = (char *)v->task_queue;
-    flo_api__retry_policy__init(retry);
-    retry->initial_interval = flo_duration_new(arena, v->initial_interval_ns);
-    retry->maximum_interval = flo_duration_new(arena, v->maximum_interval_ns);
-    retry->backoff_coefficient = v->backoff_coefficient;
-    retry->maximum_attempts = v->maximum_attempts;
-    flo_api__activity_options__init(out);
-    out->task_queue = queue;
-    out->retry_policy = retry;
-    out->schedule_to_close_timeout = flo_duration_new(arena, v->schedule_to_close_ns);
-    out->schedule_to_start_timeout = flo_duration_new(arena, v->schedule_to_start_ns);
-    out->start_to_close_timeout = flo_duration_new(arena, v->start_to_close_ns);
-    out->heartbeat_timeout = flo_duration_new(arena, v->heartbeat_ns);
-    *ok = *ok && retry->initial_interval && retry->maximum_interval &&
-          out->schedule_to_close_timeout && out->schedule_to_start_timeout &&
-          out->start_to_close_timeout && out->heartbeat_timeout;
-    return out;
-}
-
-static FloApi__PendingActivityState activity_stage(const struct activity_view *v)
-{
-    if (v->cancel_requested)
-        return FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_CANCEL_REQUESTED;
-    const bool started = v->stage == FLO_CORE_ACTIVITY_STARTED;
-    if (v->paused)
-        return started ? FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_PAUSE_REQUESTED
-                       : FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_PAUSED;
-    return started ? FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_STARTED
-                   : FLO_API__PENDING_ACTIVITY_STATE__PENDING_ACTIVITY_STATE_SCHEDULED;
-}
-
-static void fill_paused(struct flo_core *core, const struct activity_view *v,
-                        FloApi__PendingActivityInfo *out, bool *ok)
-{
-    FloApi__PendingActivityInfo__PauseInfo *info = flo_arena_alloc(&core->scratch, sizeof *info);
-    FloApi__PendingActivityInfo__PauseInfo__Manual *manual =
-        flo_arena_alloc(&core->scratch, sizeof *manual);
-    if (!info || !manual) {
-        *ok = false;
-        return;
-    }
-    flo_api__pending_activity_info__pause_info__manual__init(manual);
-    manual->identity = (char *)v->paused_identity;
-    manual->reason = (char *)v->paused_reason;
-    flo_api__pending_activity_info__pause_info__init(info);
-    info->pause_time = at(core, v->paused_ns, ok);
-    info->paused_by_case = FLO_API__PENDING_ACTIVITY_INFO__PAUSE_INFO__PAUSED_BY_MANUAL;
-    info->manual = manual;
-    out->paused = true;
-    out->pause_info = info;
-}
-
-/* Of one that no worker has: when its next attempt begins, how long such a wait is. */
-static void fill_next_attempt(struct flo_core *core, const struct activity_view *v,
-                              FloApi__PendingActivityInfo *out, bool *ok)
-{
-    if (v->stage == FLO_CORE_ACTIVITY_BACKOFF && v->scheduled_ns > core->now_ns) {
-        out->next_attempt_schedule_time = at(core, v->scheduled_ns, ok);
-        out->current_retry_interval =
-            lasting(core, v->scheduled_ns - v->last_attempt_complete_ns, ok);
-        return;
-    }
-    const struct flo_core_retry_policy policy = {.initial_ns = v->initial_interval_ns,
-                                                 .coefficient = v->backoff_coefficient};
-    out->current_retry_interval = lasting(core, flo_core_retry_backoff(&policy, v->attempt), ok);
-}
-
-static FloApi__PendingActivityInfo *pending_activity(struct flo_core *core,
-                                                     const struct activity_view *v, bool *ok)
-{
-    FloApi__PendingActivityInfo *out = flo_arena_alloc(&core->scratch, sizeof *out);
-    FloApi__ActivityType *type = flo_arena_alloc(&core->scratch, sizeof *type);
-    if (!out || !type) {
-        *ok = false;
-        return NULL;
-    }
-    flo_api__activity_type__init(type);
-    type->name = (char *)v->type;
-    flo_api__pending_activity_info__init(out);
-    out->activity_id = (char *)v->id;
-    out->activity_type = type;
-    out->state = activity_stage(v);
-    out->attempt = v->attempt;
-    out->maximum_attempts = v->maximum_attempts;
-    out->scheduled_time = at(core, v->scheduled_ns, ok);
-    if (v->stage == FLO_CORE_ACTIVITY_STARTED)
-        out->last_started_time = at(core, v->started_ns, ok);
-    else if (!v->cancel_requested)
-        fill_next_attempt(core, v, out, ok);
-    if (v->paused)
-        fill_paused(core, v, out, ok);
-    if (v->retry_until_ns)
-        out->expiration_time = at(core, v->retry_until_ns, ok);
-    out->last_heartbeat_time = at(core, v->last_heartbeat_ns, ok);
-    out->last_attempt_complete_time = at(core, v->last_attempt_complete_ns, ok);
-    if (v->heartbeat_details.len)
-        out->heartbeat_details =
-            parsed(core, &flo_api__payloads__descriptor, v->heartbeat_details, ok);
-    if (v->last_failure.len)
-        out->last_failure = parsed(core, &flo_api__failure__descriptor, v->last_failure, ok);
-    out->last_worker_identity = (char *)v->identity;
-    out->activity_options = activity_options(core, v, ok);
-    return out;
-}
 
 static void add_child(struct flo_core *core, FloApi__DescribeWorkflowExecutionResponse *response,
                       const FloApi__PendingChildExecutionInfo *child, bool *ok)
@@ -537,12 +364,12 @@ static void fill_workflow_task(struct flo_core *core, struct answer *a, int stag
     flo_api__pending_workflow_task_info__init(&a->workflow_task);
     a->workflow_task.state =
         FLO_API__PENDING_WORKFLOW_TASK_STATE__PENDING_WORKFLOW_TASK_STATE_SCHEDULED;
-    a->workflow_task.scheduled_time = at(core, scheduled_ns, ok);
-    a->workflow_task.original_scheduled_time = at(core, original_scheduled_ns, ok);
+    a->workflow_task.scheduled_time = flo_describe_time(core, scheduled_ns, ok);
+    a->workflow_task.original_scheduled_time = flo_describe_time(core, original_scheduled_ns, ok);
     if (stage == FLO_CORE_WORKFLOW_TASK_STARTED) {
         a->workflow_task.state =
             FLO_API__PENDING_WORKFLOW_TASK_STATE__PENDING_WORKFLOW_TASK_STATE_STARTED;
-        a->workflow_task.started_time = at(core, started_ns, ok);
+        a->workflow_task.started_time = flo_describe_time(core, started_ns, ok);
     }
     a->workflow_task.attempt = attempt;
     a->response.pending_workflow_task = &a->workflow_task;
@@ -568,9 +395,8 @@ static void pending_of_resident(struct flo_core *core, struct answer *a,
         return;
     }
     for (size_t i = 0; i < execution->activity_count; i++) {
-        const struct activity_view view = activity_resident(execution->activities[i]);
         response->pending_activities[response->n_pending_activities++] =
-            pending_activity(core, &view, ok);
+            flo_describe_activity(core, execution->activities[i], ok);
     }
     for (size_t i = 0; i < execution->child_count; i++) {
         const struct flo_core_child *child = execution->children[i];
@@ -597,9 +423,8 @@ static void pending_of_stored(struct flo_core *core, struct answer *a,
         return;
     }
     for (size_t i = 0; i < state->n_activities; i++) {
-        const struct activity_view view = activity_stored(state->activities[i]);
         response->pending_activities[response->n_pending_activities++] =
-            pending_activity(core, &view, ok);
+            flo_describe_stored_activity(core, state->activities[i], ok);
     }
     for (size_t i = 0; i < state->n_children; i++) {
         const FloEngine__ChildState *child = state->children[i];

@@ -268,6 +268,8 @@ struct flo_execution *flo_execution_born(struct flo_core *core,
     }
     if (started->prev_auto_reset_points)
         flo_blob_set(core, &execution->reset_points, &started->prev_auto_reset_points->base);
+    if (started->priority)
+        flo_run_set_priority(core, execution, started->priority);
     if (args->user_metadata)
         flo_blob_set(core, &execution->user_metadata, &args->user_metadata->base);
     return execution;

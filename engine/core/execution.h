@@ -29,6 +29,7 @@
 #include "base/random.h"
 #include "engine/core/core.h"
 #include "engine/core/internal.h"
+#include "engine/core/priority.h"
 #include "engine/core/runs.h"
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
@@ -139,7 +140,8 @@ struct flo_core_activity {
     double backoff_coefficient;
     int32_t maximum_attempts; /* 0 = no bound */
     int64_t retry_until_ns;   /* no retry begins later; 0 = none. Other options do not move it. */
-    struct flo_activity_paused *paused; /* heap; NULL = it is not. Then nothing times out. */
+    struct flo_activity_paused *paused; /* heap; NULL = it is not. Else nothing times out. */
+    struct flo_priority *priority;      /* its own; heap; NULL = the run's */
     bool cancel_requested;
     bool was_reset;       /* while an attempt runs: its next heartbeat is told */
     bool heartbeat_reset; /* the next attempt gets no details of this one */
@@ -183,6 +185,7 @@ struct flo_run_more {
     char *reset_run_id;                  /* that a reset made out of this one; NULL = none */
     int64_t original_start_ns;           /* a reset made this run: when the first one started */
     struct flo_blob versioning_override; /* VersioningOverride */
+    struct flo_priority *priority;       /* heap; NULL = none was given */
     struct flo_run_request *requests;
     size_t request_count;
 };
@@ -260,6 +263,13 @@ struct flo_execution {
 
     char text[];
 };
+
+/* What it said of its order in queues; NULL: nothing. */
+static inline const struct flo_priority *flo_execution_priority(
+    const struct flo_execution *execution)
+{
+    return execution->more ? execution->more->priority : NULL;
+}
 
 static inline bool flo_execution_is_open(const struct flo_execution *execution)
 {

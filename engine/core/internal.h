@@ -78,12 +78,13 @@ struct flo_core {
     struct flo_list jobs;    /* struct flo_job: batch jobs, running or over */
     struct flo_map deleted;  /* key of 8 bytes -> struct flo_core_deleted, until durable */
 
-    struct flo_map calls;       /* call id of 8 bytes -> struct flo_waiting: calls not answered */
-    struct flo_map queues;      /* struct flo_queue by namespace, type, kind, name */
-    size_t sweep_at;            /* so many queues: look for unused ones */
-    struct flo_list hot_queues; /* queues where a task and a poll may meet */
-    struct flo_map queries;     /* query id of 8 bytes -> struct flo_core_query */
-    size_t update_bytes;        /* flo_updates.bytes of all runs */
+    struct flo_map calls;         /* call id of 8 bytes -> struct flo_waiting: calls not answered */
+    struct flo_map queues;        /* struct flo_queue by namespace, type, kind, name */
+    size_t sweep_at;              /* so many queues: look for unused ones */
+    struct flo_map queue_configs; /* struct flo_queue_config by namespace, type, name */
+    struct flo_list hot_queues;   /* queues where a task and a poll may meet */
+    struct flo_map queries;       /* query id of 8 bytes -> struct flo_core_query */
+    size_t update_bytes;          /* flo_updates.bytes of all runs */
 
     struct flo_handed *handed; /* ring of FLO_CORE_HANDED tasks given out last */
     size_t next_handed;

@@ -18,35 +18,11 @@
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
+#include "engine/core/queue_config.h"
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
 
 enum { MAX_SEEN = 1000, SWEEP_MIN = 256 };
-#define MAX_RATE 1e6 /* tasks a second */
-
-/* ---- rates ---- */
-
-static void rate_count(struct flo_rate *rate, int64_t now_ns)
-{
-    const int64_t slot = now_ns / (FLO_RATE_SLOT_S * FLO_NS_PER_S);
-    if (slot - rate->slot >= FLO_RATE_SLOTS)
-        memset(rate->counts, 0, sizeof rate->counts);
-    else
-        for (int64_t i = rate->slot + 1; i <= slot; i++)
-            rate->counts[i % FLO_RATE_SLOTS] = 0;
-    rate->slot = slot;
-    rate->counts[slot % FLO_RATE_SLOTS]++;
-}
-
-float flo_rate_per_second(const struct flo_rate *rate, int64_t now_ns)
-{
-    const int64_t now = now_ns / (FLO_RATE_SLOT_S * FLO_NS_PER_S);
-    uint64_t total = 0;
-    for (int64_t slot = now; slot > now - FLO_RATE_SLOTS && slot > 0; slot--)
-        if (slot <= rate->slot && slot > rate->slot - FLO_RATE_SLOTS)
-            total += rate->counts[slot % FLO_RATE_SLOTS];
-    return (float)total / (float)(FLO_RATE_SLOTS * FLO_RATE_SLOT_S);
-}
 
 /* ---- queues ---- */
 
@@ -110,7 +86,7 @@ static void sweep(struct flo_core *core)
     for (struct flo_map_entry *it = flo_map_first(&core->queues), *next; it; it = next) {
         next = flo_map_next(it);
         struct flo_queue *queue = flo_map_value(it);
-        if (!flo_list_empty(&queue->tasks) || !flo_list_empty(&queue->pollers) ||
+        if (flo_lanes_count(queue) || !flo_list_empty(&queue->pollers) ||
             (queue->last_poll_ns != INT64_MIN &&
              queue->last_poll_ns + FLO_QUEUE_SEEN_NS > core->now_ns))
             continue;
@@ -141,14 +117,18 @@ static struct flo_queue *queue_get(struct flo_core *core, struct flo_namespace *
     queue->type = type;
     queue->sticky = sticky;
     queue->last_poll_ns = INT64_MIN;
-    queue->rate_limit = -1;
-    flo_list_init(&queue->tasks);
+    queue->rate_limit = queue->worker_limit = queue->key_limit = -1;
+    flo_lanes_init(queue);
     flo_list_init(&queue->pollers);
     flo_map_init(&queue->seen);
     queue->name = flo_strdup(name);
     if (!queue->name || flo_map_put(&core->queues, key, len, queue, NULL)) {
         queue_free(core, queue);
         return NULL;
+    }
+    if (!sticky && core->queue_configs.count) {
+        queue->config = flo_queue_config_find(core, ns, type, name);
+        flo_queue_set_limits(core, queue);
     }
     return queue;
 }
@@ -160,22 +140,34 @@ void flo_matching_fini(struct flo_core *core)
     flo_map_fini(&core->queues);
 }
 
-static void heat(struct flo_core *core, struct flo_queue *queue)
+void flo_matching_heat(struct flo_core *core, struct flo_queue *queue)
 {
-    if (!flo_node_linked(&queue->hot) && !flo_list_empty(&queue->tasks) &&
-        !flo_list_empty(&queue->pollers))
+    if (!flo_node_linked(&queue->hot) && !flo_list_empty(&queue->pollers) && flo_lanes_count(queue))
         flo_list_push_back(&core->hot_queues, &queue->hot);
 }
 
 /* ---- tasks ---- */
 
-static void enqueue(struct flo_core *core, struct flo_queue *queue, struct flo_task *task)
+static void enqueue(struct flo_core *core, struct flo_lane *lane, struct flo_task *task)
 {
-    task->queue = queue;
+    struct flo_queue *queue = lane->queue;
+    task->lane = lane;
     task->added_ns = core->now_ns;
-    flo_list_push_back(&queue->tasks, &task->node);
-    rate_count(&queue->added, core->now_ns);
-    heat(core, queue);
+    flo_list_push_back(&lane->tasks, &task->node);
+    flo_lane_added(core, lane);
+    flo_rate_count(&queue->added, core->now_ns);
+    flo_matching_heat(core, queue);
+}
+
+/* Where a task of that priority waits. A sticky queue is one worker's own, which takes its tasks as
+ * they come. */
+static struct flo_lane *lane_of(struct flo_core *core, struct flo_queue *queue,
+                                const struct flo_priority *base, const struct flo_priority *own)
+{
+    if (queue->sticky || (!base && !own && !queue->lanes))
+        return &queue->base;
+    const struct flo_order_of order = flo_priority_order(base, own);
+    return flo_lane_get(core, queue, &order);
 }
 
 int flo_matching_add_workflow_task(struct flo_core *core, struct flo_execution *execution,
@@ -185,10 +177,12 @@ int flo_matching_add_workflow_task(struct flo_core *core, struct flo_execution *
     const bool sticky = sticky_name && flo_matching_sticky_alive(core, ns, sticky_name);
     struct flo_queue *queue =
         queue_get(core, ns, FLO_QUEUE_WORKFLOW, sticky, sticky ? sticky_name : normal_name);
-    if (!queue)
+    struct flo_lane *lane =
+        queue ? lane_of(core, queue, flo_execution_priority(execution), NULL) : NULL;
+    if (!lane)
         return FLO_ENOMEM;
     flo_matching_remove(core, &execution->hooks.workflow_task);
-    enqueue(core, queue, &execution->hooks.workflow_task);
+    enqueue(core, lane, &execution->hooks.workflow_task);
     return 0;
 }
 
@@ -198,13 +192,15 @@ int flo_matching_add_activity_task(struct flo_core *core, struct flo_task *task,
 {
     struct flo_queue *queue =
         queue_get(core, execution->hooks.ns, FLO_QUEUE_ACTIVITY, false, queue_name);
-    if (!queue)
+    struct flo_lane *lane =
+        queue ? lane_of(core, queue, flo_execution_priority(execution), activity->priority) : NULL;
+    if (!lane)
         return FLO_ENOMEM;
     flo_matching_remove(core, task);
     task->kind = FLO_TASK_ACTIVITY;
     task->execution = execution;
     task->activity = activity;
-    enqueue(core, queue, task);
+    enqueue(core, lane, task);
     return 0;
 }
 
@@ -212,10 +208,14 @@ int flo_matching_add_query_task(struct flo_core *core, struct flo_task *task,
                                 struct flo_namespace *ns, bool sticky, const char *queue_name)
 {
     struct flo_queue *queue = queue_get(core, ns, FLO_QUEUE_WORKFLOW, sticky, queue_name);
-    if (!queue)
+    struct flo_lane *lane =
+        queue ? lane_of(core, queue,
+                        task->execution ? flo_execution_priority(task->execution) : NULL, NULL)
+              : NULL;
+    if (!lane)
         return FLO_ENOMEM;
     flo_matching_remove(core, task);
-    enqueue(core, queue, task);
+    enqueue(core, lane, task);
     return 0;
 }
 
@@ -224,8 +224,9 @@ void flo_matching_remove(struct flo_core *core, struct flo_task *task)
     (void)core; /* a queue that is hot for nothing is found so by flo_matching_settle */
     if (!flo_node_linked(&task->node))
         return;
-    flo_list_remove(&task->queue->tasks, &task->node);
-    task->queue = NULL;
+    flo_list_remove(&task->lane->tasks, &task->node);
+    flo_lane_removed(task->lane);
+    task->lane = NULL;
 }
 
 bool flo_matching_sticky_alive(struct flo_core *core, const struct flo_namespace *ns,
@@ -243,59 +244,10 @@ bool flo_matching_rate_limited(struct flo_core *core, const struct flo_namespace
 {
     const struct flo_queue *queue =
         flo_matching_find(core, ns, FLO_QUEUE_ACTIVITY, false, queue_name);
-    return queue && queue->rate_limit >= 0;
-}
-
-/* ---- rate limit: a token bucket that holds one second's worth ---- */
-
-static void rate_refill(struct flo_core *core, struct flo_queue *queue)
-{
-    const double burst = queue->rate_limit < 1 ? 1 : queue->rate_limit;
-    const double seconds = (double)(core->now_ns - queue->rate_refilled_ns) / 1e9;
-    queue->rate_tokens += seconds * queue->rate_limit;
-    if (queue->rate_tokens > burst)
-        queue->rate_tokens = burst;
-    queue->rate_refilled_ns = core->now_ns;
-}
-
-static void rate_due(struct flo_core *core, struct flo_core_timer *timer)
-{
-    heat(core, flo_container(timer, struct flo_queue, rate_timer));
-}
-
-/* May a task leave now? If not, a timer makes the queue hot when it may. */
-static bool rate_allows(struct flo_core *core, struct flo_queue *queue)
-{
-    if (queue->rate_limit < 0)
-        return true;
-    rate_refill(core, queue);
-    if (queue->rate_tokens >= 1)
-        return true;
-    if (queue->rate_limit > 0) {
-        const double wait_ns = (1 - queue->rate_tokens) / queue->rate_limit * 1e9;
-        /* A rate of nearly nothing is nothing: the next poll brings a new one. */
-        if (wait_ns < 1e17 && flo_core_timers_set(&core->waits, &queue->rate_timer,
-                                                  core->now_ns + (int64_t)wait_ns + 1, rate_due))
-            return true; /* without memory for the timer rather early than never */
-    }
-    return false;
-}
-
-static void rate_set(struct flo_core *core, struct flo_queue *queue,
-                     const Google__Protobuf__DoubleValue *limit)
-{
-    /* Negative, NaN and more than any worker can take: no limit. */
-    const bool limits = limit && limit->value >= 0 && limit->value < MAX_RATE;
-    const double rate = limits ? limit->value : -1;
-    if (rate == queue->rate_limit)
-        return;
-    if (queue->rate_limit < 0) /* it was unlimited: begin with a full bucket */
-        queue->rate_tokens = rate < 1 ? 1 : rate;
-    if (rate == 0)
-        queue->rate_tokens = 0;
-    queue->rate_limit = rate;
-    queue->rate_refilled_ns = core->now_ns;
-    flo_core_timers_clear(&core->waits, &queue->rate_timer);
+    const struct flo_queue_config *config =
+        flo_queue_config_find(core, ns, FLO_QUEUE_ACTIVITY, queue_name);
+    return (queue && queue->rate_limit >= 0) ||
+           (config && (config->queue_limit >= 0 || config->key_limit >= 0));
 }
 
 /* ---- polls ---- */
@@ -358,7 +310,7 @@ static void note_seen(struct flo_core *core, struct flo_queue *queue, const stru
         }
     }
     seen->last_poll_ns = core->now_ns;
-    seen->rate = poll->max_tasks_per_second ? poll->max_tasks_per_second->value : 0;
+    seen->rate = poll->max_tasks_per_second ? poll->max_tasks_per_second->value : FLO_POLLER_RATE;
     if (!seen->build_id || strcmp(seen->build_id, poll->build_id) != 0) {
         flo_free(seen->build_id);
         seen->build_id = flo_strdup(poll->build_id);
@@ -401,8 +353,8 @@ int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll)
     poll->ns->polls[poll->type]++;
     note_seen(core, queue, poll);
     if (poll->type == FLO_QUEUE_ACTIVITY)
-        rate_set(core, queue, poll->max_tasks_per_second);
-    heat(core, queue);
+        flo_queue_worker_limit(core, queue, poll->max_tasks_per_second);
+    flo_matching_heat(core, queue);
     return 0;
 }
 
@@ -416,12 +368,13 @@ int flo_matching_poll(struct flo_core *core, const struct flo_poll *poll)
 int32_t flo_matching_advice(struct flo_core *core, const struct flo_poller *poller)
 {
     struct flo_queue *queue = poller->queue;
-    struct flo_node *oldest = flo_list_first(&queue->tasks);
     if (core->now_ns - poller->began_ns >= IDLE_POLL_NS)
         return -1;
-    if (!oldest || core->now_ns - queue->more_polls_ns < ADVICE_GAP_NS)
+    const struct flo_lane *lane = flo_lane_next(core, queue);
+    if (!lane || core->now_ns - queue->more_polls_ns < ADVICE_GAP_NS)
         return 0;
-    const int64_t added_ns = flo_container(oldest, struct flo_task, node)->added_ns;
+    const int64_t added_ns =
+        flo_container(flo_list_first(&lane->tasks), struct flo_task, node)->added_ns;
     if (core->now_ns - added_ns < OLD_TASK_NS &&
         flo_rate_per_second(&queue->added, core->now_ns) <=
             FASTER_BY * flo_rate_per_second(&queue->dispatched, core->now_ns))
@@ -438,19 +391,19 @@ void flo_matching_settle(struct flo_core *core)
     if (!node)
         return;
     struct flo_queue *queue = flo_container(node, struct flo_queue, hot);
-    struct flo_node *task_node = flo_list_first(&queue->tasks);
     struct flo_node *poller_node = flo_list_first(&queue->pollers);
-    if (!task_node || !poller_node || !rate_allows(core, queue))
+    struct flo_lane *lane = poller_node ? flo_lane_next(core, queue) : NULL;
+    if (!lane || !flo_queue_rate_allows(core, queue))
         return;
-    struct flo_task *task = flo_container(task_node, struct flo_task, node);
+    struct flo_task *task = flo_container(flo_list_first(&lane->tasks), struct flo_task, node);
     flo_matching_remove(core, task);
     int rc = flo_poll_deliver(core, flo_container(poller_node, struct flo_poller, node), task);
     if (rc != FLO_ENOENT) {
-        rate_count(&queue->dispatched, core->now_ns);
-        if (queue->rate_limit >= 0)
-            queue->rate_tokens -= 1;
+        flo_rate_count(&queue->dispatched, core->now_ns);
+        flo_lane_passed(core, lane);
+        flo_queue_rate_used(queue);
     }
-    heat(core, queue);
+    flo_matching_heat(core, queue);
 }
 
 /* ---- shutdown of a worker ---- */
@@ -469,7 +422,7 @@ static void abandon_sticky(struct flo_core *core, struct flo_queue *queue)
 {
     /* Nothing more is sent there, unless somebody else polls it. */
     queue->last_poll_ns = core->now_ns - FLO_CORE_STICKY_SEEN_NS;
-    for (struct flo_node *node; (node = flo_list_first(&queue->tasks));) {
+    for (struct flo_node *node; (node = flo_list_first(&queue->base.tasks));) {
         struct flo_task *task = flo_container(node, struct flo_task, node);
         flo_matching_remove(core, task);
         if (task->kind == FLO_TASK_QUERY)
@@ -505,7 +458,7 @@ void flo_matching_shutdown(struct flo_core *core, const struct flo_namespace *ns
  * workflows of one normal queue, so that the first task tells; NULL: only queries wait. */
 static const char *normal_name(const struct flo_queue *sticky)
 {
-    FLO_LIST_FOREACH(node, &sticky->tasks)
+    FLO_LIST_FOREACH(node, &sticky->base.tasks)
     {
         const struct flo_task *task = flo_container(node, const struct flo_task, node);
         if (task->kind == FLO_TASK_WORKFLOW)
@@ -514,46 +467,48 @@ static const char *normal_name(const struct flo_queue *sticky)
     return NULL;
 }
 
-static size_t add_waiting(const struct flo_queue *queue, int64_t *since_ns)
-{
-    const struct flo_node *oldest = flo_list_first(&queue->tasks);
-    if (oldest) {
-        int64_t added_ns = flo_container(oldest, const struct flo_task, node)->added_ns;
-        if (!*since_ns || added_ns < *since_ns)
-            *since_ns = added_ns;
-    }
-    return queue->tasks.count;
-}
-
-size_t flo_matching_waiting(const struct flo_core *core, const struct flo_queue *queue,
+size_t flo_matching_waiting(const struct flo_core *core, const struct flo_queue *queue, int level,
                             int64_t *out_since_ns)
 {
+    const bool normal = !queue->sticky && queue->type == FLO_QUEUE_WORKFLOW;
     int64_t since_ns = 0;
-    size_t waiting = add_waiting(queue, &since_ns);
-    bool normal = !queue->sticky && queue->type == FLO_QUEUE_WORKFLOW;
-    for (struct flo_map_entry *it = flo_map_first(&core->queues); it && normal;
-         it = flo_map_next(it)) {
-        const struct flo_queue *other = flo_map_value(it);
-        if (!other->sticky || other->ns != queue->ns || flo_list_empty(&other->tasks))
-            continue;
-        const char *name = normal_name(other);
-        if (name && strcmp(name, queue->name) == 0)
-            waiting += add_waiting(other, &since_ns);
-    }
+    size_t waiting = 0;
+    for (int i = 1; i <= FLO_PRIORITY_LEVELS; i++)
+        if (!level || level == i)
+            waiting += flo_lanes_count_at(queue, i, &since_ns);
+    if (!level || level == FLO_PRIORITY_DEFAULT_LEVEL)
+        for (struct flo_map_entry *it = flo_map_first(&core->queues); it && normal;
+             it = flo_map_next(it)) {
+            const struct flo_queue *other = flo_map_value(it);
+            if (!other->sticky || other->ns != queue->ns || flo_list_empty(&other->base.tasks))
+                continue;
+            const char *name = normal_name(other);
+            if (name && strcmp(name, queue->name) == 0)
+                waiting += flo_lanes_count_at(other, FLO_PRIORITY_DEFAULT_LEVEL, &since_ns);
+        }
     if (out_since_ns)
         *out_since_ns = since_ns;
     return waiting;
 }
 
 void flo_core_each_queue(const struct flo_core *core,
-                         void (*fn)(void *ctx, const char *namespace_, const char *queue,
-                                    bool activity, size_t backlog, size_t pollers),
+                         void (*fn)(void *ctx, const struct flo_core_queue_figures *figures),
                          void *ctx)
 {
     for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it)) {
         const struct flo_queue *queue = flo_map_value(it);
-        if (!queue->sticky)
-            fn(ctx, queue->ns->name, queue->name, queue->type == FLO_QUEUE_ACTIVITY,
-               flo_matching_waiting(core, queue, NULL), queue->pollers.count);
+        if (queue->sticky)
+            continue;
+        int64_t since_ns;
+        struct flo_core_queue_figures figures = {
+            .namespace_ = queue->ns->name,
+            .queue = queue->name,
+            .activity = queue->type == FLO_QUEUE_ACTIVITY,
+            .backlog = flo_matching_waiting(core, queue, 0, &since_ns),
+            .pollers = queue->pollers.count,
+        };
+        if (figures.backlog)
+            figures.backlog_age_ns = core->now_ns - since_ns;
+        fn(ctx, &figures);
     }
 }

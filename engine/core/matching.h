@@ -7,45 +7,46 @@
 #define FLO_ENGINE_CORE_MATCHING_H
 
 #include "engine/core/internal.h"
+#include "engine/core/lane.h"
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
 
 /* A worker that polled a queue: kept 5 minutes for DescribeTaskQueue. */
 struct flo_seen {
     int64_t last_poll_ns;
-    double rate;    /* max_tasks_per_second that it asked for; 0 = none */
+    double rate;    /* max_tasks_per_second that it asked for, or FLO_POLLER_RATE */
     char *build_id; /* heap; "" = none was given */
     char identity[];
 };
 
+#define FLO_POLLER_RATE 1e5 /* what the real server shows for a poll that names none */
 #define FLO_QUEUE_SEEN_NS (300 * FLO_NS_PER_S)
 #define FLO_CORE_MAX_POLLS 1200                     /* waiting polls of one kind in one namespace */
 #define FLO_CORE_STICKY_SEEN_NS (10 * FLO_NS_PER_S) /* a sticky queue without polls is dead */
 
-/* Tasks added or given out, in the last seconds: a ring of 5-second slots. */
-enum { FLO_RATE_SLOTS = 6, FLO_RATE_SLOT_S = 5 };
-struct flo_rate {
-    int64_t slot; /* number of the newest slot: time / 5 s */
-    uint32_t counts[FLO_RATE_SLOTS];
-};
-float flo_rate_per_second(const struct flo_rate *rate, int64_t now_ns);
+struct flo_queue_config; /* queue_config.h */
 
 /*
- * One queue of one namespace: tasks that wait for polls, polls that wait for tasks, both in order
- * of arrival; never both for longer than a step, unless a rate limit holds the tasks.
+ * One queue of one namespace: tasks that wait for polls (in lanes: lane.h), polls that wait for
+ * tasks, in order of arrival; never both for longer than a step, unless a rate limit holds the
+ * tasks.
  */
 struct flo_queue {
     struct flo_namespace *ns;
     enum flo_queue_type type;
     bool sticky;
-    struct flo_list tasks;   /* struct flo_task */
+    struct flo_lane base;    /* tasks of the default priority */
+    struct flo_lanes *lanes; /* of others; heap; NULL: there never was one */
     struct flo_list pollers; /* struct flo_poller */
     struct flo_node hot;     /* on core->hot_queues: try to match */
     int64_t last_poll_ns;    /* INT64_MIN = nobody ever did */
     struct flo_map seen;     /* identity -> struct flo_seen */
 
-    double rate_limit;  /* tasks a second; < 0 = none. From the newest poll. */
-    double rate_tokens; /* tasks that may leave now */
+    struct flo_queue_config *config; /* what operators have set; NULL: nothing */
+    double worker_limit;             /* tasks a second; < 0 = none. From the newest poll. */
+    double key_limit;                /* of each fairness key; < 0 = none */
+    double rate_limit;               /* that holds: the operators', else the newest poll's */
+    double rate_tokens;              /* tasks that may leave now */
     int64_t rate_refilled_ns;
     struct flo_core_timer rate_timer; /* when the next task may leave */
 
@@ -78,9 +79,10 @@ struct flo_poll {
     int64_t until_ns; /* answer empty then */
 };
 
-/* What waits in the queue and, for workflow tasks of its workflows, on sticky queues, for one
- * worker each. *out_since_ns (may be NULL): since when the oldest does; 0: nothing waits. */
-size_t flo_matching_waiting(const struct flo_core *core, const struct flo_queue *queue,
+/* What waits at a priority level (0: at all of them) in the queue and, for workflow tasks of its
+ * workflows, on sticky queues, for one worker each. *out_since_ns (may be NULL): since when the
+ * oldest does; 0: nothing waits. */
+size_t flo_matching_waiting(const struct flo_core *core, const struct flo_queue *queue, int level,
                             int64_t *out_since_ns);
 
 /* Let a poll wait; it meets a task at the end of the step. 0, FLO_ENOMEM. */
@@ -114,6 +116,24 @@ void flo_matching_jump(struct flo_core *core, int64_t by_ns);
 /* The end of a step: let the polls and the tasks of one hot queue meet. */
 void flo_matching_settle(struct flo_core *core);
 void flo_matching_fini(struct flo_core *core);
+
+/* Try to match: tasks or polls have come, or may go on. */
+void flo_matching_heat(struct flo_core *core, struct flo_queue *queue);
+
+/* ---- queue_rate.c ---- */
+
+/* As many tasks a second as no worker can take: as good as no limit. */
+#define FLO_QUEUE_MAX_RATE 1e6
+
+/* Take over what operators and the newest poll have set. */
+void flo_queue_set_limits(struct flo_core *core, struct flo_queue *queue);
+/* What a poll asks for. */
+void flo_queue_worker_limit(struct flo_core *core, struct flo_queue *queue,
+                            const Google__Protobuf__DoubleValue *limit);
+/* May a task leave now? If not, a timer makes the queue hot when it may. */
+bool flo_queue_rate_allows(struct flo_core *core, struct flo_queue *queue);
+/* A task has left. */
+void flo_queue_rate_used(struct flo_queue *queue);
 
 /* ---- poll.c ---- */
 

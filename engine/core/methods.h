@@ -36,6 +36,8 @@ typedef void (*flo_method_fn)(struct flo_core *core, const struct flo_core_call_
     X(GetWorkflowExecutionHistoryReverse, get_workflow_execution_history_reverse)                  \
     X(DescribeWorkflowExecution, describe_workflow_execution)                                      \
     X(DescribeTaskQueue, describe_task_queue)                                                      \
+    X(ListTaskQueuePartitions, list_task_queue_partitions)                                         \
+    X(UpdateTaskQueueConfig, update_task_queue_config)                                             \
     X(UpdateWorkflowExecution, update_workflow_execution)                                          \
     X(ExecuteMultiOperation, execute_multi_operation)                                              \
     X(PollWorkflowExecutionUpdate, poll_workflow_execution_update)                                 \

@@ -196,7 +196,7 @@ int flo_poll_fill_workflow_task(struct flo_core *core, struct flo_execution *exe
         sticky ? NULL
                : flo_matching_find(core, execution->hooks.ns, FLO_QUEUE_WORKFLOW, false,
                                    execution->task_queue);
-    body->backlog_count_hint = queue ? (int64_t)queue->tasks.count : 0;
+    body->backlog_count_hint = queue ? (int64_t)flo_lanes_count(queue) : 0;
     if (!body->scheduled_time || !body->started_time ||
         flo_poll_fill_run(core, execution->workflow_id, execution->run_id, execution->type,
                           execution->task_queue, body) ||

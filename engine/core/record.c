@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "engine/core/internal.h"
 #include "engine/core/job.h"
+#include "engine/core/queue_config.h"
 #include "engine/core/record.h"
 
 struct deleted {
@@ -113,6 +114,8 @@ int flo_core_load_record(struct flo_core *core, const struct flo_core_record_row
                          struct flo_err *err)
 {
     switch (row->kind) { /* one line an owner: case KIND: return its function */
+    case FLO_CORE_RECORD_QUEUE:
+        return flo_queue_config_load(core, row, err);
     case FLO_CORE_RECORD_SCHEDULE:
         return flo_schedules_load(core, row, err);
     case FLO_CORE_RECORD_BATCH:

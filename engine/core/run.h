@@ -92,6 +92,9 @@ void flo_execution_quiesce(struct flo_core *core, struct flo_execution *executio
 /* Made when there was none. NULL: fatal. */
 struct flo_run_more *flo_run_more_of(struct flo_core *core, struct flo_execution *execution);
 void flo_run_more_fini(struct flo_execution *execution);
+/* What the Started event says of its order in queues; NULL = nothing. */
+void flo_run_set_priority(struct flo_core *core, struct flo_execution *execution,
+                          const FloApi__Priority *message);
 /* Attach a request; event_id 0: its event is buffered. flo_run_request_placed says where it went
  * when the buffer is written. */
 void flo_run_request_add(struct flo_core *core, struct flo_execution *execution, const char *id,

@@ -25,9 +25,27 @@ void flo_run_more_fini(struct flo_execution *execution)
         flo_free(more->requests[i].id);
     flo_free(more->requests);
     flo_free(more->reset_run_id);
+    flo_free(more->priority);
     flo_blob_clear(&more->versioning_override);
     flo_free(more);
     execution->more = NULL;
+}
+
+void flo_run_set_priority(struct flo_core *core, struct flo_execution *execution,
+                          const FloApi__Priority *message)
+{
+    struct flo_priority *priority;
+    if (flo_priority_new(message, &priority)) {
+        flo_core_set_fatal(core);
+        return;
+    }
+    struct flo_run_more *more = priority ? flo_run_more_of(core, execution) : execution->more;
+    if (!more) {
+        flo_free(priority);
+        return;
+    }
+    flo_free(more->priority);
+    more->priority = priority;
 }
 
 void flo_run_request_add(struct flo_core *core, struct flo_execution *execution, const char *id,

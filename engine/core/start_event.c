@@ -6,6 +6,7 @@
 #include "engine/core/cron.h"
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
+#include "engine/core/priority.h"
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
 #include "engine/core/run.h"
@@ -70,6 +71,8 @@ static int check_times(struct flo_core *core, const struct flo_start *start,
         rc = flo_check_duration(core, "WorkflowTaskTimeoutSeconds", start->task_timeout, status);
     if (!rc)
         rc = flo_check_retry_policy(core, start->retry_policy, status);
+    if (!rc)
+        rc = flo_check_priority(core, start->priority, status);
     if (rc)
         return rc;
     if (start->cron_schedule[0] && start->delay)

@@ -77,6 +77,21 @@ static int pack_paused(const struct flo_core_activity *activity, struct flo_aren
     return 0;
 }
 
+static int pack_priority(const struct flo_priority *priority, struct flo_arena *arena,
+                         FloEngine__PriorityState **out)
+{
+    if (!priority)
+        return 0;
+    *out = flo_arena_alloc(arena, sizeof **out);
+    if (!*out)
+        return FLO_ENOMEM;
+    flo_engine__priority_state__init(*out);
+    (*out)->level = priority->level;
+    (*out)->fairness_key = flo_text(priority->key);
+    (*out)->fairness_weight = priority->weight;
+    return 0;
+}
+
 /* Told only where other options have come between the two. */
 static int64_t pack_retry_until(const struct flo_core_activity *activity)
 {
@@ -130,7 +145,8 @@ static int pack_activities(const struct flo_execution *execution, struct flo_are
         to->was_reset = activity->was_reset;
         to->heartbeat_reset = activity->heartbeat_reset;
         to->retry_until_ns = pack_retry_until(activity);
-        if (pack_paused(activity, arena, to))
+        if (pack_paused(activity, arena, to) ||
+            pack_priority(activity->priority, arena, &to->priority))
             return FLO_ENOMEM;
     }
     return 0;
@@ -214,7 +230,7 @@ static int pack_more(const struct flo_execution *execution, struct flo_arena *ar
         to->id = more->requests[i].id;
         to->event_id = more->requests[i].event_id;
     }
-    return 0;
+    return pack_priority(more->priority, arena, &out->priority);
 }
 
 static void pack_fields(struct flo_execution *execution, FloEngine__ExecutionState *out)

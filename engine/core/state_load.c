@@ -55,6 +55,17 @@ static void load_task(struct flo_core *core, struct flo_core_workflow_task *task
         flo_core_workflow_task_set_start(core, task, &worker);
 }
 
+static int load_priority(const FloEngine__PriorityState *from, struct flo_priority **out)
+{
+    FloApi__Priority message = FLO_API__PRIORITY__INIT;
+    if (!from)
+        return 0;
+    message.priority_key = from->level;
+    message.fairness_key = from->fairness_key;
+    message.fairness_weight = from->fairness_weight;
+    return flo_priority_new(&message, out);
+}
+
 static int load_activity(struct flo_core *core, struct flo_execution *execution,
                          const FloEngine__ActivityState *from)
 {
@@ -100,6 +111,7 @@ static int load_activity(struct flo_core *core, struct flo_execution *execution,
                                                    from->paused->reason);
         failed = failed || !activity->paused;
     }
+    failed = failed || load_priority(from->priority, &activity->priority);
     load_blob(core, &activity->heartbeat_details, &from->heartbeat_details);
     load_blob(core, &activity->last_failure, &from->last_failure);
     if (failed || !activity->id || !activity->type || !activity->task_queue ||
@@ -144,7 +156,7 @@ static void load_more(struct flo_core *core, struct flo_execution *execution,
                       const FloEngine__ExecutionState *state)
 {
     if (!*state->reset_run_id && !state->original_start_ns && !state->versioning_override.data &&
-        !state->n_requests)
+        !state->n_requests && !state->priority)
         return;
     struct flo_run_more *more = flo_run_more_of(core, execution);
     if (!more)
@@ -153,6 +165,8 @@ static void load_more(struct flo_core *core, struct flo_execution *execution,
         flo_set_text(core, &more->reset_run_id, state->reset_run_id);
     more->original_start_ns = state->original_start_ns;
     load_blob(core, &more->versioning_override, &state->versioning_override);
+    if (load_priority(state->priority, &more->priority))
+        flo_core_set_fatal(core);
     for (size_t i = 0; i < state->n_requests; i++)
         flo_run_request_add(core, execution, state->requests[i]->id, state->requests[i]->event_id);
 }

@@ -18,7 +18,7 @@ struct flo_core_activity; /* execution.h */
 struct flo_core_query;    /* query.c */
 struct flo_execution;     /* execution.h */
 struct flo_namespace;     /* namespace.h */
-struct flo_queue;         /* matching.h */
+struct flo_lane;          /* lane.h */
 
 enum flo_task_kind { FLO_TASK_WORKFLOW, FLO_TASK_ACTIVITY, FLO_TASK_QUERY };
 
@@ -26,7 +26,7 @@ enum flo_task_kind { FLO_TASK_WORKFLOW, FLO_TASK_ACTIVITY, FLO_TASK_QUERY };
 struct flo_task {
     struct flo_node node;
     enum flo_task_kind kind;
-    struct flo_queue *queue; /* while linked */
+    struct flo_lane *lane; /* while linked: where in its queue (lane.h) */
     int64_t added_ns;
     struct flo_execution *execution;    /* NULL: query of a run that is not resident */
     struct flo_core_activity *activity; /* FLO_TASK_ACTIVITY */

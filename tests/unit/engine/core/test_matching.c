@@ -249,10 +249,9 @@ static void test_advice_on_polls(void **state)
     assert_int_equal(advice_of(e, engine_call(e, "PollActivityTaskQueue", &poll.base, 0)), 0);
 }
 
-static void count_queue(void *ctx, const char *ns, const char *name, bool activity, size_t backlog,
-                        size_t pollers)
+static void count_queue(void *ctx, const struct flo_core_queue_figures *figures)
 {
-    (void)ns, (void)name, (void)activity, (void)backlog, (void)pollers;
+    (void)figures;
     ++*(size_t *)ctx;
 }
 
