@@ -111,14 +111,12 @@ static void poll(struct flo_test_env *env, struct kit_queue *queue)
 }
 
 /* flo_core_each_queue: a queue that has tasks and nobody who polls it. */
-static void discover(void *ctx, const char *namespace_, const char *name, bool activity,
-                     size_t backlog, size_t pollers)
+static void discover(void *ctx, const struct flo_core_queue_figures *queue)
 {
     struct flo_test_env *env = ctx;
-    (void)namespace_;
-    if (backlog && !pollers && !find(env, name, activity, false) &&
-        !find(env, name, activity, true))
-        (void)kit_queue_know(env, name);
+    if (queue->backlog && !queue->pollers && !find(env, queue->queue, queue->activity, false) &&
+        !find(env, queue->queue, queue->activity, true))
+        (void)kit_queue_know(env, queue->queue);
 }
 
 void kit_queues_poll(struct flo_test_env *env)

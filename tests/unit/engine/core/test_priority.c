@@ -194,6 +194,7 @@ static void test_queue_limit_holds_and_is_durable(void **state)
     assert_int_equal(take_all(e), 3);
     engine_pass(e, SECOND);
     assert_int_equal(take_all(e), 3);
+    engine_commit(e);
     engine_restart(e);
     FloApi__DescribeTaskQueueResponse *response = describe(e);
     assert_int_equal(response->effective_rate_limit->rate_limit_source,
