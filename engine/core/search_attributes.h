@@ -37,7 +37,6 @@ struct flo_search_attribute {
     X(TemporalChangeVersion, KEYWORD_LIST, true)                                                   \
     X(TemporalNamespaceDivision, KEYWORD, true)                                                    \
     X(TemporalPauseInfo, KEYWORD_LIST, true)                                                       \
-    X(TemporalReportedProblems, KEYWORD_LIST, true)                                                \
     X(TemporalScheduledById, KEYWORD, true)                                                        \
     X(TemporalScheduledStartTime, DATETIME, true)                                                  \
     X(TemporalSchedulePaused, BOOL, true)                                                          \

@@ -26,7 +26,7 @@ REPLACED = [
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
     (re.compile(r"\b\d+@[\w.-]+"), "IDENTITY"),
     (re.compile(r'("?(TaskId|taskId|HistorySize|historySizeBytes|HistorySizeBytes|StateTransitionCount)"?:? +)"?\d+"?'), r"\1NUMBER"),
-    (re.compile(r'Namespace "second" already exists'), "Namespace already exists."),  # the real server says this or that
+    (re.compile(r'Namespace \\?"second\\?" already exists'), "Namespace already exists."),  # the real server says this or that
     (re.compile(r"\bworker-[0-9a-f]{32}\b"), "STICKY"),
     (re.compile(r'("historySizeBytes":")\d+'), r"\1NUMBER"),
     (re.compile(r'("CreatedAt|LastUpdateAt) a long while ago'), r"\1 AGE"),
