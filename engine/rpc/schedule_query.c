@@ -72,15 +72,34 @@ static const char *forbidden(const struct flo_query_node *node)
     return NULL;
 }
 
-int flo_schedule_query_parse(const char *text, const struct flo_query_names *names,
-                             struct flo_arena *arena, struct flo_query_tree *out,
-                             struct flo_err *err)
+/* The first name that is no attribute at all, or NULL. */
+static const char *unknown(const struct flo_query_node *node, const struct flo_query_names *names)
+{
+    for (; node; node = node->next) {
+        if (node->kind == FLO_NODE_COLUMN && !is_predefined(node->text) &&
+            names->type_of(names->ctx, node->text) == TYPE(UNSPECIFIED))
+            return node->text;
+        const char *inside = unknown(node->child, names);
+        if (inside)
+            return inside;
+    }
+    return NULL;
+}
+
+int flo_schedule_query_parse(const char *text, const char *namespace_name,
+                             const struct flo_query_names *names, struct flo_arena *arena,
+                             struct flo_query_tree *out, struct flo_err *err)
 {
     struct flo_query compiled; /* for its checks alone */
     int rc = flo_query_parse(text, arena, out, err);
     if (rc)
         return rc;
-    const char *name = forbidden(out->where);
+    const char *name = unknown(out->where, names);
+    if (name)
+        return flo_fail(err, FLO_EINVAL,
+                        "Namespace %s has no mapping defined for search attribute %s",
+                        namespace_name, name);
+    name = forbidden(out->where);
     if (!name && out->order_by)
         name = "StartTime";
     if (name)

@@ -16,7 +16,8 @@
  * attributes of the namespace. *out: its tree, in arena. FLO_EINVAL with the server's sentence;
  * FLO_ENOMEM.
  */
-FLO_MUST_CHECK int flo_schedule_query_parse(const char *text, const struct flo_query_names *names,
+FLO_MUST_CHECK int flo_schedule_query_parse(const char *text, const char *namespace_name,
+                                            const struct flo_query_names *names,
                                             struct flo_arena *arena, struct flo_query_tree *out,
                                             struct flo_err *err);
 /* Does the schedule match? Values that cannot be read match nothing. */

@@ -137,7 +137,8 @@ void flo_route_list_schedules(struct flo_route_context *context, const void *mes
     const char *id = flo_route_namespace(context, request->namespace_, arena, answer);
     if (!id)
         return;
-    int rc = flo_schedule_query_parse(request->query, &names, arena, &tree, &err);
+    int rc =
+        flo_schedule_query_parse(request->query, request->namespace_, &names, arena, &tree, &err);
     if (rc == FLO_EINVAL)
         flo_route_fail(answer, arena, FLO_GRPC_INVALID_ARGUMENT, "%s", err.message);
     else if (rc)

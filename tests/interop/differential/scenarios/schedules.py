@@ -410,5 +410,5 @@ async def schedule_list(p):
         p.note(f"line {found.schedule_id[0]}", found)
     for query in ("TemporalSchedulePaused = true", "TemporalSchedulePaused = false", "TemporalSchedulePaused != true"):
         p.note(query, *sorted(s.schedule_id for s in await listed(query)))
-    for query in ("ExecutionStatus = 'Running'", "WorkflowId = 'x'", "a b", "StartTime > 3", "TemporalSchedulePaused ="):
+    for query in ("ExecutionStatus = 'Running'", "WorkflowId = 'x'", "a b", "StartTime > 3", "Nope = 1", "TemporalSchedulePaused ="):
         await p.call("ListSchedules", f"refused: {query}", query=query)
