@@ -573,8 +573,13 @@ static const char *reset_run_of(struct flo_core *core, struct flo_namespace *ns,
 {
     struct flo_core_run_ref ref;
     struct flo_status status;
-    if (flo_core_find_run(core, ns, workflow_id, run_id, &ref, &status))
+    int rc = flo_core_find_run(core, ns, workflow_id, run_id, &ref, &status);
+    if (rc) {
+        /* Not to know it would be to lose the child's end for its parent. */
+        if (rc != FLO_ENOENT && rc != FLO_EDATA)
+            flo_core_set_fatal_as(core, rc == FLO_EIO ? rc : FLO_ENOMEM);
         return "";
+    }
     if (!ref.execution)
         return ref.state->reset_run_id;
     return ref.execution->more ? flo_text(ref.execution->more->reset_run_id) : "";
