@@ -379,6 +379,7 @@ async def time_skipping_environment(args):
     await time_skipping.skips(engine)
     await time_skipping.delayed(engine)
     await time_skipping.schedules(engine)
+    await time_skipping.crons(engine)
 
 
 @check

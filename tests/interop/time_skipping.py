@@ -51,6 +51,13 @@ class Month:
 
 
 @workflow.defn
+class Instant:
+    @workflow.run
+    async def run(self) -> None:
+        pass
+
+
+@workflow.defn
 class Retries:
     """Retries an hour and more apart; attempts take their real time."""
 
@@ -117,7 +124,7 @@ class Parent:
 
 
 def worker(client):
-    return Worker(client, task_queue=QUEUE, workflows=[Month, Retries, TimesOut, Hours, Parent],
+    return Worker(client, task_queue=QUEUE, workflows=[Month, Instant, Retries, TimesOut, Hours, Parent],
                   activities=[fails_until, takes, never])
 
 
@@ -175,6 +182,17 @@ async def schedules(path):
             info = (await twice.describe()).info
             assert info.num_actions == 2 and info.num_actions_missed_catchup_window == 0, info
             await twice.delete()
+
+
+async def crons(path):
+    """A day of a workflow that runs each second hour."""
+    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=path) as env:
+        async with worker(env.client):
+            await env.client.start_workflow(Instant.run, id="cron", task_queue=QUEUE, cron_schedule="0 */2 * * *")
+            await env.sleep(DAY)
+            closed = await env.client.count_workflows("WorkflowId = 'cron' AND ExecutionStatus != 'Running'")
+            assert 11 <= closed.count <= 13, closed  # the day may begin or end in the midst of one
+            await env.client.get_workflow_handle("cron").terminate()
 
 
 async def unlocked(address):
