@@ -362,6 +362,21 @@ static int batch_start(struct flo_store *store, uint64_t key, int64_t event_id, 
     return rc;
 }
 
+/* Does batch go on where the one before it ended, which *edge says (0: it is the first one)? */
+static bool follows(const struct flo_core_history_batch *batch, int64_t first_event_id,
+                    bool reverse, int64_t *edge)
+{
+    const int64_t end = batch->first_event_id + (int64_t)batch->event_count;
+    bool fits;
+    if (*edge)
+        fits = *edge == (reverse ? end : batch->first_event_id);
+    else
+        fits = reverse ? end > first_event_id
+                       : batch->first_event_id <= 1 || batch->first_event_id <= first_event_id;
+    *edge = reverse ? batch->first_event_id : end;
+    return fits;
+}
+
 static int core_history(void *ctx, uint64_t key, int64_t first_event_id, bool reverse,
                         bool (*batch_fn)(void *batch_ctx, int64_t first_event_id,
                                          uint32_t event_count, const uint8_t *events, size_t len),
@@ -370,7 +385,7 @@ static int core_history(void *ctx, uint64_t key, int64_t first_event_id, bool re
     struct flo_store *store = ctx;
     struct flo_err err;
     sqlite3_stmt *statement;
-    int64_t from = 0;
+    int64_t from = 0, edge = 0;
     int step;
 
     int rc = batch_start(store, key, first_event_id, &from);
@@ -385,6 +400,8 @@ static int core_history(void *ctx, uint64_t key, int64_t first_event_id, bool re
     while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
         struct flo_core_history_batch batch = {0};
         rc = read_batch(statement, key, &batch, &err);
+        if (!rc && !follows(&batch, first_event_id, reverse, &edge))
+            rc = FLO_EDATA; /* some are missing: never a silently shorter history */
         if (rc ||
             !batch_fn(batch_ctx, batch.first_event_id, batch.event_count, batch.events, batch.len))
             break;

@@ -284,6 +284,35 @@ static void test_history_changed_byte_is_noticed(void **state)
     assert_non_null(strstr(f->warnings, "store.run_damaged"));
 }
 
+static int read_from(struct fixture *f, int64_t event_id, bool reverse)
+{
+    struct collected c = {0};
+    const struct flo_core_store reader = core_store(f);
+    return reader.history(reader.ctx, 1, event_id, reverse, collect, &c);
+}
+
+/* A missing batch is noticed by whoever reads past it, from the front, the middle or the end. */
+static void test_history_missing_batch_is_never_skipped(void **state)
+{
+    struct fixture *f = *state;
+    struct sample s;
+
+    open_store(f);
+    commit_ok(f, sample(&s, 1, "a", "run-1"));
+    for (s.history.first_event_id = 3; s.history.first_event_id <= 7; s.history.first_event_id += 2)
+        commit_ok(f, &s.batch);
+    assert_int_equal(read_from(f, 1, false), 0);
+    assert_int_equal(read_from(f, 8, true), 0);
+    flo_store_close(&f->store);
+    spoil(f, "DELETE FROM history WHERE first_event_id = 5");
+    open_store(f);
+    assert_int_equal(read_from(f, 1, false), FLO_EDATA);
+    assert_int_equal(read_from(f, 5, false), FLO_EDATA);
+    assert_int_equal(read_from(f, 8, true), FLO_EDATA);
+    assert_int_equal(read_from(f, 6, true), FLO_EDATA);
+    assert_int_equal(read_from(f, 7, false), 0);
+}
+
 /* A history row that vanished leaves a gap, which recovery sees. */
 static void test_history_missing_batch_is_noticed(void **state)
 {
@@ -467,6 +496,7 @@ int main(void)
         STORE_TEST(test_open_lost_commits_are_noticed),
         STORE_TEST(test_history_changed_byte_is_noticed),
         STORE_TEST(test_history_missing_batch_is_noticed),
+        STORE_TEST(test_history_missing_batch_is_never_skipped),
         STORE_TEST(test_state_changed_byte_is_noticed),
         STORE_TEST(test_commit_failed_sync_or_write_is_fatal),
         STORE_TEST(test_commit_full_disk_may_be_tried_again),
