@@ -23,7 +23,7 @@
 #define TYPE(name) FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_##name
 
 struct texts {
-    char id[32], run_id[40], type[8], keyword[16], number[16];
+    char id[32], run_id[64], type[8], keyword[16], number[16];
     struct flo_core_attribute attributes[3];
     uint8_t blob[512];
 };

@@ -55,7 +55,14 @@ static void offer_start(struct flo_query_compiler *c, int64_t from_ns, int64_t t
         c->found.start_from_ns = from_ns;
     if (to_ns < c->found.start_to_ns)
         c->found.start_to_ns = to_ns;
-    offer(c, FLO_STORE_BY_START);
+    if (c->found.start_to_ns < INT64_MAX) /* else the begin of the list has them */
+        offer(c, FLO_STORE_BY_START);
+}
+
+static void offer_close(struct flo_query_compiler *c, int64_t to_ns)
+{
+    if (to_ns > 0 && (c->found.close_to_ns == 0 || to_ns < c->found.close_to_ns))
+        c->found.close_to_ns = to_ns;
 }
 
 /* The value of an operand that was bound before without an error. */
@@ -91,6 +98,9 @@ static void look_at_comparison(struct flo_query_compiler *c, const struct flo_qu
         if (first == '<' || first == '>' || equal)
             offer_start(c, first == '<' ? INT64_MIN : value.integer,
                         first == '>' ? INT64_MAX : value.integer);
+    } else if (strcmp(attribute.name, "CloseTime") == 0) {
+        if (node->text[0] == '<' || equal)
+            offer_close(c, value.integer);
     } else if (equal && strcmp(attribute.name, "WorkflowType") == 0) {
         offer(c, FLO_STORE_BY_TYPE);
     } else if (equal && strcmp(attribute.name, "ExecutionStatus") == 0) {
@@ -106,10 +116,14 @@ static void look_at_range(struct flo_query_compiler *c, const struct flo_query_n
     const struct flo_query_node *from = node->child->next;
     struct flo_query_attribute attribute = {.name = ""};
     struct flo_store_value first = {0}, last = {0};
-    if (node->text[0] == 'b' && !flo_query_resolve(c, node->child, &attribute) &&
-        strcmp(attribute.name, "StartTime") == 0 && value_of(c, from, &attribute, &first) &&
-        value_of(c, from->next, &attribute, &last))
+    if (node->text[0] != 'b' || flo_query_resolve(c, node->child, &attribute) ||
+        attribute.type != TYPE(DATETIME) || !attribute.sql ||
+        !value_of(c, from, &attribute, &first) || !value_of(c, from->next, &attribute, &last))
+        return;
+    if (strcmp(attribute.name, "StartTime") == 0)
         offer_start(c, first.integer, last.integer);
+    else if (strcmp(attribute.name, "CloseTime") == 0)
+        offer_close(c, last.integer);
 }
 
 static void look_at(struct flo_query_compiler *c, const struct flo_query_node *node)

@@ -58,8 +58,10 @@ void flo_store_put_divisions(struct flo_buf *sql, const struct flo_store_filter 
 }
 
 /* From which tables, and what holds of all runs that fit, without the filter's own. ?2 and ?3 are
- * named in every case, so that the others are counted alike. */
-static void put_from(struct flo_buf *sql, const struct flo_store_filter *filter)
+ * named in every case, so that the others are counted alike. any_index: the order does not matter,
+ * and SQLite takes the smallest. */
+static void put_from(struct flo_buf *sql, const struct flo_store_filter *filter,
+                     enum flo_store_path path, bool any_index)
 {
     static const char *const indexes[] = {
         [FLO_STORE_IN_ORDER] = "run_list",        [FLO_STORE_BY_RUN] = "run_id",
@@ -71,9 +73,11 @@ static void put_from(struct flo_buf *sql, const struct flo_store_filter *filter)
                        " FROM attribute CROSS JOIN run ON run.key = attribute.id >> %d"
                        " WHERE space = ?1 AND name = ?2 AND value = ?3",
                        FLO_STORE_VALUE_BITS);
+    else if (any_index)
+        flo_buf_append_str(sql, " FROM run WHERE namespace_id = ?1 AND ?2 IS ?3");
     else
         flo_buf_printf(sql, " FROM run INDEXED BY %s WHERE namespace_id = ?1 AND ?2 IS ?3",
-                       indexes[filter->path]);
+                       indexes[path]);
     flo_store_put_divisions(sql, filter);
 }
 
@@ -223,7 +227,7 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
               " parent_workflow_id, parent_run_id, root_workflow_id, root_run_id, status, start_ns,"
               " execution_ns, close_ns, history_length, history_bytes, state_transitions, memo,"
               " search_attributes, close_order");
-    put_from(&sql, filter);
+    put_from(&sql, filter, filter->path, false);
     if (is_by_attribute(filter))
         flo_buf_printf(&sql, " AND (ended, started, id) < (?4, ?5, ?6 << %d)",
                        after ? FLO_STORE_VALUE_BITS : 0);
@@ -237,7 +241,8 @@ int flo_store_list(struct flo_store *store, const char *namespace_id,
     rc = flo_store_prepare_text(store, &sql, &statement, err);
     if (rc)
         goto out;
-    sqlite3_bind_int64(statement, AT_FILTER, after ? after->close_order : INT64_MAX);
+    const int64_t first = filter->close_to_ns ? filter->close_to_ns : INT64_MAX;
+    sqlite3_bind_int64(statement, AT_FILTER, after ? after->close_order : first);
     sqlite3_bind_int64(statement, AT_FILTER + 1, after ? after->start_ns : INT64_MAX);
     sqlite3_bind_int64(statement, AT_FILTER + 2, after ? (sqlite3_int64)after->key : INT64_MAX);
     bind_filter(statement, AT_FILTER + CURSOR, namespace_id, filter);
@@ -259,8 +264,32 @@ out:
     return rc;
 }
 
+/* Which runs are counted: all, or by their status those that are open or closed. */
+enum counted { ALL, OPEN, CLOSED };
+
+/* The columns and tables of a count. Without a better path those of closed runs come from the index
+ * of statuses, which has all that is wanted; an open run is running. */
+static void put_counted(struct flo_buf *sql, const struct flo_store_filter *filter,
+                        enum counted which)
+{
+    const bool in_order = filter->path == FLO_STORE_IN_ORDER;
+    const enum flo_store_path path =
+        in_order && which == CLOSED ? FLO_STORE_BY_STATUS : filter->path;
+    flo_buf_printf(sql, "SELECT %s, count(*)",
+                   which == ALL                ? "0"
+                   : in_order && which == OPEN ? "1"
+                                               : "status");
+    put_from(sql, filter, path, in_order && which == ALL);
+    if (which != ALL)
+        flo_buf_printf(sql, " AND %s", which == OPEN ? FLO_STORE_IS_OPEN : FLO_STORE_IS_CLOSED);
+    if (filter->sql && *filter->sql)
+        flo_buf_printf(sql, " AND (%s)", filter->sql);
+    if (which != ALL)
+        flo_buf_append_str(sql, " GROUP BY 1");
+}
+
 static int count_runs(struct flo_store *store, const char *namespace_id,
-                      const struct flo_store_filter *filter, const char *group,
+                      const struct flo_store_filter *filter, enum counted which,
                       void (*fn)(void *ctx, int status, int64_t count), void *ctx,
                       struct flo_err *err)
 {
@@ -269,14 +298,7 @@ static int count_runs(struct flo_store *store, const char *namespace_id,
     int step;
 
     flo_buf_init(&sql, 0);
-    flo_buf_printf(&sql, "SELECT %s, count(*)", group ? "status" : "0");
-    put_from(&sql, filter);
-    if (group)
-        flo_buf_printf(&sql, " AND %s", group);
-    if (filter->sql && *filter->sql)
-        flo_buf_printf(&sql, " AND (%s)", filter->sql);
-    if (group)
-        flo_buf_append_str(&sql, " GROUP BY status");
+    put_counted(&sql, filter, which);
     int rc = flo_store_prepare_text(store, &sql, &statement, err);
     if (rc)
         goto out;
@@ -299,10 +321,10 @@ int flo_store_count(struct flo_store *store, const char *namespace_id,
 {
     flo_store_budget_begin(store);
     /* By status in two parts, each of which has an index. */
-    int rc = by_status ? count_runs(store, namespace_id, filter, FLO_STORE_IS_OPEN, fn, ctx, err)
-                       : count_runs(store, namespace_id, filter, NULL, fn, ctx, err);
+    int rc = by_status ? count_runs(store, namespace_id, filter, OPEN, fn, ctx, err)
+                       : count_runs(store, namespace_id, filter, ALL, fn, ctx, err);
     if (!rc && by_status)
-        rc = count_runs(store, namespace_id, filter, FLO_STORE_IS_CLOSED, fn, ctx, err);
+        rc = count_runs(store, namespace_id, filter, CLOSED, fn, ctx, err);
     flo_store_budget_end(store);
     return rc;
 }

@@ -140,7 +140,9 @@ struct flo_store_filter {
     const char *attribute;
     struct flo_store_value equals;
     int64_t start_from_ns, start_to_ns; /* BY_START: of all runs that fit, inclusive */
-    bool all_divisions;                 /* also runs with the attribute TemporalNamespaceDivision */
+    int64_t
+        close_to_ns;    /* all runs that fit are closed, at this time at the latest; 0 = no bound */
+    bool all_divisions; /* also runs with the attribute TemporalNamespaceDivision */
 };
 
 /* Conditions of a filter that the indexes know: a run is open, is closed. */

@@ -5,6 +5,9 @@ both servers, two or three seconds: those that can share one do."""
 PROFILES = {
     "default": {
         "ours": [],
-        "real": ["--dynamic-config-value", "system.enableActivityEagerExecution=true"],
+        "real": ["--dynamic-config-value", "system.enableActivityEagerExecution=true",
+                 "--dynamic-config-value", "frontend.namespaceRPS.visibility=100000",
+                 "--dynamic-config-value", "frontend.globalNamespaceRPS.visibility=0",
+                 "--dynamic-config-value", "frontend.namespaceBurstRatio.visibility=10.0"],
     },
 }
