@@ -43,6 +43,7 @@ static int encode(const struct flo_core_record *record, struct flo_arena *arena,
     if (rc)
         return rc;
     state.run_id = flo_text(job->run_id);
+    state.request_id = flo_text(job->request_id);
     state.state = (int32_t)job->state;
     state.start_ns = job->start_ns;
     state.close_ns = job->close_ns;
@@ -112,6 +113,7 @@ int flo_job_new(struct flo_core *core, struct flo_namespace *ns,
     if (rc)
         return FLO_ENOMEM;
     flo_core_new_id(core, job->run_id);
+    flo_core_new_id(core, job->request_id);
     job->state = RUNNING;
     job->start_ns = job->next_op_ns = core->now_ns;
     job->last_key = core->next_key - 1;
@@ -164,6 +166,7 @@ int flo_job_load(struct flo_core *core, const struct flo_core_record_row *row, s
         goto out;
     }
     snprintf(job->run_id, sizeof job->run_id, "%s", state->run_id);
+    snprintf(job->request_id, sizeof job->request_id, "%s", state->request_id);
     job->state = (FloApi__BatchOperationState)state->state;
     job->start_ns = state->start_ns;
     job->close_ns = state->close_ns;

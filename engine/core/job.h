@@ -45,7 +45,8 @@ struct flo_job {
     struct flo_namespace *ns;
     struct flo_arena arena; /* of request */
     FloApi__StartBatchOperationRequest *request;
-    char run_id[FLO_UUID_LEN + 1]; /* as of the workflow that a job is on the real server */
+    /* As of the workflow that a job is on the real server, and of its start. */
+    char run_id[FLO_UUID_LEN + 1], request_id[FLO_UUID_LEN + 1];
     FloApi__BatchOperationState state;
     int64_t start_ns, close_ns;
     int64_t total, complete, failed;

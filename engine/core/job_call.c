@@ -45,8 +45,8 @@ static int exists(struct flo_core *core, const struct flo_job *job, struct flo_s
         return flo_status_no_memory(status);
     flo_api__workflow_execution_already_started_failure__init(detail);
     detail->run_id = flo_arena_strdup(&core->scratch, job->run_id);
-    detail->first_execution_run_id = detail->run_id;
-    if (!detail->run_id)
+    detail->start_request_id = flo_arena_strdup(&core->scratch, job->request_id);
+    if (!detail->run_id || !detail->start_request_id)
         return flo_status_no_memory(status);
     if (job->state == RUNNING)
         flo_status_put(core, status, FLO_GRPC_ALREADY_EXISTS,
