@@ -41,7 +41,7 @@ static uint8_t *stream_block(const struct flo_grpc_server_call *call, const uint
 }
 
 /* The first block of a stream, or none (then it ends with its headers' answer). */
-static int begin(struct flo_grpc_server_call *call, uint8_t *block, size_t len, bool more)
+static int begin(struct flo_grpc_server_call *call, const uint8_t *block, size_t len, bool more)
 {
     call->stream.body = block;
     call->stream.body_len = len;

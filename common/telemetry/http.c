@@ -331,7 +331,8 @@ int flo_http_admit(struct flo_http *http, const struct flo_http_head *head,
         return 405;
     if (!route)
         return 404;
-    if (method != FLO_HTTP_GET && !may_change(http, head))
+    if (method != FLO_HTTP_GET ? !may_change(http, head)
+                               : route->own_name && !host_is_ours(http, head->host))
         return 403;
     if (head->body_len > (method == FLO_HTTP_GET ? 0 : route->body_max))
         return 413;

@@ -178,6 +178,8 @@ struct flo_http_route {
     bool prefix;      /* also all paths that begin with it; it should end in "/" */
     unsigned methods; /* enum flo_http_method, or-ed; 0: GET */
     size_t body_max;  /* bytes, at most FLO_HTTP_BODY_MAX; 0: no bodies */
+    bool own_name; /* also GET only under a name that nobody else can give to our address (above):
+                    * for what a web page elsewhere must not read, not by rebinding either */
     flo_http_handler_fn fn;
     void *ctx;
 };

@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "base/embed.h"
 #include "grpc/status.h"
 #include "wire/field.h"
 #include "wire/varint.h"
@@ -24,17 +25,7 @@
 
 enum { FILES_MAX = 128 };
 
-/* clang-format off */
-__asm__(".section .rodata\n"
-        ".type flo_api_descriptors, @object\n"
-        "flo_api_descriptors:\n"
-        ".incbin \"" FLO_PROTO_DESCRIPTORS "\"\n"
-        "flo_api_descriptors_end:\n"
-        ".size flo_api_descriptors, . - flo_api_descriptors\n"
-        ".byte 0\n"
-        ".previous\n");
-/* clang-format on */
-extern const uint8_t flo_api_descriptors[], flo_api_descriptors_end[];
+FLO_EMBED(flo_api_descriptors, FLO_PROTO_DESCRIPTORS);
 
 enum { SET_FILE = 1 };
 enum { FILE_NAME = 1, FILE_PACKAGE, FILE_DEPENDENCY, FILE_MESSAGE, FILE_ENUM, FILE_SERVICE };
@@ -226,7 +217,7 @@ static int add_schema_file(struct flo_reflection *reflection, struct span from)
 
 static int read_schema(struct flo_reflection *reflection)
 {
-    struct span set = {flo_api_descriptors,
+    struct span set = {(const uint8_t *)flo_api_descriptors,
                        (size_t)(flo_api_descriptors_end - flo_api_descriptors)};
     struct span value, whole;
     uint32_t number;

@@ -8,9 +8,6 @@
 
 #include "base/clock.h"
 
-#define DASHBOARD_CSP                                                                              \
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "                    \
-    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 #define HISTORY_SECONDS 3600
 
 static int64_t now_ms(void)
@@ -144,23 +141,6 @@ static void serve_metrics(void *ctx, const struct flo_http_request *request,
                            pages, request, reply);
 }
 
-static void serve_file(void *ctx, const struct flo_http_request *request,
-                       struct flo_http_reply *reply)
-{
-    const struct flo_dashboard_file *file = NULL;
-    (void)ctx;
-    for (size_t i = 0; (file = flo_dashboard_file(i)); i++)
-        if (strcmp(file->path, request->path) == 0)
-            break;
-    if (!file) { /* routes are made of the files, so it is there */
-        flo_http_error(reply, 404, "there is no such file");
-        return;
-    }
-    reply->content_type = file->content_type;
-    reply->csp = DASHBOARD_CSP;
-    flo_buf_append(&reply->body, file->data, file->len);
-}
-
 int flo_pages_install(struct flo_pages *pages, struct event_base *base, struct flo_http *http)
 {
     static const struct {
@@ -172,9 +152,9 @@ int flo_pages_install(struct flo_pages *pages, struct event_base *base, struct f
     int rc = flo_pages_live_start(pages, base, http);
     for (size_t i = 0; i < sizeof paths / sizeof *paths && !rc; i++)
         rc = flo_http_handle(http, paths[i].path, paths[i].fn, pages);
-    for (size_t i = 0; flo_dashboard_file(i) && !rc; i++)
-        rc = flo_http_handle(http, flo_dashboard_file(i)->path, serve_file, pages);
-    return rc;
+    if (!rc)
+        rc = flo_http_serve_colours(http);
+    return rc ? rc : flo_http_serve_files(http, &flo_dashboard_files);
 }
 
 void flo_pages_fini(struct flo_pages *pages)

@@ -21,7 +21,7 @@
 #include "supervisor/hub/events.h"
 #include "supervisor/processes/manager.h"
 #include "supervisor/scaling/backlog.h"
-#include "telemetry/http.h"
+#include "telemetry/http_files.h"
 
 #define FLO_STREAM_LISTENERS_MAX 32
 #define FLO_STREAM_BACKLOG_BYTES ((size_t)4 << 20) /* for one that does not read */
@@ -79,13 +79,7 @@ void flo_pages_live_stop(struct flo_pages *pages);
 void flo_pages_serve_stream(void *ctx, const struct flo_http_request *request,
                             struct flo_http_reply *reply);
 
-/* One file of the dashboard. dashboard.c. */
-struct flo_dashboard_file {
-    const char *path, *content_type;
-    const char *data;
-    size_t len;
-};
-/* The i-th, or NULL. */
-const struct flo_dashboard_file *flo_dashboard_file(size_t i);
+/* The files of the dashboard. dashboard.c. */
+extern const struct flo_http_files flo_dashboard_files;
 
 #endif
