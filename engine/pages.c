@@ -76,6 +76,27 @@ static int listen_on(struct flo_shell *shell, const char *listen,
     return rc ? rc : flo_http_listen(shell->http, host, port, out_address, err);
 }
 
+/* Does nobody else reach the address? */
+static bool is_own(const char *listen)
+{
+    char host[FLO_NET_HOST_MAX];
+    uint16_t port;
+    return !listen || (!flo_net_split(listen, 0, host, &port, NULL) && flo_net_is_loopback(host));
+}
+
+/* The web page shows everything to everybody who reaches it, so it wants to be asked for where
+ * others do, and where callers need a key. */
+static int add_web(struct flo_shell *shell, const struct flo_shell_options *options,
+                   struct flo_err *err)
+{
+    const bool own = is_own(options->http_listen) && is_own(options->metrics_listen);
+    if (!shell->http || options->no_web || !(options->web || (own && !options->keys_file)))
+        return 0;
+    flo_shell_web_source(shell, &shell->web);
+    int rc = flo_web_install(&shell->web, shell->http);
+    return rc ? flo_fail(err, rc, "cannot add the web page: %s", flo_error_text(rc)) : 0;
+}
+
 /* One line of the banner: the host as it was given, the port as it is. */
 static void print_line(const char *what, const char *listen, const char *bound, const char *path)
 {
@@ -117,6 +138,8 @@ int flo_shell_pages_open(struct flo_shell *shell, const struct flo_shell_options
     }
     if (!rc && options->metrics_listen)
         rc = listen_on(shell, options->metrics_listen, metrics, err);
+    if (!rc)
+        rc = add_web(shell, options, err);
     if (rc)
         return rc;
     if (options->banner) {

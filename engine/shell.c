@@ -326,6 +326,8 @@ int flo_shell_run(struct flo_shell *shell)
 static void on_reply(void *ctx, const struct flo_core_reply *reply)
 {
     struct flo_shell *shell = ctx;
+    if (flo_shell_take_answer(shell, reply))
+        return;
     if (reply->code == FLO_GRPC_RESOURCE_EXHAUSTED)
         flo_shell_on_reject(shell, "engine.limit");
     flo_calls_reply(&shell->calls, reply);

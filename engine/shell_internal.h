@@ -16,6 +16,7 @@
 #include "engine/store/committer.h"
 #include "engine/store/store.h"
 #include "engine/streams.h"
+#include "engine/web/web.h"
 #include "grpc/server.h"
 #include "telemetry/http.h"
 #include "telemetry/metrics.h"
@@ -51,6 +52,15 @@ struct flo_waking {
     size_t count, next;
 };
 
+/* A call of the web page, while it is made (ask.c). */
+struct flo_ask {
+    struct flo_arena *arena; /* of the answer */
+    bool answered;
+    int code;
+    const char *message;
+    struct flo_buf bytes; /* the packed answer */
+};
+
 struct flo_shell {
     enum flo_shell_state state;
     int exit_code;
@@ -73,10 +83,12 @@ struct flo_shell {
     struct flo_metrics *metrics;
     struct flo_health *health;
     struct flo_http *http;
-    bool banner;             /* we speak as Temporal's dev server does */
-    bool stalled;            /* the disk is full: only reads are served */
-    struct flo_skip skip;    /* how the clock skips */
-    int64_t retention_at_ns; /* when closed runs are next looked at; on flo_shell_now's clock */
+    struct flo_web_source web; /* what the web page asks */
+    struct flo_ask *ask;       /* its call that is being made; NULL = none */
+    bool banner;               /* we speak as Temporal's dev server does */
+    bool stalled;              /* the disk is full: only reads are served */
+    struct flo_skip skip;      /* how the clock skips */
+    int64_t retention_at_ns;   /* when closed runs are next looked at; on flo_shell_now's clock */
     struct flo_waking waking;
     size_t peak_runs;        /* most open runs since memory was given back; heap.c */
     int64_t gave_back_ns;    /* when that was; on flo_shell_now's clock */
@@ -104,6 +116,11 @@ FLO_MUST_CHECK int flo_shell_pages_open(struct flo_shell *shell,
 void flo_shell_pages_close(struct flo_shell *shell);
 void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_stats *stats,
                             uint64_t transitions);
+
+/* ask.c: the web page's way to the engine. */
+void flo_shell_web_source(struct flo_shell *shell, struct flo_web_source *out);
+/* Is it the answer to the page's call? Then it is taken. */
+bool flo_shell_take_answer(struct flo_shell *shell, const struct flo_core_reply *reply);
 
 /* retention.c: delete closed runs whose time is over; at the end of a turn, while SERVING. Does
  * nothing before retention_at_ns, which it sets. */

@@ -18,38 +18,11 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-from devtools import Chromium  # noqa: E402
+from devtools import CONTRAST, Chromium  # noqa: E402
 from fleet import Process  # noqa: E402
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 SCRIPT = "<script>document.title='owned'</script>"
-
-# The contrast of every piece of text that is shown, as WCAG computes it; what is below 4.5 comes back.
-CONTRAST = """
-(() => {
-  const parse = c => { const m = c.match(/[\\d.]+/g).map(Number); return m.length > 3 ? m : [...m, 1]; };
-  const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3])).concat(1);
-  const lum = c => { const [r, g, b] = c.slice(0, 3).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-                     return .2126 * r + .7152 * g + .0722 * b; };
-  const back = el => {
-    const layers = [];
-    for (; el; el = el.parentElement) { const c = parse(getComputedStyle(el).backgroundColor); layers.push(c); if (c[3] === 1) break; }
-    return layers.reverse().reduce((under, c) => over(c, under), [255, 255, 255, 1]);
-  };
-  const low = [];
-  let count = 0;
-  for (const el of document.querySelectorAll("body *")) {
-    const own = [...el.childNodes].some(n => n.nodeType === 3 && n.data.trim());
-    if (!own || !el.checkVisibility() || el.closest("noscript, caption, .skip")) continue;
-    const style = getComputedStyle(el), svg = el instanceof SVGElement;
-    const behind = back(svg ? el.closest("figure") : el), text = over(parse(svg ? style.fill : style.color), behind);
-    const [a, b] = [lum(text), lum(behind)].sort((x, y) => y - x), ratio = (a + .05) / (b + .05);
-    count++;
-    if (ratio < 4.5) low.push([el.textContent.trim().slice(0, 40), ratio.toFixed(2)]);
-  }
-  return {count, low};
-})()
-"""
 
 SECTIONS = """
 (() => ({

@@ -46,6 +46,7 @@ import outcomes  # noqa: E402
 import scaling  # noqa: E402
 import time_skipping  # noqa: E402
 import tracing  # noqa: E402
+import web_page  # noqa: E402
 from fleet import Fleet  # noqa: E402
 
 CHECKS = {}
@@ -71,6 +72,11 @@ def check_on_both(scenario, on_engine, on_real_server):
 
     CHECKS[on_engine] = engine
     CHECKS[on_real_server] = real_server
+
+
+@check
+async def web_page_in_chromium(args):
+    await web_page.web_page(args)
 
 
 @check
