@@ -23,6 +23,7 @@
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
 #include "engine/core/update.h"
+#include "engine/core/worker.h"
 
 /* Scratch memory kept between steps. */
 #define SCRATCH_KEEP_BYTES ((size_t)256 << 10)
@@ -71,6 +72,8 @@ int flo_core_new(const struct flo_core_env *env, const struct flo_core_options *
     flo_map_init(&core->calls);
     flo_map_init(&core->queues);
     flo_map_init(&core->queue_configs);
+    flo_map_init(&core->workers);
+    flo_list_init(&core->workers_heard);
     flo_map_init(&core->queries);
     flo_list_init(&core->dirty);
     flo_list_init(&core->touched);
@@ -107,6 +110,7 @@ void flo_core_destroy(struct flo_core **pcore)
     }
     flo_jobs_fini(core);
     flo_core_deleted_fini(core);
+    flo_workers_fini(core);
     flo_queue_configs_fini(core);
     flo_core_records_fini(core);
     flo_schedules_fini(core);

@@ -112,7 +112,7 @@ struct flo_core_options {
     int64_t blob_size_limit;                 /* one payload field: 2 MiB */
     int64_t update_bytes_limit;              /* updates in flight, all runs': 256 MiB */
     int64_t continue_as_new_min_interval_ns; /* 1 s */
-    int64_t memory_limit; /* bytes of open runs; past it idle ones are only stored; none */
+    int64_t memory_limit;     /* bytes of open runs; past it idle ones are only stored; none */
     int64_t batch_jobs_limit; /* running in one namespace: 1 */
     bool no_eager_start, no_eager_activities; /* never hand out tasks with an answer */
 };
@@ -353,6 +353,10 @@ struct flo_core_queue_figures {
 void flo_core_each_queue(const struct flo_core *core,
                          void (*fn)(void *ctx, const struct flo_core_queue_figures *figures),
                          void *ctx);
+/* Calls fn with the last heartbeat (WorkerHeartbeat, packed) of each worker of a namespace that was
+ * heard of in the last day. */
+void flo_core_each_worker(const struct flo_core *core, const char *namespace_id,
+                          void (*fn)(void *ctx, const uint8_t *heartbeat, size_t len), void *ctx);
 /* The type of a search attribute of a namespace; UNSPECIFIED: it has none of that name. */
 FloApi__IndexedValueType flo_core_attribute_type(const struct flo_core *core,
                                                  const char *namespace_name, const char *name);

@@ -82,9 +82,11 @@ struct flo_core {
     struct flo_map queues;        /* struct flo_queue by namespace, type, kind, name */
     size_t sweep_at;              /* so many queues: look for unused ones */
     struct flo_map queue_configs; /* struct flo_queue_config by namespace, type, name */
-    struct flo_list hot_queues;   /* queues where a task and a poll may meet */
-    struct flo_map queries;       /* query id of 8 bytes -> struct flo_core_query */
-    size_t update_bytes;          /* flo_updates.bytes of all runs */
+    struct flo_map workers;       /* struct worker of worker.c by namespace and instance key */
+    struct flo_list workers_heard; /* the same, heard of longest ago first */
+    struct flo_list hot_queues;    /* queues where a task and a poll may meet */
+    struct flo_map queries;        /* query id of 8 bytes -> struct flo_core_query */
+    size_t update_bytes;           /* flo_updates.bytes of all runs */
 
     struct flo_handed *handed; /* ring of FLO_CORE_HANDED tasks given out last */
     size_t next_handed;

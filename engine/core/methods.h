@@ -46,6 +46,8 @@ typedef void (*flo_method_fn)(struct flo_core *core, const struct flo_core_call_
     X(PollWorkflowTaskQueue, poll_workflow_task_queue)                                             \
     X(PollActivityTaskQueue, poll_activity_task_queue)                                             \
     X(ShutdownWorker, shutdown_worker)                                                             \
+    X(RecordWorkerHeartbeat, record_worker_heartbeat)                                              \
+    X(DescribeWorker, describe_worker)                                                             \
     X(ResetStickyTaskQueue, reset_sticky_task_queue)                                               \
     X(RespondWorkflowTaskCompleted, respond_workflow_task_completed)                               \
     X(RespondWorkflowTaskFailed, respond_workflow_task_failed)                                     \

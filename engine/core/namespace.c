@@ -259,6 +259,7 @@ static struct description *describe(struct flo_core *core, const struct flo_name
     d->capabilities.eager_workflow_start = true;
     d->capabilities.sync_update = true;
     d->capabilities.async_update = true;
+    d->capabilities.worker_heartbeats = true;
     d->capabilities.worker_poll_complete_on_shutdown = true;
     d->capabilities.poller_autoscaling = true;
     d->info.supports_schedules = true;

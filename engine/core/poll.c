@@ -22,6 +22,7 @@
 #include "engine/core/token.h"
 #include "engine/core/update.h"
 #include "engine/core/wire_out.h"
+#include "engine/core/worker.h"
 #include "wire/payload.h"
 
 /* Longest hold of a poll; it is answered a second before the caller's patience ends. */
@@ -371,6 +372,8 @@ void flo_rpc_shutdown_worker(struct flo_core *core, const struct flo_core_call_i
         flo_reply_status(core, info->id, 0, &status);
         return;
     }
+    if (request->worker_heartbeat)
+        flo_worker_note(core, ns, request->worker_heartbeat);
     flo_matching_shutdown(core, ns, request->sticky_task_queue, request->identity,
                           request->worker_instance_key);
     flo_reply_ok(core, info->id, 0, &response.base);

@@ -19,6 +19,8 @@ static const struct flo_route routes[] = {
      &flo_api__list_closed_workflow_executions_request__descriptor, flo_route_list_closed},
     {FLO_WORKFLOW_SERVICE, "CountWorkflowExecutions",
      &flo_api__count_workflow_executions_request__descriptor, flo_route_count},
+    {FLO_WORKFLOW_SERVICE, "ListWorkers", &flo_api__list_workers_request__descriptor,
+     flo_route_list_workers},
     {FLO_WORKFLOW_SERVICE, "ListSchedules", &flo_api__list_schedules_request__descriptor,
      flo_route_list_schedules},
     {FLO_OPERATOR_SERVICE, "ListSearchAttributes",

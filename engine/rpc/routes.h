@@ -71,6 +71,9 @@ void flo_route_count(struct flo_route_context *context, const void *request,
 /* schedules.c */
 void flo_route_list_schedules(struct flo_route_context *context, const void *request,
                               struct flo_arena *arena, struct flo_route_answer *answer);
+/* workers.c */
+void flo_route_list_workers(struct flo_route_context *context, const void *request,
+                            struct flo_arena *arena, struct flo_route_answer *answer);
 /* operator.c */
 void flo_route_list_search_attributes(struct flo_route_context *context, const void *request,
                                       struct flo_arena *arena, struct flo_route_answer *answer);
