@@ -64,7 +64,8 @@ void disk_damage(const struct disk *disk, struct disk_run *run);
 void disk_replace(struct disk_run *run, size_t batch, const uint8_t *events, size_t len);
 void disk_reopen(struct disk *disk);
 /* Feed a new core with the namespaces, the records and so many open runs; disk_wake brings the
- * others, which come earlier when they are asked for: up to so many at once. False: that was all. */
+ * others, which come earlier when they are asked for: up to so many at once. False: that was all.
+ */
 int disk_recover(struct disk *disk, struct flo_core *core, size_t eager, struct flo_err *err);
 bool disk_wake(struct disk *disk, struct flo_core *core, size_t count);
 

@@ -5,11 +5,7 @@
 #include <stdlib.h>
 
 static const struct feature *const features[] = {
-    &queries_feature,
-    &readers_feature,
-    &resets_feature,
-    &schedules_feature,
-    &updates_feature,
+    &queries_feature, &readers_feature, &resets_feature, &schedules_feature, &updates_feature,
 };
 
 #define COUNT (sizeof features / sizeof *features)

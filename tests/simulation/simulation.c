@@ -27,8 +27,25 @@
 /* More events than this at one moment are a loop. */
 #define AT_ONCE_MAX 100000
 
-static const uint64_t SEEDS[] = {
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 42, 96, 253, 349, 1729, 65537, 200092, 1776331938129718569};
+static const uint64_t SEEDS[] = {1,
+                                 2,
+                                 3,
+                                 4,
+                                 5,
+                                 6,
+                                 18,
+                                 42,
+                                 96,
+                                 253,
+                                 349,
+                                 1729,
+                                 65537,
+                                 100148,
+                                 101317,
+                                 102088,
+                                 102607,
+                                 200092,
+                                 1776331938129718569};
 
 struct outcome {
     uint64_t hash;

@@ -13,8 +13,8 @@
  *
  * What is on disk (disk.h) survives a death; the core, the replies it holds back and the commit
  * under way do not - the latter is there afterwards or not, as after a real power loss (what that
- * leaves of a file is store_crash.c's matter). The same seed gives the same run, which the hash over
- * all that happened proves.
+ * leaves of a file is store_crash.c's matter). The same seed gives the same run, which the hash
+ * over all that happened proves.
  */
 #ifndef FLO_SIMULATION_WORLD_H
 #define FLO_SIMULATION_WORLD_H
