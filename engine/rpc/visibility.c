@@ -104,10 +104,14 @@ static FloApi__Memo *decode_memo(struct flo_arena *arena, const struct flo_core_
     return memo;
 }
 
+/* What lists show of closed runs only, as on the real server. */
 static bool fill_closed(FloApi__WorkflowExecutionInfo *info, const struct flo_core_run_row *row,
                         struct flo_arena *arena)
 {
     int64_t ns = row->close_ns > row->execution_ns ? row->close_ns - row->execution_ns : 0;
+    info->history_length = row->history_length;
+    info->history_size_bytes = row->history_bytes;
+    info->state_transition_count = row->state_transitions;
     info->close_time = flo_timestamp_new(arena, row->close_ns);
     info->execution_duration = flo_duration_new(arena, ns);
     return info->close_time && info->execution_duration;
@@ -128,9 +132,6 @@ static FloApi__WorkflowExecutionInfo *make_info(const struct flo_core_run_row *r
     info->start_time = flo_timestamp_new(arena, row->start_ns);
     info->execution_time = flo_timestamp_new(arena, row->execution_ns);
     info->status = (FloApi__WorkflowExecutionStatus)row->status;
-    info->history_length = row->history_length;
-    info->history_size_bytes = row->history_bytes;
-    info->state_transition_count = row->state_transitions;
     info->task_queue = flo_arena_strdup(arena, row->task_queue);
     info->memo = decode_memo(arena, row);
     info->search_attributes = decode_part(arena, &flo_api__search_attributes__descriptor,
