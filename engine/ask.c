@@ -116,13 +116,30 @@ static bool serves(void *ctx, const char *method)
            flo_route_find(FLO_WORKFLOW_SERVICE, strlen(FLO_WORKFLOW_SERVICE), method);
 }
 
-static void each_queue(void *ctx,
-                       void (*fn)(void *fn_ctx, const char *namespace_name, const char *queue,
-                                  bool activity, size_t backlog, size_t pollers),
+/* What flo_core_each_queue hands on to the page. */
+struct queue_taker {
+    void (*fn)(void *ctx, const struct flo_web_queue *queue);
+    void *ctx;
+};
+
+static void take_queue(void *ctx, const struct flo_core_queue_figures *figures)
+{
+    const struct queue_taker *taker = ctx;
+    const struct flo_web_queue queue = {.namespace_name = figures->namespace_,
+                                        .name = figures->queue,
+                                        .activity = figures->activity,
+                                        .backlog = (int64_t)figures->backlog,
+                                        .backlog_age_ns = figures->backlog_age_ns,
+                                        .pollers = (int64_t)figures->pollers};
+    taker->fn(taker->ctx, &queue);
+}
+
+static void each_queue(void *ctx, void (*fn)(void *fn_ctx, const struct flo_web_queue *queue),
                        void *fn_ctx)
 {
     struct flo_shell *shell = ctx;
-    flo_core_each_queue(shell->core, fn, fn_ctx);
+    struct queue_taker taker = {fn, fn_ctx};
+    flo_core_each_queue(shell->core, take_queue, &taker);
 }
 
 static int64_t now_ns(void *ctx)

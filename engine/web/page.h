@@ -73,7 +73,8 @@ void flo_web_timeline(struct flo_web_page *page, FloApi__HistoryEvent *const *ev
                       const FloApi__WorkflowExecutionInfo *info);
 /* The attributes of an event; NULL: none. */
 const ProtobufCMessage *flo_web_attributes(const FloApi__HistoryEvent *event);
-/* What an event is about: the name of its activity, timer, child, signal ...; "": nothing. Hostile. */
+/* What an event is about: the name of its activity, timer, child, signal ...; "": nothing. Hostile.
+ */
 const char *flo_web_subject(const FloApi__HistoryEvent *event);
 /* "ActivityTaskScheduled". In the arena. */
 const char *flo_web_event_name(struct flo_web_page *page, FloApi__EventType type);

@@ -7,36 +7,28 @@
 
 enum { QUEUES_MAX = 500, POLLERS_MAX = 50 };
 
-struct queue {
-    const char *name;
-    bool activity;
-    int64_t backlog, pollers;
-};
-
 struct queues {
     struct flo_web_page *page;
-    struct queue list[QUEUES_MAX];
+    struct flo_web_queue list[QUEUES_MAX];
     size_t count, left_out;
 };
 
-static void take(void *ctx, const char *namespace_name, const char *name, bool activity,
-                 size_t backlog, size_t pollers)
+static void take(void *ctx, const struct flo_web_queue *queue)
 {
     struct queues *queues = ctx;
-    if (strcmp(namespace_name, queues->page->namespace_name) != 0)
+    if (strcmp(queue->namespace_name, queues->page->namespace_name) != 0)
         return;
-    char *copy = queues->count < QUEUES_MAX ? flo_arena_strdup(&queues->page->arena, name) : NULL;
-    if (!copy) {
+    char *name =
+        queues->count < QUEUES_MAX ? flo_arena_strdup(&queues->page->arena, queue->name) : NULL;
+    if (!name) {
         queues->left_out++;
         return;
     }
-    queues->list[queues->count++] = (struct queue){.name = copy,
-                                                   .activity = activity,
-                                                   .backlog = (int64_t)backlog,
-                                                   .pollers = (int64_t)pollers};
+    queues->list[queues->count] = *queue;
+    queues->list[queues->count++].name = name;
 }
 
-static void put_pollers(struct flo_web_page *page, const struct queue *queue)
+static void put_pollers(struct flo_web_page *page, const struct flo_web_queue *queue)
 {
     FloApi__DescribeTaskQueueRequest request = FLO_API__DESCRIBE_TASK_QUEUE_REQUEST__INIT;
     FloApi__TaskQueue task_queue = FLO_API__TASK_QUEUE__INIT;
@@ -83,17 +75,19 @@ void flo_web_queues(struct flo_web_page *page)
     else
         flo_html(page->out,
                  "<div class=\"scroll\"><table class=\"stack\"><thead><tr><th>Task queue</th>"
-                 "<th>Tasks of</th><th class=\"number\">Backlog</th><th class=\"number\">Open "
-                 "polls</th><th>Pollers, and when they last asked (<span class=\"zone\">UTC</span>)"
+                 "<th>Tasks of</th><th class=\"number\">Backlog</th><th "
+                 "class=\"number\">Oldest</th><th class=\"number\">Open polls</th><th>Pollers, and "
+                 "when they last asked (<span class=\"zone\">UTC</span>)"
                  "</th></tr></thead><tbody>\n");
     for (size_t i = 0; queues && i < queues->count; i++) {
-        const struct queue *queue = &queues->list[i];
-        flo_html(
-            page->out,
-            "<tr><td class=\"id\">%s</td><td>%s</td><td class=\"number\" "
-            "data-name=\"backlog\">%d</td><td class=\"number\" data-name=\"polls\">%d</td><td>",
-            queue->name, queue->activity ? "activities" : "workflows", queue->backlog,
-            queue->pollers);
+        const struct flo_web_queue *queue = &queues->list[i];
+        flo_html(page->out,
+                 "<tr><td class=\"id\">%s</td><td>%s</td><td class=\"number\" "
+                 "data-name=\"backlog\">%d</td><td class=\"number\" data-name=\"oldest\">",
+                 queue->name, queue->activity ? "activities" : "workflows", queue->backlog);
+        flo_html_duration(page->out, queue->backlog ? queue->backlog_age_ns : -1);
+        flo_html(page->out, "</td><td class=\"number\" data-name=\"polls\">%d</td><td>",
+                 queue->pollers);
         put_pollers(page, queue);
         flo_html(page->out, "</td></tr>\n");
     }

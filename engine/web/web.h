@@ -16,6 +16,14 @@
 #include "telemetry/http.h"
 #include "wire/api.h"
 
+/* A task queue; borrowed while it is told of. */
+struct flo_web_queue {
+    const char *namespace_name, *name;
+    bool activity;                   /* else workflows */
+    int64_t backlog, backlog_age_ns; /* tasks that wait; the oldest's time there, 0: none waits */
+    int64_t pollers;                 /* polls that are open */
+};
+
 /* Where the page asks. Loop thread, at once. */
 struct flo_web_source {
     void *ctx;
@@ -28,10 +36,8 @@ struct flo_web_source {
                const char **out_message);
     /* Is this call served? */
     bool (*serves)(void *ctx, const char *method);
-    /* Each task queue: fn(fn_ctx, namespace, queue, is_activity, backlog, pollers). */
-    void (*each_queue)(void *ctx,
-                       void (*fn)(void *fn_ctx, const char *namespace_name, const char *queue,
-                                  bool activity, size_t backlog, size_t pollers),
+    /* Calls fn for each task queue. */
+    void (*each_queue)(void *ctx, void (*fn)(void *fn_ctx, const struct flo_web_queue *queue),
                        void *fn_ctx);
     /* The engine's wall clock. */
     int64_t (*now_ns)(void *ctx);

@@ -12,6 +12,8 @@ import urllib.request
 from datetime import timedelta
 
 from temporalio import activity, workflow
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
@@ -190,8 +192,11 @@ def of_one(page, base, shots):
 
 
 def of_queues(page, base, shots):
+    page.open(base + "/queues")
+    while QUEUE not in text(page) or HOSTILE[:40] not in text(page):  # the poll is on its way
+        page.open(base + "/queues")
     look(page, base + "/queues", shots, "queues")
-    assert "nobody" in text(page) and QUEUE in text(page)
+    assert "nobody" in text(page) and text(page).count(HOSTILE[:40]) >= 2, text(page)  # a queue, a poller
 
 
 def of_many(page, base, shots, count):
@@ -273,8 +278,12 @@ async def web_page(args):
             page = browser.page()
             await asyncio.to_thread(of_empty, page, base, shots)
             await some_workflows(client)
-            for part in (of_list, of_one, of_queues):
+            for part in (of_list, of_one):
                 await asyncio.to_thread(part, page, base, shots)
+            poll = asyncio.create_task(client.workflow_service.poll_workflow_task_queue(PollWorkflowTaskQueueRequest(
+                namespace="default", task_queue=TaskQueue(name=QUEUE), identity=HOSTILE)))
+            await asyncio.to_thread(of_queues, page, base, shots)
+            poll.cancel()
             of_no_script(page, base)
             of_comfort(page, base)
             of_headers(address)
