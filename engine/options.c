@@ -30,6 +30,7 @@ static const char epilog[] =
     "what SDK test helpers start. PORT alone: be Temporal's test server, as the SDKs' "
     "time-skipping "
     "test\nenvironments start it. Without a database the state is in memory and gone at the end.\n"
+    "`" PROGRAM " backup|check|compact --help`: what to do for a database.\n"
     "Signals: SIGTERM and SIGINT answer what is open, make it durable and exit 0; a second one "
     "exits\n"
     "at once. Exit codes: 64 usage, 65 stored data damaged, 70 internal, 73 port or database in "

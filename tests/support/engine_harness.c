@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -97,6 +98,8 @@ static void core_up(struct engine *engine)
                                                .locate = engine_store_locate},
                                      .zone = flo_zoneinfo_read,
                                      .seed = engine->seed};
+    if (getenv("FLO_TEST_COLD") && !engine->options.memory_limit)
+        engine->options.memory_limit = 1; /* whatever can leave memory, does */
     assert_int_equal(flo_core_new(&env, &engine->options, &engine->core), 0);
     flo_core_begin(engine->core, engine->now_ns);
 }
