@@ -122,7 +122,7 @@ static int read_sum(const char *text, int64_t *out_ns, struct flo_err *err)
 
 int flo_duration_text(const char *text, bool days, int64_t *out_ns, struct flo_err *err)
 {
-    char hours[TEXT_MAX];
+    char hours[TEXT_MAX] = "";
     if (days && strchr(text, 'd')) {
         if (days_to_hours(text, hours, sizeof hours))
             return flo_fail(err, FLO_EINVAL, "time: invalid duration \"%.200s\"", text);
