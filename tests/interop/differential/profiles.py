@@ -10,4 +10,9 @@ PROFILES = {
                  "--dynamic-config-value", "frontend.globalNamespaceRPS.visibility=0",
                  "--dynamic-config-value", "frontend.namespaceBurstRatio.visibility=10.0"],
     },
+    "workers": {
+        "ours": [],
+        "real": ["--dynamic-config-value", "frontend.WorkerHeartbeatsEnabled=true",
+                 "--dynamic-config-value", "frontend.ListWorkersEnabled=true"],
+    },
 }
