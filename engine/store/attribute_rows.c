@@ -23,7 +23,8 @@ struct rows {
 
 static sqlite3_int64 first_id(uint64_t key)
 {
-    return (sqlite3_int64)(key << FLO_STORE_VALUE_BITS);
+    const uint64_t first = key << FLO_STORE_VALUE_BITS;
+    return (sqlite3_int64)first;
 }
 
 /* Bind the range of a run's rows to ?1 and ?2. */
