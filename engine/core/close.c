@@ -67,6 +67,8 @@ static FloApi__ResetPoints *points_so_far(struct flo_core *core, struct flo_exec
         if (!points->points[i]->expire_time)
             return NULL;
     }
+    if (points->n_points) /* the run that ends shows it, too */
+        flo_blob_set(core, &execution->reset_points, &points->base);
     return points;
 }
 

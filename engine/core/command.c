@@ -8,6 +8,8 @@
  * any more. A refused completion fails the workflow task instead.
  */
 #include <ctype.h>
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -210,8 +212,8 @@ static const char *build_id_of(const request_t *request)
     return request->binary_checksum;
 }
 
-void flo_set_keyword_list(struct flo_core *core, struct flo_execution *execution, const char *name,
-                          const char *json)
+static void set_attribute(struct flo_core *core, struct flo_execution *execution, const char *name,
+                          const char *type_name, const char *json)
 {
     FloApi__Payload__MetadataEntry encoding = FLO_API__PAYLOAD__METADATA_ENTRY__INIT;
     FloApi__Payload__MetadataEntry type = FLO_API__PAYLOAD__METADATA_ENTRY__INIT;
@@ -224,7 +226,7 @@ void flo_set_keyword_list(struct flo_core *core, struct flo_execution *execution
     encoding.key = flo_text("encoding");
     encoding.value = (ProtobufCBinaryData){10, (uint8_t *)flo_text("json/plain")};
     type.key = flo_text("type");
-    type.value = (ProtobufCBinaryData){11, (uint8_t *)flo_text("KeywordList")};
+    type.value = (ProtobufCBinaryData){strlen(type_name), (uint8_t *)flo_text(type_name)};
     payload.metadata = metadata;
     payload.n_metadata = 2;
     payload.data = (ProtobufCBinaryData){strlen(json), (uint8_t *)flo_text(json)};
@@ -233,6 +235,25 @@ void flo_set_keyword_list(struct flo_core *core, struct flo_execution *execution
     upserted.indexed_fields = &fields;
     upserted.n_indexed_fields = 1;
     flo_merge_search_attributes(core, execution, &upserted);
+}
+
+void flo_set_keyword_list(struct flo_core *core, struct flo_execution *execution, const char *name,
+                          const char *json)
+{
+    set_attribute(core, execution, name, "KeywordList", json);
+}
+
+void flo_set_keyword(struct flo_core *core, struct flo_execution *execution, const char *name,
+                     const char *text)
+{
+    json_t *value = json_string(text);
+    char *json = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    if (json)
+        set_attribute(core, execution, name, "Keyword", json);
+    else
+        flo_core_set_fatal(core);
+    free(json);
+    json_decref(value);
 }
 
 /* BuildIds gets what the real server puts there: how the run is versioned, and the build. */
@@ -260,6 +281,7 @@ void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
         flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);
     if (!old)
         old = &none;
+    note_build_ids(core, execution, build_id);
     for (size_t i = 0; i < old->n_points; i++)
         if (!strcmp(old->points[i]->build_id, build_id))
             return;
@@ -281,7 +303,6 @@ void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
     points[all.n_points++] = &point;
     all.points = points;
     flo_blob_set(core, &execution->reset_points, &all.base);
-    note_build_ids(core, execution, build_id);
 }
 
 static int64_t write_completed(struct flo_core *core, struct flo_execution *execution,

@@ -37,6 +37,7 @@ struct view {
     ProtobufCBinaryData memo, search_attributes, reset_points, user_metadata; /* wire form */
     const char *original_run_id, *reset_run_id;
     int64_t original_start_ns; /* 0: it is no run of a reset */
+    bool versioned;
     ProtobufCBinaryData versioning_override;
     const struct flo_run_request *requests;
     size_t request_count;
@@ -112,6 +113,7 @@ static void view_more(struct view *v, const struct flo_run_more *more)
         return;
     v->reset_run_id = more->reset_run_id;
     v->original_start_ns = more->original_start_ns;
+    v->versioned = more->versioned;
     v->versioning_override = blob(&more->versioning_override);
     v->requests = more->requests;
     v->request_count = more->request_count;
@@ -124,6 +126,7 @@ static void view_stored_more(struct flo_core *core, struct view *v,
         flo_arena_calloc(&core->scratch, s->n_requests + 1, sizeof *requests);
     v->reset_run_id = s->reset_run_id;
     v->original_start_ns = s->original_start_ns;
+    v->versioned = s->versioned;
     v->versioning_override = s->versioning_override;
     *ok = *ok && requests;
     for (size_t i = 0; requests && i < s->n_requests; i++)
@@ -241,6 +244,23 @@ static void fill_config(struct flo_core *core, struct answer *a, const struct vi
     a->response.execution_config = &a->config;
 }
 
+static void fill_versioning(struct flo_core *core, struct answer *a, const struct view *v, bool *ok)
+{
+    if (!v->versioned)
+        return;
+    flo_api__workflow_execution_versioning_info__init(&a->versioning);
+    a->info.versioning_info = &a->versioning;
+    if (!v->versioning_override.len)
+        return;
+    FloApi__VersioningOverride *override = flo_describe_message(
+        core, &flo_api__versioning_override__descriptor, v->versioning_override, ok);
+    a->versioning.versioning_override = override ? flo_options_shown(core, override) : NULL;
+    *ok = *ok && a->versioning.versioning_override;
+    if (*ok && override->override_case == FLO_API__VERSIONING_OVERRIDE__OVERRIDE_PINNED &&
+        override->pinned->version)
+        a->info.worker_deployment_name = override->pinned->version->deployment_name;
+}
+
 static void fill_info(struct flo_core *core, struct answer *a, const struct view *v, bool *ok)
 {
     FloApi__WorkflowExecutionInfo *info = &a->info;
@@ -274,14 +294,7 @@ static void fill_info(struct flo_core *core, struct answer *a, const struct view
         info->execution_duration = flo_duration_new(&core->scratch, v->close_ns - v->execution_ns);
         *ok = *ok && info->execution_duration;
     }
-    if (v->versioning_override.len) {
-        FloApi__VersioningOverride *override = flo_describe_message(
-            core, &flo_api__versioning_override__descriptor, v->versioning_override, ok);
-        flo_api__workflow_execution_versioning_info__init(&a->versioning);
-        a->versioning.versioning_override = override ? flo_options_shown(core, override) : NULL;
-        *ok = *ok && a->versioning.versioning_override;
-        info->versioning_info = &a->versioning;
-    }
+    fill_versioning(core, a, v, ok);
     if (v->priority.priority_key || v->priority.fairness_key[0] ||
         v->priority.fairness_weight > 0) {
         info->priority = flo_arena_memdup(&core->scratch, &v->priority, sizeof v->priority);

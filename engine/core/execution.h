@@ -184,6 +184,7 @@ struct flo_run_request {
 struct flo_run_more {
     char *reset_run_id;                  /* that a reset made out of this one; NULL = none */
     int64_t original_start_ns;           /* a reset made this run: when the first one started */
+    bool versioned;                      /* it has or had an override */
     struct flo_blob versioning_override; /* VersioningOverride */
     struct flo_priority *priority;       /* heap; NULL = none was given */
     struct flo_run_request *requests;

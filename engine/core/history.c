@@ -219,8 +219,11 @@ static bool pack_event(struct flo_core *core, const struct flo_event *event, int
         at = flo_varint_put(at, out->attributes.len);
     }
     out->head_len = (size_t)(at - out->head);
-    if (!rc && (event->user_metadata || event->n_links)) {
+    const bool may_ignore =
+        event->type == FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED;
+    if (!rc && (event->user_metadata || event->n_links || may_ignore)) {
         FloApi__HistoryEvent message = FLO_API__HISTORY_EVENT__INIT;
+        message.worker_may_ignore = may_ignore;
         message.user_metadata = event->user_metadata;
         message.links = event->links;
         message.n_links = event->n_links;

@@ -243,7 +243,7 @@ static int update_options(struct flo_core *core, struct flo_execution *execution
         request->update_workflow_options_operation;
     FloApi__WorkflowExecutionOptions *updated;
     return flo_options_update(core, execution, o->workflow_execution_options, o->update_mask,
-                              &updated, status);
+                              &updated, NULL, status);
 }
 
 /* What ends with flo_execution_end here; the others end their transition themselves. */

@@ -230,19 +230,48 @@ override_t *flo_options_shown(struct flo_core *core, override_t *override)
 
 /* ---- changes ---- */
 
+/* What lists find runs by. */
+static void note_attributes(struct flo_core *core, struct flo_execution *execution,
+                            const override_t *override)
+{
+    const FloApi__WorkerDeploymentVersion *version = NULL;
+    const char *behavior = "", *name = "", *text = "";
+    if (override && override->override_case == FLO_API__VERSIONING_OVERRIDE__OVERRIDE_AUTO_UPGRADE)
+        behavior = "AutoUpgrade";
+    if (override && override->override_case == FLO_API__VERSIONING_OVERRIDE__OVERRIDE_PINNED) {
+        behavior = "Pinned";
+        version = override->pinned->version;
+    }
+    if (version) {
+        name = version->deployment_name;
+        text = flo_arena_printf(&core->scratch, "%s:%s", name, version->build_id);
+    }
+    if (!text) {
+        flo_core_set_fatal(core);
+        return;
+    }
+    flo_set_keyword(core, execution, "TemporalWorkerDeployment", name);
+    flo_set_keyword(core, execution, "TemporalWorkerDeploymentVersion", text);
+    flo_set_keyword(core, execution, "TemporalWorkflowVersioningBehavior", behavior);
+}
+
 void flo_options_apply(struct flo_core *core, struct flo_execution *execution,
                        const FloApi__WorkflowExecutionOptionsUpdatedEventAttributes *attributes,
                        int64_t event_id)
 {
     if (*attributes->attached_request_id)
         flo_run_request_add(core, execution, attributes->attached_request_id, event_id);
-    if (attributes->unset_versioning_override && execution->more)
-        flo_blob_clear(&execution->more->versioning_override);
-    if (!attributes->versioning_override)
+    if (!attributes->unset_versioning_override && !attributes->versioning_override)
         return;
     struct flo_run_more *more = flo_run_more_of(core, execution);
-    if (more)
+    if (!more)
+        return;
+    more->versioned = true;
+    if (attributes->versioning_override)
         flo_blob_set(core, &more->versioning_override, &attributes->versioning_override->base);
+    else
+        flo_blob_clear(&more->versioning_override);
+    note_attributes(core, execution, attributes->versioning_override);
 }
 
 void flo_options_record(struct flo_core *core, struct flo_execution *execution,
@@ -280,7 +309,8 @@ static bool is_same(struct flo_core *core, const struct flo_execution *execution
 int flo_options_update(struct flo_core *core, struct flo_execution *execution,
                        const FloApi__WorkflowExecutionOptions *options,
                        const Google__Protobuf__FieldMask *mask,
-                       FloApi__WorkflowExecutionOptions **out, struct flo_status *status)
+                       FloApi__WorkflowExecutionOptions **out, bool *out_changed,
+                       struct flo_status *status)
 {
     bool meant;
     int rc = flo_options_check(core, options, mask, status);
@@ -298,6 +328,8 @@ int flo_options_update(struct flo_core *core, struct flo_execution *execution,
     flo_api__workflow_execution_options__init(all);
     all->versioning_override = meant ? asked : now;
     *out = all;
+    if (out_changed)
+        *out_changed = false;
     /* Compared as it was asked for: an older form is a change even if it means the same. */
     if (!meant || is_same(core, execution, asked))
         return 0;
@@ -306,6 +338,8 @@ int flo_options_update(struct flo_core *core, struct flo_execution *execution,
     updated.versioning_override = asked ? newest_form(core, asked) : NULL;
     updated.unset_versioning_override = !asked;
     flo_options_record(core, execution, &updated, NULL, 0);
+    if (out_changed)
+        *out_changed = true;
     return 0;
 }
 
@@ -335,26 +369,28 @@ void flo_rpc_update_workflow_execution_options(struct flo_core *core,
     struct flo_status status = {0};
     struct flo_namespace *ns;
     struct flo_core_run_ref run;
+    bool changed = false;
     FloApi__UpdateWorkflowExecutionOptionsResponse response =
         FLO_API__UPDATE_WORKFLOW_EXECUTION_OPTIONS_RESPONSE__INIT;
     int rc = check_request(core, request, &status);
     if (!rc)
         rc = flo_namespace_find(core, request->namespace_, &ns, &status);
-    if (!rc)
-        rc = flo_check_execution(core, request->workflow_execution, &status);
+    if (!rc && flo_check_execution(core, request->workflow_execution, &status))
+        rc = refuse(core, &status, "RunId is not valid UUID.");
     if (!rc)
         rc = flo_core_find_run(core, ns, request->workflow_execution->workflow_id,
                                request->workflow_execution->run_id, &run, &status);
     if (!rc && (!run.execution || !flo_execution_is_open(run.execution)))
         rc = flo_status_not_found(core, &status, "workflow execution already completed");
     if (!rc)
-        rc =
-            flo_options_update(core, run.execution, request->workflow_execution_options,
-                               request->update_mask, &response.workflow_execution_options, &status);
+        rc = flo_options_update(core, run.execution, request->workflow_execution_options,
+                                request->update_mask, &response.workflow_execution_options,
+                                &changed, &status);
     if (rc) {
         flo_reply_status(core, info->id, 0, &status);
         return;
     }
-    flo_execution_end(core, run.execution, true);
+    if (changed)
+        flo_execution_end(core, run.execution, true);
     flo_reply_ok(core, info->id, flo_core_after(core, run.execution), &response.base);
 }

@@ -24,13 +24,14 @@ FLO_MUST_CHECK int flo_options_check(struct flo_core *core,
                                      struct flo_status *status);
 /*
  * Change the options of an open run that the mask names: WorkflowExecutionOptionsUpdated, unless
- * they are as asked already. The transition stays open. *out: all options now, in scratch. Status
- * says why nothing has changed; after flo_options_check only memory can be missing.
+ * they are as asked already (*out_changed false; may be NULL). The transition stays open. *out: all
+ * options now, in scratch. Status says why nothing has changed; after flo_options_check only memory
+ * can be missing.
  */
 FLO_MUST_CHECK int flo_options_update(struct flo_core *core, struct flo_execution *execution,
                                       const FloApi__WorkflowExecutionOptions *options,
                                       const Google__Protobuf__FieldMask *mask,
-                                      FloApi__WorkflowExecutionOptions **out,
+                                      FloApi__WorkflowExecutionOptions **out, bool *out_changed,
                                       struct flo_status *status);
 /* Write a WorkflowExecutionOptionsUpdated event and do what it says. The transition stays open. */
 void flo_options_record(struct flo_core *core, struct flo_execution *execution,

@@ -528,7 +528,7 @@ static void operate(struct flo_core *core, const struct work *work)
         FloApi__WorkflowExecutionOptions *options;
         struct flo_status status;
         if (flo_options_update(core, work->fresh, update->workflow_execution_options,
-                               update->update_mask, &options, &status))
+                               update->update_mask, &options, NULL, &status))
             flo_core_set_fatal(core);
     }
 }

@@ -258,6 +258,8 @@ struct flo_core_activity *flo_command_apply(struct flo_core *core, struct flo_ex
 void flo_merge_search_attributes(struct flo_core *core, struct flo_execution *execution,
                                  const FloApi__SearchAttributes *upserted);
 /* Set a KeywordList of the engine's own; json: the list, "[]" removes. */
+void flo_set_keyword(struct flo_core *core, struct flo_execution *execution, const char *name,
+                     const char *text);
 void flo_set_keyword_list(struct flo_core *core, struct flo_execution *execution, const char *name,
                           const char *json);
 void flo_merge_memo(struct flo_core *core, struct flo_execution *execution,

@@ -188,9 +188,12 @@ static int64_t least(int64_t a_ns, int64_t b_ns)
     return a_ns < b_ns ? a_ns : b_ns;
 }
 
-/* A duration for an event; 0 is there, too. */
-static bool put_duration(struct flo_arena *arena, int64_t ns, Google__Protobuf__Duration **out)
+/* A duration for an event; 0 is there when the request says so. */
+static bool put_duration(struct flo_arena *arena, int64_t ns,
+                         const Google__Protobuf__Duration *asked, Google__Protobuf__Duration **out)
 {
+    if (ns == 0 && !asked)
+        return true;
     *out = flo_duration_new(arena, ns);
     return *out != NULL;
 }
@@ -215,9 +218,10 @@ static bool put_times(struct flo_core *core, const struct flo_start *start,
     if (execution_ns)
         out->workflow_execution_expiration_time =
             flo_timestamp_new(arena, core->now_ns + execution_ns);
-    return put_duration(arena, execution_ns, &out->workflow_execution_timeout) &&
-           put_duration(arena, run_ns, &out->workflow_run_timeout) &&
-           put_duration(arena, task_ns, &out->workflow_task_timeout) &&
+    return put_duration(arena, execution_ns, start->execution_timeout,
+                        &out->workflow_execution_timeout) &&
+           put_duration(arena, run_ns, start->run_timeout, &out->workflow_run_timeout) &&
+           put_duration(arena, task_ns, start->task_timeout, &out->workflow_task_timeout) &&
            out->first_workflow_task_backoff &&
            (!execution_ns || out->workflow_execution_expiration_time);
 }

@@ -223,6 +223,7 @@ static int pack_more(const struct flo_execution *execution, struct flo_arena *ar
         return FLO_ENOMEM;
     out->reset_run_id = flo_text(more->reset_run_id);
     out->original_start_ns = more->original_start_ns;
+    out->versioned = more->versioned;
     out->versioning_override = bytes_of(&more->versioning_override);
     out->n_requests = more->request_count;
     for (size_t i = 0; i < more->request_count; i++, to++) {

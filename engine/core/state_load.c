@@ -155,7 +155,7 @@ static int load_pending(struct flo_core *core, struct flo_execution *execution,
 static void load_more(struct flo_core *core, struct flo_execution *execution,
                       const FloEngine__ExecutionState *state)
 {
-    if (!*state->reset_run_id && !state->original_start_ns && !state->versioning_override.data &&
+    if (!*state->reset_run_id && !state->original_start_ns && !state->versioned &&
         !state->n_requests && !state->priority)
         return;
     struct flo_run_more *more = flo_run_more_of(core, execution);
@@ -164,6 +164,7 @@ static void load_more(struct flo_core *core, struct flo_execution *execution,
     if (*state->reset_run_id)
         flo_set_text(core, &more->reset_run_id, state->reset_run_id);
     more->original_start_ns = state->original_start_ns;
+    more->versioned = state->versioned;
     load_blob(core, &more->versioning_override, &state->versioning_override);
     if (load_priority(state->priority, &more->priority))
         flo_core_set_fatal(core);

@@ -46,7 +46,7 @@ async def cron_ends(p):
                                              task_queue={"name": p.queue}))
     await p.complete(await p.poll(), COMPLETE)
     await p.history()
-    await p.start(p.id + "-2", cron_schedule="@every 1s", workflow_execution_timeout=seconds(2))
+    await p.start(p.id + "-2", cron_schedule="@every 1s", workflow_execution_timeout=seconds(2.6))
     await p.complete(await p.poll(), COMPLETE)
     await p.until_event("WORKFLOW_EXECUTION_TIMED_OUT", p.id + "-2")
     await p.history(p.id + "-2", label="out of time")
