@@ -184,11 +184,18 @@ async def options_set(p):
             "old pinned": {"behavior": 1, "pinned_version": "d.b2"},
             "older pinned": {"behavior": 1, "deployment": {"series_name": "d", "build_id": "b3"}}}.items():
         await set_options(p, label, override)
-        await p.describe(label=f"{label}: described")
     await p.history()
-    await set_options(p, "upgrade at last", AUTO)
+
+
+@scenario
+async def options_while_a_task_is_started(p):
+    """Their event waits, they are valid at once."""
+    await p.start()
+    await set_options(p, "upgrade", AUTO)
+    await p.describe()
     task = await p.poll()
-    await set_options(p, "while a task is started", None)
+    await set_options(p, "none", None)
+    await p.describe(label="none any more")
     await p.complete(task)
     await p.history(label="flushed")
 
