@@ -59,6 +59,7 @@ static void seen_free(struct flo_seen *seen)
 static void queue_free(struct flo_core *core, struct flo_queue *queue)
 {
     flo_core_timers_clear(&core->waits, &queue->rate_timer);
+    flo_lanes_fini(core, queue);
     if (flo_node_linked(&queue->hot))
         flo_list_remove(&core->hot_queues, &queue->hot);
     for (struct flo_map_entry *it = flo_map_first(&queue->seen); it; it = flo_map_next(it))

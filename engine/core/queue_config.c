@@ -235,11 +235,12 @@ static FloApi__RateLimitConfig *fill_limit(
     return &limit->config;
 }
 
-/* Apply and mark as changed; *out is what the queue has then. */
+/* Apply and mark as changed. */
 static int update(struct flo_core *core, const struct flo_namespace *ns, const request_t *request,
-                  FloApi__TaskQueueConfig *out, struct flo_queue_config **out_config)
+                  struct flo_queue_config **out_config)
 {
     struct limit queue, keys;
+    FloApi__TaskQueueConfig next = FLO_API__TASK_QUEUE_CONFIG__INIT;
     const char *key = key_of(core, ns->id, (int)request->task_queue_type, request->task_queue);
     struct flo_queue_config *config = key ? get(core, ns, key) : NULL;
     if (!config)
@@ -248,17 +249,17 @@ static int update(struct flo_core *core, const struct flo_namespace *ns, const r
         const FloApi__TaskQueueConfig *old = decode(core, config->state, config->state_len);
         if (!old)
             return FLO_ENOMEM;
-        *out = *old;
+        next = *old;
     }
     if (request->update_queue_rate_limit)
-        out->queue_rate_limit = fill_limit(core, request, request->update_queue_rate_limit, &queue);
+        next.queue_rate_limit = fill_limit(core, request, request->update_queue_rate_limit, &queue);
     if (request->update_fairness_key_rate_limit_default)
-        out->fairness_keys_rate_limit_default =
+        next.fairness_keys_rate_limit_default =
             fill_limit(core, request, request->update_fairness_key_rate_limit_default, &keys);
     uint8_t *state;
     size_t len;
-    if (flo_wire_encode_arena(&out->base, &core->scratch, &state, &len) ||
-        set(core, ns, config, out, state, len))
+    if (flo_wire_encode_arena(&next.base, &core->scratch, &state, &len) ||
+        set(core, ns, config, &next, state, len))
         return FLO_ENOMEM;
     flo_core_record_changed(core, &config->record);
     *out_config = config;
@@ -280,7 +281,7 @@ void flo_rpc_update_task_queue_config(struct flo_core *core, const struct flo_co
     if (!rc) {
         if (request->update_queue_rate_limit || request->update_fairness_key_rate_limit_default) {
             struct flo_queue_config *config = NULL;
-            ok = update(core, ns, request, &none, &config) == 0;
+            ok = update(core, ns, request, &config) == 0;
             after = ok ? flo_core_record_after(core, &config->record) : 0;
         }
         if (ok)

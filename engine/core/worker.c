@@ -12,7 +12,7 @@
 #include "engine/core/reply.h"
 #include "wire/decode.h"
 
-#define KEPT_NS (24 * 3600 * FLO_NS_PER_S)
+#define KEPT_NS (INT64_C(24) * 3600 * FLO_NS_PER_S)
 enum { MAX_WORKERS = 100000 };
 
 struct worker {
@@ -149,12 +149,14 @@ void flo_rpc_describe_worker(struct flo_core *core, const struct flo_core_call_i
         const char *id = id_of(core, ns, request->worker_instance_key);
         const struct worker *worker = id ? flo_map_get_str(&core->workers, id) : NULL;
         if (!id)
-            rc = flo_status_no_memory(&status);
+            rc = FLO_ENOMEM;
         else if (!worker || worker->heard_ns + KEPT_NS <= core->now_ns)
             rc = flo_status_not_found(core, &status, "Worker %s not found",
                                       request->worker_instance_key);
-        else if (flo_wire_decode(&flo_api__worker_heartbeat__descriptor, worker->heartbeat,
-                                 worker->len, &core->scratch, &heartbeat, NULL))
+        else
+            rc = flo_wire_decode(&flo_api__worker_heartbeat__descriptor, worker->heartbeat,
+                                 worker->len, &core->scratch, &heartbeat, NULL);
+        if (rc && !status.code)
             rc = flo_status_no_memory(&status);
     }
     if (rc) {
