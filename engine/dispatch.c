@@ -25,11 +25,15 @@ static bool is_test_service(const char *service, size_t len)
     return strlen(FLO_TEST_SERVICE) == len && memcmp(service, FLO_TEST_SERVICE, len) == 0;
 }
 
+/* method NULL: the path has none. */
 static void refuse_unknown(struct flo_shell *shell, struct flo_grpc_server_call *call,
                            const char *service, size_t service_len, const char *method)
 {
     const char *message =
-        flo_route_service_known(service, service_len) ||
+        !method
+            ? flo_arena_printf(&shell->arena, "malformed method name: \"/%.*s\"",
+                               service_len < PATH_SHOWN ? (int)service_len : PATH_SHOWN, service)
+        : flo_route_service_known(service, service_len) ||
                 (shell->skip.on && is_test_service(service, service_len))
             ? flo_arena_printf(&shell->arena, "unknown method %.*s for service %.*s", PATH_SHOWN,
                                method, (int)service_len, service)
@@ -137,7 +141,7 @@ static const struct flo_served *add_served(struct flo_shell *shell,
     else if (!route && flo_route_is_cores(service, service_len, name))
         request = flo_core_method(name);
     if (!request) {
-        refuse_unknown(shell, call, service, service_len, name);
+        refuse_unknown(shell, call, service, service_len, slash ? name : NULL);
         return NULL;
     }
     struct flo_call_method *method = flo_calls_method(&shell->calls, name);

@@ -216,14 +216,15 @@ void flo_core_activity_arm(struct flo_core *core, struct flo_core_activity *acti
 /* ---- ends ---- */
 
 /* Write the Started event of the last attempt, as of when it started (now, for one that is
- * completed by its id before it started). Its id, 0 when it is buffered. */
-static int64_t record_started(struct flo_core *core, struct flo_core_activity *activity)
+ * completed by its id before it started, by that identity). Its id, 0 when it is buffered. */
+static int64_t record_started(struct flo_core *core, struct flo_core_activity *activity,
+                              const char *identity)
 {
     FloApi__ActivityTaskStartedEventAttributes started =
         FLO_API__ACTIVITY_TASK_STARTED_EVENT_ATTRIBUTES__INIT;
     FloApi__WorkerVersionStamp version = FLO_API__WORKER_VERSION_STAMP__INIT;
     started.scheduled_event_id = activity->scheduled_id;
-    started.identity = flo_text(activity->identity);
+    started.identity = flo_text(activity->started_ns ? activity->identity : identity);
     started.request_id = flo_text(activity->request_id);
     started.attempt = activity->attempt;
     started.last_failure =
@@ -257,7 +258,7 @@ void flo_core_activity_complete(struct flo_core *core, struct flo_core_activity 
 {
     FloApi__ActivityTaskCompletedEventAttributes completed =
         FLO_API__ACTIVITY_TASK_COMPLETED_EVENT_ATTRIBUTES__INIT;
-    completed.started_event_id = record_started(core, activity);
+    completed.started_event_id = record_started(core, activity, identity);
     completed.scheduled_event_id = activity->scheduled_id;
     completed.result = result;
     completed.identity = flo_text(identity);
@@ -269,7 +270,7 @@ void flo_core_activity_cancel(struct flo_core *core, struct flo_core_activity *a
 {
     FloApi__ActivityTaskCanceledEventAttributes canceled =
         FLO_API__ACTIVITY_TASK_CANCELED_EVENT_ATTRIBUTES__INIT;
-    canceled.started_event_id = record_started(core, activity);
+    canceled.started_event_id = record_started(core, activity, identity);
     canceled.scheduled_event_id = activity->scheduled_id;
     canceled.latest_cancel_requested_event_id = activity->cancel_requested_id;
     canceled.details = details;
@@ -282,7 +283,7 @@ static void finish_failed(struct flo_core *core, struct flo_core_activity *activ
 {
     FloApi__ActivityTaskFailedEventAttributes failed =
         FLO_API__ACTIVITY_TASK_FAILED_EVENT_ATTRIBUTES__INIT;
-    failed.started_event_id = record_started(core, activity);
+    failed.started_event_id = record_started(core, activity, identity);
     failed.scheduled_event_id = activity->scheduled_id;
     failed.failure = failure;
     failed.retry_state = state;
@@ -296,7 +297,7 @@ static void finish_timed_out(struct flo_core *core, struct flo_core_activity *ac
     FloApi__ActivityTaskTimedOutEventAttributes timed_out =
         FLO_API__ACTIVITY_TASK_TIMED_OUT_EVENT_ATTRIBUTES__INIT;
     if (activity->stage == FLO_CORE_ACTIVITY_STARTED)
-        timed_out.started_event_id = record_started(core, activity);
+        timed_out.started_event_id = record_started(core, activity, NULL);
     timed_out.scheduled_event_id = activity->scheduled_id;
     timed_out.failure = failure;
     timed_out.retry_state = state;
@@ -304,7 +305,7 @@ static void finish_timed_out(struct flo_core *core, struct flo_core_activity *ac
 }
 
 bool flo_core_activity_request_cancel(struct flo_core *core, struct flo_core_activity *activity,
-                                      int64_t requested_id)
+                                      int64_t requested_id, const char *identity)
 {
     activity->cancel_requested = true;
     activity->cancel_requested_id = requested_id;
@@ -327,7 +328,7 @@ bool flo_core_activity_request_cancel(struct flo_core *core, struct flo_core_act
     canceled.details = &details;
     canceled.scheduled_event_id = activity->scheduled_id;
     canceled.latest_cancel_requested_event_id = requested_id;
-    canceled.identity = flo_text(FLO_CORE_RUN_IDENTITY);
+    canceled.identity = flo_text(identity);
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_ACTIVITY_TASK_CANCELED,
         .attributes = &canceled,
@@ -379,7 +380,7 @@ static void clear_attempt(struct flo_core_activity *activity)
 static void retry(struct flo_core *core, struct flo_core_activity *activity,
                   const FloApi__Failure *failure, int64_t delay_ns)
 {
-    flo_blob_set(core, &activity->last_failure, &failure->base);
+    flo_blob_set(core, &activity->last_failure, failure ? &failure->base : NULL);
     activity->attempt++;
     activity->last_attempt_complete_ns = core->now_ns;
     if (activity->paused) {
@@ -411,8 +412,9 @@ void flo_core_activity_again(struct flo_core *core, struct flo_core_activity *ac
 void flo_core_activity_fail(struct flo_core *core, struct flo_core_activity *activity,
                             FloApi__Failure *failure, const char *identity)
 {
+    static const FloApi__Failure NONE = FLO_API__FAILURE__INIT;
     int64_t delay = 0;
-    FloApi__RetryState state = decide(core, activity, failure, &delay);
+    FloApi__RetryState state = decide(core, activity, failure ? failure : &NONE, &delay);
     if (state == FLO_API__RETRY_STATE__RETRY_STATE_IN_PROGRESS)
         retry(core, activity, failure, delay);
     else
@@ -449,7 +451,8 @@ static void time_out(struct flo_core *core, struct flo_core_activity *activity,
     int64_t delay = 0;
     FloApi__RetryState state = decide(core, activity, &failure, &delay);
     if (state == FLO_API__RETRY_STATE__RETRY_STATE_IN_PROGRESS) {
-        failure.cause = NULL; /* else the chain grows with each attempt */
+        failure.cause = NULL;               /* else the chain grows with each attempt */
+        info.last_heartbeat_details = NULL; /* the next attempt has them by itself */
         retry(core, activity, &failure, delay);
     } else {
         finish_timed_out(core, activity, &failure, state);

@@ -75,6 +75,8 @@ static int by_id(struct flo_core *core, const struct target *id, struct flo_core
     struct flo_namespace *ns;
     struct flo_core_run_ref ref;
     int rc = flo_namespace_find(core, id->namespace_, &ns, status);
+    if (!rc && *id->run_id && !flo_uuid_valid(id->run_id, strlen(id->run_id)))
+        rc = flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "RunId is not valid UUID.");
     if (!rc)
         rc = flo_check_execution(core, &ids, status);
     if (!rc && !*id->activity_id)
@@ -134,7 +136,6 @@ static void fail_too_large(struct flo_core *core, struct flo_core_activity *acti
     FloApi__Failure failure = FLO_API__FAILURE__INIT;
     info.non_retryable = true;
     failure.message = flo_text(message);
-    failure.source = flo_text("Server");
     failure.failure_info_case = FLO_API__FAILURE__FAILURE_INFO_SERVER_FAILURE_INFO;
     failure.server_failure_info = &info;
     flo_core_activity_fail(core, activity, &failure, identity);
@@ -185,7 +186,14 @@ static void fail(struct flo_core *core, const struct flo_core_call_info *info,
                  const struct target *target, FloApi__Failure *failure,
                  const FloApi__Payloads *last_heartbeat, const ProtobufCMessage *response)
 {
-    FloApi__Failure none = FLO_API__FAILURE__INIT;
+    if (failure &&
+        failure->failure_info_case != FLO_API__FAILURE__FAILURE_INFO_APPLICATION_FAILURE_INFO) {
+        struct flo_status status;
+        flo_status_put(core, &status, FLO_GRPC_INVALID_ARGUMENT,
+                       "Failure must have ApplicationFailureInfo.");
+        flo_reply_status(core, info->id, 0, &status);
+        return;
+    }
     struct flo_core_activity *activity = find(core, info, target);
     if (!activity)
         return;
@@ -197,7 +205,7 @@ static void fail(struct flo_core *core, const struct flo_core_call_info *info,
     if (too_large(core, failure))
         fail_too_large(core, activity, "Failure exceeds size limit.", target->identity);
     else
-        flo_core_activity_fail(core, activity, failure ? failure : &none, target->identity);
+        flo_core_activity_fail(core, activity, failure, target->identity);
     flo_reply_ok(core, info->id, flo_core_after(core, execution), response);
 }
 

@@ -193,6 +193,18 @@ static bool is_empty(const FloApi__Payload *payload)
     return !payload || payload->data.len == 0;
 }
 
+/* A payload that is no JSON, as the real server prints it. */
+static void show_payload(struct flo_buf *text, const FloApi__Payload *payload)
+{
+    flo_buf_append_str(text, "value from <");
+    for (size_t i = 0; i < payload->n_metadata; i++)
+        flo_buf_printf(text, "metadata:{key:\"%s\" value:\"%.*s\"} ", payload->metadata[i]->key,
+                       (int)payload->metadata[i]->value.len,
+                       (const char *)payload->metadata[i]->value.data);
+    flo_buf_printf(text, "data:\"%.*s\">", (int)payload->data.len,
+                   (const char *)payload->data.data);
+}
+
 static int check_value(struct flo_core *core, const char *name, type_t type,
                        const FloApi__Payload *payload, struct flo_status *status)
 {
@@ -206,9 +218,11 @@ static int check_value(struct flo_core *core, const char *name, type_t type,
         flo_buf_init(&text, SHOWN_BYTES);
         if (value)
             show(&text, value);
+        else
+            show_payload(&text, payload);
         rc = flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                             "invalid value for search attribute %s of type %s: %s", name,
-                            type_name(type), value ? flo_buf_cstr(&text) : "it is no JSON");
+                            type_name(type), flo_buf_cstr(&text));
         flo_buf_fini(&text);
     }
     json_decref(value);
@@ -218,6 +232,28 @@ static int check_value(struct flo_core *core, const char *name, type_t type,
 int flo_check_search_attributes(struct flo_core *core, const struct flo_namespace *ns,
                                 const FloApi__SearchAttributes *attributes,
                                 struct flo_status *status)
+{
+    int rc = flo_check_search_attribute_names(core, ns, attributes, status);
+    if (!rc)
+        rc = flo_check_search_attribute_values(core, ns, attributes, status);
+    return rc ? rc : flo_check_search_attribute_sizes(core, attributes, status);
+}
+
+int flo_check_search_attribute_names(struct flo_core *core, const struct flo_namespace *ns,
+                                     const FloApi__SearchAttributes *attributes,
+                                     struct flo_status *status)
+{
+    for (size_t i = 0; attributes && i < attributes->n_indexed_fields; i++)
+        if (flo_attribute_type(ns, attributes->indexed_fields[i]->key) == TYPE(UNSPECIFIED))
+            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                                  "Namespace %s has no mapping defined for search attribute %s",
+                                  ns->name, attributes->indexed_fields[i]->key);
+    return 0;
+}
+
+int flo_check_search_attribute_values(struct flo_core *core, const struct flo_namespace *ns,
+                                      const FloApi__SearchAttributes *attributes,
+                                      struct flo_status *status)
 {
     if (!attributes)
         return 0;
@@ -229,16 +265,24 @@ int flo_check_search_attributes(struct flo_core *core, const struct flo_namespac
         const FloApi__SearchAttributes__IndexedFieldsEntry *field = attributes->indexed_fields[i];
         const struct flo_search_attribute *known = flo_search_attribute_find(field->key);
         const type_t type = flo_attribute_type(ns, field->key);
-        if (type == TYPE(UNSPECIFIED))
-            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                                  "Namespace %s has no mapping defined for search attribute %s",
-                                  ns->name, field->key);
         if (known && !known->settable)
             return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                                   "%s attribute can't be set in SearchAttributes", field->key);
         int rc = check_value(core, field->key, type, field->value, status);
         if (rc)
             return rc;
+    }
+    return 0;
+}
+
+int flo_check_search_attribute_sizes(struct flo_core *core,
+                                     const FloApi__SearchAttributes *attributes,
+                                     struct flo_status *status)
+{
+    if (!attributes)
+        return 0;
+    for (size_t i = 0; i < attributes->n_indexed_fields; i++) {
+        const FloApi__SearchAttributes__IndexedFieldsEntry *field = attributes->indexed_fields[i];
         if (field->value && field->value->data.len > SA_VALUE_BYTES)
             return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                                   "search attribute %s value size %zu exceeds size limit %d",
@@ -409,6 +453,16 @@ static int none_set(struct flo_core *core, struct flo_status *status)
                           "SearchAttributes are not set on request.");
 }
 
+/* The namespace; attributes are named. A namespace that there is not is told first. */
+static int check_named(struct flo_core *core, const char *namespace_name, size_t count,
+                       struct flo_namespace **out, struct flo_status *status)
+{
+    int rc = *namespace_name ? find_namespace(core, namespace_name, out, status) : 0;
+    if (!rc && !count)
+        rc = none_set(core, status);
+    return rc || *out ? rc : find_namespace(core, namespace_name, out, status);
+}
+
 void flo_rpc_add_search_attributes(struct flo_core *core, const struct flo_core_call_info *info,
                                    const void *message)
 {
@@ -419,9 +473,7 @@ void flo_rpc_add_search_attributes(struct flo_core *core, const struct flo_core_
     struct flo_namespace *ns = NULL;
     FloEngine__NamespaceState state;
     uint64_t after = 0;
-    int rc = request->n_search_attributes ? 0 : none_set(core, &status);
-    if (!rc)
-        rc = find_namespace(core, request->namespace_, &ns, &status);
+    int rc = check_named(core, request->namespace_, request->n_search_attributes, &ns, &status);
     if (!rc)
         rc = add_all(core, ns, request, &state, &status);
     if (!rc)
@@ -475,9 +527,7 @@ void flo_rpc_remove_search_attributes(struct flo_core *core, const struct flo_co
     struct flo_namespace *ns = NULL;
     FloEngine__NamespaceState state;
     uint64_t after = 0;
-    int rc = request->n_search_attributes ? 0 : none_set(core, &status);
-    if (!rc)
-        rc = find_namespace(core, request->namespace_, &ns, &status);
+    int rc = check_named(core, request->namespace_, request->n_search_attributes, &ns, &status);
     if (!rc)
         rc = remove_all(core, ns, request, &state, &status);
     if (!rc)

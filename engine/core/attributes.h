@@ -23,6 +23,18 @@ FLO_MUST_CHECK int flo_check_search_attributes(struct flo_core *core,
                                                const struct flo_namespace *ns,
                                                const FloApi__SearchAttributes *attributes,
                                                struct flo_status *status);
+/* Its parts: attributes that there are; values that they take; as many and as large as may be. */
+FLO_MUST_CHECK int flo_check_search_attribute_names(struct flo_core *core,
+                                                    const struct flo_namespace *ns,
+                                                    const FloApi__SearchAttributes *attributes,
+                                                    struct flo_status *status);
+FLO_MUST_CHECK int flo_check_search_attribute_values(struct flo_core *core,
+                                                     const struct flo_namespace *ns,
+                                                     const FloApi__SearchAttributes *attributes,
+                                                     struct flo_status *status);
+FLO_MUST_CHECK int flo_check_search_attribute_sizes(struct flo_core *core,
+                                                    const FloApi__SearchAttributes *attributes,
+                                                    struct flo_status *status);
 /* What is shown of stored attributes: each payload says its type, those whose definition was
  * removed are left out. attributes is changed, more memory is arena's. 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_attributes_show(const struct flo_namespace *ns,

@@ -233,9 +233,11 @@ static struct flo_execution *create_child(struct flo_core *core, struct flo_exec
                                           const initiated_t *initiated,
                                           FloApi__UserMetadata *user_metadata)
 {
-    char run_id[FLO_UUID_LEN + 1], request_id[FLO_UUID_LEN + 1];
+    char run_id[FLO_UUID_LEN + 1], request_id[FLO_UUID_LEN + 32];
     flo_core_new_id(core, run_id);
-    flo_core_new_id(core, request_id);
+    /* run, event and its version, which is always 0 here */
+    snprintf(request_id, sizeof request_id, "%s:%lld:0", parent->run_id,
+             (long long)child->initiated_id);
     FloApi__WorkflowExecution parent_ids = ids_of(parent->workflow_id, parent->run_id);
     FloApi__WorkflowExecution root_ids = ids_of(parent->root_workflow_id, parent->root_run_id);
     const bool cron = *initiated->cron_schedule;
@@ -291,6 +293,7 @@ static struct flo_execution *create_child(struct flo_core *core, struct flo_exec
         return NULL;
     }
     flo_execution_begin(core, run, false);
+    run->state_transitions++; /* its first task counts by itself */
     flo_execution_end(core, run, true);
     return run;
 }
@@ -435,11 +438,36 @@ static void signal_external(struct flo_core *core, struct flo_execution *executi
             ? FLO_API__SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE__SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_SIGNAL_COUNT_LIMIT_EXCEEDED
             : FLO_API__SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE__SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND;
     failed.namespace_ = ns ? ns->name : initiated->namespace_;
+    failed.namespace_id = ns ? ns->id : flo_text("");
     failed.workflow_execution = initiated->workflow_execution;
     failed.initiated_event_id = event->event_id;
     failed.control = initiated->control;
     tell(core, execution, FLO_API__EVENT_TYPE__EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
          &failed, event->event_id);
+}
+
+static void deliver_cancel(struct flo_core *core, const struct flo_execution *execution,
+                           struct flo_execution *target, char *reason, int64_t initiated_id)
+{
+    FloApi__WorkflowExecution source = ids_of(execution->workflow_id, execution->run_id);
+    FloApi__WorkflowExecutionCancelRequestedEventAttributes requested =
+        FLO_API__WORKFLOW_EXECUTION_CANCEL_REQUESTED_EVENT_ATTRIBUTES__INIT;
+    requested.cause = reason;
+    requested.identity = flo_text(FLO_CORE_RUN_IDENTITY);
+    requested.external_initiated_event_id = initiated_id;
+    requested.external_workflow_execution = &source;
+    flo_execution_request_cancel(core, target, "", &requested);
+    flo_execution_end(core, target, true);
+}
+
+/* The run that is meant has closed: there is nothing left to cancel, and that is fine. */
+static bool is_closed(struct flo_core *core, struct flo_namespace *ns,
+                      const FloApi__WorkflowExecution *ids)
+{
+    struct flo_core_run_ref ref;
+    struct flo_status status = {0};
+    return flo_core_find_run(core, ns, ids->workflow_id, ids->run_id, &ref, &status) == 0 &&
+           !(ref.execution && flo_execution_is_open(ref.execution));
 }
 
 static void cancel_external(struct flo_core *core, struct flo_execution *execution,
@@ -452,13 +480,14 @@ static void cancel_external(struct flo_core *core, struct flo_execution *executi
         ns ? find_target(core, execution, ns, initiated->workflow_execution,
                          initiated->child_workflow_only)
            : NULL;
-    if (!target) {
+    if (!target && !(ns && is_closed(core, ns, initiated->workflow_execution))) {
         FloApi__RequestCancelExternalWorkflowExecutionFailedEventAttributes failed =
             FLO_API__REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_EVENT_ATTRIBUTES__INIT;
         failed.cause =
             ns ? FLO_API__CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE__CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_EXTERNAL_WORKFLOW_EXECUTION_NOT_FOUND
                : FLO_API__CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE__CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED_CAUSE_NAMESPACE_NOT_FOUND;
         failed.namespace_ = ns ? ns->name : initiated->namespace_;
+        failed.namespace_id = ns ? ns->id : flo_text("");
         failed.workflow_execution = initiated->workflow_execution;
         failed.initiated_event_id = event->event_id;
         failed.control = initiated->control;
@@ -467,15 +496,8 @@ static void cancel_external(struct flo_core *core, struct flo_execution *executi
              &failed, event->event_id);
         return;
     }
-    FloApi__WorkflowExecution source = ids_of(execution->workflow_id, execution->run_id);
-    FloApi__WorkflowExecutionCancelRequestedEventAttributes requested =
-        FLO_API__WORKFLOW_EXECUTION_CANCEL_REQUESTED_EVENT_ATTRIBUTES__INIT;
-    requested.cause = initiated->reason;
-    requested.identity = flo_text(FLO_CORE_RUN_IDENTITY);
-    requested.external_initiated_event_id = event->event_id;
-    requested.external_workflow_execution = &source;
-    flo_execution_request_cancel(core, target, "", &requested);
-    flo_execution_end(core, target, true);
+    if (target)
+        deliver_cancel(core, execution, target, initiated->reason, event->event_id);
     FloApi__ExternalWorkflowExecutionCancelRequestedEventAttributes done =
         FLO_API__EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED_EVENT_ATTRIBUTES__INIT;
     done.initiated_event_id = event->event_id;
@@ -618,7 +640,7 @@ static void tell_parent(struct flo_core *core, struct flo_execution *run)
         flo_core_set_fatal(core);
         return;
     }
-    FloApi__WorkflowExecution ids = ids_of(run->workflow_id, child->run_id);
+    FloApi__WorkflowExecution ids = ids_of(run->workflow_id, run->run_id);
     FloApi__WorkflowType type = FLO_API__WORKFLOW_TYPE__INIT;
     type.name = child->type;
     union child_end end;

@@ -17,6 +17,7 @@
 #include "engine/core/namespace.h"
 #include "engine/core/run.h"
 #include "engine/core/runs.h"
+#include "engine/core/start.h"
 #include "engine/core/timers.h"
 #include "flotilla/engine_state.pb-c.h"
 
@@ -287,6 +288,13 @@ void flo_close_canceled(struct flo_core *core, struct flo_execution *execution,
 void flo_execution_terminate(struct flo_core *core, struct flo_execution *execution,
                              const char *reason, FloApi__Payloads *details, const char *identity)
 {
+    flo_execution_terminate_linked(core, execution, reason, details, identity, NULL, 0);
+}
+
+void flo_execution_terminate_linked(struct flo_core *core, struct flo_execution *execution,
+                                    const char *reason, FloApi__Payloads *details,
+                                    const char *identity, FloApi__Link **links, size_t n_links)
+{
     flo_core_workflow_task_force_close(core, execution);
     FloApi__WorkflowExecutionTerminatedEventAttributes terminated =
         FLO_API__WORKFLOW_EXECUTION_TERMINATED_EVENT_ATTRIBUTES__INIT;
@@ -296,6 +304,8 @@ void flo_execution_terminate(struct flo_core *core, struct flo_execution *execut
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
         .attributes = &terminated,
+        .links = links,
+        .n_links = n_links,
     };
     flo_history_write(core, execution, &event);
     flo_execution_closed(core, execution,
@@ -365,7 +375,10 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
     next.header = command->header;
     next.memo = command->memo;
     next.search_attributes = command->search_attributes;
-    next.retry_policy = command->retry_policy;
+    next.retry_policy =
+        command->retry_policy ? flo_retry_policy_full(&core->scratch, command->retry_policy) : NULL;
+    if (command->retry_policy && !next.retry_policy)
+        flo_core_set_fatal(core);
     next.cron_schedule = command->cron_schedule;
     next.continued_failure = command->failure;
     next.last_completion_result = command->last_completion_result;

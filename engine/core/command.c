@@ -101,10 +101,12 @@ static int check_sequence(struct flo_core *core, const request_t *request,
     for (size_t i = 0; i < request->n_commands; i++) {
         FloApi__CommandType type = request->commands[i]->command_type;
         if (!protobuf_c_enum_descriptor_get_value(&flo_api__command_type__descriptor, (int)type) ||
-            type == COMMAND(UNSPECIFIED) || type == COMMAND(SCHEDULE_NEXUS_OPERATION) ||
-            type == COMMAND(REQUEST_CANCEL_NEXUS_OPERATION))
-            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                                  "Unknown command type: %d", (int)type);
+            type == COMMAND(UNSPECIFIED))
+            return type == COMMAND(UNSPECIFIED)
+                       ? flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                                        "unknown command type: Unspecified")
+                       : flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                                        "unknown command type: %d", (int)type);
         if (closes(type) && i + 1 < request->n_commands)
             return bad_sequence(core, request, i, status);
     }
@@ -276,6 +278,7 @@ void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
     if (execution->last_build_id && !strcmp(execution->last_build_id, build_id))
         return;
     flo_set_name(core, &execution->last_build_id, build_id);
+    note_build_ids(core, execution, build_id);
     FloApi__ResetPoints none = FLO_API__RESET_POINTS__INIT;
     FloApi__ResetPoints *old =
         flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);
@@ -340,6 +343,7 @@ static void start_eagerly(struct flo_core *core, struct flo_core_activity *activ
     flo_api__poll_activity_task_queue_response__init(task);
     if (flo_core_activity_fill_task(core, activity, task))
         flo_core_set_fatal(core);
+    task->retry_policy = NULL; /* the worker has just said it */
     response->activity_tasks[response->n_activity_tasks++] = task;
 }
 
@@ -355,8 +359,8 @@ static void apply_commands(struct flo_core *core, struct flo_execution *executio
     }
     execution->in_commands = true;
     for (size_t i = 0; i < request->n_commands && !core->fatal; i++) {
-        struct flo_core_activity *eager =
-            flo_command_apply(core, execution, request->commands[i], completed_id);
+        struct flo_core_activity *eager = flo_command_apply(core, execution, request->commands[i],
+                                                            completed_id, request->identity);
         if (eager)
             start_eagerly(core, eager, request, response);
     }
@@ -479,7 +483,10 @@ void flo_rpc_respond_workflow_task_completed(struct flo_core *core,
         return;
     }
     struct flo_verdict verdict = flo_commands_check(core, execution, request);
-    if (verdict.cause)
+    if (verdict.refusal.code) {
+        flo_update_take_back(core, execution);
+        flo_reply_status(core, info->id, 0, &verdict.refusal);
+    } else if (verdict.cause)
         refuse(core, execution, info, request, &verdict);
     else if (disappears(execution, request))
         discard(core, execution, info, request);

@@ -76,13 +76,12 @@ static void fill_policy(const FloApi__RetryPolicy *asked, struct activity_times 
     out->n_non_retryable_error_types = policy.n_non_retryable;
 }
 
-/* Only for the queue that the worker itself serves, and not past its rate limit. */
+/* Not past the queue's rate limit; which queues it serves, the worker knows. */
 static bool grants_eager(struct flo_core *core, const struct flo_execution *execution,
                          const FloApi__ScheduleActivityTaskCommandAttributes *command,
                          const char *queue)
 {
     return command->request_eager_execution && !core->options.no_eager_activities &&
-           !strcmp(queue, execution->task_queue) &&
            !flo_matching_rate_limited(core, execution->hooks.ns, queue);
 }
 
@@ -123,7 +122,8 @@ static struct flo_core_activity *schedule_activity(struct flo_core *core,
 }
 
 static void cancel_activity(struct flo_core *core, struct flo_execution *execution,
-                            const FloApi__Command *command, int64_t completed_id)
+                            const FloApi__Command *command, int64_t completed_id,
+                            const char *identity)
 {
     int64_t scheduled_id =
         command->request_cancel_activity_task_command_attributes->scheduled_event_id;
@@ -134,7 +134,7 @@ static void cancel_activity(struct flo_core *core, struct flo_execution *executi
     int64_t id = write(core, execution, EVENT(ACTIVITY_TASK_CANCEL_REQUESTED), &requested, command);
     struct flo_core_activity *activity = flo_core_activity_by_event(execution, scheduled_id);
     if (activity && !activity->cancel_requested)
-        flo_core_activity_request_cancel(core, activity, id);
+        flo_core_activity_request_cancel(core, activity, id, identity);
 }
 
 /* ---- timers, markers ---- */
@@ -429,13 +429,14 @@ static void modify_properties(struct flo_core *core, struct flo_execution *execu
 /* ---- one command ---- */
 
 struct flo_core_activity *flo_command_apply(struct flo_core *core, struct flo_execution *execution,
-                                            const FloApi__Command *command, int64_t completed_id)
+                                            const FloApi__Command *command, int64_t completed_id,
+                                            const char *identity)
 {
     switch (command->command_type) {
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK:
         return schedule_activity(core, execution, command, completed_id);
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_REQUEST_CANCEL_ACTIVITY_TASK:
-        cancel_activity(core, execution, command, completed_id);
+        cancel_activity(core, execution, command, completed_id, identity);
         break;
     case FLO_API__COMMAND_TYPE__COMMAND_TYPE_START_TIMER:
         start_timer(core, execution, command, completed_id);

@@ -22,6 +22,9 @@
 #include "wire/decode.h"
 #include "wire/payload.h"
 
+/* 0001-01-01T00:00:00Z: how the real server writes a time that there is not. */
+#define NO_TIME_S INT64_C(-62135596800)
+
 /* All that is told of a run. Borrowed from the run, or from its decoded state. */
 struct view {
     const struct flo_namespace *ns;
@@ -342,9 +345,12 @@ static void fill_extended(struct flo_core *core, struct answer *a, const struct 
     FloApi__WorkflowExecutionExtendedInfo *extended = &a->extended;
     flo_api__workflow_execution_extended_info__init(extended);
     extended->execution_expiration_time = flo_describe_time(core, v->execution_deadline_ns, ok);
-    if (v->run_timeout_ns)
-        extended->run_expiration_time =
-            flo_describe_time(core, v->execution_ns + v->run_timeout_ns, ok);
+    extended->run_expiration_time =
+        flo_timestamp_new(&core->scratch, v->execution_ns + v->run_timeout_ns);
+    *ok = *ok && extended->run_expiration_time;
+    if (*ok && !v->run_timeout_ns) /* never: told as the first second of the calendar */
+        *extended->run_expiration_time = (Google__Protobuf__Timestamp){
+            .base = extended->run_expiration_time->base, .seconds = NO_TIME_S};
     extended->cancel_requested = v->cancel_requested;
     extended->original_start_time =
         flo_describe_time(core, v->original_start_ns ? v->original_start_ns : v->start_ns, ok);

@@ -327,6 +327,9 @@ void flo_execution_request_cancel(
     struct flo_core *core, struct flo_execution *execution, const char *request_id,
     const FloApi__WorkflowExecutionCancelRequestedEventAttributes *attributes);
 /* Terminate an open run: fails a started workflow task, flushes the buffer, closes. */
+void flo_execution_terminate_linked(struct flo_core *core, struct flo_execution *execution,
+                                    const char *reason, FloApi__Payloads *details,
+                                    const char *identity, FloApi__Link **links, size_t n_links);
 void flo_execution_terminate(struct flo_core *core, struct flo_execution *execution,
                              const char *reason, FloApi__Payloads *details, const char *identity);
 

@@ -364,8 +364,6 @@ static int prepare(struct flo_core *core, const char *namespace_name,
         rc = flo_check_execution(core, execution, status);
     if (rc)
         return rc;
-    if (page_size < 0)
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "Invalid PageSize.");
     reading->max_batches = page_size > 0 && page_size < FLO_CORE_PAGE_BATCHES
                                ? (size_t)page_size
                                : FLO_CORE_PAGE_BATCHES;

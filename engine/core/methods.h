@@ -20,6 +20,7 @@ typedef void (*flo_method_fn)(struct flo_core *core, const struct flo_core_call_
     X(DescribeNamespace, describe_namespace)                                                       \
     X(ListNamespaces, list_namespaces)                                                             \
     X(UpdateNamespace, update_namespace)                                                           \
+    X(DeprecateNamespace, deprecate_namespace)                                                     \
     X(StartWorkflowExecution, start_workflow_execution)                                            \
     X(SignalWithStartWorkflowExecution, signal_with_start_workflow_execution)                      \
     X(SignalWorkflowExecution, signal_workflow_execution)                                          \

@@ -40,6 +40,10 @@ void flo_multi_operation_reply(struct flo_core *core, uint64_t call, uint64_t af
     start.run_id = update->update_ref->workflow_execution->run_id;
     start.started = started;
     start.status = FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_RUNNING;
+    const struct flo_execution *run = flo_core_resident(core, start.run_id);
+    struct flo_start_link link;
+    if (started && run)
+        start.link = flo_start_link(&link, run->hooks.ns->name, run->workflow_id, run->run_id);
     first.response_case =
         FLO_API__EXECUTE_MULTI_OPERATION_RESPONSE__RESPONSE__RESPONSE_START_WORKFLOW;
     first.start_workflow = &start;
@@ -176,6 +180,11 @@ void flo_rpc_execute_multi_operation(struct flo_core *core, const struct flo_cor
     const FloApi__UpdateWorkflowExecutionRequest *update = request->operations[1]->update_workflow;
     struct flo_core_run_ref run = {0};
     bool started = false;
+    if (!*start->workflow_id) {
+        refused(core, &status, "WorkflowId is not set on request.");
+        refuse_start(core, info->id, &status);
+        return;
+    }
     if (check_start(core, start, &status)) {
         refuse_start(core, info->id, &status);
         return;

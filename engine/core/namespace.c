@@ -21,6 +21,9 @@
 /* Answered in DescribeNamespace; the name that a cluster of one has by default. */
 #define CLUSTER_NAME "active"
 
+/* The least that RegisterNamespace and UpdateNamespace take. */
+#define MIN_RETENTION_NS (INT64_C(24) * 3600 * FLO_NS_PER_S)
+
 enum { LIST_PAGE_DEFAULT = 100, LIST_PAGE_MAX = 1000, DATA_MAX = 1000 };
 
 /* ---- the set of namespaces ---- */
@@ -122,6 +125,12 @@ int flo_namespace_find(struct flo_core *core, const char *name, struct flo_names
     int rc = flo_check_id(core, "Namespace", name, status);
     if (rc)
         return rc;
+    return flo_namespace_named(core, name, out, status);
+}
+
+int flo_namespace_named(struct flo_core *core, const char *name, struct flo_namespace **out,
+                        struct flo_status *status)
+{
     struct flo_namespace *ns = flo_namespace_by_name(core, name);
     if (!ns)
         return unknown(core, name, status);
@@ -226,6 +235,7 @@ struct description {
     FloApi__NamespaceInfo__Capabilities capabilities;
     FloApi__NamespaceInfo__Limits limits;
     FloApi__NamespaceConfig config;
+    FloApi__BadBinaries bad_binaries;
     FloApi__NamespaceReplicationConfig replication;
     FloApi__ClusterReplicationConfig cluster, *clusters[1];
 };
@@ -271,6 +281,8 @@ static struct description *describe(struct flo_core *core, const struct flo_name
     flo_api__namespace_config__init(&d->config);
     d->config.workflow_execution_retention_ttl =
         flo_duration_new(&core->scratch, state->retention_ns);
+    flo_api__bad_binaries__init(&d->bad_binaries);
+    d->config.bad_binaries = &d->bad_binaries;
     d->config.history_archival_state = FLO_API__ARCHIVAL_STATE__ARCHIVAL_STATE_DISABLED;
     d->config.visibility_archival_state = FLO_API__ARCHIVAL_STATE__ARCHIVAL_STATE_DISABLED;
     flo_api__namespace_replication_config__init(&d->replication);
@@ -299,6 +311,22 @@ static FloApi__DescribeNamespaceResponse *describe_response(struct flo_core *cor
     return response;
 }
 
+/* The calls that make and change namespaces say it in their own words. */
+static int check_name(struct flo_core *core, const char *name, struct flo_status *status)
+{
+    return name[0] ? 0
+                   : flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                                    "Namespace not set on request.");
+}
+
+static int check_cluster(struct flo_core *core, const char *name, struct flo_status *status)
+{
+    return !name[0] || strcmp(name, CLUSTER_NAME) == 0
+               ? 0
+               : flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "Invalid cluster name: %s",
+                                name);
+}
+
 void flo_rpc_describe_namespace(struct flo_core *core, const struct flo_core_call_info *info,
                                 const void *message)
 {
@@ -306,12 +334,18 @@ void flo_rpc_describe_namespace(struct flo_core *core, const struct flo_core_cal
     struct flo_status status = {0};
     struct flo_namespace *ns = NULL;
     int rc = 0;
-    if (request->id[0]) {
+    if (request->id[0] && request->namespace_[0]) {
+        rc = flo_status_set(core, &status, FLO_GRPC_INVALID_ARGUMENT,
+                            "GetNamespace operation failed.  Both ID and Name specified in "
+                            "request.");
+    } else if (request->id[0]) {
         ns = flo_namespace_by_id(core, request->id);
         if (!ns)
             rc = unknown(core, request->id, &status);
     } else {
-        rc = flo_namespace_find(core, request->namespace_, &ns, &status);
+        rc = check_name(core, request->namespace_, &status);
+        if (!rc)
+            rc = flo_namespace_find(core, request->namespace_, &ns, &status);
     }
     FloApi__DescribeNamespaceResponse *response = rc ? NULL : describe_response(core, ns);
     if (!rc && !response)
@@ -368,11 +402,10 @@ void flo_rpc_list_namespaces(struct flo_core *core, const struct flo_core_call_i
 static int check_retention(struct flo_core *core, const Google__Protobuf__Duration *retention,
                            struct flo_status *status)
 {
-    int rc = flo_check_duration(core, "WorkflowExecutionRetentionPeriod", retention, status);
-    if (!rc && flo_duration_ns(retention) <= 0)
-        rc = flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                            "A valid retention period is not set on request.");
-    return rc;
+    if (!flo_duration_wrong(retention) && flo_duration_ns(retention) >= MIN_RETENTION_NS)
+        return 0;
+    return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                          "A valid retention period is not set on request.");
 }
 
 static int check_data(struct flo_core *core, size_t entries, struct flo_status *status)
@@ -388,9 +421,9 @@ static int check_register(struct flo_core *core, const FloApi__RegisterNamespace
 {
     static const FloApi__NamespaceAlreadyExistsFailure exists =
         FLO_API__NAMESPACE_ALREADY_EXISTS_FAILURE__INIT;
-    if (!request->namespace_[0])
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "Namespace is empty.");
-    int rc = flo_check_id(core, "Namespace", request->namespace_, status);
+    int rc = check_name(core, request->namespace_, status);
+    if (!rc)
+        rc = flo_check_id(core, "Namespace", request->namespace_, status);
     if (!rc)
         rc = flo_check_blob(core, request, status);
     if (!rc)
@@ -401,9 +434,13 @@ static int check_register(struct flo_core *core, const FloApi__RegisterNamespace
         return rc;
     if (request->is_global_namespace)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                              "Cannot register global namespace when not enabled.");
+                              "Cannot register global namespace when not enabled");
+    rc = check_cluster(core, request->active_cluster_name, status);
+    if (rc)
+        return rc;
     if (flo_namespace_by_name(core, request->namespace_)) {
-        rc = flo_status_set(core, status, FLO_GRPC_ALREADY_EXISTS, "Namespace already exists.");
+        rc = flo_status_set(core, status, FLO_GRPC_ALREADY_EXISTS,
+                            "Namespace \"%s\" already exists", request->namespace_);
         status->detail = &exists.base;
     }
     return rc;
@@ -475,6 +512,14 @@ static int merge_data(struct flo_core *core, FloEngine__NamespaceState *state,
     return 0;
 }
 
+/* A namespace that is deprecated stays so. */
+static bool may_become(int32_t from, FloApi__NamespaceState to)
+{
+    return (int32_t)to == from ||
+           (from == (int32_t)FLO_API__NAMESPACE_STATE__NAMESPACE_STATE_REGISTERED &&
+            to == FLO_API__NAMESPACE_STATE__NAMESPACE_STATE_DEPRECATED);
+}
+
 static int apply_update(struct flo_core *core, struct flo_namespace *ns,
                         const FloApi__UpdateNamespaceRequest *request, struct flo_status *status)
 {
@@ -485,8 +530,10 @@ static int apply_update(struct flo_core *core, struct flo_namespace *ns,
             state.description = update->description;
         if (update->owner_email[0])
             state.owner_email = update->owner_email;
-        if (update->state == FLO_API__NAMESPACE_STATE__NAMESPACE_STATE_DEPRECATED ||
-            update->state == FLO_API__NAMESPACE_STATE__NAMESPACE_STATE_REGISTERED)
+        if (update->state && !may_become(state.state, update->state))
+            return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                                  "Invalid namespace state update.");
+        if (update->state)
             state.state = (int32_t)update->state;
         int rc = check_data(core, update->n_data, status);
         if (rc)
@@ -513,7 +560,19 @@ void flo_rpc_update_namespace(struct flo_core *core, const struct flo_core_call_
     const FloApi__UpdateNamespaceRequest *request = message;
     struct flo_status status = {0};
     struct flo_namespace *ns;
-    int rc = flo_namespace_find(core, request->namespace_, &ns, &status);
+    int rc = check_name(core, request->namespace_, &status);
+    if (!rc)
+        rc = flo_namespace_find(core, request->namespace_, &ns, &status);
+    if (!rc && request->replication_config)
+        rc = check_cluster(core, request->replication_config->active_cluster_name, &status);
+    if (!rc && request->promote_namespace)
+        rc = flo_status_set(core, &status, FLO_GRPC_INVALID_ARGUMENT,
+                            "global namespace is not enabled on this cluster, cannot update "
+                            "global namespace or promote local namespace: %s",
+                            ns->name);
+    if (!rc && request->delete_bad_binary[0]) /* there never is one */
+        rc = flo_status_set(core, &status, FLO_GRPC_INVALID_ARGUMENT,
+                            "Bad binary checksum %s doesn't exists.", request->delete_bad_binary);
     if (!rc)
         rc = flo_check_blob(core, request, &status);
     if (!rc)
@@ -530,4 +589,27 @@ void flo_rpc_update_namespace(struct flo_core *core, const struct flo_core_call_
     response.config = &d->config;
     response.replication_config = &d->replication;
     flo_reply_ok(core, info->id, namespace_changed(core, ns), &response.base);
+}
+
+void flo_rpc_deprecate_namespace(struct flo_core *core, const struct flo_core_call_info *info,
+                                 const void *message)
+{
+    const FloApi__DeprecateNamespaceRequest *request = message;
+    static const FloApi__DeprecateNamespaceResponse response =
+        FLO_API__DEPRECATE_NAMESPACE_RESPONSE__INIT;
+    struct flo_status status = {0};
+    struct flo_namespace *ns;
+    uint64_t after = 0;
+    int rc = check_name(core, request->namespace_, &status);
+    if (!rc)
+        rc = flo_namespace_find(core, request->namespace_, &ns, &status);
+    if (!rc) {
+        FloEngine__NamespaceState state = *ns->state;
+        state.state = (int32_t)FLO_API__NAMESPACE_STATE__NAMESPACE_STATE_DEPRECATED;
+        rc = flo_namespace_replace(core, ns, &state, &after, &status);
+    }
+    if (rc)
+        flo_reply_status(core, info->id, 0, &status);
+    else
+        flo_reply_ok(core, info->id, after, &response.base);
 }

@@ -26,7 +26,10 @@ struct flo_namespace {
     struct FloEngine__NamespaceState *state; /* the rest of what is stored */
 };
 
-/* By name as requests give it. Sets status (`Namespace is empty.`, NamespaceNotFound). */
+/* The namespace of this name, or NOT_FOUND in status. */
+FLO_MUST_CHECK int flo_namespace_named(struct flo_core *core, const char *name,
+                                       struct flo_namespace **out, struct flo_status *status);
+/* The same for a name as requests give it: refused when it is empty or too long. */
 FLO_MUST_CHECK int flo_namespace_find(struct flo_core *core, const char *name,
                                       struct flo_namespace **out, struct flo_status *status);
 /* Give a namespace a new state, which is copied; *out_after is the commit that an answer waits for.

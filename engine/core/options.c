@@ -372,9 +372,9 @@ void flo_rpc_update_workflow_execution_options(struct flo_core *core,
     bool changed = false;
     FloApi__UpdateWorkflowExecutionOptionsResponse response =
         FLO_API__UPDATE_WORKFLOW_EXECUTION_OPTIONS_RESPONSE__INIT;
-    int rc = check_request(core, request, &status);
+    int rc = flo_namespace_find(core, request->namespace_, &ns, &status);
     if (!rc)
-        rc = flo_namespace_find(core, request->namespace_, &ns, &status);
+        rc = check_request(core, request, &status);
     if (!rc && flo_check_execution(core, request->workflow_execution, &status))
         rc = refuse(core, &status, "RunId is not valid UUID.");
     if (!rc)

@@ -30,6 +30,7 @@
 #define POLL_MARGIN_NS FLO_NS_PER_S
 #define POLL_MIN_NS (2 * FLO_NS_PER_S)
 
+enum { BUILD_ID_BYTES = 255 };
 enum { HISTORY_FIELD = 8 }; /* of PollWorkflowTaskQueueResponse */
 
 /* ---- waiting ---- */
@@ -37,11 +38,11 @@ enum { HISTORY_FIELD = 8 }; /* of PollWorkflowTaskQueueResponse */
 static int check_queue(struct flo_core *core, const FloApi__TaskQueue *queue,
                        struct flo_status *status)
 {
-    if (!queue || !queue->name[0])
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "taskQueue is not set");
-    int rc = flo_check_enum(core, "TaskQueueKind", &flo_api__task_queue_kind__descriptor,
-                            (int)queue->kind, status);
-    return rc ? rc : flo_check_id(core, "taskQueue", queue->name, status);
+    const char *wrong = flo_queue_wrong(queue);
+    if (wrong)
+        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "%s", wrong);
+    return flo_check_enum(core, "TaskQueueKind", &flo_api__task_queue_kind__descriptor,
+                          (int)queue->kind, status);
 }
 
 static int check_deadline(struct flo_core *core, const struct flo_core_call_info *info,
@@ -70,6 +71,10 @@ static void poll(struct flo_core *core, const struct flo_core_call_info *info,
         rc = flo_check_id(core, "Identity", poll->identity, &status);
     if (!rc)
         rc = flo_check_id(core, "WorkerInstanceKey", poll->instance_key, &status);
+    if (!rc && poll->has_build_id && strlen(poll->build_id) > BUILD_ID_BYTES)
+        rc = flo_status_set(core, &status, FLO_GRPC_INVALID_ARGUMENT,
+                            "Build ID exceeds configured limit.workerBuildIdSize, use a shorter "
+                            "build ID.");
     if (!rc)
         rc = check_deadline(core, info, &poll->until_ns, &status);
     if (!rc && poll->ns->polls[poll->type] >= FLO_CORE_MAX_POLLS)

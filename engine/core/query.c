@@ -464,10 +464,11 @@ static int check_request(struct flo_core *core, const FloApi__QueryWorkflowReque
     if (!request->query)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "WorkflowQuery is not set on request.");
+    if (!request->query->query_type[0])
+        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                              "QueryType is not set on request.");
     rc = flo_check_enum(core, "QueryRejectCondition", &flo_api__query_reject_condition__descriptor,
                         (int)request->query_reject_condition, status);
-    if (!rc)
-        rc = flo_check_id(core, "QueryType", request->query->query_type, status);
     return rc ? rc : flo_check_blob(core, request->query->query_args, status);
 }
 

@@ -21,10 +21,18 @@ FLO_MUST_CHECK int flo_check_execution(struct flo_core *core,
 FLO_MUST_CHECK int flo_check_enum(struct flo_core *core, const char *name,
                                   const ProtobufCEnumDescriptor *descriptor, int value,
                                   struct flo_status *status);
+/* Links of a request: as many, as large and of such kinds as the real server takes. */
+FLO_MUST_CHECK int flo_check_links(struct flo_core *core, FloApi__Link *const *links, size_t count,
+                                   struct flo_status *status);
 /* A payload field: FLO_CORE blob limit, `Blob data size exceeds limit.` NULL is fine. */
 FLO_MUST_CHECK int flo_check_blob(struct flo_core *core, const void *message,
                                   struct flo_status *status);
-/* Not negative, below 100 years. name as in the message. NULL is fine. */
+/* What is wrong with a task queue (none, no name, too long, the server's own), or NULL. */
+const char *flo_queue_wrong(const FloApi__TaskQueue *queue);
+/* What is wrong with a duration (negative, of mixed signs), or NULL. More than 100 years count as
+ * 100. NULL is fine. */
+const char *flo_duration_wrong(const Google__Protobuf__Duration *duration);
+/* The same as a refusal: "An invalid <name> is set on request. cause: ...". */
 FLO_MUST_CHECK int flo_check_duration(struct flo_core *core, const char *name,
                                       const Google__Protobuf__Duration *duration,
                                       struct flo_status *status);

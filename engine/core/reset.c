@@ -631,9 +631,9 @@ void flo_rpc_reset_workflow_execution(struct flo_core *core, const struct flo_co
     struct flo_namespace *ns = NULL;
     char run_id[FLO_UUID_LEN + 1];
     uint64_t after = 0;
-    int rc = check_request(core, request, &status);
+    int rc = flo_namespace_find(core, request->namespace_, &ns, &status);
     if (!rc)
-        rc = flo_namespace_find(core, request->namespace_, &ns, &status);
+        rc = check_request(core, request, &status);
     if (!rc) {
         const struct flo_reset reset = {
             .ns = ns,

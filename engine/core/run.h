@@ -9,6 +9,7 @@
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
+#include "engine/core/reply.h"
 #include "engine/core/runs.h"
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
@@ -217,7 +218,7 @@ void flo_core_activity_begin(struct flo_core *core, struct flo_core_activity *ac
 /* A command asks to cancel: true when it was not started and is cancelled now (its event
  * recorded). */
 bool flo_core_activity_request_cancel(struct flo_core *core, struct flo_core_activity *activity,
-                                      int64_t requested_id);
+                                      int64_t requested_id, const char *identity);
 /* Arm its next timeout; queue the attempt when it waits for a worker. */
 void flo_core_activity_arm(struct flo_core *core, struct flo_core_activity *activity);
 FLO_MUST_CHECK int flo_core_activity_queue(struct flo_core *core,
@@ -235,13 +236,15 @@ struct flo_activity_paused *flo_activity_paused_new(int64_t since_ns, const char
 FLO_MUST_CHECK int flo_core_activity_insert(struct flo_core_activity *activity);
 void flo_core_activity_free(struct flo_core *core, struct flo_core_activity *activity);
 
-/* ---- commands (command.c, command_check.c, command_apply.c) ---- */
+/* ---- commands (command.c, command_check.c, command_check_runs.c, command_apply.c) ---- */
 
 /* Why the commands of a completion are refused; cause 0 = they are fine. */
 struct flo_verdict {
     FloApi__WorkflowTaskFailedCause cause;
     const char *message; /* "BadStartTimerAttributes: ..."; scratch */
     bool terminate;      /* a payload is too large: that ends the workflow */
+    /* Its code set: only the call is refused; the task stays open, and times out. */
+    struct flo_status refusal;
 };
 
 /* "StartTimerDuplicateId" of WORKFLOW_TASK_FAILED_CAUSE_START_TIMER_DUPLICATE_ID, "StartTimer" of
@@ -251,9 +254,11 @@ const char *flo_pascal_case(struct flo_core *core, const ProtobufCEnumDescriptor
 /* Check all commands as if those before them had been applied. Changes nothing. */
 struct flo_verdict flo_commands_check(struct flo_core *core, struct flo_execution *execution,
                                       const FloApi__RespondWorkflowTaskCompletedRequest *request);
-/* Apply one checked command. Returns an activity that was asked to start at once, or NULL. */
+/* Apply one checked command of a worker of this identity. Returns an activity that was asked to
+ * start at once, or NULL. */
 struct flo_core_activity *flo_command_apply(struct flo_core *core, struct flo_execution *execution,
-                                            const FloApi__Command *command, int64_t completed_id);
+                                            const FloApi__Command *command, int64_t completed_id,
+                                            const char *identity);
 /* Merge into the run's search attributes or memo; empty and null values remove. */
 void flo_merge_search_attributes(struct flo_core *core, struct flo_execution *execution,
                                  const FloApi__SearchAttributes *upserted);

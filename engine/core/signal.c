@@ -22,9 +22,6 @@ static int find_run(struct flo_core *core, const char *namespace_name,
                     struct flo_core_run_ref *out, struct flo_status *status)
 {
     *out = (struct flo_core_run_ref){0};
-    if (!execution)
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                              "Execution is not set on request.");
     int rc = flo_namespace_find(core, namespace_name, out_ns, status);
     if (!rc)
         rc = flo_check_execution(core, execution, status);
@@ -53,6 +50,8 @@ static int check_signal(struct flo_core *core,
         rc = flo_check_id(core, "RequestId", request->request_id, status);
     if (!rc)
         rc = flo_check_id(core, "Identity", request->identity, status);
+    if (!rc)
+        rc = flo_check_links(core, request->links, request->n_links, status);
     if (!rc)
         rc = flo_check_blob(core, request->input, status);
     return rc ? rc : flo_check_blob(core, request->header, status);
@@ -108,9 +107,6 @@ static int find_in_chain(struct flo_core *core, const char *namespace_name,
 {
     if (!first_run_id[0])
         return find_run(core, namespace_name, execution, out_ns, out, status);
-    if (!flo_uuid_valid(first_run_id, strlen(first_run_id)))
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                              "Invalid FirstExecutionRunId.");
     FloApi__WorkflowExecution current = FLO_API__WORKFLOW_EXECUTION__INIT;
     if (execution)
         current.workflow_id = execution->workflow_id;
@@ -121,19 +117,6 @@ static int find_in_chain(struct flo_core *core, const char *namespace_name,
     return strcmp(first, first_run_id) == 0
                ? 0
                : flo_status_not_found(core, status, "workflow execution not found");
-}
-
-/* What cancel and terminate have in common: the run, and who wants it to end and why. */
-static int find_to_end(struct flo_core *core, const char *namespace_name,
-                       FloApi__WorkflowExecution *execution, const char *first_run_id,
-                       const char *identity, const char *reason, struct flo_core_run_ref *out,
-                       struct flo_status *status)
-{
-    struct flo_namespace *ns;
-    int rc = find_in_chain(core, namespace_name, execution, first_run_id, &ns, out, status);
-    if (!rc)
-        rc = flo_check_id(core, "Identity", identity, status);
-    return rc ? rc : flo_check_id(core, "Reason", reason, status);
 }
 
 /* ---- cancel ---- */
@@ -147,11 +130,11 @@ void flo_rpc_request_cancel_workflow_execution(struct flo_core *core,
         FLO_API__REQUEST_CANCEL_WORKFLOW_EXECUTION_RESPONSE__INIT;
     struct flo_status status = {0};
     struct flo_core_run_ref run;
-    int rc = find_to_end(core, request->namespace_, request->workflow_execution,
-                         request->first_execution_run_id, request->identity, request->reason, &run,
-                         &status);
+    struct flo_namespace *ns;
+    int rc = find_in_chain(core, request->namespace_, request->workflow_execution,
+                           request->first_execution_run_id, &ns, &run, &status);
     if (!rc)
-        rc = flo_check_id(core, "RequestId", request->request_id, &status);
+        rc = flo_check_links(core, request->links, request->n_links, &status);
     if (rc) {
         flo_reply_status(core, info->id, 0, &status);
         return;
@@ -179,19 +162,19 @@ void flo_rpc_terminate_workflow_execution(struct flo_core *core,
         FLO_API__TERMINATE_WORKFLOW_EXECUTION_RESPONSE__INIT;
     struct flo_status status = {0};
     struct flo_core_run_ref run;
-    int rc = find_to_end(core, request->namespace_, request->workflow_execution,
-                         request->first_execution_run_id, request->identity, request->reason, &run,
-                         &status);
+    struct flo_namespace *ns;
+    int rc = find_in_chain(core, request->namespace_, request->workflow_execution,
+                           request->first_execution_run_id, &ns, &run, &status);
     if (!rc)
-        rc = flo_check_blob(core, request->details, &status);
+        rc = flo_check_links(core, request->links, request->n_links, &status);
     if (!rc && !is_open(&run))
         rc = completed(core, &status);
     if (rc) {
         flo_reply_status(core, info->id, 0, &status);
         return;
     }
-    flo_execution_terminate(core, run.execution, request->reason, request->details,
-                            request->identity);
+    flo_execution_terminate_linked(core, run.execution, request->reason, request->details,
+                                   request->identity, request->links, request->n_links);
     flo_execution_end(core, run.execution, true);
     flo_reply_ok(core, info->id, flo_core_after(core, run.execution), &response.base);
 }

@@ -121,7 +121,6 @@ static int already_started(struct flo_core *core, const struct current *current,
     flo_api__workflow_execution_already_started_failure__init(detail);
     detail->start_request_id = (char *)current->request_id;
     detail->run_id = (char *)current->run_id;
-    detail->first_execution_run_id = (char *)current->first_run_id;
     *status = (struct flo_status){
         .code = FLO_GRPC_ALREADY_EXISTS, .message = text, .detail = &detail->base};
     return text ? FLO_ERPC : flo_status_no_memory(status);
@@ -230,29 +229,34 @@ static int create(struct flo_core *core, const struct flo_start *start, struct f
 
 /* ---- answers to StartWorkflowExecution ---- */
 
+FloApi__Link *flo_start_link(struct flo_start_link *link, const char *namespace_name,
+                             const char *workflow_id, const char *run_id)
+{
+    flo_api__link__workflow_event__event_reference__init(&link->first);
+    flo_api__link__workflow_event__init(&link->event);
+    flo_api__link__init(&link->link);
+    link->first.event_id = 1;
+    link->first.event_type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_STARTED;
+    link->event.namespace_ = (char *)namespace_name;
+    link->event.workflow_id = (char *)workflow_id;
+    link->event.run_id = (char *)run_id;
+    link->event.reference_case = FLO_API__LINK__WORKFLOW_EVENT__REFERENCE_EVENT_REF;
+    link->event.event_ref = &link->first;
+    link->link.variant_case = FLO_API__LINK__VARIANT_WORKFLOW_EVENT;
+    link->link.workflow_event = &link->event;
+    return &link->link;
+}
+
 static void reply_start(struct flo_core *core, const struct flo_start *start,
                         const struct current *current, bool started, bool with_task)
 {
     FloApi__StartWorkflowExecutionResponse response =
         FLO_API__START_WORKFLOW_EXECUTION_RESPONSE__INIT;
-    FloApi__Link__WorkflowEvent__EventReference first =
-        FLO_API__LINK__WORKFLOW_EVENT__EVENT_REFERENCE__INIT;
-    FloApi__Link__WorkflowEvent event = FLO_API__LINK__WORKFLOW_EVENT__INIT;
-    FloApi__Link link = FLO_API__LINK__INIT;
-    first.event_id = 1;
-    first.event_type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_STARTED;
-    event.namespace_ = start->ns->name;
-    event.workflow_id = (char *)start->workflow_id;
-    event.run_id = (char *)current->run_id;
-    event.reference_case = FLO_API__LINK__WORKFLOW_EVENT__REFERENCE_EVENT_REF;
-    event.event_ref = &first;
-    link.variant_case = FLO_API__LINK__VARIANT_WORKFLOW_EVENT;
-    link.workflow_event = &event;
+    struct flo_start_link link;
     response.run_id = (char *)current->run_id;
     response.started = started;
     response.status = (FloApi__WorkflowExecutionStatus)current->status;
-    response.first_execution_run_id = (char *)current->first_run_id;
-    response.link = &link;
+    response.link = flo_start_link(&link, start->ns->name, start->workflow_id, current->run_id);
     const uint64_t after = current->execution ? flo_core_after(core, current->execution) : 0;
     const uint8_t *raw = NULL;
     size_t raw_len = 0;
@@ -451,7 +455,6 @@ static void reply_signal_with_start(struct flo_core *core, const struct flo_star
         FLO_API__SIGNAL_WITH_START_WORKFLOW_EXECUTION_RESPONSE__INIT;
     response.run_id = (char *)current->run_id;
     response.started = started;
-    response.first_execution_run_id = (char *)current->first_run_id;
     flo_reply_ok(core, start->call,
                  current->execution ? flo_core_after(core, current->execution) : 0, &response.base);
 }

@@ -62,6 +62,19 @@ FLO_MUST_CHECK int flo_start_for_update(struct flo_core *core,
 FLO_MUST_CHECK int flo_start_for_schedule(struct flo_core *core,
                                           const FloApi__StartWorkflowExecutionRequest *request,
                                           struct flo_execution **out, struct flo_status *status);
+/* The link to the first event of a run: what a start answers with. */
+struct flo_start_link {
+    FloApi__Link__WorkflowEvent__EventReference first;
+    FloApi__Link__WorkflowEvent event;
+    FloApi__Link link;
+};
+/* Fill it; the texts are borrowed. Returns its link. */
+FloApi__Link *flo_start_link(struct flo_start_link *link, const char *namespace_name,
+                             const char *workflow_id, const char *run_id);
+/* The policy with what it leaves open: 1 s, doubled each time, at most a hundredfold. In arena;
+ * NULL without memory. */
+FloApi__RetryPolicy *flo_retry_policy_full(struct flo_arena *arena,
+                                           const FloApi__RetryPolicy *policy);
 /* The Started event of run_id (borrowed), in scratch; NULL without memory. */
 FloApi__WorkflowExecutionStartedEventAttributes *flo_start_event(struct flo_core *core,
                                                                  const struct flo_start *start,

@@ -11,6 +11,7 @@
 #include "engine/core/request.h"
 #include "engine/core/run.h"
 #include "engine/core/start.h"
+#include "wire/decode.h"
 #include "wire/payload.h"
 
 #define DEFAULT_TASK_TIMEOUT_NS (10 * FLO_NS_PER_S)
@@ -41,13 +42,10 @@ static int check_names(struct flo_core *core, const struct flo_start *start,
     rc = flo_check_id(core, "WorkflowType", start->workflow_type->name, status);
     if (rc)
         return rc;
-    if (!start->task_queue || !start->task_queue->name[0])
-        return invalid(core, status, "taskQueue is not set");
-    if (strncmp(start->task_queue->name, "/_sys/", strlen("/_sys/")) == 0)
-        return invalid(core, status, "task queue name cannot start with reserved prefix /_sys/");
-    rc = flo_check_id(core, "taskQueue", start->task_queue->name, status);
-    if (!rc)
-        rc = flo_check_id(core, "RequestId", start->request_id, status);
+    const char *wrong = flo_queue_wrong(start->task_queue);
+    if (wrong)
+        return invalid(core, status, wrong);
+    rc = flo_check_id(core, "RequestId", start->request_id, status);
     return rc ? rc : flo_check_id(core, "Identity", start->identity, status);
 }
 
@@ -71,14 +69,12 @@ static int check_times(struct flo_core *core, const struct flo_start *start,
         rc = flo_check_duration(core, "WorkflowTaskTimeoutSeconds", start->task_timeout, status);
     if (!rc)
         rc = flo_check_retry_policy(core, start->retry_policy, status);
-    if (!rc)
-        rc = flo_check_priority(core, start->priority, status);
     if (rc)
         return rc;
     if (start->cron_schedule[0] && start->delay)
         return invalid(core, status,
                        "CronSchedule and WorkflowStartDelay may not be used together.");
-    rc = flo_check_duration(core, "WorkflowStartDelay", start->delay, status);
+    rc = flo_check_duration(core, "WorkflowStartDelaySeconds", start->delay, status);
     return rc ? rc : check_cron(core, start->cron_schedule, status);
 }
 
@@ -93,17 +89,22 @@ static int check_policies(struct flo_core *core, struct flo_start *start, struct
                             status);
     if (rc)
         return rc;
+    if (start->signal_name && start->conflict == FLO_CONFLICT(FAIL) &&
+        start->reuse != FLO_REUSE(TERMINATE_IF_RUNNING))
+        return invalid(core, status,
+                       "Invalid WorkflowIDConflictPolicy: WORKFLOW_ID_CONFLICT_POLICY_FAIL is not "
+                       "supported for this operation.");
     if (start->reuse == FLO_REUSE(TERMINATE_IF_RUNNING) && start->conflict)
         return invalid(core, status,
                        "Invalid WorkflowIDReusePolicy: "
                        "WORKFLOW_ID_REUSE_POLICY_TERMINATE_IF_RUNNING cannot be used together "
-                       "with a WorkflowIDConflictPolicy.");
+                       "with a WorkflowIDConflictPolicy");
     if (start->reuse == FLO_REUSE(REJECT_DUPLICATE) &&
         start->conflict == FLO_CONFLICT(TERMINATE_EXISTING))
         return invalid(core, status,
                        "Invalid WorkflowIDReusePolicy: "
                        "WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE cannot be used together with "
-                       "WorkflowIDConflictPolicy WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING.");
+                       "WorkflowIdConflictPolicy WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING");
     if (start->on_conflict && start->on_conflict->attach_completion_callbacks &&
         !start->on_conflict->attach_request_id)
         return invalid(core, status,
@@ -122,15 +123,23 @@ static int check_policies(struct flo_core *core, struct flo_start *start, struct
 static int check_content(struct flo_core *core, const struct flo_start *start,
                          struct flo_status *status)
 {
-    const void *fields[] = {start->memo,         start->input,  start->last_completion_result,
-                            start->signal_input, start->header, start->continued_failure,
-                            start->user_metadata};
+    const void *fields[] = {start->input,  start->last_completion_result, start->signal_input,
+                            start->header, start->continued_failure,      start->user_metadata};
+    if (start->memo && (int64_t)flo_wire_size(&start->memo->base) > core->options.blob_size_limit)
+        return invalid(core, status, "Memo size exceeds limit.");
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         int rc = flo_check_blob(core, fields[i], status);
         if (rc)
             return rc;
     }
-    return flo_check_search_attributes(core, start->ns, start->search_attributes, status);
+    int rc = flo_check_links(core, start->links, start->n_links, status);
+    if (!rc)
+        rc = flo_check_priority(core, start->priority, status);
+    if (!rc)
+        rc = flo_check_search_attributes(core, start->ns, start->search_attributes, status);
+    if (!rc && flo_attributes_show(start->ns, start->search_attributes, &core->scratch))
+        rc = flo_status_no_memory(status); /* events say the type of each value */
+    return rc;
 }
 
 int flo_start_check(struct flo_core *core, struct flo_start *start, struct flo_status *status)
@@ -162,10 +171,8 @@ int64_t flo_cron_wait(struct flo_core *core, const char *schedule)
     return backoff_ns < 0 ? 0 : backoff_ns;
 }
 
-/* Fill in what the policy leaves open: 1 s, doubled each time, at most a hundredfold. NULL without
- * memory. */
-static FloApi__RetryPolicy *full_retry_policy(struct flo_arena *arena,
-                                              const FloApi__RetryPolicy *policy)
+FloApi__RetryPolicy *flo_retry_policy_full(struct flo_arena *arena,
+                                           const FloApi__RetryPolicy *policy)
 {
     FloApi__RetryPolicy *full = flo_arena_memdup(arena, policy, sizeof *policy);
     if (!full)
@@ -260,7 +267,7 @@ FloApi__WorkflowExecutionStartedEventAttributes *flo_start_event(struct flo_core
             FLO_API__CONTINUE_AS_NEW_INITIATOR__CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE;
     }
     if (start->retry_policy) {
-        out->retry_policy = full_retry_policy(arena, start->retry_policy);
+        out->retry_policy = flo_retry_policy_full(arena, start->retry_policy);
         if (!out->retry_policy)
             return NULL;
     }

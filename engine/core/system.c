@@ -34,11 +34,30 @@ void flo_rpc_get_system_info(struct flo_core *core, const struct flo_core_call_i
     flo_reply_ok(core, info->id, 0, &response.base);
 }
 
+/* What the real server says of the clients that it is made for. */
+static const struct {
+    const char *name, *versions;
+} CLIENTS[] = {{"Nexus-go-sdk", "<2.0.0"},        {"temporal-cli", "<2.0.0"},
+               {"temporal-go", "<2.0.0"},         {"temporal-java", "<2.0.0"},
+               {"temporal-php", "<2.0.0"},        {"temporal-server", "<2.0.0"},
+               {"temporal-typescript", "<2.0.0"}, {"temporal-ui", "<3.0.0"}};
+enum { CLIENT_COUNT = sizeof CLIENTS / sizeof *CLIENTS };
+
 void flo_rpc_get_cluster_info(struct flo_core *core, const struct flo_core_call_info *info,
                               const void *message)
 {
     (void)message;
+    FloApi__GetClusterInfoResponse__SupportedClientsEntry clients[CLIENT_COUNT],
+        *list[CLIENT_COUNT];
+    for (size_t i = 0; i < CLIENT_COUNT; i++) {
+        flo_api__get_cluster_info_response__supported_clients_entry__init(&clients[i]);
+        clients[i].key = (char *)CLIENTS[i].name;
+        clients[i].value = (char *)CLIENTS[i].versions;
+        list[i] = &clients[i];
+    }
     FloApi__GetClusterInfoResponse response = FLO_API__GET_CLUSTER_INFO_RESPONSE__INIT;
+    response.n_supported_clients = CLIENT_COUNT;
+    response.supported_clients = list;
     response.server_version = FLO_CORE_SERVER_VERSION;
     response.cluster_id = CLUSTER_ID;
     response.cluster_name = CLUSTER_NAME;

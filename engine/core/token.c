@@ -146,18 +146,49 @@ static bool parse(struct flo_core *core, const ProtobufCBinaryData *bytes, struc
     return true;
 }
 
+static int unreadable(struct flo_core *core, enum flo_token_kind kind, struct flo_status *status)
+{
+    return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "%s",
+                          kind == FLO_TOKEN_HISTORY ? "Invalid NextPageToken."
+                                                    : "Error deserializing task token.");
+}
+
+/* A token of ours, but not for this: there is no such task. */
+static int of_another_kind(struct flo_core *core, enum flo_token_kind kind,
+                           struct flo_status *status)
+{
+    switch (kind) {
+    case FLO_TOKEN_WORKFLOW:
+        return flo_status_not_found(core, status, "Workflow task not found.");
+    case FLO_TOKEN_ACTIVITY:
+        return flo_status_not_found(core, status,
+                                    "invalid activityID or activity already timed out or invoking "
+                                    "workflow is completed");
+    case FLO_TOKEN_QUERY:
+        return flo_status_not_found(core, status, "query task not found, or already expired");
+    default:
+        return unreadable(core, kind, status);
+    }
+}
+
 int flo_token_decode(struct flo_core *core, const ProtobufCBinaryData *bytes,
                      enum flo_token_kind kind, const char *namespace_name, struct flo_token *out,
                      struct flo_status *status)
 {
+    struct flo_namespace *ns;
+    int rc = namespace_name && namespace_name[0]
+                 ? flo_namespace_named(core, namespace_name, &ns, status)
+                 : 0;
+    if (rc)
+        return rc;
     if (bytes->len == 0)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "Task token not set on request.");
     struct flo_token token;
-    if (!parse(core, bytes, &token) || token.kind != kind)
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "%s",
-                              kind == FLO_TOKEN_HISTORY ? "Invalid NextPageToken."
-                                                        : "Error deserializing task token.");
+    if (!parse(core, bytes, &token))
+        return unreadable(core, kind, status);
+    if (token.kind != kind)
+        return of_another_kind(core, kind, status);
     if (namespace_name && namespace_name[0] && strcmp(namespace_name, token.ns->name) != 0)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "Operation requested with a token from a different namespace.");

@@ -337,12 +337,8 @@ int flo_update_check(struct flo_core *core, const FloApi__UpdateWorkflowExecutio
     if (!*update->input->name)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "Update name is not set on request.");
-    if (strnlen(update->input->name, FLO_CORE_ID_BYTES + 1) > FLO_CORE_ID_BYTES)
-        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
-                              "UpdateName length exceeds limit.");
-    rc = flo_check_blob(core, update->input, status);
-    if (rc || !request->wait_policy)
-        return rc;
+    if (!request->wait_policy)
+        return 0;
     if (request->wait_policy->lifecycle_stage == STAGE(ADMITTED)) {
         static const FloApi__PermissionDeniedFailure detail =
             FLO_API__PERMISSION_DENIED_FAILURE__INIT;
@@ -487,9 +483,12 @@ void flo_rpc_update_workflow_execution(struct flo_core *core, const struct flo_c
 
 static int check_ref(struct flo_core *core, const FloApi__UpdateRef *ref, struct flo_status *status)
 {
-    if (!ref || !ref->workflow_execution)
+    if (!ref)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "UpdateRef is not set on request.");
+    if (!ref->workflow_execution || !*ref->workflow_execution->workflow_id)
+        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                              "Can't load workflow execution.  WorkflowId not set.");
     const char *run_id = ref->workflow_execution->run_id;
     if (*run_id && !flo_uuid_valid(run_id, strlen(run_id)))
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT, "RunId is not valid UUID.");

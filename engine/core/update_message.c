@@ -305,6 +305,8 @@ struct flo_update_fault flo_update_check_command(struct flo_core *core,
         return FAULT(core,
                      "ProtocolMessageCommandAttributes is not set on ProtocolMessageCommand.");
     const char *id = command->protocol_message_command_attributes->message_id;
+    if (!*id)
+        return FAULT(core, "MessageID is not set on ProtocolMessageCommand.");
     struct said_message *said = find_message(execution, id);
     if (!said || said->checked)
         return FAULT(core, "ProtocolMessageCommand referenced absent message ID %.*s",

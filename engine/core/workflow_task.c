@@ -76,7 +76,10 @@ static void fill_started(struct flo_core *core, const struct flo_execution *exec
     started->scheduled_event_id = task->scheduled_id;
     started->identity = flo_text(task->start->identity);
     started->request_id = flo_text(task->start->request_id);
-    started->history_size_bytes = task->history_bytes;
+    /* the task that comes with the start's own answer does not tell it */
+    if (!execution->start_request_id ||
+        strcmp(task->start->request_id, execution->start_request_id) != 0)
+        started->history_size_bytes = task->history_bytes;
     if (task->start->has_build_id) {
         flo_api__worker_version_stamp__init(&events->version);
         events->version.build_id = flo_text(task->start->build_id);
@@ -510,6 +513,26 @@ int flo_core_workflow_task_find(struct flo_core *core, const ProtobufCBinaryData
     return 0;
 }
 
+/* As for a completion; of a run that has closed it is said here that it has. */
+static int find_to_fail(struct flo_core *core,
+                        const FloApi__RespondWorkflowTaskFailedRequest *request,
+                        struct flo_execution **out, struct flo_status *status)
+{
+    int rc =
+        flo_core_workflow_task_find(core, &request->task_token, request->namespace_, out, status);
+    if (!rc || status->code != FLO_GRPC_NOT_FOUND)
+        return rc;
+    struct flo_token token;
+    struct flo_status ignored = {0};
+    struct flo_core_run_ref run;
+    const bool closed =
+        !flo_token_decode(core, &request->task_token, FLO_TOKEN_WORKFLOW, request->namespace_,
+                          &token, &ignored) &&
+        !flo_core_find_run(core, token.ns, token.workflow_id, token.run_id, &run, &ignored) &&
+        !(run.execution && flo_execution_is_open(run.execution));
+    return closed ? flo_status_not_found(core, status, "workflow execution already completed") : rc;
+}
+
 void flo_rpc_respond_workflow_task_failed(struct flo_core *core,
                                           const struct flo_core_call_info *info,
                                           const void *message)
@@ -517,11 +540,8 @@ void flo_rpc_respond_workflow_task_failed(struct flo_core *core,
     const FloApi__RespondWorkflowTaskFailedRequest *request = message;
     struct flo_status status = {0};
     struct flo_execution *execution;
-    if (flo_core_workflow_task_find(core, &request->task_token, request->namespace_, &execution,
-                                    &status) ||
+    if (find_to_fail(core, request, &execution, &status) ||
         flo_check_id(core, "identity", request->identity, &status) ||
-        flo_check_enum(core, "Cause", &flo_api__workflow_task_failed_cause__descriptor,
-                       (int)request->cause, &status) ||
         flo_check_blob(core, request->failure, &status)) {
         flo_reply_status(core, info->id, 0, &status);
         return;

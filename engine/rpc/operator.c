@@ -81,6 +81,13 @@ void flo_route_list_search_attributes(struct flo_route_context *context, const v
                                       struct flo_arena *arena, struct flo_route_answer *answer)
 {
     const FloApi__ListSearchAttributesRequest *request = message;
+    if (!*request->namespace_) {
+        flo_route_fail(answer, arena, FLO_GRPC_INVALID_ARGUMENT,
+                       "Namespace is not set on request.");
+        return;
+    }
+    if (!flo_route_namespace(context, request->namespace_, arena, answer))
+        return;
     FloApi__ListSearchAttributesResponse *response = flo_arena_alloc(arena, sizeof *response);
     if (response)
         flo_api__list_search_attributes_response__init(response);

@@ -400,6 +400,18 @@ static int64_t nanoseconds(const Google__Protobuf__Timestamp *time)
     return ns;
 }
 
+/* The order of the two times; false: the answer says that it is wrong. */
+static bool times_fit(const FloApi__StartTimeFilter *filter, struct flo_arena *arena,
+                      struct flo_route_answer *answer)
+{
+    if (!filter || !filter->earliest_time || !filter->latest_time ||
+        nanoseconds(filter->earliest_time) <= nanoseconds(filter->latest_time))
+        return true;
+    flo_route_fail(answer, arena, FLO_GRPC_INVALID_ARGUMENT,
+                   "EarliestTime in StartTimeFilter should not be larger than LatestTime.");
+    return false;
+}
+
 static void add_times(struct conditions *c, const FloApi__StartTimeFilter *filter, bool closed)
 {
     if (filter && filter->earliest_time)
@@ -427,6 +439,8 @@ void flo_route_list_open(struct flo_route_context *context, const void *message,
 {
     const FloApi__ListOpenWorkflowExecutionsRequest *request = message;
     struct conditions c = {0};
+    if (!times_fit(request->start_time_filter, arena, answer))
+        return;
     add_sql(&c, FLO_STORE_IS_OPEN);
     add_times(&c, request->start_time_filter, false);
     if (request->filters_case ==
@@ -449,6 +463,8 @@ void flo_route_list_closed(struct flo_route_context *context, const void *messag
 {
     const FloApi__ListClosedWorkflowExecutionsRequest *request = message;
     struct conditions c = {0};
+    if (!times_fit(request->start_time_filter, arena, answer))
+        return;
     add_sql(&c, FLO_STORE_IS_CLOSED " AND close_order < 9223372036854775807");
     add_times(&c, request->start_time_filter, true);
     switch (request->filters_case) {

@@ -3,8 +3,10 @@
 import re
 
 import frame
+import transcript
 
 ROW = re.compile(r"^\| `(\w+)`(?:: ([^|]+?))? \|")
+FIELD = re.compile(r"^\| every answer: `([\w.]+)` \|")
 RPC = re.compile(r"^\| (\w+) \| (served|UNIMPLEMENTED|not in 1\.29\.1)\b")
 
 
@@ -35,11 +37,14 @@ def methods():
 def check(scenarios, path):
     """Sentences about what does not agree."""
     document = path.read_text(encoding="utf-8")
-    told = rows(document)
+    told = {row for row in rows(document) if row[1] or row[0] in scenarios}
     made = {(s.name, label) for s in scenarios.values() if s.name != "empty_request" for label in s.differs}
     wrong = [f"{path.name} does not list the difference {name}: {label}" for name, label in sorted(made - told)]
     wrong += [f"{path.name} lists {name}: {label}, which no scenario declares" for name, label in sorted(told - made)]
     status = statuses(document)
     wrong += [f"{path.name} does not list the call {name}" for name in methods() if name not in status]
     wrong += [f"{path.name} lists {name}, which is no call" for name in status if name not in methods()]
+    fields = {m[1] for line in section(document, "Differences") if (m := FIELD.match(line))}
+    wrong += [f"{path.name} does not list the field {name}" for name in sorted(set(transcript.FIELDS) - fields)]
+    wrong += [f"{path.name} lists the field {name}, which is compared" for name in sorted(fields - set(transcript.FIELDS))]
     return wrong

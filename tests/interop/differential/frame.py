@@ -135,6 +135,7 @@ class Play:
         self.namespace = "default"
         self.steps = []  # (label, answer: a message, a Refused or a list of lines)
         self.tasks = []
+        self.fields = set()  # of transcript.FIELDS, that were set
 
     # --- calls
 
@@ -191,8 +192,7 @@ class Play:
     def note(self, label, *lines):
         """A step of the scenario's own making: lines of text, or messages."""
         step = self.step(label)
-        self.steps[step] = (self.steps[step][0], [
-            line if hasattr(line, "ListFields") else str(line) for line in lines])
+        self.steps[step] = (self.steps[step][0], [line if hasattr(line, "ListFields") else str(line) for line in lines])
 
     async def until(self, condition, what, timeout=20):
         """Repeat an async condition until it gives something back; the answer of the last time."""
@@ -235,6 +235,13 @@ class Play:
                                            "schedule_to_start_timeout": seconds(10)}
         return await self.call("RespondWorkflowTaskCompleted", label, task_token=task.task_token,
                                commands=list(commands), **fields)
+
+    async def until_polled(self):
+        """Wait until somebody polls the sticky queue."""
+        async def polled():
+            answer = await self.ask("DescribeTaskQueue", task_queue=self.polled(None, True), task_queue_type=1)
+            return answer.pollers
+        await self.until(polled, "a poll of the sticky queue")
 
     async def fail(self, task, label=None, cause=14, **fields):
         """RespondWorkflowTaskFailed."""
@@ -283,7 +290,9 @@ class Play:
         for task in self.tasks:
             task.cancel()
         names = transcript.Names(self.ending)
-        return {label: self.lines(answer, names) for label, answer in self.steps}
+        lines = {label: self.lines(answer, names) for label, answer in self.steps}
+        self.fields = names.fields
+        return lines
 
     @staticmethod
     def lines(answer, names):

@@ -17,9 +17,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "support")]
 import declared  # noqa: E402
 import frame  # noqa: E402
+import transcript  # noqa: E402
 from fleet import Fleet  # noqa: E402
 from profiles import PROFILES  # noqa: E402
 
+SHOWN = 30  # lines of one step's difference
 LIMITS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
@@ -28,6 +30,7 @@ class Server:
 
     def __init__(self, target, parallel):
         self.target, self.slots = target, asyncio.Semaphore(parallel)
+        self.fields = set()  # of transcript.FIELDS, that it set
         self.channel = grpc.aio.insecure_channel(target, options=LIMITS)
 
     async def ready(self):
@@ -45,7 +48,10 @@ class Server:
 
     async def play(self, scenario):
         async with self.slots:
-            return await frame.Play(scenario, self.channel, self.target).played()
+            play = frame.Play(scenario, self.channel, self.target)
+            lines = await play.played()
+            self.fields |= play.fields
+            return lines
 
 
 class Pair:
@@ -80,12 +86,14 @@ def undeclared(scenario, differences):
 
 
 def show(scenario, wrong, gone):
+    """- is the real server's, + is ours."""
     print(f"DIFFERS  {scenario.area}: {scenario.name}")
     for label, (real, ours) in wrong.items():
         print(f"  step {label}")
-        for line in list(difflib.unified_diff(real, ours, "real", "ours", lineterm="", n=2))[2:]:
-            if not line.startswith("@@"):
-                print("    " + line)
+        lines = [line for line in difflib.unified_diff(real, ours, lineterm="", n=2) if not line.startswith("@@")][2:]
+        print(*("    " + line for line in lines[:SHOWN]), sep="\n")
+        if len(lines) > SHOWN:
+            print(f"    ... {len(lines) - SHOWN} more (--show has all)")
     for label in gone:
         print(f"  step {label} is declared to differ, and does not")
 
@@ -131,10 +139,17 @@ async def run(args, scenarios):
             pairs[profile] = Pair(*targets, args.parallel)
         for pair in pairs.values():
             await asyncio.gather(pair.ours.ready(), pair.real.ready())
-        return await play_all(args, scenarios, pairs)
+        differ = await play_all(args, scenarios, pairs)
+        return differ, same_fields(pairs.values()) if not args.only else []
     finally:
         for fleet in reversed(fleets):
             fleet.__exit__(None, None, None)
+
+
+def same_fields(pairs):
+    """Fields that are declared to differ, and were set by both servers or by none."""
+    ours, real = (set().union(*(getattr(pair, whose).fields for pair in pairs)) for whose in ("ours", "real"))
+    return [name for name in transcript.FIELDS if (name in ours) == (name in real)]
 
 
 def main():
@@ -163,7 +178,9 @@ def main():
         parser.error(f"there is no scenario {unknown[0]}" if unknown else "--temporal or --servers is needed")
     chosen = [s for s in scenarios.values() if not args.only or s.name in args.only or s.area in args.only]
     began = time.monotonic()
-    differ = asyncio.run(run(args, chosen))
+    differ, same = asyncio.run(run(args, chosen))
+    wrong += [f"the field {name} is declared to differ, and does not" for name in same]
+    print(*(line for line in wrong if line.startswith("the field")), sep="\n", end="")
     print(f"{len(chosen) - differ} of {len(chosen)} scenarios as on the real server ({time.monotonic() - began:.0f} s)")
     return bool(differ or wrong)
 

@@ -22,6 +22,16 @@ TOKENS = {"task_token", "next_page_token", "conflict_token"}
 NUMBERS = {"task_id", "history_size_bytes", "last_heartbeat_timestamp", "rate_per_second"}
 # Not compared: what a server says of itself, and its advice of the moment.
 DROPPED = {"server_version", "stack_trace", "poller_scaling_decision"}
+# Fields that one of the two servers sets and the other does not, with the reason; docs/compatibility.md lists them.
+FIELDS = {
+    "NamespaceInfo.limits": "newer servers tell them, and SDKs of 2026 look",
+    "NamespaceInfo.Capabilities.worker_poll_complete_on_shutdown": "served here; in newer servers",
+    "NamespaceInfo.Capabilities.poller_autoscaling": "served here; in newer servers",
+    "NamespaceReplicationConfig.state": "there is one cluster, and nothing moves",
+    "WorkflowExecutionSignaledEventAttributes.request_id": "by it repeated signals are known after a restart; newer servers tell it",
+    "GetSystemInfoResponse.Capabilities.nexus": "Nexus is not served",
+}
+VARYING = {"execution_duration", "current_retry_interval"}  # durations that are measured
 LONG = re.compile(r"(.)\1{40,}")  # a run of one letter, told by its length
 INCIDENT = re.compile(r"please retry \([0-9a-f]{8}\)")
 
@@ -30,7 +40,7 @@ class Names:
     """The ids of one scenario on one server, by the order in which they appear."""
 
     def __init__(self, ending):
-        self.ending, self.seen = ending, {}
+        self.ending, self.seen, self.fields = ending, {}, set()
 
     def plain(self, text):
         text = UUID.sub(lambda m: f"uuid {self.seen.setdefault(m[0], len(self.seen) + 1)}", text)
@@ -40,16 +50,31 @@ class Names:
 
 def duration(value):
     seconds = value.seconds + value.nanos / 1e9
-    return f"{seconds:g} s" if value.nanos % 1_000_000 == 0 else f"about {seconds:.0f} s"
+    return f"{seconds:.12g} s" if value.nanos % 1_000_000 == 0 else "some time"
 
 
 def message_lines(message, names):
     """The fields that are set, in the order of their numbers, nested by indentation."""
     lines = []
+    of = message.DESCRIPTOR.full_name.removeprefix(message.DESCRIPTOR.file.package + ".")
     for field, value in message.ListFields():
-        if field.name not in DROPPED:
+        full = f"{of}.{field.name}"
+        if full in FIELDS:
+            names.fields.add(full)
+        elif field.name not in DROPPED and not is_no_limit(of, value) and not is_pause(message, of, field):
             lines += field_lines(field, value, names)
     return lines
+
+
+def is_pause(message, of, field):
+    """The pause before a run that continues another: what is left to a second after the start of that one."""
+    return (of == "WorkflowExecutionStartedEventAttributes" and field.name == "first_workflow_task_backoff"
+            and message.continued_execution_run_id and message.first_workflow_task_backoff.ToNanoseconds() <= 10 ** 9)
+
+
+def is_no_limit(of, value):
+    """A timeout of zero in a description, which says no more than one that is not there."""
+    return of == "WorkflowExecutionConfig" and isinstance(value, Duration) and not value.ToNanoseconds()
 
 
 def field_lines(field, value, names):
@@ -88,7 +113,7 @@ def submessage_lines(label, value, names):
     if isinstance(value, Timestamp):
         return [f"{label}: {'a time' if value.seconds > 0 else 'no time'}"]
     if isinstance(value, Duration):
-        return [f"{label}: {'a duration' if label == 'execution_duration' else duration(value)}"]
+        return [f"{label}: {'a duration' if label in VARYING else duration(value)}"]
     if isinstance(value, Payload):
         metadata = ", ".join(f"{k}={value.metadata[k].decode('utf-8', 'backslashreplace')}" for k in sorted(value.metadata))
         text = names.plain(value.data.decode("utf-8", "backslashreplace"))
@@ -125,6 +150,8 @@ def any_lines(packed, names):
 
 def error_lines(error, names):
     """A frame.Refused: code, message, details."""
+    if error.code == "DEADLINE_EXCEEDED":  # said by the client or by the server, whoever is first
+        return [f"error {error.code}"]
     lines = [f"error {error.code}: {names.plain(error.message)}"]
     for packed in error.details:
         inner = any_lines(packed, names)

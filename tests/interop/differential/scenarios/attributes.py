@@ -6,7 +6,7 @@ TYPES = {"Text": 1, "Keyword": 2, "Int": 3, "Double": 4, "Bool": 5, "Datetime": 
 
 
 def named(p, kind):
-    return f"{kind}{p.ending[:6]}"
+    return f"{kind}{p.ending}"
 
 
 @scenario(alone=True)
@@ -28,7 +28,7 @@ async def attributes_made_and_removed(p):
         return named(p, "Keyword") in listed.custom_attributes
     await p.until(there, "the attributes")
     listed = await p.ask("ListSearchAttributes")
-    p.note("made", *sorted(f"{k} {v}" for k, v in listed.custom_attributes.items() if p.ending[:6] in k))
+    p.note("made", *sorted(f"{k} {v}" for k, v in listed.custom_attributes.items() if p.ending in k))
     await p.call("RemoveSearchAttributes", "of the server", search_attributes=["WorkflowId"])
     await p.call("RemoveSearchAttributes", "unknown", search_attributes=["NoSuch"])
     await p.call("RemoveSearchAttributes", "none")

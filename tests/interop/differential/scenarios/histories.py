@@ -39,7 +39,8 @@ async def pages(p, method, size, **fields):
     found, token = [], b""
     while True:
         page = await p.ask(method, execution=p.execution(), maximum_page_size=size, next_page_token=token, **fields)
-        found.append([event.event_id for event in page.history.events])
+        if page.history.events:  # the real server may end with a page that has none
+            found.append([event.event_id for event in page.history.events])
         token = page.next_page_token
         if not token or len(found) > 50:
             return found
@@ -62,7 +63,8 @@ async def history_pages(p):
     p.note("close event only", *await pages(p, READ, 3, history_event_filter_type=2))
 
 
-@scenario
+@scenario(differs={"with another workflow id": "a token is of the run that it was given for",
+                   "when terminated meanwhile": "a page has the events that there are, not those that there were"})
 async def history_page_tokens(p):
     """A token belongs to a run and a call."""
     run = await p.start()

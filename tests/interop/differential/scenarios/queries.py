@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """QueryWorkflow and RespondQueryTaskCompleted."""
-from frame import command, payload, payloads, scenario, seconds
+import asyncio
+
+from frame import Refused, command, payloads, scenario, seconds
 
 COMPLETE = command("COMPLETE_WORKFLOW_EXECUTION")
 TIMER = command("START_TIMER", timer_id="1", start_to_fire_timeout=seconds(60))
@@ -68,7 +70,7 @@ async def query_with_everything(p):
     await p.terminate()
 
 
-@scenario
+@scenario(differs={"no completed type": "the caller is told at once; there he waits for another worker"})
 async def query_answers_that_fail(p):
     """What a worker says went wrong, in each form."""
     await p.start()
@@ -109,28 +111,38 @@ async def query_answers_refused(p):
 
 @scenario
 async def query_with_the_next_task(p):
-    """Asked before the first task: it comes with it, and is answered with its completion."""
-    await p.start()
-    first, second = begin_query(p, "first"), begin_query(p, "second", query={"query_type": "other"})
-    other = await p.until(lambda: two_queries(p), "a task with two queries")
-    results = {}
-    for key, query in other.queries.items():
-        results[key] = ({"result_type": 1, "answer": payloads("1")} if query.query_type == "q"
-                        else {"result_type": 2, "error_message": "no", "failure": {"message": "no", "application_failure_info": {}}})
-    await p.complete(other, TIMER, query_results=results)
-    await first
-    await second
-    await p.history()
-    await p.terminate()
+    """Asked before the first task is answered: it comes with it, and is answered with its completion."""
+    for label, result in (("answered", {"result_type": 1, "answer": payloads("1")}),
+                          ("failed", {"result_type": 2, "error_message": "no",
+                                      "failure": {"message": "no", "application_failure_info": {}}})):
+        await p.start(label=f"start {label}")
+        asked = begin_query(p, label)
+        task = await p.until(lambda: with_query(p), "a task with the query")
+        await p.complete(task, COMPLETE, query_results={key: result for key in task.queries}, label=f"completed {label}")
+        await asked
 
 
-async def two_queries(p):
-    """A task that has both queries: one that came too early is failed, and comes again."""
+async def with_query(p):
+    """A task that has the query: one that came too early is failed, and comes again."""
     task = await p.ask("PollWorkflowTaskQueue", task_queue={"name": p.queue})
-    if len(task.queries) == 2:
+    if task.queries:
         return task
     await p.ask("RespondWorkflowTaskFailed", task_token=task.task_token, cause=14)
     return None
+
+
+@scenario(differs={"both": "more than one query may wait for a task: nobody has to ask again"})
+async def query_two_at_once(p):
+    """Both wait for the first task, which never comes."""
+    await p.start()
+
+    async def ask():
+        try:
+            await p.ask("QueryWorkflow", timeout=3, execution=p.execution(), query={"query_type": "q"})
+        except Refused as error:
+            return error.code
+    p.note("both", *sorted(await asyncio.gather(ask(), ask())))
+    await p.terminate()
 
 
 @scenario

@@ -4,7 +4,8 @@ import grpc
 from frame import Refused, payloads, refused, scenario
 
 
-@scenario
+@scenario(differs={f"{call}: {label}": "the sentence says where" for call in ("signal", "start")
+                   for label in ("not a message", "cut off", "a name that is not UTF-8")})
 async def request_of_bad_bytes(p):
     """Not a message; not UTF-8; zero bytes in names; nothing at all where something must be."""
     bad = {"not a message": b"\xff\xff\xff", "cut off": b"\x0a\x20abc", "a name that is not UTF-8": b"\x0a\x03\xff\xfe\xfd",

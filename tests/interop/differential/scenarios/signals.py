@@ -105,7 +105,8 @@ async def signal_with_start_policies(p):
     await p.terminate()
 
 
-@scenario
+@scenario(differs={"the same request again": "a request that is repeated starts nothing, also when its run has closed",
+                   "last": "so there is no second run"})
 async def signal_with_start_everything(p):
     """Delay, memo, timeouts, header, metadata: the two events that it makes."""
     await with_start(p, signal_input=payloads("1"), input=payloads("2"), memo={"fields": {"m": payload("3")}},

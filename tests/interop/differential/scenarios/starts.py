@@ -56,7 +56,9 @@ REFUSED = {
 }
 
 
-@scenario
+@scenario(differs={"an unknown reuse policy": "refused; there it is an internal error",
+                   "an unknown conflict policy": "refused; there it is let pass when nothing runs",
+                   "an unknown conflict policy, terminated": "so there is no run"})
 async def start_refused(p):
     """One thing is wrong with each request."""
     for label, fields in REFUSED.items():

@@ -15,6 +15,7 @@ async def task_sticky(p):
     await p.start()
     await p.complete(await p.poll(), timer(), sticky=True)
     waiting = p.begin_poll(sticky=True)
+    await p.until_polled()
     await p.signal()
     await p.complete(await waiting, timer("u"), sticky=True)
     await p.describe()
@@ -41,6 +42,7 @@ async def task_sticky_worker_shut_down(p):
     await p.start()
     await p.complete(await p.poll(), timer(), sticky=True)
     polling = p.begin_poll("poll of the worker that ends", sticky=True, timeout=4)
+    await p.until_polled()
     await p.call("ShutdownWorker", sticky_task_queue=p.sticky)
     await p.signal()
     await polling
@@ -103,8 +105,10 @@ async def task_forced_and_returned(p):
     answer = await p.complete(await p.poll(), force_create_new_workflow_task=True)
     answer = await p.complete(await p.poll(), force_create_new_workflow_task=True, return_new_workflow_task=True, sticky=True)
     task = answer.workflow_task
-    answer = await p.complete(task, timer("t", 0.1), return_new_workflow_task=True, sticky=True)
-    await p.complete(await p.poll(sticky=True), COMPLETE)
+    waiting = p.begin_poll(sticky=True)
+    await p.until_polled()
+    await p.complete(task, timer("t", 0.1), return_new_workflow_task=True, sticky=True)
+    await p.complete(await waiting, COMPLETE)
     await p.history()
 
 
@@ -114,19 +118,29 @@ async def task_with_metadata(p):
     await p.start()
     await p.complete(await p.poll(), timer(), sdk_metadata={"core_used_flags": [1, 2], "lang_used_flags": [3], "sdk_name": "s",
                                                            "sdk_version": "1.2"},
-                     metering_metadata={"nonfirst_local_activity_execution_attempts": 4}, binary_checksum="sum")
+                     metering_metadata={"nonfirst_local_activity_execution_attempts": 4})
     await p.history()
     await p.describe()
     await p.terminate()
 
 
-@scenario
+@scenario(differs={"DescribeWorkflowExecution": "a build is told of in reset points and search attributes only"})
 async def task_capabilities_and_build(p):
     """A worker that says its build id, without versioning."""
     await p.start()
     task = await p.call("PollWorkflowTaskQueue", task_queue={"name": p.queue},
                         worker_version_capabilities={"build_id": "b1", "use_versioning": False})
-    await p.complete(task, timer(), worker_version_stamp={"build_id": "b1"}, binary_checksum="sum1")
+    await p.complete(task, timer(), worker_version_stamp={"build_id": "b1"})
+    await p.history()
+    await p.describe()
+    await p.terminate()
+
+
+@scenario(differs={"DescribeWorkflowExecution": "checksums are only reset points here"})
+async def task_with_a_binary_checksum(p):
+    """What came before build ids."""
+    await p.start()
+    await p.complete(await p.poll(), timer(), binary_checksum="sum")
     await p.history()
     await p.describe()
     await p.terminate()
@@ -134,9 +148,9 @@ async def task_capabilities_and_build(p):
 
 @scenario
 async def buffered_events_in_order(p):
-    """Signals, an activity's end, a timer and a child's end while a task is open."""
+    """Signals, an activity's end and a cancel request while a task is open."""
     await p.start()
-    await p.complete(await p.poll(), timer("t", 0.5), command(
+    await p.complete(await p.poll(), timer("t"), command(
         "SCHEDULE_ACTIVITY_TASK", activity_id="a", activity_type={"name": "A"}, task_queue={"name": p.queue},
         start_to_close_timeout=seconds(30)))
     act = await p.poll_activity()

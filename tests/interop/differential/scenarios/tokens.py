@@ -44,14 +44,14 @@ async def tokens_used_twice(p):
     """Each answer after each answer."""
     await p.start()
     task = await p.poll()
-    await p.complete(task, *(activity(p, str(i)) for i in range(3)))
+    await p.complete(task, *(activity(p, str(i), task_queue={"name": f"{p.queue}-{i}"}) for i in range(3)))
     await p.complete(task, label="completed again")
     await p.fail(task, label="failed after completed")
-    for first, fields in (("RespondActivityTaskCompleted", {"result": payloads("1")}),
-                          ("RespondActivityTaskFailed", {"failure": {"message": "bad"}}),
-                          ("RespondActivityTaskFailed", {"failure": {"message": "bad", "application_failure_info": {
-                              "non_retryable": True}}})):
-        act = await p.poll_activity()
+    ends = (("RespondActivityTaskCompleted", {"result": payloads("1")}),
+            ("RespondActivityTaskFailed", {"failure": {"message": "bad", "application_failure_info": {}}}),
+            ("RespondActivityTaskFailed", {"failure": {"message": "bad", "application_failure_info": {"non_retryable": True}}}))
+    for number, (first, fields) in enumerate(ends):
+        act = await p.poll_activity(queue=f"{p.queue}-{number}")
         await p.call(first, task_token=act.task_token, **fields)
         for then in ACTIVITY:
             await p.call(then, f"{then} after {first} {len(p.steps)}", task_token=act.task_token)
@@ -112,7 +112,7 @@ async def activities_by_id(p):
     for _ in range(3):
         await p.ask("PollActivityTaskQueue", task_queue={"name": p.queue})
     await p.call("RecordActivityTaskHeartbeatById", workflow_id=p.id, activity_id="1", details=payloads("2"))
-    await p.call("RespondActivityTaskFailedById", workflow_id=p.id, activity_id="1", failure={"message": "bad"})
+    await p.call("RespondActivityTaskFailedById", workflow_id=p.id, activity_id="1", failure={"message": "bad", "application_failure_info": {}})
     await p.call("RespondActivityTaskCanceledById", workflow_id=p.id, activity_id="2")
     await p.call("RespondActivityTaskCompletedById", "without a run id", workflow_id=p.id, activity_id="2")
     await p.terminate()

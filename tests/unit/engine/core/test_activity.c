@@ -301,7 +301,7 @@ static void test_too_large_result_fails_the_activity(void **state)
     assert_string_equal(engine_try(e, "RespondActivityTaskCompleted", &request.base), "OK");
     assert_non_null(strstr(engine_history(e, "wf"),
                            "7 ACTIVITY_TASK_FAILED failure(message=Complete result exceeds size "
-                           "limit. source=Server server_failure_info(non_retryable=True))"));
+                           "limit. server_failure_info(non_retryable=True))"));
 }
 
 /* A poll waits for the commit that scheduled the activity, the last attempt for its own start. */

@@ -48,7 +48,7 @@ static void test_bad_commands_are_refused(void **state)
     FloApi__Command unknown = FLO_API__COMMAND__INIT;
     unknown.command_type = (FloApi__CommandType)4711;
     assert_string_equal(engine_respond(e, task, NULL, &unknown, NULL),
-                        "INVALID_ARGUMENT | Unknown command type: 4711");
+                        "INVALID_ARGUMENT | unknown command type: 4711");
     assert_string_equal(engine_respond(e, task, NULL, engine_cmd_complete(e), NULL), "OK");
 }
 
@@ -61,8 +61,8 @@ static void test_refused_completion_leaves_nothing(void **state)
         engine_respond_poll(e, "q", engine_cmd_activity(e, "a", "q"),
                             engine_cmd_timer(e, "1", SECOND), engine_cmd_memo(e, "k", "1"),
                             engine_cmd_child(e, "child", 0), bad, NULL),
-        "INVALID_ARGUMENT | BadStartTimerAttributes: Invalid StartToFireTimeout: duration is "
-        "negative");
+        "INVALID_ARGUMENT | BadStartTimerAttributes: An invalid StartToFireTimeout is set on "
+        "StartTimerCommand: negative duration. TimerId=t");
     assert_string_equal(engine_event_names(e, "wf"),
                         "1 EXECUTION_STARTED, 2 TASK_SCHEDULED, 3 TASK_STARTED, 4 TASK_FAILED");
     assert_null(engine_reply(e, engine_poll_activity(e, "q")));

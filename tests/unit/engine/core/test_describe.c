@@ -148,7 +148,7 @@ static void test_namespace_life(void **state)
     assert_string_equal(engine_try(e, "RegisterNamespace", &reg.base), "OK");
     assert_string_equal(
         engine_try(e, "RegisterNamespace", &reg.base),
-        "ALREADY_EXISTS | Namespace already exists. | NamespaceAlreadyExistsFailure");
+        "ALREADY_EXISTS | Namespace \"shop\" already exists | NamespaceAlreadyExistsFailure");
     FloApi__UpdateNamespaceRequest update = FLO_API__UPDATE_NAMESPACE_REQUEST__INIT;
     FloApi__UpdateNamespaceInfo info = FLO_API__UPDATE_NAMESPACE_INFO__INIT;
     FloApi__UpdateNamespaceInfo__DataEntry entry = FLO_API__UPDATE_NAMESPACE_INFO__DATA_ENTRY__INIT,
@@ -169,6 +169,7 @@ static void test_namespace_life(void **state)
     assert_string_equal(d->namespace_info->description, "what we sell");
     assert_string_equal(d->namespace_info->data[0]->value, "red");
     assert_int_equal(d->config->workflow_execution_retention_ttl->seconds, 72 * 3600);
+    describe_ns.namespace_ = "";
     describe_ns.id = d->namespace_info->id;
     d = engine_do(e, "DescribeNamespace", &describe_ns.base);
     assert_string_equal(d->namespace_info->name, "shop");

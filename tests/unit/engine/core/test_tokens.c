@@ -88,12 +88,13 @@ static void test_token_of_other_length_is_refused(void **state)
     }
 }
 
-/* A token of one kind is none of another. */
+/* A token of one kind names no task of another. */
 static void test_token_of_other_kind_is_refused(void **state)
 {
     struct engine *e = *state;
     const ProtobufCBinaryData token = activity_token(e);
-    assert_string_equal(respond_workflow(e, token.data, token.len), MALFORMED);
+    assert_string_equal(respond_workflow(e, token.data, token.len),
+                        "NOT_FOUND | Workflow task not found. | NotFoundFailure");
 }
 
 /* The namespace of the request, if it names one, is the token's. */
