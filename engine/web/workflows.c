@@ -98,8 +98,10 @@ static void put_row(struct flo_web_page *page, const FloApi__WorkflowExecutionIn
     flo_html_time(page->out, start_ns);
     flo_html(page->out, "</td><td class=\"number\" data-name=\"duration\">");
     flo_html_duration(page->out, close_ns - start_ns);
-    flo_html(page->out, "</td><td class=\"number\" data-name=\"events\">%d</td></tr>\n",
-             info->history_length);
+    flo_html(page->out, "</td><td class=\"number\" data-name=\"events\">");
+    if (info->history_length) /* lists know that of closed runs only */
+        flo_html(page->out, "%d", info->history_length);
+    flo_html(page->out, "</td></tr>\n");
 }
 
 static void put_list(struct flo_web_page *page, const struct search *search,
