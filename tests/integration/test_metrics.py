@@ -76,11 +76,14 @@ class Metrics(FleetTest):
         if not shutil.which("promtool"):
             return
         done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+        # One gauge is called as Temporal's server calls it.
+        said = [line for line in (done.stdout + done.stderr).splitlines()
+                if not line.startswith("approximate_backlog_count ")]
         if naming == "tally":
-            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""), name)
+            self.assertEqual(said, [], name)
             return
         # The other namings leave out what it asks for: nothing else may be wrong.
-        for line in done.stderr.splitlines():
+        for line in said:
             self.assertRegex(line, r'^temporal_\w+ counter metrics should have "_total" suffix$', name)
 
     def check_naming(self, naming):
