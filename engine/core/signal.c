@@ -11,6 +11,9 @@
 #include "engine/core/runs.h"
 #include "flotilla/engine_state.pb-c.h"
 
+/* Of a termination that gives none. */
+#define NO_REASON "terminated by user via frontend"
+
 static int completed(struct flo_core *core, struct flo_status *status)
 {
     return flo_status_not_found(core, status, "workflow execution already completed");
@@ -173,7 +176,8 @@ void flo_rpc_terminate_workflow_execution(struct flo_core *core,
         flo_reply_status(core, info->id, 0, &status);
         return;
     }
-    flo_execution_terminate_linked(core, run.execution, request->reason, request->details,
+    flo_execution_terminate_linked(core, run.execution,
+                                   *request->reason ? request->reason : NO_REASON, request->details,
                                    request->identity, request->links, request->n_links);
     flo_execution_end(core, run.execution, true);
     flo_reply_ok(core, info->id, flo_core_after(core, run.execution), &response.base);

@@ -8,7 +8,8 @@ PROFILES = {
         "real": ["--dynamic-config-value", "system.enableActivityEagerExecution=true",
                  "--dynamic-config-value", "frontend.namespaceRPS.visibility=100000",
                  "--dynamic-config-value", "frontend.globalNamespaceRPS.visibility=0",
-                 "--dynamic-config-value", "frontend.namespaceBurstRatio.visibility=10.0"],
+                 "--dynamic-config-value", "frontend.namespaceBurstRatio.visibility=10.0",
+                 "--dynamic-config-value", "frontend.MaxConcurrentBatchOperationPerNamespace=50"],
     },
     "workers": {
         "ours": [],

@@ -21,13 +21,13 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 TOKENS = {"task_token", "next_page_token", "conflict_token"}
 NUMBERS = {"task_id", "history_size_bytes", "last_heartbeat_timestamp", "rate_per_second"}
 # Not compared: what a server says of itself, and its advice of the moment.
-DROPPED = {"server_version", "stack_trace", "poller_scaling_decision"}
+DROPPED = {"server_version", "stack_trace", "poller_scaling_decision", "backlog_count_hint"}
 # Fields that one of the two servers sets and the other does not, with the reason; docs/compatibility.md lists them.
 FIELDS = {
     "NamespaceInfo.limits": "newer servers tell them, and SDKs of 2026 look",
     "NamespaceInfo.Capabilities.worker_poll_complete_on_shutdown": "served here; in newer servers",
     "NamespaceInfo.Capabilities.poller_autoscaling": "served here; in newer servers",
-    "NamespaceReplicationConfig.state": "there is one cluster, and nothing moves",
+    "NamespaceInfo.Capabilities.worker_heartbeats": "served here, and told; there they are off unless a setting says so",
     "WorkflowExecutionSignaledEventAttributes.request_id": "by it repeated signals are known after a restart; newer servers tell it",
     "GetSystemInfoResponse.Capabilities.nexus": "Nexus is not served",
 }

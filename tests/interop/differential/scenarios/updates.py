@@ -228,7 +228,7 @@ async def update_left_unanswered(p):
     await p.terminate()
 
 
-@scenario
+@scenario(differs={"update no body": "an update that the end of its run aborts is told so, also after a failed task"})
 async def update_messages_that_are_wrong(p):
     """What a worker may not say."""
     for label, make in {
