@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "engine/core/reply.h"
 #include "engine/rpc/query_tree.h"
 #include "engine/rpc/routes.h"
+#include "grpc/status.h"
 #include "wire/decode.h"
 #include "wire/payload.h"
 
