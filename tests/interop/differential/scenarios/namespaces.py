@@ -14,7 +14,7 @@ async def visible(p, name):
     await p.until(there, f"namespace {name}")
 
 
-@scenario(differs={"one of the server's": "there is no namespace of the engine's own"})
+@scenario
 async def namespace_register(p):
     """What is refused, and what all may be said of one."""
     day = {"seconds": DAY}
@@ -28,8 +28,7 @@ async def namespace_register(p):
             "a global one": {"namespace": "d-" + p.ending, "workflow_execution_retention_period": day, "is_global_namespace": True},
             "another cluster": {"namespace": "e-" + p.ending, "workflow_execution_retention_period": day,
                                 "active_cluster_name": "elsewhere"},
-            "one that exists": {"namespace": "default", "workflow_execution_retention_period": day},
-            "one of the server's": {"namespace": "temporal-system", "workflow_execution_retention_period": day}}.items():
+            "one that exists": {"namespace": "default", "workflow_execution_retention_period": day}}.items():
         await p.call("RegisterNamespace", label, **fields)
     name = "ns-" + p.ending
     await p.call("RegisterNamespace", namespace=name, description="what it is for", owner_email="me@example.org",

@@ -14,7 +14,10 @@ def activity(p, activity_id="a", **fields):
         "start_to_close_timeout": seconds(30), "retry_policy": {"maximum_attempts": 1}, **fields})
 
 
-@scenario
+OWN = "there is no namespace of the engine's own"
+
+
+@scenario(differs={"in the server's namespace": OWN, "activity in the server's namespace": OWN})
 async def tokens_that_are_none(p):
     """Empty, garbage, cut off, of another kind."""
     await p.start()
