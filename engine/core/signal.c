@@ -28,10 +28,9 @@ static int find_run(struct flo_core *core, const char *namespace_name,
     int rc = flo_namespace_find(core, namespace_name, out_ns, status);
     if (!rc)
         rc = flo_check_execution(core, execution, status);
-    if (!rc)
-        rc = flo_core_find_run(core, *out_ns, execution->workflow_id, execution->run_id, out,
-                               status);
-    return rc;
+    if (rc || !execution) /* not set is refused by the check */
+        return rc;
+    return flo_core_find_run(core, *out_ns, execution->workflow_id, execution->run_id, out, status);
 }
 
 static bool is_open(const struct flo_core_run_ref *run)
