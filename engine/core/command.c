@@ -284,7 +284,6 @@ void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
         flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);
     if (!old)
         old = &none;
-    note_build_ids(core, execution, build_id);
     for (size_t i = 0; i < old->n_points; i++)
         if (!strcmp(old->points[i]->build_id, build_id))
             return;

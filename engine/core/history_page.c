@@ -18,6 +18,7 @@
 #include "engine/core/token.h"
 #include "engine/core/wire_out.h"
 #include "flotilla/engine_state.pb-c.h"
+#include "wire/decode.h"
 #include "wire/varint.h"
 
 int flo_history_token(struct flo_core *core, struct flo_namespace *ns, const char *workflow_id,
@@ -87,6 +88,19 @@ size_t flo_history_entry_len(const uint8_t *data, size_t len)
     if (!flo_varint_get(&at, end, &size) || size > (uint64_t)(end - at))
         return 0;
     return (size_t)(at - data) + (size_t)size;
+}
+
+FloApi__HistoryEvent *flo_history_entry_decode(const uint8_t *data, size_t len,
+                                               struct flo_arena *arena)
+{
+    const uint8_t *at = data + 1;
+    uint64_t size;
+    ProtobufCMessage *message;
+    if (!flo_varint_get(&at, data + len, &size) ||
+        flo_wire_decode(&flo_api__history_event__descriptor, at, (size_t)size, arena, &message,
+                        NULL))
+        return NULL;
+    return (FloApi__HistoryEvent *)message;
 }
 
 /* Gathers batches into one block of scratch. */

@@ -33,6 +33,9 @@ int64_t flo_history_page_last(const struct flo_execution *execution, int64_t fir
                               size_t max_batches);
 /* Length of the first `0x0A len HistoryEvent` of data, 0 when it is damaged. */
 size_t flo_history_entry_len(const uint8_t *data, size_t len);
+/* That entry, of that length, decoded into arena; NULL: damaged, or no memory. */
+FloApi__HistoryEvent *flo_history_entry_decode(const uint8_t *data, size_t len,
+                                               struct flo_arena *arena);
 /* Events of a stored run from first on: whole batches, at most max_batches and about 3 MiB, in
  * scratch; *out_next is the event after them. 0, FLO_ENOMEM, FLO_EDATA, FLO_EIO. */
 FLO_MUST_CHECK int flo_history_read_stored(struct flo_core *core,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* job_target.c - what batch jobs can do, checked as a whole and done to one run. */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "engine/core/activity_operation.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
@@ -9,6 +12,7 @@
 #include "engine/core/options.h"
 #include "engine/core/reply.h"
 #include "engine/core/request.h"
+#include "engine/core/reset.h"
 #include "engine/core/runs.h"
 #include "wire/payload.h"
 
@@ -54,6 +58,8 @@ FloApi__BatchOperationType flo_job_type(const request_t *request)
         return TYPE(CANCEL);
     case CASE(DELETION_OPERATION):
         return TYPE(DELETE);
+    case CASE(RESET_OPERATION):
+        return TYPE(RESET);
     case CASE(UPDATE_WORKFLOW_OPTIONS_OPERATION):
         return TYPE(UPDATE_EXECUTION_OPTIONS);
     case CASE(UNPAUSE_ACTIVITIES_OPERATION):
@@ -146,6 +152,27 @@ static int check_update_activities(struct flo_core *core,
         o->type, o->match_all, filter, status);
 }
 
+static int check_reset(struct flo_core *core, const FloApi__BatchOperationReset *reset,
+                       struct flo_status *status)
+{
+    if (reset->options)
+        return reset->options->target_case != FLO_API__RESET_OPTIONS__TARGET__NOT_SET
+                   ? 0
+                   : flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                                    "batch reset missing target");
+    switch (reset->reset_type) {
+    case FLO_API__RESET_TYPE__RESET_TYPE_FIRST_WORKFLOW_TASK:
+    case FLO_API__RESET_TYPE__RESET_TYPE_LAST_WORKFLOW_TASK:
+        return 0;
+    case FLO_API__RESET_TYPE__RESET_TYPE_UNSPECIFIED:
+        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                              "unknown batch reset type Unspecified");
+    default:
+        return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                              "unknown batch reset type %d", (int)reset->reset_type);
+    }
+}
+
 int flo_job_check(struct flo_core *core, const request_t *request, struct flo_status *status)
 {
     switch (request->operation_case) {
@@ -153,6 +180,8 @@ int flo_job_check(struct flo_core *core, const request_t *request, struct flo_st
         return flo_check_blob(core, request->termination_operation->details, status);
     case CASE(SIGNAL_OPERATION):
         return check_signal(core, request->signal_operation, status);
+    case CASE(RESET_OPERATION):
+        return check_reset(core, request->reset_operation, status);
     case CASE(UPDATE_WORKFLOW_OPTIONS_OPERATION):
         return flo_options_check(
             core, request->update_workflow_options_operation->workflow_execution_options,
@@ -246,6 +275,50 @@ static int update_options(struct flo_core *core, struct flo_execution *execution
                               &updated, NULL, status);
 }
 
+/* Where to, as options say it; the older way to say it becomes those. */
+static FloApi__ResetOptions reset_options(const FloApi__BatchOperationReset *reset)
+{
+    FloApi__ResetOptions out = FLO_API__RESET_OPTIONS__INIT;
+    if (reset->options)
+        return *reset->options;
+    out.reset_reapply_type = reset->reset_reapply_type;
+    out.target_case = reset->reset_type == FLO_API__RESET_TYPE__RESET_TYPE_FIRST_WORKFLOW_TASK
+                          ? FLO_API__RESET_OPTIONS__TARGET_FIRST_WORKFLOW_TASK
+                          : FLO_API__RESET_OPTIONS__TARGET_LAST_WORKFLOW_TASK;
+    return out;
+}
+
+/* The request id is that of this target of this job: done twice, it makes one run. */
+static int reset(struct flo_core *core, const struct flo_job *job,
+                 const struct flo_job_target *target, uint64_t number, struct flo_status *status)
+{
+    const FloApi__BatchOperationReset *o = job->request->reset_operation;
+    const FloApi__ResetOptions options = reset_options(o);
+    char base_run_id[FLO_UUID_LEN + 1], new_run_id[FLO_UUID_LEN + 1];
+    char request_id[FLO_UUID_LEN + 24]; /* run id of the job, a number */
+    int64_t finish_id;
+    uint64_t after;
+    int rc = flo_reset_find_target(core, job->ns, target->workflow_id, target->run_id, &options,
+                                   base_run_id, &finish_id, status);
+    if (rc)
+        return rc;
+    snprintf(request_id, sizeof request_id, "%s-%" PRIu64, job->run_id, number);
+    const struct flo_reset how = {
+        .ns = job->ns,
+        .workflow_id = target->workflow_id,
+        .run_id = base_run_id,
+        .finish_id = finish_id,
+        .request_id = request_id,
+        .reason = job->request->reason,
+        .reapply = options.reset_reapply_type,
+        .exclude = options.reset_reapply_exclude_types,
+        .n_exclude = options.n_reset_reapply_exclude_types,
+        .operations = o->post_reset_operations,
+        .n_operations = o->n_post_reset_operations,
+    };
+    return flo_reset_run(core, &how, new_run_id, &after, status);
+}
+
 /* What ends with flo_execution_end here; the others end their transition themselves. */
 static int do_open(struct flo_core *core, struct flo_execution *execution, const request_t *request,
                    struct flo_status *status)
@@ -291,7 +364,8 @@ static int do_it(struct flo_core *core, struct flo_job *job, const struct flo_jo
     execution.workflow_id = flo_text(target->workflow_id);
     execution.run_id = flo_text(target->run_id);
     int rc = flo_check_execution(core, &execution, status);
-    (void)number;
+    if (!rc && job->request->operation_case == CASE(RESET_OPERATION))
+        return reset(core, job, target, number, status);
     if (!rc)
         rc = flo_core_find_run(core, job->ns, target->workflow_id, target->run_id, &run, status);
     if (rc)

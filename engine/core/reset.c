@@ -31,7 +31,6 @@
 #include "engine/core/task.h"
 #include "engine/core/update.h"
 #include "flotilla/engine_state.pb-c.h"
-#include "wire/varint.h"
 
 #define EVENT(name) FLO_API__EVENT_TYPE__EVENT_TYPE_##name
 #define EXCLUDE(name) (1u << FLO_API__RESET_REAPPLY_EXCLUDE_TYPE__RESET_REAPPLY_EXCLUDE_TYPE_##name)
@@ -69,10 +68,13 @@ static unsigned excluded_by(const struct flo_reset *reset)
     return out;
 }
 
-static int check_operations(struct flo_core *core, const struct flo_reset *reset,
-                            struct flo_status *status)
+static int check(struct flo_core *core, const struct flo_reset *reset, struct flo_status *status)
 {
     int rc = 0;
+    if (!protobuf_c_enum_descriptor_get_value(&flo_api__reset_reapply_type__descriptor,
+                                              (int)reset->reapply))
+        return flo_status_set(core, status, FLO_GRPC_INTERNAL, "unknown reset reapply type: %d",
+                              (int)reset->reapply);
     for (size_t i = 0; i < reset->n_operations && !rc; i++) {
         const FloApi__PostResetOperation *operation = reset->operations[i];
         const FloApi__PostResetOperation__UpdateWorkflowOptions *update =
@@ -257,19 +259,6 @@ static bool may_reapply(FloApi__EventType type)
     }
 }
 
-/* An entry `0x0A len HistoryEvent` of a history; NULL: damaged, or no memory. */
-static FloApi__HistoryEvent *decode_entry(const uint8_t *data, size_t len, struct flo_arena *mem)
-{
-    const uint8_t *at = data + 1;
-    uint64_t event_len;
-    ProtobufCMessage *message;
-    if (!flo_varint_get(&at, data + len, &event_len) ||
-        flo_wire_decode(&flo_api__history_event__descriptor, at, (size_t)event_len, mem, &message,
-                        NULL))
-        return NULL;
-    return (FloApi__HistoryEvent *)message;
-}
-
 static void reapply(struct flo_core *core, const struct work *work, FloApi__HistoryEvent *event)
 {
     struct flo_execution *fresh = work->fresh;
@@ -318,7 +307,8 @@ static int gather_bytes(struct chain *chain, const uint8_t *data, size_t len, st
 {
     while (len) {
         const size_t entry = flo_history_entry_len(data, len);
-        const FloApi__HistoryEvent *event = entry ? decode_entry(data, entry, mem) : NULL;
+        const FloApi__HistoryEvent *event =
+            entry ? flo_history_entry_decode(data, entry, mem) : NULL;
         if (!event)
             return FLO_EDATA;
         if (event->event_type == EVENT(WORKFLOW_EXECUTION_CONTINUED_AS_NEW))
@@ -349,8 +339,11 @@ static int gather_stored(struct flo_core *core, struct chain *chain,
 {
     int rc = 0;
     for (int64_t next = 1; !rc && next < from->state->next_event_id;) {
+        const int64_t first = next;
         struct flo_bytes page;
-        rc = flo_history_read_stored(core, from, next, FLO_CORE_PAGE_BATCHES, &page, &next);
+        rc = flo_history_read_stored(core, from, first, FLO_CORE_PAGE_BATCHES, &page, &next);
+        if (!rc && next == first)
+            rc = FLO_EDATA; /* the store has no such batch */
         if (!rc)
             rc = gather_bytes(chain, page.data, page.len, mem, out_next);
     }
@@ -413,7 +406,7 @@ static void reapply_bytes(struct flo_core *core, const struct work *work, const 
     flo_arena_init(&mem, 0);
     while (len) {
         const size_t entry = flo_history_entry_len(data, len);
-        FloApi__HistoryEvent *event = entry ? decode_entry(data, entry, &mem) : NULL;
+        FloApi__HistoryEvent *event = entry ? flo_history_entry_decode(data, entry, &mem) : NULL;
         if (!event) {
             flo_core_set_fatal(core);
             break;
@@ -567,7 +560,7 @@ int flo_reset_run(struct flo_core *core, const struct flo_reset *reset,
     struct chain chain = {0};
     struct flo_core_run_ref base, current;
     const char *again;
-    int rc = check_operations(core, reset, status);
+    int rc = check(core, reset, status);
     if (!rc)
         rc = find_runs(core, reset, &base, &current, &again, status);
     if (rc)
@@ -613,14 +606,7 @@ static int check_request(struct flo_core *core,
     if (strlen(request->request_id) > FLO_CORE_ID_BYTES)
         return flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
                               "RequestId length exceeds limit.");
-    int rc = flo_check_execution(core, request->workflow_execution, status);
-    if (rc)
-        return rc;
-    if (!protobuf_c_enum_descriptor_get_value(&flo_api__reset_reapply_type__descriptor,
-                                              (int)request->reset_reapply_type))
-        return flo_status_set(core, status, FLO_GRPC_INTERNAL, "unknown reset reapply type: %d",
-                              (int)request->reset_reapply_type);
-    return 0;
+    return flo_check_execution(core, request->workflow_execution, status);
 }
 
 void flo_rpc_reset_workflow_execution(struct flo_core *core, const struct flo_core_call_info *info,

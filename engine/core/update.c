@@ -418,13 +418,16 @@ static int load_admitted(struct flo_updates *updates, const FloApi__Request *req
 int flo_updates_load(struct flo_core *core, struct flo_execution *execution)
 {
     const struct flo_history *history = &execution->history;
+    struct flo_arena mem; /* of the event that is looked at */
     struct flo_updates *updates = flo_updates_of(core, execution);
     int rc = updates ? 0 : FLO_ENOMEM;
+    flo_arena_init(&mem, 0);
     for (int64_t id = 1; id < history->next_event_id && !rc; id++) {
-        FloApi__HistoryEvent *event = flo_history_decode(history, id, &core->scratch);
+        FloApi__HistoryEvent *event = flo_history_decode(history, id, &mem);
         if (!event)
-            return FLO_EDATA;
-        if (event->attributes_case ==
+            rc = FLO_EDATA;
+        else if (
+            event->attributes_case ==
             FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_UPDATE_ADMITTED_EVENT_ATTRIBUTES)
             rc = load_admitted(updates,
                                event->workflow_execution_update_admitted_event_attributes->request);
@@ -438,7 +441,8 @@ int flo_updates_load(struct flo_core *core, struct flo_execution *execution)
             FLO_API__HISTORY_EVENT__ATTRIBUTES_WORKFLOW_EXECUTION_UPDATE_COMPLETED_EVENT_ATTRIBUTES)
             rc = load_completed(execution,
                                 event->workflow_execution_update_completed_event_attributes, id);
-        flo_arena_reset(&core->scratch);
+        flo_arena_reset(&mem);
     }
+    flo_arena_fini(&mem);
     return rc;
 }

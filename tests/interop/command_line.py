@@ -221,9 +221,14 @@ async def batches(t):
         await asyncio.sleep(0.1)
     for i in range(3):
         await t.run("workflow", "query", "--workflow-id", f"batch-{i}", "--type", "items")
+    await t.run("workflow", "reset", "--query", open_, "--type", "LastWorkflowTask", "--reason", "again", "--yes")
+    await t.when("Completed[^$]*Completed", "batch", "list")
+    await t.when("Total: 3", "workflow", "count", "--query", open_)
+    for i in range(3):
+        await t.run("workflow", "query", "--workflow-id", f"batch-{i}", "--type", "items")
     await t.run("workflow", "terminate", "--query", open_, "--reason", "enough", "--yes")
     await t.when("Total: 0", "workflow", "count", "--query", open_)
-    jobs = await t.when("Completed[^$]*Completed", "batch", "list")
+    jobs = await t.when("Completed[^$]*Completed[^$]*Completed", "batch", "list")
     job = UUID.search(jobs)[0]
     await t.run("batch", "describe", "--job-id", job)
     await t.run("batch", "describe", "--job-id", "nobody")

@@ -239,6 +239,46 @@ static void test_operations(void **state)
     engine_free(e);
 }
 
+/* Resets of an open run and of one that is only stored; one without a workflow task cannot be. */
+static void test_resets(void **state)
+{
+    Google__Protobuf__Empty empty = GOOGLE__PROTOBUF__EMPTY__INIT;
+    FloApi__ResetOptions options = FLO_API__RESET_OPTIONS__INIT;
+    FloApi__BatchOperationReset operation = FLO_API__BATCH_OPERATION_RESET__INIT;
+    options.target_case = FLO_API__RESET_OPTIONS__TARGET_LAST_WORKFLOW_TASK;
+    options.last_workflow_task = &empty;
+    operation.options = &options;
+    (void)state;
+    struct engine *e = engine_new(1);
+    engine_start(e, "b", "q");
+    engine_complete(e, engine_task(e, engine_poll(e, "q")), engine_cmd_complete(e), NULL);
+    engine_restart(e);
+    engine_start(e, "a", "q");
+    engine_complete(e, engine_task(e, engine_poll(e, "q")), NULL, NULL);
+    engine_signal(e, "a", "s");
+    FloApi__StartBatchOperationRequest *request = job_request(e, "last");
+    request->operation_case = FLO_API__START_BATCH_OPERATION_REQUEST__OPERATION_RESET_OPERATION;
+    request->reset_operation = &operation;
+    assert_string_equal(start_job(e, request), "OK");
+    engine_pass(e, S);
+    assert_string_equal(job_text(e, "last"), "COMPLETED 2 of 2, 0 failed");
+    engine_restart(e);
+    assert_non_null(strstr(engine_history(e, "a"), "5 WORKFLOW_EXECUTION_SIGNALED"));
+    assert_non_null(strstr(engine_history(e, "a"), "4 WORKFLOW_TASK_FAILED"));
+    assert_non_null(strstr(engine_history(e, "b"), "4 WORKFLOW_TASK_FAILED"));
+
+    options.target_case = FLO_API__RESET_OPTIONS__TARGET_BUILD_ID;
+    options.build_id = (char *)"none";
+    request->job_id = (char *)"build";
+    assert_string_equal(start_job(e, request), "OK");
+    engine_pass(e, S);
+    assert_string_equal(job_text(e, "build"), "COMPLETED 0 of 2, 2 failed");
+    options.target_case = FLO_API__RESET_OPTIONS__TARGET__NOT_SET;
+    request->job_id = (char *)"nowhere";
+    assert_non_null(strstr(start_job(e, request), "batch reset missing target"));
+    engine_free(e);
+}
+
 /* What cannot be a job, with the server's sentences. */
 static void test_refused(void **state)
 {
@@ -295,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_crash_repeats_nothing),
         cmocka_unit_test(test_query_asks_for_windows),
         cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_resets),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_list_order_and_pages),
     };
