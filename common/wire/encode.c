@@ -13,6 +13,7 @@
  * Specification: protobuf's encoding guide (protobuf.dev/programming-guides/encoding).
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -153,7 +154,8 @@ static void put_repeated(struct writer *w, const ProtobufCFieldDescriptor *field
     }
 }
 
-/* Is the field of proto3 without presence at its default, which is not written? */
+/* Is the field of proto3 without presence at its default, which is not written? Most are, and
+ * then its first bytes are zeros: of a pointer, a number, and the length that bytes begin with. */
 static inline bool is_default(ProtobufCType type, const void *member)
 {
     uint64_t value;
@@ -161,33 +163,29 @@ static inline bool is_default(ProtobufCType type, const void *member)
     double number;
     float small;
     const char *pointer;
+    _Static_assert(offsetof(ProtobufCBinaryData, len) == 0 && sizeof(size_t) == sizeof value,
+                   "bytes begin with their length");
+    if (flo_wire_layouts[type].size == sizeof low) {
+        memcpy(&low, member, sizeof low);
+        value = low;
+    } else {
+        memcpy(&value, member, sizeof value);
+    }
+    if (value == 0)
+        return true;
     switch (type) {
     case PROTOBUF_C_TYPE_STRING:
         memcpy(&pointer, member, sizeof pointer);
-        return !pointer || !*pointer;
-    case PROTOBUF_C_TYPE_MESSAGE:
-        memcpy(&pointer, member, sizeof pointer);
-        return !pointer;
-    case PROTOBUF_C_TYPE_BYTES: {
-        ProtobufCBinaryData bytes;
-        memcpy(&bytes, member, sizeof bytes);
-        return bytes.len == 0;
-    }
-    case PROTOBUF_C_TYPE_FLOAT:
+        return !*pointer;
+    case PROTOBUF_C_TYPE_FLOAT: /* there is a negative zero */
         memcpy(&small, member, sizeof small);
         return small == 0;
     case PROTOBUF_C_TYPE_DOUBLE:
         memcpy(&number, member, sizeof number);
         return number == 0;
     default:
-        break;
+        return false;
     }
-    if (flo_wire_layouts[type].size == sizeof low) {
-        memcpy(&low, member, sizeof low);
-        return low == 0;
-    }
-    memcpy(&value, member, sizeof value);
-    return value == 0;
 }
 
 /* Is the field, which is not repeated, to be written? */

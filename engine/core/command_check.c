@@ -176,12 +176,12 @@ static bool check_activity_names(struct flo_check *check,
         return flo_check_refuse_fmt(
             check, bad, "ActivityType is not set on ScheduleActivityTaskCommand. ActivityID=%s",
             a->activity_id);
-    const char *suffix = flo_arena_printf(&check->core->scratch, "ActivityId=%s ActivityType=%s",
-                                          a->activity_id, type);
-    if (!flo_check_policy(check, a->retry_policy,
-                          "invalid ActivityRetryPolicy on SechduleActivityTaskCommand",
-                          suffix ? suffix : ""))
-        return false;
+    struct flo_status status = {0};
+    if (flo_check_retry_policy(check->core, a->retry_policy, &status))
+        return flo_check_refuse_call(check,
+                                     "invalid ActivityRetryPolicy on SechduleActivityTaskCommand: "
+                                     "%s. ActivityId=%s ActivityType=%s",
+                                     status.message, a->activity_id, type);
     if (!flo_check_id_fits(a->activity_id))
         return flo_check_refuse_fmt(
             check, bad,

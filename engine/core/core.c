@@ -195,20 +195,23 @@ static void core_settle(struct flo_core *core)
 
 struct method {
     const char *name;
+    size_t len;
     const ProtobufCMessageDescriptor *request;
     flo_method_fn serve;
 };
 
 static const struct method METHODS[] = {
-#define METHOD(Name, name) {#Name, &flo_api__##name##_request__descriptor, flo_rpc_##name},
+#define METHOD(Name, name)                                                                         \
+    {#Name, sizeof #Name - 1, &flo_api__##name##_request__descriptor, flo_rpc_##name},
     FLO_METHODS(METHOD)
 #undef METHOD
 };
 
 static const struct method *find_method(const char *name)
 {
+    const size_t len = strlen(name);
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++)
-        if (strcmp(METHODS[i].name, name) == 0)
+        if (METHODS[i].len == len && memcmp(METHODS[i].name, name, len) == 0)
             return &METHODS[i];
     return NULL;
 }
