@@ -465,9 +465,9 @@ int flo_grpc_server_on_header(void *ctx, struct flo_h2_stream *stream, const uin
 static bool open_stream(struct flo_grpc_server_call *call)
 {
     struct flo_grpc_server *server = call->server;
-    const char *path = flo_grpc_server_call_header(call, ":path");
     if (!server->opt.on_stream)
         return false;
+    const char *path = flo_grpc_server_call_header(call, ":path");
     call->state = FLO_GRPC_CALL_OPEN;
     call->client_streams = true;
     call->progress_by_ns = INT64_MAX;

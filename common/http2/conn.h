@@ -49,8 +49,9 @@ struct flo_h2_stream {
     bool more;                  /* more of the body comes later: flo_h2_continue */
     const nghttp2_nv *trailers; /* sent after the body; NULL: the last DATA ends the stream */
     size_t trailer_count;
-    bool hold;   /* what arrives is given back to the peer's window by flo_h2_consume only */
-    bool opened; /* its HEADERS have left (client) or arrived (server) */
+    size_t unacked; /* what arrived and is used up, and its window was not given back yet */
+    bool hold;      /* what arrives is given back to the peer's window by flo_h2_consume only */
+    bool opened;    /* its HEADERS have left (client) or arrived (server) */
 };
 
 /* What a connection tells its owner. on_goaway, on_ready, on_room, on_reject may be NULL. */

@@ -66,6 +66,7 @@ struct flo_h2_conn {
     struct flo_list streams;
     struct flo_h2_stream *found; /* the stream that was last asked for; NULL = none */
     size_t queued;               /* body bytes of bound streams that are not framed yet */
+    size_t unacked;              /* of all streams, what is still to be given back to the window */
     struct flo_h2_guard guard;
     struct flo_h2_pings pings;
     int64_t armed_ns;         /* when ev_timer fires; INT64_MAX = not armed */

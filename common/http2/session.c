@@ -53,6 +53,7 @@ static void bind_stream(struct flo_h2_conn *conn, struct flo_h2_stream *stream, 
     stream->id = id;
     stream->opened = false;
     stream->body_off = 0;
+    stream->unacked = 0;
     flo_list_push_back(&conn->streams, &stream->node);
 }
 
@@ -115,20 +116,49 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return rc ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 
+/*
+ * What is used up is given back to the peer's windows in parts of a quarter of the smallest window:
+ * nghttp2, which looks streams up and counts for each call, is not asked for a message that is
+ * small, and the peer always has room left, since nghttp2 sends at half a window.
+ */
+#define GIVE_BACK_BYTES (NGHTTP2_INITIAL_WINDOW_SIZE / 4)
+
+static int consume_connection(struct flo_h2_conn *conn, size_t len)
+{
+    conn->unacked += len;
+    if (conn->unacked < GIVE_BACK_BYTES)
+        return 0;
+    len = conn->unacked;
+    conn->unacked = 0;
+    return nghttp2_session_consume_connection(conn->session, len);
+}
+
+static int consume_stream(struct flo_h2_conn *conn, struct flo_h2_stream *stream, size_t len)
+{
+    stream->unacked += len;
+    if (stream->unacked < GIVE_BACK_BYTES)
+        return 0;
+    len = stream->unacked;
+    stream->unacked = 0;
+    return nghttp2_session_consume_stream(conn->session, stream->id, len);
+}
+
 static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
                          size_t len, void *user)
 {
+    (void)session;
     (void)flags;
     struct flo_h2_conn *conn = user;
     struct flo_h2_stream *stream = find(conn, id);
-    bool hold = stream && stream->hold; /* as it is before: what it decides is for what follows */
+    int rc = consume_connection(conn, len);
+    /* Before the owner is told: `hold`, which it decides then, is for what follows. */
+    if (stream && !stream->hold && !rc)
+        rc = consume_stream(conn, stream, len);
+    if (rc)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (stream)
         conn->handler->on_data(conn->ctx, stream, data, len);
-    if (conn->doomed)
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    int rc = hold ? nghttp2_session_consume_connection(session, len)
-                  : nghttp2_session_consume(session, id, len);
-    return rc ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    return conn->doomed ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static void on_settings(struct flo_h2_conn *conn, const nghttp2_frame *frame)
@@ -438,7 +468,7 @@ void flo_h2_consume(struct flo_h2_stream *stream, size_t len)
     struct flo_h2_conn *conn = stream->conn;
     if (!conn || len == 0)
         return;
-    if (nghttp2_session_consume_stream(conn->session, stream->id, len))
+    if (consume_stream(conn, stream, len))
         conn->fatal = "out of memory";
     flo_h2_conn_schedule(conn);
 }
