@@ -8,6 +8,8 @@
 #include "base/map.h"
 
 #define BURST_RATIO 2.0
+/* No namespace has a longer name: what is asked for under one is refused anyway, and not kept. */
+enum { NAME_MAX_BYTES = 255 };
 
 struct usage {
     double tokens;
@@ -62,11 +64,46 @@ enum flo_limits_long flo_limits_kind(const char *method)
     return FLO_LIMITS_SHORT;
 }
 
+static void refill(const struct flo_limits *limits, struct usage *usage, int64_t now_ns)
+{
+    usage->tokens += (double)(now_ns - usage->refilled_ns) / 1e9 * limits->opt.rps;
+    usage->refilled_ns = now_ns;
+    if (usage->tokens > limits->burst)
+        usage->tokens = limits->burst;
+}
+
+/* Is it as a new one would be? */
+static bool is_idle(const struct flo_limits *limits, struct usage *usage, int64_t now_ns)
+{
+    refill(limits, usage, now_ns);
+    for (size_t i = 0; i < FLO_LIMITS_LONG_COUNT; i++)
+        if (usage->open[i])
+            return false;
+    return limits->opt.rps <= 0 || usage->tokens >= limits->burst;
+}
+
+/* Forget who is idle: names are the callers' and cost them nothing. */
+static void make_room(struct flo_limits *limits, int64_t now_ns)
+{
+    struct flo_map_entry *next;
+    for (struct flo_map_entry *it = flo_map_first(&limits->namespaces); it; it = next) {
+        next = flo_map_next(it);
+        size_t len;
+        const char *name = flo_map_key(it, &len);
+        if (is_idle(limits, flo_map_value(it), now_ns))
+            flo_free(flo_map_remove(&limits->namespaces, name, len));
+    }
+}
+
 static struct usage *usage_of(struct flo_limits *limits, const char *name, int64_t now_ns)
 {
+    if (strnlen(name, NAME_MAX_BYTES + 1) > NAME_MAX_BYTES)
+        return &limits->others;
     struct usage *usage = flo_map_get_str(&limits->namespaces, name);
     if (usage)
         return usage;
+    if (limits->namespaces.count == FLO_LIMITS_NAMESPACES_MAX)
+        make_room(limits, now_ns);
     if (limits->namespaces.count < FLO_LIMITS_NAMESPACES_MAX)
         usage = flo_calloc(1, sizeof *usage);
     if (!usage)
@@ -81,10 +118,7 @@ static struct usage *usage_of(struct flo_limits *limits, const char *name, int64
 
 static bool take_token(const struct flo_limits *limits, struct usage *usage, int64_t now_ns)
 {
-    usage->tokens += (double)(now_ns - usage->refilled_ns) / 1e9 * limits->opt.rps;
-    usage->refilled_ns = now_ns;
-    if (usage->tokens > limits->burst)
-        usage->tokens = limits->burst;
+    refill(limits, usage, now_ns);
     if (usage->tokens < 1)
         return false;
     usage->tokens -= 1;

@@ -39,7 +39,7 @@ enum flo_limits_long {
 
 enum flo_limits_verdict { FLO_LIMITS_SERVE, FLO_LIMITS_RATE, FLO_LIMITS_CONCURRENT };
 
-/* Namespaces beyond so many share one set of limits. */
+/* Busy namespaces beyond so many, and names that are too long for one, share one set of limits. */
 #define FLO_LIMITS_NAMESPACES_MAX 1024
 
 FLO_MUST_CHECK int flo_limits_new(const struct flo_limits_options *options,

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <setjmp.h>
 
@@ -91,6 +92,42 @@ static void test_many_names_share(void **state)
     flo_limits_destroy(&limits);
 }
 
+/* Who made up many names keeps nobody else from a limit of its own for longer than a rate lasts. */
+static void test_idle_names_make_room(void **state)
+{
+    (void)state;
+    struct flo_limits *limits = make(1, 1);
+    enum flo_limits_long poll = flo_limits_kind("PollWorkflowTaskQueue");
+    char name[32];
+    unsigned *open;
+    assert_int_equal(flo_limits_begin(limits, "polls", poll, 0, &open), FLO_LIMITS_SERVE);
+    for (int i = 0; i < FLO_LIMITS_NAMESPACES_MAX; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        (void)served(limits, name, 0, 1);
+    }
+    assert_int_equal(served(limits, "late", 0, 3), 1); /* of what the others left */
+    assert_int_equal(served(limits, "a", 2 * S, 3), 2);
+    assert_int_equal(served(limits, "b", 2 * S, 3), 2);
+    assert_int_equal(flo_limits_begin(limits, "polls", poll, 2 * S, &open), FLO_LIMITS_CONCURRENT);
+    flo_limits_destroy(&limits);
+}
+
+/* A name that is longer than any namespace's is not kept. */
+static void test_long_names_share(void **state)
+{
+    (void)state;
+    struct flo_limits *limits = make(1, 0);
+    char name[300];
+    memset(name, 'a', sizeof name);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(served(limits, name, 0, 3), 2);
+    name[0] = 'b';
+    assert_int_equal(served(limits, name, 0, 3), 0);
+    name[255] = '\0';
+    assert_int_equal(served(limits, name, 0, 3), 2);
+    flo_limits_destroy(&limits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +135,8 @@ int main(void)
         cmocka_unit_test(test_slow_rate_serves_one),
         cmocka_unit_test(test_concurrent_calls_of_a_kind),
         cmocka_unit_test(test_many_names_share),
+        cmocka_unit_test(test_idle_names_make_room),
+        cmocka_unit_test(test_long_names_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
