@@ -3,10 +3,12 @@
 #include "engine/access.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/hex.h"
@@ -113,14 +115,27 @@ static int read_keys(const char *path, FILE *file, struct key **out_keys, size_t
     return 0;
 }
 
+/* Not what would let us wait for a writer (a named pipe). */
+static FILE *open_keys(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (!file && fd >= 0)
+        close(fd);
+    return file;
+}
+
 int flo_access_reload(struct flo_access *access, struct flo_err *err)
 {
     struct key *keys;
     size_t count;
-    FILE *file = fopen(access->path, "re");
-    if (!file)
-        return flo_fail(err, errno == ENOENT ? FLO_ENOENT : FLO_EPERM, "%s cannot be read: %s",
-                        access->path, strerror(errno));
+    FILE *file = open_keys(access->path);
+    if (!file) {
+        const int error = errno;
+        (void)stat(access->path, &access->seen); /* said once, not each time it is looked at */
+        return flo_fail(err, error == ENOENT ? FLO_ENOENT : FLO_EPERM, "%s cannot be read: %s",
+                        access->path, strerror(error));
+    }
     int rc = 0;
     if (fstat(fileno(file), &access->seen) || !S_ISREG(access->seen.st_mode))
         rc = flo_fail(err, FLO_ECONFIG, "%s is no file", access->path);
@@ -146,7 +161,8 @@ bool flo_access_changed(const struct flo_access *access)
            now.st_size != access->seen.st_size ||
            now.st_mtim.tv_sec != access->seen.st_mtim.tv_sec ||
            now.st_mtim.tv_nsec != access->seen.st_mtim.tv_nsec ||
-           now.st_mode != access->seen.st_mode;
+           now.st_ctim.tv_sec != access->seen.st_ctim.tv_sec || /* also who may read it */
+           now.st_ctim.tv_nsec != access->seen.st_ctim.tv_nsec;
 }
 
 int flo_access_new(const char *path, struct flo_access **out_access, struct flo_err *err)

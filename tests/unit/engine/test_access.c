@@ -111,6 +111,21 @@ static void test_a_bad_file_changes_nothing(void **state)
     flo_access_destroy(&access);
 }
 
+/* What is no file of keys is refused at once: nobody waits for who writes into a pipe. */
+static void test_no_file_is_refused(void **state)
+{
+    (void)state;
+    struct flo_access *access = NULL;
+    struct flo_err err = {0};
+    char fifo[sizeof path + 8];
+    snprintf(fifo, sizeof fifo, "%s.fifo", path);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(flo_access_new(fifo, &access, &err), FLO_ECONFIG);
+    assert_int_equal(unlink(fifo), 0);
+    assert_int_equal(flo_access_new(fifo, &access, &err), FLO_ENOENT);
+    assert_int_equal(flo_access_new("/tmp", &access, &err), FLO_ECONFIG);
+}
+
 /* A changed file is noticed, and its keys replace those of before. */
 static void test_changes_are_noticed(void **state)
 {
@@ -135,6 +150,7 @@ int main(void)
         cmocka_unit_test(test_keys_are_good_for_their_namespaces),
         cmocka_unit_test(test_unknown_keys_may_nothing),
         cmocka_unit_test(test_a_bad_file_changes_nothing),
+        cmocka_unit_test(test_no_file_is_refused),
         cmocka_unit_test(test_changes_are_noticed),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
