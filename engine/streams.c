@@ -15,7 +15,10 @@
 #define REFLECTION_V1ALPHA "grpc.reflection.v1alpha.ServerReflection"
 #define REFLECTION_METHOD "ServerReflectionInfo"
 
-enum { METHODS_MAX = 256 };
+enum {
+    METHODS_MAX = 256,
+    REQUEST_MAX_BYTES = 16 << 10, /* of reflection, whose answers repeat it */
+};
 
 struct stream {
     struct flo_node node; /* in flo_streams.open */
@@ -263,6 +266,11 @@ void flo_streams_on_message(void *ctx, struct flo_grpc_server_call *call, const 
     struct flo_err err;
     if (!stream)
         return;
+    if (len > REQUEST_MAX_BYTES) {
+        flo_shell_on_reject(shell, "grpc.bad_request");
+        fail(shell, stream, FLO_GRPC_RESOURCE_EXHAUSTED, "a request is larger than 16 KiB");
+        return;
+    }
     flo_arena_reset(&shell->arena);
     shell->arena.budget_bytes = flo_wire_budget(len);
     if (flo_wire_decode(&grpc__reflection__v1__server_reflection_request__descriptor, body, len,

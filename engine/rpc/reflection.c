@@ -17,13 +17,17 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/embed.h"
+#include "base/utf8.h"
 #include "grpc/status.h"
 #include "wire/field.h"
 #include "wire/varint.h"
 
 #define GENERATOR_FILE "protobuf-c/protobuf-c.proto"
 
-enum { FILES_MAX = 128 };
+enum {
+    FILES_MAX = 128,
+    NAME_SHOWN_MAX = 256, /* bytes of a name in an error */
+};
 
 FLO_EMBED(flo_api_descriptors, FLO_PROTO_DESCRIPTORS);
 
@@ -360,7 +364,8 @@ static bool answer_error(response_t *response, struct flo_arena *arena, int code
         return false;
     grpc__reflection__v1__error_response__init(error);
     error->error_code = code;
-    error->error_message = flo_arena_printf(arena, "%s: %.256s", what, name);
+    const int shown = (int)flo_utf8_cut(name, strlen(name), NAME_SHOWN_MAX);
+    error->error_message = flo_arena_printf(arena, "%s: %.*s", what, shown, name);
     response->error_response = error;
     response->message_response_case = ANSWER(ERROR_RESPONSE);
     return error->error_message;
