@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ask.c - the web page's way to the engine: the calls that clients make, answered at once, without
- * gRPC in between. Reads only: what the core would keep waiting for is given up.
+ * gRPC in between. Reads only: what the core would keep waiting for is given up. A page that shows
+ * what is not durable yet is kept until it is.
  */
 #include <string.h>
 
+#include "base/alloc.h"
 #include "config/process.h"
 #include "engine/shell_internal.h"
 #include "wire/decode.h"
@@ -19,6 +21,8 @@ bool flo_shell_take_answer(struct flo_shell *shell, const struct flo_core_reply 
         return false;
     if (!ask)
         return true;
+    if (reply->after > shell->held_pages.after)
+        shell->held_pages.after = reply->after;
     ask->answered = true;
     ask->code = reply->code;
     if (reply->code != FLO_GRPC_OK) {
@@ -142,6 +146,66 @@ static void each_queue(void *ctx, void (*fn)(void *fn_ctx, const struct flo_web_
     flo_core_each_queue(shell->core, take_queue, &taker);
 }
 
+/* ---- pages that wait ---- */
+
+struct held_page {
+    struct flo_node node; /* in flo_held_pages.list */
+    struct flo_held_pages *pages;
+    struct flo_http_later *later;
+    struct flo_http_reply reply;
+    uint64_t after;
+};
+
+static void free_page(struct held_page *page)
+{
+    flo_list_remove(&page->pages->list, &page->node);
+    flo_buf_fini(&page->reply.body);
+    flo_free(page);
+}
+
+static void on_gone(void *ctx)
+{
+    free_page(ctx);
+}
+
+static void settle(void *ctx, const struct flo_http_request *request, struct flo_http_reply *reply)
+{
+    struct flo_shell *shell = ctx;
+    const uint64_t after = shell->held_pages.after;
+    shell->held_pages.after = 0;
+    if (after <= shell->calls.durable)
+        return;
+    struct held_page *page = flo_calloc(1, sizeof *page);
+    if (page)
+        page->later = flo_http_later(request, on_gone, page);
+    if (!page || !page->later) {
+        flo_free(page);
+        flo_http_error(reply, 503, "no memory for the page");
+        return;
+    }
+    page->pages = &shell->held_pages;
+    page->after = after;
+    page->reply = *reply;
+    flo_http_reply_init(reply);
+    struct flo_node *at = &page->pages->list.head;
+    while (at->prev != &page->pages->list.head &&
+           flo_container(at->prev, struct held_page, node)->after > after)
+        at = at->prev;
+    flo_list_insert_before(&page->pages->list, at, &page->node);
+}
+
+void flo_shell_answer_pages(struct flo_shell *shell)
+{
+    struct flo_node *node;
+    while ((node = flo_list_first(&shell->held_pages.list))) {
+        struct held_page *page = flo_container(node, struct held_page, node);
+        if (page->after > shell->calls.durable)
+            break;
+        flo_http_answer(&page->later, &page->reply);
+        free_page(page);
+    }
+}
+
 static int64_t now_ns(void *ctx)
 {
     return flo_shell_now(ctx);
@@ -151,6 +215,7 @@ void flo_shell_web_source(struct flo_shell *shell, struct flo_web_source *out)
 {
     *out = (struct flo_web_source){.ctx = shell,
                                    .ask = ask,
+                                   .settle = settle,
                                    .serves = serves,
                                    .each_queue = each_queue,
                                    .now_ns = now_ns,

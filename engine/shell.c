@@ -124,8 +124,10 @@ static void collect(struct flo_shell *shell)
     flo_shell_count_commit(shell, &stats, transitions);
     flo_core_begin(shell->core, flo_shell_now(shell));
     flo_core_committed(shell->core, seq);
-    if (shell->state != FLO_SHELL_FAILED)
-        flo_calls_durable(&shell->calls, seq);
+    if (shell->state == FLO_SHELL_FAILED)
+        return;
+    flo_calls_durable(&shell->calls, seq);
+    flo_shell_answer_pages(shell);
 }
 
 static void on_committed(evutil_socket_t fd, short what, void *ctx)
@@ -520,6 +522,7 @@ int flo_shell_new(const struct flo_shell_options *options, struct flo_shell **ou
     int rc = flo_metrics_new(&shell->metrics, err);
     flo_calls_init(&shell->calls, shell->metrics);
     flo_streams_init(&shell->streams);
+    flo_list_init(&shell->held_pages.list);
     if (!rc)
         rc = flo_health_new(&shell->health, err);
     if (!rc)

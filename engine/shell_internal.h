@@ -61,6 +61,12 @@ struct flo_ask {
     struct flo_buf bytes; /* the packed answer */
 };
 
+/* Pages that show what is not durable yet: they wait as the answers of calls do (ask.c). */
+struct flo_held_pages {
+    struct flo_list list; /* in the order of what they wait for */
+    uint64_t after;       /* what the page that is being made shows last */
+};
+
 struct flo_shell {
     enum flo_shell_state state;
     int exit_code;
@@ -85,10 +91,11 @@ struct flo_shell {
     struct flo_http *http;
     struct flo_web_source web; /* what the web page asks */
     struct flo_ask *ask;       /* its call that is being made; NULL = none */
-    bool banner;               /* we speak as Temporal's dev server does */
-    bool stalled;              /* the disk is full: only reads are served */
-    struct flo_skip skip;      /* how the clock skips */
-    int64_t retention_at_ns;   /* when closed runs are next looked at; on flo_shell_now's clock */
+    struct flo_held_pages held_pages;
+    bool banner;             /* we speak as Temporal's dev server does */
+    bool stalled;            /* the disk is full: only reads are served */
+    struct flo_skip skip;    /* how the clock skips */
+    int64_t retention_at_ns; /* when closed runs are next looked at; on flo_shell_now's clock */
     struct flo_waking waking;
     size_t peak_runs;        /* most open runs since memory was given back; heap.c */
     int64_t gave_back_ns;    /* when that was; on flo_shell_now's clock */
@@ -121,6 +128,8 @@ void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_
 void flo_shell_web_source(struct flo_shell *shell, struct flo_web_source *out);
 /* Is it the answer to the page's call? Then it is taken. */
 bool flo_shell_take_answer(struct flo_shell *shell, const struct flo_core_reply *reply);
+/* More is durable (flo_calls_durable): answer the pages that waited for it. */
+void flo_shell_answer_pages(struct flo_shell *shell);
 
 /* retention.c: delete closed runs whose time is over; at the end of a turn, while SERVING. Does
  * nothing before retention_at_ns, which it sets. */

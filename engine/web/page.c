@@ -196,6 +196,7 @@ static void serve(void *ctx, const struct flo_http_request *request, struct flo_
     flo_arena_fini(&page.arena);
     if (reply->body.failed)
         flo_http_error(reply, 503, "no memory for the page");
+    source->settle(source->ctx, request, reply);
 }
 
 int flo_web_install(const struct flo_web_source *source, struct flo_http *http)

@@ -39,19 +39,25 @@ void flo_web_workflow_link(struct flo_web_page *page, const char *workflow_id, c
 
 /* ---- payloads ---- */
 
-static void put_text(struct flo_web_page *page, const char *text, size_t len)
+/* The beginning of text, which is part of something of whole_bytes. */
+static void put_text(struct flo_web_page *page, const char *text, size_t len, size_t whole_bytes)
 {
-    size_t shown = len;
-    if (shown > VALUE_MAX_BYTES)
-        shown = flo_utf8_cut(text, len, VALUE_MAX_BYTES);
+    const size_t shown = flo_utf8_cut(text, len, VALUE_MAX_BYTES);
     flo_html(page->out, "<pre>");
     flo_html_text(page->out, text, shown);
     flo_html(page->out, "</pre>");
     if (shown < len) {
-        flo_html(page->out, "<p class=\"note\">the first %d bytes of ", (int64_t)shown);
-        flo_html_bytes(page->out, (int64_t)len);
+        flo_html(page->out, "<p class=\"note\">the beginning of ");
+        flo_html_bytes(page->out, (int64_t)whole_bytes);
         flo_html(page->out, "</p>");
     }
+}
+
+/* Take some of a JSON text; enough is enough: indented, a deep value has no end. */
+static int take_json(const char *text, size_t len, void *ctx)
+{
+    struct flo_buf *out = ctx;
+    return flo_buf_append(out, text, len) || out->len > VALUE_MAX_BYTES ? -1 : 0;
 }
 
 static const char *encoding_of(struct flo_web_page *page, const FloApi__Payload *payload)
@@ -70,15 +76,17 @@ void flo_web_payload(struct flo_web_page *page, const FloApi__Payload *payload)
 {
     json_t *value = NULL;
     struct flo_err err;
-    char *text = NULL;
+    struct flo_buf text;
     const char *encoding = encoding_of(page, payload);
     const bool json = encoding && strncmp(encoding, "json/", 5) == 0;
+    flo_buf_init(&text, 0);
     if (json && !flo_payload_show(payload, &value, &err))
-        text = json_dumps(value, JSON_ENCODE_ANY | JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    if (text) {
-        put_text(page, text, strlen(text));
+        (void)json_dump_callback(value, take_json, &text,
+                                 JSON_ENCODE_ANY | JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    if (text.len > 0) {
+        put_text(page, (const char *)text.data, text.len, payload->data.len);
     } else if (json && flo_utf8_valid(payload->data.data, payload->data.len)) {
-        put_text(page, (const char *)payload->data.data, payload->data.len);
+        put_text(page, (const char *)payload->data.data, payload->data.len, payload->data.len);
     } else if (encoding && strcmp(encoding, "binary/null") == 0) {
         flo_html(page->out, "<pre>null</pre>");
     } else {
@@ -86,7 +94,7 @@ void flo_web_payload(struct flo_web_page *page, const FloApi__Payload *payload)
         flo_html_bytes(page->out, (int64_t)payload->data.len);
         flo_html(page->out, "</p>");
     }
-    free(text); /* jansson's */
+    flo_buf_fini(&text);
     json_decref(value);
 }
 
@@ -110,7 +118,8 @@ void flo_web_failure(struct flo_web_page *page, const FloApi__Failure *failure)
         flo_html(page->out, "%s</p>", failure->message);
         if (failure->stack_trace && *failure->stack_trace) {
             flo_html(page->out, "<details><summary>stack trace</summary>");
-            put_text(page, failure->stack_trace, strlen(failure->stack_trace));
+            put_text(page, failure->stack_trace, strlen(failure->stack_trace),
+                     strlen(failure->stack_trace));
             flo_html(page->out, "</details>");
         }
     }

@@ -34,6 +34,11 @@ struct flo_web_source {
     int (*ask)(void *ctx, const char *method, const ProtobufCMessage *request,
                struct flo_arena *arena, const ProtobufCMessage **out_response,
                const char **out_message);
+    /*
+     * A page was made of what was asked since the last one: it is answered now, or, where it shows
+     * what the disk does not have yet, when that is there (then its content is taken).
+     */
+    void (*settle)(void *ctx, const struct flo_http_request *request, struct flo_http_reply *reply);
     /* Is this call served? */
     bool (*serves)(void *ctx, const char *method);
     /* Calls fn for each task queue. */
