@@ -278,6 +278,7 @@ void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
     if (execution->last_build_id && !strcmp(execution->last_build_id, build_id))
         return;
     flo_set_name(core, &execution->last_build_id, build_id);
+    note_build_ids(core, execution, build_id);
     FloApi__ResetPoints none = FLO_API__RESET_POINTS__INIT;
     FloApi__ResetPoints *old =
         flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);
