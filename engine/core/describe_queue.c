@@ -24,7 +24,8 @@ typedef FloApi__DescribeTaskQueueRequest request_t;
 typedef FloApi__DescribeTaskQueueResponse response_t;
 
 #define PARTITION_PREFIX "/_sys/"
-enum { MAX_REACHABILITY_BUILDS = 5 };
+/* A request may be large; what is made for each build and type that it names is larger. */
+enum { MAX_REACHABILITY_BUILDS = 5, MAX_BUILDS = 1000, MAX_TYPES = 8 };
 
 /* ---- parts ---- */
 
@@ -236,8 +237,10 @@ static type_entry_t *type_entry(struct flo_core *core, const struct flo_queue *q
     return entry;
 }
 
-static version_entry_t *version_entry(struct flo_core *core, const struct flo_namespace *ns,
-                                      const request_t *request, const char *build_id)
+/* Each type that is asked about, once; those past MAX_TYPES, which do not exist, are left out. */
+static bool fill_types(struct flo_core *core, const struct flo_namespace *ns,
+                       const request_t *request, const char *build_id,
+                       FloApi__TaskQueueVersionInfo *info)
 {
     static const FloApi__TaskQueueType both[] = {
         FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_WORKFLOW,
@@ -245,21 +248,35 @@ static version_entry_t *version_entry(struct flo_core *core, const struct flo_na
     const FloApi__TaskQueueType *types =
         request->n_task_queue_types ? request->task_queue_types : both;
     const size_t count = request->n_task_queue_types ? request->n_task_queue_types : 2;
-    version_entry_t *entry = flo_arena_alloc(&core->scratch, sizeof *entry);
-    FloApi__TaskQueueVersionInfo *info = flo_arena_alloc(&core->scratch, sizeof *info);
-    type_entry_t **entries = flo_arena_calloc(&core->scratch, count, sizeof *entries);
-    if (!entry || !info || !entries)
-        return NULL;
-    flo_api__task_queue_version_info__init(info);
-    info->types_info = entries;
-    for (size_t i = 0; i < count; i++) {
+    info->types_info = flo_arena_calloc(&core->scratch, MAX_TYPES, sizeof(type_entry_t *));
+    if (!info->types_info)
+        return false;
+    for (size_t i = 0; i < count && info->n_types_info < MAX_TYPES; i++) {
+        size_t seen = 0;
+        while (seen < info->n_types_info && info->types_info[seen]->key != (int32_t)types[i])
+            seen++;
+        if (seen < info->n_types_info)
+            continue;
         const struct flo_queue *queue =
             build_id[0] ? NULL : queue_of(core, ns, types[i], request->task_queue);
-        entries[i] = type_entry(core, queue, types[i], request);
-        if (!entries[i])
-            return NULL;
-        info->n_types_info++;
+        type_entry_t *entry = type_entry(core, queue, types[i], request);
+        if (!entry)
+            return false;
+        info->types_info[info->n_types_info++] = entry;
     }
+    return true;
+}
+
+static version_entry_t *version_entry(struct flo_core *core, const struct flo_namespace *ns,
+                                      const request_t *request, const char *build_id)
+{
+    version_entry_t *entry = flo_arena_alloc(&core->scratch, sizeof *entry);
+    FloApi__TaskQueueVersionInfo *info = flo_arena_alloc(&core->scratch, sizeof *info);
+    if (!entry || !info)
+        return NULL;
+    flo_api__task_queue_version_info__init(info);
+    if (!fill_types(core, ns, request, build_id, info))
+        return NULL;
     if (request->report_task_reachability)
         info->task_reachability =
             build_id[0]
@@ -284,6 +301,14 @@ static bool wants_unversioned(struct flo_core *core, const struct flo_namespace 
             queue_of(core, ns, FLO_API__TASK_QUEUE_TYPE__TASK_QUEUE_TYPE_ACTIVITY, name));
 }
 
+static bool is_filled(const response_t *response, const char *build_id)
+{
+    for (size_t i = 0; i < response->n_versions_info; i++)
+        if (strcmp(response->versions_info[i]->key, build_id) == 0)
+            return true;
+    return false;
+}
+
 static bool fill_versions(struct flo_core *core, const struct flo_namespace *ns,
                           const request_t *request, response_t *response)
 {
@@ -292,10 +317,10 @@ static bool fill_versions(struct flo_core *core, const struct flo_namespace *ns,
         flo_arena_calloc(&core->scratch, builds + 1, sizeof *response->versions_info);
     if (!response->versions_info)
         return false;
-    bool unversioned = wants_unversioned(core, ns, request);
-    for (size_t i = 0; i < builds + 1; i++) {
+    const bool unversioned = wants_unversioned(core, ns, request);
+    for (size_t i = 0; i < builds + unversioned; i++) {
         const char *build_id = i < builds ? request->versions->build_ids[i] : "";
-        if (i == builds ? !unversioned : build_id[0] == '\0' && unversioned)
+        if (is_filled(response, build_id))
             continue;
         version_entry_t *entry = version_entry(core, ns, request, build_id);
         if (!entry)
@@ -348,6 +373,9 @@ static int check(struct flo_core *core, const request_t *request, bool enhanced,
                             "Too many build ids queried at once with ReportTaskReachability==true, "
                             "limit: %d",
                             MAX_REACHABILITY_BUILDS);
+    if (!rc && request->versions && request->versions->n_build_ids > MAX_BUILDS)
+        rc = flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,
+                            "Too many build ids queried at once, limit: %d", MAX_BUILDS);
     if (!rc && enhanced &&
         request->task_queue->kind == FLO_API__TASK_QUEUE_KIND__TASK_QUEUE_KIND_STICKY)
         rc = flo_status_set(core, status, FLO_GRPC_INVALID_ARGUMENT,

@@ -81,9 +81,11 @@ struct flo_core {
     struct flo_map calls;         /* call id of 8 bytes -> struct flo_waiting: calls not answered */
     struct flo_map queues;        /* struct flo_queue by namespace, type, kind, name */
     size_t sweep_at;              /* so many queues: look for unused ones */
+    struct flo_lane *serving;     /* a task of it is on its way to a poll: it stays; else NULL */
     struct flo_map queue_configs; /* struct flo_queue_config by namespace, type, name */
     struct flo_map workers;       /* struct worker of worker.c by namespace and instance key */
     struct flo_list workers_heard; /* the same, heard of longest ago first */
+    size_t worker_bytes;           /* what they take */
     struct flo_list hot_queues;    /* queues where a task and a poll may meet */
     struct flo_map queries;        /* query id of 8 bytes -> struct flo_core_query */
     size_t update_bytes;           /* flo_updates.bytes of all runs */

@@ -21,7 +21,7 @@
 #define PASS 1e6 /* of a task of weight 1 */
 #define BURST_NS FLO_NS_PER_S
 #define NEVER_NS (INT64_MAX / 2)
-enum { SWEEP_MIN = 256, BASE = FLO_PRIORITY_DEFAULT_LEVEL - 1 };
+enum { SWEEP_MIN = 256, MANY = 10000, BASE = FLO_PRIORITY_DEFAULT_LEVEL - 1 };
 
 /* ---- rates ---- */
 
@@ -90,23 +90,28 @@ static struct flo_lane *lane_at(struct flo_share *share, int index)
     return index == BASE && !share->key[0] ? &share->queue->base : &share->lanes[index];
 }
 
-static bool is_unused(const struct flo_core *core, struct flo_share *share)
+/* May it go? A key without tasks is remembered while it has had more than its share or its rate;
+ * where there are very many keys, it is not. */
+static bool is_unused(const struct flo_core *core, struct flo_share *share, bool many)
 {
     const struct flo_lanes *lanes = share->queue->lanes;
-    if (!share->key[0] || share->resting || share->ready_ns > core->now_ns)
+    if (!share->key[0] || (core->serving && core->serving->share == share) ||
+        (!many && (share->resting || share->ready_ns > core->now_ns)))
         return false;
     for (int i = 0; i < FLO_PRIORITY_LEVELS; i++)
-        if (!flo_list_empty(&share->lanes[i].tasks) || share->lanes[i].pass > lanes->passed[i])
+        if (!flo_list_empty(&share->lanes[i].tasks) ||
+            (!many && share->lanes[i].pass > lanes->passed[i]))
             return false;
     return true;
 }
 
 static void sweep(struct flo_core *core, struct flo_lanes *lanes)
 {
+    const bool many = lanes->shares.count >= MANY;
     for (struct flo_map_entry *it = flo_map_first(&lanes->shares), *next; it; it = next) {
         next = flo_map_next(it);
         struct flo_share *share = flo_map_value(it);
-        if (!is_unused(core, share))
+        if (!is_unused(core, share, many))
             continue;
         flo_map_remove_str(&lanes->shares, share->key);
         share_free(core, share);

@@ -19,26 +19,38 @@
 #include "engine/core/internal.h"
 #include "engine/core/namespace.h"
 #include "engine/core/queue_config.h"
+#include "engine/core/request.h"
 #include "engine/core/task.h"
 #include "engine/core/timers.h"
 
-enum { MAX_SEEN = 1000, SWEEP_MIN = 256 };
+/* With so many queues, only those that were polled in the last seconds are kept to be described. */
+enum { MAX_SEEN = 1000, SWEEP_MIN = 256, MANY = 20000 };
 
 /* ---- queues ---- */
 
-/* Namespace id, type, kind, name. Scratch; NULL without memory. */
+/* Of a queue's key, before its name. */
+enum { KEY_PREFIX = FLO_UUID_LEN + 2 };
+
+/* Namespace id, type, kind, name: KEY_PREFIX bytes and the name's, without an end. */
+static void put_key(char *key, const struct flo_namespace *ns, enum flo_queue_type type,
+                    bool sticky, const char *name, size_t name_len)
+{
+    memcpy(key, ns->id, FLO_UUID_LEN);
+    key[FLO_UUID_LEN] = type == FLO_QUEUE_WORKFLOW ? 'w' : 'a';
+    key[FLO_UUID_LEN + 1] = sticky ? 's' : 'n';
+    memcpy(key + KEY_PREFIX, name, name_len);
+}
+
+/* The same in scratch; NULL without memory. */
 static char *queue_key(struct flo_core *core, const struct flo_namespace *ns,
                        enum flo_queue_type type, bool sticky, const char *name, size_t *out_len)
 {
     const size_t name_len = strlen(name);
-    char *key = flo_arena_alloc(&core->scratch, FLO_UUID_LEN + 2 + name_len + 1);
+    char *key = flo_arena_alloc(&core->scratch, KEY_PREFIX + name_len);
     if (!key)
         return NULL;
-    memcpy(key, ns->id, FLO_UUID_LEN);
-    key[FLO_UUID_LEN] = type == FLO_QUEUE_WORKFLOW ? 'w' : 'a';
-    key[FLO_UUID_LEN + 1] = sticky ? 's' : 'n';
-    memcpy(key + FLO_UUID_LEN + 2, name, name_len + 1);
-    *out_len = FLO_UUID_LEN + 2 + name_len;
+    put_key(key, ns, type, sticky, name, name_len);
+    *out_len = KEY_PREFIX + name_len;
     return key;
 }
 
@@ -84,12 +96,13 @@ static void forget_seen(struct flo_core *core, struct flo_queue *queue)
 /* Free the queues that nobody uses. */
 static void sweep(struct flo_core *core)
 {
+    const int64_t kept_ns = core->queues.count < MANY ? FLO_QUEUE_SEEN_NS : FLO_CORE_STICKY_SEEN_NS;
     for (struct flo_map_entry *it = flo_map_first(&core->queues), *next; it; it = next) {
         next = flo_map_next(it);
         struct flo_queue *queue = flo_map_value(it);
         if (flo_lanes_count(queue) || !flo_list_empty(&queue->pollers) ||
-            (queue->last_poll_ns != INT64_MIN &&
-             queue->last_poll_ns + FLO_QUEUE_SEEN_NS > core->now_ns))
+            (core->serving && core->serving->queue == queue) ||
+            (queue->last_poll_ns != INT64_MIN && queue->last_poll_ns + kept_ns > core->now_ns))
             continue;
         size_t len;
         const char *key = flo_map_key(it, &len);
@@ -398,7 +411,9 @@ void flo_matching_settle(struct flo_core *core)
         return;
     struct flo_task *task = flo_container(flo_list_first(&lane->tasks), struct flo_task, node);
     flo_matching_remove(core, task);
+    core->serving = lane;
     int rc = flo_poll_deliver(core, flo_container(poller_node, struct flo_poller, node), task);
+    core->serving = NULL;
     if (rc != FLO_ENOENT) {
         flo_rate_count(&queue->dispatched, core->now_ns);
         flo_lane_passed(core, lane);
@@ -492,22 +507,54 @@ size_t flo_matching_waiting(const struct flo_core *core, const struct flo_queue 
     return waiting;
 }
 
+/* The normal queue whose tasks wait on that sticky one; NULL: there is none. */
+static struct flo_queue *normal_of(const struct flo_core *core, const struct flo_queue *sticky)
+{
+    char key[KEY_PREFIX + FLO_CORE_ID_BYTES];
+    const char *name = normal_name(sticky);
+    const size_t len = name ? strlen(name) : 0;
+    if (!name || len > FLO_CORE_ID_BYTES)
+        return NULL;
+    put_key(key, sticky->ns, FLO_QUEUE_WORKFLOW, false, name, len);
+    return flo_map_get(&core->queues, key, KEY_PREFIX + len);
+}
+
+/* Add up what waits on sticky queues: once for all queues, since there may be many of both. */
+static void count_elsewhere(const struct flo_core *core)
+{
+    for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it)) {
+        struct flo_queue *queue = flo_map_value(it);
+        queue->elsewhere = 0;
+        queue->elsewhere_since_ns = 0;
+    }
+    for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it)) {
+        const struct flo_queue *queue = flo_map_value(it);
+        struct flo_queue *normal = queue->sticky ? normal_of(core, queue) : NULL;
+        if (normal)
+            normal->elsewhere +=
+                flo_lanes_count_at(queue, FLO_PRIORITY_DEFAULT_LEVEL, &normal->elsewhere_since_ns);
+    }
+}
+
 void flo_core_each_queue(const struct flo_core *core,
                          void (*fn)(void *ctx, const struct flo_core_queue_figures *figures),
                          void *ctx)
 {
+    count_elsewhere(core);
     for (struct flo_map_entry *it = flo_map_first(&core->queues); it; it = flo_map_next(it)) {
         const struct flo_queue *queue = flo_map_value(it);
         if (queue->sticky)
             continue;
-        int64_t since_ns;
+        int64_t since_ns = queue->elsewhere_since_ns;
         struct flo_core_queue_figures figures = {
             .namespace_ = queue->ns->name,
             .queue = queue->name,
             .activity = queue->type == FLO_QUEUE_ACTIVITY,
-            .backlog = flo_matching_waiting(core, queue, 0, &since_ns),
+            .backlog = queue->elsewhere,
             .pollers = queue->pollers.count,
         };
+        for (int level = 1; level <= FLO_PRIORITY_LEVELS; level++)
+            figures.backlog += flo_lanes_count_at(queue, level, &since_ns);
         if (figures.backlog)
             figures.backlog_age_ns = core->now_ns - since_ns;
         fn(ctx, &figures);

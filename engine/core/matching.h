@@ -52,7 +52,9 @@ struct flo_queue {
 
     struct flo_rate added, dispatched;
     int64_t more_polls_ns; /* when more polls were last advised; 0: never */
-    char *name;            /* without namespace */
+    size_t elsewhere;      /* of its tasks on sticky queues: of flo_core_each_queue alone */
+    int64_t elsewhere_since_ns;
+    char *name; /* without namespace */
 };
 
 /* A poll that waits. */

@@ -9,6 +9,7 @@
 
 #define KEY_BYTES 64
 #define WEIGHT_MIN 0.001F
+#define WEIGHT_MAX 1000.0F
 
 int flo_priority_new(const FloApi__Priority *message, struct flo_priority **out)
 {
@@ -65,6 +66,8 @@ struct flo_order_of flo_priority_order(const struct flo_priority *base,
         order.weight = 1;
     if (order.weight < WEIGHT_MIN)
         order.weight = WEIGHT_MIN;
+    if (order.weight > WEIGHT_MAX)
+        order.weight = WEIGHT_MAX;
     return order;
 }
 

@@ -13,6 +13,7 @@
 #include "wire/decode.h"
 
 #define KEPT_NS (INT64_C(24) * 3600 * FLO_NS_PER_S)
+#define KEPT_BYTES ((size_t)64 << 20) /* of heartbeats and names, all together */
 enum { MAX_WORKERS = 100000 };
 
 struct worker {
@@ -29,8 +30,14 @@ static struct worker *worker_at(struct flo_node *node)
     return flo_container(node, struct worker, node);
 }
 
+static size_t bytes_of(const struct worker *worker)
+{
+    return sizeof *worker + 2 * strlen(worker->id) + worker->len; /* the map has its id, too */
+}
+
 static void forget(struct flo_core *core, struct worker *worker)
 {
+    core->worker_bytes -= bytes_of(worker);
     flo_map_remove_str(&core->workers, worker->id);
     flo_list_remove(&core->workers_heard, &worker->node);
     flo_free(worker->heartbeat);
@@ -48,7 +55,8 @@ static void forget_old(struct flo_core *core)
 {
     for (struct flo_node *node; (node = flo_list_first(&core->workers_heard));) {
         struct worker *worker = worker_at(node);
-        if (core->workers.count <= MAX_WORKERS && worker->heard_ns + KEPT_NS > core->now_ns)
+        if (core->workers.count <= MAX_WORKERS && core->worker_bytes <= KEPT_BYTES &&
+            worker->heard_ns + KEPT_NS > core->now_ns)
             return;
         forget(core, worker);
     }
@@ -77,6 +85,7 @@ static struct worker *get(struct flo_core *core, const struct flo_namespace *ns,
         return NULL;
     }
     flo_list_push_back(&core->workers_heard, &worker->node);
+    core->worker_bytes += bytes_of(worker);
     return worker;
 }
 
@@ -96,6 +105,7 @@ void flo_worker_note(struct flo_core *core, const struct flo_namespace *ns,
     }
     memcpy(copy, packed, len);
     flo_free(worker->heartbeat);
+    core->worker_bytes += len - worker->len;
     worker->heartbeat = copy;
     worker->len = len;
     worker->heard_ns = core->now_ns;

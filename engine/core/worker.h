@@ -2,7 +2,7 @@
 /*
  * worker.h - workers as they describe themselves: the last heartbeat of each, in memory only. A
  * worker that is not heard of for a day is forgotten, and the one that was heard of longest ago
- * when there are too many.
+ * when there are too many, or what they say takes too much memory (64 MiB).
  */
 #ifndef FLO_ENGINE_CORE_WORKER_H
 #define FLO_ENGINE_CORE_WORKER_H

@@ -271,6 +271,48 @@ static void test_unused_queues_are_swept(void **state)
     assert_true(queues > 0 && queues < 1500);
 }
 
+/* Nor do queues that are named once and never again, however fast they come. */
+static void test_flood_of_queues_is_bounded(void **state)
+{
+    enum { ROUNDS = 4, NAMES = 15000, KEPT = 40000 };
+    struct engine *e = *state;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < NAMES; i++)
+            flo_core_cancel_call(e->core, engine_poll(e, engine_format(e, "q%d.%d", round, i)));
+        engine_pass(e, 11 * FLO_NS_PER_S);
+    }
+    size_t queues = 0;
+    flo_core_each_queue(e->core, count_queue, &queues);
+    assert_true(queues > 0 && queues < KEPT);
+}
+
+static void note_backlog(void *ctx, const struct flo_core_queue_figures *figures)
+{
+    if (!figures->activity && strcmp(figures->queue, "q") == 0)
+        *(struct flo_core_queue_figures *)ctx = *figures;
+}
+
+/* What waits on a sticky queue is in the figures of the normal one, with its age. */
+static void test_figures_have_what_waits_on_sticky_queues(void **state)
+{
+    struct engine *e = *state;
+    struct flo_core_queue_figures figures = {0};
+    engine_start(e, "wf", "q");
+    FloApi__RespondWorkflowTaskCompletedRequest *r =
+        engine_completion(e, engine_task(e, engine_poll(e, "q")));
+    flo_core_cancel_call(e->core, engine_poll_sticky(e, "q"));
+    engine_stick(e, r, "q");
+    engine_do(e, "RespondWorkflowTaskCompleted", &r->base);
+    engine_signal(e, "wf", "s");
+    engine_pass(e, 2 * FLO_NS_PER_S);
+    engine_start(e, "other", "q");
+    for (int i = 0; i < 2; i++) { /* the second time adds nothing up */
+        flo_core_each_queue(e->core, note_backlog, &figures);
+        assert_int_equal(figures.backlog, 2);
+        assert_int_equal(figures.backlog_age_ns, 2 * FLO_NS_PER_S);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +329,8 @@ int main(void)
         TEST(test_activity_rate_limit),
         TEST(test_advice_on_polls),
         TEST(test_unused_queues_are_swept),
+        TEST(test_flood_of_queues_is_bounded),
+        TEST(test_figures_have_what_waits_on_sticky_queues),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_worker.c - heartbeats of workers: noted, described, forgotten. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -108,12 +109,31 @@ static void test_silent_worker_is_forgotten(void **state)
     assert_int_equal(count(e), 1);
 }
 
+/* However much workers say of themselves, what is kept is bounded; the newest words are there. */
+static void test_much_is_said_little_is_kept(void **state)
+{
+    enum { WORKERS = 100, MANY_BYTES = 1 << 20 };
+    struct engine *e = *state;
+    char *long_name = calloc(1, MANY_BYTES + 1);
+    assert_non_null(long_name);
+    memset(long_name, 'q', MANY_BYTES);
+    for (int i = 0; i < WORKERS; i++) {
+        record(e, engine_format(e, "k%d", i), long_name);
+        record(e, engine_format(e, "k%d", i), long_name);
+    }
+    free(long_name);
+    assert_int_equal(count(e), 63);
+    FloApi__DescribeWorkerRequest request = describe_of("k99");
+    engine_do(e, "DescribeWorker", &request.base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_last_heartbeat_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shutdown_brings_a_heartbeat, setup, teardown),
         cmocka_unit_test_setup_teardown(test_silent_worker_is_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_much_is_said_little_is_kept, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
