@@ -351,6 +351,7 @@ static int finish(struct flo_query_compiler *c, const struct flo_query_tree *tre
     out->filter.values = c->values;
     out->filter.value_count = count;
     out->filter.all_divisions = c->names_division;
+    out->filter.only_status = !c->names_other;
     return 0;
 }
 

@@ -24,6 +24,7 @@ struct flo_query_compiler {
     struct flo_store_value *values;
     size_t count, capacity;
     bool names_division;           /* the query speaks of TemporalNamespaceDivision itself */
+    bool names_other;              /* ... of anything but ExecutionStatus */
     struct flo_store_filter found; /* how runs are found: path and what belongs to it */
     struct flo_err *err;
 };

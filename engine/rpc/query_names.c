@@ -126,5 +126,7 @@ int flo_query_resolve(struct flo_query_compiler *c, const struct flo_query_node 
             c, "invalid expression: column name '%s' is not a valid search attribute", node->text);
     if (strcmp(out->name, FLO_QUERY_DIVISION) == 0)
         c->names_division = true;
+    if (strcmp(out->name, "ExecutionStatus") != 0)
+        c->names_other = true;
     return 0;
 }

@@ -173,6 +173,14 @@ static int on_stray(struct flo_store_look *look, sqlite3_stmt *statement)
     return 0;
 }
 
+/* A number of runs that is kept and is not what there is. */
+static int on_tally(struct flo_store_look *look, sqlite3_stmt *statement)
+{
+    damage(look, "the number %s is wrong by %lld", text(statement, 0),
+           (long long)sqlite3_column_int64(statement, 1));
+    return 0;
+}
+
 /* One batch of the run; *next is the event that it should begin with. */
 static bool batch_is_whole(struct flo_store_look *look, sqlite3_stmt *statement, uint64_t key,
                            int64_t *next)
@@ -262,6 +270,11 @@ int flo_store_look_through(struct flo_store_look *look, struct flo_err *err)
         {"the namespaces of runs",
          "SELECT 'run', run_id FROM run WHERE namespace_id NOT IN (SELECT id FROM namespace)",
          on_stray, 1},
+        {"the numbers of runs",
+         "SELECT name, sum(n) FROM (SELECT name, value AS n FROM meta WHERE name GLOB 'runs/*'"
+         " UNION ALL SELECT 'runs/' || namespace_id || '/' || status, -count(*) FROM run"
+         " GROUP BY namespace_id, status) GROUP BY name HAVING sum(n) <> 0",
+         on_tally, 4},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (look->version < parts[i].version)

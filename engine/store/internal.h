@@ -41,6 +41,7 @@ enum flo_store_statement {
     FLO_STORE_SQL_COMMIT,
     FLO_STORE_SQL_ROLLBACK,
     FLO_STORE_SQL_SET_SEQ,
+    FLO_STORE_SQL_TALLY,
     FLO_STORE_SQL_PUT_NAMESPACE,
     FLO_STORE_SQL_PUT_RECORD,
     FLO_STORE_SQL_DELETE_RECORD,
@@ -48,6 +49,7 @@ enum flo_store_statement {
     FLO_STORE_SQL_UPDATE_OPEN,
     FLO_STORE_SQL_UPDATE_STATUS,
     FLO_STORE_SQL_UPDATE_CLOSED,
+    FLO_STORE_SQL_GET_STATUS,
     FLO_STORE_SQL_INSERT_RUN,
     FLO_STORE_SQL_INSERT_HISTORY,
     FLO_STORE_SQL_INSERT_ATTRIBUTE,
@@ -122,6 +124,41 @@ FLO_MUST_CHECK int flo_store_delete_attributes(struct flo_store *store, uint64_t
 FLO_MUST_CHECK int flo_store_add_functions(struct flo_store_connection *connection,
                                            struct flo_err *err);
 
+/* ---- tally.c: how many runs of each status a namespace has ---- */
+
+struct flo_store_tally_entry {
+    const char *namespace_id; /* of names */
+    int status;
+    int64_t change;
+};
+
+/* What a commit changes; the writer's. */
+struct flo_store_tally {
+    struct flo_store_tally_entry *entries;
+    size_t count, capacity;
+    struct flo_arena names;
+};
+
+void flo_store_tally_reset(struct flo_store_tally *tally);
+void flo_store_tally_fini(struct flo_store_tally *tally);
+/* There are change runs more of that status. FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_store_tally_add(struct flo_store_tally *tally, const char *namespace_id,
+                                       int status, int64_t change, struct flo_err *err);
+/* Add what was gathered to the numbers that are stored, within the commit's transaction. */
+FLO_MUST_CHECK int flo_store_tally_write(struct flo_store *store, struct flo_err *err);
+/* Do the numbers say how many runs fit? */
+bool flo_store_tally_knows(const struct flo_store_filter *filter);
+/* A statement that gives a status and its number of runs, for each status that fits; ?1 is the
+ * namespace, ?2 and ?3 stay NULL, then the filter's. */
+FLO_MUST_CHECK int flo_store_tally_prepare(struct flo_store *store,
+                                           const struct flo_store_filter *filter,
+                                           sqlite3_stmt **out, struct flo_err *err);
+
+/* ---- backfill.c: part of a migration ---- */
+
+/* Rows of the table attribute for all runs that have attributes and no rows. */
+FLO_MUST_CHECK int flo_store_fill_attributes(struct flo_store *store, struct flo_err *err);
+
 /* ---- list.c, walk.c ---- */
 
 /* From here to the end of the query SQLite stops itself when the budget is used up. */
@@ -143,6 +180,7 @@ struct flo_store {
     struct flo_store_files files;
     bool in_memory, accept_data_loss;
     struct flo_arena found;                  /* the run found last (read.c) */
+    struct flo_store_tally tally;            /* of the commit (tally.c) */
     int64_t query_budget_ns, query_until_ns; /* list.c; monotonic */
     uint64_t commit_seq;                     /* the writer's */
     uint64_t checkpoints;

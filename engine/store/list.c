@@ -288,6 +288,23 @@ static void put_counted(struct flo_buf *sql, const struct flo_store_filter *filt
         flo_buf_append_str(sql, " GROUP BY 1");
 }
 
+/* Call fn with each row, a status and a number; finalizes the statement. */
+static int give_counts(struct flo_store *store, sqlite3_stmt *statement, const char *namespace_id,
+                       const struct flo_store_filter *filter,
+                       void (*fn)(void *ctx, int status, int64_t count), void *ctx,
+                       struct flo_err *err)
+{
+    int step, rc = 0;
+    bind_filter(statement, AT_FILTER, namespace_id, filter);
+    while ((step = sqlite3_step(statement)) == SQLITE_ROW)
+        fn(ctx, sqlite3_column_int(statement, 0), sqlite3_column_int64(statement, 1));
+    if (step != SQLITE_DONE)
+        rc = flo_store_query_error(store, step, "cannot count the runs", err);
+    sqlite3_finalize(statement);
+    assert(flo_store_reader_idle(store));
+    return rc;
+}
+
 static int count_runs(struct flo_store *store, const char *namespace_id,
                       const struct flo_store_filter *filter, enum counted which,
                       void (*fn)(void *ctx, int status, int64_t count), void *ctx,
@@ -295,23 +312,30 @@ static int count_runs(struct flo_store *store, const char *namespace_id,
 {
     struct flo_buf sql;
     sqlite3_stmt *statement = NULL;
-    int step;
 
     flo_buf_init(&sql, 0);
     put_counted(&sql, filter, which);
     int rc = flo_store_prepare_text(store, &sql, &statement, err);
-    if (rc)
-        goto out;
-    bind_filter(statement, AT_FILTER, namespace_id, filter);
-    while ((step = sqlite3_step(statement)) == SQLITE_ROW)
-        fn(ctx, sqlite3_column_int(statement, 0), sqlite3_column_int64(statement, 1));
-    if (step != SQLITE_DONE)
-        rc = flo_store_query_error(store, step, "cannot count the runs", err);
-out:
-    sqlite3_finalize(statement);
-    assert(flo_store_reader_idle(store));
     flo_buf_fini(&sql);
-    return rc;
+    return rc ? rc : give_counts(store, statement, namespace_id, filter, fn, ctx, err);
+}
+
+/* From the numbers that are kept. */
+static int count_tally(struct flo_store *store, const char *namespace_id,
+                       const struct flo_store_filter *filter,
+                       void (*fn)(void *ctx, int status, int64_t count), void *ctx,
+                       struct flo_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = flo_store_tally_prepare(store, filter, &statement, err);
+    return rc ? rc : give_counts(store, statement, namespace_id, filter, fn, ctx, err);
+}
+
+static void add_count(void *ctx, int status, int64_t count)
+{
+    int64_t *sum = ctx;
+    (void)status;
+    *sum += count;
 }
 
 int flo_store_count(struct flo_store *store, const char *namespace_id,
@@ -320,11 +344,20 @@ int flo_store_count(struct flo_store *store, const char *namespace_id,
                     struct flo_err *err)
 {
     flo_store_budget_begin(store);
-    /* By status in two parts, each of which has an index. */
-    int rc = by_status ? count_runs(store, namespace_id, filter, OPEN, fn, ctx, err)
-                       : count_runs(store, namespace_id, filter, ALL, fn, ctx, err);
-    if (!rc && by_status)
-        rc = count_runs(store, namespace_id, filter, CLOSED, fn, ctx, err);
+    int64_t sum = 0;
+    int rc;
+    if (flo_store_tally_knows(filter)) {
+        rc = by_status ? count_tally(store, namespace_id, filter, fn, ctx, err)
+                       : count_tally(store, namespace_id, filter, add_count, &sum, err);
+        if (!rc && !by_status)
+            fn(ctx, 0, sum);
+    } else if (!by_status) {
+        rc = count_runs(store, namespace_id, filter, ALL, fn, ctx, err);
+    } else { /* in two parts, each of which has an index */
+        rc = count_runs(store, namespace_id, filter, OPEN, fn, ctx, err);
+        if (!rc)
+            rc = count_runs(store, namespace_id, filter, CLOSED, fn, ctx, err);
+    }
     flo_store_budget_end(store);
     return rc;
 }

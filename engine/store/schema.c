@@ -17,6 +17,9 @@
  * have any beyond BuildIds; its index has the order of lists, too (ended, started and id are
  * close_order, start_ns and key << 14 of the run). id is key << 14 and a number within the run, so
  * that all rows of a run are one range.
+ *
+ * The table meta has the number of the last commit, and how many runs of each status each namespace
+ * has (tally.c).
  */
 #include <stdio.h>
 
@@ -47,21 +50,30 @@ static const char version_1[] =
     " PRIMARY KEY (key, first_event_id)) STRICT, WITHOUT ROWID;";
 
 /* steps[n]: from version n + 1 to n + 2. */
-static const char *const steps[] = {
+static const struct step {
+    const char *sql;
+    int (*then)(struct flo_store *store, struct flo_err *err); /* or NULL */
+} steps[] = {
     /* 2: what is durable and no run. */
-    "CREATE TABLE record (kind INTEGER NOT NULL, namespace_id TEXT NOT NULL, id TEXT NOT NULL,"
-    " state BLOB NOT NULL, crc INTEGER NOT NULL,"
-    " PRIMARY KEY (kind, namespace_id, id)) STRICT, WITHOUT ROWID",
+    {"CREATE TABLE record (kind INTEGER NOT NULL, namespace_id TEXT NOT NULL, id TEXT NOT NULL,"
+     " state BLOB NOT NULL, crc INTEGER NOT NULL,"
+     " PRIMARY KEY (kind, namespace_id, id)) STRICT, WITHOUT ROWID",
+     NULL},
     /* 3: values of search attributes; status leaves the index that each start and end wrote to for
      * one of closed runs only, and one by start time takes its place. */
-    "CREATE TABLE attribute (id INTEGER PRIMARY KEY, space TEXT NOT NULL, name TEXT NOT NULL,"
-    " value ANY NOT NULL, ended INTEGER NOT NULL, started INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX attribute_value ON attribute"
-    " (space, name, value, ended DESC, started DESC, id DESC);"
-    "DROP INDEX run_status;"
-    "CREATE INDEX run_status ON run"
-    " (namespace_id, status, close_order DESC, start_ns DESC, key DESC) WHERE close_ns > 0;"
-    "CREATE INDEX run_start ON run (namespace_id, start_ns)",
+    {"CREATE TABLE attribute (id INTEGER PRIMARY KEY, space TEXT NOT NULL, name TEXT NOT NULL,"
+     " value ANY NOT NULL, ended INTEGER NOT NULL, started INTEGER NOT NULL) STRICT;"
+     "CREATE INDEX attribute_value ON attribute"
+     " (space, name, value, ended DESC, started DESC, id DESC);"
+     "DROP INDEX run_status;"
+     "CREATE INDEX run_status ON run"
+     " (namespace_id, status, close_order DESC, start_ns DESC, key DESC) WHERE close_ns > 0;"
+     "CREATE INDEX run_start ON run (namespace_id, start_ns)",
+     NULL},
+    /* 4: numbers of runs by status; rows of attributes for runs that are older than their table. */
+    {"INSERT INTO meta (name, value) SELECT 'runs/' || namespace_id || '/' || status, count(*)"
+     " FROM run GROUP BY namespace_id, status",
+     flo_store_fill_attributes},
 };
 _Static_assert(sizeof steps / sizeof *steps == FLO_STORE_SCHEMA_VERSION - 1,
                "a version without a step to it");
@@ -95,8 +107,12 @@ static int bring_up(struct flo_store *store, int version, struct flo_err *err)
         rc = flo_store_exec(&store->writer, version_1, err);
         version = 1;
     }
-    for (; !rc && version < FLO_STORE_SCHEMA_VERSION; version++)
-        rc = flo_store_exec(&store->writer, steps[version - 1], err);
+    for (; !rc && version < FLO_STORE_SCHEMA_VERSION; version++) {
+        const struct step *step = &steps[version - 1];
+        rc = flo_store_exec(&store->writer, step->sql, err);
+        if (!rc && step->then)
+            rc = step->then(store, err);
+    }
     snprintf(mark, sizeof mark, "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
              FLO_STORE_APPLICATION_ID, FLO_STORE_SCHEMA_VERSION);
     if (!rc)

@@ -17,6 +17,8 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
     [FLO_STORE_SQL_COMMIT] = "COMMIT",
     [FLO_STORE_SQL_ROLLBACK] = "ROLLBACK",
     [FLO_STORE_SQL_SET_SEQ] = "UPDATE meta SET value = ?1 WHERE name = 'commit_seq'",
+    [FLO_STORE_SQL_TALLY] = "INSERT INTO meta (name, value) VALUES ('runs/' || ?1 || '/' || ?2, ?3)"
+                            " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
     [FLO_STORE_SQL_PUT_NAMESPACE] =
         "INSERT INTO namespace (id, name, state) VALUES (?1, ?2, ?3)"
         " ON CONFLICT (id) DO UPDATE SET name = excluded.name, state = excluded.state",
@@ -30,7 +32,8 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
                               " ORDER BY kind, namespace_id, id",
     /* Most changes of a run touch no index. SQLite writes the entries of an index again whenever
      * one of its columns is set, be it to what it was: so the status, which hardly any open run
-     * changes, is set apart. All updates give up at rows that are not there. */
+     * changes, is set apart. UPDATE_CLOSED fits the rows of the status ?12 only, so that it is
+     * known what is one less. All updates give up at rows that are not there. */
     [FLO_STORE_SQL_UPDATE_OPEN] =
         "UPDATE run SET execution_ns = ?3, history_length = ?4, history_bytes = ?5,"
         " state_transitions = ?6, memo = ?7, search_attributes = ?8, state = ?9, state_crc = ?10"
@@ -42,7 +45,8 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
     [FLO_STORE_SQL_UPDATE_CLOSED] =
         "UPDATE run SET status = ?2, execution_ns = ?3, history_length = ?4, history_bytes = ?5,"
         " state_transitions = ?6, memo = ?7, search_attributes = ?8, state = ?9, state_crc = ?10,"
-        " close_ns = ?11, close_order = ?11 WHERE key = ?1",
+        " close_ns = ?11, close_order = ?11 WHERE key = ?1 AND status = ?12",
+    [FLO_STORE_SQL_GET_STATUS] = "SELECT status FROM run WHERE key = ?1",
     [FLO_STORE_SQL_INSERT_RUN] =
         "INSERT INTO run (key, status, execution_ns, history_length, history_bytes,"
         " state_transitions, memo, search_attributes, state, state_crc, close_ns, close_order,"
@@ -58,7 +62,7 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [FLO_STORE_SQL_END_ATTRIBUTES] = "UPDATE attribute SET ended = ?3 WHERE id BETWEEN ?1 AND ?2",
     [FLO_STORE_SQL_DELETE_ATTRIBUTES] = "DELETE FROM attribute WHERE id BETWEEN ?1 AND ?2",
-    [FLO_STORE_SQL_DELETE_RUN] = "DELETE FROM run WHERE key = ?1",
+    [FLO_STORE_SQL_DELETE_RUN] = "DELETE FROM run WHERE key = ?1 RETURNING namespace_id, status",
     [FLO_STORE_SQL_DELETE_HISTORY] = "DELETE FROM history WHERE key = ?1",
     [FLO_STORE_SQL_GET_SEQ] = "SELECT value FROM meta WHERE name = 'commit_seq'",
     [FLO_STORE_SQL_MAX_KEY] = "SELECT coalesce(max(key), 0) FROM run",

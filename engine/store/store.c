@@ -193,6 +193,7 @@ int flo_store_open(const struct flo_store_options *options, struct flo_store **o
         return flo_fail(err, FLO_ENOMEM, "no memory for the store");
     store->files.lock_fd = store->files.mark_fd = -1;
     flo_arena_init(&store->found, 0);
+    flo_arena_init(&store->tally.names, 0);
     store->accept_data_loss = options->accept_data_loss;
     store->query_budget_ns = options->query_budget_ns ? options->query_budget_ns : QUERY_BUDGET_NS;
     store->on_warning = options->on_warning;
@@ -215,6 +216,7 @@ void flo_store_close(struct flo_store **store_pointer)
     flo_store_disconnect(&store->writer);
     flo_store_files_close(&store->files);
     flo_arena_fini(&store->found);
+    flo_store_tally_fini(&store->tally);
     flo_free(store);
     *store_pointer = NULL;
 }

@@ -30,7 +30,7 @@
 struct flo_store; /* opaque: store.c */
 
 /* The schema that this program writes (PRAGMA user_version). */
-#define FLO_STORE_SCHEMA_VERSION 3
+#define FLO_STORE_SCHEMA_VERSION 4
 
 struct flo_store_options {
     const char *path;        /* NULL = in memory */
@@ -143,6 +143,7 @@ struct flo_store_filter {
     int64_t
         close_to_ns;    /* all runs that fit are closed, at this time at the latest; 0 = no bound */
     bool all_divisions; /* also runs with the attribute TemporalNamespaceDivision */
+    bool only_status;   /* sql speaks of nothing but the status: a count reads a few numbers */
 };
 
 /* Conditions of a filter that the indexes know: a run is open, is closed. */
@@ -192,7 +193,8 @@ FLO_MUST_CHECK int flo_store_walk(struct flo_store *store, const char *namespace
                                   int (*fn)(void *ctx, uint64_t key, const char *workflow_id,
                                             const char *run_id),
                                   void *ctx, uint64_t *out_end, struct flo_err *err);
-/* Count them, in all or one call for each status. FLO_ELIMIT as above. */
+/* Count them, in all or one call for each status that any has; all runs, or all of some status,
+ * without looking at one. FLO_ELIMIT as above. */
 FLO_MUST_CHECK int flo_store_count(struct flo_store *store, const char *namespace_id,
                                    const struct flo_store_filter *filter, bool by_status,
                                    void (*fn)(void *ctx, int status, int64_t count), void *ctx,

@@ -96,34 +96,76 @@ static int insert_run(struct flo_store *store, const struct flo_core_run_row *ro
     return flo_store_run(&store->writer, statement, err);
 }
 
-/* Write with one statement; *out_found: was there a row that it fits? */
+/* Write with one statement; *out_found: was there a row that it fits? old_status: see
+ * FLO_STORE_SQL_UPDATE_CLOSED. */
 static int update_run(struct flo_store *store, enum flo_store_statement which,
-                      const struct flo_core_run_row *row, bool *out_found, struct flo_err *err)
+                      const struct flo_core_run_row *row, int old_status, bool *out_found,
+                      struct flo_err *err)
 {
     sqlite3_stmt *statement;
     int rc = flo_store_prepare(&store->writer, which, &statement, err);
     if (rc)
         return rc;
     bind_run(statement, row);
-    if (which == FLO_STORE_SQL_UPDATE_CLOSED)
+    if (which == FLO_STORE_SQL_UPDATE_CLOSED) {
         sqlite3_bind_int64(statement, 11, row->close_ns);
+        sqlite3_bind_int(statement, 12, old_status);
+    }
     rc = flo_store_run(&store->writer, statement, err);
     *out_found = !rc && sqlite3_changes(store->writer.db) > 0;
     return rc;
 }
 
+/* The status that is stored of a run; *out_found: there is such a row. */
+static int stored_status(struct flo_store *store, uint64_t key, int *out_status, bool *out_found,
+                         struct flo_err *err)
+{
+    sqlite3_stmt *statement;
+    int rc = flo_store_prepare(&store->writer, FLO_STORE_SQL_GET_STATUS, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)key);
+    const int step = sqlite3_step(statement);
+    *out_found = step == SQLITE_ROW;
+    if (*out_found)
+        *out_status = sqlite3_column_int(statement, 0);
+    else
+        rc = flo_store_error(store->writer.db, step, "cannot read the database", err);
+    sqlite3_reset(statement);
+    return rc;
+}
+
+#define RUNNING FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_RUNNING
+
+/* Update the row of a run; old_status is what it was. *out_found: there is one. */
+static int replace_run(struct flo_store *store, const struct flo_core_run_row *row,
+                       int *out_old_status, bool *out_found, struct flo_err *err)
+{
+    const enum flo_store_statement first =
+        row->close_ns ? FLO_STORE_SQL_UPDATE_CLOSED : FLO_STORE_SQL_UPDATE_OPEN;
+    *out_old_status = row->close_ns ? RUNNING : row->status;
+    int rc = update_run(store, first, row, *out_old_status, out_found, err);
+    if (rc || *out_found)
+        return rc;
+    rc = stored_status(store, row->key, out_old_status, out_found, err);
+    if (rc || !*out_found)
+        return rc;
+    return update_run(store, row->close_ns ? first : FLO_STORE_SQL_UPDATE_STATUS, row,
+                      *out_old_status, out_found, err);
+}
+
 static int put_run(struct flo_store *store, const struct flo_core_run_row *row, struct flo_err *err)
 {
+    int rc = 0, old_status = 0;
     bool found = false;
-    int rc = 0;
-    if (!row->is_new && row->close_ns)
-        rc = update_run(store, FLO_STORE_SQL_UPDATE_CLOSED, row, &found, err);
-    else if (!row->is_new)
-        rc = update_run(store, FLO_STORE_SQL_UPDATE_OPEN, row, &found, err);
-    if (!rc && !found && !row->is_new && !row->close_ns)
-        rc = update_run(store, FLO_STORE_SQL_UPDATE_STATUS, row, &found, err);
+    if (!row->is_new)
+        rc = replace_run(store, row, &old_status, &found, err);
     if (!rc && !found)
         rc = insert_run(store, row, err);
+    if (!rc && found && old_status != row->status)
+        rc = flo_store_tally_add(&store->tally, row->namespace_id, old_status, -1, err);
+    if (!rc && (!found || old_status != row->status))
+        rc = flo_store_tally_add(&store->tally, row->namespace_id, row->status, 1, err);
     return rc ? rc : flo_store_put_attributes(store, row, err);
 }
 
@@ -163,9 +205,33 @@ static int run_plain(struct flo_store *store, enum flo_store_statement which, st
     return rc ? rc : flo_store_run(&store->writer, statement, err);
 }
 
+static int delete_run(struct flo_store *store, uint64_t key, struct flo_err *err)
+{
+    sqlite3_stmt *statement;
+    int rc = run_with_number(store, FLO_STORE_SQL_DELETE_HISTORY, key, err);
+    if (!rc)
+        rc = flo_store_delete_attributes(store, key, err);
+    if (!rc)
+        rc = flo_store_prepare(&store->writer, FLO_STORE_SQL_DELETE_RUN, &statement, err);
+    if (rc)
+        return rc;
+    sqlite3_bind_int64(statement, 1, (sqlite3_int64)key);
+    int step = sqlite3_step(statement);
+    if (step == SQLITE_ROW) {
+        rc = flo_store_tally_add(&store->tally, (const char *)sqlite3_column_text(statement, 0),
+                                 sqlite3_column_int(statement, 1), -1, err);
+        step = sqlite3_step(statement);
+    }
+    if (!rc)
+        rc = flo_store_error(store->writer.db, step, "cannot write the database", err);
+    sqlite3_reset(statement);
+    return rc;
+}
+
 static int apply(struct flo_store *store, const struct flo_core_batch *batch, struct flo_err *err)
 {
     int rc = 0;
+    flo_store_tally_reset(&store->tally);
     for (size_t i = 0; i < batch->namespace_count && !rc; i++)
         rc = put_namespace(store, &batch->namespaces[i], err);
     for (size_t i = 0; i < batch->record_count && !rc; i++)
@@ -174,14 +240,9 @@ static int apply(struct flo_store *store, const struct flo_core_batch *batch, st
         rc = put_run(store, &batch->runs[i], err);
     for (size_t i = 0; i < batch->history_count && !rc; i++)
         rc = put_history(store, &batch->histories[i], err);
-    for (size_t i = 0; i < batch->deleted_count && !rc; i++) {
-        rc = run_with_number(store, FLO_STORE_SQL_DELETE_HISTORY, batch->deleted_keys[i], err);
-        if (!rc)
-            rc = flo_store_delete_attributes(store, batch->deleted_keys[i], err);
-        if (!rc)
-            rc = run_with_number(store, FLO_STORE_SQL_DELETE_RUN, batch->deleted_keys[i], err);
-    }
-    return rc;
+    for (size_t i = 0; i < batch->deleted_count && !rc; i++)
+        rc = delete_run(store, batch->deleted_keys[i], err);
+    return rc ? rc : flo_store_tally_write(store, err);
 }
 
 int flo_store_commit(struct flo_store *store, const struct flo_core_batch *batch,

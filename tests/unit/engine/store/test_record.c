@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_record.c - records in the store, and the way from the schema that had none. */
+/* test_record.c - records in the store. */
 #include <sqlite3.h>
 
 #include "support.h"
@@ -89,35 +89,6 @@ static void test_damaged_record_is_noticed(void **state)
     assert_non_null(strstr(f->warnings, "store.record_damaged"));
 }
 
-/* A database of version 1 is brought up, keeps what it has, and can hold records then. */
-static void test_open_version_1_is_migrated(void **state)
-{
-    struct fixture *f = *state;
-    struct sample s;
-    uint64_t next_key = 0;
-    struct flo_err err = {0};
-    const struct flo_core_record_row row = record(1, "a", "one");
-
-    open_store(f);
-    commit_ok(f, sample(&s, 7, "a", "run-1"));
-    flo_store_close(&f->store);
-    assert_null(strstr(f->warnings, "store.migrated"));
-    spoil(f, "DROP TABLE record; DROP TABLE attribute; DROP INDEX run_start; DROP INDEX run_status;"
-             "CREATE INDEX run_status ON run (namespace_id, status);"
-             "PRAGMA user_version = 1");
-
-    open_store(f);
-    assert_non_null(strstr(f->warnings, "store.migrated"));
-    assert_int_equal(flo_store_next_key(f->store, &next_key, &err), 0);
-    assert_int_equal(next_key, 8);
-    commit_records(f, &row, 1);
-    assert_string_equal(records(f), "1 ns a one\n");
-    flo_store_close(&f->store);
-    f->warnings[0] = '\0';
-    open_store(f);
-    assert_null(strstr(f->warnings, "store.migrated"));
-}
-
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -125,7 +96,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_records_are_kept_in_order_of_change),
         STORE_TEST(test_damaged_record_is_noticed),
-        STORE_TEST(test_open_version_1_is_migrated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
