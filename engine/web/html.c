@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,18 +43,32 @@ static size_t character(const char *text, size_t len)
     return size <= len && flo_utf8_valid(text, size) ? size : 0;
 }
 
+/* Does the character say which way others run (U+202A-E, U+2066-9)? One that is not ended turns
+ * what stands behind its element, too. */
+static bool is_direction(const char *text, size_t size)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    return size == 3 && c[0] == 0xe2 &&
+           ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
+            (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
 void flo_html_text(struct flo_buf *out, const char *text, size_t len)
 {
     size_t from = 0, at = 0; /* text[from..at) is fine as it is */
     while (at < len) {
         size_t size = character(text + at, len - at);
-        const char *instead = size == 0 ? REPLACEMENT : size == 1 ? entity(text[at]) : NULL;
+        const char *instead = size == 1 ? entity(text[at]) : NULL;
+        if (size == 0 || is_direction(text + at, size))
+            instead = REPLACEMENT;
+        if (size == 0)
+            size = 1;
         if (instead) {
             flo_buf_append(out, text + from, at - from);
             flo_buf_append_str(out, instead);
-            from = at + 1;
+            from = at + size;
         }
-        at += size ? size : 1;
+        at += size;
     }
     flo_buf_append(out, text + from, at - from);
 }

@@ -11,8 +11,8 @@
 
 #include "base/buf.h"
 
-/* Append text as text: markup characters become entities, control characters and what is no UTF-8
- * become U+FFFD. Fine inside of quoted attributes. */
+/* Append text as text: markup characters become entities, control characters (those of direction,
+ * too) and what is no UTF-8 become U+FFFD. Fine inside of quoted attributes. */
 void flo_html_text(struct flo_buf *out, const char *text, size_t len);
 /*
  * Append fmt, which is markup, with

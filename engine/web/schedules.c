@@ -26,12 +26,14 @@ static void put_recent(struct flo_web_page *page, const FloApi__ScheduleListInfo
 static void put_schedule(struct flo_web_page *page, const FloApi__ScheduleListEntry *entry)
 {
     const FloApi__ScheduleListInfo *info = entry->info;
-    flo_html(page->out, "<tr><td>%s</td><td class=\"id\">%s</td><td class=\"id\">%s</td><td>",
+    flo_html(page->out,
+             "<tr><td>%s</td><td class=\"id\">%s</td><td class=\"id\" data-name=\"type\">%s</td>"
+             "<td data-name=\"next\">",
              info && info->paused ? "Paused" : "Runs", entry->schedule_id,
              info && info->workflow_type ? info->workflow_type->name : "");
     if (info && info->n_future_action_times)
         flo_html_time(page->out, flo_timestamp_ns(info->future_action_times[0]));
-    flo_html(page->out, "</td><td>");
+    flo_html(page->out, "</td><td data-name=\"started\">");
     if (info)
         put_recent(page, info);
     flo_html(page->out, "</td><td>%s", info ? info->notes : "");

@@ -161,7 +161,12 @@ class Page:
     def until(self, script, what, timeout=30):
         deadline = time.monotonic() + timeout
         while True:
-            value = self.run(script)
+            try:
+                value = self.run(script)
+            except AssertionError as error:
+                if "context" not in str(error):  # the page is just being left
+                    raise
+                value = None
             if value:
                 return value
             if time.monotonic() > deadline:

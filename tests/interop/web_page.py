@@ -12,17 +12,18 @@ import urllib.request
 from datetime import timedelta
 
 from temporalio import activity, workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 from temporalio.client import Client
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from devtools import CONTRAST, Chromium
 from fleet import Process
 
-HOSTILE = "<img src=x onerror=document.title='owned'>\"'&\u202e\x7f"
+HOSTILE = "<img src=x onerror=document.title='owned'>\"'&\u202e\u2066\x7f"
 SCRIPT = "</pre><script>document.title='owned'</script>"
 QUEUE = "orders"
 
@@ -154,6 +155,7 @@ def of_list(page, base, shots):
     rows = page.run("[...document.querySelectorAll('tbody tr')].map(r => r.innerText)")
     assert any("order-first" in row and "Completed" in row for row in rows), rows
     assert page.run(f"[...document.querySelectorAll('tbody a')].some(a => a.textContent.startsWith({json.dumps(HOSTILE[:20])}))")
+    assert not page.run("/[\\u202a-\\u202e\\u2066-\\u2069]/.test(document.documentElement.textContent)")
     chips = page.run("Object.fromEntries([...document.querySelectorAll('.chip')].map(c => c.innerText.split(' ')))")
     assert chips["Completed"] == "3" and chips["Terminated"] == "1" and chips["Running"] == "2", chips
     page.run("[...document.querySelectorAll('.chip')].find(c => c.innerText.startsWith('Terminated')).click()")
@@ -251,6 +253,15 @@ def of_headers(address):
             assert refused.code == 405, refused
 
 
+async def deep_values(client, address):
+    """Indented, this payload would take 70 MB."""
+    data = ("[" * 1900 + "1," * 20000 + "1" + "]" * 1900).encode()
+    await client.start_workflow("Deep", RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data)), id="deep",
+                                task_queue="nobody")
+    status, _, body = await asyncio.to_thread(say, address, "/workflow?id=deep")
+    assert status == 200 and "the beginning of" in body and len(body) < 100_000, (status, len(body))
+
+
 def engine(bin_dir, *args):
     return Process("flotilla-engine", [pathlib.Path(bin_dir) / "flotilla-engine", "--listen", "127.0.0.1:0", *args])
 
@@ -287,6 +298,7 @@ async def web_page(args):
             of_no_script(page, base)
             of_comfort(page, base)
             of_headers(address)
+            await deep_values(client, address)
             await many_workflows(client, count)
             await asyncio.to_thread(of_many, page, base, shots, count)
     finally:

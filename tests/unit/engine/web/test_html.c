@@ -42,6 +42,19 @@ static void test_broken_text_is_replaced(void **state)
     assert_text("\xe2\x82", 2, "\xef\xbf\xbd\xef\xbf\xbd");
 }
 
+/* Characters that turn the text around them do not get into a page; marks beside them do. */
+static void test_directions_are_replaced(void **state)
+{
+    (void)state;
+    assert_text("a\xe2\x80\xae"
+                "b\xe2\x81\xa6<",
+                9,
+                "a\xef\xbf\xbd"
+                "b\xef\xbf\xbd&lt;");
+    assert_text("\xe2\x80\xa9\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa", 12,
+                "\xe2\x80\xa9\xe2\x80\xaf\xe2\x81\xa5\xe2\x81\xaa");
+}
+
 /* %s escapes, %u makes a part of a URL, %d a number. */
 static void test_formats(void **state)
 {
@@ -93,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_is_escaped),
         cmocka_unit_test(test_broken_text_is_replaced),
+        cmocka_unit_test(test_directions_are_replaced),
         cmocka_unit_test(test_formats),
         cmocka_unit_test(test_quantities),
     };
