@@ -96,7 +96,8 @@ static void print_help(void)
            "...]\n\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-    printf("\n'flotilla COMMAND --help' tells more. Servers are named by --address or "
+    printf("\n'flotilla PORT' is an engine whose time skips, as SDKs start a test server.\n"
+           "'flotilla COMMAND --help' tells more. Servers are named by --address or "
            "TEMPORAL_ADDRESS.\n");
 }
 
@@ -111,6 +112,11 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--version") == 0) {
         printf("flotilla %s\n", flo_version());
         return 0;
+    }
+    /* A port, as SDKs start a test server. */
+    if (*argv[1] && !argv[1][strspn(argv[1], "0123456789")]) {
+        const struct cli_options options = {.rest = argv + 1};
+        return cli_engine(&options);
     }
     const char *names[COMMAND_COUNT];
     for (size_t i = 0; i < COMMAND_COUNT; i++) {

@@ -194,14 +194,15 @@ static bool make_addresses(const struct texts *texts, struct flo_engine_options 
     return !failed;
 }
 
-/* All values of an option, separated by commas, on the heap; *out NULL when it was not given. */
+/* All values of an option, by its name in the table, separated by commas, on the heap; *out NULL
+ * when it was not given. */
 static bool join(const struct flo_cmdline *cmdline, const char *name, char **out)
 {
     struct flo_buf text = {0};
     bool any = false;
     for (size_t i = 0; i < cmdline->given_count; i++) {
         const struct flo_cmdline_given *given = &cmdline->given[i];
-        if (!strstr(given->option->name, name))
+        if (strcmp(given->option->name, name) != 0)
             continue;
         if ((any && flo_buf_append(&text, ",", 1)) ||
             flo_buf_append(&text, given->value, strlen(given->value)))
@@ -276,7 +277,7 @@ static bool finish(const struct flo_cmdline *cmdline, const struct texts *texts,
     if (!set_log(texts, out, out_exit) || !make_addresses(texts, out, out_exit) ||
         !look_through(cmdline, out, out_exit))
         return false;
-    if (!join(cmdline, "--namespace", &out->namespaces) ||
+    if (!join(cmdline, "-n, --namespace", &out->namespaces) ||
         !join(cmdline, "--search-attribute", &out->search_attributes)) {
         *out_exit = FLO_EXIT_INTERNAL;
         return false;

@@ -21,9 +21,10 @@ typedef void (*flo_store_damage_fn)(void *ctx, const char *sentence);
 
 /*
  * Look at everything: SQLite's own structure, every checksum, every history from its first event to
- * the last one that its run's state tells of, rows that belong to nothing, the mark beside the
- * file. Reads one snapshot, so that an engine may run. 0, also with damages; FLO_EDATA: it is not
- * an engine's database or so damaged that it cannot be read; errors of flo_store_open.
+ * the last one that its run's state tells of, what its columns say, rows that belong to nothing,
+ * the mark beside the file. Reads one snapshot, so that an engine may run. 0, also with damages;
+ * FLO_EDATA: it is not an engine's database or so damaged that it cannot be read; errors of
+ * flo_store_open.
  */
 FLO_MUST_CHECK int flo_store_check(const char *path, flo_store_damage_fn fn, void *ctx,
                                    struct flo_store_report *out, struct flo_err *err);
@@ -31,7 +32,8 @@ FLO_MUST_CHECK int flo_store_check(const char *path, flo_store_damage_fn fn, voi
  * Copy the database at from, as it is at one moment, to the new file to (0600), with its mark;
  * an engine may run on it, and goes on while this reads. The copy is checked, synced, and gets its
  * name last: when that is there it is whole. An earlier attempt's rest is taken away. FLO_EEXIST:
- * to is there. FLO_EDATA: the copy has damages, which fn was told; it is removed.
+ * to is there, or a log beside it, or another backup to it is being made. FLO_EDATA: the copy has
+ * damages, which fn was told, or lacks commits that the mark knows; it is removed.
  */
 FLO_MUST_CHECK int flo_store_backup(const char *from, const char *to, flo_store_damage_fn fn,
                                     void *ctx, struct flo_store_report *out, struct flo_err *err);

@@ -4,6 +4,7 @@
  * is compared is of one moment, also while an engine commits. The mark is read before it begins: it
  * may only be behind.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 
 #define BUSY_MS 5000
 #define SENTENCE_MAX 512
+#define MARK_TRIES 3
 
 static void damage(struct flo_store_look *look, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -37,6 +39,25 @@ static void damage(struct flo_store_look *look, const char *fmt, ...)
         look->fn(look->ctx, sentence);
 }
 
+/* An engine may be writing it: what is damaged once only was half written. */
+static void read_mark(struct flo_store_look *look, const char *path)
+{
+    struct flo_err err;
+    struct flo_store_files files = {.mark_path = (char *)(uintptr_t)path,
+                                    .mark_fd = open(path, O_RDONLY | O_CLOEXEC)};
+    int rc = FLO_EDATA;
+    if (files.mark_fd < 0) {
+        if (errno != ENOENT) /* there is none beside a copy that was made by hand */
+            damage(look, "%s cannot be opened: %s", path, strerror(errno));
+        return;
+    }
+    for (int i = 0; i < MARK_TRIES && rc == FLO_EDATA; i++)
+        rc = flo_store_mark_read(&files, &look->mark, &err);
+    if (rc)
+        damage(look, "%s", err.message);
+    close(files.mark_fd);
+}
+
 int flo_store_look_open(struct flo_store_look *look, const char *path, struct flo_err *err)
 {
     char *mark_path = flo_asprintf("%s.mark", path);
@@ -48,12 +69,7 @@ int flo_store_look_open(struct flo_store_look *look, const char *path, struct fl
         return flo_fail(err, FLO_ENOENT, "there is no database %s", path);
     }
     flo_arena_init(&look->arena, 0);
-    struct flo_store_files files = {.mark_path = mark_path,
-                                    .mark_fd = open(mark_path, O_RDONLY | O_CLOEXEC)};
-    if (files.mark_fd >= 0 && flo_store_mark_read(&files, &look->mark, err))
-        damage(look, "%s", err->message);
-    if (files.mark_fd >= 0)
-        close(files.mark_fd);
+    read_mark(look, mark_path);
     flo_free(mark_path);
     /* Not read-only: a log that a killed engine left has to be read, which needs its index. */
     int rc = flo_store_connect(&look->connection, path, false, err);
@@ -230,6 +246,44 @@ static int check_history(struct flo_store_look *look, sqlite3_stmt *run, uint64_
     return 0;
 }
 
+/* The columns behind those that on_run reads, in the order of RUN_COLUMNS. They have no checksum of
+ * their own, but all of them are in the state, which has one; the status is not. */
+#define RUN_COLUMNS                                                                                \
+    "status, type, task_queue, start_request_id, first_run_id, parent_workflow_id, parent_run_id," \
+    " root_workflow_id, root_run_id, start_ns, execution_ns, state_transitions, history_length,"   \
+    " memo, search_attributes"
+
+static bool columns_agree(sqlite3_stmt *statement, const FloEngine__ExecutionState *state)
+{
+    int at = 6;
+    const int status = sqlite3_column_int(statement, at++);
+    const char *const texts[] = {state->type,
+                                 state->task_queue,
+                                 state->start_request_id,
+                                 state->first_run_id,
+                                 state->parent_workflow_id,
+                                 state->parent_run_id,
+                                 state->root_workflow_id,
+                                 state->root_run_id};
+    const int64_t numbers[] = {state->start_ns, state->execution_ns, state->state_transitions,
+                               state->next_event_id - 1};
+    const ProtobufCBinaryData blobs[] = {state->memo, state->search_attributes};
+    const bool open =
+        status == FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_RUNNING ||
+        status == FLO_API__WORKFLOW_EXECUTION_STATUS__WORKFLOW_EXECUTION_STATUS_PAUSED;
+    bool agree = open == (state->close_ns == 0);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        agree = strcmp(text(statement, at++), texts[i]) == 0 && agree;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        agree = sqlite3_column_int64(statement, at++) == numbers[i] && agree;
+    for (size_t i = 0; i < sizeof blobs / sizeof *blobs; i++, at++) {
+        const void *blob = sqlite3_column_blob(statement, at);
+        agree = (size_t)sqlite3_column_bytes(statement, at) == blobs[i].len &&
+                (!blobs[i].len || memcmp(blob, blobs[i].data, blobs[i].len) == 0) && agree;
+    }
+    return agree;
+}
+
 static int on_run(struct flo_store_look *look, sqlite3_stmt *statement)
 {
     const uint64_t key = (uint64_t)sqlite3_column_int64(statement, 0);
@@ -246,7 +300,11 @@ static int on_run(struct flo_store_look *look, sqlite3_stmt *statement)
                text(statement, 1));
         return 0;
     }
-    return check_history(look, statement, key, state->next_event_id);
+    if (!columns_agree(statement, state))
+        damage(look, "run %s of workflow %s: what lists show of it is not what its state says",
+               text(statement, 2), text(statement, 1));
+    const int64_t end = state->next_event_id; /* the arena is used anew */
+    return check_history(look, statement, key, end);
 }
 
 int flo_store_look_through(struct flo_store_look *look, struct flo_err *err)
@@ -261,7 +319,8 @@ int flo_store_look_through(struct flo_store_look *look, struct flo_err *err)
         {"the namespaces", "SELECT id, name, state FROM namespace", on_namespace, 1},
         {"the records", "SELECT kind, namespace_id, id, state, crc FROM record", on_record, 2},
         {"the runs",
-         "SELECT key, workflow_id, run_id, state, state_crc, close_ns FROM run ORDER BY key",
+         "SELECT key, workflow_id, run_id, state, state_crc, close_ns, " RUN_COLUMNS
+         " FROM run ORDER BY key",
          on_run, 1},
         {"the histories",
          "SELECT DISTINCT 'the history of run', key FROM history"
@@ -275,6 +334,10 @@ int flo_store_look_through(struct flo_store_look *look, struct flo_err *err)
          " UNION ALL SELECT 'runs/' || namespace_id || '/' || status, -count(*) FROM run"
          " GROUP BY namespace_id, status) GROUP BY name HAVING sum(n) <> 0",
          on_tally, 4},
+        {"the search attributes",
+         "SELECT DISTINCT 'a search attribute of run', id >> 14 FROM attribute"
+         " WHERE id >> 14 NOT IN (SELECT key FROM run)",
+         on_stray, 3},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (look->version < parts[i].version)

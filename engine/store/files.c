@@ -54,20 +54,26 @@ static int sync_directory(const char *path, struct flo_err *err)
     return rc;
 }
 
-/* The database is absent or a regular file that is ours to open; an empty one with a log is one
- * whose content was cut off. */
+/* The database is absent or a regular file that is ours to open. A log beside none, or beside an
+ * empty one, holds what was acknowledged: SQLite would delete it. */
 static int check_database(struct flo_store_files *files, struct flo_err *err)
 {
     struct stat info, log_info;
+    const bool log = stat(files->log_path, &log_info) == 0 && log_info.st_size > 0;
     if (lstat(files->path, &info)) {
         if (errno != ENOENT)
             return system_error(err, errno, "cannot open database", files->path);
+        if (log)
+            return flo_fail(err, FLO_EDATA,
+                            "database %s is not there but its log %s is: bring the database back, "
+                            "or remove the log to begin anew",
+                            files->path, files->log_path);
         files->created = true;
         return 0;
     }
     if (!S_ISREG(info.st_mode))
         return flo_fail(err, FLO_EEXIST, "database %s is not a regular file", files->path);
-    if (info.st_size == 0 && stat(files->log_path, &log_info) == 0 && log_info.st_size > 0)
+    if (info.st_size == 0 && log)
         return flo_fail(err, FLO_EDATA,
                         "database %s is empty but its log %s is not: the database was cut off",
                         files->path, files->log_path);

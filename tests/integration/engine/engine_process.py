@@ -388,17 +388,101 @@ def test_check_names_damages(folder):
             ("UPDATE run SET state = zeroblob(length(state)) WHERE key = 6", "its state is damaged"),
             ("DELETE FROM run WHERE key = 7", "the history of run 7 belongs to nothing"),
             ("UPDATE meta SET value = value - 1 WHERE name = 'commit_seq'", "was acknowledged"),
-            ("UPDATE meta SET value = value + 1 WHERE name GLOB 'runs/*'", "is wrong by 2")]:
+            ("UPDATE meta SET value = value + 1 WHERE name GLOB 'runs/*'", "is wrong by 2"),
+            ("UPDATE run SET memo = x'0a00' WHERE key = 8", "is not what its state says"),
+            ("UPDATE run SET status = 1 WHERE key = 9", "is not what its state says"),
+            ("INSERT INTO attribute (id, space, name, value, ended, started) VALUES (1 << 40, 's', 'n', 1, 1, 1)",
+             "a search attribute of run 67108864 belongs to nothing")]:
         with sqlite3.connect(db) as database:
             database.execute(spoil)
         code, said = care("check", db)
         assert code == 65 and line in said, (spoil, code, said)
-    assert said.count("damage: ") >= 7, said
+    assert said.count("damage: ") >= 10, said
     code, said = care("backup", db, os.path.join(folder, "copy.db"))
     assert code == 65 and not any(name.startswith("copy") for name in os.listdir(folder)), (code, said)
     assert care("check", os.path.join(folder, "none"))[0] == 66
     assert care("check")[0] == 64
     assert not os.path.exists(os.path.join(folder, "none"))
+
+
+def test_damaged_files_are_never_backed_up(folder):
+    """What SQLite alone would not notice, or would make worse: commits that are lost, pages of an index, a file that was
+    cut off, another database's log in the way."""
+    db, copy = os.path.join(folder, "engine.db"), os.path.join(folder, "copy.db")
+    with Engine("--db", db) as engine:
+        drive("echo", engine.address, "200", "10")
+        engine.stop()
+    page = 4096
+    with sqlite3.connect(db) as database:
+        index, = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'run_workflow'").fetchone()
+    with open(db, "rb") as file:
+        whole = file.read()
+    with open(db + ".mark", "rb") as file:
+        mark = file.read()
+
+    def refused(content, line):
+        with open(db, "wb") as file:
+            file.write(content)
+        code, said = care("check", db)
+        assert code == 65 and line in said, (code, said)
+        code, said = care("backup", db, copy)
+        assert code == 65, (code, said)
+        assert not any(name.startswith("copy") for name in os.listdir(folder)), os.listdir(folder)
+
+    refused(whole[:(index - 1) * page] + bytes(page) + whole[index * page:], "damage: ")
+    refused(whole[:len(whole) // 2], "")
+    refused(b"not a database at all" * 1000, "not a database")
+    with open(db + ".mark", "wb") as file:  # 16 bytes that no engine wrote
+        file.write(bytes(15) + b"x")
+    refused(whole, "cannot say what the last commit was")
+    with open(db + ".mark", "wb") as file:
+        file.write(mark)
+    with sqlite3.connect(db) as database:
+        database.execute("UPDATE meta SET value = value - 1 WHERE name = 'commit_seq'")
+    code, said = care("backup", db, copy)
+    assert code == 65 and "was acknowledged" in said, (code, said)
+    assert not any(name.startswith("copy") for name in os.listdir(folder)), os.listdir(folder)
+
+    os.remove(db)
+    for rest in ("-wal", "-shm"):
+        if os.path.exists(db + rest):
+            os.remove(db + rest)
+    with open(db, "wb") as file:
+        file.write(whole)
+    with open(copy + "-wal", "wb") as file:
+        file.write(b"of a database that had this name")
+    code, said = care("backup", db, copy)
+    assert code == 73 and "copy.db-wal" in said, (code, said)
+    os.remove(copy + "-wal")
+    os.remove(db + ".mark")  # a copy by hand has none: nothing can be said of its end
+    assert care("check", db)[0] == 0
+    code, said = care("backup", db, copy)
+    assert code == 0, (code, said)
+    with Engine("--db", copy) as engine:
+        engine.stop()
+
+
+def test_two_backups_of_one_name(folder):
+    """At most one of two at a time gets the name, and what has it is whole; a killed one is no obstacle."""
+    db, copy = os.path.join(folder, "engine.db"), os.path.join(folder, "copy.db")
+    with Engine("--db", db) as engine:
+        drive("echo", engine.address, "300", "20")
+        with subprocess.Popen([ENGINE, "backup", db, copy], stdout=subprocess.DEVNULL) as killed:
+            killed.kill()
+        if os.path.exists(copy):  # it was quick
+            os.remove(copy)
+        assert care("backup", db, copy)[0] == 0
+        archive = os.path.join(folder, "archive.db")  # the first name of a backup that was killed at its end
+        os.rename(copy, archive)
+        os.link(archive, copy + ".partial")
+        both = [subprocess.Popen([ENGINE, "backup", db, copy], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                for _ in range(2)]
+        codes = sorted((process.communicate(timeout=DEADLINE_S), process.returncode)[1] for process in both)
+        assert codes == [0, 73], codes
+        for backup in (copy, archive):
+            assert care("check", backup)[0] == 0, backup
+        engine.stop()
+    assert not any("partial" in name for name in os.listdir(folder)), os.listdir(folder)
 
 
 def test_lost_commits_are_65(folder):

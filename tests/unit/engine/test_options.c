@@ -117,6 +117,21 @@ static void test_memory(void **state)
     flo_engine_options_fini(&options);
 }
 
+/* Options that begin alike are told apart: limits of namespaces make none. */
+static void test_namespaces_are_those_of_their_option(void **state)
+{
+    (void)state;
+    struct flo_engine_options options;
+    assert_int_equal(PARSE(&options, "e", "--namespace-rps", "100", "-n", "a",
+                           "--namespace-concurrent", "5", "--namespace", "b"),
+                     0);
+    assert_string_equal(options.shell.namespaces, "a,b");
+    flo_engine_options_fini(&options);
+    assert_int_equal(PARSE(&options, "e", "--namespace-rps", "100"), 0);
+    assert_null(options.shell.namespaces);
+    flo_engine_options_fini(&options);
+}
+
 static void test_misuse_is_64(void **state)
 {
     (void)state;
@@ -184,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_start_dev_pages),
         cmocka_unit_test(test_port_alone_is_the_test_server),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_namespaces_are_those_of_their_option),
         cmocka_unit_test(test_misuse_is_64),
         cmocka_unit_test(test_dynamic_values),
     };

@@ -480,6 +480,31 @@ static void test_open_empty_file_with_log_is_refused(void **state)
     assert_int_equal(try_open(f, &err), FLO_EDATA);
 }
 
+/* A log without its database holds what was acknowledged: it is left alone, so that the database
+ * can be brought back. */
+static void test_open_log_without_database_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct sample s;
+    struct flo_err err = {0};
+    char aside[128];
+
+    open_store(f);
+    commit_ok(f, sample(&s, 1, "a", "run-1"));
+    flo_store_close(&f->store);
+    snprintf(aside, sizeof aside, "%.63s/aside", f->folder);
+    assert_int_equal(rename(f->path, aside), 0);
+    f->options.accept_data_loss = true; /* no, not even then */
+    assert_int_equal(try_open(f, &err), FLO_EDATA);
+    assert_non_null(strstr(err.message, "-wal"));
+    assert_int_not_equal(access(f->path, F_OK), 0);
+
+    f->options.accept_data_loss = false;
+    assert_int_equal(rename(aside, f->path), 0);
+    assert_int_equal(try_open(f, &err), 0);
+    assert_null(strstr(f->warnings, "store.data_loss"));
+}
+
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -504,6 +529,7 @@ int main(void)
         STORE_TEST(test_checkpoint_log_stays_small),
         STORE_TEST(test_commit_deleted_files_are_noticed),
         STORE_TEST(test_open_empty_file_with_log_is_refused),
+        STORE_TEST(test_open_log_without_database_is_refused),
     };
     fault_vfs_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
