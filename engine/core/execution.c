@@ -452,17 +452,59 @@ void flo_execution_settle(struct flo_core *core)
 
 /* ---- signals and cancel requests ---- */
 
-int flo_execution_note_signal(struct flo_execution *execution, const char *request_id)
+/* How the request of a signal is known: what its entry in signal_requests points to. */
+static char by_event, by_state;
+
+static int put_signal(struct flo_execution *execution, const char *request_id, char *how)
 {
-    if (!request_id || !*request_id)
-        return 0;
     if (!execution->signal_requests) {
         execution->signal_requests = flo_malloc(sizeof *execution->signal_requests);
         if (!execution->signal_requests)
             return FLO_ENOMEM;
         flo_map_init(execution->signal_requests);
     }
-    return flo_map_put_str(execution->signal_requests, request_id, execution);
+    return flo_map_put_str(execution->signal_requests, request_id, how);
+}
+
+static bool knows_signal(const struct flo_execution *execution, const char *request_id)
+{
+    return execution->signal_requests && flo_map_get_str(execution->signal_requests, request_id);
+}
+
+int flo_execution_note_signal(struct flo_execution *execution, const char *request_id)
+{
+    return request_id && *request_id ? put_signal(execution, request_id, &by_event) : 0;
+}
+
+void flo_execution_keep_signal(struct flo_core *core, struct flo_execution *execution,
+                               const char *request_id)
+{
+    if (!request_id || !*request_id || knows_signal(execution, request_id))
+        return;
+    struct flo_run_more *more = flo_run_more_of(core, execution);
+    if (!more || put_signal(execution, request_id, &by_state))
+        flo_core_set_fatal(core);
+    else
+        more->kept_signals++;
+}
+
+const char *flo_execution_next_kept_signal(const struct flo_execution *execution,
+                                           const struct flo_map_entry **at)
+{
+    if (!execution->more || !execution->more->kept_signals)
+        return NULL;
+    *at = *at ? flo_map_next(*at) : flo_map_first(execution->signal_requests);
+    while (*at && flo_map_value(*at) != &by_state)
+        *at = flo_map_next(*at);
+    return *at ? flo_map_key(*at, NULL) : NULL;
+}
+
+void flo_execution_keep_signals_of(struct flo_core *core, struct flo_execution *execution,
+                                   const struct flo_execution *other)
+{
+    const struct flo_map_entry *at = NULL;
+    for (const char *id; (id = flo_execution_next_kept_signal(other, &at));)
+        flo_execution_keep_signal(core, execution, id);
 }
 
 static void add_signal(struct flo_core *core, struct flo_execution *execution,
@@ -487,8 +529,7 @@ int flo_execution_signal(struct flo_core *core, struct flo_execution *execution,
                          FloApi__Link **links, size_t n_links, struct flo_status *status)
 {
     const char *request_id = attributes->request_id;
-    if (request_id && *request_id && execution->signal_requests &&
-        flo_map_get_str(execution->signal_requests, request_id))
+    if (request_id && *request_id && knows_signal(execution, request_id))
         return 0;
     if (execution->workflow_task.stage == FLO_CORE_WORKFLOW_TASK_STARTED &&
         execution->workflow_task.close_attempted)

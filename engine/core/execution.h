@@ -189,6 +189,7 @@ struct flo_run_more {
     struct flo_priority *priority;       /* heap; NULL = none was given */
     struct flo_run_request *requests;
     size_t request_count;
+    size_t kept_signals; /* of execution->signal_requests: those that flo_execution_keep_signal put */
 };
 
 /* Something that flo_execution_settle does to another run, asked for by an Initiated event. */
@@ -245,7 +246,7 @@ struct flo_execution {
     struct flo_core_child *
         *children; /* by initiated_id, ascending; with started_id 0: not started */
     size_t child_count, children_cap;
-    struct flo_map *signal_requests; /* request ids that were applied -> the run itself; or NULL */
+    struct flo_map *signal_requests; /* request ids that were applied -> how it is known; or NULL */
     int64_t signal_count;
 
     struct flo_updates *updates; /* update.h; NULL: there never was one */

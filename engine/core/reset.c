@@ -148,6 +148,7 @@ static int build(struct flo_core *core, struct work *work, const char *run_id,
 
 /* ---- events that are applied again ---- */
 
+/* Its event does not tell the request any more, as on the real server; the run knows it still. */
 static void reapply_signal(struct flo_core *core, struct flo_execution *fresh,
                            const FloApi__HistoryEvent *event)
 {
@@ -164,6 +165,7 @@ static void reapply_signal(struct flo_core *core, struct flo_execution *fresh,
                             .links = event->links,
                             .n_links = event->n_links};
     fresh->signal_count++;
+    flo_execution_keep_signal(core, fresh, from->request_id);
     flo_history_write(core, fresh, &out);
 }
 
@@ -544,6 +546,7 @@ static void change(struct flo_core *core, const struct work *work, const struct 
     }
     flo_execution_arm_run(core, fresh);
     fail_task(core, work);
+    flo_execution_keep_signals_of(core, fresh, base);
     reapply_chain(core, work, chain);
     restart_activities(core, fresh);
     flo_user_timers_arm(core, fresh);

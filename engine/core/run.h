@@ -6,6 +6,7 @@
 #ifndef FLO_ENGINE_CORE_RUN_H
 #define FLO_ENGINE_CORE_RUN_H
 
+#include "base/map.h"
 #include "engine/core/execution.h"
 #include "engine/core/internal.h"
 #include "engine/core/message.h"
@@ -61,6 +62,16 @@ bool flo_execution_add_signal(struct flo_core *core, struct flo_execution *execu
 /* Remember the request of a signal; NULL and "" = it has none. 0, FLO_ENOMEM. */
 FLO_MUST_CHECK int flo_execution_note_signal(struct flo_execution *execution,
                                              const char *request_id);
+/* The same of a signal whose event does not tell the request: it is stored with the run. What fails
+ * is fatal. */
+void flo_execution_keep_signal(struct flo_core *core, struct flo_execution *execution,
+                               const char *request_id);
+/* Keep what another run keeps. */
+void flo_execution_keep_signals_of(struct flo_core *core, struct flo_execution *execution,
+                                   const struct flo_execution *other);
+/* The next one of those that are kept, in no order that matters; NULL: no more. *at: NULL first. */
+const char *flo_execution_next_kept_signal(const struct flo_execution *execution,
+                                           const struct flo_map_entry **at);
 
 /* What of a run never changes. Borrowed. */
 struct flo_run_texts {

@@ -213,6 +213,21 @@ static int pack_buffered(const struct flo_execution *execution, struct flo_arena
     return 0;
 }
 
+static int pack_signal_requests(const struct flo_execution *execution, struct flo_arena *arena,
+                                FloEngine__ExecutionState *out)
+{
+    const struct flo_map_entry *at = NULL;
+    if (!execution->more->kept_signals)
+        return 0;
+    out->signal_requests =
+        flo_arena_alloc(arena, execution->more->kept_signals * sizeof *out->signal_requests);
+    if (!out->signal_requests)
+        return FLO_ENOMEM;
+    for (const char *id; (id = flo_execution_next_kept_signal(execution, &at));)
+        out->signal_requests[out->n_signal_requests++] = flo_text(id);
+    return 0;
+}
+
 static int pack_more(const struct flo_execution *execution, struct flo_arena *arena,
                      FloEngine__ExecutionState *out)
 {
@@ -231,7 +246,8 @@ static int pack_more(const struct flo_execution *execution, struct flo_arena *ar
         to->id = more->requests[i].id;
         to->event_id = more->requests[i].event_id;
     }
-    return pack_priority(more->priority, arena, &out->priority);
+    int rc = pack_signal_requests(execution, arena, out);
+    return rc ? rc : pack_priority(more->priority, arena, &out->priority);
 }
 
 static void pack_fields(struct flo_execution *execution, FloEngine__ExecutionState *out)

@@ -156,7 +156,7 @@ static void load_more(struct flo_core *core, struct flo_execution *execution,
                       const FloEngine__ExecutionState *state)
 {
     if (!*state->reset_run_id && !state->original_start_ns && !state->versioned &&
-        !state->n_requests && !state->priority)
+        !state->n_requests && !state->n_signal_requests && !state->priority)
         return;
     struct flo_run_more *more = flo_run_more_of(core, execution);
     if (!more)
@@ -170,6 +170,8 @@ static void load_more(struct flo_core *core, struct flo_execution *execution,
         flo_core_set_fatal(core);
     for (size_t i = 0; i < state->n_requests; i++)
         flo_run_request_add(core, execution, state->requests[i]->id, state->requests[i]->event_id);
+    for (size_t i = 0; i < state->n_signal_requests; i++)
+        flo_execution_keep_signal(core, execution, state->signal_requests[i]);
 }
 
 static int load_fields(struct flo_core *core, struct flo_execution *execution,
@@ -221,7 +223,8 @@ static int note_signal(struct flo_execution *execution, const FloApi__HistoryEve
         execution, event->workflow_execution_signaled_event_attributes->request_id);
 }
 
-/* Which signals were applied is told by the events themselves, buffered ones included. */
+/* Which signals were applied is told by the events themselves, buffered ones included; of those
+ * that a reset applied again, by the state (load_more). */
 static int load_signals(struct flo_core *core, struct flo_execution *execution)
 {
     const struct flo_history *history = &execution->history;
