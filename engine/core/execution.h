@@ -221,15 +221,15 @@ struct flo_execution {
     int32_t attempt;
     bool has_retry_policy, has_cron; /* the Started event tells which */
     bool was_reset;                  /* it closed because a reset took over: not stored */
-    bool attributes_changed;         /* search_attributes, since a batch had them */
-    bool has_attributes;             /* the last batch that had them had some */
     bool first_task_pending;         /* the first workflow task waits for execution_ns */
     char *new_run_id;                /* that took over when this one closed; heap; NULL = none */
 
     struct flo_history history;
     struct flo_list buffered; /* struct flo_buffered_event, in order of arrival */
     size_t buffered_bytes;
-    bool in_commands; /* commands are being applied: their events go first */
+    bool in_commands;        /* commands are being applied: their events go first */
+    bool attributes_changed; /* search_attributes, since a batch had them */
+    bool has_attributes;     /* the last batch that had them had some */
     int64_t state_transitions;
 
     struct flo_core_workflow_task workflow_task;
