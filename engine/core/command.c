@@ -237,6 +237,8 @@ static void set_attribute(struct flo_core *core, struct flo_execution *execution
     upserted.indexed_fields = &fields;
     upserted.n_indexed_fields = 1;
     flo_merge_search_attributes(core, execution, &upserted);
+    if (strcmp(name, "BuildIds") != 0) /* which has no rows of its own */
+        execution->attributes_changed = true;
 }
 
 void flo_set_keyword_list(struct flo_core *core, struct flo_execution *execution, const char *name,

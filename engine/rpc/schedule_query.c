@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * schedule_query.c - a syntax tree meets a schedule. Truth has three values, as in SQL: what is
- * asked of an attribute that is not there is unknown, and not even its opposite is true.
+ * asked of an attribute that is not there is unknown.
  */
 #include "engine/rpc/schedule_query.h"
 
@@ -14,6 +14,7 @@
 #include "engine/core/search_attributes.h"
 #include "wire/payload.h"
 
+#define SCHEDULE_ID "ScheduleId"
 #define TYPE(name) FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_##name
 
 enum truth { NO, YES, UNKNOWN };
@@ -72,48 +73,103 @@ static const char *forbidden(const struct flo_query_node *node)
     return NULL;
 }
 
-/* The first name that is no attribute at all, or NULL. */
-static const char *unknown(const struct flo_query_node *node, const struct flo_query_names *names)
+#define CONVERT "unable to convert filter expression: "
+
+/* The names of a namespace, and the one that only schedules have. */
+static FloApi__IndexedValueType type_with_id(void *ctx, const char *name)
 {
-    for (; node; node = node->next) {
-        if (node->kind == FLO_NODE_COLUMN && !is_predefined(node->text) &&
-            names->type_of(names->ctx, node->text) == TYPE(UNSPECIFIED))
-            return node->text;
-        const char *inside = unknown(node->child, names);
-        if (inside)
-            return inside;
+    const struct flo_query_names *names = ctx;
+    return strcmp(name, SCHEDULE_ID) == 0 ? TYPE(KEYWORD) : names->type_of(names->ctx, name);
+}
+
+/* A condition that the namespace has a name for. */
+static int check_name(const struct flo_query_node *node, const char *namespace_name,
+                      const struct flo_query_names *names, struct flo_err *err)
+{
+    if (node->kind != FLO_NODE_COLUMN || is_predefined(node->text) ||
+        names->type_of(names->ctx, node->text) != TYPE(UNSPECIFIED))
+        return 0;
+    return flo_fail(err, FLO_EINVAL, "Namespace %s has no mapping defined for search attribute %s",
+                    namespace_name, node->text);
+}
+
+/* Conditions from left to right: the first one that is wrong is told. Trees are as deep as the
+ * parser lets them be. */
+static int check_conditions(const struct flo_query_node *node, // NOLINT(misc-no-recursion)
+                            const char *namespace_name, const struct flo_query_names *names,
+                            struct flo_err *err)
+{
+    int rc = 0;
+    if (!node)
+        return 0;
+    switch (node->kind) {
+    case FLO_NODE_AND:
+    case FLO_NODE_OR:
+    case FLO_NODE_PAREN:
+        for (const struct flo_query_node *child = node->child; child && !rc; child = child->next)
+            rc = check_conditions(child, namespace_name, names, err);
+        return rc;
+    case FLO_NODE_NOT:
+        return flo_fail(err, FLO_EINVAL,
+                        "invalid query: " CONVERT "operation is not supported: 'not' expression");
+    case FLO_NODE_COLUMN:
+        return flo_fail(err, FLO_EINVAL, "invalid query: " CONVERT "incomplete expression");
+    case FLO_NODE_COMPARE:
+    case FLO_NODE_RANGE:
+    case FLO_NODE_IS:
+        return check_name(node->child, namespace_name, names, err);
+    default:
+        return 0; /* flo_query_compile says what it is */
     }
-    return NULL;
+}
+
+/* What is wrong with a condition is said here with one more part in front than for workflows. */
+static int compile(const char *text, const struct flo_query_names *names, struct flo_arena *arena,
+                   struct flo_err *err)
+{
+    static const char START[] = "invalid query: ";
+    struct flo_query compiled; /* for its checks alone */
+    struct flo_err plain = {0};
+    int rc = flo_query_compile(text, names, arena, &compiled, &plain);
+    if (!rc)
+        return 0;
+    if (strncmp(plain.message, START, sizeof START - 1) != 0)
+        return flo_fail(err, rc, "%s", plain.message);
+    return flo_fail(err, rc, "%s" CONVERT "%s", START, plain.message + sizeof START - 1);
 }
 
 int flo_schedule_query_parse(const char *text, const char *namespace_name,
                              const struct flo_query_names *names, struct flo_arena *arena,
                              struct flo_query_tree *out, struct flo_err *err)
 {
-    struct flo_query compiled; /* for its checks alone */
+    const struct flo_query_names with_id = {type_with_id, (void *)(uintptr_t)names};
     int rc = flo_query_parse(text, arena, out, err);
+    if (!rc)
+        rc = check_conditions(out->where, namespace_name, &with_id, err);
     if (rc)
         return rc;
-    const char *name = unknown(out->where, names);
-    if (name)
-        return flo_fail(err, FLO_EINVAL,
-                        "Namespace %s has no mapping defined for search attribute %s",
-                        namespace_name, name);
-    name = forbidden(out->where);
+    const char *name = forbidden(out->where);
     if (!name && out->order_by)
         name = "StartTime";
+    if (!name)
+        name = forbidden(out->group_by);
     if (name)
         return flo_fail(err, FLO_EINVAL,
                         "invalid query filter for schedules: cannot filter on \"%s\"", name);
-    return flo_query_compile(text, names, arena, &compiled, err);
+    if (out->group_by)
+        return flo_fail(err, FLO_EINVAL,
+                        "invalid query: unable to convert 'group by' column name: 'group by' "
+                        "clause is only supported for ExecutionStatus search attribute");
+    return compile(text, &with_id, arena, err);
 }
 
 /* ---- values ---- */
 
 static FloApi__IndexedValueType type_of(const struct flo_query_names *names, const char *name)
 {
-    return strcmp(name, "TemporalSchedulePaused") == 0 ? TYPE(BOOL)
-                                                       : names->type_of(names->ctx, name);
+    if (strcmp(name, "TemporalSchedulePaused") == 0)
+        return TYPE(BOOL);
+    return strcmp(name, SCHEDULE_ID) == 0 ? TYPE(KEYWORD) : names->type_of(names->ctx, name);
 }
 
 /* The value of an attribute, a new reference; NULL: it has none. */
@@ -122,6 +178,8 @@ static json_t *value_of(const struct flo_core_schedule *schedule, const char *na
     json_t *value = NULL;
     if (strcmp(name, "TemporalSchedulePaused") == 0)
         return json_boolean(schedule->paused);
+    if (strcmp(name, SCHEDULE_ID) == 0)
+        return json_string(schedule->id);
     const FloApi__SearchAttributes *all = schedule->attributes;
     for (size_t i = 0; all && i < all->n_indexed_fields; i++)
         if (strcmp(all->indexed_fields[i]->key, name) == 0 &&
@@ -244,8 +302,6 @@ static enum truth test(const struct flo_query_node *node, const struct flo_query
 {
     if (node->kind == FLO_NODE_PAREN)
         return test(node->child, names, schedule);
-    if (node->kind == FLO_NODE_NOT)
-        return not(test(node->child, names, schedule));
     if (node->kind == FLO_NODE_AND || node->kind == FLO_NODE_OR) {
         const enum truth decides = node->kind == FLO_NODE_AND ? NO : YES;
         enum truth all = not(decides);

@@ -12,9 +12,9 @@
 #include "engine/rpc/query_tree.h"
 
 /*
- * Check a query for a list of schedules, which may ask for TemporalSchedulePaused and for search
- * attributes of the namespace. *out: its tree, in arena. FLO_EINVAL with the server's sentence;
- * FLO_ENOMEM.
+ * Check a query for a list of schedules, which may ask for ScheduleId, TemporalSchedulePaused and
+ * search attributes of the namespace. *out: its tree, in arena. FLO_EINVAL with the server's
+ * sentence; FLO_ENOMEM.
  */
 FLO_MUST_CHECK int flo_schedule_query_parse(const char *text, const char *namespace_name,
                                             const struct flo_query_names *names,

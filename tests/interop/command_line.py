@@ -196,6 +196,8 @@ async def schedules(t):
     await t.run("schedule", "toggle", "--schedule-id", "weekly", "--pause", "--reason", "rest")
     await t.run("schedule", "describe", "--schedule-id", "weekly")
     await t.when("weekly[^$]*|hourly", "schedule", "list")
+    await t.run("schedule", "list", "--query", "ScheduleId = 'weekly' AND TemporalSchedulePaused = false")
+    await t.run("schedule", "list", "--query", "nonsense")
     await t.run("schedule", "delete", "--schedule-id", "weekly")
     await t.run("schedule", "delete", "--schedule-id", "hourly")
     await t.run("schedule", "describe", "--schedule-id", "hourly")
@@ -244,6 +246,7 @@ async def activities(t):
         await asyncio.sleep(0.1)
     await t.run("workflow", "describe", "--workflow-id", "pending")
     await t.run("activity", "pause", "--workflow-id", "pending", "--activity-id", "1", "--identity", "me")
+    await t.when("pending", "workflow", "list", "--query", 'TemporalPauseInfo = "property:activityType=later"')
     await t.run("activity", "unpause", "--workflow-id", "pending", "--activity-id", "1", "--identity", "me")
     await t.run("activity", "update-options", "--workflow-id", "pending", "--activity-id", "1", "--identity", "me",
                 "--start-to-close-timeout", "30s")
@@ -275,12 +278,14 @@ async def operators(t):
     await t.run("operator", "search-attribute", "remove", "--name", "Nothing", "--yes")
     await t.run("operator", "cluster", "describe")
     await t.run("operator", "cluster", "system")
-    await t.run("task-queue", "describe", "--task-queue", "idle-queue")
+    await t.unordered("task-queue", "describe", "--task-queue", "idle-queue")
     await t.run("task-queue", "config", "get", "--task-queue", "idle-queue", "--task-queue-type", "activity")
     await t.run("task-queue", "config", "set", "--task-queue", "idle-queue", "--task-queue-type", "activity",
                 "--queue-rps-limit", "5", "--queue-rps-limit-reason", "gently")
     await t.run("task-queue", "config", "get", "--task-queue", "idle-queue", "--task-queue-type", "activity")
     await t.run("worker", "list", "--query", "TaskQueue = 'nothing'")
+    await t.run("worker", "list", "--query", "nonsense")
+    await t.run("worker", "list", "--namespace", "nobody")
     await t.run("workflow", "list", "--namespace", "nobody")
 
 

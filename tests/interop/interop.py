@@ -350,7 +350,9 @@ async def command_line(args):
     """What the temporal command line prints, command by command, on our engine and on the real server."""
     with Fleet(args.bin) as ours, Fleet(args.bin, args.temporal) as real, tempfile.TemporaryDirectory() as folder:
         ours.engine()
-        real.real_server()
+        # `temporal worker ...` is served here always, there when it is switched on.
+        real.real_server("--dynamic-config-value", "frontend.ListWorkersEnabled=true",
+                         "--dynamic-config-value", "frontend.WorkerHeartbeatsEnabled=true")
         differ = await commands.compare(ours, real, args.temporal, folder)
     assert not differ, "\n" + differ
 

@@ -59,6 +59,26 @@ async def pause_waiting(p):
 
 
 @scenario
+async def pause_is_found(p):
+    """Lists find runs by the types of activities that are paused, as long as they are."""
+    await begin(p, activity(p))
+    run = run_of(p)
+    query = f"WorkflowId = '{p.id}' AND TemporalPauseInfo = 'property:activityType=A'"
+
+    async def found():
+        return bool((await p.ask("ListWorkflowExecutions", query=query)).executions)
+
+    async def gone():
+        return not await found()
+
+    await p.call("PauseActivity", execution=run, id="a")
+    await p.until(found, "the run that has something paused")
+    await p.call("UnpauseActivity", execution=run, id="a")
+    await p.until(gone, "no run that has something paused")
+    await p.call("TerminateWorkflowExecution", workflow_execution=run)
+
+
+@scenario
 async def pause_running(p):
     """A running attempt is told by its heartbeat; what fails is tried again after the pause."""
     await begin(p, activity(p, heartbeat_timeout=seconds(20)))

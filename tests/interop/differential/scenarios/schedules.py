@@ -408,7 +408,18 @@ async def schedule_list(p):
         return found if len(found) == 2 else None
     for found in await p.until(both, "the list"):
         p.note(f"line {found.schedule_id[0]}", found)
+
+    async def told():
+        return await listed("TemporalSchedulePaused = true") and await listed("TemporalSchedulePaused = false")
+    await p.until(told, "whether they are paused")
     for query in ("TemporalSchedulePaused = true", "TemporalSchedulePaused = false", "TemporalSchedulePaused != true"):
         p.note(query, *sorted(s.schedule_id for s in await listed(query)))
-    for query in ("ExecutionStatus = 'Running'", "WorkflowId = 'x'", "a b", "StartTime > 3", "Nope = 1", "TemporalSchedulePaused ="):
+    a = f"a{p.ending}"
+    for label, query in (("by id", f"ScheduleId = '{a}'"), ("by ids", f"ScheduleId IN ('{a}', 'x')"),
+                         ("other ids", f"ScheduleId != '{a}'"), ("ids that begin so", "ScheduleId STARTS_WITH 'a'"),
+                         ("ids after it", f"ScheduleId > '{a}'"), ("has an id", "ScheduleId IS NOT NULL"), ("no text", "ScheduleId = 3")):
+        p.note(label, *sorted(s.schedule_id for s in await listed(query)))
+    for query in ("ExecutionStatus = 'Running'", "WorkflowId = 'x'", "a b", "StartTime > 3", "Nope = 1", "TemporalSchedulePaused =",
+                  "nonsense", "nonsense AND Nope = 1", "Nope = 1 AND nonsense", "NOT ScheduleId = 'x'", "true",
+                  "GROUP BY ExecutionStatus", "GROUP BY ScheduleId"):
         await p.call("ListSchedules", f"refused: {query}", query=query)
