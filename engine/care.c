@@ -29,7 +29,7 @@ static void say_report(const char *what, const char *path, const struct flo_stor
 static int fail(const char *command, int error, const struct flo_err *err)
 {
     fprintf(stderr, PROGRAM " %s: %s\n", command, err->message);
-    return flo_exit_code(error);
+    return error == FLO_EFULL ? FLO_EXIT_IO : flo_exit_code(error);
 }
 
 static int check(char **operands)

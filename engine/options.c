@@ -33,9 +33,8 @@ static const char epilog[] =
     "`" PROGRAM " backup|check|compact --help`: what to do for a database.\n"
     "Signals: SIGTERM and SIGINT answer what is open, make it durable and exit 0; a second one "
     "exits\n"
-    "at once. Exit codes: 64 usage, 65 stored data damaged, 70 internal, 73 port or database in "
-    "use,\n"
-    "74 the disk failed, 77 permission.";
+    "at once. Exit codes: 64 usage, 65 stored data damaged, 70 internal, 71 a system call failed,\n"
+    "73 port or database in use, 74 the disk failed or is full, 77 permission.";
 
 /* "30s", "250ms", "5m", "72h", "3d"; not 0, which would be the default. */
 static bool parse_duration(const char *text, int64_t max_ns, int64_t *out_ns)

@@ -30,7 +30,7 @@ static int system_error(struct flo_err *err, int number, const char *what, const
     int code = FLO_ESYS;
     if (number == EACCES || number == EPERM || number == EROFS)
         code = FLO_EPERM;
-    else if (number == EIO)
+    else if (number == EIO || number == ENOSPC)
         code = FLO_EIO;
     else if (number == ENOMEM)
         code = FLO_ENOMEM;

@@ -201,7 +201,7 @@ int flo_store_open(const struct flo_store_options *options, struct flo_store **o
     int rc = options->path ? open_file(store, options->path, err) : open_memory(store, err);
     if (rc) {
         flo_store_close(&store);
-        return rc;
+        return rc == FLO_EFULL ? FLO_EIO : rc; /* nobody waits for room here */
     }
     *out_store = store;
     return 0;

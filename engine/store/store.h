@@ -45,8 +45,9 @@ struct flo_store_options {
 /*
  * Open, creating file and schema when absent (mode 0600, directory synced).
  * FLO_EEXIST: another process has it, or the path is not a regular file (exit 73); FLO_EPERM (77);
- * FLO_EDATA: not a database, another schema, damaged, or commits are missing (65); FLO_EIO (74);
- * FLO_ESYS: cannot be created, or SQLite cannot keep its log or sync there (73); FLO_ENOMEM (70).
+ * FLO_EDATA: not a database, another schema, damaged, or commits are missing (65); FLO_EIO:
+ * the disk failed or is full (74); FLO_ESYS: cannot be created, or SQLite cannot keep its log or
+ * sync there (71); FLO_ENOMEM (70).
  */
 FLO_MUST_CHECK int flo_store_open(const struct flo_store_options *options,
                                   struct flo_store **out_store, struct flo_err *err);

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "engine/store/care.h"
 #include "engine/store/crc32c.h"
 #include "fault_vfs.h"
 #include "support.h"
@@ -388,6 +389,68 @@ static void test_commit_full_disk_may_be_tried_again(void **state)
     assert_int_equal(reader.find(reader.ctx, "ns", "b", "", &run), 0);
 }
 
+static void unlink_log(const struct fixture *f)
+{
+    static const char *const ends[] = {"-wal", "-shm", "-journal", ".mark"};
+    char name[128];
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        snprintf(name, sizeof name, "%s%s", f->path, ends[i]);
+        unlink(name);
+    }
+}
+
+/* A new database on a disk that is full from some write on: it is said, and nothing is in the way
+ * when there is room. */
+static void test_open_full_disk_is_no_obstacle_afterwards(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_err err = {0};
+    int rc = FLO_EIO;
+
+    for (int after = 0; rc; after++) {
+        fault_vfs_set(FAULT_FULL, after, -1);
+        rc = try_open(f, &err);
+        fault_vfs_set(FAULT_NONE, 0, 0);
+        if (rc)
+            assert_int_equal(rc, FLO_EIO);
+        open_store(f);
+        flo_store_close(&f->store);
+        unlink(f->path);
+        unlink_log(f);
+        assert_true(after < 1000);
+    }
+}
+
+/* A compaction that fails at some write leaves the database as it was. */
+static void test_compact_full_disk_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct sample s;
+    struct flo_err err = {0};
+    struct flo_core_stored_run run;
+    uint64_t before, now;
+    int rc = FLO_EIO;
+    static const char *const run_ids[] = {"r1", "r2", "r3", "r4", "r5"};
+
+    open_store(f);
+    for (uint64_t key = 1; key <= 5; key++)
+        commit_ok(f, sample(&s, key, key == 1 ? "a" : "b", run_ids[key - 1]));
+    flo_store_close(&f->store);
+    for (int after = 0; rc; after++) {
+        fault_vfs_set(FAULT_FULL, after, -1);
+        rc = flo_store_compact(f->path, &before, &now, &err);
+        fault_vfs_set(FAULT_NONE, 0, 0);
+        if (rc)
+            assert_true(rc == FLO_EFULL || rc == FLO_EIO);
+        open_store(f);
+        struct flo_core_store reader = core_store(f);
+        assert_int_equal(reader.find(reader.ctx, "ns", "a", "", &run), 0);
+        assert_int_equal(run.key, 1);
+        flo_store_close(&f->store);
+        assert_true(after < 1000);
+    }
+}
+
 /* Each write and sync of a commit fails once in turn: after a restart the commit is wholly there or
  * wholly absent, and what was acknowledged before it is there. */
 static void test_commit_nth_failure_leaves_all_or_nothing(void **state)
@@ -525,6 +588,8 @@ int main(void)
         STORE_TEST(test_state_changed_byte_is_noticed),
         STORE_TEST(test_commit_failed_sync_or_write_is_fatal),
         STORE_TEST(test_commit_full_disk_may_be_tried_again),
+        STORE_TEST(test_open_full_disk_is_no_obstacle_afterwards),
+        STORE_TEST(test_compact_full_disk_changes_nothing),
         STORE_TEST(test_commit_nth_failure_leaves_all_or_nothing),
         STORE_TEST(test_checkpoint_log_stays_small),
         STORE_TEST(test_commit_deleted_files_are_noticed),
