@@ -196,6 +196,11 @@ int main(int argc, char **argv)
         "Number = 4711",
         "Tags = 'red'",
         "Customer STARTS_WITH 'customer-4'",
+        "Customer STARTS_WITH 'CUSTOMER-42' AND ExecutionStatus = 'Failed'",
+        "Customer STARTS_WITH 'c'",
+        "WorkflowId STARTS_WITH 'order-4'",
+        "WorkflowId STARTS_WITH 'order-4242'",
+        "WorkflowId STARTS_WITH 'nobody'",
     };
     struct flo_store_options options = {.path = argc > 1 ? argv[1] : NULL,
                                         .query_budget_ns = 10 * FLO_NS_PER_S};
@@ -214,7 +219,8 @@ int main(int argc, char **argv)
         printf("%8.2f ms %6zu rows  %s\n", ms, rows, *queries[i] ? queries[i] : "(all)");
     }
     static const char *const counts[] = {"", "GROUP BY ExecutionStatus",
-                                         "Customer = 'customer-42'"};
+                                         "ExecutionStatus = 'Running'", "Customer = 'customer-42'",
+                                         "WorkflowId STARTS_WITH 'order-4'"};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const double ms = measure(store, counts[i], 0, &rows);
         printf("%8.2f ms count %zu  %s\n", ms, rows, *counts[i] ? counts[i] : "(all)");

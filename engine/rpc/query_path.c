@@ -13,9 +13,9 @@
 static int rank(enum flo_store_path path)
 {
     static const int ranks[] = {
-        [FLO_STORE_IN_ORDER] = 0, [FLO_STORE_BY_START] = 1,     [FLO_STORE_BY_STATUS] = 2,
-        [FLO_STORE_BY_TYPE] = 3,  [FLO_STORE_BY_ATTRIBUTE] = 4, [FLO_STORE_BY_WORKFLOW] = 5,
-        [FLO_STORE_BY_RUN] = 6,
+        [FLO_STORE_IN_ORDER] = 0,    [FLO_STORE_BY_START] = 1, [FLO_STORE_BY_PREFIX] = 2,
+        [FLO_STORE_BY_STATUS] = 3,   [FLO_STORE_BY_TYPE] = 4,  [FLO_STORE_BY_ATTRIBUTE] = 5,
+        [FLO_STORE_BY_WORKFLOW] = 6, [FLO_STORE_BY_RUN] = 7,
     };
     return ranks[path];
 }
@@ -43,6 +43,19 @@ static void offer_attribute(struct flo_query_compiler *c,
     c->found.attribute = attribute->name;
     c->found.equals = value;
     offer(c, FLO_STORE_BY_ATTRIBUTE);
+}
+
+/* Of an attribute whose values are texts and have an index, or of the workflow id. */
+static void offer_prefix(struct flo_query_compiler *c, const struct flo_query_attribute *attribute,
+                         const char *prefix)
+{
+    const bool is_workflow_id = strcmp(attribute->name, "WorkflowId") == 0;
+    if (!*prefix || c->found.prefix || attribute->type != TYPE(KEYWORD) ||
+        (!is_workflow_id && (attribute->sql || !flo_store_indexes_attribute(attribute->name))))
+        return;
+    c->found.prefix_of = is_workflow_id ? NULL : attribute->name;
+    c->found.prefix = prefix;
+    offer(c, FLO_STORE_BY_PREFIX);
 }
 
 static void offer_start(struct flo_query_compiler *c, int64_t from_ns, int64_t to_ns)
@@ -90,6 +103,11 @@ static void look_at_comparison(struct flo_query_compiler *c, const struct flo_qu
             offer(c, FLO_STORE_BY_RUN);
         else if (strcmp(attribute.name, "WorkflowId") == 0)
             offer(c, FLO_STORE_BY_WORKFLOW);
+    }
+    if (strcmp(node->text, "starts_with") == 0) {
+        if (right->kind == FLO_NODE_STRING)
+            offer_prefix(c, &attribute, right->text);
+        return;
     }
     if (!value_of(c, right, &attribute, &value))
         return;

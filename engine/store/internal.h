@@ -71,6 +71,10 @@ enum flo_store_statement {
     FLO_STORE_SQL_HISTORY_REVERSE,
     FLO_STORE_SQL_EXPIRED,
     FLO_STORE_SQL_STARTED,
+    FLO_STORE_SQL_SEEK_WORKFLOW,
+    FLO_STORE_SQL_SEEK_VALUE,
+    FLO_STORE_SQL_FEW_WORKFLOWS,
+    FLO_STORE_SQL_FEW_VALUES,
     FLO_STORE_SQL_WINDOW,
     FLO_STORE_STATEMENTS
 };
@@ -149,7 +153,7 @@ FLO_MUST_CHECK int flo_store_tally_write(struct flo_store *store, struct flo_err
 /* Do the numbers say how many runs fit? */
 bool flo_store_tally_knows(const struct flo_store_filter *filter);
 /* A statement that gives a status and its number of runs, for each status that fits; ?1 is the
- * namespace, ?2 and ?3 stay NULL, then the filter's. */
+ * namespace, ?2 to ?4 stay NULL, then the filter's. */
 FLO_MUST_CHECK int flo_store_tally_prepare(struct flo_store *store,
                                            const struct flo_store_filter *filter,
                                            sqlite3_stmt **out, struct flo_err *err);
@@ -158,6 +162,23 @@ FLO_MUST_CHECK int flo_store_tally_prepare(struct flo_store *store,
 
 /* Rows of the table attribute for all runs that have attributes and no rows. */
 FLO_MUST_CHECK int flo_store_fill_attributes(struct flo_store *store, struct flo_err *err);
+
+/* ---- prefix.c: what begins as a filter BY_PREFIX wants ---- */
+
+#define FLO_STORE_PREFIX_VALUES 32
+
+struct flo_store_prefix {
+    const char *from, *to; /* all of it is from here on and before there; NULL: there is none */
+    /* Of an attribute: its values, if there are no more than FLO_STORE_PREFIX_VALUES. */
+    const char *values[FLO_STORE_PREFIX_VALUES];
+    size_t value_count;
+};
+
+/* Memory is arena's. FLO_ELIMIT, FLO_ENOMEM. */
+FLO_MUST_CHECK int flo_store_find_prefix(struct flo_store *store, const char *namespace_id,
+                                         const struct flo_store_filter *filter,
+                                         struct flo_arena *arena, struct flo_store_prefix *out,
+                                         struct flo_err *err);
 
 /* ---- list.c, walk.c ---- */
 

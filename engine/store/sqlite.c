@@ -95,6 +95,18 @@ static const char *const statement_sql[FLO_STORE_STATEMENTS] = {
     [FLO_STORE_SQL_STARTED] =
         "SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_start WHERE namespace_id = ?1"
         " AND start_ns BETWEEN ?2 AND ?3 LIMIT ?4)",
+    [FLO_STORE_SQL_SEEK_WORKFLOW] =
+        "SELECT workflow_id FROM run INDEXED BY run_workflow WHERE namespace_id = ?1"
+        " AND workflow_id >= ?2 ORDER BY workflow_id LIMIT 1",
+    [FLO_STORE_SQL_SEEK_VALUE] =
+        "SELECT value FROM attribute INDEXED BY attribute_value WHERE space = ?1 AND name = ?3"
+        " AND value >= ?2 ORDER BY value LIMIT 1",
+    [FLO_STORE_SQL_FEW_WORKFLOWS] =
+        "SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_workflow WHERE namespace_id = ?1"
+        " AND workflow_id >= ?2 AND workflow_id < ?3 LIMIT ?4)",
+    [FLO_STORE_SQL_FEW_VALUES] =
+        "SELECT count(*) FROM (SELECT 1 FROM attribute INDEXED BY attribute_value"
+        " WHERE space = ?1 AND name = ?5 AND value >= ?2 AND value < ?3 LIMIT ?4)",
     [FLO_STORE_SQL_WINDOW] =
         "SELECT key FROM run WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT 1 OFFSET ?3",
     [FLO_STORE_SQL_HISTORY_REVERSE] =

@@ -124,6 +124,7 @@ enum flo_store_path {
     FLO_STORE_BY_ATTRIBUTE, /* for one value of an attribute */
     FLO_STORE_BY_TYPE,      /* for one type */
     FLO_STORE_BY_STATUS,    /* for one status, with FLO_STORE_IS_CLOSED */
+    FLO_STORE_BY_PREFIX,    /* for how an attribute or the workflow id begins */
     FLO_STORE_BY_START,     /* for a time of the start, when few runs are that old, else IN_ORDER */
 };
 
@@ -140,6 +141,8 @@ struct flo_store_filter {
     /* BY_ATTRIBUTE: texts of a KeywordList are folded (flo_store_fold). */
     const char *attribute;
     struct flo_store_value equals;
+    /* BY_PREFIX: of an attribute, or NULL: of the workflow id; not "". */
+    const char *prefix_of, *prefix;
     int64_t start_from_ns, start_to_ns; /* BY_START: of all runs that fit, inclusive */
     int64_t
         close_to_ns;    /* all runs that fit are closed, at this time at the latest; 0 = no bound */

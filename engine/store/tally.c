@@ -96,7 +96,7 @@ int flo_store_tally_prepare(struct flo_store *store, const struct flo_store_filt
                        " FROM attribute WHERE space = ?1 AND name = 'TemporalNamespaceDivision')"
                        " GROUP BY status",
                        FLO_STORE_VALUE_BITS);
-    flo_buf_append_str(&sql, ")) WHERE ?2 IS ?3");
+    flo_buf_append_str(&sql, ")) WHERE ?2 IS ?3 AND ?4 IS NULL");
     if (filter->sql && *filter->sql)
         flo_buf_printf(&sql, " AND (%s)", filter->sql);
     flo_buf_append_str(&sql, " GROUP BY status HAVING sum(runs) > 0");
