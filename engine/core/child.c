@@ -332,9 +332,10 @@ static struct flo_execution *child_of_before(struct flo_core *core,
                                              const struct flo_execution *execution,
                                              const struct flo_core_child *child)
 {
-    struct flo_execution *run =
-        child->ns ? flo_execution_find_open(core, child->ns, child->workflow_id, "") : NULL;
-    if (!run || strcmp(execution->original_run_id, execution->run_id) == 0 ||
+    if (strcmp(execution->original_run_id, execution->run_id) == 0)
+        return NULL; /* no reset made it */
+    struct flo_execution *run = flo_execution_find_open(core, child->ns, child->workflow_id, "");
+    if (!run || strcmp(run->parent_namespace_id, execution->hooks.ns->id) != 0 ||
         strcmp(run->parent_workflow_id, execution->workflow_id) != 0 ||
         run->parent_initiated_id != child->initiated_id)
         return NULL;
@@ -460,14 +461,17 @@ static void deliver_cancel(struct flo_core *core, const struct flo_execution *ex
     flo_execution_end(core, target, true);
 }
 
-/* The run that is meant has closed: there is nothing left to cancel, and that is fine. */
+/* The run that is meant has closed: there is nothing left to cancel, and that is fine. A damaged
+ * row is that of a closed run; that the disk or memory fails must not become history. */
 static bool is_closed(struct flo_core *core, struct flo_namespace *ns,
                       const FloApi__WorkflowExecution *ids)
 {
     struct flo_core_run_ref ref;
     struct flo_status status = {0};
-    return flo_core_find_run(core, ns, ids->workflow_id, ids->run_id, &ref, &status) == 0 &&
-           !(ref.execution && flo_execution_is_open(ref.execution));
+    int rc = flo_core_find_run(core, ns, ids->workflow_id, ids->run_id, &ref, &status);
+    if (rc && rc != FLO_ENOENT && rc != FLO_EDATA)
+        flo_core_set_fatal_as(core, rc);
+    return rc ? rc == FLO_EDATA : !(ref.execution && flo_execution_is_open(ref.execution));
 }
 
 static void cancel_external(struct flo_core *core, struct flo_execution *execution,

@@ -267,6 +267,13 @@ static void test_resets(void **state)
     assert_non_null(strstr(engine_history(e, "a"), "4 WORKFLOW_TASK_FAILED"));
     assert_non_null(strstr(engine_history(e, "b"), "4 WORKFLOW_TASK_FAILED"));
 
+    request->job_id = (char *)"twice";
+    request->executions[1] = engine_run(e, "a", "");
+    assert_string_equal(start_job(e, request), "OK");
+    engine_pass(e, S);
+    assert_string_equal(job_text(e, "twice"), "COMPLETED 2 of 2, 0 failed");
+    assert_int_equal(signals_of(e, "a"), 1);
+
     options.target_case = FLO_API__RESET_OPTIONS__TARGET_BUILD_ID;
     options.build_id = (char *)"none";
     request->job_id = (char *)"build";
