@@ -34,10 +34,12 @@ bool features_done(struct cast *cast);
 void features_check_durable(struct cast *cast);
 void features_check_end(struct cast *cast);
 
-extern const struct feature queries_feature;   /* queries.c */
-extern const struct feature readers_feature;   /* readers.c */
-extern const struct feature resets_feature;    /* resets.c */
-extern const struct feature schedules_feature; /* schedules.c */
-extern const struct feature updates_feature;   /* updates.c */
+extern const struct feature batches_feature;    /* batches.c */
+extern const struct feature operations_feature; /* operations.c */
+extern const struct feature queries_feature;    /* queries.c */
+extern const struct feature readers_feature;    /* readers.c */
+extern const struct feature resets_feature;     /* resets.c */
+extern const struct feature schedules_feature;  /* schedules.c */
+extern const struct feature updates_feature;    /* updates.c */
 
 #endif

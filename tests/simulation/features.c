@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 static const struct feature *const features[] = {
-    &queries_feature, &readers_feature, &resets_feature, &schedules_feature, &updates_feature,
+    &queries_feature, &readers_feature, &resets_feature,     &schedules_feature,
+    &updates_feature, &batches_feature, &operations_feature,
 };
 
 #define COUNT (sizeof features / sizeof *features)
