@@ -135,7 +135,7 @@ static void search(sqlite3_context *context, sqlite3_value **values, flo_store_v
     const ProtobufCBinaryData *data = find(values[0], values[1], &search.arena);
     if (data && wanted)
         search.wanted = folded_copy(&search.arena, wanted);
-    if (search.wanted)
+    if (data && search.wanted)
         flo_store_attribute_values(FLO_API__INDEXED_VALUE_TYPE__INDEXED_VALUE_TYPE_KEYWORD_LIST,
                                    data->data, data->len, look, &search);
     sqlite3_result_int(context, search.found);

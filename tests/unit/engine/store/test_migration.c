@@ -2,7 +2,6 @@
 /* test_migration.c - databases of older schemas: brought up, and as useful as new ones. */
 #include <sqlite3.h>
 
-#include "engine/store/care.h"
 #include "flotilla/engine_state.pb-c.h"
 #include "support.h"
 #include "wire/api.h"
