@@ -71,8 +71,10 @@ int flo_store_look_open(struct flo_store_look *look, const char *path, struct fl
     flo_arena_init(&look->arena, 0);
     read_mark(look, mark_path);
     flo_free(mark_path);
+    int rc = flo_store_files_look(path, false, err); /* before SQLite makes anything beside it */
     /* Not read-only: a log that a killed engine left has to be read, which needs its index. */
-    int rc = flo_store_connect(&look->connection, path, false, err);
+    if (!rc)
+        rc = flo_store_connect(&look->connection, path, false, err);
     if (!rc) {
         sqlite3_busy_timeout(look->connection.db, BUSY_MS);
         rc = flo_store_exec(&look->connection, "PRAGMA query_only = ON; BEGIN", err);

@@ -7,6 +7,8 @@
  *   FILE-wal    SQLite's log
  *   FILE.lock   locked (open file description lock) while an engine runs; never removed
  *   FILE.mark   16 bytes: the number of the last commit, little endian, and a check word
+ *
+ * None of them is made beside a file that is no database of an engine.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,6 +56,85 @@ static int sync_directory(const char *path, struct flo_err *err)
     return rc;
 }
 
+/* ---- the header of an SQLite file, and the one of its first page ---- */
+
+#define HEADER_SIZE 108
+#define HEADER_PAGE_SIZE 16 /* u16; 1 is 65536 */
+#define HEADER_CHANGES 24
+#define HEADER_PAGES 28 /* of the file, if the next says that it is of the last change */
+#define HEADER_VERSION 60
+#define HEADER_APPLICATION 68
+#define HEADER_PAGES_OF 92
+#define HEADER_LEAF 100 /* the kind of the first page */
+#define HEADER_CELLS 103
+#define TABLE_LEAF 13
+
+static uint32_t number_at(const uint8_t *at, int bytes)
+{
+    uint32_t value = 0;
+    for (int i = 0; i < bytes; i++)
+        value = value << 8 | at[i];
+    return value;
+}
+
+/* Through SQLite's VFS, which minds the locks that this process may have on the file. A file that
+ * is shorter is filled up with zeros. */
+static int read_header(const char *path, uint8_t out[HEADER_SIZE], int64_t *out_size,
+                       struct flo_err *err)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    const size_t len = strlen(path);
+    sqlite3_int64 size = 0;
+    if (!vfs)
+        return flo_fail(err, FLO_ESYS, "SQLite has no files");
+    sqlite3_file *file = flo_calloc(1, (size_t)vfs->szOsFile);
+    char *name = flo_calloc(1, len + 2); /* SQLite's names end with two zeros */
+    int rc = SQLITE_NOMEM;
+    if (file && name) {
+        memcpy(name, path, len);
+        rc = vfs->xOpen(vfs, name, file, SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB, NULL);
+    }
+    if (!rc)
+        rc = file->pMethods->xFileSize(file, &size);
+    if (!rc)
+        rc = file->pMethods->xRead(file, out, HEADER_SIZE, 0);
+    if (rc == SQLITE_IOERR_SHORT_READ)
+        rc = SQLITE_OK;
+    if (file && file->pMethods)
+        file->pMethods->xClose(file);
+    flo_free(file);
+    flo_free(name);
+    *out_size = size;
+    return rc ? flo_store_error(NULL, rc, "cannot read it", err) : 0;
+}
+
+int flo_store_files_look(const char *path, bool alone, struct flo_err *err)
+{
+    static const char magic[] = "SQLite format 3";
+    uint8_t header[HEADER_SIZE] = {0};
+    int64_t size = 0;
+    int rc = read_header(path, header, &size, err);
+    if (rc || size == 0)
+        return rc;
+    if (memcmp(header, magic, sizeof magic) != 0)
+        return flo_fail(err, FLO_EDATA, "it is not a database");
+    const uint32_t application = number_at(header + HEADER_APPLICATION, 4);
+    /* Of an engine that was killed early all is in the log, and the file as good as empty. */
+    const bool empty = application == 0 && number_at(header + HEADER_VERSION, 4) == 0 &&
+                       (header[HEADER_LEAF] == TABLE_LEAF || header[HEADER_LEAF] == 0) &&
+                       number_at(header + HEADER_CELLS, 2) == 0;
+    if (application != FLO_STORE_APPLICATION_ID && !empty)
+        return flo_fail(err, FLO_EDATA, "it is an SQLite database of another program");
+    const uint32_t page = number_at(header + HEADER_PAGE_SIZE, 2);
+    const int64_t whole =
+        (int64_t)number_at(header + HEADER_PAGES, 4) * (page == 1 ? 65536 : (int64_t)page);
+    if (alone && size < whole &&
+        number_at(header + HEADER_PAGES_OF, 4) == number_at(header + HEADER_CHANGES, 4))
+        return flo_fail(err, FLO_EDATA, "it was cut off: %lld of its %lld bytes are there",
+                        (long long)size, (long long)whole);
+    return 0;
+}
+
 /* The database is absent or a regular file that is ours to open. A log beside none, or beside an
  * empty one, holds what was acknowledged: SQLite would delete it. */
 static int check_database(struct flo_store_files *files, struct flo_err *err)
@@ -77,7 +158,12 @@ static int check_database(struct flo_store_files *files, struct flo_err *err)
         return flo_fail(err, FLO_EDATA,
                         "database %s is empty but its log %s is not: the database was cut off",
                         files->path, files->log_path);
-    return 0;
+    if (access(files->path, R_OK | W_OK))
+        return system_error(err, errno, "cannot open database", files->path);
+    int rc = flo_store_files_look(files->path, !log, err);
+    if (rc == FLO_EDATA)
+        flo_err_prefix(err, "database %s", files->path);
+    return rc;
 }
 
 static int create_database(struct flo_store_files *files, struct flo_err *err)

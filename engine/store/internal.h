@@ -18,8 +18,12 @@ struct flo_store_files {
     bool created; /* the database was not there before */
 };
 
-/* Check the path, create the file (0600, directory synced), take the lock. Errors as
- * flo_store_open. On failure files is closed. */
+/* Is the file at path one that an engine may open: empty, or a database of an engine by its header?
+ * alone: there is no log to fill it up, so a part that is missing is a damage. Only reads, and
+ * makes nothing. FLO_EDATA with "it is ...". */
+FLO_MUST_CHECK int flo_store_files_look(const char *path, bool alone, struct flo_err *err);
+/* Check the path and what is there, create the file (0600, directory synced), take the lock. Errors
+ * as flo_store_open. On failure files is closed. */
 FLO_MUST_CHECK int flo_store_files_open(struct flo_store_files *files, const char *path,
                                         struct flo_err *err);
 void flo_store_files_close(struct flo_store_files *files);

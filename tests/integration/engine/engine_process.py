@@ -151,6 +151,9 @@ def test_wrong_databases_are_refused(folder):
         file.write("no database " * 500)
     code, log = fails_to_start("--listen", "127.0.0.1:0", "--db", text)
     assert code == 65, (code, log)
+    for command in (("check", text), ("backup", text, text + ".copy")):
+        assert subprocess.run([ENGINE, *command], capture_output=True, check=False).returncode == 65, command
+    assert os.listdir(folder) == ["text.db"], os.listdir(folder)
     newer = os.path.join(folder, "newer.db")
     with Engine("--db", newer) as engine:
         engine.stop()

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_store.c - what is committed is there after a restart, and damage is never silent. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -160,7 +161,69 @@ static void test_open_in_use_is_refused(void **state)
     commit_ok(f, sample(&s, 1, "a", "run-1"));
 }
 
-/* A folder, a file that is no database, another program's database, a newer schema. */
+/* Write text often enough to make a file of some pages. */
+static void write_text(const char *path, const char *text, int times)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < times; i++)
+        fputs(text, file);
+    fclose(file);
+}
+
+/* The file is refused as damaged with that word, and the folder holds nothing but it. */
+static void assert_refused_alone(struct fixture *f, const char *word)
+{
+    struct flo_err err = {0};
+    int found = 0;
+    assert_int_equal(try_open(f, &err), FLO_EDATA);
+    if (!strstr(err.message, word) || !strstr(err.message, f->path))
+        fail_msg("not refused with %s: %s", word, err.message);
+    DIR *folder = opendir(f->folder);
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));)
+        found += entry->d_name[0] != '.';
+    closedir(folder);
+    assert_int_equal(found, 1);
+    unlink(f->path);
+}
+
+/* What is no database of an engine is refused before anything is made beside it. */
+static void test_open_foreign_file_stays_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct flo_err err = {0};
+    sqlite3 *db;
+
+    write_text(f->path, "short", 1);
+    assert_refused_alone(f, "not a database");
+    write_text(f->path, "this is no database. ", 1000);
+    assert_refused_alone(f, "not a database");
+
+    static const char *const modes[] = {"PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = WAL",
+                                        "PRAGMA user_version = 3"};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        assert_int_equal(sqlite3_open(f->path, &db), 0);
+        sqlite3_exec(db, modes[i], NULL, NULL, NULL);
+        sqlite3_exec(db, "CREATE TABLE theirs (x)", NULL, NULL, NULL);
+        sqlite3_close(db);
+        assert_refused_alone(f, "another program");
+    }
+
+    open_store(f);
+    assert_int_equal(flo_store_checkpoint(f->store, true, &err), 0);
+    flo_store_close(&f->store);
+    static const char *const ends[] = {"-wal", "-shm", ".lock", ".mark"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s%s", f->path, ends[i]);
+        unlink(name);
+    }
+    assert_int_equal(truncate(f->path, 9000), 0);
+    assert_refused_alone(f, "9000 of its");
+}
+
+/* A folder, a newer schema. */
 static void test_open_wrong_file_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -169,24 +232,7 @@ static void test_open_wrong_file_is_refused(void **state)
 
     f->options.path = f->folder;
     assert_int_equal(try_open(f, &err), FLO_EEXIST);
-    char side[128];
     f->options.path = f->path;
-    FILE *file = fopen(f->path, "w");
-    for (int i = 0; i < 200; i++)
-        fputs("this is no database. ", file);
-    fclose(file);
-    assert_int_equal(try_open(f, &err), FLO_EDATA);
-    unlink(f->path);
-    snprintf(side, sizeof side, "%s-wal", f->path);
-    unlink(side);
-
-    assert_int_equal(sqlite3_open(f->path, &db), 0);
-    sqlite3_exec(db, "CREATE TABLE theirs (x)", NULL, NULL, NULL);
-    sqlite3_close(db);
-    assert_int_equal(try_open(f, &err), FLO_EDATA);
-    assert_non_null(strstr(err.message, "another program"));
-    unlink(f->path);
-
     open_store(f);
     flo_store_close(&f->store);
     assert_int_equal(sqlite3_open(f->path, &db), 0);
@@ -578,6 +624,7 @@ int main(void)
         STORE_TEST(test_recovery_open_runs_are_given_with_history),
         STORE_TEST(test_commit_deleted_keys_are_gone),
         STORE_TEST(test_open_in_use_is_refused),
+        STORE_TEST(test_open_foreign_file_stays_alone),
         STORE_TEST(test_open_wrong_file_is_refused),
         STORE_TEST(test_open_without_log_is_refused),
         STORE_TEST(test_open_new_file_is_private),
