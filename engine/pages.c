@@ -85,15 +85,35 @@ static bool is_own(const char *listen)
 }
 
 /* The web page shows everything to everybody who reaches it, so it wants to be asked for where
- * others do, and where callers need a key. */
-static int add_web(struct flo_shell *shell, const struct flo_shell_options *options,
-                   struct flo_err *err)
+ * others do, and where callers need a key. NULL: it is served; else why it is not. */
+static const char *why_no_web(const struct flo_shell_options *options)
 {
     const bool own = is_own(options->http_listen) && is_own(options->metrics_listen);
-    if (!shell->http || options->no_web || !(options->web || (own && !options->keys_file)))
-        return 0;
-    flo_shell_web_source(shell, &shell->web);
-    int rc = flo_web_install(&shell->web, shell->http);
+    if (options->no_web)
+        return "--no-web was given";
+    if (options->web)
+        return NULL;
+    if (options->keys_file)
+        return "with --api-keys it is served only if --web asks for it";
+    return own ? NULL : "where other machines reach it, it is served only if --web asks for it";
+}
+
+static void say_no_web(void *ctx, const struct flo_http_request *request,
+                       struct flo_http_reply *reply)
+{
+    (void)request;
+    flo_http_error(reply, 404, "the web page is not here: %s", (const char *)ctx);
+}
+
+static int add_web(struct flo_shell *shell, const char *why_not, struct flo_err *err)
+{
+    int rc = 0;
+    if (shell->http && why_not) {
+        rc = flo_http_handle(shell->http, "/", say_no_web, (void *)(uintptr_t)why_not);
+    } else if (shell->http) {
+        flo_shell_web_source(shell, &shell->web);
+        rc = flo_web_install(&shell->web, shell->http);
+    }
     return rc ? flo_fail(err, rc, "cannot add the web page: %s", flo_error_text(rc)) : 0;
 }
 
@@ -108,11 +128,14 @@ static void print_line(const char *what, const char *listen, const char *bound, 
 
 /* What Temporal's dev server says when it serves. */
 static void print_banner(const struct flo_shell *shell, const struct flo_shell_options *options,
-                         const char *ui, const char *metrics)
+                         const char *ui, const char *metrics, const char *why_no_web)
 {
     printf("Flotilla %s (Server " FLO_CORE_SERVER_VERSION ")\n\n", flo_version());
     print_line("Server:  ", options->listen, flo_grpc_server_address(shell->server), "");
-    print_line("UI:      http://", options->http_listen, ui, "");
+    if (!why_no_web)
+        print_line("UI:      http://", options->http_listen, ui, "");
+    else if (*ui)
+        printf("UI:      none: %s\n", why_no_web);
     print_line("Metrics: http://", options->metrics_listen, metrics, "/metrics");
     fflush(stdout);
 }
@@ -121,6 +144,7 @@ int flo_shell_pages_open(struct flo_shell *shell, const struct flo_shell_options
                          struct flo_err *err)
 {
     char ui[FLO_HTTP_ADDRESS_MAX] = "", metrics[FLO_HTTP_ADDRESS_MAX] = "";
+    const char *no_web = why_no_web(options);
     int rc = flo_metrics_add_process(shell->metrics, flo_version(), "engine");
     if (!rc)
         rc = flo_metrics_on_collect(shell->metrics, collect, shell);
@@ -139,11 +163,11 @@ int flo_shell_pages_open(struct flo_shell *shell, const struct flo_shell_options
     if (!rc && options->metrics_listen)
         rc = listen_on(shell, options->metrics_listen, metrics, err);
     if (!rc)
-        rc = add_web(shell, options, err);
+        rc = add_web(shell, no_web, err);
     if (rc)
         return rc;
     if (options->banner) {
-        print_banner(shell, options, ui, metrics);
+        print_banner(shell, options, ui, metrics, no_web);
     } else {
         if (*ui)
             flo_process_announce("flotilla-engine", "http", ui);

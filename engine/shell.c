@@ -338,7 +338,8 @@ static void on_reply(void *ctx, const struct flo_core_reply *reply)
 static void on_store_warning(void *ctx, const char *event, const char *message)
 {
     (void)ctx;
-    flo_log(FLO_LOG_WARN, event, message, NULL);
+    const bool only_news = strcmp(event, "store.sqlite_old") == 0;
+    flo_log(only_news ? FLO_LOG_INFO : FLO_LOG_WARN, event, message, NULL);
 }
 
 /* Signals that mean nothing to the engine must not end it. */
