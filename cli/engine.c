@@ -54,5 +54,13 @@ int cli_server(const struct cli_options *options)
 
 int cli_engine(const struct cli_options *options)
 {
+    if (!options->rest[0]) {
+        fprintf(stderr, "usage: flotilla engine backup DATABASE COPY | check DATABASE | compact "
+                        "DATABASE,\n"
+                        "       or an engine's options, to run one (--help lists them); "
+                        "`flotilla server start-dev`\n"
+                        "       needs none\n");
+        return FLO_EXIT_USAGE;
+    }
     return become_engine(NULL, options->rest);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/cmdline.h"
+#include "config/schema.h"
 #include "engine/store/care.h"
 
 #define PROGRAM "flotilla-engine"
@@ -66,6 +67,32 @@ static int compact(char **operands)
     return FLO_EXIT_OK;
 }
 
+/* Is the first argument neither an option nor a port, and no command? Then it is said. */
+static bool is_unknown_word(int argc, char **argv, int *out_exit)
+{
+    static const char *const words[] = {"backup", "check", "compact", "server"};
+    if (argc < 2 || *argv[1] == '-' || !argv[1][strspn(argv[1], "0123456789")])
+        return false;
+    const char *second = argc > 2 ? argv[2] : "";
+    if (strcmp(argv[1], "server") != 0) {
+        const char *near = flo_did_you_mean(argv[1], words, sizeof words / sizeof *words);
+        fprintf(stderr, PROGRAM ": unknown command '%.64s'; %s%s%s\n", argv[1],
+                near ? "did you mean " : "--help lists what there is", near ? near : "",
+                near ? "?" : "");
+    } else if (strcmp(second, "start-dev") == 0) {
+        return false;
+    } else if (*second && *second != '-') {
+        fprintf(stderr,
+                PROGRAM ": unknown command 'server %.64s'; did you mean server start-dev?\n",
+                second);
+    } else {
+        fprintf(stderr, "usage: " PROGRAM " server start-dev [OPTION ...]; --help behind it lists "
+                        "the options\n");
+    }
+    *out_exit = FLO_EXIT_USAGE;
+    return true;
+}
+
 bool flo_engine_care(int argc, char **argv, int *out_exit)
 {
     static const struct {
@@ -113,5 +140,5 @@ bool flo_engine_care(int argc, char **argv, int *out_exit)
         }
         return true;
     }
-    return false;
+    return is_unknown_word(argc, argv, out_exit);
 }

@@ -3,11 +3,13 @@
  * engine has a setting for. */
 #include <jansson.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/clock.h"
+#include "config/schema.h"
 #include "engine/options.h"
 
 enum kind {
@@ -169,4 +171,21 @@ int flo_engine_dynamic_value(struct flo_shell_options *options, const char *text
     }
     json_decref(value);
     return rc;
+}
+
+#define KEY_MAX 64
+/* Further away is one of the hundreds of keys that the real server has, "...Size.warn" for one. */
+#define SLIPS_MAX 3
+
+const char *flo_engine_dynamic_near(const char *text)
+{
+    const char *names[sizeof keys / sizeof *keys];
+    char word[KEY_MAX];
+    const size_t len = strcspn(text, "=");
+    if (len >= sizeof word)
+        return NULL;
+    snprintf(word, sizeof word, "%.*s", (int)len, text);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        names[i] = keys[i].name;
+    return flo_nearest_within(SLIPS_MAX, word, names, sizeof names / sizeof *names);
 }

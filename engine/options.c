@@ -85,6 +85,15 @@ static char *address(const char *ip, long port)
     return flo_asprintf(bare_v6 ? "[%s]:%ld" : "%s:%ld", ip, port);
 }
 
+/* "host:port"; what the host is, the listener finds out. */
+static bool has_port(const char *option, const char *text, int *out_exit)
+{
+    const char *colon = text ? strrchr(text, ':') : NULL;
+    long port;
+    return !text || (colon && parse_port(colon + 1, &port)) ||
+           misuse(out_exit, option, "HOST:PORT", text);
+}
+
 /* "64M", "1G", "100000000"; at most 2^50. */
 static bool parse_size(const char *text, int64_t *out)
 {
@@ -161,6 +170,9 @@ static bool make_addresses(const struct texts *texts, struct flo_engine_options 
     const char *ip = texts->ip ? texts->ip : texts->start_dev ? "localhost" : "127.0.0.1";
     const char *ui_ip = texts->ui_ip ? texts->ui_ip : ip;
     long port = 7233, ui_port = -1, metrics_port = texts->start_dev ? 0 : -1;
+    if (!has_port("--listen", out->shell.listen, out_exit) ||
+        !has_port("--http", out->shell.http_listen, out_exit))
+        return false;
     if (texts->port && !parse_port(texts->port, &port))
         return misuse(out_exit, "--port", "a number up to 65535", texts->port);
     if (texts->ui_port && !parse_port(texts->ui_port, &ui_port))
@@ -240,6 +252,12 @@ static bool look_through(const struct flo_cmdline *cmdline, struct flo_engine_op
             *out_exit = FLO_EXIT_USAGE;
             return false;
         }
+        const char *near = known ? NULL : flo_engine_dynamic_near(given->value);
+        if (near)
+            fprintf(stderr,
+                    PROGRAM
+                    ": --dynamic-config-value %.*s changes nothing here; did you mean %s?\n",
+                    (int)strcspn(given->value, "="), given->value, near);
     }
     return true;
 }

@@ -35,5 +35,7 @@ void flo_engine_options_fini(struct flo_engine_options *options);
  */
 FLO_MUST_CHECK int flo_engine_dynamic_value(struct flo_shell_options *options, const char *text,
                                             bool *out_known, struct flo_err *err);
+/* The key that was probably meant by one that is not known, of KEY=JSON, or NULL. */
+const char *flo_engine_dynamic_near(const char *text);
 
 #endif

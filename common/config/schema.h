@@ -151,5 +151,8 @@ bool flo_config_main_end(const struct flo_config *config, const struct flo_cmdli
 
 /* The candidate nearest to word by edit distance, when near enough to be meant; else NULL. */
 const char *flo_did_you_mean(const char *word, const char *const *candidates, size_t count);
+/* The same where other words than the candidates are right, too: at most so many slips. */
+const char *flo_nearest_within(size_t most, const char *word, const char *const *candidates,
+                               size_t count);
 
 #endif

@@ -36,10 +36,11 @@ static size_t distance(const char *a, const char *b)
     return rows[1][b_len];
 }
 
-const char *flo_did_you_mean(const char *word, const char *const *candidates, size_t count)
+const char *flo_nearest_within(size_t most, const char *word, const char *const *candidates,
+                               size_t count)
 {
     const char *best = NULL;
-    size_t best_distance = strlen(word) / 3 + 1; /* a third of the letters may be wrong */
+    size_t best_distance = most;
     for (size_t i = 0; i < count; i++) {
         size_t d = distance(word, candidates[i]);
         if (d <= best_distance && (!best || d < best_distance)) {
@@ -48,4 +49,10 @@ const char *flo_did_you_mean(const char *word, const char *const *candidates, si
         }
     }
     return best;
+}
+
+const char *flo_did_you_mean(const char *word, const char *const *candidates, size_t count)
+{
+    /* a third of the letters may be wrong */
+    return flo_nearest_within(strlen(word) / 3 + 1, word, candidates, count);
 }

@@ -2,18 +2,37 @@
 /* tls.c - OpenSSL contexts with our one policy. */
 #include "http2/tls.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "http2/openssl.h"
 
 static const unsigned char alpn_h2[] = {2, 'h', '2'};
 
-/* Fill err with OpenSSL's own reason for why a file was not taken. */
+/* Why a file was not taken: its first reason, in plain words where it is a common one, else
+ * OpenSSL's. */
+static const char *reason_of(unsigned long code, const char *file)
+{
+    if (file && access(file, R_OK))
+        return strerror(errno);
+    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+        return "nothing of this kind is in it; PEM text is wanted";
+    if (ERR_GET_LIB(code) == ERR_LIB_X509 &&
+        ERR_GET_REASON(code) == X509_R_NO_CERTIFICATE_OR_CRL_FOUND)
+        return "no certificate is in it; PEM text is wanted";
+    if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
+        return "it is not the key of the certificate";
+    if (ERR_GET_REASON(code) == ERR_R_UNSUPPORTED)
+        return "no private key is in it; PEM text is wanted";
+    return code ? ERR_reason_error_string(code) : NULL;
+}
+
 static int tls_fail(struct flo_err *err, const char *what, const char *file)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    const char *reason = reason_of(ERR_get_error(), file);
     ERR_clear_error();
     return flo_fail(err, FLO_EINVAL, "TLS: %s \"%s\": %s", what, file ? file : "",
                     reason ? reason : "cannot be used");

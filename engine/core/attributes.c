@@ -495,9 +495,9 @@ int flo_core_ensure_attribute(struct flo_core *core, const char *namespace_name,
         i++;
     if (!*name || i == TYPE_COUNT)
         return flo_fail(err, FLO_EINVAL,
-                        "the search attribute %s=%s has no type: Text, Keyword, Int, Double, Bool, "
-                        "Datetime or KeywordList",
-                        name, type);
+                        "--search-attribute wants NAME=TYPE, not %s%s%s; types are Text, Keyword, "
+                        "Int, Double, Bool, Datetime and KeywordList",
+                        name, *type ? "=" : "", type);
     FloApi__AddSearchAttributesRequest__SearchAttributesEntry
         entry = FLO_API__ADD_SEARCH_ATTRIBUTES_REQUEST__SEARCH_ATTRIBUTES_ENTRY__INIT,
         *entries[] = {&entry};

@@ -145,8 +145,20 @@ static void test_misuse_is_64(void **state)
     assert_int_equal(PARSE(&options, "e", "--max-memory", "much"), FLO_EXIT_USAGE);
     assert_int_equal(PARSE(&options, "e", "--max-memory", "1X"), FLO_EXIT_USAGE);
     assert_int_equal(PARSE(&options, "e", "--max-memory", "0"), FLO_EXIT_USAGE);
+    assert_int_equal(PARSE(&options, "e", "--listen", "27402"), FLO_EXIT_USAGE);
+    assert_int_equal(PARSE(&options, "e", "--listen", "localhost"), FLO_EXIT_USAGE);
+    assert_int_equal(PARSE(&options, "e", "--http", "[::1]"), FLO_EXIT_USAGE);
     assert_int_equal(PARSE(&options, "e", "--dynamic-config-value", "a=b"), FLO_EXIT_USAGE);
     assert_int_equal(PARSE(&options, "e", "--dynamic-config-value"), FLO_EXIT_USAGE);
+}
+
+/* A slip in a key is noticed; a key that only the real server knows is none. */
+static void test_dynamic_slip_is_noticed(void **state)
+{
+    (void)state;
+    assert_string_equal(flo_engine_dynamic_near("frontend.namspaceRPS=5"), "frontend.namespaceRPS");
+    assert_null(flo_engine_dynamic_near("limit.blobSize.warn=5")); /* the real server's */
+    assert_null(flo_engine_dynamic_near("frontend.enableServerVersionCheck=false"));
 }
 
 /* Known keys are set whatever their case, others are left alone, wrong types are refused. */
@@ -202,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_namespaces_are_those_of_their_option),
         cmocka_unit_test(test_misuse_is_64),
         cmocka_unit_test(test_dynamic_values),
+        cmocka_unit_test(test_dynamic_slip_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
