@@ -400,6 +400,7 @@ void flo_close_continued(struct flo_core *core, struct flo_execution *execution,
     continued.header = command->header;
     continued.memo = command->memo;
     continued.search_attributes = command->search_attributes;
+    continued.inherit_build_id = command->inherit_build_id;
     struct flo_event event = {
         .type = FLO_API__EVENT_TYPE__EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
         .attributes = &continued,

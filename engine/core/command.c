@@ -209,9 +209,7 @@ static void set_sticky(struct flo_core *core, struct flo_execution *execution,
 /* The build that the worker says it is of. */
 static const char *build_id_of(const request_t *request)
 {
-    if (request->worker_version_stamp && *request->worker_version_stamp->build_id)
-        return request->worker_version_stamp->build_id;
-    return request->binary_checksum;
+    return request->worker_version_stamp ? request->worker_version_stamp->build_id : "";
 }
 
 static void set_attribute(struct flo_core *core, struct flo_execution *execution, const char *name,
@@ -260,14 +258,29 @@ void flo_set_keyword(struct flo_core *core, struct flo_execution *execution, con
     json_decref(value);
 }
 
-/* BuildIds gets what the real server puts there: how the run is versioned, and the build. */
-static void note_build_ids(struct flo_core *core, struct flo_execution *execution,
-                           const char *build_id)
+/* One more of BuildIds, unless it is there. NULL without memory. */
+static const char *add_build_id(struct flo_core *core, const char *list, const char *build_id)
 {
-    bool plain = *build_id && !strpbrk(build_id, "\"\\\n\r\t");
-    const char *json =
-        plain ? flo_arena_printf(&core->scratch, "[\"unversioned\",\"unversioned:%s\"]", build_id)
-              : "[\"unversioned\"]";
+    if (!*build_id || strpbrk(build_id, "\"\\\n\r\t"))
+        return list;
+    const char *item = flo_arena_printf(&core->scratch, ",\"unversioned:%s\"", build_id);
+    if (!item || strstr(list, item))
+        return item ? list : NULL;
+    return flo_arena_printf(&core->scratch, "%s%s", list, item);
+}
+
+/* BuildIds gets what the real server puts there: how the run is versioned, and its builds, which
+ * its reset points know. */
+static void note_build_ids(struct flo_core *core, struct flo_execution *execution,
+                           const FloApi__ResetPoints *points, const char *build_id)
+{
+    const char *list = "[\"unversioned\"";
+    for (size_t i = 0; list && i < points->n_points; i++)
+        if (!strcmp(points->points[i]->run_id, execution->run_id))
+            list = add_build_id(core, list, points->points[i]->build_id);
+    if (list)
+        list = add_build_id(core, list, build_id);
+    const char *json = list ? flo_arena_printf(&core->scratch, "%s]", list) : NULL;
     if (json)
         flo_set_keyword_list(core, execution, "BuildIds", json);
     else
@@ -275,19 +288,26 @@ static void note_build_ids(struct flo_core *core, struct flo_execution *executio
 }
 
 void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
-                         const char *build_id, int64_t completed_id)
+                         const char *build_id, const char *checksum, int64_t completed_id)
 {
-    if (execution->last_build_id && !strcmp(execution->last_build_id, build_id))
+    const char *key =
+        *checksum ? flo_arena_printf(&core->scratch, "%s\n%s", build_id, checksum) : build_id;
+    if (!key) {
+        flo_core_set_fatal(core);
         return;
-    flo_set_name(core, &execution->last_build_id, build_id);
-    note_build_ids(core, execution, build_id);
+    }
+    if (execution->last_build && !strcmp(execution->last_build, key))
+        return;
+    flo_set_name(core, &execution->last_build, key);
     FloApi__ResetPoints none = FLO_API__RESET_POINTS__INIT;
     FloApi__ResetPoints *old =
         flo_blob_decode(core, &execution->reset_points, &flo_api__reset_points__descriptor);
     if (!old)
         old = &none;
+    note_build_ids(core, execution, old, build_id);
     for (size_t i = 0; i < old->n_points; i++)
-        if (!strcmp(old->points[i]->build_id, build_id))
+        if (!strcmp(old->points[i]->build_id, build_id) &&
+            !strcmp(old->points[i]->binary_checksum, checksum))
             return;
     FloApi__ResetPointInfo point = FLO_API__RESET_POINT_INFO__INIT;
     FloApi__ResetPointInfo *points[FLO_CORE_RUN_MAX_RESET_POINTS];
@@ -299,7 +319,7 @@ void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
     for (size_t i = skip; i < old->n_points; i++)
         points[all.n_points++] = old->points[i];
     point.build_id = flo_text(build_id);
-    point.binary_checksum = flo_text(build_id);
+    point.binary_checksum = flo_text(checksum);
     point.run_id = execution->run_id;
     point.first_workflow_task_completed_id = completed_id;
     point.create_time = &time;
@@ -439,7 +459,8 @@ static void accept(struct flo_core *core, struct flo_execution *execution,
     int64_t first_scheduled_ns = execution->workflow_task.original_scheduled_ns;
     int64_t completed_id = write_completed(core, execution, request);
     set_sticky(core, execution, request->sticky_attributes);
-    flo_core_note_build(core, execution, build_id_of(request), completed_id);
+    flo_core_note_build(core, execution, build_id_of(request), request->binary_checksum,
+                        completed_id);
     apply_commands(core, execution, request, completed_id, &response);
     flo_update_apply_rest(core, execution);
     if (flo_execution_is_open(execution)) {

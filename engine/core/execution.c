@@ -389,7 +389,7 @@ void flo_execution_destroy(struct flo_core *core, struct flo_execution **pexecut
     flo_names_put(&core->names, &execution->type);
     flo_names_put(&core->names, &execution->task_queue);
     flo_names_put(&core->names, &execution->sticky_queue);
-    flo_names_put(&core->names, &execution->last_build_id);
+    flo_names_put(&core->names, &execution->last_build);
     flo_blob_clear(&execution->memo);
     flo_blob_clear(&execution->search_attributes);
     flo_blob_clear(&execution->reset_points);

@@ -189,7 +189,8 @@ struct flo_run_more {
     struct flo_priority *priority;       /* heap; NULL = none was given */
     struct flo_run_request *requests;
     size_t request_count;
-    size_t kept_signals; /* of execution->signal_requests: those that flo_execution_keep_signal put */
+    size_t
+        kept_signals; /* of execution->signal_requests: those that flo_execution_keep_signal put */
 };
 
 /* Something that flo_execution_settle does to another run, asked for by an Initiated event. */
@@ -255,7 +256,8 @@ struct flo_execution {
     struct flo_blob memo, search_attributes; /* current values: Memo, SearchAttributes */
     struct flo_blob reset_points;            /* ResetPoints */
     struct flo_blob user_metadata;           /* of the start: UserMetadata */
-    const char *last_build_id; /* of the newest reset point; core->names; NULL = no point yet */
+    const char *last_build; /* the last worker's build id, "\n" and checksum where it says one;
+                               core->names; NULL = no reset point yet */
 
     struct flo_core_timer run_timer; /* run or execution timeout */
 

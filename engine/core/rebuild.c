@@ -71,13 +71,11 @@ static void task_completed(struct flo_core *core, struct flo_execution *executio
 {
     const FloApi__WorkflowTaskCompletedEventAttributes *completed =
         event->workflow_task_completed_event_attributes;
-    const char *build_id = completed->binary_checksum;
-    if (completed->worker_version && *completed->worker_version->build_id)
-        build_id = completed->worker_version->build_id;
+    const char *build_id = completed->worker_version ? completed->worker_version->build_id : "";
     task_gone(execution);
     execution->workflow_task.attempt = 1;
     execution->last_completed_started_id = completed->started_event_id;
-    flo_core_note_build(core, execution, build_id, event->event_id);
+    flo_core_note_build(core, execution, build_id, completed->binary_checksum, event->event_id);
 }
 
 /* Another attempt follows at once, which has no events of its own until something else happens. */

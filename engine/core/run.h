@@ -282,9 +282,9 @@ void flo_merge_memo(struct flo_core *core, struct flo_execution *execution,
                     const FloApi__Memo *upserted);
 
 /* A build has completed a task, by that event: the first time in this chain of runs that is a reset
- * point. */
+ * point. Both may be empty; checksum is what workers of before build ids say. */
 void flo_core_note_build(struct flo_core *core, struct flo_execution *execution,
-                         const char *build_id, int64_t completed_id);
+                         const char *build_id, const char *checksum, int64_t completed_id);
 
 /* ---- retry (retry.c) ---- */
 

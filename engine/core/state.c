@@ -283,8 +283,8 @@ static void pack_fields(struct flo_execution *execution, FloEngine__ExecutionSta
     out->cancel_request_id = flo_text(execution->cancel_request_id);
     out->sticky_queue = flo_text(execution->sticky_queue);
     out->sticky_schedule_to_start_ns = execution->sticky_schedule_to_start_ns;
-    out->has_build = execution->last_build_id != NULL;
-    out->last_build_id = flo_text(execution->last_build_id);
+    out->has_build = execution->last_build != NULL;
+    out->last_build_id = flo_text(execution->last_build);
     out->memo = bytes_of(&execution->memo);
     out->search_attributes = bytes_of(&execution->search_attributes);
     out->reset_points = bytes_of(&execution->reset_points);

@@ -183,7 +183,7 @@ static int load_fields(struct flo_core *core, struct flo_execution *execution,
     if (*state->cancel_request_id)
         flo_set_text(core, &execution->cancel_request_id, state->cancel_request_id);
     if (state->has_build)
-        flo_set_name(core, &execution->last_build_id, state->last_build_id);
+        flo_set_name(core, &execution->last_build, state->last_build_id);
     if (*state->sticky_queue)
         flo_set_name(core, &execution->sticky_queue, state->sticky_queue);
     execution->sticky_schedule_to_start_ns = state->sticky_schedule_to_start_ns;

@@ -125,6 +125,22 @@ async def retry_carries(p):
 
 
 @scenario
+async def continue_as_new_and_builds(p):
+    """The build goes on with the next run, and the reset points too, which have ids and checksums apart."""
+    first = await p.start()
+    for i, fields in enumerate(({"worker_version_stamp": {"build_id": "b1"}}, {"worker_version_stamp": {"build_id": "b2"}},
+                                {"worker_version_stamp": {"build_id": "b1"}}, {})):
+        await p.complete(await p.poll(), command("START_TIMER", timer_id=str(i), start_to_fire_timeout=seconds(0.05)), **fields)
+    await p.describe(label="four workers")
+    await p.complete(await p.poll(), command("CONTINUE_AS_NEW_WORKFLOW_EXECUTION", workflow_type={"name": "T"},
+                                             task_queue={"name": p.queue}, inherit_build_id=True),
+                     worker_version_stamp={"build_id": "b2"}, binary_checksum="sum")
+    await p.poll()
+    await p.history(label="the next run's")
+    await p.history(run_id=first.run_id, label="the first run's")
+
+
+@scenario
 async def delayed_start(p):
     """Described while it waits; a cancel request ends the wait, a signal does not."""
     await p.start(workflow_start_delay=seconds(3600), workflow_execution_timeout=seconds(500), workflow_run_timeout=seconds(50))
