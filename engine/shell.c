@@ -437,6 +437,18 @@ static int ensure_namespaces(struct flo_shell *shell, const char *names, const c
     return rc;
 }
 
+/* Damage at the start: how to see all of it, and how to go on. */
+static int say_damaged(const struct flo_shell_options *options, struct flo_err *err)
+{
+    char what[sizeof err->message];
+    snprintf(what, sizeof what, "%s", err->message);
+    return flo_fail(err, FLO_EDATA, "%.300s; `flotilla engine check %.150s` lists all damages%s",
+                    what, options->db,
+                    options->accept_data_loss
+                        ? ""
+                        : "; restore a backup, or go on without what is lost: --accept-data-loss");
+}
+
 static int open_core(struct flo_shell *shell, const struct flo_shell_options *options,
                      struct flo_err *err)
 {
@@ -447,6 +459,8 @@ static int open_core(struct flo_shell *shell, const struct flo_shell_options *op
     if (rc)
         return flo_fail(err, rc, "cannot make the engine's core: %s", flo_error_text(rc));
     rc = flo_shell_recover(shell, err);
+    if (rc == FLO_EDATA && options->db)
+        rc = say_damaged(options, err);
     return rc ? rc : ensure_namespaces(shell, options->namespaces, options->search_attributes, err);
 }
 

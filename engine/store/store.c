@@ -65,6 +65,10 @@ static int check_mark(struct flo_store *store, struct flo_err *err)
         flo_store_warn(store, "store.mark_damaged", err->message);
         return flo_store_mark_write(&store->files, store->commit_seq, err);
     }
+    if (rc == FLO_EDATA)
+        return flo_fail(err, rc,
+                        "it may have lost commits, since its mark is damaged; see `flotilla engine "
+                        "check`, restore a backup, or go on with --accept-data-loss");
     if (rc || mark == store->commit_seq)
         return rc;
     if (mark <
@@ -76,7 +80,8 @@ static int check_mark(struct flo_store *store, struct flo_err *err)
              (unsigned long long)(mark - store->commit_seq));
     if (!store->accept_data_loss)
         return flo_fail(err, FLO_EDATA,
-                        "%s; restore a backup, or go on without them with --accept-data-loss",
+                        "%s; see `flotilla engine check`, restore a backup, or go on without them "
+                        "with --accept-data-loss",
                         message);
     flo_store_warn(store, "store.data_loss", message);
     return flo_store_mark_write(&store->files, store->commit_seq, err);

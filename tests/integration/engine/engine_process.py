@@ -497,10 +497,15 @@ def test_lost_commits_are_65(folder):
         engine.wait()
     os.truncate(db + "-wal", os.path.getsize(db + "-wal") // 2)
     code, log = fails_to_start("--listen", "127.0.0.1:0", "--db", db)
-    assert code == 65 and "lost" in log, (code, log)
+    assert code == 65 and "lost" in log and "flotilla engine check" in log and "--accept-data-loss" in log, (code, log)
     with Engine("--db", db, "--accept-data-loss") as engine:
         assert "store.data_loss" in engine.errors()
+        drive("start", engine.address, "left", "3", "1", acks)
         engine.stop()
+    with sqlite3.connect(db) as database:
+        database.execute("UPDATE run SET state = zeroblob(length(state)) WHERE close_ns = 0")
+    code, log = fails_to_start("--listen", "127.0.0.1:0", "--db", db)
+    assert code == 65 and "flotilla engine check" in log and "--accept-data-loss" in log, (code, log)
 
 
 def test_failed_sync_is_74(folder):
