@@ -437,16 +437,18 @@ static int ensure_namespaces(struct flo_shell *shell, const char *names, const c
     return rc;
 }
 
-/* Damage at the start: how to see all of it, and how to go on. */
-static int say_damaged(const struct flo_shell_options *options, struct flo_err *err)
+/* Damage at the start: how to see all of it, and how to go on. What is no run, or no message at
+ * all, cannot be left out. */
+static int say_damaged(const struct flo_shell_options *options, int rc, struct flo_err *err)
 {
     char what[sizeof err->message];
     snprintf(what, sizeof what, "%s", err->message);
-    return flo_fail(err, FLO_EDATA, "%.300s; `flotilla engine check %.150s` lists all damages%s",
+    return flo_fail(err, FLO_EDATA,
+                    "%.250s; `flotilla engine check %.100s` lists all damages; restore a backup%s",
                     what, options->db,
-                    options->accept_data_loss
-                        ? ""
-                        : "; restore a backup, or go on without what is lost: --accept-data-loss");
+                    rc == FLO_EDATA && !options->accept_data_loss
+                        ? ", or go on without what is lost: --accept-data-loss"
+                        : "");
 }
 
 static int open_core(struct flo_shell *shell, const struct flo_shell_options *options,
@@ -459,8 +461,8 @@ static int open_core(struct flo_shell *shell, const struct flo_shell_options *op
     if (rc)
         return flo_fail(err, rc, "cannot make the engine's core: %s", flo_error_text(rc));
     rc = flo_shell_recover(shell, err);
-    if (rc == FLO_EDATA && options->db)
-        rc = say_damaged(options, err);
+    if (options->db && (rc == FLO_EDATA || rc == FLO_EPROTO || rc == FLO_EINVAL))
+        rc = say_damaged(options, rc, err);
     return rc ? rc : ensure_namespaces(shell, options->namespaces, options->search_attributes, err);
 }
 

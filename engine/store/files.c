@@ -91,7 +91,7 @@ static int read_header(const char *path, uint8_t out[HEADER_SIZE], int64_t *out_
     char *name = flo_calloc(1, len + 2); /* SQLite's names end with two zeros */
     int rc = SQLITE_NOMEM;
     if (file && name) {
-        memcpy(name, path, len);
+        memcpy(name, path, len + 1);
         rc = vfs->xOpen(vfs, name, file, SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB, NULL);
     }
     if (!rc)
