@@ -68,6 +68,12 @@ void flo_web_workflow(struct flo_web_page *page);
 void flo_web_queues(struct flo_web_page *page);
 void flo_web_schedules(struct flo_web_page *page);
 
+/* waiting.c: what a run that is open waits for before a worker can go on with it: its start, a
+ * workflow task, somebody who polls. first is the first event at hand. */
+void flo_web_waiting(struct flo_web_page *page,
+                     const FloApi__DescribeWorkflowExecutionResponse *description,
+                     const FloApi__HistoryEvent *first);
+
 /* timeline.c: what went on in the events, as bars between begin and end. */
 void flo_web_timeline(struct flo_web_page *page, FloApi__HistoryEvent *const *events, size_t count,
                       const FloApi__WorkflowExecutionInfo *info);

@@ -61,11 +61,22 @@ static void put_pollers(struct flo_web_page *page, const struct flo_web_queue *q
 void flo_web_queues(struct flo_web_page *page)
 {
     struct queues *queues = flo_arena_calloc(&page->arena, 1, sizeof *queues);
+    FloApi__DescribeNamespaceRequest namespace_asked = FLO_API__DESCRIBE_NAMESPACE_REQUEST__INIT;
+    const char *message;
+    int code;
     flo_web_begin(page, FLO_WEB_QUEUES, "Task queues \xc2\xb7 Flotilla engine");
     flo_html(page->out, "<h1>Task queues</h1>\n<form class=\"search\" action=\"/queues\" "
                         "method=\"get\">");
     flo_web_namespaces(page);
     flo_html(page->out, "<button>Show</button></form>\n");
+    namespace_asked.namespace_ = (char *)(uintptr_t)page->namespace_name;
+    if (!flo_web_ask(page, "DescribeNamespace", &namespace_asked.base, &code, &message)) {
+        if (code == FLO_GRPC_NOT_FOUND)
+            page->reply->status = 404;
+        flo_web_problem(page, "The task queues cannot be shown", message);
+        flo_web_end(page);
+        return;
+    }
     if (queues) {
         queues->page = page;
         page->source->each_queue(page->source->ctx, take, queues);

@@ -49,6 +49,7 @@ void flo_web_schedules(struct flo_web_page *page)
 {
     FloApi__ListSchedulesRequest request = FLO_API__LIST_SCHEDULES_REQUEST__INIT;
     const char *message;
+    int code;
     if (!flo_web_token(page, "page", &request.next_page_token)) {
         flo_http_error(page->reply, 400, "that is no page of a list");
         return;
@@ -61,8 +62,10 @@ void flo_web_schedules(struct flo_web_page *page)
     request.namespace_ = (char *)(uintptr_t)page->namespace_name;
     request.maximum_page_size = PAGE_SIZE;
     const FloApi__ListSchedulesResponse *list =
-        flo_web_ask(page, "ListSchedules", &request.base, NULL, &message);
+        flo_web_ask(page, "ListSchedules", &request.base, &code, &message);
     if (!list) {
+        if (code == FLO_GRPC_NOT_FOUND)
+            page->reply->status = 404;
         flo_web_problem(page, "The schedules cannot be shown", message);
     } else if (!list->n_schedules) {
         flo_html(page->out, "<p class=\"empty\">There is no schedule in this namespace.</p>\n");

@@ -280,12 +280,8 @@ static void put_row(struct flo_web_page *page, const struct timeline *timeline,
         put_bar(page, row->state == OPEN && !row->start_ns ? "waits" : word, begin, end);
     }
     flo_html(page->out, "</svg></td><td class=\"number\">");
-    if (row->state == POINT) {
-        flo_html(page->out, "+");
-        flo_html_duration(page->out, row->begin_ns - timeline->begin_ns);
-    } else {
+    if (row->state != POINT)
         flo_html_duration(page->out, end_ns - row->begin_ns);
-    }
     flo_html(page->out, "</td></tr>\n");
 }
 

@@ -75,6 +75,8 @@ static void put_summary(struct flo_web_page *page,
     flo_html(page->out, "<dl class=\"facts\">");
     put_fact(page, "Type");
     flo_html(page->out, "<span class=\"id\">%s</span></dd>", info->type ? info->type->name : "");
+    put_fact(page, "Namespace");
+    flo_html(page->out, "<span class=\"id\">%s</span></dd>", page->namespace_name);
     put_fact(page, "Run");
     flo_html(page->out, "<span class=\"id\">%s</span></dd>", info->execution->run_id);
     put_fact(page, "Task queue");
@@ -304,6 +306,8 @@ static void put_run(struct flo_web_page *page,
     }
     if (!events.later && events.list[0]->workflow_execution_started_event_attributes)
         put_input_and_result(page, &events, info->execution, running);
+    if (running)
+        flo_web_waiting(page, description, events.list[0]);
     put_pending(page, description);
     flo_web_timeline(page, events.list, events.count, info);
     put_history(page, &events, info);

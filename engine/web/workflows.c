@@ -146,6 +146,7 @@ void flo_web_workflows(struct flo_web_page *page)
     FloApi__ListWorkflowExecutionsRequest request = FLO_API__LIST_WORKFLOW_EXECUTIONS_REQUEST__INIT;
     struct search search;
     const char *message;
+    int code;
     if (!read_search(page, &search) || !flo_web_token(page, "page", &request.next_page_token)) {
         flo_http_error(page->reply, 400, "that is no page of a list");
         return;
@@ -156,12 +157,14 @@ void flo_web_workflows(struct flo_web_page *page)
     request.page_size = PAGE_SIZE;
     request.query = (char *)(uintptr_t)search.filter;
     const FloApi__ListWorkflowExecutionsResponse *list =
-        flo_web_ask(page, "ListWorkflowExecutions", &request.base, NULL, &message);
+        flo_web_ask(page, "ListWorkflowExecutions", &request.base, &code, &message);
     if (list) {
         put_counts(page, &search);
         put_list(page, &search, list);
         put_pager(page, &search, &list->next_page_token);
     } else {
+        if (code == FLO_GRPC_NOT_FOUND)
+            page->reply->status = 404;
         flo_web_problem(page, "The list cannot be shown", message);
     }
     flo_web_end(page);

@@ -104,6 +104,7 @@ async def some_workflows(client):
                       for pending in (await stuck.describe()).raw_description.pending_activities):
             await asyncio.sleep(0.05)
     await client.start_workflow(HOSTILE, SCRIPT, id=HOSTILE, task_queue=HOSTILE)
+    await client.start_workflow("Later", id="later", task_queue="nobody", start_delay=timedelta(hours=1))
     cancelled = await client.start_workflow("Gone", id="gone", task_queue="nobody")
     await cancelled.terminate(reason=SCRIPT)
 
@@ -157,7 +158,7 @@ def of_list(page, base, shots):
     assert page.run(f"[...document.querySelectorAll('tbody a')].some(a => a.textContent.startsWith({json.dumps(HOSTILE[:20])}))")
     assert not page.run("/[\\u202a-\\u202e\\u2066-\\u2069]/.test(document.documentElement.textContent)")
     chips = page.run("Object.fromEntries([...document.querySelectorAll('.chip')].map(c => c.innerText.split(' ')))")
-    assert chips["Completed"] == "3" and chips["Terminated"] == "1" and chips["Running"] == "2", chips
+    assert chips["Completed"] == "3" and chips["Terminated"] == "1" and chips["Running"] == "3", chips
     page.run("[...document.querySelectorAll('.chip')].find(c => c.innerText.startsWith('Terminated')).click()")
     page.until("location.search.includes('Terminated') && document.querySelectorAll('tbody tr').length === 1", "one status")
     page.open(base + "/?query=" + urllib.parse.quote("WorkflowType = 'Parcel'"))
@@ -184,6 +185,9 @@ def of_one(page, base, shots):
     assert "the printer is on fire" in text(page) and "Pending activities" in text(page)
     page.open(base + "/workflow?id=" + urllib.parse.quote(HOSTILE))
     assert page.run("document.querySelector('h1 .id').textContent").startswith(HOSTILE[:40])
+    assert "no worker polls" in text(page, "#task") and "Scheduled" in text(page, "#task"), text(page, "#task")
+    page.open(base + "/workflow?id=later")
+    assert "Waits to start" in text(page) and "start delay" in text(page), text(page)
     page.open(base + "/workflow?id=gone")
     assert SCRIPT in text(page)
     assert_calm(page)
@@ -243,7 +247,8 @@ def of_headers(address):
     assert say(address, headers={"Host": "localhost:1"})[0] == 200
     assert say(address, "/?page=zz")[0] == 400
     assert say(address, "/workflow?id=%zz")[0] == 400 and say(address, "/workflow")[0] == 400
-    assert say(address, "/?namespace=nope")[0] == 200
+    for path in ("/", "/queues", "/schedules"):
+        assert say(address, path + "?namespace=nope")[0] == 404, path
     for method in ("POST", "PUT", "DELETE"):
         request = urllib.request.Request(f"http://{address}/", method=method, data=b"")
         try:
