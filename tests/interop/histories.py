@@ -362,9 +362,10 @@ async def compare(ours, real):
 
 
 # The scenarios of the recorded traces that must agree. Left out: update_idle and update_reject, which print the answers
-# of two calls as they come (updates.py has the same in order), and two in which the recorded server's timers came late, as it allows itself up to a second: buffered_order (a 0.3 s timer has not
-# fired after 0.6 s) and act_timeouts (the order of two timeouts that are due within a millisecond varies there, too).
-# Ours fire on time; what the two are about is checked on exact timers by test_core_workflow_task and _activity.
+# of two calls as they come (updates.py has the same in order), and two in which the recorded server's timers came late,
+# as it allows itself up to a second: buffered_order (a 0.3 s timer has not fired after 0.6 s) and act_timeouts (the order
+# of two timeouts that are due within a millisecond varies there, too). Ours fire on time; what the two are about is
+# checked on exact timers by test_core_workflow_task and _activity. docs/compatibility.md says it to users.
 RECORDED = """echo sticky_fail transient transient_signal unhandled wft_timeout sticky_timeout force_new
 cancel_timer_race act_retry act_fail act_s2s act_s2c_retry act_cancel act_cancel_unrequested bad_cmds
 eager_act eager_start policies cancel term_started sws can child child_close external query_direct query_wft
