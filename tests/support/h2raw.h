@@ -45,7 +45,7 @@ struct h2raw {
     bool goaway;
     uint32_t goaway_code;
     char goaway_debug[64];
-    struct h2raw_answer connection; /* stream 0 */
+    struct h2raw_answer connection;             /* stream 0 */
     struct h2raw_answer answers[H2RAW_STREAMS]; /* the last ones, by (id / 2) % H2RAW_STREAMS */
 };
 
