@@ -10,6 +10,8 @@
  */
 #include "workflow/scope.h"
 
+#include <assert.h>
+
 #include "workflow/internal.h"
 
 void flo_scope_init(struct flo_scope *scope, struct flo_run *run)
@@ -68,6 +70,7 @@ void flo_scope_unref(struct flo_scope *scope)
 {
     while (scope && --scope->refs == 0) {
         struct flo_scope *parent = scope->parent;
+        assert(parent); /* the outermost one ends with its run */
         flo_list_remove(&parent->inner, &scope->node);
         if (scope->held)
             keep_for_code(scope);

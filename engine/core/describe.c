@@ -487,7 +487,7 @@ void flo_rpc_describe_workflow_execution(struct flo_core *core,
         view_more(&view, run.execution->more);
     else
         view_stored_more(core, &view, run.state, &ok);
-    if (ok) {
+    if (a && ok) {
         flo_api__describe_workflow_execution_response__init(&a->response);
         fill_config(core, a, &view, &ok);
         fill_info(core, a, &view, &ok);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* signal.c - what callers do to a run that exists: signal, ask to cancel, terminate, delete. */
+#include <assert.h>
 #include <string.h>
 
 #include "engine/core/execution.h"
@@ -115,6 +116,7 @@ static int find_in_chain(struct flo_core *core, const char *namespace_name,
     int rc = find_run(core, namespace_name, execution ? &current : NULL, out_ns, out, status);
     if (rc)
         return rc;
+    assert(out->execution || out->state); /* found: in memory, or stored */
     const char *first = out->execution ? out->execution->first_run_id : out->state->first_run_id;
     return strcmp(first, first_run_id) == 0
                ? 0

@@ -8,6 +8,7 @@
  *    answer           that run          conflict policy: refuse, use     reuse policy: refuse,
  *                                       it, or terminate it and start    or start
  */
+#include <assert.h>
 #include <string.h>
 
 #include "engine/core/execution.h"
@@ -78,6 +79,7 @@ static struct current current_of(const struct flo_core_run_ref *run)
                                 .first_run_id = execution->first_run_id,
                                 .status = execution->status,
                                 .execution = run->execution};
+    assert(run->state); /* found: in memory, or stored */
     return (struct current){.run_id = run->stored.run_id,
                             .request_id = run->state->start_request_id,
                             .first_run_id = run->state->first_run_id,
