@@ -20,12 +20,15 @@ static void set(struct flo_metrics *metrics, enum flo_metric id,
  * workers look for, under the real server's. */
 static void set_queue(void *ctx, const struct flo_core_queue_figures *queue)
 {
-    struct flo_metrics *metrics = ctx;
+    struct flo_shell *shell = ctx;
+    struct flo_metrics *metrics = shell->metrics;
     const double backlog = (double)queue->backlog;
     set(metrics, FLO_METRIC_ENGINE_POLLERS, queue, (double)queue->pollers);
     set(metrics, FLO_METRIC_ENGINE_BACKLOG, queue, backlog);
     set(metrics, FLO_METRIC_SERVER_BACKLOG, queue, backlog);
     set(metrics, FLO_METRIC_SERVER_BACKLOG_AGE, queue, (double)queue->backlog_age_ns / 1e9);
+    if (shell->no_queue_depth)
+        return;
     flo_series_set(flo_metrics_get(metrics,
                                    queue->activity ? FLO_METRIC_ACTIVITY_QUEUE_DEPTH
                                                    : FLO_METRIC_WORKFLOW_QUEUE_DEPTH,
@@ -51,7 +54,7 @@ static void collect(void *ctx, struct flo_metrics *metrics)
     flo_metrics_zero(metrics, FLO_METRIC_SERVER_BACKLOG_AGE);
     flo_metrics_zero(metrics, FLO_METRIC_WORKFLOW_QUEUE_DEPTH);
     flo_metrics_zero(metrics, FLO_METRIC_ACTIVITY_QUEUE_DEPTH);
-    flo_core_each_queue(shell->core, set_queue, metrics);
+    flo_core_each_queue(shell->core, set_queue, shell);
 }
 
 void flo_shell_count_commit(struct flo_shell *shell, const struct flo_committer_stats *stats,
@@ -145,6 +148,7 @@ int flo_shell_pages_open(struct flo_shell *shell, const struct flo_shell_options
 {
     char ui[FLO_HTTP_ADDRESS_MAX] = "", metrics[FLO_HTTP_ADDRESS_MAX] = "";
     const char *no_web = why_no_web(options);
+    shell->no_queue_depth = options->no_queue_depth;
     int rc = flo_metrics_add_process(shell->metrics, flo_version(), "engine");
     if (!rc)
         rc = flo_metrics_on_collect(shell->metrics, collect, shell);

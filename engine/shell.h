@@ -23,6 +23,7 @@ struct flo_shell_options {
     const char *http_listen;    /* /health, /ready, /metrics; NULL = none */
     const char *metrics_listen; /* the same once more; NULL = none */
     bool web, no_web;           /* the web page: in any case; never; else where nobody else looks */
+    bool no_queue_depth;        /* /metrics without temporal_{workflow,activity}_task_queue_depth */
     bool http_optional;         /* http_listen may be taken: a warning, and no pages there */
     bool banner; /* say on stdout what Temporal's dev server says, not what is ours */
     const char *search_attributes; /* "NAME=TYPE,...": of all namespaces named here; NULL = none */

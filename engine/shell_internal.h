@@ -92,6 +92,7 @@ struct flo_shell {
     struct flo_web_source web; /* what the web page asks */
     struct flo_ask *ask;       /* its call that is being made; NULL = none */
     struct flo_held_pages held_pages;
+    bool no_queue_depth;     /* a supervisor serves the depths of queues */
     bool banner;             /* we speak as Temporal's dev server does */
     bool stalled;            /* the disk is full: only reads are served */
     struct flo_skip skip;    /* how the clock skips */

@@ -109,6 +109,8 @@ static void engine_command(const struct flo_manager *manager, struct command *co
     if (*config->engine.http) {
         add_arg(command, flo_arena_strdup(&command->arena, "--http"));
         add_arg(command, flo_arena_strdup(&command->arena, config->engine.http));
+        /* The supervisor serves these, for all queues of the fleet. */
+        add_arg(command, flo_arena_strdup(&command->arena, "--no-queue-depth"));
     }
     if (strcmp(config->server.name_space, "default") != 0) {
         add_arg(command, flo_arena_strdup(&command->arena, "--namespace"));
